@@ -1,0 +1,135 @@
+// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as told), exact, k = 100, without a filter and
+// with filters of falling selectivity. Prints milliseconds per query, by the clock and of processor time: the medians of queries that are
+// timed one by one. On a busy machine only the processor time says something about the search.
+//
+//   retrieval_bench [items] [dimensions]
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "retrieval/faiss_segment.h"
+#include "retrieval/index.h"
+
+namespace palate::retrieval {
+namespace {
+
+constexpr int kQueries = 50;
+const SpaceKey kSpace{.name = "text", .fingerprint = "random"};
+
+std::vector<float> RandomUnitVector(std::mt19937& random, int dimensions) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(dimensions);
+  double norm = 0;
+  for (float& value : vector) {
+    value = normal(random);
+    norm += static_cast<double>(value) * value;
+  }
+  for (float& value : vector) value = static_cast<float>(value / std::sqrt(norm));
+  return vector;
+}
+
+absl::Status Fill(CatalogIndex& index, int items, int dimensions, std::mt19937& random) {
+  constexpr int kBatch = 1000;
+  for (int begin = 0; begin < items; begin += kBatch) {
+    std::vector<ItemUpdate> batch;
+    for (int i = begin; i < std::min(items, begin + kBatch); ++i) {
+      ItemUpdate item;
+      item.item_id = absl::StrCat("item-", i);
+      item.revision = 1;
+      item.attributes["rank"] = int64_t{i};
+      item.vectors.push_back({.space = kSpace, .values = RandomUnitVector(random, dimensions)});
+      batch.push_back(std::move(item));
+    }
+    const absl::Status applied = index.Apply(batch, {}).status();
+    if (!applied.ok()) return applied;
+  }
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) more = index.Maintain();
+  return more.status();
+}
+
+struct Milliseconds {
+  double wall = 0;
+  double processor = 0;
+};
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+double ProcessorMilliseconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return absl::ToDoubleMilliseconds(absl::DurationFromTimespec(now));
+}
+
+absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index, const std::string& filter, int dimensions, std::mt19937& random) {
+  absl::StatusOr<Filter> parsed = index.ParseFilter(filter);
+  if (!parsed.ok()) return parsed.status();
+  std::vector<double> wall, processor;
+  for (int i = 0; i < kQueries; ++i) {
+    SearchRequest request;
+    request.space = kSpace;
+    request.queries.push_back(RandomUnitVector(random, dimensions));
+    request.k = 100;
+    request.filter = std::make_shared<const Filter>(*parsed);
+    const absl::Time start = absl::Now();
+    const double start_processor = ProcessorMilliseconds();
+    const absl::Status searched = index.Search(request).status();
+    if (!searched.ok()) return searched;
+    wall.push_back(absl::ToDoubleMilliseconds(absl::Now() - start));
+    processor.push_back(ProcessorMilliseconds() - start_processor);
+  }
+  return Milliseconds{.wall = Median(std::move(wall)), .processor = Median(std::move(processor))};
+}
+
+absl::Status Run(int items, int dimensions) {
+  CatalogConfig config;
+  config.id = "bench";
+  config.attributes = {{"rank", AttributeType::kInt64, true}};
+  config.spaces = {kSpace.name};
+  const SystemClock clock;
+  CatalogIndex index(config, {}, FaissSegments(), clock);
+  std::mt19937 random(1);
+  std::printf("%s\n", FaissSegments().Describe().c_str());
+  const absl::Time start = absl::Now();
+  const absl::Status filled = Fill(index, items, dimensions, random);
+  if (!filled.ok()) return filled;
+  const CatalogStats stats = index.GetStats();
+  std::printf("%d x %d: filled and merged in %.1f s, %.0f MiB, %ld segments, %ld merges\n", items, dimensions,
+              absl::ToDoubleSeconds(absl::Now() - start), static_cast<double>(stats.memory_bytes) / (1 << 20),
+              static_cast<long>(stats.segments), static_cast<long>(stats.merges));
+  for (const double share : {1.0, 0.5, 0.1, 0.01, 0.0001}) {
+    const std::string filter = share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
+    const absl::StatusOr<Milliseconds> median = MedianMilliseconds(index, filter, dimensions, random);
+    if (!median.ok()) return median.status();
+    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100, median->wall,
+                median->processor);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace palate::retrieval
+
+int main(int argc, char** argv) {
+  int items = 100'000, dimensions = 384;
+  const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
+  if (!understood || items < 1 || dimensions < 1 || argc > 3) {
+    std::fprintf(stderr, "usage: %s [items] [dimensions]\n", argv[0]);
+    return 2;
+  }
+  const absl::Status status = palate::retrieval::Run(items, dimensions);
+  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  return status.ok() ? 0 : 1;
+}

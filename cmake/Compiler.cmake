@@ -1,0 +1,54 @@
+# Language level, warnings, build types, sanitizers and the compiler cache, the same for every target of ours.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Third-party libraries are shared; our own symbols stay out of their way.
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or RelWithDebInfo" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+# RelWithDebInfo keeps assertions; -O1 -g1 compiles LibTorch users in half the time of -O2 -g.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+
+set(PALATE_SANITIZER "" CACHE STRING "address, thread or empty")
+set_property(CACHE PALATE_SANITIZER PROPERTY STRINGS "" address thread)
+if(PALATE_SANITIZER STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(PALATE_SANITIZER STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(PALATE_SANITIZER)
+  message(FATAL_ERROR "PALATE_SANITIZER is '${PALATE_SANITIZER}'; it may be address, thread or empty")
+endif()
+
+# Warnings for code that people wrote; generated code is compiled without them.
+add_library(palate_warnings INTERFACE)
+target_compile_options(palate_warnings INTERFACE
+  -Wall -Wextra -Werror
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+
+find_program(PALATE_CCACHE ccache)
+if(PALATE_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/ccache-launcher.sh" "${PROJECT_SOURCE_DIR}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
+endif()
+
+# The place of everything that scripts/setup.sh downloads, outside the checkout so that clones share it.
+if(DEFINED ENV{PALATE_CACHE_DIR})
+  set(palate_default_cache "$ENV{PALATE_CACHE_DIR}")
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(palate_default_cache "$ENV{XDG_CACHE_HOME}/palate")
+else()
+  set(palate_default_cache "$ENV{HOME}/.cache/palate")
+endif()
+set(PALATE_CACHE_DIR "${palate_default_cache}" CACHE PATH "Folder of the downloaded dependencies")

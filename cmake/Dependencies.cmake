@@ -1,0 +1,86 @@
+# Third-party libraries: Debian's packages through their own CMake or pkg-config files, and what scripts/setup.sh downloaded.
+
+include_guard(GLOBAL)
+
+# Stops with advice when a file that scripts/setup.sh provides is absent.
+function(palate_require_download path)
+  if(NOT EXISTS "${path}")
+    message(FATAL_ERROR "${path} is missing. Run scripts/setup.sh, which downloads it.")
+  endif()
+endfunction()
+
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(RocksDB CONFIG REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(GTest CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(utf8cpp CONFIG REQUIRED)
+pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
+pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
+pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
+
+find_program(PALATE_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+if(NOT TARGET protobuf::protoc)
+  add_executable(protobuf::protoc IMPORTED)
+  set_target_properties(protobuf::protoc PROPERTIES IMPORTED_LOCATION "${Protobuf_PROTOC_EXECUTABLE}")
+endif()
+
+# palate::NAME for a library whose own target is named otherwise.
+function(palate_alias name target)
+  add_library(palate_dep_${name} INTERFACE)
+  target_link_libraries(palate_dep_${name} INTERFACE ${target})
+  add_library(palate::${name} ALIAS palate_dep_${name})
+endfunction()
+
+palate_alias(rocksdb RocksDB::rocksdb-shared)
+palate_alias(webp PkgConfig::webp)
+palate_alias(cairo PkgConfig::cairo)
+palate_alias(crc32c PkgConfig::isal)  # crc32_iscsi() of <isa-l/crc.h> is CRC32C
+palate_alias(openssl_crypto OpenSSL::Crypto)
+palate_alias(utf8 utf8cpp)
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+
+# google.rpc.Status and its error details, which the public API carries.
+set(PALATE_GOOGLEAPIS_DIR "${PALATE_CACHE_DIR}/googleapis-${PALATE_GOOGLEAPIS_VERSION}")
+palate_require_download("${PALATE_GOOGLEAPIS_DIR}/google/rpc/status.proto")
+
+# LibTorch: the CPU half of the wheel. libtorch_cuda is not linked, and libtorch_cpu finds the CUDA runtime that it names
+# through its own RPATH. One build serves machines with and without a GPU.
+set(PALATE_LIBTORCH_DIR "${PALATE_CACHE_DIR}/libtorch-${PALATE_LIBTORCH_VERSION}")
+set(libtorch_lib "${PALATE_LIBTORCH_DIR}/torch/lib")
+palate_require_download("${libtorch_lib}/libtorch_cpu.so")
+add_library(palate::c10 SHARED IMPORTED GLOBAL)
+set_target_properties(palate::c10 PROPERTIES
+  IMPORTED_LOCATION "${libtorch_lib}/libc10.so"
+  IMPORTED_SONAME libc10.so)
+add_library(palate::torch SHARED IMPORTED GLOBAL)
+set_target_properties(palate::torch PROPERTIES
+  IMPORTED_LOCATION "${libtorch_lib}/libtorch_cpu.so"
+  IMPORTED_SONAME libtorch_cpu.so)
+target_include_directories(palate::torch INTERFACE
+  "${PALATE_LIBTORCH_DIR}/torch/include"
+  "${PALATE_LIBTORCH_DIR}/torch/include/torch/csrc/api/include")
+target_compile_definitions(palate::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
+target_link_libraries(palate::torch INTERFACE palate::c10)
+
+# FAISS, built by scripts/build_faiss.sh. Targets get lib/ as RUNPATH; below it the loader picks the file of this
+# processor's level. Headers are compiled at our own baseline.
+string(REGEX MATCH "^[0-9]+" compiler_major "${CMAKE_CXX_COMPILER_VERSION}")
+set(PALATE_FAISS_DIR "${PALATE_CACHE_DIR}/faiss-${PALATE_FAISS_VERSION}-gcc${compiler_major}")
+palate_require_download("${PALATE_FAISS_DIR}/lib/libfaiss.so.1.12")
+add_library(palate::faiss SHARED IMPORTED GLOBAL)
+set_target_properties(palate::faiss PROPERTIES
+  IMPORTED_LOCATION "${PALATE_FAISS_DIR}/lib/libfaiss.so.1.12"
+  IMPORTED_SONAME libfaiss.so.1.12)
+target_include_directories(palate::faiss INTERFACE "${PALATE_FAISS_DIR}/include")

@@ -1,0 +1,288 @@
+# Wrappers that declare every target of ours: palate_library, palate_binary, palate_test, palate_benchmark, palate_proto.
+#
+#   palate_library(NAME n [SRCS ...] [HDRS ...] [DEPS ...] [TORCH])     static library palate_n, alias palate::n
+#   palate_binary(NAME n SRCS ... [DEPS ...] [TORCH])                   executable in bin/
+#   palate_test(NAME n SRCS ... [DEPS ...] [TORCH] [LABELS ...] [TIMEOUT seconds])    GoogleTest executable, run by ctest;
+#                                                                       the label `serial` runs it alone
+#   palate_benchmark(NAME n SRCS ... [DEPS ...] [TORCH])                executable in bench/, run by `make bench`
+#   palate_proto(NAME n SRCS ... [DEPS ...] [GRPC])                     generated messages (and stubs), alias palate::n
+#
+# Include paths start at the repository root. TORCH links LibTorch and uses the one precompiled header of ATen.
+# palate_finish(), called once at the end, leaves out of this build what a sanitizer cannot run.
+
+include_guard(GLOBAL)
+
+define_property(GLOBAL PROPERTY PALATE_TARGETS BRIEF_DOCS "Every target declared by the wrappers of cmake/Palate.cmake")
+define_property(GLOBAL PROPERTY PALATE_TESTS BRIEF_DOCS "Every test executable")
+define_property(GLOBAL PROPERTY PALATE_BENCHMARKS BRIEF_DOCS "Every benchmark executable")
+
+# What all targets of ours have in common.
+function(palate_configure_target target torch)
+  target_link_libraries(${target} PRIVATE palate_warnings)
+  if(torch)
+    target_link_libraries(${target} PUBLIC palate::torch)
+    if(TARGET palate_torch_pch)
+      target_precompile_headers(${target} REUSE_FROM palate_torch_pch)
+    endif()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
+endfunction()
+
+# Stops at an argument that no keyword takes: a misspelt keyword would otherwise vanish.
+function(palate_check_arguments function name unparsed)
+  if(NOT name)
+    message(FATAL_ERROR "${function} without a NAME in ${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+  if(unparsed)
+    message(FATAL_ERROR "${function}(NAME ${name}): unknown arguments ${unparsed}")
+  endif()
+endfunction()
+
+# TEMPORARY
+function(palate_incomplete out name)
+  set(${out} FALSE PARENT_SCOPE)
+  foreach(src IN LISTS ARGN)
+    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${src}")
+      message(WARNING "${name} LEFT OUT for now: ${CMAKE_CURRENT_SOURCE_DIR}/${src} does not exist yet")
+      set(${out} TRUE PARENT_SCOPE)
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}")
+      return()
+    endif()
+  endforeach()
+endfunction()
+function(palate_dummies targets)
+  foreach(t IN LISTS targets)
+    foreach(property IN ITEMS LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
+      get_target_property(value ${t} ${property})
+      foreach(l IN LISTS value)
+        if(l MATCHES "^palate::" AND NOT TARGET ${l})
+          message(WARNING "${t} links ${l}, which does not exist yet")
+          string(REPLACE "::" "_missing_" d ${l})
+          add_library(${d} INTERFACE)
+          add_library(${l} ALIAS ${d})
+        endif()
+      endforeach()
+    endforeach()
+  endforeach()
+endfunction()
+# END TEMPORARY
+
+function(palate_library)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;HDRS;DEPS")
+  palate_check_arguments(palate_library "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
+  set(target palate_${arg_NAME})
+  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS} ${arg_HDRS}) # TEMPORARY
+  if(skip) # TEMPORARY
+    add_library(${target} INTERFACE) # TEMPORARY
+    add_library(palate::${arg_NAME} ALIAS ${target}) # TEMPORARY
+    return() # TEMPORARY
+  endif() # TEMPORARY
+  if(arg_SRCS)
+    add_library(${target} STATIC ${arg_SRCS} ${arg_HDRS})
+    target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${target} PUBLIC ${arg_DEPS})
+    palate_configure_target(${target} "${arg_TORCH}")
+  else()
+    add_library(${target} INTERFACE ${arg_HDRS})
+    target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${target} INTERFACE ${arg_DEPS} $<$<BOOL:${arg_TORCH}>:palate::torch>)
+    set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
+  endif()
+  add_library(palate::${arg_NAME} ALIAS ${target})
+endfunction()
+
+function(palate_binary)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;DEPS")
+  palate_check_arguments(palate_binary "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
+  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
+  if(skip) # TEMPORARY
+    return() # TEMPORARY
+  endif() # TEMPORARY
+  add_executable(${arg_NAME} ${arg_SRCS})
+  target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS})
+  set_target_properties(${arg_NAME} PROPERTIES INSTALL_RPATH "\$ORIGIN/../lib")
+  install(TARGETS ${arg_NAME} RUNTIME DESTINATION bin)
+  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+endfunction()
+
+# A test finds the checkout, the built binaries and the shared data through PALATE_SOURCE_DIR (also a macro),
+# PALATE_BIN_DIR and PALATE_SHARED_DIR. Its GoogleTest results are written for scripts/run_tests.sh to count.
+function(palate_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME;TIMEOUT" "SRCS;DEPS;LABELS")
+  palate_check_arguments(palate_test "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
+  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
+  if(skip) # TEMPORARY
+    return() # TEMPORARY
+  endif() # TEMPORARY
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_executable(${arg_NAME} ${arg_SRCS})
+  set_target_properties(${arg_NAME} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/bin"
+    PALATE_TEST_LABELS "${arg_LABELS}"
+    PALATE_TEST_TIMEOUT "${arg_TIMEOUT}")
+  target_compile_definitions(${arg_NAME} PRIVATE "PALATE_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+  target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+  set_property(GLOBAL APPEND PROPERTY PALATE_TESTS ${arg_NAME})
+  list(TRANSFORM arg_SRCS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  set_property(GLOBAL APPEND PROPERTY PALATE_TEST_SOURCES ${arg_SRCS})
+endfunction()
+
+function(palate_benchmark)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;DEPS")
+  palate_check_arguments(palate_benchmark "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
+  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
+  if(skip) # TEMPORARY
+    return() # TEMPORARY
+  endif() # TEMPORARY
+  add_executable(${arg_NAME} EXCLUDE_FROM_ALL ${arg_SRCS})
+  set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
+  target_compile_definitions(${arg_NAME} PRIVATE "PALATE_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+  target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS})
+  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+  set_property(GLOBAL APPEND PROPERTY PALATE_BENCHMARKS ${arg_NAME})
+endfunction()
+
+# Generates C++ of .proto files, named from the proto root (`proto/` here, or PROTO_ROOT), into the build folder.
+# Generated headers are included by the same path: "palate/types/v1/types.pb.h".
+function(palate_proto)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "GRPC" "NAME;PROTO_ROOT" "SRCS;DEPS")
+  palate_check_arguments(palate_proto "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
+  if(NOT arg_PROTO_ROOT)
+    set(arg_PROTO_ROOT "${PROJECT_SOURCE_DIR}/proto")
+  endif()
+  set(out "${CMAKE_BINARY_DIR}/gen")
+  file(MAKE_DIRECTORY "${out}")
+  set(generated)
+  foreach(proto IN LISTS arg_SRCS)
+    string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
+    set(outputs "${out}/${stem}.pb.cc" "${out}/${stem}.pb.h")
+    set(options "--cpp_out=${out}")
+    if(arg_GRPC)
+      list(APPEND outputs "${out}/${stem}.grpc.pb.cc" "${out}/${stem}.grpc.pb.h")
+      list(APPEND options "--grpc_out=${out}" "--plugin=protoc-gen-grpc=${PALATE_GRPC_CPP_PLUGIN}")
+    endif()
+    add_custom_command(
+      OUTPUT ${outputs}
+      COMMAND protobuf::protoc ${options} "-I${PROJECT_SOURCE_DIR}/proto" "-I${PALATE_GOOGLEAPIS_DIR}"
+              "${arg_PROTO_ROOT}/${proto}"
+      DEPENDS "${arg_PROTO_ROOT}/${proto}"
+      COMMENT "Generating C++ of ${proto}"
+      VERBATIM)
+    list(APPEND generated ${outputs})
+  endforeach()
+  set(target palate_${arg_NAME})
+  add_library(${target} STATIC ${generated})
+  # SYSTEM: the generated headers are not ours to keep free of warnings.
+  target_include_directories(${target} SYSTEM PUBLIC "${out}")
+  target_link_libraries(${target} PUBLIC ${arg_DEPS} protobuf::libprotobuf $<$<BOOL:${arg_GRPC}>:gRPC::grpc++>)
+  add_library(palate::${arg_NAME} ALIAS ${target})
+  set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
+endfunction()
+
+# Sets `out` to whether `target` reaches one of `forbidden` through the libraries it links.
+function(palate_reaches out target forbidden)
+  get_property(known GLOBAL PROPERTY PALATE_REACHES_${target})
+  if(NOT known STREQUAL "")
+    set(${out} ${known} PARENT_SCOPE)
+    return()
+  endif()
+  set(links)
+  foreach(property IN ITEMS LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
+    get_target_property(value ${target} ${property})
+    if(value)
+      list(APPEND links ${value})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES links)
+  set(found FALSE)
+  foreach(link IN LISTS links)
+    if(link IN_LIST forbidden)
+      set(found TRUE)
+    elseif(TARGET ${link})
+      get_target_property(aliased ${link} ALIASED_TARGET)
+      if(aliased)
+        set(link ${aliased})
+      endif()
+      get_property(ours GLOBAL PROPERTY PALATE_TARGETS)
+      if(link IN_LIST ours)
+        palate_reaches(found ${link} "${forbidden}")
+      endif()
+    endif()
+    if(found)
+      break()
+    endif()
+  endforeach()
+  set_property(GLOBAL PROPERTY PALATE_REACHES_${target} ${found})
+  set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+# Registers the tests with ctest and makes the targets palate_tests and palate_benchmarks. ThreadSanitizer would report
+# races inside libraries that were not built with it, so under it everything on top of LibTorch, FAISS and gRPC is left out.
+function(palate_finish)
+  get_property(targets GLOBAL PROPERTY PALATE_TARGETS)
+  get_property(tests GLOBAL PROPERTY PALATE_TESTS)
+  get_property(benchmarks GLOBAL PROPERTY PALATE_BENCHMARKS)
+  palate_dummies("${targets}") # TEMPORARY
+  set(left_out)
+  if(PALATE_SANITIZER STREQUAL "thread")
+    foreach(target IN LISTS targets)
+      palate_reaches(reaches ${target} "palate::torch;palate::faiss;gRPC::grpc++;gRPC::grpc++_reflection")
+      if(reaches)
+        list(APPEND left_out ${target})
+        set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+      endif()
+    endforeach()
+  endif()
+  foreach(test IN LISTS tests)
+    if(NOT test IN_LIST left_out)
+      palate_register_test(${test})
+      list(APPEND registered ${test})
+    endif()
+  endforeach()
+  add_custom_target(palate_tests DEPENDS ${registered})
+  add_custom_target(palate_benchmarks DEPENDS ${benchmarks})
+  list(JOIN benchmarks "\n" lines)
+  file(WRITE "${CMAKE_BINARY_DIR}/benchmarks.txt" "${lines}\n")
+  get_property(sources GLOBAL PROPERTY PALATE_TEST_SOURCES)
+  list(JOIN sources "\n" lines)
+  file(WRITE "${CMAKE_BINARY_DIR}/test_sources.txt" "${lines}\n")
+endfunction()
+
+function(palate_register_test test)
+  get_target_property(labels ${test} PALATE_TEST_LABELS)
+  get_target_property(timeout ${test} PALATE_TEST_TIMEOUT)
+  if(PALATE_SANITIZER)
+    math(EXPR timeout "${timeout} * 3")
+  endif()
+  if(DEFINED ENV{PALATE_SHARED_DIR})
+    set(shared "$ENV{PALATE_SHARED_DIR}")
+  else()
+    cmake_path(GET PROJECT_SOURCE_DIR PARENT_PATH parent)
+    set(shared "${parent}/shared")
+  endif()
+  set(serial FALSE)
+  if("serial" IN_LIST labels)
+    set(serial TRUE)
+  endif()
+  add_test(NAME ${test} COMMAND ${test} "--gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${test}.xml")
+  set(environment
+    "PALATE_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
+    "PALATE_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
+    "PALATE_SHARE_DIR=${CMAKE_BINARY_DIR}/share"
+    "PALATE_SHARED_DIR=${shared}"
+    "ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+  set_tests_properties(${test} PROPERTIES
+    TIMEOUT ${timeout}
+    LABELS "${labels}"
+    RUN_SERIAL ${serial}
+    WORKING_DIRECTORY "${CMAKE_BINARY_DIR}"
+    ENVIRONMENT "${environment}")
+endfunction()

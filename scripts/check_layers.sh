@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Holds the architecture's arrows: which folder may include which, and which may know gRPC, RocksDB, FAISS and LibTorch.
+# Usage: scripts/check_layers.sh [BUILD_FOLDER]     with a build folder, also that every test is built and that the small
+#                                                   binaries do not link LibTorch
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/lib.sh
+
+folders="base models embedding retrieval ranking featurestore pipeline services offline tests bench"
+
+# may_include FOLDER: the folders of ours that FOLDER's files may include.
+may_include() {
+  case "$1" in
+    base) echo base ;;
+    models) echo base models ;;
+    embedding) echo base models embedding ;;
+    retrieval) echo base retrieval ;;
+    ranking) echo base ranking ;;
+    ranking/engine) echo base models ranking ;;
+    featurestore) echo base featurestore ;;
+    pipeline) echo base ranking embedding retrieval featurestore pipeline ;;
+    offline) echo base models embedding retrieval ranking featurestore pipeline offline ;;
+    services | tests | bench) echo "$folders" ;;
+  esac
+}
+
+# may_know LIBRARY: the folders whose files may include a library's headers. Tests and benchmarks may include all.
+may_know() {
+  case "$1" in
+    grpc | messages) echo services ;;
+    storage) echo featurestore ;;
+    rocksdb) echo featurestore ;;
+    faiss) echo retrieval ;;
+    torch) echo models embedding ranking/engine offline/training ;;
+  esac
+}
+
+# Which library an include path belongs to; nothing for one that any folder may use.
+library_of() {
+  case "$1" in
+    grpc/* | grpc++/* | grpcpp/* | *.grpc.pb.h) echo grpc ;;
+    palate/storage/*) echo storage ;;
+    palate/*) echo messages ;;
+    rocksdb/*) echo rocksdb ;;
+    faiss/*) echo faiss ;;
+    ATen/* | torch/* | c10/* | caffe2/*) echo torch ;;
+  esac
+}
+
+# holds FILE FOLDER...: whether FILE stands in one of the folders.
+holds() {
+  local file="$1" folder
+  shift
+  for folder in "$@"; do [[ "$file" != "$folder"/* ]] || return 0; done
+  return 1
+}
+
+violations=0
+report() {
+  echo "$*" >&2
+  violations=$((violations + 1))
+}
+
+# Lines "FILE:LINE:PATH" of every #include.
+includes() {
+  git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' |
+    while IFS= read -r file; do [[ ! -f "$file" ]] || echo "$file"; done |
+    xargs grep -nHoE '^ *# *include *[<"][^>"]+[>"]' |
+    sed -E 's/^([^:]+:[0-9]+): *# *include *[<"]([^>"]+)[>"]/\1:\2/'
+}
+
+while IFS=: read -r file line path; do
+  top="${file%%/*}"
+  [[ " $folders " == *" $top "* && "$top" != tests && "$top" != bench ]] || continue
+  library="$(library_of "$path")"
+  if [[ -n "$library" ]]; then
+    holds "$file" $(may_know "$library") || report "$file:$line: <$path>: only $(may_know "$library") may know $library"
+    continue
+  fi
+  target="${path%%/*}"
+  [[ "$path" == */* && " $folders " == *" $target "* ]] || continue
+  layer="$top"
+  [[ "$file" != ranking/engine/* ]] || layer=ranking/engine
+  [[ " $(may_include "$layer") " == *" $target "* ]] || report "$file:$line: \"$path\": $layer must not include $target"
+  if [[ "$layer" == ranking && "$path" == ranking/engine/* ]]; then
+    report "$file:$line: \"$path\": ranking/engine builds on ranking, never the other way"
+  fi
+done < <(includes)
+
+build="${1:-}"
+if [[ -n "$build" ]]; then
+  while IFS= read -r file; do
+    grep -qxF "$PWD/$file" "$build/test_sources.txt" || report "$file: in no palate_test; it is never built"
+  done < <(git ls-files --cached --others --exclude-standard -- 'tests/**_test.cc')
+  for binary in palate-gateway palate-retrieval palate-featurestore; do
+    if [[ -x "$build/bin/$binary" ]] && readelf -d "$build/bin/$binary" | grep -q 'NEEDED.*libtorch'; then
+      report "$build/bin/$binary links LibTorch; it has to stay small"
+    fi
+  done
+fi
+
+[[ $violations == 0 ]] || fail "$violations violations of the layers (see ARCHITECTURE.md)"
+echo "layers: no violations"

@@ -1,0 +1,1 @@
+// Gives the precompiled header of LibTorch's users a target to be built in.
