@@ -1,0 +1,76 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "pipeline/stages.h"
+#include "ranking/diversity.h"
+
+namespace palate::pipeline {
+namespace {
+
+// The values of an attribute that a cap counts: numbers and booleans in words.
+std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute) {
+  const auto found = item.attributes.find(attribute);
+  if (found == item.attributes.end()) return {};
+  return std::visit(
+      [](const auto& value) -> std::vector<std::string> {
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          return value;
+        } else {
+          return {absl::StrCat(value)};
+        }
+      },
+      found->second);
+}
+
+ranking::DiversityCandidate ToCandidate(const Candidate& candidate, const std::vector<ranking::AttributeCap>& caps) {
+  ranking::DiversityCandidate out;
+  out.item_id = candidate.item_id;
+  out.score = candidate.score;
+  // Spaces have different vectors; text is the one that nearly every item has, so everything is compared in it.
+  for (const SpaceVector& vector : candidate.record.vectors) {
+    if (vector.space.name == kTextSpace) out.vector = vector.values;
+  }
+  for (const ranking::AttributeCap& cap : caps) out.capped_values.push_back(ValuesOf(candidate.record.item, cap.attribute));
+  return out;
+}
+
+// Exploration differs between users and moments, and is the same for the same request.
+uint64_t SeedOf(const RequestState& state) {
+  uint64_t seed = 1469598103934665603u;
+  for (char c : absl::StrCat(state.query.user_id, "/", absl::ToUnixMillis(state.now))) seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  return seed;
+}
+
+}  // namespace
+
+absl::Status DiversifyStage::Run(RequestState& state) const {
+  const Diversity& wanted = state.query.diversity;
+  ranking::DiversityOptions options;
+  options.num_results = state.query.num_results;
+  options.strength = wanted.mmr_lambda;
+  options.exploration_share = wanted.exploration_share;
+  options.seed = SeedOf(state);
+  for (const auto& [attribute, cap] : wanted.attribute_caps) options.caps.push_back({attribute, cap});
+  const bool keep_order = wanted.mmr_lambda == 0 && wanted.exploration_share == 0 && options.caps.empty();
+  if (keep_order) {
+    if (static_cast<int>(state.candidates.size()) > options.num_results) state.candidates.resize(options.num_results);
+  } else {
+    std::vector<ranking::DiversityCandidate> candidates;
+    for (const Candidate& candidate : state.candidates) candidates.push_back(ToCandidate(candidate, options.caps));
+    std::vector<Candidate> picked;
+    for (const ranking::DiversityPick& pick : ranking::Diversify(candidates, options)) {
+      // A cap is a promise: rather fewer results than one too many.
+      if (!pick.over_cap) picked.push_back(state.candidates[pick.index]);
+    }
+    state.candidates = std::move(picked);
+  }
+  if (static_cast<int>(state.candidates.size()) < options.num_results) {
+    state.Degrade(Degradation::kFewerThanRequested,
+                  absl::StrCat(state.candidates.size(), " of ", options.num_results, " results: ", state.filtered_item_ids.size(),
+                               " candidates did not pass the filters"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace palate::pipeline

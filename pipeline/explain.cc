@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "pipeline/stages.h"
+#include "ranking/template_explainer.h"
+
+namespace palate::pipeline {
+namespace {
+
+std::vector<ranking::ExplainInput> InputsOf(const RequestState& state, const PipelineOptions& options) {
+  const std::vector<ranking::HistoryEntry> history = HistoryForRanking(state, options.max_events);
+  std::vector<ranking::ExplainInput> inputs;
+  for (const Candidate& candidate : state.candidates) {
+    ranking::ExplainInput input;
+    input.history = history;
+    input.item = FactsOf(candidate.record.item);
+    for (const Reason& reason : candidate.reasons) {
+      const std::string name = SourceName(reason.source);
+      if (std::find(input.reasons.begin(), input.reasons.end(), name) == input.reasons.end()) input.reasons.push_back(name);
+    }
+    input.language = state.query.language;
+    inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+}  // namespace
+
+void ExplainStage::ExplainWithModel(RequestState& state, const std::vector<ranking::ExplainInput>& inputs) const {
+  const absl::Duration remaining = state.deadline - clock_.Now();
+  if (remaining < options_.min_explain_time) {
+    state.Degrade(Degradation::kDeadlineShort, absl::StrCat(absl::FormatDuration(remaining), " left: template texts"));
+    return;
+  }
+  const size_t head = std::min<size_t>(inputs.size(), options_.max_llm_explanations);
+  const std::vector<ranking::ExplainInput> asked(inputs.begin(), inputs.begin() + head);
+  absl::StatusOr<std::vector<ranking::Explanation>> explanations = ranker_.Explain(asked, on_text_, state.deadline);
+  if (!explanations.ok() || explanations->size() != head) {
+    const std::string detail = explanations.ok() ? "the ranker left results out" : explanations.status().ToString();
+    state.Degrade(Degradation::kTemplateFallback, absl::StrCat(head, " of ", head, " texts: ", detail));
+    return;
+  }
+  size_t replaced = 0;
+  for (size_t i = 0; i < head; ++i) {
+    replaced += (*explanations)[i].source == ranking::ExplanationSource::kTemplate;
+    state.candidates[i].explanation = std::move((*explanations)[i]);
+  }
+  if (replaced + (inputs.size() - head) > 0) {
+    state.Degrade(Degradation::kTemplateFallback,
+                  absl::StrCat(replaced, " of ", head, " texts failed the evidence check; ", inputs.size() - head,
+                               " results lie beyond the limit of ", options_.max_llm_explanations));
+  }
+}
+
+absl::Status ExplainStage::Run(RequestState& state) const {
+  if (state.query.explain == ExplainMode::kNone) {
+    state.Skip(Degradation::kNotRequested, "explain is NONE");
+    return absl::OkStatus();
+  }
+  if (state.candidates.empty()) {
+    state.Skip(Degradation::kNoCandidates, "there are no results to explain");
+    return absl::OkStatus();
+  }
+  const std::vector<ranking::ExplainInput> inputs = InputsOf(state, options_);
+  if (state.query.explain == ExplainMode::kLlm) ExplainWithModel(state, inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::optional<ranking::Explanation>& explanation = state.candidates[i].explanation;
+    if (!explanation.has_value()) explanation = ranking::ExplainWithTemplate(inputs[i]);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace palate::pipeline

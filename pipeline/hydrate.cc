@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "pipeline/stages.h"
+
+namespace palate::pipeline {
+namespace {
+
+const EventTypeDeclaration* FindEventType(const Catalog& catalog, const std::string& name) {
+  for (const EventTypeDeclaration& declaration : catalog.event_types) {
+    if (declaration.name == name) return &declaration;
+  }
+  return nullptr;
+}
+
+// The mean of the session's own ratings: the best guess at "the user's own mean" for events that are not stored.
+double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
+  double sum = 0;
+  int count = 0;
+  for (const Event& event : events) {
+    const EventTypeDeclaration* type = FindEventType(catalog, event.type);
+    if (type == nullptr || !type->value_is_rating || !event.value.has_value()) continue;
+    sum += *event.value;
+    ++count;
+  }
+  return count == 0 ? 0 : sum / count;
+}
+
+}  // namespace
+
+absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
+  const std::vector<Event>& events = state.query.session_events;
+  if (events.empty()) return absl::OkStatus();
+  std::vector<std::string> ids;
+  for (const Event& event : events) ids.push_back(event.item_id);
+  PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, ids, {kTextSpace, kImageSpace}, state.deadline));
+  const double mean = MeanRating(events, state.context.catalog);
+  for (size_t i = 0; i < events.size(); ++i) {
+    const EventTypeDeclaration* type = FindEventType(state.context.catalog, events[i].type);
+    if (type == nullptr) {
+      return InvalidField(absl::StrCat("session_events[", i, "].event_type"), QuoteForMessage(events[i].type), "a declared event type");
+    }
+    ContextEvent event{events[i], type->weight, items[i]};
+    if (type->value_is_rating && events[i].value.has_value()) event.weight *= *events[i].value - mean;
+    if (type->marks_seen) state.context.seen_item_ids.push_back(events[i].item_id);
+    state.context.events.push_back(std::move(event));
+  }
+  std::stable_sort(state.context.events.begin(), state.context.events.end(),
+                   [](const ContextEvent& a, const ContextEvent& b) { return a.event.time > b.event.time; });
+  return absl::OkStatus();
+}
+
+absl::Status HydrateStage::AddContextItems(RequestState& state) const {
+  if (state.query.context_item_ids.empty()) return absl::OkStatus();
+  PALATE_ASSIGN_OR_RETURN(
+      auto items, features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.deadline));
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].has_value()) {
+      return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ", QuoteForMessage(state.query.context_item_ids[i]),
+                                              " is not in catalog ", state.query.catalog));
+    }
+    state.context_items.push_back(*std::move(items[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HydrateStage::Run(RequestState& state) const {
+  UserContextQuery query;
+  query.catalog = state.query.catalog;
+  query.user_id = state.query.user_id;
+  query.max_events = options_.max_events;
+  query.request_time = state.now;
+  query.spaces = {kTextSpace, kImageSpace};
+  query.num_trending = options_.candidates_per_source;
+  query.num_fresh = options_.candidates_per_source / 2;
+  PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(query, state.deadline));
+  if (!state.query.filter.empty()) {
+    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter,
+                            retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
+    state.filter = std::make_unique<retrieval::Filter>(std::move(filter));
+  }
+  PALATE_RETURN_IF_ERROR(AddSessionEvents(state));
+  PALATE_RETURN_IF_ERROR(AddContextItems(state));
+  state.excluded.insert(state.query.exclude_item_ids.begin(), state.query.exclude_item_ids.end());
+  state.excluded.insert(state.query.context_item_ids.begin(), state.query.context_item_ids.end());
+  if (!state.query.include_seen) {
+    state.excluded.insert(state.context.seen_item_ids.begin(), state.context.seen_item_ids.end());
+  }
+  state.user_model = BuildUserModel(state.context.events, options_.user_model);
+  return absl::OkStatus();
+}
+
+}  // namespace palate::pipeline

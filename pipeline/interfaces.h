@@ -1,0 +1,124 @@
+// The four things that the request's life needs from outside: the feature store, the embedder, the retriever and the ranker.
+//
+// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe, may block until `deadline`, and returns
+// Unavailable when the part is down, DeadlineExceeded when time ran out.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/types.h"
+#include "ranking/types.h"
+
+namespace palate::pipeline {
+
+// An item with the vectors that were asked for; a space without a vector yet is absent.
+struct ItemRecord {
+  Item item;
+  std::vector<SpaceVector> vectors;
+};
+
+// One event with the item as it is now. `item` is absent when the item was deleted or never known.
+struct ContextEvent {
+  Event event;
+  double weight = 0;  // signed, from the event type and, for ratings, the user's own mean
+  std::optional<ItemRecord> item;
+};
+
+struct ScoredId {
+  std::string item_id;
+  double score = 0;
+};
+
+struct UserContextQuery {
+  std::string catalog;
+  std::string user_id;  // may be empty: anonymous, then only trending and fresh are answered
+  int max_events = 200;
+  absl::Time request_time = absl::InfiniteFuture();  // later events are not read; infinite means now
+  std::vector<std::string> spaces;                   // vectors wanted with the items, by space name, in the active fingerprint
+  int num_trending = 0;
+  int num_fresh = 0;
+};
+
+struct UserContext {
+  Catalog catalog;
+  std::vector<SpaceKey> active_spaces;  // every space of the catalog that has vectors, with its active fingerprint
+  std::optional<User> user;             // absent when never written
+  std::vector<ContextEvent> events;     // newest first
+  std::vector<std::string> seen_item_ids;
+  std::vector<ScoredId> trending;  // best first; time-decayed from the catalog's newest event
+  std::vector<ScoredId> fresh;     // newest first; the score is the create time in seconds
+  int64_t total_events = 0;        // of the user, beyond max_events too
+};
+
+class FeatureReader {
+ public:
+  virtual ~FeatureReader() = default;
+  // NotFound for an unknown catalog; an unknown user is an empty context.
+  virtual absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, absl::Time deadline) = 0;
+  // In the order of `item_ids`; unknown ids are absent entries.
+  virtual absl::StatusOr<std::vector<std::optional<ItemRecord>>> GetItems(const std::string& catalog,
+                                                                          const std::vector<std::string>& item_ids,
+                                                                          const std::vector<std::string>& spaces,
+                                                                          absl::Time deadline) = 0;
+  // Called after the response went out.
+  virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) = 0;
+};
+
+// A query in words, in pictures (encoded bytes), or both.
+struct EmbedQuery {
+  std::string model;
+  std::string text;
+  std::string image;
+  std::string instruction;
+};
+
+// The query's vector per space, with how scores in that space are distributed for such queries.
+struct QueryVector {
+  SpaceVector vector;
+  double score_mean = 0;       // of the inner products of unrelated pairs
+  double score_deviation = 1;  // their standard deviation; above 0
+};
+
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  // Text gives space `text`, an image gives space `image`.
+  virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time deadline) = 0;
+};
+
+struct RetrievalQuery {
+  std::string catalog;
+  SpaceVector vector;
+  int k = 100;
+  std::string filter;                  // filter expression; empty means none
+  std::vector<std::string> exclude_item_ids;
+  absl::Time request_time = absl::InfiniteFuture();
+};
+
+class Retriever {
+ public:
+  virtual ~Retriever() = default;
+  // Best first, ties by item id. One answer per query, in order; each may fail alone.
+  virtual std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries,
+                                                                    absl::Time deadline) = 0;
+};
+
+class Ranker {
+ public:
+  virtual ~Ranker() = default;
+  virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) = 0;
+
+  // Called with pieces of text as they are generated, from the calling thread. Return false to stop: the call ends with Cancelled.
+  using OnText = std::function<bool(size_t input_index, const std::string& piece)>;
+  // One explanation per input, in order. `on_text` may be null; a text that fails the evidence check is never streamed.
+  virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs,
+                                                                    const OnText& on_text, absl::Time deadline) = 0;
+};
+
+}  // namespace palate::pipeline

@@ -1,0 +1,238 @@
+#include "pipeline/recommender.h"
+
+#include <random>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "pipeline/validate.h"
+
+namespace palate::pipeline {
+namespace {
+
+constexpr int kPoolThreads = 4;
+constexpr size_t kPoolQueue = 1024;
+
+// 128 random bits in hex: unguessable, so that an answer cannot be claimed by who never saw it.
+std::string NewRecommendationId() {
+  thread_local std::random_device entropy;
+  std::string bytes;
+  for (int i = 0; i < 4; ++i) AppendBigEndian32(entropy(), bytes);
+  return absl::BytesToHexString(bytes);
+}
+
+ResultItem ToResult(const Candidate& candidate) {
+  ResultItem result;
+  result.item = candidate.record.item;
+  result.score = candidate.score;
+  result.stage4_score = candidate.stage4_score;
+  result.rerank_score = candidate.rerank_score;
+  result.reasons = candidate.reasons;
+  result.explanation = candidate.explanation;
+  return result;
+}
+
+// How the user looked to the stages.
+std::map<std::string, std::string> DebugOf(const RequestState& state) {
+  return {{"events", absl::StrCat(state.context.events.size())},
+          {"excluded_items", absl::StrCat(state.excluded.size())},
+          {"likes", absl::StrCat(state.user_model.likes.size())},
+          {"dislikes", absl::StrCat(state.user_model.dislikes.size())},
+          {"filtered_items", absl::StrCat(state.filtered_item_ids.size())},
+          {"missing_items", absl::StrCat(state.missing_item_ids.size())}};
+}
+
+// Every item is asked once more whether it may be shown: nothing slips through the stages between the filter and the answer.
+RecommendResult ToResult(RequestState& state, std::vector<StageReport> reports) {
+  std::erase_if(state.candidates, [&](const Candidate& candidate) { return !FilterStage::Admits(state, candidate.record.item); });
+  RecommendResult result;
+  result.recommendation_id = NewRecommendationId();
+  for (const Candidate& candidate : state.candidates) result.results.push_back(ToResult(candidate));
+  result.stages = std::move(reports);
+  result.rerank_weight = state.rerank_weight;
+  result.ranking_fingerprint = state.ranking_fingerprint;
+  if (state.query.debug) result.debug = DebugOf(state);
+  return result;
+}
+
+RecommendQuery ToRecommendQuery(const RankQuery& query) {
+  RecommendQuery recommend;
+  recommend.catalog = query.catalog;
+  recommend.user_id = query.user_id;
+  recommend.session_events = query.session_events;
+  recommend.filter = query.filter;
+  recommend.include_seen = true;  // the caller chose the list
+  recommend.num_results = static_cast<int>(query.item_ids.size());
+  recommend.explain = query.explain;
+  recommend.request_time = query.request_time;
+  recommend.language = query.language;
+  recommend.instruction = query.instruction;
+  return recommend;
+}
+
+absl::StatusOr<SpaceVector> ChooseSpace(const ItemRecord& record, const std::string& wanted) {
+  for (const std::string& name : wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
+                                                : std::vector<std::string>{wanted}) {
+    for (const SpaceVector& vector : record.vectors) {
+      if (vector.space.name == name) return vector;
+    }
+  }
+  return absl::FailedPreconditionError(absl::StrCat("item ", QuoteForMessage(record.item.id), " has no vector in space ",
+                                                    wanted.empty() ? "fused, text or image" : wanted, " yet"));
+}
+
+}  // namespace
+
+Recommender::Recommender(RecommenderParts parts, const Clock& clock, PipelineOptions options)
+    : parts_(parts),
+      clock_(clock),
+      options_(options),
+      hydrate_(parts_.features, options_),
+      filter_(parts_.features),
+      score_(options_),
+      rerank_(parts_.ranker, clock_, options_),
+      pool_("pipeline", kPoolThreads, kPoolQueue),
+      source_(parts_.embedder, parts_.retriever, pool_, options_) {}
+
+Recommender::~Recommender() = default;
+
+RequestState Recommender::NewState(RecommendQuery query, absl::Time deadline) const {
+  RequestState state;
+  state.now = query.request_time == absl::InfiniteFuture() ? clock_.Now() : query.request_time;
+  state.deadline = deadline == absl::InfiniteFuture() ? clock_.Now() + options_.default_deadline : deadline;
+  state.query = std::move(query);
+  return state;
+}
+
+absl::Status Recommender::Order(RequestState& state, std::vector<StageReport>& reports) const {
+  PALATE_RETURN_IF_ERROR(RunStage(score_, state, reports));
+  PALATE_RETURN_IF_ERROR(RunStage(rerank_, state, reports));
+  return RunStage(diversify_, state, reports);
+}
+
+absl::Status Recommender::Explain(RequestState& state, RecommendResult& result, const StreamSink& sink) const {
+  const ExplainStage explain(parts_.ranker, clock_, options_, sink.on_text);
+  PALATE_RETURN_IF_ERROR(RunStage(explain, state, result.stages));
+  for (size_t i = 0; i < result.results.size(); ++i) result.results[i].explanation = state.candidates[i].explanation;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, absl::Time deadline,
+                                                       const StreamSink& sink) const {
+  PALATE_RETURN_IF_ERROR(Validate(query));
+  RequestState state = NewState(query, deadline);
+  std::vector<StageReport> reports;
+  PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+  PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
+  PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
+  PALATE_RETURN_IF_ERROR(Order(state, reports));
+  RecommendResult result = ToResult(state, std::move(reports));
+  if (sink.on_ranked != nullptr && !sink.on_ranked(result)) return absl::CancelledError("the caller stopped listening");
+  PALATE_RETURN_IF_ERROR(Explain(state, result, sink));
+  return result;
+}
+
+absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, absl::Time deadline) const {
+  PALATE_RETURN_IF_ERROR(Validate(query));
+  RequestState state = NewState(ToRecommendQuery(query), deadline);
+  std::vector<StageReport> reports;
+  PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+  for (const std::string& id : query.item_ids) {
+    Candidate candidate;
+    candidate.item_id = id;
+    candidate.reasons.push_back({Source::kCaller, 0, "", {}});
+    state.candidates.push_back(std::move(candidate));
+  }
+  PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
+  PALATE_RETURN_IF_ERROR(Order(state, reports));
+  RecommendResult result = ToResult(state, std::move(reports));
+  result.missing_item_ids = state.missing_item_ids;
+  result.filtered_item_ids = state.filtered_item_ids;
+  PALATE_RETURN_IF_ERROR(Explain(state, result, {}));
+  return result;
+}
+
+absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, absl::Time deadline) const {
+  PALATE_RETURN_IF_ERROR(Validate(query));
+  RecommendQuery inner;
+  inner.catalog = query.catalog;
+  inner.query = query.query;
+  inner.filter = query.filter;
+  inner.exclude_item_ids = query.exclude_item_ids;
+  inner.num_results = query.num_results;
+  inner.request_time = query.request_time;
+  RequestState state = NewState(std::move(inner), deadline);
+  std::vector<StageReport> reports;
+  PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+  state.context.trending.clear();
+  state.context.fresh.clear();
+  PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
+  // A search that could not search is an error, not an empty answer.
+  for (const StageNote& note : reports.back().notes) {
+    if (note.degradation == Degradation::kEmbeddingUnavailable || note.degradation == Degradation::kRetrievalUnavailable) {
+      return absl::UnavailableError(note.detail);
+    }
+  }
+  PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
+  ScoreByQuery(state);
+  if (static_cast<int>(state.candidates.size()) > query.num_results) state.candidates.resize(query.num_results);
+  return ToResult(state, std::move(reports));
+}
+
+absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query, absl::Time deadline) const {
+  PALATE_RETURN_IF_ERROR(Validate(query));
+  RecommendQuery inner;
+  inner.catalog = query.catalog;
+  inner.filter = query.filter;
+  inner.exclude_item_ids = query.exclude_item_ids;
+  inner.exclude_item_ids.push_back(query.item_id);
+  inner.num_results = query.num_results;
+  inner.request_time = query.request_time;
+  RequestState state = NewState(std::move(inner), deadline);
+  std::vector<StageReport> reports;
+  PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+  const std::vector<std::string> spaces =
+      query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{query.space};
+  PALATE_ASSIGN_OR_RETURN(auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.deadline));
+  if (!records[0].has_value()) {
+    return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id), " is not in catalog ", query.catalog));
+  }
+  PALATE_ASSIGN_OR_RETURN(SpaceVector vector, ChooseSpace(*records[0], query.space));
+  RetrievalQuery retrieval;
+  retrieval.catalog = query.catalog;
+  retrieval.k = query.num_results;
+  retrieval.filter = query.filter;
+  retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
+  retrieval.request_time = state.now;
+  retrieval.vector = std::move(vector);
+  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredId> hits, parts_.retriever.Search({retrieval}, state.deadline).front());
+  for (const ScoredId& hit : hits) {
+    Candidate candidate;
+    candidate.item_id = hit.item_id;
+    candidate.score = candidate.stage4_score = hit.score;
+    candidate.reasons.push_back({Source::kContext, hit.score, retrieval.vector.space.name, {query.item_id}});
+    state.candidates.push_back(std::move(candidate));
+  }
+  PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
+  return ToResult(state, std::move(reports));
+}
+
+void Recommender::RecordImpression(const RecommendQuery& query, const RecommendResult& result) const {
+  Impression impression;
+  impression.recommendation_id = result.recommendation_id;
+  impression.user_id = query.user_id;
+  impression.scenario = query.scenario;
+  impression.time = clock_.Now();
+  for (const ResultItem& item : result.results) impression.item_ids.push_back(item.item.id);
+  const absl::Status queued = pool_.Submit([this, catalog = query.catalog, impression = std::move(impression)] {
+    const absl::Status written =
+        parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
+    if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
+  });
+  if (!queued.ok()) spdlog::warn("an impression was lost: {}", queued.ToString());
+}
+
+}  // namespace palate::pipeline

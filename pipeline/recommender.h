@@ -1,0 +1,80 @@
+// The request's life: RecommenderService's Recommend, Search, SimilarItems and Rank over the four interfaces of pipeline/interfaces.h.
+//
+// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it. Calls block until `deadline` at most, so they
+// belong on a pool of their own, never in an RPC callback.
+//
+// Errors: InvalidArgument with field violations for a wrong request; NotFound for an unknown catalog or item; Unavailable when the feature
+// store is down (or, for Search, embedding or retrieval). Everything else that is down degrades the answer and is named in its stages.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/thread_pool.h"
+#include "pipeline/interfaces.h"
+#include "pipeline/options.h"
+#include "pipeline/request.h"
+#include "pipeline/stages.h"
+
+namespace palate::pipeline {
+
+struct RecommenderParts {
+  FeatureReader& features;
+  Embedder& embedder;
+  Retriever& retriever;
+  Ranker& ranker;
+};
+
+// What a streaming caller hears before the whole answer is there, from the calling thread. Both may be null.
+struct StreamSink {
+  // The ranked items, once, without explanations. False stops the request with Cancelled.
+  std::function<bool(const RecommendResult&)> on_ranked;
+  // Pieces of checked explanation text for results[result_index]. False stops generating.
+  std::function<bool(size_t result_index, const std::string& piece)> on_text;
+};
+
+class Recommender {
+ public:
+  Recommender(RecommenderParts parts, const Clock& clock, PipelineOptions options);
+  ~Recommender();
+
+  absl::StatusOr<RecommendResult> Recommend(const RecommendQuery& query, absl::Time deadline, const StreamSink& sink = {}) const;
+
+  // Best first; each result's reason is the query.
+  absl::StatusOr<RecommendResult> Search(const SearchQuery& query, absl::Time deadline) const;
+
+  // Neighbours of one item in one space, without the item itself.
+  absl::StatusOr<RecommendResult> SimilarItems(const SimilarQuery& query, absl::Time deadline) const;
+
+  // The caller's own list in the order that suits the user. Everything that the filter admits comes back.
+  absl::StatusOr<RecommendResult> Rank(const RankQuery& query, absl::Time deadline) const;
+
+  // Stage 8, called after the answer went out: keeps what was shown. Failures are logged, never returned. Does not block.
+  void RecordImpression(const RecommendQuery& query, const RecommendResult& result) const;
+
+  // The impression writes that wait.
+  size_t queued_impressions() const { return pool_.queued(); }
+
+ private:
+  // Runs score, rerank and diversify over state.candidates.
+  absl::Status Order(RequestState& state, std::vector<StageReport>& reports) const;
+  absl::Status Explain(RequestState& state, RecommendResult& result, const StreamSink& sink) const;
+  RequestState NewState(RecommendQuery query, absl::Time deadline) const;
+
+  const RecommenderParts parts_;
+  const Clock& clock_;
+  const PipelineOptions options_;
+  const HydrateStage hydrate_;
+  const FilterStage filter_;
+  const ScoreStage score_;
+  const RerankStage rerank_;
+  const DiversifyStage diversify_;
+  mutable ThreadPool pool_;  // query embeddings and impressions; last, so that its tasks end before the rest goes
+  const SourceStage source_;
+};
+
+}  // namespace palate::pipeline

@@ -1,0 +1,157 @@
+// What a caller asks of the pipeline and what it gets back: the domain's form of RecommenderService's messages.
+//
+// Plain values. Times are absolute, scores are unitless and only comparable within one answer.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/types.h"
+#include "ranking/types.h"
+
+namespace palate::pipeline {
+
+// Limits of one request; beyond them a request is InvalidArgument.
+inline constexpr int kMaxResults = 500;
+inline constexpr int kMaxExcludedItems = 10'000;
+inline constexpr int kMaxContextItems = 100;
+inline constexpr int kMaxSessionEvents = 500;
+inline constexpr int kMaxRankedItems = 500;
+inline constexpr size_t kMaxQueryBytes = 8 * 1024;
+
+enum class ExplainMode { kNone, kTemplate, kLlm };
+
+// Where a candidate came from.
+enum class Source { kContent, kContext, kQuery, kTrending, kFresh, kCaller };
+// "content", "context", "query", "trending", "fresh", "caller".
+const char* SourceName(Source source);
+
+struct Reason {
+  Source source = Source::kContent;
+  double score = 0;                   // the source's own score for the item
+  std::string space;                  // for vector sources: the space that found it
+  std::vector<std::string> item_ids;  // the user's items behind it: the strongest members of the taste, at most 3
+};
+
+// The eight stages in the order of a request's life.
+enum class StageId { kHydrate, kSource, kFilter, kScore, kRerank, kDiversify, kExplain, kRecord };
+const char* StageName(StageId id);
+
+enum class StageOutcome { kRan, kSkipped, kDegraded };
+
+// Why a stage did less than it could have.
+enum class Degradation {
+  kNone,
+  kRetrievalUnavailable,  // only trending and fresh items were considered
+  kEmbeddingUnavailable,  // the query's meaning was not used
+  kSpaceUnavailable,      // a declared space has no vectors yet
+  kRankingUnavailable,    // the stage-4 order came back
+  kDeadlineShort,         // too little time was left
+  kWeightZero,            // the catalog gives the language model no weight
+  kNoHistory,             // nothing is known of the user's taste
+  kNotRequested,          // the request did not ask for the stage
+  kTemplateFallback,      // template texts stand where the language model's were asked for
+  kFewerThanRequested,    // not enough items pass the filters
+  kNoCandidates,
+};
+const char* DegradationName(Degradation degradation);
+
+struct StageNote {
+  Degradation degradation = Degradation::kNone;
+  std::string detail;
+};
+
+struct StageReport {
+  StageId id = StageId::kHydrate;
+  StageOutcome outcome = StageOutcome::kRan;
+  absl::Duration duration = absl::ZeroDuration();
+  std::vector<StageNote> notes;
+};
+
+struct Diversity {
+  double mmr_lambda = 0;  // 0 keeps the order, 1 looks only at difference; in [0, 1]
+  std::map<std::string, int> attribute_caps;  // at most so many results per value of the attribute; caps are at least 1
+  double exploration_share = 0;  // share of the results drawn from below the cut; in [0, 0.5]
+};
+
+struct SearchInput {
+  std::string text;
+  std::string image;  // encoded bytes
+  bool empty() const { return text.empty() && image.empty(); }
+};
+
+struct RecommendQuery {
+  std::string catalog;
+  std::string scenario;
+  std::string user_id;                // empty for an anonymous request
+  std::vector<Event> session_events;  // of an anonymous or a known user, not stored
+  std::vector<std::string> context_item_ids;
+  SearchInput query;
+  std::string filter;
+  std::vector<std::string> exclude_item_ids;
+  bool include_seen = false;
+  int num_results = 10;
+  ExplainMode explain = ExplainMode::kNone;
+  Diversity diversity;
+  absl::Time request_time = absl::InfiniteFuture();  // infinite means now
+  std::string language;
+  std::string instruction;  // a standing rule for the language model in words
+  bool debug = false;
+};
+
+struct ResultItem {
+  Item item;
+  double score = 0;
+  double stage4_score = 0;
+  std::optional<double> rerank_score;  // the language model's log-odds
+  std::vector<Reason> reasons;         // strongest first
+  std::optional<ranking::Explanation> explanation;
+};
+
+struct RecommendResult {
+  std::string recommendation_id;
+  std::vector<ResultItem> results;
+  std::vector<StageReport> stages;
+  double rerank_weight = 0;  // the weight that the language model's score really had
+  std::string ranking_fingerprint;
+  std::vector<std::string> missing_item_ids;  // of Rank: ids that the catalog does not know
+  // Of Rank: ids that the filter, their expiry or hiding keeps out.
+  std::vector<std::string> filtered_item_ids;
+  std::map<std::string, std::string> debug;  // counts for people; empty unless the request asked
+};
+
+struct SearchQuery {
+  std::string catalog;
+  SearchInput query;
+  std::string filter;
+  std::vector<std::string> exclude_item_ids;
+  int num_results = 10;
+  absl::Time request_time = absl::InfiniteFuture();
+};
+
+struct SimilarQuery {
+  std::string catalog;
+  std::string item_id;
+  std::string space;  // empty: `fused`, or `text` where the catalog has no fused vectors
+  std::string filter;
+  std::vector<std::string> exclude_item_ids;
+  int num_results = 10;
+  absl::Time request_time = absl::InfiniteFuture();
+};
+
+struct RankQuery {
+  std::string catalog;
+  std::string user_id;
+  std::vector<Event> session_events;
+  std::vector<std::string> item_ids;  // the caller's list, 1 to 500 distinct ids
+  std::string filter;
+  ExplainMode explain = ExplainMode::kNone;
+  absl::Time request_time = absl::InfiniteFuture();
+  std::string language;
+  std::string instruction;
+};
+
+}  // namespace palate::pipeline

@@ -1,0 +1,136 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "pipeline/stages.h"
+
+namespace palate::pipeline {
+namespace {
+
+using Signal = std::vector<std::optional<double>>;  // one per candidate; absent: not known for it
+
+// Adds weight * (value - mean) / deviation to each total; an absent value adds nothing, which is the mean.
+void AddStandardised(const Signal& signal, double weight, std::vector<double>& totals) {
+  double sum = 0;
+  double squares = 0;
+  int count = 0;
+  for (const std::optional<double>& value : signal) {
+    if (!value.has_value()) continue;
+    sum += *value;
+    squares += *value * *value;
+    ++count;
+  }
+  if (count < 2) return;
+  const double mean = sum / count;
+  const double variance = squares / count - mean * mean;
+  if (variance < 1e-12) return;
+  const double scale = weight / std::sqrt(variance);
+  for (size_t i = 0; i < signal.size(); ++i) {
+    if (signal[i].has_value()) totals[i] += scale * (*signal[i] - mean);
+  }
+}
+
+// The best match with any of the tastes in `space`; weaker tastes count up to half less.
+Signal TasteSignal(const std::vector<Candidate>& candidates, const std::vector<Taste>& tastes, const std::string& space) {
+  double strongest = 0;
+  for (const Taste& taste : tastes) {
+    if (taste.space.name == space) strongest = std::max(strongest, taste.weight);
+  }
+  Signal signal(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    for (const Taste& taste : tastes) {
+      const std::vector<float>* vector = taste.space.name == space ? candidates[i].FindVector(taste.space) : nullptr;
+      if (vector == nullptr || vector->size() != taste.centroid.size()) continue;
+      const double match = Dot(*vector, taste.centroid) * (0.5 + 0.5 * taste.weight / strongest);
+      signal[i] = std::max(signal[i].value_or(match), match);
+    }
+  }
+  return signal;
+}
+
+// The query's calibrated score summed over the spaces that it has a vector in.
+Signal QuerySignal(const std::vector<Candidate>& candidates, const std::vector<QueryVector>& queries) {
+  Signal signal(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    for (const QueryVector& query : queries) {
+      const std::vector<float>* vector = candidates[i].FindVector(query.vector.space);
+      if (vector == nullptr || vector->size() != query.vector.values.size()) continue;
+      const double match = (Dot(*vector, query.vector.values) - query.score_mean) / query.score_deviation;
+      signal[i] = signal[i].value_or(0) + match;
+    }
+  }
+  return signal;
+}
+
+Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector<ItemRecord>& items) {
+  Signal signal(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    for (const ItemRecord& item : items) {
+      for (const SpaceVector& vector : item.vectors) {
+        const std::vector<float>* own = candidates[i].FindVector(vector.space);
+        if (own == nullptr || own->size() != vector.values.size()) continue;
+        const double match = Dot(*own, vector.values);
+        signal[i] = std::max(signal[i].value_or(match), match);
+      }
+    }
+  }
+  return signal;
+}
+
+// Popularity is heavy-tailed, hence the logarithm; an item outside the list has none.
+Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredId>& trending) {
+  std::map<std::string, double> scores;
+  for (const ScoredId& item : trending) scores[item.item_id] = std::log1p(std::max(0.0, item.score));
+  Signal signal(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const auto found = scores.find(candidates[i].item_id);
+    signal[i] = found == scores.end() ? 0 : found->second;
+  }
+  return signal;
+}
+
+// Falls from 1 for the newest item to 0 at the end of the list.
+Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredId>& fresh) {
+  std::map<std::string, double> scores;
+  for (size_t i = 0; i < fresh.size(); ++i) scores[fresh[i].item_id] = 1.0 - static_cast<double>(i) / fresh.size();
+  Signal signal(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const auto found = scores.find(candidates[i].item_id);
+    signal[i] = found == scores.end() ? 0 : found->second;
+  }
+  return signal;
+}
+
+void OrderByScore(std::vector<Candidate>& candidates, const std::vector<double>& scores) {
+  for (size_t i = 0; i < scores.size(); ++i) candidates[i].score = candidates[i].stage4_score = scores[i];
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+  });
+}
+
+}  // namespace
+
+void ScoreByQuery(RequestState& state) {
+  const Signal signal = QuerySignal(state.candidates, state.query_vectors);
+  std::vector<double> scores;
+  for (const std::optional<double>& value : signal) scores.push_back(value.value_or(0));
+  OrderByScore(state.candidates, scores);
+}
+
+absl::Status ScoreStage::Run(RequestState& state) const {
+  const std::vector<Candidate>& candidates = state.candidates;
+  const ScoreWeights& weights = options_.score;
+  std::vector<double> totals(candidates.size(), 0);
+  AddStandardised(TasteSignal(candidates, state.user_model.likes, kTextSpace), weights.text_taste, totals);
+  AddStandardised(TasteSignal(candidates, state.user_model.likes, kImageSpace), weights.image_taste, totals);
+  AddStandardised(TasteSignal(candidates, state.user_model.dislikes, kTextSpace), -weights.dislike, totals);
+  AddStandardised(QuerySignal(candidates, state.query_vectors), weights.query, totals);
+  AddStandardised(ContextSignal(candidates, state.context_items), weights.context, totals);
+  AddStandardised(TrendingSignal(candidates, state.context.trending), weights.trending, totals);
+  AddStandardised(FreshSignal(candidates, state.context.fresh), weights.fresh, totals);
+  OrderByScore(state.candidates, totals);
+  return absl::OkStatus();
+}
+
+}  // namespace palate::pipeline

@@ -1,0 +1,139 @@
+#include <algorithm>
+#include <future>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "pipeline/stages.h"
+
+namespace palate::pipeline {
+namespace {
+
+constexpr int kMinPerVector = 20;
+constexpr size_t kEvidenceItems = 3;
+
+// A search to make and what a hit of it means.
+struct VectorSource {
+  RetrievalQuery query;
+  Source source = Source::kContent;
+  std::vector<std::string> item_ids;
+};
+
+// Collects candidates by id, keeping every reason that brought one.
+class CandidateSet {
+ public:
+  explicit CandidateSet(const std::set<std::string>& excluded) : excluded_(excluded) {}
+
+  void Add(const std::string& item_id, Reason reason) {
+    if (excluded_.count(item_id) > 0) return;
+    Candidate& candidate = by_id_[item_id];
+    candidate.item_id = item_id;
+    candidate.reasons.push_back(std::move(reason));
+  }
+
+  std::vector<Candidate> Take() {
+    std::vector<Candidate> candidates;
+    for (auto& [id, candidate] : by_id_) candidates.push_back(std::move(candidate));
+    return candidates;
+  }
+
+ private:
+  const std::set<std::string>& excluded_;
+  std::map<std::string, Candidate> by_id_;
+};
+
+RetrievalQuery MakeQuery(const RequestState& state, SpaceVector vector, int k) {
+  RetrievalQuery query;
+  query.catalog = state.query.catalog;
+  query.vector = std::move(vector);
+  query.k = k;
+  query.filter = state.query.filter;
+  query.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
+  query.request_time = state.now;
+  return query;
+}
+
+std::vector<VectorSource> TasteSources(const RequestState& state, int per_source) {
+  std::vector<VectorSource> sources;
+  for (const Taste& taste : state.user_model.likes) {
+    const int k = std::max(kMinPerVector, static_cast<int>(per_source * taste.weight));
+    std::vector<std::string> items(taste.item_ids.begin(), taste.item_ids.begin() + std::min(taste.item_ids.size(), kEvidenceItems));
+    sources.push_back({MakeQuery(state, {taste.space, taste.centroid}, k), Source::kContent, std::move(items)});
+  }
+  for (const ItemRecord& record : state.context_items) {
+    for (const SpaceVector& vector : record.vectors) {
+      sources.push_back({MakeQuery(state, vector, std::max(kMinPerVector, per_source / 2)), Source::kContext, {record.item.id}});
+    }
+  }
+  return sources;
+}
+
+// Runs the searches; false when retrieval as a whole did not answer.
+bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources, absl::Time deadline, RequestState& state,
+                 CandidateSet& candidates) {
+  if (sources.empty()) return true;
+  std::vector<RetrievalQuery> queries;
+  for (const VectorSource& source : sources) queries.push_back(source.query);
+  const auto answers = retriever.Search(queries, deadline);
+  bool any = false;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i].ok()) {
+      const Degradation why =
+          IsOutage(answers[i].status()) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
+      state.Degrade(why, absl::StrCat(SourceName(sources[i].source), " over ", queries[i].vector.space.name, ": ",
+                                      answers[i].status().ToString()));
+      continue;
+    }
+    any = true;
+    for (const ScoredId& hit : *answers[i]) {
+      candidates.Add(hit.item_id, {sources[i].source, hit.score, queries[i].vector.space.name, sources[i].item_ids});
+    }
+  }
+  return any;
+}
+
+EmbedQuery ToEmbedQuery(const RequestState& state) {
+  EmbedQuery query;
+  for (const SpaceDeclaration& space : state.context.catalog.spaces) {
+    if (space.name == kTextSpace) query.model = space.model;
+  }
+  query.text = state.query.query.text;
+  query.image = state.query.query.image;
+  return query;
+}
+
+}  // namespace
+
+absl::Status SourceStage::Run(RequestState& state) const {
+  const absl::Time deadline = std::min(state.deadline, absl::Now() + options_.source_budget);
+  std::future<absl::StatusOr<std::vector<QueryVector>>> embedding;
+  if (!state.query.query.empty()) {
+    auto task = std::make_shared<std::packaged_task<absl::StatusOr<std::vector<QueryVector>>()>>(
+        [this, query = ToEmbedQuery(state), deadline] { return embedder_.Embed(query, deadline); });
+    embedding = task->get_future();
+    // A full pool is no reason to fail: the caller's own thread does it.
+    if (!pool_.Submit([task] { (*task)(); }).ok()) (*task)();
+  }
+  CandidateSet candidates(state.excluded);
+  RunSearches(retriever_, TasteSources(state, options_.candidates_per_source), deadline, state, candidates);
+  if (embedding.valid()) {
+    absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
+    if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
+    if (!vectors.ok()) {
+      state.Degrade(Degradation::kEmbeddingUnavailable, vectors.status().ToString());
+    } else {
+      state.query_vectors = *std::move(vectors);
+      std::vector<VectorSource> sources;
+      for (const QueryVector& vector : state.query_vectors) {
+        sources.push_back({MakeQuery(state, vector.vector, options_.candidates_per_source), Source::kQuery, {}});
+      }
+      RunSearches(retriever_, sources, deadline, state, candidates);
+    }
+  }
+  for (const ScoredId& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
+  for (const ScoredId& item : state.context.fresh) candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
+  state.candidates = candidates.Take();
+  return absl::OkStatus();
+}
+
+}  // namespace palate::pipeline

@@ -1,0 +1,169 @@
+// The pipeline's four parts in memory, each of which can be taken down: for tests of stages, degradations and streaming.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "pipeline/interfaces.h"
+#include "pipeline/user_model.h"
+
+namespace palate::pipeline {
+
+inline const SpaceKey kText{"text", "model-a"};
+inline const SpaceKey kImage{"image", "model-a"};
+
+// A catalog of items with two-dimensional vectors, one user's events, trending and fresh lists.
+class FakeFeatures final : public FeatureReader {
+ public:
+  FakeFeatures() {
+    context.catalog.id = "shop";
+    context.catalog.attributes = {{"color", AttributeType::kString, true}, {"price", AttributeType::kDouble, true}};
+    context.catalog.event_types = {{"like", 1.0, true, false}, {"rating", 1.0, true, true}, {"dislike", -1.0, true, false}};
+    context.catalog.spaces = {{"text", "", 2}, {"image", "", 2}};
+    context.catalog.rerank_weight = 0.5;
+    context.active_spaces = {kText};
+  }
+
+  ItemRecord& AddItem(const std::string& id, std::vector<float> text_vector) {
+    ItemRecord& record = items[id];
+    record.item.id = id;
+    record.item.title = absl::StrCat("Item ", id);
+    record.item.revision = 1;
+    Normalize(text_vector);
+    record.vectors = {{kText, std::move(text_vector)}};
+    return record;
+  }
+
+  void AddEvent(const std::string& item_id, double weight, absl::Time time) {
+    ContextEvent event;
+    event.event.item_id = item_id;
+    event.event.type = weight < 0 ? "dislike" : "like";
+    event.event.time = time;
+    event.weight = weight;
+    event.item = items.at(item_id);
+    context.events.push_back(std::move(event));
+    context.seen_item_ids.push_back(item_id);
+    ++context.total_events;
+  }
+
+  absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, absl::Time) override {
+    if (down) return absl::UnavailableError("feature store is down");
+    if (query.catalog != "shop") return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
+    last_query = query;
+    UserContext answer = context;
+    if (query.user_id.empty()) {
+      answer.events.clear();
+      answer.seen_item_ids.clear();
+    }
+    return answer;
+  }
+
+  absl::StatusOr<std::vector<std::optional<ItemRecord>>> GetItems(const std::string&, const std::vector<std::string>& ids,
+                                                                  const std::vector<std::string>&, absl::Time) override {
+    if (down) return absl::UnavailableError("feature store is down");
+    std::vector<std::optional<ItemRecord>> records;
+    for (const std::string& id : ids) {
+      const auto found = items.find(id);
+      records.push_back(found == items.end() ? std::nullopt : std::optional<ItemRecord>(found->second));
+    }
+    return records;
+  }
+
+  absl::Status WriteImpression(const std::string&, const Impression& impression, absl::Time) override {
+    MutexLock lock(mutex);
+    impressions.push_back(impression);
+    return absl::OkStatus();
+  }
+
+  bool down = false;
+  UserContext context;
+  std::map<std::string, ItemRecord> items;
+  UserContextQuery last_query;
+  Mutex mutex;
+  std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
+};
+
+class FakeEmbedder final : public Embedder {
+ public:
+  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery&, absl::Time) override {
+    if (down) return absl::UnavailableError("embedding is down");
+    QueryVector vector;
+    vector.vector = {kText, query_vector};
+    vector.score_mean = 0.1;
+    vector.score_deviation = 0.2;
+    return std::vector<QueryVector>{vector};
+  }
+
+  bool down = false;
+  std::vector<float> query_vector = {1, 0};
+};
+
+// Searches the fake features' items by brute force, without knowing the filter: what slips through must be caught after it.
+class FakeRetriever final : public Retriever {
+ public:
+  explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
+
+  std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time) override {
+    std::vector<absl::StatusOr<std::vector<ScoredId>>> answers;
+    for (const RetrievalQuery& query : queries) {
+      if (down) {
+        answers.push_back(absl::UnavailableError("retrieval is down"));
+        continue;
+      }
+      std::vector<ScoredId> hits;
+      for (const auto& [id, record] : features_.items) {
+        if (!record.vectors.empty()) hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
+      }
+      std::stable_sort(hits.begin(), hits.end(), [](const ScoredId& a, const ScoredId& b) { return a.score > b.score; });
+      if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
+      answers.push_back(std::move(hits));
+    }
+    return answers;
+  }
+
+  bool down = false;
+
+ private:
+  const FakeFeatures& features_;
+};
+
+// Scores a candidate by `scores`; explains with a fixed text.
+class FakeRanker final : public Ranker {
+ public:
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time) override {
+    ++rank_calls;
+    if (!rank_status.ok()) return rank_status;
+    ranking::RankOutput output;
+    output.model_fingerprint = "lm-1";
+    for (const ranking::ItemFacts& item : input.candidates) {
+      const auto found = scores.find(item.item_id);
+      output.scores.push_back(found == scores.end() ? 0 : found->second);
+    }
+    return output;
+  }
+
+  absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+                                                            absl::Time) override {
+    if (!explain_status.ok()) return explain_status;
+    std::vector<ranking::Explanation> explanations;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      ranking::Explanation explanation;
+      explanation.text = absl::StrCat("Because of ", inputs[i].item.item_id, ".");
+      explanation.source = ranking::ExplanationSource::kLlm;
+      if (on_text != nullptr && !on_text(i, explanation.text)) return absl::CancelledError("stopped");
+      explanations.push_back(std::move(explanation));
+    }
+    return explanations;
+  }
+
+  absl::Status rank_status;
+  absl::Status explain_status;
+  std::map<std::string, float> scores;
+  int rank_calls = 0;
+};
+
+}  // namespace palate::pipeline

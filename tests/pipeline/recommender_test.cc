@@ -1,0 +1,368 @@
+#include "pipeline/recommender.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "base/status.h"
+#include "tests/pipeline/fake_parts.h"
+
+namespace palate::pipeline {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const absl::Time kNow = absl::FromUnixSeconds(1760000000);
+
+class RecommenderTest : public ::testing::Test {
+ protected:
+  RecommenderTest() {
+    features_.AddItem("liked", {1, 0});
+    features_.AddItem("near", {1, 0.2f}).item.attributes = {{"color", "red"}, {"price", 10.0}};
+    features_.AddItem("middle", {1, 1}).item.attributes = {{"color", "blue"}, {"price", 20.0}};
+    features_.AddItem("far", {0, 1}).item.attributes = {{"color", "red"}, {"price", 30.0}};
+    features_.AddEvent("liked", 1, kNow - absl::Hours(1));
+    features_.context.trending = {{"far", 5}};
+    features_.context.fresh = {{"middle", 1}};
+  }
+
+  RecommendQuery Query() const {
+    RecommendQuery query;
+    query.catalog = "shop";
+    query.user_id = "u";
+    return query;
+  }
+
+  // Enough history for the language model to have its whole say.
+  void AddLongHistory() {
+    for (int i = 0; i < 30; ++i) features_.AddEvent("liked", 1, kNow - absl::Hours(2 + i));
+  }
+
+  absl::Time Deadline() const { return absl::Now() + absl::Seconds(5); }
+
+  static std::vector<std::string> Ids(const RecommendResult& result) {
+    std::vector<std::string> ids;
+    for (const ResultItem& item : result.results) ids.push_back(item.item.id);
+    return ids;
+  }
+
+  static const StageReport& Report(const RecommendResult& result, StageId id) {
+    for (const StageReport& report : result.stages) {
+      if (report.id == id) return report;
+    }
+    ADD_FAILURE() << "no report of stage " << StageName(id);
+    return result.stages.front();
+  }
+
+  static std::set<Degradation> Notes(const StageReport& report) {
+    std::set<Degradation> notes;
+    for (const StageNote& note : report.notes) notes.insert(note.degradation);
+    return notes;
+  }
+
+  FakeFeatures features_;
+  FakeEmbedder embedder_;
+  FakeRetriever retriever_{features_};
+  FakeRanker ranker_;
+  SystemClock clock_;
+  Recommender recommender_{{features_, embedder_, retriever_, ranker_}, clock_, {}};
+};
+
+TEST_F(RecommenderTest, OrdersByTasteAndLeavesOutWhatTheUserHasSeen) {
+  auto query = Query();
+  features_.context.catalog.rerank_weight = 0;
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
+  EXPECT_EQ(result->results[0].reasons[0].source, Source::kContent);
+  EXPECT_THAT(result->results[0].reasons[0].item_ids, ElementsAre("liked"));
+  EXPECT_EQ(result->recommendation_id.size(), 32u);
+}
+
+TEST_F(RecommenderTest, ReportsEveryStageWithItsOutcome) {
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  std::vector<StageId> ids;
+  for (const StageReport& report : result->stages) ids.push_back(report.id);
+  EXPECT_THAT(ids, ElementsAre(StageId::kHydrate, StageId::kSource, StageId::kFilter, StageId::kScore, StageId::kRerank,
+                               StageId::kDiversify, StageId::kExplain));
+  EXPECT_EQ(Report(*result, StageId::kExplain).outcome, StageOutcome::kSkipped);
+  EXPECT_THAT(Notes(Report(*result, StageId::kExplain)), ElementsAre(Degradation::kNotRequested));
+}
+
+TEST_F(RecommenderTest, ReturnsSeenItemsWhenAsked) {
+  auto query = Query();
+  query.include_seen = true;
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), Contains("liked"));
+}
+
+TEST_F(RecommenderTest, NeverReturnsAnItemThatTheFilterRefusesEvenWhenRetrievalIgnoresIt) {
+  auto query = Query();
+  query.filter = "color: ANY(\"red\") AND price < 25";
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("near"));
+  EXPECT_THAT(Notes(Report(*result, StageId::kDiversify)), Contains(Degradation::kFewerThanRequested));
+}
+
+TEST_F(RecommenderTest, NeverReturnsHiddenExpiredOrExcludedItems) {
+  features_.items["near"].item.hidden = true;
+  features_.items["middle"].item.expire_time = kNow;
+  auto query = Query();
+  query.request_time = kNow;
+  query.exclude_item_ids = {"far"};
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(result->results, IsEmpty());
+}
+
+TEST_F(RecommenderTest, BlendsTheLanguageModelsScoreByTheCatalogsWeight) {
+  features_.context.catalog.rerank_weight = 1;
+  ranker_.scores = {{"near", -3}, {"middle", 0}, {"far", 3}};
+  AddLongHistory();
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), ElementsAre("far", "middle", "near"));
+  EXPECT_EQ(result->ranking_fingerprint, "lm-1");
+  EXPECT_GT(result->rerank_weight, 0.9);
+  EXPECT_EQ(result->results[0].rerank_score, 3);
+}
+
+TEST_F(RecommenderTest, DoesNotAskTheLanguageModelWhenTheCatalogGivesItNoWeight) {
+  features_.context.catalog.rerank_weight = 0;
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(ranker_.rank_calls, 0);
+  EXPECT_EQ(result->rerank_weight, 0);
+  EXPECT_EQ(Report(*result, StageId::kRerank).outcome, StageOutcome::kSkipped);
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kWeightZero));
+}
+
+TEST_F(RecommenderTest, DoesNotAskTheLanguageModelAboutAUserOfWhomLittleIsKnown) {
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(ranker_.rank_calls, 0);
+  EXPECT_EQ(result->rerank_weight, 0);
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kNoHistory));
+}
+
+TEST_F(RecommenderTest, ReturnsTheStage4OrderMarkedWhenRankingIsDown) {
+  ranker_.rank_status = absl::UnavailableError("ranking is down");
+  AddLongHistory();
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
+  EXPECT_EQ(Report(*result, StageId::kRerank).outcome, StageOutcome::kSkipped);
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kRankingUnavailable));
+}
+
+TEST_F(RecommenderTest, SaysThatTheDeadlineWasTooShortForTheLanguageModel) {
+  ranker_.rank_status = absl::DeadlineExceededError("needs 80 ms");
+  AddLongHistory();
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kDeadlineShort));
+}
+
+TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
+  retriever_.down = true;
+  const auto result = recommender_.Recommend(Query(), Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), ::testing::UnorderedElementsAre("middle", "far"));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kRetrievalUnavailable));
+}
+
+TEST_F(RecommenderTest, IsUnavailableWithoutTheFeatureStore) {
+  features_.down = true;
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Recommend(Query(), Deadline()).status()));
+}
+
+TEST_F(RecommenderTest, RecommendsWithoutTheQueryWhenEmbeddingIsDown) {
+  embedder_.down = true;
+  auto query = Query();
+  query.query.text = "something red";
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), Not(IsEmpty()));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kEmbeddingUnavailable));
+}
+
+TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
+  auto query = Query();
+  query.user_id.clear();
+  Event event;
+  event.item_id = "far";
+  event.type = "like";
+  event.time = kNow;
+  query.session_events = {event};
+  features_.context.catalog.rerank_weight = 0;
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
+}
+
+TEST_F(RecommenderTest, NamesAnUndeclaredEventTypeOfTheSession) {
+  auto query = Query();
+  Event event;
+  event.item_id = "far";
+  event.type = "wink";
+  event.time = kNow;
+  query.session_events = {event};
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(absl::IsInvalidArgument(result.status()));
+  EXPECT_EQ(FieldViolations(result.status())[0].field, "session_events[0].event_type");
+}
+
+TEST_F(RecommenderTest, FallsBackToTemplateTextsMarkedWhenTheModelCannotExplain) {
+  ranker_.explain_status = absl::UnavailableError("ranking is down");
+  auto query = Query();
+  query.explain = ExplainMode::kLlm;
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  for (const ResultItem& item : result->results) {
+    ASSERT_TRUE(item.explanation.has_value());
+    EXPECT_EQ(item.explanation->source, ranking::ExplanationSource::kTemplate);
+    EXPECT_FALSE(item.explanation->text.empty());
+  }
+  EXPECT_THAT(Notes(Report(*result, StageId::kExplain)), Contains(Degradation::kTemplateFallback));
+}
+
+TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
+  auto query = Query();
+  query.explain = ExplainMode::kLlm;
+  std::vector<std::string> heard;
+  StreamSink sink;
+  sink.on_ranked = [&](const RecommendResult& ranked) {
+    heard.push_back(absl::StrCat("ranked ", ranked.results.size()));
+    return true;
+  };
+  sink.on_text = [&](size_t index, const std::string& piece) {
+    heard.push_back(absl::StrCat(index, " ", piece));
+    return true;
+  };
+  const auto result = recommender_.Recommend(query, Deadline(), sink);
+  ASSERT_TRUE(result.ok());
+  ASSERT_EQ(heard.size(), 4u);
+  EXPECT_EQ(heard[0], "ranked 3");
+  EXPECT_EQ(heard[1], absl::StrCat("0 Because of ", result->results[0].item.id, "."));
+}
+
+TEST_F(RecommenderTest, StopsWhenTheListenerIsGone) {
+  StreamSink sink;
+  sink.on_ranked = [](const RecommendResult&) { return false; };
+  EXPECT_TRUE(absl::IsCancelled(recommender_.Recommend(Query(), Deadline(), sink).status()));
+}
+
+TEST_F(RecommenderTest, RanksTheCallersListCompletelyAndNamesWhatIsMissing) {
+  RankQuery query;
+  query.catalog = "shop";
+  query.user_id = "u";
+  query.item_ids = {"far", "ghost", "near", "liked"};
+  features_.context.catalog.rerank_weight = 0;
+  const auto result = recommender_.Rank(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("liked", "near", "far"));
+  EXPECT_THAT(result->missing_item_ids, ElementsAre("ghost"));
+}
+
+TEST_F(RecommenderTest, SearchesByTheQueryAlone) {
+  embedder_.query_vector = {0, 1};
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+  query.num_results = 2;
+  const auto result = recommender_.Search(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), ElementsAre("far", "middle"));
+  EXPECT_NEAR(result->results[0].score, (1 - 0.1) / 0.2, 1e-6);
+}
+
+TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+  embedder_.down = true;
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Deadline()).status()));
+  embedder_.down = false;
+  retriever_.down = true;
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Deadline()).status()));
+}
+
+TEST_F(RecommenderTest, FindsNeighboursOfAnItemWithoutTheItem) {
+  SimilarQuery query;
+  query.catalog = "shop";
+  query.item_id = "liked";
+  const auto result = recommender_.SimilarItems(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
+  query.item_id = "ghost";
+  EXPECT_TRUE(absl::IsNotFound(recommender_.SimilarItems(query, Deadline()).status()));
+}
+
+TEST_F(RecommenderTest, CapsResultsPerAttributeValue) {
+  auto query = Query();
+  query.diversity.attribute_caps = {{"color", 1}};  // "far" is red like "near"
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), ElementsAre("near", "middle"));
+}
+
+TEST_F(RecommenderTest, WritesTheImpressionOfAnAnswer) {
+  const auto query = Query();
+  {
+    Recommender recommender({features_, embedder_, retriever_, ranker_}, clock_, {});
+    const auto result = recommender.Recommend(query, Deadline());
+    ASSERT_TRUE(result.ok());
+    recommender.RecordImpression(query, *result);
+  }  // the destructor runs what is queued
+  MutexLock lock(features_.mutex);
+  ASSERT_EQ(features_.impressions.size(), 1u);
+  EXPECT_EQ(features_.impressions[0].user_id, "u");
+  EXPECT_EQ(features_.impressions[0].item_ids.size(), 3u);
+}
+
+struct BadRequest {
+  const char* field;
+  std::function<void(RecommendQuery&)> spoil;
+};
+
+class WrongRequestTest : public RecommenderTest, public ::testing::WithParamInterface<BadRequest> {};
+
+TEST_P(WrongRequestTest, NamesTheField) {
+  auto query = Query();
+  GetParam().spoil(query);
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
+  ASSERT_FALSE(FieldViolations(result.status()).empty());
+  EXPECT_THAT(FieldViolations(result.status())[0].field, HasSubstr(GetParam().field));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryField, WrongRequestTest,
+    ::testing::Values(
+        BadRequest{"catalog", [](RecommendQuery& q) { q.catalog.clear(); }},
+        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id.assign(257, 'u'); }},
+        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id = "\xff\xfe"; }},
+        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 501; }},
+        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 0; }},
+        BadRequest{"exclude_item_ids[1]", [](RecommendQuery& q) { q.exclude_item_ids = {"a", ""}; }},
+        BadRequest{"exclude_item_ids", [](RecommendQuery& q) { q.exclude_item_ids.assign(kMaxExcludedItems + 1, "x"); }},
+        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "colour: ANY(\"red\")"; }},
+        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "price < "; }},
+        BadRequest{"query.text", [](RecommendQuery& q) { q.query.text.assign(kMaxQueryBytes + 1, 'x'); }},
+        BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = 1.5; }},
+        BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = std::nan(""); }},
+        BadRequest{"diversity.attribute_caps", [](RecommendQuery& q) { q.diversity.attribute_caps = {{"color", 0}}; }},
+        BadRequest{"request_time", [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
+
+}  // namespace
+}  // namespace palate::pipeline
