@@ -5,7 +5,8 @@
 
 namespace palate {
 
-// Sets the pattern and the level ("debug", "info", "warning", "error") of the process. Called once, from main.
+// Sets the pattern and the level ("debug", "info", "warning", "error") of the process. Called from main's thread; the
+// last call counts.
 void InitLogging(const std::string& level);
 
 }  // namespace palate

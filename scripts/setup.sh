@@ -186,11 +186,10 @@ setup_faiss() {
 # The text layer's crates, fetched and compiled into the target folder that cmake/TextLayer.cmake uses, so that the build
 # itself needs no network.
 setup_text_layer() {
-  local build=(cargo build --release --locked --manifest-path models/text/ffi/Cargo.toml
-    --target-dir "$PALATE_CACHE_DIR/cargo-target")
-  if "${build[@]}" --quiet --offline 2>/dev/null; then return; fi
-  step "crates of the text layer (two minutes on two cores)"
-  "${build[@]}" >&2 || fail "building the text layer failed; run this script again if the network was away"
+  step "the text layer's crates (two minutes on two cores the first time)"
+  cargo build --release --locked --manifest-path models/text/ffi/Cargo.toml \
+    --target-dir "$PALATE_CACHE_DIR/cargo-target" >&2 ||
+    fail "building the text layer failed; run this script again if the network was away"
 }
 
 check_system

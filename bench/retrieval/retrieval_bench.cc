@@ -1,6 +1,7 @@
-// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as told), exact, k = 100, without a filter and
-// with filters of falling selectivity. Prints milliseconds per query, by the clock and of processor time: the medians of queries that are
-// timed one by one. On a busy machine only the processor time says something about the search.
+// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as told), exact, k = 100,
+// without a filter and with filters of falling selectivity. Prints milliseconds per query, by the clock and of
+// processor time: the medians of queries that are timed one by one. On a busy machine only the processor time says
+// something about the search.
 //
 //   retrieval_bench [items] [dimensions]
 #include <algorithm>
@@ -73,7 +74,8 @@ double ProcessorMilliseconds() {
   return absl::ToDoubleMilliseconds(absl::DurationFromTimespec(now));
 }
 
-absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index, const std::string& filter, int dimensions, std::mt19937& random) {
+absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index, const std::string& filter, int dimensions,
+                                                std::mt19937& random) {
   absl::StatusOr<Filter> parsed = index.ParseFilter(filter);
   if (!parsed.ok()) return parsed.status();
   std::vector<double> wall, processor;
@@ -113,8 +115,8 @@ absl::Status Run(int items, int dimensions) {
     const std::string filter = share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
     const absl::StatusOr<Milliseconds> median = MedianMilliseconds(index, filter, dimensions, random);
     if (!median.ok()) return median.status();
-    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100, median->wall,
-                median->processor);
+    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100,
+                median->wall, median->processor);
   }
   return absl::OkStatus();
 }
@@ -124,7 +126,8 @@ absl::Status Run(int items, int dimensions) {
 
 int main(int argc, char** argv) {
   int items = 100'000, dimensions = 384;
-  const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
+  const bool understood =
+      (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
   if (!understood || items < 1 || dimensions < 1 || argc > 3) {
     std::fprintf(stderr, "usage: %s [items] [dimensions]\n", argv[0]);
     return 2;
