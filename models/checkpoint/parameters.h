@@ -1,0 +1,70 @@
+// One listing of a model's parameters serves loading, random initialisation, training and saving.
+//
+// A family writes a function that lists its tensors under their checkpoint names:
+//   ParameterList list;
+//   list.push_back({"norm.weight", {hidden}, Init::Ones(), &norm_weight_});
+// and then calls LoadParameters(), InitialiseParameters() or SaveParameters() on it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/checkpoint/checkpoint.h"
+
+namespace palate::models {
+
+// How a parameter starts when there is no checkpoint.
+struct Init {
+  enum class Kind { kNormal, kOnes, kZeros, kConstant };
+  static Init Normal(double std) { return {Kind::kNormal, std}; }
+  static Init Ones() { return {Kind::kOnes, 1.0}; }
+  static Init Zeros() { return {Kind::kZeros, 0.0}; }
+  static Init Constant(double value) { return {Kind::kConstant, value}; }
+  Kind kind = Kind::kZeros;
+  double value = 0.0;  // standard deviation for kNormal
+};
+
+struct Parameter {
+  std::string name;            // as in the checkpoint
+  std::vector<int64_t> shape;  // exact
+  Init init;
+  at::Tensor* tensor = nullptr;  // not owned; filled by Load or Initialise
+};
+using ParameterList = std::vector<Parameter>;
+
+struct LoadOptions {
+  // Prefixes that the folder may carry before every listed name, tried in order: BertForMaskedLM stores
+  // "bert.embeddings…".
+  std::vector<std::string> prefixes = {""};
+  // Tensors whose name (with prefix) starts with one of these belong to parts that the family does not use; any other
+  // left-over tensor is an error.
+  std::vector<std::string> ignored_prefixes = {};
+  // Own, writable float32 memory with requires_grad set. Otherwise float32 tensors are read-only views of the mapping.
+  bool trainable = false;
+};
+
+// Fills every listed tensor as float32 on the CPU (narrower floating types are converted). InvalidArgument naming the
+// folder and listing what is missing, of another shape, or left over.
+absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters,
+                            const LoadOptions& options = {});
+
+// Fills every listed tensor with fresh float32 memory; the same seed gives the same values. With `trainable`,
+// requires_grad is set.
+absl::Status InitialiseParameters(const ParameterList& parameters, uint64_t seed, bool trainable);
+
+// Writes the listed tensors as float32 to `path` (model.safetensors).
+absl::Status SaveParameters(const ParameterList& parameters, const std::string& path);
+
+// Any named tensors, for optimiser state and test fixtures. Types: float32, float16, bfloat16, float64, int64, int32,
+// uint8, bool.
+absl::Status SaveTensors(const std::map<std::string, at::Tensor>& tensors, const std::string& path);
+// Tensors that own their memory, in the file's types.
+absl::StatusOr<std::map<std::string, at::Tensor>> LoadTensors(const std::string& path);
+
+}  // namespace palate::models

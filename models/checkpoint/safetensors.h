@@ -1,0 +1,79 @@
+// Reading and writing safetensors files, without LibTorch.
+//
+// Format: an 8-byte little-endian header length, a JSON header {"name": {"dtype", "shape", "data_offsets": [begin,
+// end]}, "__metadata__": {…}} and the data, to which the offsets are relative.
+// https://github.com/huggingface/safetensors
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace palate::models {
+
+enum class TensorType { kF32, kF16, kBf16, kF64, kI64, kI32, kI16, kI8, kU8, kBool };
+
+// Bytes of one element.
+size_t TensorTypeSize(TensorType type);
+// The name in the file: "F32", "BF16", …
+absl::string_view TensorTypeName(TensorType type);
+
+// A whole file mapped read-only. Thread-safe; unmapped by the destructor. The file must not shrink while it is mapped.
+class MappedFile {
+ public:
+  // NotFound when there is no such file; DataLoss when it cannot be read.
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  absl::string_view bytes() const { return absl::string_view(data_, size_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  MappedFile(std::string path, const char* data, size_t size) : path_(std::move(path)), data_(data), size_(size) {}
+
+  const std::string path_;
+  const char* const data_;
+  const size_t size_;
+};
+
+// One tensor of a mapped file. `data` points into the mapping and need not be aligned to the element size.
+struct TensorEntry {
+  TensorType type = TensorType::kF32;
+  std::vector<int64_t> shape = {};  // empty for a scalar
+  absl::string_view data = {};      // row-major, little-endian
+};
+
+// The checked contents of one file. Thread-safe; owns a share of the mapping.
+class SafetensorsFile {
+ public:
+  // DataLoss naming the file and the problem when the header is not valid: a length beyond the file, text that is not
+  // UTF-8 JSON, an unknown dtype, a shape whose size disagrees with its byte range, ranges that overlap, leave gaps or
+  // leave the file.
+  static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
+
+  const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::shared_ptr<const MappedFile>& file() const { return file_; }
+
+ private:
+  std::shared_ptr<const MappedFile> file_;
+  std::map<std::string, TensorEntry> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// Writes `tensors` to `path` through a temporary file and a rename, so that a reader sees the old file or the new one,
+// whole. The bytes depend only on the arguments (names are sorted, data is aligned to 8 bytes by ordering wider types
+// first).
+absl::Status WriteSafetensors(const std::string& path, const std::map<std::string, TensorEntry>& tensors,
+                              const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+}  // namespace palate::models

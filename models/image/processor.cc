@@ -1,0 +1,250 @@
+#include "models/image/processor.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+#include "models/torch_status.h"
+
+namespace palate::models {
+namespace {
+
+constexpr int64_t kMaxSide = 16384;
+constexpr double kMaxAspect = 64.0;
+constexpr int kBilinearCode = 2;
+constexpr int kBicubicCode = 3;
+constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073};
+constexpr std::array<double, 3> kClipStd = {0.26862954, 0.26130258, 0.27577711};
+constexpr std::array<double, 3> kHalf = {0.5, 0.5, 0.5};
+
+// The processor's name without the suffix that only says which library runs it.
+std::string ProcessorType(const JsonConfig& json) {
+  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+    if (!json.Has(key) || !json.json().at(key).is_string()) continue;
+    std::string type = json.json().at(key).get<std::string>();
+    for (absl::string_view suffix : {"Fast", "ImageProcessor", "FeatureExtractor"})
+      type = std::string(absl::StripSuffix(type, suffix));
+    return type;
+  }
+  return "";
+}
+
+// What the reference's class of that name starts from.
+absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type, const std::string& source) {
+  ImageProcessorConfig config;
+  if (type == "CLIP") {
+    config.shortest_edge = 224;
+    config.do_center_crop = true;
+    config.crop_height = config.crop_width = 224;
+    config.mean = kClipMean;
+    config.std = kClipStd;
+    return config;
+  }
+  if (type == "ViT" || type == "Siglip") {
+    config.resize_height = config.resize_width = 224;
+    config.resample =
+        type == "ViT" ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
+    config.mean = config.std = kHalf;
+    return config;
+  }
+  return absl::UnimplementedError(
+      absl::StrCat(source, ": image processor \"", type, "\" is not supported; supported are CLIP, ViT and Siglip"));
+}
+
+absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessorConfig& config) {
+  if (!json.Has("size")) return absl::OkStatus();
+  config.resize_height = config.resize_width = config.shortest_edge = 0;
+  if (json.json().at("size").is_number_integer()) {
+    PALATE_ASSIGN_OR_RETURN(const int64_t side, json.IntIn("size", 1, kMaxSide));
+    if (int_is_square) {
+      config.resize_height = config.resize_width = side;
+    } else {
+      config.shortest_edge = side;
+    }
+    return absl::OkStatus();
+  }
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig size, json.Object("size"));
+  if (size.Has("shortest_edge")) {
+    PALATE_ASSIGN_OR_RETURN(config.shortest_edge, size.IntIn("shortest_edge", 1, kMaxSide));
+    return absl::OkStatus();
+  }
+  PALATE_ASSIGN_OR_RETURN(config.resize_height, size.IntIn("height", 1, kMaxSide));
+  PALATE_ASSIGN_OR_RETURN(config.resize_width, size.IntIn("width", 1, kMaxSide));
+  return absl::OkStatus();
+}
+
+absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
+  PALATE_ASSIGN_OR_RETURN(config.do_center_crop, json.BoolOr("do_center_crop", config.do_center_crop));
+  if (!json.Has("crop_size")) return absl::OkStatus();
+  if (json.json().at("crop_size").is_number_integer()) {
+    PALATE_ASSIGN_OR_RETURN(config.crop_height, json.IntIn("crop_size", 1, kMaxSide));
+    config.crop_width = config.crop_height;
+    return absl::OkStatus();
+  }
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig crop, json.Object("crop_size"));
+  PALATE_ASSIGN_OR_RETURN(config.crop_height, crop.IntIn("height", 1, kMaxSide));
+  PALATE_ASSIGN_OR_RETURN(config.crop_width, crop.IntIn("width", 1, kMaxSide));
+  return absl::OkStatus();
+}
+
+absl::Status ReadTriple(const JsonConfig& json, absl::string_view key, std::array<double, 3>& out) {
+  if (!json.Has(key)) return absl::OkStatus();
+  PALATE_ASSIGN_OR_RETURN(const std::vector<double> values, json.Doubles(key));
+  if (values.size() != 3)
+    return absl::InvalidArgumentError(absl::StrCat(json.source(), ": \"", key, "\" does not have 3 numbers"));
+  std::copy(values.begin(), values.end(), out.begin());
+  return absl::OkStatus();
+}
+
+absl::Status ReadResample(const JsonConfig& json, ImageProcessorConfig& config) {
+  if (!json.Has("resample")) return absl::OkStatus();
+  PALATE_ASSIGN_OR_RETURN(const int64_t code, json.Int("resample"));
+  if (code != kBilinearCode && code != kBicubicCode) {
+    return absl::UnimplementedError(absl::StrCat(json.source(), ": resample ", code,
+                                                 " is not supported; supported are ", kBilinearCode, " (bilinear) and ",
+                                                 kBicubicCode, " (bicubic)"));
+  }
+  config.resample =
+      code == kBilinearCode ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
+  return absl::OkStatus();
+}
+
+// uint8 [1, 3, height, width] over the image's own memory, which is the channels-last layout.
+at::Tensor PixelsOf(const Image& image) {
+  void* data = const_cast<uint8_t*>(image.rgb.data());  // only read
+  return at::from_blob(data, {1, 3, image.height, image.width}, {3 * image.height * image.width, 1, 3 * image.width, 3},
+                       at::kByte);
+}
+
+struct Extent {
+  int64_t height;
+  int64_t width;
+};
+
+Extent ResizedExtent(const ImageProcessorConfig& config, const Image& image) {
+  if (config.shortest_edge == 0) return {config.resize_height, config.resize_width};
+  const auto longer = [&](int64_t long_side, int64_t short_side) {
+    return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) /
+                                static_cast<double>(short_side));
+  };
+  if (image.width <= image.height) return {longer(image.height, image.width), config.shortest_edge};
+  return {config.shortest_edge, longer(image.width, image.height)};
+}
+
+at::Tensor Resize(const at::Tensor& pixels, const Extent& extent, ImageProcessorConfig::Resample resample) {
+  if (pixels.size(2) == extent.height && pixels.size(3) == extent.width) return pixels;
+  const std::vector<int64_t> size = {extent.height, extent.width};
+  return resample == ImageProcessorConfig::Resample::kBilinear
+             ? at::_upsample_bilinear2d_aa(pixels, size, /*align_corners=*/false, c10::nullopt, c10::nullopt)
+             : at::_upsample_bicubic2d_aa(pixels, size, /*align_corners=*/false, c10::nullopt, c10::nullopt);
+}
+
+// Where an output row or column reads from; negative or beyond the image means padding. The padding's smaller half
+// comes first.
+int64_t CropOffset(int64_t image, int64_t crop) { return crop > image ? -((crop - image) / 2) : (image - crop) / 2; }
+
+// Crops, rescales and normalises in one pass, by hand: no kernel that might start threads on a caller's thread.
+at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) {
+  const Extent image = {pixels.size(2), pixels.size(3)};
+  const Extent out = config.do_center_crop ? Extent{config.crop_height, config.crop_width} : image;
+  const int64_t top = CropOffset(image.height, out.height);
+  const int64_t left = CropOffset(image.width, out.width);
+  const double scale = config.do_rescale ? config.rescale_factor : 1.0;
+  at::Tensor result = at::empty({3, out.height, out.width}, at::kFloat);
+  float* to = result.data_ptr<float>();
+  const uint8_t* from = pixels.const_data_ptr<uint8_t>();
+  for (int64_t c = 0; c < 3; ++c) {
+    const auto channel = static_cast<size_t>(c);
+    // As the reference: mean and deviation are divided by the scale instead of the pixels being multiplied.
+    const auto shift = static_cast<float>(config.do_normalize ? config.mean[channel] / scale : 0.0);
+    const auto divisor = static_cast<float>(config.do_normalize ? config.std[channel] / scale : 1.0 / scale);
+    for (int64_t y = 0; y < out.height; ++y) {
+      const int64_t row = y + top;
+      for (int64_t x = 0; x < out.width; ++x) {
+        const int64_t column = x + left;
+        const bool inside = row >= 0 && row < image.height && column >= 0 && column < image.width;
+        const float value =
+            inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0.0f;
+        *to++ = (value - shift) / divisor;
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<ImageProcessorConfig> ImageProcessorConfig::FromJson(const JsonConfig& json) {
+  const std::string type = ProcessorType(json);
+  PALATE_ASSIGN_OR_RETURN(ImageProcessorConfig config, DefaultsOf(type, json.source()));
+  PALATE_ASSIGN_OR_RETURN(config.do_resize, json.BoolOr("do_resize", config.do_resize));
+  PALATE_RETURN_IF_ERROR(ReadSize(json, /*int_is_square=*/type != "CLIP", config));
+  PALATE_RETURN_IF_ERROR(ReadResample(json, config));
+  PALATE_RETURN_IF_ERROR(ReadCrop(json, config));
+  PALATE_ASSIGN_OR_RETURN(config.do_rescale, json.BoolOr("do_rescale", config.do_rescale));
+  PALATE_ASSIGN_OR_RETURN(config.rescale_factor, json.DoubleOr("rescale_factor", config.rescale_factor));
+  PALATE_ASSIGN_OR_RETURN(config.do_normalize, json.BoolOr("do_normalize", config.do_normalize));
+  PALATE_RETURN_IF_ERROR(ReadTriple(json, "image_mean", config.mean));
+  PALATE_RETURN_IF_ERROR(ReadTriple(json, "image_std", config.std));
+  return config;
+}
+
+nlohmann::json ImageProcessorConfig::ToJson() const {
+  return {{"image_processor_type", "ViTImageProcessor"},
+          {"do_resize", do_resize},
+          {"size", {{"height", resize_height}, {"width", resize_width}}},
+          {"resample", resample == Resample::kBilinear ? kBilinearCode : kBicubicCode},
+          {"do_rescale", do_rescale},
+          {"rescale_factor", rescale_factor},
+          {"do_normalize", do_normalize},
+          {"image_mean", mean},
+          {"image_std", std}};
+}
+
+absl::StatusOr<ImageProcessor> ImageProcessor::Create(const ImageProcessorConfig& config) {
+  const bool has_size = config.shortest_edge > 0 || (config.resize_height > 0 && config.resize_width > 0);
+  if (config.do_resize && !has_size) return absl::InvalidArgumentError("image processor: resizing without a size");
+  if (config.do_center_crop && (config.crop_height < 1 || config.crop_width < 1)) {
+    return absl::InvalidArgumentError("image processor: cropping without a size");
+  }
+  const bool positive = std::all_of(config.std.begin(), config.std.end(), [](double value) { return value > 0; });
+  if (config.rescale_factor <= 0 || !positive) {
+    return absl::InvalidArgumentError("image processor: rescale_factor and image_std must be above 0");
+  }
+  return ImageProcessor(config);
+}
+
+absl::StatusOr<ImageProcessor> ImageProcessor::Load(const std::string& folder) {
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(absl::StrCat(folder, "/preprocessor_config.json")));
+  PALATE_ASSIGN_OR_RETURN(const ImageProcessorConfig config, ImageProcessorConfig::FromJson(json));
+  absl::StatusOr<ImageProcessor> processor = Create(config);
+  if (!processor.ok()) return Annotate(processor.status(), json.source());
+  return processor;
+}
+
+absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
+  if (image.width < 1 || image.height < 1 || image.rgb.size() != static_cast<size_t>(3 * image.width * image.height)) {
+    return absl::InvalidArgumentError("image has no pixels, or not as many as its size says");
+  }
+  const double aspect = static_cast<double>(std::max(image.width, image.height)) /
+                        static_cast<double>(std::min(image.width, image.height));
+  if (config_.do_resize && config_.shortest_edge > 0 && aspect > kMaxAspect) {
+    return absl::InvalidArgumentError(absl::StrCat("is ", image.width, " x ", image.height,
+                                                   ": one side may be at most ", kMaxAspect, " times the other"));
+  }
+  return CatchTorch([&] {
+    at::Tensor pixels = PixelsOf(image);
+    if (config_.do_resize) pixels = Resize(pixels, ResizedExtent(config_, image), config_.resample);
+    return Finish(pixels, config_);
+  });
+}
+
+}  // namespace palate::models

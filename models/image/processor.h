@@ -1,0 +1,68 @@
+// Pixels to a model's input tensor, as preprocessor_config.json says: resize, centre crop, rescale, normalise.
+//
+// Follows the reference's default (torchvision) backend: resizing uint8 with antialiasing, which rounds to uint8 before
+// normalising. Serves ViT, CLIP and SigLIP style processors (fixed output size).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "models/checkpoint/config.h"
+#include "models/image/image.h"
+
+namespace palate::models {
+
+struct ImageProcessorConfig {
+  enum class Resample { kBilinear, kBicubic };
+
+  bool do_resize = true;
+  // Exactly one way to resize: to this height and width…
+  int64_t resize_height = 0;
+  int64_t resize_width = 0;
+  // …or the shorter side to this length, keeping the aspect (0 when height and width are set).
+  int64_t shortest_edge = 0;
+  Resample resample = Resample::kBicubic;
+
+  bool do_center_crop = false;  // pads with black where the image is smaller than the crop
+  int64_t crop_height = 0;
+  int64_t crop_width = 0;
+
+  bool do_rescale = true;
+  double rescale_factor = 1.0 / 255.0;
+  bool do_normalize = true;
+  std::array<double, 3> mean = {0, 0, 0};
+  std::array<double, 3> std = {1, 1, 1};
+
+  // Reads preprocessor_config.json. Keys that the file leaves out get the values that its image_processor_type (or
+  // feature_extractor_type) defines; Unimplemented naming the type when it is not of the kinds above.
+  static absl::StatusOr<ImageProcessorConfig> FromJson(const JsonConfig& json);
+  // The file for a ViTImageProcessor with these settings; requires a resize to height and width without a crop.
+  nlohmann::json ToJson() const;
+};
+
+// Immutable; thread-safe. Apart from the antialiased resize itself, which is single-threaded for one image, it runs no
+// parallel kernels, so that it may be called from any thread.
+class ImageProcessor {
+ public:
+  static absl::StatusOr<ImageProcessor> Create(const ImageProcessorConfig& config);
+  // Reads preprocessor_config.json of `folder`.
+  static absl::StatusOr<ImageProcessor> Load(const std::string& folder);
+
+  // float32 [3, height, width]. InvalidArgument when the resized image would be absurd (more than 64 times longer than
+  // wide at a shortest_edge), ResourceExhausted when memory is short.
+  absl::StatusOr<at::Tensor> Process(const Image& image) const;
+  const ImageProcessorConfig& config() const { return config_; }
+
+ private:
+  explicit ImageProcessor(const ImageProcessorConfig& config) : config_(config) {}
+  ImageProcessorConfig config_;
+};
+
+}  // namespace palate::models

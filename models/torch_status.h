@@ -1,0 +1,48 @@
+// The one seam between LibTorch's exceptions and our statuses: nothing that ATen throws leaves a function of ours.
+#pragma once
+
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace palate::models {
+
+// The status for an exception of LibTorch or of the standard library: ResourceExhausted when memory ran out, Internal
+// otherwise. Only the message's first line is kept, since the rest is a C++ backtrace.
+absl::Status StatusFromTorchException(const std::exception& error);
+
+// Runs `body`. Its value becomes StatusOr<value> (a StatusOr or Status is passed through); an exception becomes a
+// status.
+//   PALATE_ASSIGN_OR_RETURN(at::Tensor logits, CatchTorch([&] { return at::linear(x, w); }));
+template <typename Body>
+auto CatchTorch(Body&& body) {
+  using Value = std::invoke_result_t<Body>;
+  if constexpr (std::is_void_v<Value>) {
+    try {
+      std::forward<Body>(body)();
+      return absl::OkStatus();
+    } catch (const std::exception& error) {
+      return StatusFromTorchException(error);
+    }
+  } else if constexpr (std::is_constructible_v<Value, absl::Status>) {
+    try {
+      return std::forward<Body>(body)();
+    } catch (const std::exception& error) {
+      return Value(StatusFromTorchException(error));
+    }
+  } else {
+    using Result = absl::StatusOr<Value>;
+    try {
+      return Result(std::forward<Body>(body)());
+    } catch (const std::exception& error) {
+      return Result(StatusFromTorchException(error));
+    }
+  }
+}
+
+}  // namespace palate::models

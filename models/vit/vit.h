@@ -1,0 +1,101 @@
+// Vision transformers (https://arxiv.org/abs/2010.11929) in two Hugging Face layouts: "clip_vision_model"
+// (CLIPVisionModelWithProjection: a norm before the blocks, a projection after the pooling) and "vit" (ViTModel). They
+// differ in names and in those two parts only.
+//
+// One implementation serves and trains, as models/qwen3/qwen3.h; ATen's exceptions pass through Forward and Embed.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/parameters.h"
+#include "nlohmann/json.hpp"
+
+namespace palate::models {
+
+struct VitConfig {
+  enum class Layout { kClipVision, kVit };
+  enum class Activation { kGelu, kQuickGelu };
+
+  Layout layout = Layout::kClipVision;
+  int64_t image_size = 0;  // pixels on each side, a multiple of patch_size
+  int64_t patch_size = 0;
+  int64_t num_channels = 3;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;
+  int64_t projection_dim = 0;  // kClipVision only; 0 means no projection
+  Activation activation = Activation::kQuickGelu;
+  double layer_norm_eps = 1e-5;
+  double initializer_range = 0.02;
+
+  int64_t num_patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  int64_t output_dim() const { return projection_dim > 0 ? projection_dim : hidden_size; }
+
+  // The config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented for another model_type
+  // or activation.
+  static absl::StatusOr<VitConfig> FromJson(const JsonConfig& config);
+  nlohmann::json ToJson() const;
+  absl::Status Validate() const;
+};
+
+enum class VitPooling { kCls, kMean };  // kMean averages the patches, without the class token
+
+// Thread-safe for inference after creation.
+class VitModel {
+ public:
+  static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint);
+  static absl::StatusOr<std::unique_ptr<VitModel>> LoadTrainable(const Checkpoint& checkpoint);
+  static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config, uint64_t seed);
+  // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start as the layout's do,
+  // and tensors that start with one of `ignored_prefixes` belong to the rest.
+  static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(const Checkpoint& checkpoint,
+                                                                   const VitConfig& config,
+                                                                   const std::vector<std::string>& ignored_prefixes);
+
+  const VitConfig& config() const { return config_; }
+
+  // `pixels` is float32 [batch, channels, image_size, image_size]. Returns the last block's output, before the final
+  // norm for kClipVision and after it for kVit (as the reference's last_hidden_state): [batch, 1 + patches, hidden].
+  at::Tensor Forward(const at::Tensor& pixels) const;
+  // Pooled, normed and projected, not normalised to unit length: [batch, output_dim].
+  at::Tensor Embed(const at::Tensor& pixels, VitPooling pooling = VitPooling::kCls) const;
+
+  ParameterList Parameters();
+  // Writes config.json and model.safetensors; preprocessor_config.json is ImageProcessorConfig::ToJson. Makes the
+  // folder when absent.
+  absl::Status Save(const std::string& folder);
+
+ private:
+  struct Layer {
+    at::Tensor norm1_weight, norm1_bias, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias, out_weight, out_bias;
+    at::Tensor norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
+  };
+
+  explicit VitModel(VitConfig config);
+  static absl::StatusOr<std::unique_ptr<VitModel>> LoadImpl(const Checkpoint& checkpoint, const VitConfig& config,
+                                                            const std::vector<std::string>& ignored_prefixes,
+                                                            bool trainable);
+  at::Tensor EmbedPatches(const at::Tensor& pixels) const;
+  at::Tensor Block(const Layer& layer, const at::Tensor& x) const;
+
+  const VitConfig config_;
+  at::Tensor class_token_;                      // kClipVision: [hidden]; kVit: [1, 1, hidden]
+  at::Tensor patch_weight_;                     // [hidden, channels, patch, patch]
+  at::Tensor patch_bias_;                       // [hidden]; kVit only
+  at::Tensor positions_;                        // kClipVision: [1 + patches, hidden]; kVit: [1, 1 + patches, hidden]
+  at::Tensor pre_norm_weight_, pre_norm_bias_;  // kClipVision only
+  std::vector<Layer> layers_;
+  at::Tensor post_norm_weight_, post_norm_bias_;
+  at::Tensor projection_;  // [projection_dim, hidden]
+};
+
+}  // namespace palate::models

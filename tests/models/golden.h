@@ -1,0 +1,80 @@
+// Reference inputs and outputs of ../shared/goldens, and other things that several model tests need. Without LibTorch.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "models/checkpoint/config.h"
+#include "nlohmann/json.hpp"
+
+namespace palate::models {
+
+inline std::string SharedDir() {
+  const char* shared = std::getenv("PALATE_SHARED_DIR");
+  return shared != nullptr ? shared : std::string(PALATE_SOURCE_DIR) + "/../shared";
+}
+
+// One folder of the goldens.
+struct Golden {
+  explicit Golden(const std::string& name) : folder(SharedDir() + "/goldens/" + name) {}
+
+  bool exists() const { return std::filesystem::exists(folder + "/expected.json"); }
+  std::string checkpoint() const { return folder + "/checkpoint"; }
+  std::string tensors() const { return folder + "/expected.safetensors"; }
+  std::string input(const std::string& name) const { return folder + "/inputs/" + name; }
+  nlohmann::ordered_json inputs() const { return Read(folder + "/inputs/inputs.json"); }
+  nlohmann::ordered_json expected() const { return Read(folder + "/expected.json"); }
+
+  static nlohmann::ordered_json Read(const std::string& path) {
+    std::ifstream file(path);
+    return nlohmann::ordered_json::parse(file);
+  }
+
+  std::string folder;
+};
+
+#define PALATE_SKIP_WITHOUT(golden) \
+  if (!(golden).exists()) GTEST_SKIP() << (golden).folder << " is absent"
+
+// An empty folder that is deleted with its contents.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = std::filesystem::temp_directory_path() / "palate-test-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+inline std::string ReadAll(const std::string& path) {
+  auto content = ReadFileToString(path);
+  EXPECT_TRUE(content.ok()) << content.status();
+  return content.ok() ? *std::move(content) : std::string();
+}
+
+inline void WriteAll(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+// Copies a folder's files, so that a test can damage them.
+inline void CopyFolder(const std::string& from, const std::string& to) {
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
+    std::filesystem::permissions(entry, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+  }
+}
+
+}  // namespace palate::models

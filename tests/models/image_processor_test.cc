@@ -1,0 +1,89 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/image/processor.h"
+#include "tests/models/golden_tensors.h"
+
+namespace palate::models {
+namespace {
+
+using ::testing::HasSubstr;
+
+Image ImageOf(const at::Tensor& pixels) {
+  const at::Tensor flat = pixels.contiguous();
+  Image image{.width = pixels.size(1), .height = pixels.size(0)};
+  image.rgb.assign(flat.const_data_ptr<uint8_t>(), flat.const_data_ptr<uint8_t>() + flat.numel());
+  return image;
+}
+
+class GoldenProcessorTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenProcessorTest, PixelsEqualTheReference) {
+  const Golden golden("preprocess-images");
+  PALATE_SKIP_WITHOUT(golden);
+  const auto processor = ImageProcessor::Load(golden.checkpoint() + "/" + GetParam());
+  ASSERT_TRUE(processor.ok()) << processor.status();
+  const TensorMap expected = ReferenceTensors(golden);
+  const auto inputs = golden.inputs();
+  for (const std::string name : inputs["images"]) {
+    const auto pixels = processor->Process(ImageOf(expected.at("decoded/" + name)));
+    ASSERT_TRUE(pixels.ok()) << pixels.status();
+    ExpectClose(pixels->unsqueeze(0), expected.at(std::string(GetParam()) + "/" + name + "/pixel_values"), 1e-5, name);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(FixedSizes, GoldenProcessorTest,
+                         ::testing::Values("clip", "clip_pad_crop", "siglip", "siglip_bilinear"));
+
+absl::StatusOr<ImageProcessorConfig> Read(const std::string& json) {
+  return ImageProcessorConfig::FromJson(*JsonConfig::Parse(json, "preprocessor_config.json"));
+}
+
+TEST(ImageProcessorConfig, SurvivesTheRoundTripThroughItsFile) {
+  ImageProcessorConfig config;
+  config.resize_height = config.resize_width = 64;
+  config.mean = config.std = {0.5, 0.25, 0.125};
+  const auto read = Read(config.ToJson().dump());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->ToJson(), config.ToJson());
+  EXPECT_EQ(read->resize_height, 64);
+  EXPECT_FALSE(read->do_center_crop);
+}
+
+TEST(ImageProcessorConfig, ReadsTheOlderSpelling) {
+  const auto read = Read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 30})");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->shortest_edge, 32);
+  EXPECT_EQ(read->crop_width, 30);
+}
+
+TEST(ImageProcessorConfig, NamesWhatItDoesNotSupport) {
+  const auto type = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})").status();
+  EXPECT_EQ(type.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(type.message()), HasSubstr("Qwen2VL"));
+  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(),
+            absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(
+      Read(R"({"image_processor_type": "ViTImageProcessor", "size": {"height": -3, "width": 4}})").status().code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ImageProcessor, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
+  const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
+  ASSERT_TRUE(processor.ok());
+  Image image{.width = 100'000, .height = 1};
+  image.rgb.resize(300'000);
+  EXPECT_EQ(processor->Process(image).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ImageProcessor, ScalesOnePixelToAFullInput) {
+  const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "ViTImageProcessor", "size": 16})"));
+  const auto pixels = processor->Process(Image{.width = 1, .height = 1, .rgb = {255, 0, 128}});
+  ASSERT_TRUE(pixels.ok());
+  EXPECT_EQ(pixels->sizes(), (std::vector<int64_t>{3, 16, 16}));
+  EXPECT_FLOAT_EQ((*pixels)[0][7][7].item<float>(), 1.0f);
+  EXPECT_FLOAT_EQ((*pixels)[1][0][0].item<float>(), -1.0f);
+}
+
+}  // namespace
+}  // namespace palate::models

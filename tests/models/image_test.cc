@@ -1,0 +1,193 @@
+#include "models/image/image.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+
+#include "models/checkpoint/safetensors.h"
+#include "models/image/exif.h"
+#include "tests/models/golden.h"
+
+namespace palate::models {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string MessageOf(const absl::StatusOr<Image>& image) { return std::string(image.status().message()); }
+
+// Differences of two images of equal size.
+struct Difference {
+  int max = 0;
+  double mean = 0;
+};
+
+Difference Compare(const std::vector<uint8_t>& a, absl::string_view b) {
+  Difference difference;
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const int distance = std::abs(static_cast<int>(a[i]) - static_cast<int>(static_cast<uint8_t>(b[i])));
+    difference.max = std::max(difference.max, distance);
+    sum += distance;
+  }
+  difference.mean = a.empty() ? 0 : sum / static_cast<double>(a.size());
+  return difference;
+}
+
+class GoldenImageTest : public ::testing::Test {
+ protected:
+  GoldenImageTest() : golden_("preprocess-images") {}
+  void SetUp() override { PALATE_SKIP_WITHOUT(golden_); }
+  Golden golden_;
+};
+
+TEST_F(GoldenImageTest, DecodesEveryImageToTheReferencePixels) {
+  const auto expected = SafetensorsFile::Open(golden_.tensors());
+  ASSERT_TRUE(expected.ok());
+  int compared = 0;
+  const auto inputs = golden_.inputs();
+  for (const std::string name : inputs["images"]) {
+    const auto image = DecodeImage(ReadAll(golden_.input(name)));
+    ASSERT_TRUE(image.ok()) << name << ": " << image.status();
+    const TensorEntry& pixels = expected->tensors().at("decoded/" + name);
+    ASSERT_EQ(pixels.shape, (std::vector<int64_t>{image->height, image->width, 3})) << name;
+    const Difference difference = Compare(image->rgb, pixels.data);
+    EXPECT_EQ(difference.max, 0) << name << ", mean difference " << difference.mean;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 20);
+}
+
+TEST_F(GoldenImageTest, ReadsHeadersWithoutDecoding) {
+  const nlohmann::ordered_json stored = golden_.expected()["images"];
+  const auto inputs = golden_.inputs();
+  for (const std::string name : inputs["images"]) {
+    const auto header = ReadImageHeader(ReadAll(golden_.input(name)));
+    ASSERT_TRUE(header.ok()) << name;
+    EXPECT_EQ(header->width, stored[name]["stored_size_wh"][0].get<int64_t>()) << name;
+    EXPECT_EQ(header->height, stored[name]["stored_size_wh"][1].get<int64_t>()) << name;
+  }
+}
+
+TEST_F(GoldenImageTest, RefusesEveryTruncationOfEveryFormat) {
+  for (const std::string name : {"baseline.jpg", "progressive_420.jpg", "gray.png", "palette_transparent.png",
+                                 "lossy.webp", "lossless_alpha.webp"}) {
+    const std::string whole = ReadAll(golden_.input(name));
+    // The last bytes of a JPEG are its end marker and bits of padding; a cut there loses no pixel.
+    const size_t last = whole.size() - (name.ends_with(".jpg") ? 8 : 1);
+    for (size_t size = 0; size <= last; size += 1 + whole.size() / 60) {
+      const auto image = DecodeImage(absl::string_view(whole).substr(0, size));
+      ASSERT_FALSE(image.ok()) << name << " cut to " << size << " of " << whole.size();
+      EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
+    }
+  }
+}
+
+TEST_F(GoldenImageTest, SurvivesRandomDamage) {
+  std::mt19937 random(3);
+  for (const std::string name : {"progressive_420.jpg", "rgba.png", "lossy.webp"}) {
+    const std::string whole = ReadAll(golden_.input(name));
+    for (int round = 0; round < 200; ++round) {
+      std::string damaged = whole;
+      for (int change = 0; change < 4; ++change) damaged[random() % damaged.size()] = static_cast<char>(random());
+      const auto image = DecodeImage(damaged, {.max_pixels = 1'000'000});
+      if (image.ok()) {
+        EXPECT_EQ(image->rgb.size(), static_cast<size_t>(3 * image->width * image->height));
+      } else {
+        EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument) << image.status();
+      }
+    }
+  }
+}
+
+Image Gradient(int64_t width, int64_t height) {
+  Image image{.width = width, .height = height};
+  image.rgb.resize(static_cast<size_t>(3 * width * height));
+  std::iota(image.rgb.begin(), image.rgb.end(), uint8_t{0});
+  return image;
+}
+
+// A PNG that says it has other sides than it holds.
+std::string PngDeclaring(uint32_t width, uint32_t height) {
+  std::string png = *EncodePng(Gradient(2, 2));
+  for (int i = 0; i < 4; ++i) {
+    png[static_cast<size_t>(16 + i)] = static_cast<char>(width >> (24 - 8 * i));
+    png[static_cast<size_t>(20 + i)] = static_cast<char>(height >> (24 - 8 * i));
+  }
+  return png;
+}
+
+TEST(DecodeImage, ReturnsTheEncodedPixelsOfAPng) {
+  for (const auto& [width, height] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 300}, {300, 1}, {17, 9}}) {
+    const Image image = Gradient(width, height);
+    const auto decoded = DecodeImage(*EncodePng(image));
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_EQ(decoded->width, width);
+    EXPECT_EQ(decoded->rgb, image.rgb);
+  }
+}
+
+TEST(DecodeImage, RefusesABombByItsHeaderBeforeDecoding) {
+  const auto image = DecodeImage(PngDeclaring(50'000, 50'000));
+  EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MessageOf(image), "declares 50000 x 50000 pixels, at most 40000000 in all");
+  EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0xFFFFFFFF, 0xFFFFFFFF))), HasSubstr("4294967295 x 4294967295"));
+  EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0, 5))), HasSubstr("declares 0 x 5 pixels"));
+}
+
+TEST(DecodeImage, HonoursTheCallersLimits) {
+  const std::string png = *EncodePng(Gradient(10, 10));
+  EXPECT_TRUE(DecodeImage(png, {.max_pixels = 100}).ok());
+  EXPECT_FALSE(DecodeImage(png, {.max_pixels = 99}).ok());
+  EXPECT_TRUE(DecodeImage(png, {.max_encoded_bytes = png.size()}).ok());
+  EXPECT_THAT(MessageOf(DecodeImage(png, {.max_encoded_bytes = png.size() - 1})), HasSubstr("at most"));
+}
+
+TEST(DecodeImage, NamesUnsupportedFormats) {
+  EXPECT_EQ(MessageOf(DecodeImage("")), "is empty");
+  EXPECT_THAT(MessageOf(DecodeImage("GIF89a...")), HasSubstr("is a GIF image; supported are JPEG, PNG and WebP"));
+  EXPECT_THAT(MessageOf(DecodeImage("\x01\x02\x03\x04 ftyp")), HasSubstr("is no JPEG, PNG or WebP image"));
+  EXPECT_THAT(MessageOf(DecodeImage(std::string("\0\0\0\x1c"
+                                                "ftypavif",
+                                                12))),
+              HasSubstr("AVIF"));
+  EXPECT_THAT(MessageOf(DecodeImage("<svg xmlns=")), HasSubstr("SVG"));
+}
+
+TEST(ApplyOrientation, TurnsEveryOrientationUpright) {
+  // Stored pixels a b c / d e f, one value per pixel.
+  const auto stored = [] {
+    Image image{.width = 3, .height = 2};
+    for (uint8_t value : {'a', 'b', 'c', 'd', 'e', 'f'}) image.rgb.insert(image.rgb.end(), 3, value);
+    return image;
+  };
+  const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc",
+                                            "adbecf", "daebfc", "fcebda", "cfbead"};
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Image image = ApplyOrientation(stored(), orientation);
+    EXPECT_EQ(image.width, orientation < 5 ? 3 : 2);
+    std::string pixels;
+    for (size_t i = 0; i < image.rgb.size(); i += 3) pixels.push_back(static_cast<char>(image.rgb[i]));
+    EXPECT_EQ(pixels, upright[static_cast<size_t>(orientation - 1)]) << "orientation " << orientation;
+  }
+}
+
+TEST(ReadExifOrientation, TakesGarbageAsUpright) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 300; ++round) {
+    std::string bytes = "\xff\xd8\xff\xe1";
+    bytes.push_back(0);
+    bytes.push_back(40);
+    bytes += std::string("Exif\0\0II*\0", 10);
+    for (int i = 0; i < 40; ++i) bytes.push_back(static_cast<char>(random()));
+    const int orientation = ReadExifOrientation(bytes, ImageFormat::kJpeg);
+    EXPECT_GE(orientation, 1);
+    EXPECT_LE(orientation, 8);
+  }
+  EXPECT_EQ(ReadExifOrientation("", ImageFormat::kPng), 1);
+  EXPECT_EQ(ReadExifOrientation("RIFF", ImageFormat::kWebp), 1);
+}
+
+}  // namespace
+}  // namespace palate::models
