@@ -1,0 +1,346 @@
+#include "embedding/embedder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "embedding/embedding_model.h"
+#include "models/image/image.h"
+#include "tests/embedding/pair_folder.h"
+
+namespace palate::embedding {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Picture(uint8_t seed, int64_t width = 40, int64_t height = 30) {
+  models::Image image{.width = width, .height = height};
+  image.rgb.resize(static_cast<size_t>(3 * width * height));
+  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * seed + i / 7);
+  return *models::EncodePng(image);
+}
+
+// A header that declares 50,000 x 50,000 pixels.
+std::string Bomb() {
+  std::string png = Picture(1, 2, 2);
+  for (size_t at : {16, 20}) png.replace(at, 4, std::string("\x00\x00\xc3\x50", 4));
+  return png;
+}
+
+double Norm(const std::vector<float>& values) {
+  double square = 0;
+  for (float value : values) square += static_cast<double>(value) * value;
+  return std::sqrt(square);
+}
+
+double MaxDifference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double most = 0;
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  return most;
+}
+
+const std::vector<float>& VectorIn(const EmbedResult& result, const std::string& space) {
+  for (const SpaceVector& vector : result.vectors) {
+    if (vector.space.name == space) return vector.values;
+  }
+  static const std::vector<float> kNone;
+  return kNone;
+}
+
+class EmbedderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!pair_.exists()) GTEST_SKIP() << "the goldens are absent";
+    pair_.WriteVision();
+    Start({});
+  }
+  void Start(const EmbedderOptions& options) {
+    auto model = EmbeddingModel::Load(pair_.path());
+    ASSERT_TRUE(model.ok()) << model.status();
+    auto embedder = Embedder::Create(*model, options);
+    ASSERT_TRUE(embedder.ok()) << embedder.status();
+    embedder_ = *std::move(embedder);
+  }
+  EmbedResult One(const EmbedInput& input, const EmbedOptions& options = {}) {
+    const auto results = embedder_->Embed({&input, 1}, options);
+    EXPECT_TRUE(results.ok()) << results.status();
+    return results.ok() ? (*results)[0] : EmbedResult{.status = results.status(), .vectors = {}};
+  }
+  std::vector<float> Text(const std::string& text) { return VectorIn(One({.fields = {text}, .images = {}}), "text"); }
+  absl::Status CallError(const std::vector<EmbedInput>& inputs, const EmbedOptions& options) {
+    return embedder_->Embed(inputs, options).status();
+  }
+
+  PairFolder pair_;
+  std::unique_ptr<Embedder> embedder_;
+};
+
+const EmbedInput kLamp = {.fields = {"A walnut lamp", "It is warm and bright."}, .images = {}};
+
+TEST_F(EmbedderTest, GivesUnitVectorsInEverySpaceThatHasContent) {
+  EmbedInput input = kLamp;
+  input.images = {Picture(3)};
+  const EmbedResult result = One(input);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  ASSERT_EQ(result.vectors.size(), 3u);
+  for (const SpaceVector& vector : result.vectors) {
+    EXPECT_EQ(vector.values.size(), 64u);
+    EXPECT_NEAR(Norm(vector.values), 1, 1e-5);
+    EXPECT_EQ(vector.space.fingerprint, embedder_->info().FindSpace(vector.space.name)->fingerprint);
+  }
+  EXPECT_GT(result.tokens, 8);
+  EXPECT_EQ(result.truncated_tokens, 0);
+}
+
+TEST_F(EmbedderTest, ItemWithoutAnImageHasNoImageVectorAndFusesToItsText) {
+  const EmbedResult result = One(kLamp);
+  ASSERT_EQ(result.vectors.size(), 2u);
+  EXPECT_TRUE(VectorIn(result, "image").empty());
+  EXPECT_LE(MaxDifference(VectorIn(result, "fused"), VectorIn(result, "text")), 1e-6);
+}
+
+TEST_F(EmbedderTest, FieldsAreEmbeddedAloneAndPooled) {
+  const std::vector<float> first = Text(kLamp.fields[0]);
+  const std::vector<float> second = Text(kLamp.fields[1]);
+  std::vector<float> mean(first.size());
+  for (size_t i = 0; i < mean.size(); ++i) mean[i] = first[i] + second[i];
+  const double length = Norm(mean);
+  for (float& value : mean) value = static_cast<float>(value / length);
+  EXPECT_LE(MaxDifference(VectorIn(One(kLamp), "text"), mean), 1e-5);
+}
+
+TEST_F(EmbedderTest, FusedVectorIsTheWeightedMeanOfTextAndImage) {
+  EmbedInput input = kLamp;
+  input.images = {Picture(3), Picture(5)};
+  const EmbedResult result = One(input);
+  const auto& text = VectorIn(result, "text");
+  const auto& image = VectorIn(result, "image");
+  std::vector<float> expected(text.size());
+  for (size_t i = 0; i < expected.size(); ++i) expected[i] = 0.75f * text[i] + 0.25f * image[i];
+  const double length = Norm(expected);
+  for (float& value : expected) value = static_cast<float>(value / length);
+  EXPECT_LE(MaxDifference(VectorIn(result, "fused"), expected), 1e-5);
+}
+
+TEST_F(EmbedderTest, EmptyFieldsAreSkipped) {
+  EmbedInput input = kLamp;
+  input.fields.insert(input.fields.begin() + 1, "");
+  EXPECT_EQ(VectorIn(One(input), "text"), VectorIn(One(kLamp), "text"));
+}
+
+TEST_F(EmbedderTest, BatchEqualsSingle) {
+  std::vector<EmbedInput> inputs;
+  for (int i = 0; i < 40; ++i) {
+    EmbedInput input;
+    input.fields.push_back("Item number " + std::to_string(i));
+    std::string description;
+    for (int word = 0; word < i; ++word) description += " word" + std::to_string(word * i);
+    if (i % 3 != 0) input.fields.push_back(description);
+    if (i % 4 == 1) input.images.push_back(Picture(static_cast<uint8_t>(i + 1), 10 + i, 50 - i));
+    inputs.push_back(input);
+  }
+  const auto together = embedder_->Embed(inputs);
+  ASSERT_TRUE(together.ok()) << together.status();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const EmbedResult alone = One(inputs[i]);
+    ASSERT_EQ(alone.vectors.size(), (*together)[i].vectors.size());
+    for (size_t v = 0; v < alone.vectors.size(); ++v) {
+      EXPECT_LE(MaxDifference(alone.vectors[v].values, (*together)[i].vectors[v].values), 1e-5) << i;
+    }
+  }
+}
+
+TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
+  EmbedderOptions options;
+  options.max_field_bytes = 1000;
+  options.max_images_per_input = 2;
+  Start(options);
+  const std::string whole = Picture(3);
+  const std::vector<std::pair<EmbedInput, std::string>> bad = {
+      {{.fields = {"ok"}, .images = {whole, Bomb()}}, "images[1] declares 50000 x 50000 pixels, at most 40000000"},
+      {{.fields = {}, .images = {whole.substr(0, whole.size() / 2)}}, "images[0] is a corrupt or truncated PNG"},
+      {{.fields = {}, .images = {"GIF89a"}}, "images[0] is a GIF image"},
+      {{.fields = {}, .images = {""}}, "images[0] is empty"},
+      {{.fields = {"ok", std::string(1001, 'x')}, .images = {}}, "fields[1] has 1001 bytes; must be at most 1000"},
+      {{.fields = {"\xff\xfe"}, .images = {}}, "fields[0] has bytes that are not UTF-8"},
+      {{.fields = {"", ""}, .images = {}}, " has neither text nor images"},
+      {{.fields = {}, .images = {whole, whole, whole}}, "images has 3 images; must be at most 2"},
+      {{.fields = std::vector<std::string>(17, "x"), .images = {}}, "fields has 17 fields; must be at most 16"}};
+  for (const auto& [input, problem] : bad) {
+    const auto results = embedder_->Embed(std::vector<EmbedInput>{kLamp, kLamp, kLamp, input, kLamp});
+    ASSERT_TRUE(results.ok()) << results.status();
+    for (size_t i : {0, 1, 2, 4}) EXPECT_TRUE((*results)[i].status.ok());
+    const absl::Status& status = (*results)[3].status;
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << problem;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("inputs[3]"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(problem));
+    EXPECT_EQ(FieldViolations(status).size(), 1u);
+    EXPECT_TRUE((*results)[3].vectors.empty());
+  }
+}
+
+TEST_F(EmbedderTest, OnePixelPictureIsAPicture) {
+  const EmbedResult result = One({.fields = {}, .images = {Picture(9, 1, 1)}});
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_NEAR(Norm(VectorIn(result, "image")), 1, 1e-5);
+}
+
+TEST_F(EmbedderTest, LongTextIsCutAndCounted) {
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += "word ";
+  const EmbedResult result = One({.fields = {text}, .images = {}});
+  EXPECT_EQ(result.tokens, 64);
+  EXPECT_GT(result.truncated_tokens, 400);
+}
+
+TEST_F(EmbedderTest, FewerDimensionsAreAPrefixOfTheVectorNormalisedAgain) {
+  const std::vector<float> whole = VectorIn(One(kLamp), "text");
+  const EmbedResult cut = One(kLamp, {.spaces = {"text"}, .instruction = "", .dimensions = 16, .cancelled = nullptr});
+  std::vector<float> expected(whole.begin(), whole.begin() + 16);
+  const double length = Norm(expected);
+  for (float& value : expected) value = static_cast<float>(value / length);
+  ASSERT_EQ(cut.vectors.size(), 1u);
+  EXPECT_LE(MaxDifference(cut.vectors[0].values, expected), 1e-6);
+  EXPECT_THAT(cut.vectors[0].space.fingerprint, HasSubstr("@16"));
+}
+
+TEST_F(EmbedderTest, OnlyAskedSpacesAreComputedInTheirOrder) {
+  EmbedOptions options;
+  options.spaces = {"fused", "text"};
+  EmbedInput input = kLamp;
+  input.images = {Picture(3)};
+  const EmbedResult both = One(input, options);
+  ASSERT_EQ(both.vectors.size(), 2u);
+  EXPECT_EQ(both.vectors[0].space.name, "fused");
+  options.spaces = {"text"};
+  input.images = {"not a picture"};
+  EXPECT_TRUE(One(input, options).status.ok()) << "pictures are not looked at for text";
+  EXPECT_EQ(embedder_->stats().images, 1);
+}
+
+TEST_F(EmbedderTest, InstructionIsPutBeforeQueriesOnly) {
+  EmbedOptions options;
+  options.spaces = {"text"};
+  options.instruction = "Find products: ";
+  EmbedInput query = {.fields = {"walnut lamp"}, .images = {}, .role = EmbedRole::kQuery};
+  EXPECT_LE(MaxDifference(One(query, options).vectors[0].values, Text("Find products: walnut lamp")), 1e-6);
+  query.role = EmbedRole::kItem;
+  EXPECT_LE(MaxDifference(One(query, options).vectors[0].values, Text("walnut lamp")), 1e-6);
+}
+
+TEST_F(EmbedderTest, WrongCallsFailAsAWhole) {
+  EmbedOptions options;
+  options.spaces = {"text", "audio"};
+  EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("spaces[1] is \"audio\""));
+  options = {};
+  options.dimensions = 65;
+  EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("dimensions is 65"));
+  options = {};
+  options.instruction = "\xff";
+  EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("instruction"));
+  EXPECT_THAT(std::string(CallError(std::vector<EmbedInput>(513, kLamp), {}).message()), HasSubstr("513 elements"));
+}
+
+TEST_F(EmbedderTest, SpaceWithoutATowerIsAFailedPrecondition) {
+  std::filesystem::remove_all(pair_.file("vision"));
+  Start({});
+  EmbedOptions options;
+  options.spaces = {"image"};
+  EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(One(kLamp).status.ok());
+  EXPECT_EQ(One({.fields = {}, .images = {Picture(2)}}).status.code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(EmbedderTest, NoInputsGiveNoResults) {
+  const auto results = embedder_->Embed({});
+  ASSERT_TRUE(results.ok());
+  EXPECT_TRUE(results->empty());
+}
+
+TEST_F(EmbedderTest, ExpiredAndCancelledCallsCostNothing) {
+  EmbedOptions options;
+  options.deadline = absl::Now() - absl::Seconds(1);
+  EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kDeadlineExceeded);
+  options = {};
+  options.cancelled = std::make_shared<CancelFlag>(true);
+  EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(embedder_->stats().tokens, 0);
+}
+
+TEST_F(EmbedderTest, CallLargerThanABatchIsComputedInGroups) {
+  EmbedderOptions options;
+  options.batch_tokens = 64;
+  Start(options);
+  std::vector<EmbedInput> inputs(100, kLamp);
+  const auto results = embedder_->Embed(inputs);
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const EmbedResult& result : *results) {
+    EXPECT_LE(MaxDifference(VectorIn(result, "text"), VectorIn((*results)[0], "text")), 1e-5);
+  }
+  EXPECT_GT(embedder_->stats().batches, 10);
+}
+
+TEST_F(EmbedderTest, OverloadIsRefusedAtOnceAndOthersAreServed) {
+  EmbedderOptions options;
+  options.batch_tokens = 64;
+  options.max_queued_tokens_interactive = 64;
+  Start(options);
+  std::atomic<int> served = 0;
+  std::atomic<int> refused = 0;
+  std::atomic<int> other = 0;
+  std::vector<std::thread> callers;
+  const std::vector<EmbedInput> inputs(64, kLamp);
+  for (int t = 0; t < 12; ++t) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 4; ++i) {
+        const absl::Status status = embedder_->Embed(inputs).status();
+        ++(status.ok() ? served : absl::IsResourceExhausted(status) ? refused : other);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_GT(served, 0);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(other, 0);
+  EXPECT_EQ(embedder_->stats().rejected, refused);
+  EXPECT_TRUE(One(kLamp).status.ok()) << "it recovers";
+}
+
+TEST_F(EmbedderTest, ConcurrentCallersGetTheirOwnVectors) {
+  const std::vector<float> expected = Text("Text 3");
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 8; ++t) {
+    callers.emplace_back([&, t] {
+      EmbedOptions options;
+      options.lane = t % 2 == 0 ? Lane::kBulk : Lane::kInteractive;
+      for (int i = 0; i < 10; ++i) {
+        const EmbedInput input = {.fields = {"Text " + std::to_string(i)}, .images = {}};
+        const auto results = embedder_->Embed({&input, 1}, options);
+        if (!results.ok()) {
+          ++wrong;
+        } else if (i == 3 && MaxDifference(VectorIn((*results)[0], "text"), expected) > 1e-5) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(EmbedderTest, ImpossibleOptionsAreRefused) {
+  auto model = EmbeddingModel::Load(pair_.path());
+  EmbedderOptions options;
+  options.batch_tokens = 0;
+  EXPECT_EQ(Embedder::Create(*model, options).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace palate::embedding

@@ -1,0 +1,147 @@
+#include "embedding/embedding_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/embedding/pair_folder.h"
+
+namespace palate::embedding {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EmbeddingModelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!pair_.exists()) GTEST_SKIP() << "the goldens are absent";
+  }
+  std::string FingerprintOf(const std::string& space) {
+    const auto model = EmbeddingModel::Load(pair_.path());
+    EXPECT_TRUE(model.ok()) << model.status();
+    return (*model)->info().FindSpace(space)->fingerprint;
+  }
+  void ExpectError(absl::StatusCode code, const std::string& part) {
+    const auto model = EmbeddingModel::Load(pair_.path());
+    EXPECT_EQ(model.status().code(), code) << model.status();
+    EXPECT_THAT(std::string(model.status().message()), HasSubstr(part));
+  }
+  PairFolder pair_;
+};
+
+TEST_F(EmbeddingModelTest, PairServesThreeSpaces) {
+  pair_.WriteVision();
+  const auto model = EmbeddingModel::Load(pair_.path());
+  ASSERT_TRUE(model.ok()) << model.status();
+  const ModelInfo& info = (*model)->info();
+  EXPECT_EQ(info.name, "small");
+  EXPECT_EQ(info.dimensions, 64);
+  EXPECT_EQ(info.max_text_tokens, 64);
+  EXPECT_EQ(info.image_size, 32);
+  ASSERT_EQ(info.spaces.size(), 3u);
+  for (const SpaceInfo& space : info.spaces) {
+    EXPECT_TRUE(space.available);
+    EXPECT_EQ(space.fingerprint.size(), 16u);
+  }
+  EXPECT_EQ(info.FindSpace("image")->calibration.mean, 0.3);
+  EXPECT_NEAR(info.FindSpace("fused")->calibration.mean, 0.15, 1e-12);
+  EXPECT_EQ(info.FindSpace("audio"), nullptr);
+}
+
+TEST_F(EmbeddingModelTest, PairWithoutVisionWeightsServesTextOnly) {
+  const auto model = EmbeddingModel::Load(pair_.path());
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_FALSE((*model)->has_vision());
+  EXPECT_TRUE((*model)->info().FindSpace("text")->available);
+  EXPECT_FALSE((*model)->info().FindSpace("image")->available);
+  EXPECT_FALSE((*model)->info().FindSpace("fused")->available);
+}
+
+TEST_F(EmbeddingModelTest, PlainSentenceEncoderServesTextOnly) {
+  const auto model = EmbeddingModel::Load(pair_.file("text"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_EQ((*model)->info().spaces.size(), 1u);
+  EXPECT_EQ((*model)->info().name, "text");
+  // The pair serves the same text vectors, so that they may be compared.
+  EXPECT_EQ((*model)->info().spaces[0].fingerprint, FingerprintOf("text"));
+}
+
+TEST_F(EmbeddingModelTest, FingerprintsFollowExactlyWhatTheVectorsDependOn) {
+  pair_.WriteVision();
+  const std::string text = FingerprintOf("text");
+  const std::string image = FingerprintOf("image");
+  const std::string fused = FingerprintOf("fused");
+  pair_.WriteVision(64, /*seed=*/2);
+  EXPECT_EQ(FingerprintOf("text"), text);
+  EXPECT_NE(FingerprintOf("image"), image);
+  EXPECT_NE(FingerprintOf("fused"), fused);
+  pair_.WriteVision();
+  EXPECT_EQ(FingerprintOf("fused"), fused);
+  pair_.WritePairJson({{"fusion", {{"text", 0.5}}}});
+  EXPECT_EQ(FingerprintOf("image"), image);
+  EXPECT_NE(FingerprintOf("fused"), fused);
+  pair_.WritePairJson({{"vision", {{"pooling", "mean"}}}});
+  EXPECT_NE(FingerprintOf("image"), image);
+  pair_.WritePairJson({{"calibration", {{"image", {{"mean", 0.7}}}}}});
+  EXPECT_EQ(FingerprintOf("fused"), fused) << "calibration changes no vector";
+}
+
+TEST_F(EmbeddingModelTest, CutVectorsHaveAnotherFingerprint) {
+  const SpaceInfo space = {.name = "text", .fingerprint = "abc", .available = true, .calibration = {}};
+  EXPECT_EQ(FingerprintFor(space, 384, 384), "abc");
+  EXPECT_EQ(FingerprintFor(space, 128, 384), "abc@128");
+}
+
+TEST_F(EmbeddingModelTest, CorruptVisionWeightsAreAnErrorAndNotSilence) {
+  pair_.WriteVision();
+  models::WriteAll(pair_.file("vision/model.safetensors"), "garbage that is long enough");
+  ExpectError(absl::StatusCode::kDataLoss, "vision/model.safetensors");
+}
+
+TEST_F(EmbeddingModelTest, TowersOfDifferentDimensionsAreRefused) {
+  pair_.WriteVision(/*dimensions=*/32);
+  ExpectError(absl::StatusCode::kInvalidArgument, "gives vectors of 32 dimensions, the text tower of 64");
+}
+
+TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {
+  pair_.WriteVision();
+  nlohmann::json input = models::Golden::Read(pair_.file("vision/preprocessor_config.json"));
+  input["size"] = {{"height", 16}, {"width", 16}};
+  models::WriteAll(pair_.file("vision/preprocessor_config.json"), input.dump());
+  ExpectError(absl::StatusCode::kInvalidArgument, "pictures of 16 x 16");
+}
+
+TEST_F(EmbeddingModelTest, PairJsonErrorsNameTheKey) {
+  pair_.WritePairJson({{"fusion", nullptr}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "lacks the key \"fusion\"");
+  pair_.WritePairJson({{"format", 2}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "\"format\" is 2");
+  pair_.WritePairJson({{"vision", {{"pooling", "max"}}}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "neither cls nor mean");
+  pair_.WritePairJson({{"calibration", {{"text", {{"deviation", 0}}}}}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "deviation is not above 0");
+  pair_.WritePairJson({{"dimensions", 65}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "\"dimensions\" is 65");
+  models::WriteAll(pair_.file("pair.json"), "{");
+  ExpectError(absl::StatusCode::kInvalidArgument, "pair.json is not valid JSON");
+}
+
+TEST_F(EmbeddingModelTest, MissingTextTowerIsNotFound) {
+  std::filesystem::remove_all(pair_.file("text"));
+  ExpectError(absl::StatusCode::kNotFound, "text/config.json");
+}
+
+TEST(EmbeddingModel, LanguageModelFolderIsNoTextEncoder) {
+  const models::Golden golden("qwen3-gqa");
+  PALATE_SKIP_WITHOUT(golden);
+  const auto model = EmbeddingModel::Load(golden.checkpoint());
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST(EmbeddingModel, BuiltInPairDescriptionIsValid) {
+  const auto pair = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/models/builtin/pair/pair.json");
+  ASSERT_TRUE(pair.ok()) << pair.status();
+  EXPECT_EQ(*pair->Int("dimensions"), 384);
+}
+
+}  // namespace
+}  // namespace palate::embedding

@@ -1,0 +1,52 @@
+#include "embedding/vector_math.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace palate::embedding {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::FloatNear;
+
+TEST(Normalise, ScalesToUnitLength) {
+  std::vector<float> vector = {3, 4};
+  EXPECT_TRUE(Normalise(vector));
+  EXPECT_THAT(vector, ElementsAre(FloatNear(0.6f, 1e-6), FloatNear(0.8f, 1e-6)));
+}
+
+TEST(Normalise, RefusesVectorsWithoutADirection) {
+  std::vector<float> zero = {0, 0};
+  EXPECT_FALSE(Normalise(zero));
+  std::vector<float> infinite = {std::numeric_limits<float>::infinity(), 0};
+  EXPECT_FALSE(Normalise(infinite));
+  std::vector<float> nan = {std::nanf(""), 1};
+  EXPECT_FALSE(Normalise(nan));
+}
+
+TEST(WeightedSum, CutsToDimensionsAndNormalisesAgain) {
+  WeightedSum sum;
+  sum.Add(std::vector<float>{0.6f, 0.0f, 0.8f});
+  EXPECT_THAT(sum.UnitVector(2), ElementsAre(FloatNear(1, 1e-6), FloatNear(0, 1e-6)));
+}
+
+TEST(WeightedSum, LeansToTheHeavierVector) {
+  WeightedSum sum;
+  sum.Add(std::vector<float>{1, 0}, 3);
+  sum.Add(std::vector<float>{0, 1}, 1);
+  const auto unit = sum.UnitVector(2);
+  EXPECT_NEAR(unit[0] / unit[1], 3, 1e-5);
+}
+
+TEST(WeightedSum, TakesTheFirstVectorWhenAllCancel) {
+  WeightedSum sum;
+  sum.Add(std::vector<float>{1, 0});
+  sum.Add(std::vector<float>{-1, 0});
+  EXPECT_THAT(sum.UnitVector(2), ElementsAre(1, 0));
+}
+
+}  // namespace
+}  // namespace palate::embedding
