@@ -1,0 +1,77 @@
+// The embedding worker: follows the feature store's own backlog and has items turned into vectors, as a component of the process that owns
+// the store. One thread. Nothing is lost when the embedder is away: items stay pending in the store and are retried with backoff.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/types.h"
+#include "featurestore/feature_store.h"
+
+namespace palate::featurestore {
+
+// What an embedder is given of one item.
+struct EmbedItem {
+  std::string item_id;
+  std::vector<std::string> text_fields;  // field 1: title and attributes; field 2: description; absent fields are left out
+  std::vector<std::string> images;       // encoded bytes
+};
+
+// Title and attributes as one line of text: "Toy Story (1995). genres: Adventure, Animation; year: 1995". Attributes by name.
+std::string TitleField(const Item& item);
+EmbedItem ToEmbedItem(const StoredItem& item);
+
+// Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch tools. Called from the worker's thread only.
+class ItemEmbedder {
+ public:
+  virtual ~ItemEmbedder() = default;
+
+  // The spaces that the catalog's models fill now, with their fingerprints. UNAVAILABLE: tried again later.
+  virtual absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog& catalog) = 0;
+
+  // By item: its vectors, or why it cannot have any. The outer status fails the call as a whole: every code is tried again later.
+  // An element's UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; other codes fail the item.
+  // An item without vectors is an element of an empty list.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(const Catalog& catalog,
+                                                                                     const std::vector<EmbedItem>& items) = 0;
+};
+
+struct EmbeddingWorkerOptions {
+  int batch_items = 32;                       // at most so many items in one Embed call
+  int64_t batch_image_bytes = 16 << 20;       // nor more encoded bytes; one item always goes
+  absl::Duration retry_min = absl::Milliseconds(100);  // first wait after a failed call; doubles
+  absl::Duration retry_max = absl::Seconds(2);         // so that a returned embedder is used again within 5 s
+  absl::Duration rescan = absl::Seconds(30);           // models and backlog are looked at again at least so often
+};
+
+// Thread-safe. Borrows `store`, `embedder`; both must outlive it.
+class EmbeddingWorker {
+ public:
+  struct Stats {
+    int64_t embedded = 0;
+    int64_t failed = 0;        // items, for good
+    int64_t failed_calls = 0;  // tried again later
+    absl::Status last_error;
+  };
+
+  // Starts at once.
+  EmbeddingWorker(FeatureStore* store, ItemEmbedder* embedder, EmbeddingWorkerOptions options = {});
+  ~EmbeddingWorker();  // stops after the running Embed call
+  EmbeddingWorker(const EmbeddingWorker&) = delete;
+  EmbeddingWorker& operator=(const EmbeddingWorker&) = delete;
+
+  Stats stats() const;
+  // Waits until every catalog's backlog is empty (items that failed for good apart). False when `deadline` passed.
+  bool WaitUntilIdle(absl::Time deadline) const;
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace palate::featurestore

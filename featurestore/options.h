@@ -1,0 +1,61 @@
+// How a feature store is opened: where, how durable, and the limits on what it takes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace palate::featurestore {
+
+enum class Durability {
+  kSync,     // an acknowledged write survives power loss; concurrent writers share one fsync
+  kRelaxed,  // an acknowledged write survives the death of the process, not of the machine
+};
+
+// Limits on input. Exceeding one is InvalidArgument naming field, value and limit.
+struct StoreLimits {
+  int max_batch = 1000;         // items, ids or users in one call
+  int max_event_batch = 10000;  // events in one call
+  int max_id_bytes = 256;
+  int max_title_bytes = 1024;
+  int max_description_bytes = 64 * 1024;
+  int max_profile_bytes = 64 * 1024;
+  int max_attribute_bytes = 4096;  // of one string value
+  int max_list_values = 256;       // in one string-list attribute
+  int max_images = 8;              // per item
+  int64_t max_image_bytes = 16 * 1024 * 1024;
+  int64_t max_image_pixels = 40'000'000;  // declared width * height
+  int64_t max_read_image_bytes = 64 << 20;  // pictures in one answer
+  int max_page = 1000;
+  int max_context_events = 5000;
+  int max_context_list = 1000;  // trending or fresh items in one answer
+  int max_dimensions = 8192;    // of one vector
+};
+
+struct StoreOptions {
+  std::string dir;  // created when absent
+  Durability durability = Durability::kSync;
+  std::shared_ptr<const Clock> clock = std::make_shared<SystemClock>();
+  StoreLimits limits;
+
+  // The change feed keeps at most this much; consumers further behind list anew.
+  int64_t feed_max_entries = 1'000'000;  // per catalog
+  absl::Duration feed_max_age = absl::Hours(7 * 24);
+
+  // Events older than this are refused, unless the writer skips the bound.
+  absl::Duration max_event_lateness = absl::Hours(30 * 24);
+  // Events further ahead of the clock than this are refused, always.
+  absl::Duration max_event_lead = absl::Hours(24);
+
+  absl::Duration trending_refresh = absl::Seconds(1);
+
+  int64_t block_cache_bytes = 256 << 20;
+  int64_t write_buffer_bytes = 16 << 20;  // per column family
+  // Stores up to this size have every checksum verified while opening; larger ones are verified block by block as they are read.
+  int64_t verify_on_open_bytes = 256 << 20;
+};
+
+}  // namespace palate::featurestore

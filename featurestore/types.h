@@ -1,0 +1,220 @@
+// What the feature store takes and gives, beside the shared nouns of base/types.h. Plain values, copyable, no thread safety of their own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/types.h"
+
+namespace palate::featurestore {
+
+// One element of a batch that failed alone; the others were written. Services turn it into ItemFailure.
+struct ElementFailure {
+  size_t index = 0;  // position in the batch
+  absl::Status status;
+};
+
+// ---- Catalogs ----
+
+// Which fields of a Catalog an update replaces.
+struct CatalogUpdateMask {
+  bool display_name = false;
+  bool attributes = false;
+  bool event_types = false;
+  bool spaces = false;
+  bool rerank_weight = false;
+};
+
+struct CatalogPage {
+  std::vector<Catalog> catalogs;  // by id
+  std::string next_page_token;    // empty on the last page
+};
+
+// ---- Items ----
+
+// One picture of an item as it is written: the encoded bytes, or the digest of a picture that the catalog already holds.
+struct ImageInput {
+  std::string bytes;   // JPEG, PNG or WebP
+  std::string sha256;  // 32 raw bytes; used when `bytes` is empty
+};
+
+struct ItemWrite {
+  // `images` and `revision` inside are not read. A create_time of the Unix epoch means "not given": a new item gets the store's time, a
+  // known one keeps its own.
+  Item item;
+  // The item's pictures, in order. The stored item then holds exactly these.
+  std::vector<ImageInput> images;
+  // Absent: the whole item is replaced. Present: only these fields change and the item must exist (NOT_FOUND otherwise). Paths: title,
+  // description, attributes, attributes.NAME, images, hidden, create_time, expire_time. An attribute path that the item does not carry
+  // removes the attribute.
+  std::optional<std::vector<std::string>> update_mask;
+  // ABORTED unless the stored revision is this one; 0 means "must not exist yet".
+  std::optional<int64_t> expected_revision;
+};
+
+struct UpsertItemsResult {
+  // By element: the item's revision after the call; 0 where the element failed. Writing what is already there makes no new revision.
+  std::vector<int64_t> revisions;
+  std::vector<ElementFailure> failures;  // by index
+  int num_changed = 0;
+};
+
+// The vectors and pictures that come with an item when asked for.
+struct ItemReadOptions {
+  // Names of spaces whose vectors are wanted; empty: none.
+  std::vector<std::string> spaces = {};
+  bool all_spaces = false;
+  // False: only vectors of each space's active fingerprint. True: also those of a model that is being switched to.
+  bool all_fingerprints = false;
+  bool image_bytes = false;
+};
+
+struct StoredItem {
+  Item item;
+  std::vector<SpaceVector> vectors;      // by space name, then fingerprint
+  std::vector<std::string> image_bytes;  // parallel to item.images when asked for, else empty
+};
+
+struct GetItemsResult {
+  // By element of the request; absent where it failed.
+  std::vector<std::optional<StoredItem>> items;
+  std::vector<ElementFailure> failures;  // NOT_FOUND for unknown ids; RESOURCE_EXHAUSTED where the answer would hold too many image bytes
+};
+
+struct ItemPage {
+  std::vector<StoredItem> items;  // by id, hidden and expired ones included
+  std::string next_page_token;    // empty on the last page
+};
+
+// ---- Embedding state ----
+
+enum class EmbeddingState {
+  kNothingToEmbed,  // the item has neither text nor pictures
+  kPending,
+  kDone,
+  kFailed,  // for good, until the item or the model changes
+};
+
+struct EmbeddingStatus {
+  EmbeddingState state = EmbeddingState::kNothingToEmbed;
+  absl::Status failure;  // why, when kFailed
+};
+
+// A space of a catalog and the models that fill it.
+struct ActiveSpace {
+  std::string name;
+  std::string active_fingerprint;  // what searches use
+  std::string target_fingerprint;  // equal to the active one unless a switch-over runs
+};
+
+// ---- Events and users ----
+
+struct WriteEventsOptions {
+  // Imports of old logs skip the lateness bound of StoreOptions.
+  bool skip_lateness_bound = false;
+};
+
+struct WriteEventsResult {
+  int num_written = 0;     // new events
+  int num_duplicates = 0;  // already known, counted once
+  std::vector<ElementFailure> failures;
+};
+
+struct UserContextOptions {
+  int max_events = 200;                // newest first; 0 to StoreLimits::max_context_events
+  // Events before `since` and after `request_time` (default: the store's clock) are left out; what has expired by then is not listed.
+  std::optional<absl::Time> since = std::nullopt;
+  std::optional<absl::Time> request_time = std::nullopt;
+  std::vector<std::string> spaces = {};  // vectors of the events' items in these spaces (active fingerprint)
+  int max_seen = 20000;
+  int num_trending = 0;
+  // Halves an event's part in the trending score; measured from the catalog's newest event. At least an hour.
+  absl::Duration trending_half_life = absl::Hours(7 * 24);
+  int num_fresh = 0;
+};
+
+struct ScoredItemId {
+  std::string item_id;
+  double score = 0;
+};
+
+struct ContextEvent {
+  Event event;
+  // Signed strength: the type's weight; for ratings weight * (value - user's mean), so below the mean is negative and a user who rates
+  // everything alike has weights of 0; 0 for a type that is no longer declared.
+  double weight = 0;
+  // Into UserContext::items; -1 when the item is not in the catalog.
+  int item_index = -1;
+};
+
+// All that one request's hydrate stage needs, read from one snapshot (the trending list may be up to StoreOptions::trending_refresh old,
+// but never holds an item that was hidden or deleted before the call).
+struct UserContext {
+  std::optional<User> user;          // the profile, when one was written
+  std::vector<ContextEvent> events;  // newest first
+  std::vector<StoredItem> items;     // of those events, each once
+  std::optional<double> rating_mean;
+  std::optional<absl::Time> newest_event_time;          // of the user, within request_time
+  std::optional<absl::Time> catalog_newest_event_time;
+  std::vector<std::string> seen_item_ids;  // by id; items touched by an event type that marks as seen
+  bool seen_truncated = false;             // more than max_seen
+  std::vector<ScoredItemId> trending;      // best first; ties by id; neither hidden nor expired nor deleted
+  std::vector<ScoredItemId> fresh;         // newest create_time first (the score, in Unix seconds); likewise
+  std::vector<ActiveSpace> active_spaces;
+};
+
+struct PurgeReport {
+  int64_t events = 0;
+  int64_t impressions = 0;
+  bool had_profile = false;
+};
+
+// ---- Change feed ----
+
+enum class ChangeKind {
+  kItemUpserted,
+  kItemDeleted,
+  kVectorsChanged,  // key: the item's id
+  kUserChanged,     // key: UserFeedKey(), never the id, so that a purge has nothing to rewrite
+  kUserPurged,
+  kCatalogChanged,  // key: the catalog's id
+  kCatalogDeleted,
+  kSpacesSwitched,  // key: the catalog's id; another fingerprint became active
+};
+
+struct Change {
+  ChangeKind kind = ChangeKind::kItemUpserted;
+  std::string key;
+  int64_t revision = 0;
+};
+
+struct ChangeBatch {
+  std::vector<Change> changes;  // in commit order; empty when the deadline passed
+  std::string next_token;       // where to go on
+};
+
+// ---- Statistics ----
+
+struct CatalogStats {
+  std::string catalog;
+  int64_t items = 0;
+  int64_t users = 0;  // with a profile or an event
+  int64_t events = 0;
+  int64_t embedding_backlog = 0;  // items that wait for vectors
+  int64_t embedding_failed = 0;
+  int64_t feed_entries = 0;
+  std::vector<ActiveSpace> spaces;
+};
+
+struct StoreStats {
+  std::vector<CatalogStats> catalogs;
+  int64_t disk_bytes = 0;    // tables, blobs and logs
+  int64_t memory_bytes = 0;  // memtables and block cache
+  int format_version = 0;
+};
+
+}  // namespace palate::featurestore

@@ -1,0 +1,44 @@
+// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's path inside the element. Pure functions,
+// thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/types.h"
+#include "featurestore/options.h"
+#include "featurestore/types.h"
+
+namespace palate::featurestore {
+
+// 1 to max_id_bytes bytes of UTF-8 without control characters.
+absl::Status ValidateId(absl::string_view field, absl::string_view id, const StoreLimits& limits);
+// The same, or empty.
+absl::Status ValidateOptionalId(absl::string_view field, absl::string_view id, const StoreLimits& limits);
+absl::Status ValidateText(absl::string_view field, absl::string_view text, size_t max_bytes);
+// `size` is between 1 and `max`.
+absl::Status ValidateBatchSize(absl::string_view field, size_t size, int max);
+
+absl::Status ValidateCatalog(const Catalog& catalog);
+// FAILED_PRECONDITION when `now` removes an attribute of `before` or changes its type.
+absl::Status ValidateCatalogChange(const Catalog& before, const Catalog& now);
+
+// Everything of an item but its pictures.
+absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreLimits& limits);
+absl::Status ValidateUser(const User& user, const StoreLimits& limits);
+
+struct EventTimeBounds {
+  absl::Time earliest;
+  absl::Time latest;
+};
+absl::Status ValidateEvent(const Event& event, const Catalog& catalog, const EventTimeBounds& bounds, const StoreLimits& limits);
+absl::Status ValidateImpression(const Impression& impression, const StoreLimits& limits);
+
+// The declaration, or nullptr.
+const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name);
+const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name);
+
+}  // namespace palate::featurestore

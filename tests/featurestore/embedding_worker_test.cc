@@ -1,0 +1,301 @@
+#include "featurestore/embedding_worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "absl/time/clock.h"
+#include "base/mutex.h"
+#include "tests/featurestore/store_fixture.h"
+
+namespace palate::featurestore {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Makes small vectors from the text's length; behaves badly on request. Thread-safe.
+class TinyEmbedder final : public ItemEmbedder {
+ public:
+  using Result = absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>>;
+
+  absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog&) override {
+    MutexLock lock(mutex_);
+    if (!down_.ok()) return down_;
+    return std::vector<SpaceKey>{{"text", model_}, {"image", model_}};
+  }
+
+  Result Embed(const Catalog&, const std::vector<EmbedItem>& items) override {
+    std::function<void()> during;
+    {
+      MutexLock lock(mutex_);
+      ++calls_;
+      changed_.SignalAll();
+      if (!down_.ok()) return down_;
+      during = std::exchange(during_, nullptr);
+    }
+    if (during) during();
+    MutexLock lock(mutex_);
+    std::vector<absl::StatusOr<std::vector<SpaceVector>>> results;
+    for (const EmbedItem& item : items) {
+      ++seen_[item.item_id];
+      last_[item.item_id] = item;
+      results.push_back(EmbedOne(item));
+    }
+    return results;
+  }
+
+  void SetDown(absl::Status status) {
+    MutexLock lock(mutex_);
+    down_ = std::move(status);
+  }
+  void SetModel(const std::string& model) {
+    MutexLock lock(mutex_);
+    model_ = model;
+  }
+  void FailItem(const std::string& id, absl::Status status) {
+    MutexLock lock(mutex_);
+    failures_[id] = std::move(status);
+  }
+  // Runs once, inside the next call that succeeds.
+  void During(std::function<void()> action) {
+    MutexLock lock(mutex_);
+    during_ = std::move(action);
+  }
+  void WaitForCalls(int calls) {
+    MutexLock lock(mutex_);
+    while (calls_ < calls) changed_.Wait(mutex_);
+  }
+  EmbedItem last(const std::string& id) {
+    MutexLock lock(mutex_);
+    return last_[id];
+  }
+  int calls() {
+    MutexLock lock(mutex_);
+    return calls_;
+  }
+  int seen(const std::string& id) {
+    MutexLock lock(mutex_);
+    return seen_[id];
+  }
+
+ private:
+  absl::StatusOr<std::vector<SpaceVector>> EmbedOne(const EmbedItem& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto failure = failures_.find(item.item_id);
+    if (failure != failures_.end() && !failure->second.ok()) return failure->second;
+    std::vector<SpaceVector> vectors;
+    if (!item.text_fields.empty()) vectors.push_back(Vector("text", model_, {1, static_cast<float>(item.text_fields[0].size())}));
+    if (!item.images.empty()) vectors.push_back(Vector("image", model_, {1, static_cast<float>(item.images[0].size())}));
+    return vectors;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  absl::Status down_;
+  std::string model_ = "m1";
+  std::function<void()> during_;
+  std::map<std::string, absl::Status> failures_;
+  std::map<std::string, int> seen_;
+  std::map<std::string, EmbedItem> last_;
+  int calls_ = 0;
+};
+
+class Worker : public StoreTest {
+ protected:
+  void SetUp() override { OpenWithShop(); }
+  void TearDown() override { worker_.reset(); }
+
+  void Start(EmbeddingWorkerOptions options = {}) {
+    options.retry_min = absl::Milliseconds(1);
+    options.retry_max = absl::Milliseconds(5);
+    worker_ = std::make_unique<EmbeddingWorker>(store_.get(), &embedder_, options);
+  }
+  bool Idle() { return worker_->WaitUntilIdle(absl::Now() + absl::Seconds(60)); }
+  std::vector<SpaceVector> VectorsOf(const std::string& id) { return Read(id, {.all_spaces = true}).vectors; }
+  EmbeddingState StateOf(const std::string& id) { return store_->GetEmbeddingStatus("shop", id)->state; }
+
+  TinyEmbedder embedder_;
+  std::unique_ptr<EmbeddingWorker> worker_;
+};
+
+TEST(EmbedText, JoinsTitleAndAttributesByName) {
+  Item item;
+  item.title = "Toy Story (1995)";
+  item.attributes = {{"genres", std::vector<std::string>{"Adventure", "Animation"}},
+                     {"year", int64_t{1995}},
+                     {"price", 9.5},
+                     {"new", true},
+                     {"brand", std::string()}};
+  EXPECT_EQ(TitleField(item), "Toy Story (1995). genres: Adventure, Animation; new: yes; price: 9.5; year: 1995");
+  item.title.clear();
+  EXPECT_EQ(TitleField(item), "genres: Adventure, Animation; new: yes; price: 9.5; year: 1995");
+  item.attributes.clear();
+  EXPECT_EQ(TitleField(item), "");
+  StoredItem stored;
+  stored.item.id = "a";
+  stored.item.description = "A description.";
+  EXPECT_THAT(ToEmbedItem(stored).text_fields, ElementsAre("A description."));
+}
+
+TEST_F(Worker, EmbedsWhatWaitsAndWhatComes) {
+  Put(Write("before"));
+  Start();
+  ASSERT_TRUE(Idle());
+  ItemWrite write = Write("after", "with picture");
+  write.item.description = "and description";
+  write.images = {{Png(3, 3), ""}};
+  Put(write);
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(VectorsOf("before").size(), 1u);
+  EXPECT_EQ(VectorsOf("after").size(), 2u);
+  const EmbedItem seen = embedder_.last("after");
+  EXPECT_THAT(seen.text_fields, ElementsAre("with picture", "and description"));
+  EXPECT_THAT(seen.images, ElementsAre(Png(3, 3)));
+  EXPECT_EQ(worker_->stats().embedded, 2);
+  EXPECT_EQ(StateOf("after"), EmbeddingState::kDone);
+}
+
+TEST_F(Worker, AnUpsertIsEmbeddedWithinASecond) {
+  Start();
+  ASSERT_TRUE(Idle());
+  const absl::Time begin = absl::Now();
+  Put(Write("a"));
+  ASSERT_TRUE(Idle());
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+  EXPECT_EQ(VectorsOf("a").size(), 1u);
+}
+
+TEST_F(Worker, AnUpdateReplacesVectorsAndDropsThoseOfRemovedPictures) {
+  ItemWrite write = Write("a");
+  write.images = {{Png(3, 3), ""}};
+  Put(write);
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(VectorsOf("a").size(), 2u);
+  write.images.clear();
+  Put(write);
+  ASSERT_TRUE(Idle());
+  ASSERT_EQ(VectorsOf("a").size(), 1u);
+  EXPECT_EQ(VectorsOf("a")[0].space.name, "text");
+}
+
+TEST_F(Worker, LosesNothingWhileTheEmbedderIsAway) {
+  embedder_.SetDown(absl::UnavailableError("restarting"));
+  Start();
+  for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("item", i)));
+  EXPECT_FALSE(worker_->WaitUntilIdle(absl::Now() + absl::Milliseconds(20)));
+  EXPECT_EQ(*store_->EmbeddingBacklog(), 10);
+  embedder_.SetDown(absl::OkStatus());
+  ASSERT_TRUE(Idle());
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(StateOf(absl::StrCat("item", i)), EmbeddingState::kDone);
+  EXPECT_GT(worker_->stats().failed_calls, 0);
+}
+
+TEST_F(Worker, GoesOnWithTheBacklogAfterARestart) {
+  for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("item", i)));
+  Open();
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(VectorsOf("item7").size(), 1u);
+}
+
+TEST_F(Worker, AHopelessItemFailsAloneAndIsTriedAgainWhenItChanges) {
+  embedder_.FailItem("bad", absl::InvalidArgumentError("picture 0 cannot be decoded"));
+  Put(Write("bad"));
+  Put(Write("good"));
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("good"), EmbeddingState::kDone);
+  EXPECT_EQ(StateOf("bad"), EmbeddingState::kFailed);
+  EXPECT_EQ(worker_->stats().failed, 1);
+  EXPECT_EQ(embedder_.seen("bad"), 1);
+  embedder_.FailItem("bad", absl::OkStatus());
+  Put(Write("bad", "another title"));
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("bad"), EmbeddingState::kDone);
+}
+
+TEST_F(Worker, AnElementThatIsOnlyRefusedForNowWaits) {
+  embedder_.FailItem("busy", absl::ResourceExhaustedError("queue is full"));
+  Put(Write("busy"));
+  Put(Write("other"));
+  Start();
+  embedder_.WaitForCalls(3);
+  EXPECT_EQ(StateOf("busy"), EmbeddingState::kPending);
+  embedder_.FailItem("busy", absl::OkStatus());
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("busy"), EmbeddingState::kDone);
+  EXPECT_EQ(StateOf("other"), EmbeddingState::kDone);
+}
+
+TEST_F(Worker, VectorsOfContentThatMovedOnAreNotKept) {
+  Put(Write("a", "one"));
+  embedder_.During([&] { Put(Write("a", "longer title")); });
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(embedder_.last("a").text_fields[0], "longer title");
+  EXPECT_EQ(embedder_.seen("a"), 2);
+  EXPECT_EQ(worker_->stats().embedded, 1);
+}
+
+TEST_F(Worker, AnItemDeletedUnderWayIsForgotten) {
+  Put(Write("a"));
+  embedder_.During([&] { ASSERT_TRUE(store_->DeleteItems("shop", {"a"}).ok()); });
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_FALSE(Exists("a"));
+  EXPECT_EQ(worker_->stats().embedded, 0);
+}
+
+TEST_F(Worker, ANewModelReembedsEverythingAndTakesOverWhenComplete) {
+  for (int i = 0; i < 5; ++i) Put(Write(absl::StrCat("item", i)));
+  Start();
+  ASSERT_TRUE(Idle());
+  worker_.reset();
+  embedder_.SetModel("m2");
+  Start();
+  while (store_->GetActiveSpaces("shop")->at(1).active_fingerprint != "m2") {
+    Put(Write("poke", absl::StrCat("title ", embedder_.calls())));
+    ASSERT_TRUE(Idle());
+  }
+  for (int i = 0; i < 5; ++i) {
+    const auto vectors = VectorsOf(absl::StrCat("item", i));
+    ASSERT_EQ(vectors.size(), 1u);
+    EXPECT_EQ(vectors[0].space.fingerprint, "m2");
+  }
+}
+
+TEST_F(Worker, AModelThatChangesUnderWayIsNoticed) {
+  Start();
+  Put(Write("a"));
+  ASSERT_TRUE(Idle());
+  embedder_.SetModel("m2");
+  Put(Write("b"));
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(VectorsOf("a").at(0).space.fingerprint, "m2");
+  EXPECT_EQ(VectorsOf("b").at(0).space.fingerprint, "m2");
+  EXPECT_EQ(worker_->stats().failed, 0);
+}
+
+TEST_F(Worker, SmallBatchesCoverEverything) {
+  for (int i = 0; i < 23; ++i) Put(Write(absl::StrCat("item", i)));
+  Start({.batch_items = 4});
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(worker_->stats().embedded, 23);
+  EXPECT_EQ(embedder_.calls(), 6);
+}
+
+TEST_F(Worker, ServesCatalogsThatComeLater) {
+  Start();
+  ASSERT_TRUE(Idle());
+  ASSERT_TRUE(store_->CreateCatalog(ShopCatalog("another")).ok());
+  ASSERT_TRUE(store_->UpsertItems("another", {Write("a")}).ok());
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(store_->GetEmbeddingStatus("another", "a")->state, EmbeddingState::kDone);
+}
+
+}  // namespace
+}  // namespace palate::featurestore

@@ -1,0 +1,364 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/featurestore/store_fixture.h"
+
+namespace palate::featurestore {
+namespace {
+
+using ::testing::DoubleEq;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+class Events : public StoreTest {
+ protected:
+  void SetUp() override { OpenWithShop(); }
+
+  std::string Refused(const std::function<void(Event&)>& change) {
+    Event event = View("u", "i", kNow);
+    change(event);
+    const absl::Status status = Record(event);
+    return status.ok() ? "accepted" : WrongField(status);
+  }
+};
+
+TEST_F(Events, RefuseWrongFieldsNamingThem) {
+  EXPECT_EQ(Refused([](Event& e) { e.user_id = ""; }), "events[0].user_id");
+  EXPECT_EQ(Refused([](Event& e) { e.item_id = std::string(300, 'i'); }), "events[0].item_id");
+  EXPECT_EQ(Refused([](Event& e) { e.event_id = "\x01"; }), "events[0].event_id");
+  EXPECT_EQ(Refused([](Event& e) { e.session_id = "\xff"; }), "events[0].session_id");
+  EXPECT_EQ(Refused([](Event& e) { e.type = "bought"; }), "events[0].type");
+  EXPECT_EQ(Refused([](Event& e) { e.value = std::numeric_limits<double>::infinity(); }), "events[0].value");
+  EXPECT_EQ(Refused([](Event& e) { e.type = "rating"; }), "events[0].value");
+  EXPECT_EQ(Refused([](Event& e) { e.time = absl::UnixEpoch() - absl::Seconds(1); }), "events[0].time");
+  EXPECT_EQ(Refused([](Event& e) { e.time = kNow + absl::Hours(25); }), "events[0].time");
+  EXPECT_EQ(Refused([](Event& e) { e.time = kNow - absl::Hours(24 * 31); }), "events[0].time");
+  EXPECT_EQ(Refused([](Event& e) { e.time = kNow + absl::Hours(23); }), "accepted");
+  EXPECT_EQ(Stats().events, 1);
+  EXPECT_EQ(WrongField(store_->WriteEvents("shop", {}).status()), "events");
+}
+
+TEST_F(Events, ImportsSkipTheLatenessBoundOnly) {
+  const absl::Time nineties = absl::FromUnixSeconds(830'000'000);
+  EXPECT_FALSE(Record(View("u", "i", nineties)).ok());
+  EXPECT_TRUE(Record(View("u", "i", nineties), {.skip_lateness_bound = true}).ok());
+  EXPECT_FALSE(Record(View("u", "i", kNow + absl::Hours(25)), {.skip_lateness_bound = true}).ok());
+}
+
+TEST_F(Events, OneBadElementFailsAlone) {
+  const auto result = store_->WriteEvents("shop", {View("u", "a", kNow), View("", "a", kNow), View("v", "a", kNow)});
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->num_written, 2);
+  ASSERT_EQ(result->failures.size(), 1u);
+  EXPECT_EQ(result->failures[0].index, 1u);
+}
+
+TEST_F(Events, TheSameEventCountsOnceWithinAndAcrossBatches) {
+  const Event event = Rating("u", "a", 4, kNow);
+  auto result = store_->WriteEvents("shop", {event, event});
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->num_written, 1);
+  EXPECT_EQ(result->num_duplicates, 1);
+  Open();
+  result = store_->WriteEvents("shop", {event, Rating("u", "a", 5, kNow)});
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->num_written, 1);
+  EXPECT_EQ(result->num_duplicates, 1);
+  EXPECT_EQ(Stats().events, 2);
+  EXPECT_EQ(Stats().users, 1);
+  EXPECT_EQ(Context("u").events.size(), 2u);
+  EXPECT_THAT(Context("u").rating_mean, Optional(4.5));
+}
+
+TEST_F(Events, TheCallersEventIdIsTheIdentity) {
+  Event event = View("u", "a", kNow);
+  event.event_id = "e1";
+  Event changed = View("u", "b", kNow - absl::Hours(1));
+  changed.event_id = "e1";
+  Event elsewhere = View("v", "a", kNow);
+  elsewhere.event_id = "e1";
+  const auto result = store_->WriteEvents("shop", {event, changed, elsewhere});
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->num_written, 2);
+  EXPECT_EQ(result->num_duplicates, 1);
+  EXPECT_EQ(Context("u").events[0].event.item_id, "a");
+}
+
+TEST_F(Events, ComeNewestFirstWithItemsAndVectors) {
+  const int64_t revision = Put(Write("a", "A"));
+  Put(Write("b", "B"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {0, 1}), Vector("image", "m1", {1, 0})}).ok());
+  Event full = View("u", "a", kNow - absl::Minutes(3));
+  full.session_id = "s";
+  full.recommendation_id = "r";
+  full.event_id = "e";
+  full.value = 2.5;
+  ASSERT_TRUE(store_->WriteEvents("shop", {full, View("u", "b", kNow - absl::Minutes(1)), View("u", "gone", kNow - absl::Minutes(2)),
+                                           View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
+                  .ok());
+  const UserContext context = Context("u", {.spaces = {"text"}});
+  ASSERT_EQ(context.events.size(), 4u);
+  EXPECT_EQ(context.events[0].event.item_id, "b");
+  EXPECT_EQ(context.events[1].event.item_id, "gone");
+  EXPECT_EQ(context.events[1].item_index, -1);
+  const ContextEvent& read = context.events[2];
+  EXPECT_EQ(read.event.event_id, "e");
+  EXPECT_EQ(read.event.session_id, "s");
+  EXPECT_EQ(read.event.recommendation_id, "r");
+  EXPECT_EQ(read.event.time, full.time);
+  EXPECT_THAT(read.event.value, Optional(2.5));
+  EXPECT_EQ(context.items.size(), 2u);
+  EXPECT_EQ(read.item_index, context.events[3].item_index);
+  const StoredItem& item = context.items[read.item_index];
+  EXPECT_EQ(item.item.title, "A");
+  ASSERT_EQ(item.vectors.size(), 1u);
+  EXPECT_THAT(item.vectors[0].values, ElementsAre(0, 1));
+  EXPECT_THAT(context.seen_item_ids, ElementsAre("a", "b", "gone"));
+  EXPECT_THAT(context.newest_event_time, Optional(kNow - absl::Minutes(1)));
+  EXPECT_THAT(context.catalog_newest_event_time, Optional(kNow));
+}
+
+TEST_F(Events, AreBoundedByCountSinceAndRequestTime) {
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow - absl::Minutes(i))).ok());
+  EXPECT_EQ(Context("u", {.max_events = 3}).events.size(), 3u);
+  EXPECT_EQ(Context("u", {.max_events = 0}).events.size(), 0u);
+  EXPECT_EQ(Context("u", {.since = kNow - absl::Minutes(4)}).events.size(), 5u);
+  const UserContext past = Context("u", {.max_events = 2, .request_time = kNow - absl::Minutes(5)});
+  ASSERT_EQ(past.events.size(), 2u);
+  EXPECT_EQ(past.events[0].event.item_id, "i5");
+  EXPECT_THAT(past.newest_event_time, Optional(kNow - absl::Minutes(5)));
+  EXPECT_EQ(WrongField(store_->GetUserContext("shop", "u", {.max_events = -1}).status()), "max_events");
+  EXPECT_EQ(WrongField(store_->GetUserContext("shop", "u", {.max_events = 5001}).status()), "max_events");
+}
+
+TEST_F(Events, RatingsBelowTheUsersOwnMeanWeighNegative) {
+  ASSERT_TRUE(store_->WriteEvents("shop", {Rating("u", "good", 5, kNow), Rating("u", "bad", 2, kNow - absl::Minutes(1)),
+                                           View("u", "seen", kNow - absl::Minutes(2))})
+                  .ok());
+  Event removal = View("u", "removed", kNow - absl::Minutes(3));
+  removal.type = "remove";
+  ASSERT_TRUE(Record(removal).ok());
+  const UserContext context = Context("u");
+  EXPECT_THAT(context.rating_mean, Optional(3.5));
+  ASSERT_EQ(context.events.size(), 4u);
+  EXPECT_THAT(context.events[0].weight, DoubleEq(3.0));
+  EXPECT_THAT(context.events[1].weight, DoubleEq(-3.0));
+  EXPECT_THAT(context.events[2].weight, DoubleEq(1.0));
+  EXPECT_THAT(context.events[3].weight, DoubleEq(-1.0));
+  EXPECT_THAT(context.seen_item_ids, ElementsAre("bad", "good", "seen"));
+}
+
+TEST_F(Events, ALookIntoThePastKnowsOnlyEarlierRatings) {
+  ASSERT_TRUE(store_->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)), Rating("u", "b", 4, kNow - absl::Hours(1)),
+                                           Rating("u", "c", 5, kNow)})
+                  .ok());
+  EXPECT_THAT(Context("u", {.request_time = kNow - absl::Minutes(30)}).rating_mean, Optional(3.0));
+}
+
+TEST_F(Events, UsersWhoseIdsBeginAlikeAreApart) {
+  for (const char* user : {"u", "u1", "u10", "u "}) ASSERT_TRUE(Record(View(user, absl::StrCat("of ", user), kNow)).ok());
+  for (const char* user : {"u", "u1", "u10", "u "}) {
+    const UserContext context = Context(user);
+    ASSERT_EQ(context.events.size(), 1u);
+    EXPECT_EQ(context.events[0].event.item_id, absl::StrCat("of ", user));
+    EXPECT_EQ(context.seen_item_ids.size(), 1u);
+  }
+}
+
+TEST_F(Events, SeenSetIsCutWhereAsked) {
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow)).ok());
+  const UserContext context = Context("u", {.max_seen = 3});
+  EXPECT_EQ(context.seen_item_ids.size(), 3u);
+  EXPECT_TRUE(context.seen_truncated);
+  EXPECT_FALSE(Context("u", {.max_seen = 5}).seen_truncated);
+}
+
+TEST_F(Events, UnknownAndAnonymousUsersGetAnEmptyContext) {
+  Put(Write("a"));
+  const UserContext unknown = Context("nobody", {.num_fresh = 5});
+  EXPECT_FALSE(unknown.user.has_value());
+  EXPECT_THAT(unknown.events, IsEmpty());
+  EXPECT_THAT(unknown.rating_mean, ::testing::Eq(std::nullopt));
+  EXPECT_THAT(Ids(unknown.fresh), ElementsAre("a"));
+  EXPECT_THAT(Ids(Context("", {.num_fresh = 5}).fresh), ElementsAre("a"));
+}
+
+class Trending : public StoreTest {
+ protected:
+  void SetUp() override {
+    OpenWithShop();
+    for (const char* id : {"old", "new", "mid"}) Put(Write(id));
+  }
+  std::vector<std::string> Top(int num = 10, absl::Duration half_life = absl::Hours(24)) {
+    return Ids(Context("someone", {.num_trending = num, .trending_half_life = half_life}).trending);
+  }
+  void Views(const std::string& item, int count, absl::Time time) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(Record(View(absl::StrCat("user", next_user_++), item, time), {.skip_lateness_bound = true}).ok());
+    }
+  }
+  int next_user_ = 0;
+};
+
+TEST_F(Trending, RecentEventsOutweighMoreOldOnes) {
+  Views("old", 6, kNow - absl::Hours(24 * 5));
+  Views("mid", 3, kNow - absl::Hours(24));
+  Views("new", 2, kNow);
+  EXPECT_THAT(Top(), ElementsAre("new", "mid", "old"));
+  EXPECT_THAT(Top(10, absl::Hours(24 * 365)), ElementsAre("old", "mid", "new"));
+  EXPECT_THAT(Top(1), ElementsAre("new"));
+  const auto scored = Context("someone", {.num_trending = 3, .trending_half_life = absl::Hours(24)}).trending;
+  EXPECT_NEAR(scored[0].score, 2.0, 1e-6);
+  EXPECT_NEAR(scored[1].score, 1.5, 1e-6);
+}
+
+TEST_F(Trending, IsMeasuredFromTheNewestEventSoThatOldLogsTrend) {
+  const absl::Time nineties = absl::FromUnixSeconds(830'000'000);
+  Views("old", 4, nineties - absl::Hours(24 * 10));
+  Views("new", 1, nineties);
+  EXPECT_THAT(Top(), ElementsAre("new", "old"));
+}
+
+TEST_F(Trending, FollowsEventsAsTheyComeAndSurvivesReopening) {
+  Views("old", 2, kNow - absl::Hours(1));
+  EXPECT_THAT(Top(), ElementsAre("old"));
+  Views("new", 3, kNow);
+  EXPECT_THAT(Top(), ElementsAre("new", "old"));
+  Open();
+  EXPECT_THAT(Top(), ElementsAre("new", "old"));
+  Views("mid", 9, kNow + absl::Hours(20));
+  EXPECT_THAT(Top(), ElementsAre("mid", "new", "old"));
+}
+
+TEST_F(Trending, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
+  StoreOptions options = Options();
+  options.trending_refresh = absl::Hours(1);
+  Open(options);
+  Views("old", 3, kNow);
+  Views("mid", 2, kNow);
+  Views("new", 1, kNow);
+  Views("never stored", 5, kNow);
+  EXPECT_THAT(Top(), ElementsAre("old", "mid", "new"));
+  ItemWrite hide = Write("old");
+  hide.item.hidden = true;
+  Put(hide);
+  EXPECT_THAT(Top(), ElementsAre("mid", "new"));
+  ItemWrite expire = Write("mid");
+  expire.item.expire_time = kNow + absl::Minutes(1);
+  Put(expire);
+  EXPECT_THAT(Top(), ElementsAre("mid", "new"));
+  clock_->Advance(absl::Minutes(1));
+  EXPECT_THAT(Top(), ElementsAre("new"));
+  ASSERT_TRUE(store_->DeleteItems("shop", {"new"}).ok());
+  EXPECT_THAT(Top(), IsEmpty());
+  clock_->Advance(absl::Hours(1));
+  hide.item.hidden = false;
+  Put(hide);
+  EXPECT_THAT(Top(), ElementsAre("old"));
+}
+
+TEST_F(Trending, TiesAreBrokenByItemId) {
+  for (const char* id : {"new", "old", "mid"}) Views(id, 1, kNow);
+  EXPECT_THAT(Top(), ElementsAre("mid", "new", "old"));
+}
+
+TEST_F(Trending, ManyHalfLivesTakeTurns) {
+  Views("old", 1, kNow);
+  for (int round = 0; round < 2; ++round) {
+    for (int hours = 1; hours < 10; ++hours) EXPECT_THAT(Top(10, absl::Hours(hours)), ElementsAre("old"));
+  }
+  EXPECT_EQ(WrongField(store_->GetUserContext("shop", "u", {.trending_half_life = absl::Minutes(1)}).status()), "trending_half_life");
+}
+
+TEST_F(Trending, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes) {
+  const auto put = [&](const std::string& id, absl::Duration age, bool hidden, std::optional<absl::Duration> expiry) {
+    ItemWrite write = Write(id);
+    write.item.create_time = kNow - age;
+    write.item.hidden = hidden;
+    if (expiry.has_value()) write.item.expire_time = kNow + *expiry;
+    Put(write);
+  };
+  ASSERT_TRUE(store_->DeleteItems("shop", {"old", "new", "mid"}).ok());
+  put("a", absl::Hours(3), false, std::nullopt);
+  put("b", absl::Hours(1), false, absl::Hours(1));
+  put("c", absl::Hours(2), false, std::nullopt);
+  put("hidden", absl::Hours(1), true, std::nullopt);
+  put("expired", absl::Hours(1), false, absl::ZeroDuration());
+  put("future", -absl::Hours(1), false, std::nullopt);
+  const auto fresh = [&](int num) { return Ids(Context("someone", {.num_fresh = num}).fresh); };
+  EXPECT_THAT(fresh(10), ElementsAre("b", "c", "a"));
+  EXPECT_THAT(fresh(2), ElementsAre("b", "c"));
+  put("a", absl::Minutes(1), false, std::nullopt);
+  EXPECT_THAT(fresh(10), ElementsAre("a", "b", "c"));
+  clock_->Advance(absl::Hours(1));
+  EXPECT_THAT(fresh(10), ElementsAre("future", "a", "c"));
+}
+
+class Users : public StoreTest {
+ protected:
+  void SetUp() override { OpenWithShop(); }
+};
+
+TEST_F(Users, AreReadAsTheyWereWritten) {
+  User user;
+  user.id = "u";
+  user.profile_text = "Likes walnut.";
+  user.persona = "minimalist";
+  user.attributes = {{"age", int64_t{30}}};
+  const std::string token = Token();
+  ASSERT_THAT(*store_->UpsertUsers("shop", {user}), IsEmpty());
+  const std::vector<Change> changes = Changes(token);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].kind, ChangeKind::kUserChanged);
+  EXPECT_EQ(changes[0].key, UserFeedKey("shop", "u"));
+  clock_->Advance(absl::Hours(1));
+  ASSERT_THAT(*store_->UpsertUsers("shop", {user}), IsEmpty());
+  EXPECT_EQ(Changes(token).size(), 1u);
+  Open();
+  const auto read = store_->GetUser("shop", "u");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->profile_text, user.profile_text);
+  EXPECT_EQ(read->persona, user.persona);
+  EXPECT_EQ(read->attributes, user.attributes);
+  EXPECT_EQ(read->update_time, kNow);
+  EXPECT_EQ(Context("u").user->persona, "minimalist");
+  EXPECT_EQ(Stats().users, 1);
+  ASSERT_TRUE(Record(View("u", "a", kNow)).ok());
+  EXPECT_EQ(Stats().users, 1);
+  EXPECT_EQ(store_->GetUser("shop", "v").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(Users, OneBadProfileFailsAlone) {
+  User good;
+  good.id = "good";
+  User bad;
+  bad.id = "bad";
+  bad.profile_text = std::string((64 << 10) + 1, 'x');
+  const auto failures = store_->UpsertUsers("shop", {bad, good});
+  ASSERT_TRUE(failures.ok());
+  ASSERT_EQ(failures->size(), 1u);
+  EXPECT_EQ(WrongField((*failures)[0].status), "users[0].profile_text");
+  EXPECT_TRUE(store_->GetUser("shop", "good").ok());
+}
+
+TEST_F(Users, ImpressionsComeNewestFirst) {
+  Impression impression{.recommendation_id = "r1", .user_id = "u", .scenario = "home", .item_ids = {"a", "b"}, .time = kNow};
+  ASSERT_TRUE(store_->WriteImpression("shop", impression).ok());
+  impression.recommendation_id = "r2";
+  impression.time = kNow + absl::Seconds(1);
+  ASSERT_TRUE(store_->WriteImpression("shop", impression).ok());
+  const auto read = store_->ListImpressions("shop", "u", 10);
+  ASSERT_TRUE(read.ok());
+  ASSERT_EQ(read->size(), 2u);
+  EXPECT_EQ((*read)[0].recommendation_id, "r2");
+  EXPECT_EQ((*read)[1].scenario, "home");
+  EXPECT_THAT((*read)[1].item_ids, ElementsAre("a", "b"));
+  impression.item_ids.clear();
+  EXPECT_EQ(WrongField(store_->WriteImpression("shop", impression)), "item_ids");
+}
+
+}  // namespace
+}  // namespace palate::featurestore

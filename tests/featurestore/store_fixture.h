@@ -1,0 +1,206 @@
+// What the feature store's tests share: a store in a folder of its own, with a clock that stands still, and short ways to write.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "featurestore/feature_store.h"
+
+namespace palate::featurestore {
+
+// Removed with all that is in it.
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "palate_store_XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
+
+// The smallest file that declares such a PNG; its pixels are nobody's business here.
+inline std::string Png(uint32_t width, uint32_t height, absl::string_view comment = "") {
+  std::string png("\x89PNG\r\n\x1a\n", 8);
+  const auto chunk = [&png](absl::string_view type, const std::string& data) {
+    AppendBigEndian32(static_cast<uint32_t>(data.size()), png);
+    absl::StrAppend(&png, type, data, std::string(4, 'c'));
+  };
+  std::string header;
+  AppendBigEndian32(width, header);
+  AppendBigEndian32(height, header);
+  chunk("IHDR", header + std::string("\x08\x02\x00\x00\x00", 5));
+  chunk("tEXt", std::string(comment));
+  chunk("IEND", "");
+  return png;
+}
+
+inline Catalog ShopCatalog(const std::string& id = "shop") {
+  Catalog catalog;
+  catalog.id = id;
+  catalog.display_name = "A shop";
+  catalog.attributes = {{"genre", AttributeType::kStringList, true},
+                        {"brand", AttributeType::kString, true},
+                        {"year", AttributeType::kInt64, true},
+                        {"price", AttributeType::kDouble, true},
+                        {"new", AttributeType::kBool, false}};
+  catalog.event_types = {{"view", 1.0, true, false}, {"rating", 2.0, true, true}, {"remove", -1.0, false, false}};
+  return catalog;
+}
+
+inline ItemWrite Write(const std::string& id, const std::string& title = "A title") {
+  ItemWrite write;
+  write.item.id = id;
+  write.item.title = title;
+  return write;
+}
+
+inline Event View(const std::string& user, const std::string& item, absl::Time time) {
+  Event event;
+  event.user_id = user;
+  event.item_id = item;
+  event.type = "view";
+  event.time = time;
+  return event;
+}
+
+inline Event Rating(const std::string& user, const std::string& item, double value, absl::Time time) {
+  Event event = View(user, item, time);
+  event.type = "rating";
+  event.value = value;
+  return event;
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreOptions Options() const {
+    StoreOptions options;
+    options.dir = dir_.path();
+    options.clock = clock_;
+    // A test writes thousands of times and loses no power.
+    options.durability = Durability::kRelaxed;
+    options.trending_refresh = absl::ZeroDuration();
+    return options;
+  }
+
+  void Open() { Open(Options()); }
+  void Open(const StoreOptions& options) {
+    store_.reset();
+    auto store = FeatureStore::Open(options);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  void OpenWithShop() {
+    Open();
+    const auto created = store_->CreateCatalog(ShopCatalog());
+    ASSERT_TRUE(created.ok()) << created.status();
+  }
+
+  // The revision; the write must succeed.
+  int64_t Put(const ItemWrite& write) {
+    const auto result = store_->UpsertItems("shop", {write});
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok()) return 0;
+    EXPECT_TRUE(result->failures.empty()) << result->failures[0].status;
+    return result->revisions[0];
+  }
+
+  // The failure of one write, or OK.
+  absl::Status TryPut(const ItemWrite& write) {
+    const auto result = store_->UpsertItems("shop", {write});
+    if (!result.ok()) return result.status();
+    return result->failures.empty() ? absl::OkStatus() : result->failures[0].status;
+  }
+
+  StoredItem Read(const std::string& id, const ItemReadOptions& options = {}) {
+    const auto result = store_->GetItems("shop", {id}, options);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok() || !result->items[0].has_value()) {
+      ADD_FAILURE() << "no item " << id;
+      return {};
+    }
+    return *result->items[0];
+  }
+
+  bool Exists(const std::string& id) {
+    const auto result = store_->GetItems("shop", {id});
+    return result.ok() && result->items[0].has_value();
+  }
+
+  // The failure of one event, or OK.
+  absl::Status Record(const Event& event, const WriteEventsOptions& options = {}) {
+    const auto result = store_->WriteEvents("shop", {event}, options);
+    if (!result.ok()) return result.status();
+    return result->failures.empty() ? absl::OkStatus() : result->failures[0].status;
+  }
+
+  UserContext Context(const std::string& user, const UserContextOptions& options = {}) {
+    auto context = store_->GetUserContext("shop", user, options);
+    EXPECT_TRUE(context.ok()) << context.status();
+    return context.ok() ? *std::move(context) : UserContext{};
+  }
+
+  CatalogStats Stats() {
+    const auto stats = store_->GetStats();
+    EXPECT_TRUE(stats.ok());
+    return stats.ok() && !stats->catalogs.empty() ? stats->catalogs[0] : CatalogStats{};
+  }
+
+  std::string Token(const std::string& catalog = "shop") {
+    const auto token = store_->GetFeedToken(catalog);
+    EXPECT_TRUE(token.ok()) << token.status();
+    return token.value_or("");
+  }
+
+  // What is behind the token now.
+  std::vector<Change> Changes(const std::string& token, const std::string& catalog = "shop") {
+    const auto batch = store_->ReadChanges(catalog, token, 10000, absl::InfinitePast());
+    EXPECT_TRUE(batch.ok()) << batch.status();
+    return batch.ok() ? batch->changes : std::vector<Change>();
+  }
+
+  TempDir dir_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kNow);
+  std::unique_ptr<FeatureStore> store_;
+};
+
+// The only field path that the status complains about.
+inline std::string WrongField(const absl::Status& status) {
+  const std::vector<FieldViolation> violations = FieldViolations(status);
+  return violations.size() == 1 ? violations[0].field : absl::StrCat(violations.size(), " violations in: ", status.ToString());
+}
+
+inline std::vector<std::string> Keys(const std::vector<Change>& changes) {
+  std::vector<std::string> keys;
+  for (const Change& change : changes) keys.push_back(change.key);
+  return keys;
+}
+
+inline std::vector<std::string> Ids(const std::vector<ScoredItemId>& items) {
+  std::vector<std::string> ids;
+  for (const ScoredItemId& item : items) ids.push_back(item.item_id);
+  return ids;
+}
+
+inline SpaceVector Vector(const std::string& space, const std::string& fingerprint, std::vector<float> values) {
+  return {{space, fingerprint}, std::move(values)};
+}
+
+}  // namespace palate::featurestore
