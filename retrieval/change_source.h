@@ -1,0 +1,62 @@
+// Where the index's content comes from: the feature store's items and its change feed, as the follower needs them.
+//
+// services/ binds it to FeatureStoreService's stubs. Called from the follower's one thread, Cancel() from any.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "retrieval/index.h"
+
+namespace palate::retrieval {
+
+struct ItemPage {
+  std::vector<ItemUpdate> items;  // in any order
+  std::string next_page_token;    // empty on the last page
+};
+
+// One entry of the feed: it names what changed, never the value.
+struct Change {
+  enum class Kind {
+    kItem,     // an item or its vectors were written
+    kDelete,   // an item was deleted
+    kCatalog,  // a catalog was created, changed or deleted, or a space's active fingerprint switched
+  };
+  Kind kind = Kind::kItem;
+  std::string catalog = {};
+  std::string item_id = {};                // of kItem and kDelete
+  int64_t revision = 0;                    // of the item
+  absl::Time time = absl::InfinitePast();  // when it was written; infinite past: not known
+};
+
+struct ChangeBatch {
+  std::vector<Change> changes;  // in feed order; may be empty
+  std::string next_position;    // resume token behind the last change; never empty
+};
+
+class ChangeSource {
+ public:
+  virtual ~ChangeSource() = default;
+
+  // Every catalog with its active fingerprints.
+  virtual absl::StatusOr<std::vector<CatalogConfig>> ListCatalogs() = 0;
+  // The feed's end as a token: what is written from now on lies behind it.
+  virtual absl::StatusOr<std::string> CurrentPosition() = 0;
+  // A page of the catalog's items with all their vectors, the first for an empty token.
+  virtual absl::StatusOr<ItemPage> ListItems(const std::string& catalog, const std::string& page_token) = 0;
+  // The items as they are now, at most 256 ids a call; unknown ids are absent. NotFound for an unknown catalog.
+  virtual absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog,
+                                                           const std::vector<std::string>& item_ids) = 0;
+  // Waits until there are changes behind `position` or `timeout` has passed (then the batch is empty). OutOfRange when
+  // the feed was trimmed behind `position`, InvalidArgument when it is no position of this store: the follower then
+  // lists everything anew.
+  virtual absl::StatusOr<ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) = 0;
+
+  // Makes a call in progress, and every later one, return Cancelled soon.
+  virtual void Cancel() = 0;
+};
+
+}  // namespace palate::retrieval

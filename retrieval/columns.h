@@ -1,0 +1,101 @@
+// The attributes of many rows, column by column, so that a filter is evaluated by scanning arrays instead of visiting
+// items.
+//
+// A column holds one attribute's values of one type; strings are codes into a sorted dictionary. Columns are immutable
+// once built and thread-safe; builders are not.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/types.h"
+#include "retrieval/bitmap.h"
+#include "retrieval/codec.h"
+#include "retrieval/filter.h"
+
+namespace palate::retrieval {
+
+AttributeType TypeOf(const AttributeValue& value);
+
+class AttributeColumn {
+ public:
+  AttributeType type() const { return type_; }
+  size_t rows() const { return present_.size(); }
+
+  // Nothing for a row without the attribute.
+  std::optional<AttributeValue> Get(size_t row) const;
+  // Which rows fulfil the term, whose type is this column's.
+  Bitmap Evaluate(const FilterTerm& term) const;
+  int64_t memory_bytes() const;
+
+  void Encode(ByteWriter& out) const;
+  static absl::StatusOr<AttributeColumn> Decode(ByteReader& in, size_t rows);
+
+ private:
+  friend class AttributeColumnBuilder;
+
+  Bitmap EvaluateStrings(const FilterTerm& term) const;
+  template <typename T>
+  Bitmap EvaluateNumbers(const FilterTerm& term, const std::vector<T>& values) const;
+  bool Consistent() const;
+
+  AttributeType type_ = AttributeType::kString;
+  Bitmap present_;                       // of all types
+  std::vector<std::string> dictionary_;  // of strings: sorted and distinct
+  std::vector<uint32_t> codes_;  // of strings: one per row (0 when absent); of lists: of all rows, one after the other
+  std::vector<uint32_t> offsets_;  // of lists: rows + 1 places in codes_
+  std::vector<int64_t> integers_;  // per row
+  std::vector<double> numbers_;    // per row
+  Bitmap booleans_;
+};
+
+// Takes the values row by row.
+class AttributeColumnBuilder {
+ public:
+  explicit AttributeColumnBuilder(AttributeType type, size_t rows);
+  // Rows come in rising order, each at most once; rows left out are absent. The value is of the builder's type.
+  void Set(size_t row, const AttributeValue& value);
+  AttributeColumn Finish();
+
+ private:
+  uint32_t Code(const std::string& text);
+
+  AttributeColumn column_;
+  absl::flat_hash_map<std::string, uint32_t> code_of_;
+  size_t next_row_ = 0;  // of lists: the first row whose offset is not set yet
+};
+
+// The columns of one segment, by name and type: rows written before and after a change of declaration may lie side by
+// side.
+class AttributeColumns {
+ public:
+  using Key = std::pair<std::string, AttributeType>;
+
+  AttributeColumns() = default;
+  AttributeColumns(size_t rows, std::map<Key, AttributeColumn> columns) : rows_(rows), columns_(std::move(columns)) {}
+
+  // The rows that match, at any selectivity; a filter over attributes that no row has is fine. Asks `check` between
+  // terms and stops with its error.
+  absl::StatusOr<Bitmap> Evaluate(const Filter& filter, absl::FunctionRef<absl::Status()> check) const;
+  Attributes Get(size_t row) const;
+  const std::map<Key, AttributeColumn>& columns() const { return columns_; }
+  int64_t memory_bytes() const;
+
+  void Encode(ByteWriter& out) const;
+  static absl::StatusOr<AttributeColumns> Decode(ByteReader& in, size_t rows);
+
+ private:
+  size_t rows_ = 0;
+  std::map<Key, AttributeColumn> columns_;
+};
+
+}  // namespace palate::retrieval
