@@ -1,0 +1,64 @@
+// Writes several explanations at once, a token of each per step, over one KV cache. Internal to ranking/engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/qwen3/qwen3.h"
+#include "ranking/engine/loaded_model.h"
+
+namespace palate::ranking {
+
+struct DecodeRequest {
+  size_t key = 0;                         // the caller's name for it
+  std::vector<int64_t> prompt;            // at least one token
+  std::vector<SpecialToken> slots;        // special tokens that the text may use besides kEnd
+  uint64_t seed = 0;
+};
+
+struct DecodeOptions {
+  int max_new_tokens = 96;
+  double temperature = 0.7;  // 0: the likeliest token, ties by the lower id
+};
+
+struct DecodedText {
+  size_t key = 0;
+  std::vector<int64_t> ids;  // without kEnd
+  bool ended = false;        // kEnd came before max_new_tokens
+};
+
+// One thread at a time. Each sequence draws from its own seed, so its text does not depend on what else is in the batch.
+class DecodeWave {
+ public:
+  // Reads the prompts. `loaded` is borrowed. `requests` is not empty.
+  static absl::StatusOr<std::unique_ptr<DecodeWave>> Start(const LoadedModel& loaded, std::vector<DecodeRequest> requests,
+                                                           const DecodeOptions& options);
+
+  // Adds a token to every sequence; returns those that ended, which leave the batch.
+  absl::StatusOr<std::vector<DecodedText>> Step();
+  bool done() const { return sequences_.empty(); }
+
+ private:
+  struct Sequence {
+    DecodeRequest request;
+    std::vector<int64_t> ids;
+    std::vector<bool> allowed;  // by token id
+    std::mt19937_64 random;
+  };
+
+  DecodeWave(const LoadedModel& loaded, const DecodeOptions& options) : loaded_(loaded), options_(options) {}
+  void Begin(std::vector<DecodeRequest> requests);
+  std::vector<DecodedText> Advance();
+  int64_t Draw(const float* logits, Sequence& sequence) const;
+
+  const LoadedModel& loaded_;
+  const DecodeOptions options_;
+  std::vector<Sequence> sequences_;  // in the order of the cache
+  models::KvCache cache_;
+  at::Tensor hidden_;  // [sequences, hidden]: of each sequence's last token
+};
+
+}  // namespace palate::ranking

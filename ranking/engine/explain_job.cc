@@ -1,0 +1,170 @@
+#include "ranking/engine/explain_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "ranking/evidence_check.h"
+#include "ranking/explanation_templates.h"
+#include "ranking/preferences.h"
+#include "ranking/prompt.h"
+#include "ranking/template_explainer.h"
+
+namespace palate::ranking {
+namespace {
+
+constexpr char kOutOfTime[] = "the deadline passed before the model's text was ready";
+
+// The slots that the plan fills.
+std::vector<SpecialToken> SlotsOf(const ExplanationPlan& plan) {
+  std::vector<SpecialToken> slots;
+  if (plan.name_sayable) slots.push_back(SpecialToken::kName);
+  for (size_t i = 0; i < plan.points.size(); ++i) slots.push_back(ValueSlot(static_cast<int>(i)));
+  for (size_t i = 0; i < plan.events.size(); ++i) slots.push_back(TitleSlot(static_cast<int>(i)));
+  return slots;
+}
+
+}  // namespace
+
+bool StreamText(const std::string& text, size_t input_index, const OnTextFn& on_text) {
+  bool first = true;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (!on_text(input_index, absl::StrCat(first ? "" : " ", word))) return false;
+    first = false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(const std::vector<ExplainInput>& inputs, const LoadedModel& loaded,
+                                                               const EngineOptions& options, CostMeter& step_cost, ExplainCounts& counts) {
+  std::shared_ptr<ExplainJob> job(new ExplainJob(loaded, options, step_cost, counts));
+  job->texts_.reserve(inputs.size());
+  for (const ExplainInput& input : inputs) {
+    Text text;
+    text.input = input;
+    text.plan = MakePlan(input, Summarize(input.history));
+    text.slots = SlotsOf(text.plan);
+    PALATE_ASSIGN_OR_RETURN(text.prompt, loaded.encoder->Encode(BuildExplainPrompt(text.plan)));
+    job->waiting_.push_back(job->texts_.size());
+    job->texts_.push_back(std::move(text));
+  }
+  return job;
+}
+
+bool ExplainJob::Step() {
+  if (abandoned_) return false;
+  const absl::Status advanced = Advance();
+  if (!advanced.ok()) {
+    MutexLock lock(mutex_);
+    status_ = advanced;
+    changed_.Signal();
+    return false;
+  }
+  return wave_ != nullptr || !waiting_.empty();
+}
+
+absl::Status ExplainJob::Advance() {
+  if (wave_ == nullptr) return StartWave();
+  const absl::Time began = absl::Now();
+  PALATE_ASSIGN_OR_RETURN(const std::vector<DecodedText> finished, wave_->Step());
+  step_cost_.Add(1, absl::Now() - began);
+  for (const DecodedText& decoded : finished) Judge(decoded);
+  if (wave_->done()) wave_ = nullptr;
+  return absl::OkStatus();
+}
+
+absl::Status ExplainJob::StartWave() {
+  std::vector<DecodeRequest> requests;
+  while (!waiting_.empty() && requests.size() < options_.max_decode_batch) {
+    const size_t index = waiting_.front();
+    waiting_.pop_front();
+    Text& text = texts_[index];
+    requests.push_back({index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++)});
+  }
+  const DecodeOptions options{.max_new_tokens = options_.max_new_tokens, .temperature = options_.temperature};
+  PALATE_ASSIGN_OR_RETURN(wave_, DecodeWave::Start(loaded_, std::move(requests), options));
+  return absl::OkStatus();
+}
+
+void ExplainJob::Judge(const DecodedText& decoded) {
+  Text& text = texts_[decoded.key];
+  EvidenceVerdict verdict;
+  const absl::StatusOr<std::vector<Segment>> segments = loaded_.encoder->Decode(decoded.ids);
+  if (!decoded.ended) {
+    verdict.reason = absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
+  } else if (!segments.ok()) {
+    verdict.reason = std::string(segments.status().message());
+  } else {
+    verdict = CheckExplanation(text.plan, *segments);
+  }
+  if (verdict.accepted) {
+    counts_.accepted.fetch_add(1, std::memory_order_relaxed);
+    Deliver(decoded.key, {std::move(verdict.text), ExplanationSource::kLlm, std::move(verdict.evidence), "", loaded_.fingerprint});
+    return;
+  }
+  counts_.refused.fetch_add(1, std::memory_order_relaxed);
+  if (text.attempts < options_.max_attempts) {
+    waiting_.push_back(decoded.key);
+  } else {
+    Deliver(decoded.key, TemplateFor(text, std::move(verdict.reason)));
+  }
+}
+
+Explanation ExplainJob::TemplateFor(const Text& text, std::string reason) const {
+  Explanation explanation = ExplainWithTemplate(text.input, text.plan);
+  explanation.rejected_reason = std::move(reason);
+  explanation.model_fingerprint = loaded_.fingerprint;
+  return explanation;
+}
+
+void ExplainJob::Deliver(size_t index, Explanation explanation) {
+  MutexLock lock(mutex_);
+  Text& text = texts_[index];
+  if (text.ready) return;  // the caller ran out of time first
+  if (explanation.source == ExplanationSource::kTemplate) counts_.templates.fetch_add(1, std::memory_order_relaxed);
+  text.explanation = std::move(explanation);
+  text.ready = true;
+  finished_.push_back(index);
+  changed_.Signal();
+}
+
+std::vector<size_t> ExplainJob::WaitForFinished(absl::Duration timeout) {
+  MutexLock lock(mutex_);
+  if (finished_.empty() && status_.ok()) changed_.WaitFor(mutex_, timeout);
+  num_returned_ += finished_.size();
+  return std::exchange(finished_, {});
+}
+
+std::vector<size_t> ExplainJob::GiveUpOnTheRest() {
+  abandoned_ = true;
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    // Deliver() keeps what became ready in the meantime.
+    Deliver(i, TemplateFor(texts_[i], kOutOfTime));
+  }
+  MutexLock lock(mutex_);
+  num_returned_ += finished_.size();
+  return std::exchange(finished_, {});
+}
+
+bool ExplainJob::AllDelivered() const {
+  MutexLock lock(mutex_);
+  return num_returned_ == texts_.size() || !status_.ok();
+}
+
+absl::Status ExplainJob::status() const {
+  MutexLock lock(mutex_);
+  return status_;
+}
+
+std::vector<Explanation> ExplainJob::TakeExplanations() {
+  std::vector<Explanation> explanations;
+  explanations.reserve(texts_.size());
+  for (Text& text : texts_) explanations.push_back(std::move(text.explanation));
+  return explanations;
+}
+
+}  // namespace palate::ranking

@@ -1,0 +1,101 @@
+// One language model that scores candidates and writes explanations: a Hugging Face folder of the Qwen3 family with a palate.json.
+//
+// Rank is one causal forward over prompt.h's RANK prompt; only the logits of the two label tokens are computed, at the label slots.
+// Explain decodes several prompts at once with a KV cache; sequences leave the batch as they end. A text counts only when evidence_check.h
+// accepts it; a refused one is drawn again, then replaced by the template, and counted.
+//
+// Work runs on one executor thread (executor.h), scoring before decoding, steps of a decode in between. Callers block; they may be many.
+//   RESOURCE_EXHAUSTED  at once, when a queue is full
+//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than the caller has, by the measured cost of a
+//                       token; or later, when the deadline passes
+//   CANCELLED           when `cancelled` says so; decoding stops at the next step
+// Thread-safe after Load. Weights are mapped from the folder, which must stay as it is. No LibTorch type is visible here.
+// Float32 on the CPU. Log-odds do not depend on the other candidates, their order or their number beyond rounding (1e-4).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "ranking/types.h"
+
+namespace palate::ranking {
+
+struct EngineOptions {
+  // Threads inside one operation, set once for the process; 0 leaves LibTorch's own choice.
+  int intra_op_threads = 0;
+  // Requests that wait or run, beyond which RESOURCE_EXHAUSTED answers.
+  size_t max_queued_rankings = 64;
+  size_t max_queued_explanations = 16;
+  // Longest prompt of one Rank, over all candidates, in tokens.
+  int64_t max_rank_tokens = 65536;
+  // Tokens of one forward: longer rank prompts are computed in several, with the same scores.
+  int64_t max_forward_tokens = 256;
+  // Texts written at the same time by one request; more go in waves.
+  size_t max_decode_batch = 32;
+  int max_new_tokens = 96;
+  // Texts drawn for one explanation before the template stands in.
+  int max_attempts = 3;
+  // 0 takes the likeliest word each time; wordings then hardly vary between items.
+  double temperature = 0.7;
+  // A step that runs longer makes the engine unhealthy.
+  absl::Duration stuck_after = absl::Seconds(30);
+};
+
+// Counts since Load; monotone but for the queues.
+struct EngineStats {
+  int64_t rankings = 0;
+  int64_t explanations = 0;              // asked for
+  int64_t accepted_texts = 0;            // the model's own, after the check
+  int64_t refused_texts = 0;             // drawn texts that the check refused, each attempt
+  int64_t template_explanations = 0;     // explanations that ended as the template
+  int64_t refused_for_overload = 0;
+  int64_t refused_for_deadline = 0;
+  size_t queued_rankings = 0;
+  size_t queued_explanations = 0;
+  double seconds_per_rank_token = 0;     // moving average
+  double seconds_per_decode_step = 0;    // moving average
+};
+
+// Polled between steps, from several threads; true once the caller no longer wants the answer. Null never cancels.
+using CancelledFn = std::function<bool()>;
+// A piece of an accepted text, on the calling thread. False stops the call with CANCELLED.
+using OnTextFn = std::function<bool(size_t input_index, const std::string& piece)>;
+
+class LlmEngine {
+ public:
+  // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file; FailedPrecondition when the tokenizer lacks a special token of
+  // the prompt style. Runs one small prompt, to warm up and to learn what a token costs.
+  static absl::StatusOr<std::unique_ptr<LlmEngine>> Load(const std::string& folder, const EngineOptions& options = {});
+  ~LlmEngine();
+  LlmEngine(const LlmEngine&) = delete;
+  LlmEngine& operator=(const LlmEngine&) = delete;
+
+  // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens.
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr);
+
+  // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the template's text streams too. When the
+  // deadline passes while texts are being written, what is not finished becomes the template, and says so in rejected_reason.
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
+                                                   const CancelledFn& cancelled = nullptr);
+
+  // Names weights, tokenizer and prompt style: 16 hex digits.
+  const std::string& fingerprint() const;
+  // Longest rank prompt for one candidate that the model has positions for.
+  int max_prompt_tokens() const;
+  EngineStats stats() const;
+  // Unavailable when one step has been running for longer than stuck_after.
+  absl::Status Health() const;
+
+ private:
+  class Impl;
+  explicit LlmEngine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace palate::ranking

@@ -1,0 +1,26 @@
+// A language model folder in memory: decoder, tokenizer, fingerprint. Internal to ranking/engine; includes LibTorch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/qwen3/qwen3.h"
+#include "ranking/engine/prompt_encoder.h"
+#include "ranking/prompt.h"
+
+namespace palate::ranking {
+
+// Immutable after loading; thread-safe.
+struct LoadedModel {
+  std::shared_ptr<const models::Qwen3Model> model;
+  std::unique_ptr<PromptEncoder> encoder;
+  PromptStyle style = PromptStyle::kBuiltIn;
+  std::string fingerprint;  // 16 hex digits over weights, config, tokenizer and prompt style
+
+  // Errors as LlmEngine::Load.
+  static absl::StatusOr<LoadedModel> Load(const std::string& folder);
+};
+
+}  // namespace palate::ranking

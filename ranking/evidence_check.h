@@ -1,0 +1,47 @@
+// Decides whether an explanation is true: every claim must rest on the plan that it was written from.
+//
+// The rule, in one paragraph. A text is a row of words. Words that spell a title of the user's events, the item's title, or a value of the
+// item are mentions. Every other word must be on a closed list of plain English words that claim nothing by themselves, or be one of the
+// claim words below, whose claim is then proven:
+//   a number outside of a mention                      refused
+//   a deed ("bought", "watched")                       the title that it is said of must have that deed
+//   a frequency ("often", "keep", "twice")             the values in its clause must have that many events
+//   "you" or "your" with a value in the clause         the value must be a liked one or lie in the user's range; a disliked one is refused
+//   a title and a value in one sentence                the title's item must have the value too
+//   "popular", "new", "search", "similar", "others"    the source that brought the item must be that one
+//   "usual", "range"                                   the sentence must hold a number within the user's range
+//   "price"                                            the sentence must hold the item's price
+//   "made of", "by", "from" before a value             the value must be a material, or a maker
+// Anything else is refused: a name, a value of another item, praise ("the best"), a negation. Strict on purpose: a refused text costs a
+// template, a false one costs trust.
+//
+// Pure functions, thread-safe. Linear in the text times the number of facts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "ranking/explanation_plan.h"
+#include "ranking/prompt.h"
+#include "ranking/types.h"
+
+namespace palate::ranking {
+
+struct EvidenceVerdict {
+  bool accepted = false;
+  std::string reason;              // why it was refused, for people: "says 'brass', which is not in the evidence"
+  std::string text;                // the text with its slots filled
+  std::vector<Evidence> evidence;  // what an accepted text rests on, each once
+};
+
+// A text with slots (explanation_templates.h). Slots are mentions by construction, the words between them are read like any other text.
+EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, const std::vector<Segment>& text);
+
+// A text without slots, as a larger model writes it. A title that consists of plain words only ("It") is never taken as a mention.
+EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, absl::string_view text);
+
+// Whether the word (lower case) is on the closed list or a claim word: what a text may use besides mentions.
+bool IsPlainWord(absl::string_view word);
+
+}  // namespace palate::ranking

@@ -1,0 +1,132 @@
+#include "ranking/explanation_templates.h"
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ranking/evidence_check.h"
+#include "ranking/template_explainer.h"
+#include "tests/ranking/ranking_test_data.h"
+
+namespace palate::ranking {
+namespace {
+
+ExplainInput ChairInput() {
+  ExplainInput input;
+  input.history = WalnutHistory();
+  input.item = WalnutChair();
+  input.reasons = {"content"};
+  return input;
+}
+
+ExplanationPlan ChairPlan() { return MakePlan(ChairInput(), Summarize(WalnutHistory())); }
+
+TEST(MakePlan, TakesTheStrongestMetPreferencesAndTheEventsThatShowThem) {
+  const ExplanationPlan plan = ChairPlan();
+  ASSERT_EQ(plan.points.size(), 3u);
+  EXPECT_EQ(plan.points[0].value, "walnut");
+  EXPECT_EQ(plan.points[0].num_events, 3);
+  EXPECT_EQ(plan.points[1].value, "minimalist");
+  EXPECT_EQ(plan.points[1].num_events, 2);
+  EXPECT_EQ(plan.points[2].kind, PlannedPoint::Kind::kInRange);
+  EXPECT_EQ(plan.points[2].value, "70");
+  ASSERT_EQ(plan.events.size(), 2u);
+  EXPECT_EQ(plan.events[0].title, "Vega Lamp");
+  EXPECT_EQ(plan.events[0].deed, Deed::kBought);
+}
+
+TEST(MakePlan, NamesNoItemThatTheUserTurnedDown) {
+  ExplainInput input = ChairInput();
+  input.history.insert(input.history.begin(), MakeEntry(input.history[0].item, "dislike", -2.0, 0));
+  const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
+  for (const PlannedEvent& event : plan.events) EXPECT_NE(event.item_id, "lamp");
+}
+
+TEST(MakePlan, ClaimsNothingAboutAUserWithoutHistory) {
+  ExplainInput input = ChairInput();
+  input.history.clear();
+  const ExplanationPlan plan = MakePlan(input, {});
+  EXPECT_TRUE(plan.events.empty());
+  for (const PlannedPoint& point : plan.points) EXPECT_EQ(point.kind, PlannedPoint::Kind::kItemFact);
+}
+
+TEST(WriteExplanation, IsTheSameForTheSameSeedAndVariesOverSeeds) {
+  const ExplanationPlan plan = ChairPlan();
+  std::set<std::string> texts;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    EXPECT_EQ(WriteExplanation(plan, seed), WriteExplanation(plan, seed));
+    texts.insert(FillSlots(plan, WriteExplanation(plan, seed)).value());
+  }
+  EXPECT_GT(texts.size(), 80u);
+}
+
+TEST(WriteExplanation, PassesTheEvidenceCheckForAnyShopperAndSeed) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    const RandomShopper shopper = MakeRandomShopper(seed, static_cast<int>(seed % 13), 6);
+    const PreferenceSummary summary = Summarize(shopper.history);
+    for (const ItemFacts& item : shopper.candidates) {
+      ExplainInput input;
+      input.history = shopper.history;
+      input.item = item;
+      const std::vector<std::string> sources = {"content", "trending", "fresh", "query", "similar", "co_engagement"};
+      input.reasons = {sources[seed % sources.size()], sources[(seed / 6) % sources.size()]};
+      const ExplanationPlan plan = MakePlan(input, summary);
+      for (uint64_t draw = 0; draw < 20; ++draw) {
+        const EvidenceVerdict verdict = CheckExplanation(plan, WriteExplanation(plan, draw));
+        ASSERT_TRUE(verdict.accepted) << verdict.text << "\n" << verdict.reason;
+        EXPECT_FALSE(verdict.text.empty());
+        EXPECT_FALSE(absl::StrContains(verdict.text, "<|")) << verdict.text;
+        EXPECT_FALSE(absl::StrContains(verdict.text, "  ")) << verdict.text;
+      }
+    }
+  }
+}
+
+TEST(FillSlots, FitsArticlesAndCapitals) {
+  ExplanationPlan plan;
+  PlannedPoint point;
+  point.value = point.said = "elegant";
+  plan.points = {point};
+  const auto text = FillSlots(plan, {Segment::Special(ValueSlot(0)), Segment::Text(" it is, with a"), Segment::Special(ValueSlot(0)),
+                                     Segment::Text(" look.")});
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(*text, "Elegant it is, with an elegant look.");
+}
+
+TEST(FillSlots, RefusesSlotsThatThePlanDoesNotFill) {
+  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(TitleSlot(0))}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(SpecialToken::kYes)}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ExplainWithTemplate, CitesTheEventsAndFactsThatItNames) {
+  const Explanation explanation = ExplainWithTemplate(ChairInput());
+  EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
+  EXPECT_TRUE(explanation.rejected_reason.empty());
+  ASSERT_FALSE(explanation.evidence.empty());
+  bool fact = false, event = false;
+  for (const Evidence& evidence : explanation.evidence) {
+    fact = fact || (evidence.kind == Evidence::Kind::kItemFact && evidence.item_id == "chair");
+    event = event || evidence.kind == Evidence::Kind::kUserEvent;
+  }
+  EXPECT_TRUE(fact) << explanation.text;
+  EXPECT_TRUE(event) << explanation.text;
+}
+
+TEST(ExplainWithTemplate, SaysSomethingOfAnItemWithoutAnyFacts) {
+  ExplainInput input;
+  input.item = MakeItem("x", "");
+  EXPECT_FALSE(ExplainWithTemplate(input).text.empty());
+}
+
+TEST(DeedOf, ReadsCommonEventNames) {
+  EXPECT_EQ(DeedOf("purchase"), Deed::kBought);
+  EXPECT_EQ(DeedOf("add_to_cart"), Deed::kBasket);
+  EXPECT_EQ(DeedOf("page_view"), Deed::kOpened);
+  EXPECT_EQ(DeedOf("rating"), Deed::kRated);
+  EXPECT_EQ(DeedOf("frobnicate"), Deed::kChose);
+}
+
+}  // namespace
+}  // namespace palate::ranking
