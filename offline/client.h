@@ -1,0 +1,76 @@
+// What import and demo need of a running Palate: its public API, seen as domain values.
+//
+// services/ binds it to gRPC stubs, over TCP or inside the process, so that import and demo do exactly what any client could.
+// Thread-safe. Every call blocks until it is answered or `timeout` has passed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/types.h"
+#include "pipeline/request.h"
+
+namespace palate::offline {
+
+struct ItemUpload {
+  Item item;
+  std::vector<std::string> images;  // encoded bytes
+};
+
+// An element of a batch that was refused; the rest of the batch was taken.
+struct ElementFailure {
+  size_t index = 0;
+  absl::Status status;
+};
+
+struct UpsertOutcome {
+  int64_t changed = 0;    // new or different from before
+  int64_t unchanged = 0;
+  std::vector<ElementFailure> failures;
+};
+
+struct EventsOutcome {
+  int64_t written = 0;
+  int64_t duplicates = 0;
+  std::vector<ElementFailure> failures;
+};
+
+// How far the work behind the writes is.
+struct CatalogProgress {
+  int64_t items = 0;
+  int64_t events = 0;
+  int64_t pending_embeddings = 0;  // items that wait for vectors
+  int64_t failed_embeddings = 0;   // items that cannot be embedded as they are
+  // Whether retrieval serves every change that the feature store has acknowledged.
+  bool index_current = false;
+};
+
+// An answer as values and as it would travel: protobuf JSON with proto field names and default-valued fields.
+struct Answer {
+  pipeline::RecommendResult result;
+  std::string json;
+};
+
+class Client {
+ public:
+  virtual ~Client() = default;
+
+  virtual absl::Status CreateCatalog(const Catalog& catalog, absl::Duration timeout) = 0;  // AlreadyExists
+  virtual absl::StatusOr<Catalog> GetCatalog(const std::string& id, absl::Duration timeout) = 0;
+  virtual absl::Status SetRerankWeight(const std::string& catalog, double weight, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<UpsertOutcome> UpsertItems(const std::string& catalog, absl::Span<const ItemUpload> items,
+                                                    absl::Duration timeout) = 0;
+  // `allow_late` lifts the lateness bound, for logs of the past.
+  virtual absl::StatusOr<EventsOutcome> WriteEvents(const std::string& catalog, absl::Span<const Event> events, bool allow_late,
+                                                    absl::Duration timeout) = 0;
+  virtual absl::StatusOr<CatalogProgress> GetProgress(const std::string& catalog, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) = 0;
+};
+
+}  // namespace palate::offline

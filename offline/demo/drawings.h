@@ -1,0 +1,54 @@
+// One vector drawing for every product kind. Internal to picture.cc.
+//
+// Each drawing stands around the middle of the canvas (0 to 100 both ways), shows the product's material, colour and
+// pattern, and takes its form from the product's style (three forms a kind) and from small random variations.
+#pragma once
+
+#include "offline/demo/canvas.h"
+#include "offline/demo/shop.h"
+#include "offline/demo/vocabulary.h"
+
+namespace palate::demo {
+
+// The product's facts as surfaces to draw with.
+struct Look {
+  Surface natural;    // the material as it grows or is smelted; never patterned
+  Surface body;       // the material, dyed or glazed in the product's colour where that is usual, and patterned
+  Surface accent;     // cloth or lacquer in the product's colour, patterned
+  Surface tint;       // the product's colour alone
+  bool dyed = false;  // body carries the product's colour
+  MaterialFamily family = MaterialFamily::kFabric;
+  int form = 0;  // 0, 1 or 2
+  const Product* product = nullptr;
+  bool Has(const char* feature) const;
+};
+
+// Where the product stands or hangs, for the backdrop.
+enum class Setting { kStanding, kHanging, kLying };
+
+using Drawing = void (*)(Canvas& canvas, const Look& look);
+
+void DrawTableLamp(Canvas& canvas, const Look& look);
+void DrawPendantLamp(Canvas& canvas, const Look& look);
+void DrawArmchair(Canvas& canvas, const Look& look);
+void DrawStool(Canvas& canvas, const Look& look);
+void DrawWallClock(Canvas& canvas, const Look& look);
+void DrawRug(Canvas& canvas, const Look& look);
+void DrawCushion(Canvas& canvas, const Look& look);
+
+void DrawMug(Canvas& canvas, const Look& look);
+void DrawTeapot(Canvas& canvas, const Look& look);
+void DrawPlantPot(Canvas& canvas, const Look& look);
+void DrawWateringCan(Canvas& canvas, const Look& look);
+void DrawHeadphones(Canvas& canvas, const Look& look);
+void DrawSpeaker(Canvas& canvas, const Look& look);
+void DrawWristwatch(Canvas& canvas, const Look& look);
+
+void DrawBackpack(Canvas& canvas, const Look& look);
+void DrawToteBag(Canvas& canvas, const Look& look);
+void DrawSneakers(Canvas& canvas, const Look& look);
+void DrawAnkleBoots(Canvas& canvas, const Look& look);
+void DrawJacket(Canvas& canvas, const Look& look);
+void DrawBeanie(Canvas& canvas, const Look& look);
+
+}  // namespace palate::demo

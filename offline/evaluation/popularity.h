@@ -1,0 +1,16 @@
+// The baseline that every recommender has to beat: the same popular items for everyone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+
+namespace palate::evaluation {
+
+// Items by how many users had an event of a positively weighted type with them (ratings of any value count), most
+// first; ties by item id. A user counts once per item. Thread-safe.
+std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& event_types,
+                                      const std::vector<Event>& events);
+
+}  // namespace palate::evaluation

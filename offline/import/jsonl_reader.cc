@@ -1,0 +1,317 @@
+#include "offline/import/jsonl_reader.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "offline/import/text_files.h"
+
+namespace palate::offline {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kMaxLineBytes = 1 << 20;
+constexpr size_t kMaxImageBytes = 16 << 20;
+
+absl::Status WrongType(absl::string_view key, const Json& value, absl::string_view wanted) {
+  return InvalidField(key, absl::StrCat("is a JSON ", value.type_name()), wanted);
+}
+
+absl::Status ReadString(absl::string_view key, const Json& value, std::string& out) {
+  if (!value.is_string()) return WrongType(key, value, "a string");
+  out = value.get<std::string>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadTime(absl::string_view key, const Json& value, absl::Time& out) {
+  if (value.is_number()) {
+    out = absl::UnixEpoch() + absl::Seconds(value.get<double>());
+    return absl::OkStatus();
+  }
+  std::string error;
+  if (!value.is_string() || !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &out, &error)) {
+    return InvalidField(key, value.is_string() ? QuoteForMessage(value.get<std::string>()) : "is no string",
+                        "an RFC 3339 time or a number of seconds");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadAttribute(absl::string_view key, const Json& value, AttributeValue& out) {
+  if (value.is_boolean()) {
+    out = value.get<bool>();
+  } else if (value.is_number_integer()) {
+    out = value.get<int64_t>();
+  } else if (value.is_number()) {
+    out = value.get<double>();
+  } else if (value.is_string()) {
+    out = value.get<std::string>();
+  } else if (value.is_array()) {
+    std::vector<std::string> list;
+    for (const Json& element : value) {
+      if (!element.is_string()) return WrongType(key, element, "a list of strings");
+      list.push_back(element.get<std::string>());
+    }
+    out = std::move(list);
+  } else {
+    return WrongType(key, value, "a string, a list of strings, a number or a boolean");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> ParseObject(const std::string& line) {
+  if (line.size() > kMaxLineBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("has ", line.size(), " bytes, the limit is ", kMaxLineBytes));
+  }
+  Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded()) return absl::InvalidArgumentError("is not JSON");
+  if (!object.is_object()) return absl::InvalidArgumentError("is not a JSON object");
+  return object;
+}
+
+using KeyReader = std::function<absl::Status(absl::string_view key, const Json& value)>;
+
+// Hands each key to its reader. Unknown keys are errors: a misspelt one would otherwise vanish.
+absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>& readers, const std::set<std::string>& required) {
+  for (const std::string& key : required) {
+    if (!object.contains(key)) return InvalidField(key, "is missing", "present");
+  }
+  for (const auto& [key, value] : object.items()) {
+    const auto reader = readers.find(key);
+    if (reader == readers.end()) return InvalidField(QuoteForMessage(key), "is unknown", "a documented key");
+    if (!value.is_null()) PALATE_RETURN_IF_ERROR(reader->second(key, value));
+  }
+  return absl::OkStatus();
+}
+
+KeyReader Into(std::string& out) {
+  return [&out](absl::string_view key, const Json& value) { return ReadString(key, value, out); };
+}
+
+struct ItemLine {
+  Item item;
+  std::vector<std::string> images;
+};
+
+absl::StatusOr<ItemLine> ParseItem(const std::string& text) {
+  PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
+  ItemLine line;
+  const KeyReader attributes = [&](absl::string_view key, const Json& value) -> absl::Status {
+    if (!value.is_object()) return WrongType(key, value, "an object");
+    for (const auto& [name, attribute] : value.items()) {
+      if (attribute.is_null()) continue;
+      PALATE_RETURN_IF_ERROR(ReadAttribute(absl::StrCat("attributes.", name), attribute, line.item.attributes[name]));
+    }
+    return absl::OkStatus();
+  };
+  const KeyReader images = [&](absl::string_view key, const Json& value) -> absl::Status {
+    AttributeValue list;
+    PALATE_RETURN_IF_ERROR(ReadAttribute(key, value, list));
+    if (!std::holds_alternative<std::vector<std::string>>(list)) return WrongType(key, value, "a list of file names");
+    line.images = std::get<std::vector<std::string>>(list);
+    return absl::OkStatus();
+  };
+  const KeyReader hidden = [&](absl::string_view key, const Json& value) -> absl::Status {
+    if (!value.is_boolean()) return WrongType(key, value, "a boolean");
+    line.item.hidden = value.get<bool>();
+    return absl::OkStatus();
+  };
+  const KeyReader create = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.create_time); };
+  const KeyReader expire = [&](absl::string_view key, const Json& value) {
+    return ReadTime(key, value, line.item.expire_time.emplace());
+  };
+  PALATE_RETURN_IF_ERROR(ReadKeys(object,
+                                  {{"id", Into(line.item.id)}, {"title", Into(line.item.title)},
+                                   {"description", Into(line.item.description)}, {"attributes", attributes}, {"images", images},
+                                   {"hidden", hidden}, {"create_time", create}, {"expire_time", expire}},
+                                  {"id"}));
+  return line;
+}
+
+absl::StatusOr<Event> ParseEvent(const std::string& text) {
+  PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
+  Event event;
+  const KeyReader value = [&](absl::string_view key, const Json& json) -> absl::Status {
+    if (!json.is_number()) return WrongType(key, json, "a number");
+    event.value = json.get<double>();
+    return absl::OkStatus();
+  };
+  const KeyReader time = [&](absl::string_view key, const Json& json) { return ReadTime(key, json, event.time); };
+  PALATE_RETURN_IF_ERROR(ReadKeys(object,
+                                  {{"user_id", Into(event.user_id)}, {"item_id", Into(event.item_id)}, {"type", Into(event.type)},
+                                   {"value", value}, {"time", time}, {"event_id", Into(event.event_id)},
+                                   {"session_id", Into(event.session_id)}, {"recommendation_id", Into(event.recommendation_id)}},
+                                  {"user_id", "item_id", "type", "time"}));
+  return event;
+}
+
+// A file's lines that are not blank, with their numbers.
+class LineFile {
+ public:
+  static absl::StatusOr<LineFile> Open(const std::string& path) {
+    LineFile file;
+    file.path_ = path;
+    file.stream_.open(path, std::ios::binary);
+    if (!file.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+    std::string line;
+    while (std::getline(file.stream_, line)) ++file.count_;
+    file.stream_.clear();
+    file.stream_.seekg(0);
+    return file;
+  }
+
+  bool Next(std::string& line) {
+    while (std::getline(stream_, line)) {
+      ++number_;
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      if (!line.empty()) return true;
+    }
+    return false;
+  }
+
+  const std::string& path() const { return path_; }
+  int64_t number() const { return number_; }
+  int64_t count() const { return count_; }
+
+ private:
+  std::string path_;
+  std::ifstream stream_;
+  int64_t number_ = 0;
+  int64_t count_ = 0;
+};
+
+class JsonItemReader final : public ItemReader {
+ public:
+  JsonItemReader(LineFile file, std::string images_folder, SourceReport& report)
+      : file_(std::move(file)), images_folder_(std::move(images_folder)), report_(report) {}
+
+  absl::StatusOr<std::optional<ItemUpload>> Next() override {
+    std::string text;
+    while (file_.Next(text)) {
+      absl::StatusOr<ItemLine> line = ParseItem(text);
+      if (!line.ok()) {
+        report_.AddMalformed(file_.path(), file_.number(), std::string(line.status().message()));
+        continue;
+      }
+      ItemUpload upload{std::move(line->item), {}};
+      for (const std::string& name : line->images) AddImage(name, upload);
+      ++report_.items;
+      report_.without_description += upload.item.description.empty();
+      report_.without_image += upload.images.empty();
+      return upload;
+    }
+    return std::nullopt;
+  }
+  int64_t size() const override { return file_.count(); }
+
+ private:
+  // An item whose picture is missing is still an item.
+  void AddImage(const std::string& name, ItemUpload& upload) {
+    const std::filesystem::path relative = std::filesystem::path(name).lexically_normal();
+    if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
+      report_.AddMalformed(file_.path(), file_.number(), absl::StrCat("image ", QuoteForMessage(name), " leaves the images folder"));
+      return;
+    }
+    absl::StatusOr<std::string> image = ReadFile((std::filesystem::path(images_folder_) / relative).string(), kMaxImageBytes);
+    if (image.ok()) {
+      upload.images.push_back(*std::move(image));
+    } else {
+      report_.AddMalformed(file_.path(), file_.number(), std::string(image.status().message()));
+    }
+  }
+
+  LineFile file_;
+  const std::string images_folder_;
+  SourceReport& report_;
+};
+
+class JsonEventReader final : public EventReader {
+ public:
+  JsonEventReader(LineFile file, SourceReport& report) : file_(std::move(file)), report_(report) {}
+
+  absl::StatusOr<std::optional<Event>> Next() override {
+    std::string text;
+    while (file_.Next(text)) {
+      absl::StatusOr<Event> event = ParseEvent(text);
+      if (event.ok()) {
+        ++report_.events;
+        return *std::move(event);
+      }
+      report_.AddMalformed(file_.path(), file_.number(), std::string(event.status().message()));
+    }
+    return std::nullopt;
+  }
+  int64_t size() const override { return file_.count(); }
+
+ private:
+  LineFile file_;
+  SourceReport& report_;
+};
+
+// The type that holds values of both, or nothing.
+std::optional<AttributeType> Widen(AttributeType a, AttributeType b) {
+  if (a == b) return a;
+  if (a > b) std::swap(a, b);
+  if (a == AttributeType::kString && b == AttributeType::kStringList) return b;
+  if (a == AttributeType::kInt64 && b == AttributeType::kDouble) return b;
+  return std::nullopt;
+}
+
+AttributeType TypeOf(const AttributeValue& value) { return static_cast<AttributeType>(value.index()); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder,
+                                                         SourceReport& report) {
+  PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+  return std::make_unique<JsonItemReader>(std::move(file), images_folder, report);
+}
+
+absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path, SourceReport& report) {
+  PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+  return std::make_unique<JsonEventReader>(std::move(file), report);
+}
+
+absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path) {
+  PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+  std::map<std::string, AttributeType> types;
+  std::string text;
+  while (file.Next(text)) {
+    const absl::StatusOr<ItemLine> line = ParseItem(text);
+    if (!line.ok()) continue;  // the import itself reports it
+    for (const auto& [name, value] : line->item.attributes) {
+      const auto [entry, fresh] = types.emplace(name, TypeOf(value));
+      const std::optional<AttributeType> wide = Widen(entry->second, TypeOf(value));
+      if (!wide.has_value()) {
+        return absl::InvalidArgumentError(absl::StrCat(path, " line ", file.number(), ": attribute ", QuoteForMessage(name),
+                                                       " has values of types that do not go together"));
+      }
+      entry->second = *wide;
+    }
+  }
+  std::vector<AttributeDeclaration> declarations;
+  for (const auto& [name, type] : types) declarations.push_back({name, type, true});
+  return declarations;
+}
+
+Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDeclaration> attributes) {
+  Catalog catalog;
+  catalog.id = catalog_id;
+  catalog.display_name = catalog_id;
+  catalog.attributes = std::move(attributes);
+  catalog.event_types = {{"view", 0.1, false, false}, {"click", 0.3, true, false},   {"like", 1, true, false},
+                         {"cart", 1, true, false},    {"purchase", 2, true, false},  {"rating", 1, true, true},
+                         {"dislike", -1, true, false}};
+  catalog.spaces = {{"text", "", 0}, {"image", "", 0}, {"fused", "", 0}};
+  return catalog;
+}
+
+}  // namespace palate::offline

@@ -1,0 +1,83 @@
+// Training examples of the language model: rank prompts with a soft target at every label slot, and explanations to write.
+//
+// An example follows from (split, seed, number) alone. Made from generated shops, some of them disguised as other catalogues (disguise.h).
+// One thread at a time: the shops in use are kept.
+// Neighbouring numbers are examples of different shops, so that a batch is varied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "offline/training/history.h"
+#include "offline/training/splits.h"
+#include "ranking/engine/prompt_encoder.h"
+#include "ranking/preferences.h"
+#include "ranking/prompt.h"
+
+namespace palate::training {
+
+struct RankExample {
+  std::vector<int64_t> prefix;
+  std::vector<std::pair<size_t, float>> history_targets;  // index of a <|label|> in the prefix, and 1 for yes or 0 for no
+  std::vector<std::vector<int64_t>> candidates;           // each ends in <|label|>
+  std::vector<float> targets;                             // per candidate: probability that the shopper wants it
+  std::vector<float> utilities;                           // per candidate: the truth behind the target
+};
+
+struct ExplainExample {
+  std::vector<int64_t> ids;  // prompt, then the text, then <|end|>
+  size_t prompt_size = 0;
+};
+
+struct LmDataOptions {
+  Split split = Split::kTraining;
+  uint64_t seed = 1;
+  int candidates = 16;          // per rank example
+  double disguised_share = 0.5;  // of shops
+  bool vary_history = true;      // prompts show between none and prompt.max_history events, few more often than many
+  ranking::PromptOptions prompt;
+};
+
+class LmData {
+ public:
+  LmData(std::unique_ptr<const ranking::PromptEncoder> encoder, const LmDataOptions& options);
+
+  absl::StatusOr<RankExample> Rank(uint64_t number);
+  // An explanation of the same shop as rank example `number`; every `variant` is another one.
+  absl::StatusOr<ExplainExample> Explain(uint64_t number, uint64_t variant);
+  const ranking::PromptEncoder& encoder() const { return *encoder_; }
+
+  // The probability behind a candidate's label: half where a shopper would just open the product's page.
+  static float TargetOf(double utility);
+
+ private:
+  // A shop with everything that its examples share.
+  struct World {
+    uint64_t number = 0;
+    std::unique_ptr<const demo::Shop> shop;
+    std::unique_ptr<ShopHistories> histories;
+    Disguise disguise;
+  };
+  // A shopper at a moment.
+  struct Moment {
+    size_t shopper = 0;
+    absl::Time time;
+    std::vector<ranking::HistoryEntry> history;
+  };
+
+  absl::StatusOr<const World*> WorldOf(uint64_t example);
+  static uint64_t SeedOf(const World& world, uint64_t example, uint64_t variant);
+  static Moment DrawMoment(const World& world, uint64_t seed);
+  std::vector<size_t> DrawCandidates(const World& world, const Moment& moment, const ranking::PreferenceSummary& summary,
+                                     uint64_t seed) const;
+
+  std::unique_ptr<const ranking::PromptEncoder> encoder_;
+  const LmDataOptions options_;
+  std::vector<std::optional<World>> worlds_;  // by example number modulo their count
+};
+
+}  // namespace palate::training

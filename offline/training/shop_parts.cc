@@ -1,0 +1,129 @@
+#include "offline/training/shop_parts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "absl/container/flat_hash_set.h"
+#include "pipeline/stages.h"
+#include "pipeline/user_model.h"
+
+namespace palate::training {
+namespace {
+
+// As the feature store's trending list.
+constexpr absl::Duration kTrendingHalfLife = absl::Hours(7 * 24);
+constexpr char kFingerprint[] = "measured";
+
+void KeepBest(std::vector<pipeline::ScoredId>& items, size_t num) {
+  std::sort(items.begin(), items.end(), [](const pipeline::ScoredId& a, const pipeline::ScoredId& b) {
+    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+  });
+  if (items.size() > num) items.resize(num);
+}
+
+}  // namespace
+
+ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
+    : shop_(shop), vectors_(vectors), histories_(shop), catalog_(shop.catalog) {
+  for (size_t i = 0; i < shop.shoppers.size(); ++i) shopper_of_[shop.shoppers[i].id] = i;
+  for (const EventTypeDeclaration& type : shop.catalog.event_types) weight_of_[type.name] = type.weight;
+}
+
+pipeline::ItemRecord ShopFeatures::RecordOf(size_t product, const std::vector<std::string>& spaces) const {
+  pipeline::ItemRecord record{shop_.products[product].item, {}};
+  for (const std::string& space : spaces) {
+    if (space == pipeline::kTextSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
+    if (space == pipeline::kImageSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
+  }
+  return record;
+}
+
+absl::StatusOr<pipeline::UserContext> ShopFeatures::GetUserContext(const pipeline::UserContextQuery& query, absl::Time) {
+  pipeline::UserContext context;
+  context.catalog = catalog_;
+  context.active_spaces = {{pipeline::kTextSpace, kFingerprint}, {pipeline::kImageSpace, kFingerprint}};
+  context.trending = Trending(query.request_time, static_cast<size_t>(query.num_trending));
+  context.fresh = Fresh(query.request_time, static_cast<size_t>(query.num_fresh));
+  const auto shopper = shopper_of_.find(query.user_id);
+  if (shopper == shopper_of_.end()) return context;
+  absl::flat_hash_set<std::string> seen;
+  const std::vector<const Event*>& events = histories_.EventsOf(shopper->second);
+  for (size_t i = events.size(); i > 0; --i) {
+    const Event& event = *events[i - 1];
+    if (event.time >= query.request_time) continue;
+    ++context.total_events;
+    if (histories_.MarksSeen(event.type)) seen.insert(event.item_id);
+    if (static_cast<int>(context.events.size()) >= query.max_events) continue;
+    context.events.push_back({event, weight_of_.at(event.type), RecordOf(histories_.ProductOf(event.item_id), query.spaces)});
+  }
+  context.seen_item_ids.assign(seen.begin(), seen.end());
+  std::sort(context.seen_item_ids.begin(), context.seen_item_ids.end());
+  return context;
+}
+
+absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> ShopFeatures::GetItems(const std::string&,
+                                                                                        const std::vector<std::string>& item_ids,
+                                                                                        const std::vector<std::string>& spaces,
+                                                                                        absl::Time) {
+  std::vector<std::optional<pipeline::ItemRecord>> records;
+  for (const std::string& id : item_ids) records.push_back(RecordOf(histories_.ProductOf(id), spaces));
+  return records;
+}
+
+absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&, absl::Time) { return absl::OkStatus(); }
+
+std::vector<pipeline::ScoredId> ShopFeatures::Trending(absl::Time time, size_t num) const {
+  absl::flat_hash_map<std::string, double> scores;
+  absl::Time newest = absl::InfinitePast();
+  for (const Event& event : shop_.events) {
+    if (event.time < time) newest = std::max(newest, event.time);
+  }
+  for (const Event& event : shop_.events) {
+    if (event.time >= time) continue;
+    scores[event.item_id] += weight_of_.at(event.type) * std::exp2(-absl::FDivDuration(newest - event.time, kTrendingHalfLife));
+  }
+  std::vector<pipeline::ScoredId> trending;
+  for (const auto& [id, score] : scores) {
+    if (score > 0) trending.push_back({id, score});
+  }
+  KeepBest(trending, num);
+  return trending;
+}
+
+std::vector<pipeline::ScoredId> ShopFeatures::Fresh(absl::Time time, size_t num) const {
+  std::vector<pipeline::ScoredId> fresh;
+  for (const demo::Product& product : shop_.products) {
+    if (product.item.create_time > time) continue;
+    fresh.push_back({product.item.id, static_cast<double>(absl::ToUnixSeconds(product.item.create_time))});
+  }
+  KeepBest(fresh, num);
+  return fresh;
+}
+
+std::vector<pipeline::ScoredId> ShopRetriever::SearchOne(const pipeline::RetrievalQuery& query) const {
+  const bool images = query.vector.space.name == pipeline::kImageSpace;
+  const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
+  const absl::flat_hash_set<std::string> excluded(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
+  std::vector<pipeline::ScoredId> hits;
+  for (size_t i = 0; i < shop_.products.size(); ++i) {
+    const Item& item = shop_.products[i].item;
+    if (excluded.contains(item.id) || item.create_time > query.request_time) continue;
+    hits.push_back({item.id, pipeline::Dot(vectors[i], query.vector.values)});
+  }
+  KeepBest(hits, static_cast<size_t>(query.k));
+  return hits;
+}
+
+std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> ShopRetriever::Search(
+    const std::vector<pipeline::RetrievalQuery>& queries, absl::Time) {
+  std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> answers;
+  for (const pipeline::RetrievalQuery& query : queries) answers.push_back(SearchOne(query));
+  return answers;
+}
+
+absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&, absl::Time) {
+  return absl::UnimplementedError("the measured requests carry no query");
+}
+
+}  // namespace palate::training

@@ -1,0 +1,76 @@
+// A generated shop behind the pipeline's interfaces, all in memory: what the measurement runs the real pipeline on.
+//
+// Exact search stands for retrieval (its segments are exact as well), and trending and fresh are counted as the feature store counts them.
+// Thread-safe after construction. Borrows the shop.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "offline/demo/shop.h"
+#include "offline/training/history.h"
+#include "pipeline/interfaces.h"
+
+namespace palate::training {
+
+// The vectors of the shop's products, in product order; unit length.
+struct ShopVectors {
+  std::vector<std::vector<float>> text;
+  std::vector<std::vector<float>> image;
+};
+
+class ShopFeatures : public pipeline::FeatureReader {
+ public:
+  ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors);
+
+  // The share of the language model's score in later answers.
+  void set_rerank_weight(double weight) { catalog_.rerank_weight = weight; }
+
+  absl::StatusOr<pipeline::UserContext> GetUserContext(const pipeline::UserContextQuery& query, absl::Time deadline) override;
+  absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> GetItems(const std::string& catalog,
+                                                                            const std::vector<std::string>& item_ids,
+                                                                            const std::vector<std::string>& spaces,
+                                                                            absl::Time deadline) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) override;
+
+  // By time-decayed event weight before `time`, best first.
+  std::vector<pipeline::ScoredId> Trending(absl::Time time, size_t num) const;
+
+ private:
+  pipeline::ItemRecord RecordOf(size_t product, const std::vector<std::string>& spaces) const;
+  std::vector<pipeline::ScoredId> Fresh(absl::Time time, size_t num) const;
+
+  const demo::Shop& shop_;
+  const ShopVectors& vectors_;
+  const ShopHistories histories_;
+  absl::flat_hash_map<std::string, size_t> shopper_of_;
+  absl::flat_hash_map<std::string, double> weight_of_;  // by event type
+  Catalog catalog_;
+};
+
+class ShopRetriever : public pipeline::Retriever {
+ public:
+  ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors) : shop_(shop), vectors_(vectors) {}
+  std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
+                                                                      absl::Time deadline) override;
+
+ private:
+  std::vector<pipeline::ScoredId> SearchOne(const pipeline::RetrievalQuery& query) const;
+
+  const demo::Shop& shop_;
+  const ShopVectors& vectors_;
+};
+
+// The measured requests carry no query.
+class NoEmbedder : public pipeline::Embedder {
+ public:
+  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, absl::Time deadline) override;
+};
+
+}  // namespace palate::training
