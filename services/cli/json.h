@@ -1,0 +1,13 @@
+// Protobuf JSON as the command line prints it: proto field names, default-valued fields written out.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+
+namespace palate::services {
+
+absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
+
+}  // namespace palate::services

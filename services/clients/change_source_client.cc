@@ -1,0 +1,203 @@
+#include "services/clients/change_source_client.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "services/convert/types_convert.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::featurestore::v1;
+namespace catalog_pb = palate::catalog::v1;
+using StoreAsync = pb::FeatureStoreService::StubInterface::async_interface;
+using CatalogAsync = catalog_pb::CatalogService::StubInterface::async_interface;
+
+constexpr int kPageSize = 1000;
+
+// Everything that an index holds of an item, vectors of a model that is being switched to included.
+void WantVectors(pb::ItemView& view) {
+  view.set_all_spaces(true);
+  view.set_all_fingerprints(true);
+}
+
+absl::StatusOr<retrieval::ItemUpdate> UpdateFrom(const types_pb::ItemRecord& record) {
+  PALATE_ASSIGN_OR_RETURN(Item item, FromProto(record.item()));
+  retrieval::ItemUpdate update;
+  update.item_id = std::move(item.id);
+  update.revision = item.revision;
+  update.attributes = std::move(item.attributes);
+  update.hidden = item.hidden;
+  update.expire_time = item.expire_time;
+  for (const types_pb::Vector& vector : record.vectors()) {
+    PALATE_ASSIGN_OR_RETURN(SpaceVector value, FromProto(vector));
+    update.vectors.push_back(std::move(value));
+  }
+  return update;
+}
+
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> UpdatesFrom(
+    const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
+  std::vector<retrieval::ItemUpdate> updates;
+  for (const types_pb::ItemRecord& record : records) {
+    PALATE_ASSIGN_OR_RETURN(retrieval::ItemUpdate update, UpdateFrom(record));
+    updates.push_back(std::move(update));
+  }
+  return updates;
+}
+
+// Appends the change unless it is one that an index does not care for.
+void AddChange(const pb::Change& change, std::vector<retrieval::Change>& out) {
+  retrieval::Change converted;
+  converted.catalog = change.catalog();
+  converted.revision = change.revision();
+  switch (change.kind()) {
+    case pb::CHANGE_KIND_ITEM_UPSERTED:
+    case pb::CHANGE_KIND_VECTORS_CHANGED:
+      converted.kind = retrieval::Change::Kind::kItem;
+      converted.item_id = change.key();
+      break;
+    case pb::CHANGE_KIND_ITEM_DELETED:
+      converted.kind = retrieval::Change::Kind::kDelete;
+      converted.item_id = change.key();
+      break;
+    case pb::CHANGE_KIND_CATALOG_CHANGED:
+    case pb::CHANGE_KIND_CATALOG_DELETED:
+    case pb::CHANGE_KIND_SPACES_SWITCHED:
+      converted.kind = retrieval::Change::Kind::kCatalog;
+      break;
+    default:
+      return;
+  }
+  out.push_back(std::move(converted));
+}
+
+}  // namespace
+
+struct ChangeSourceClient::Stream {
+  Stream() : context(absl::InfiniteFuture()) {}
+  ~Stream() {
+    context.get()->TryCancel();
+    reader.Finish().IgnoreError();
+  }
+
+  BoundContext context;
+  pb::WatchChangesRequest request;
+  StreamReader<pb::WatchChangesResponse> reader;
+  std::string position;  // behind what was read last
+};
+
+ChangeSourceClient::ChangeSourceClient(ChannelProvider channel, absl::Duration call_timeout)
+    : store_(channel), catalogs_(channel), call_timeout_(call_timeout) {}
+
+ChangeSourceClient::~ChangeSourceClient() = default;
+
+absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCatalogs() {
+  Call::Scope scope(&call_);
+  pb::GetStatsResponse stats;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, pb::GetStatsRequest(), stats, absl::Now() + call_timeout_));
+  std::map<std::string, std::map<std::string, std::string>> active;
+  for (const pb::CatalogStats& catalog : stats.catalogs()) {
+    for (const pb::SpaceStats& space : catalog.spaces()) {
+      if (!space.active_fingerprint().empty()) active[catalog.catalog()][space.name()] = space.active_fingerprint();
+    }
+  }
+  std::vector<retrieval::CatalogConfig> configs;
+  catalog_pb::ListCatalogsRequest request;
+  do {
+    catalog_pb::ListCatalogsResponse response;
+    PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, absl::Now() + call_timeout_));
+    for (const types_pb::Catalog& listed : response.catalogs()) {
+      PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromProto(listed));
+      retrieval::CatalogConfig config;
+      config.id = catalog.id;
+      config.attributes = std::move(catalog.attributes);
+      for (const SpaceDeclaration& space : catalog.spaces) config.spaces.push_back(space.name);
+      config.active_fingerprints = active[catalog.id];
+      configs.push_back(std::move(config));
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return configs;
+}
+
+absl::StatusOr<std::string> ChangeSourceClient::CurrentPosition() {
+  // The stream's first message says where the feed ends; the stream then goes on from there.
+  CloseStream();
+  PALATE_ASSIGN_OR_RETURN(stream_, OpenStream(""));
+  return stream_->position;
+}
+
+absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::string& catalog, const std::string& page_token) {
+  Call::Scope scope(&call_);
+  pb::ListItemsRequest request;
+  request.set_catalog(catalog);
+  request.set_page_size(kPageSize);
+  request.set_page_token(page_token);
+  WantVectors(*request.mutable_view());
+  pb::ListItemsResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, absl::Now() + call_timeout_));
+  retrieval::ItemPage page;
+  PALATE_ASSIGN_OR_RETURN(page.items, UpdatesFrom(response.items()));
+  page.next_page_token = response.next_page_token();
+  return page;
+}
+
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(const std::string& catalog,
+                                                                                const std::vector<std::string>& item_ids) {
+  Call::Scope scope(&call_);
+  pb::GetItemsRequest request;
+  request.set_catalog(catalog);
+  request.mutable_item_ids()->Assign(item_ids.begin(), item_ids.end());
+  WantVectors(*request.mutable_view());
+  pb::GetItemsResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, absl::Now() + call_timeout_));
+  return UpdatesFrom(response.items());
+}
+
+absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::OpenStream(const std::string& position) {
+  Call::Scope scope(&call_);
+  auto stream = std::make_unique<Stream>();
+  stream->request.set_resume_token(position);
+  stream->reader.Start([&](grpc::ClientReadReactor<pb::WatchChangesResponse>* reactor) {
+    store_.async()->WatchChanges(stream->context.get(), &stream->request, reactor);
+  });
+  pb::WatchChangesResponse first;
+  bool timed_out = false;
+  if (!stream->reader.Read(first, absl::Now() + call_timeout_, &timed_out)) {
+    if (timed_out) return absl::DeadlineExceededError("the feature store did not begin to send changes");
+    PALATE_RETURN_IF_ERROR(stream->reader.Finish());
+    return absl::UnavailableError("the feature store ended the stream of changes");
+  }
+  stream->position = first.next_token();
+  return stream;
+}
+
+void ChangeSourceClient::CloseStream() { stream_.reset(); }
+
+absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const std::string& position, absl::Duration timeout) {
+  if (stream_ == nullptr || stream_->position != position) {
+    CloseStream();
+    PALATE_ASSIGN_OR_RETURN(stream_, OpenStream(position));
+  }
+  retrieval::ChangeBatch batch;
+  batch.next_position = position;
+  pb::WatchChangesResponse message;
+  bool timed_out = false;
+  if (stream_->reader.Read(message, absl::Now() + timeout, &timed_out)) {
+    for (const pb::Change& change : message.changes()) AddChange(change, batch.changes);
+    batch.next_position = stream_->position = message.next_token();
+    return batch;
+  }
+  if (timed_out) return batch;
+  const absl::Status status = stream_->reader.Finish();
+  CloseStream();
+  if (status.ok()) return absl::UnavailableError("the feature store ended the stream of changes");
+  return status;
+}
+
+void ChangeSourceClient::Cancel() { call_.Cancel(); }
+
+}  // namespace palate::services

@@ -1,0 +1,44 @@
+// retrieval::ChangeSource over FeatureStoreService and CatalogService. Used by one thread, Cancel() by any.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "palate/catalog/v1/catalog_service.grpc.pb.h"
+#include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "retrieval/change_source.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/client_call.h"
+
+namespace palate::services {
+
+class ChangeSourceClient final : public retrieval::ChangeSource {
+ public:
+  // `call_timeout` bounds every call but the stream of changes.
+  ChangeSourceClient(ChannelProvider channel, absl::Duration call_timeout);
+  ~ChangeSourceClient() override;
+
+  absl::StatusOr<std::vector<retrieval::CatalogConfig>> ListCatalogs() override;
+  absl::StatusOr<std::string> CurrentPosition() override;
+  absl::StatusOr<retrieval::ItemPage> ListItems(const std::string& catalog, const std::string& page_token) override;
+  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(const std::string& catalog,
+                                                              const std::vector<std::string>& item_ids) override;
+  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) override;
+  void Cancel() override;
+
+ private:
+  // A stream of changes that is read on from call to call.
+  struct Stream;
+
+  absl::StatusOr<std::unique_ptr<Stream>> OpenStream(const std::string& position);
+  void CloseStream();
+
+  LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
+  LazyStub<palate::catalog::v1::CatalogService> catalogs_;
+  const absl::Duration call_timeout_;
+  Call call_{absl::InfiniteFuture()};  // everything that this object starts ends with it
+  std::unique_ptr<Stream> stream_;
+};
+
+}  // namespace palate::services

@@ -1,0 +1,168 @@
+#include "services/clients/embedding_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "services/convert/types_convert.h"
+#include "services/runtime/client_call.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::embedding::v1;
+using Async = pb::EmbeddingService::StubInterface::async_interface;
+
+// What one message can carry, with room for text.
+constexpr size_t kMaxImageBytesPerItem = 30u << 20;
+
+size_t ImageBytes(const featurestore::EmbedItem& item) {
+  size_t bytes = 0;
+  for (const std::string& image : item.images) bytes += image.size();
+  return bytes;
+}
+
+// The declared spaces by what one Embed call can make together.
+std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(const Catalog& catalog) {
+  std::map<std::pair<std::string, int>, std::vector<std::string>> groups;
+  for (const SpaceDeclaration& space : catalog.spaces) groups[{space.model, space.dimensions}].push_back(space.name);
+  return groups;
+}
+
+// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the vectors, and this is how it is known before.
+std::string FingerprintOf(const pb::SpaceInfo& space, int dimensions, int model_dimensions) {
+  const std::string& whole = space.space().fingerprint();
+  return dimensions == 0 || dimensions == model_dimensions ? whole : absl::StrCat(whole, "@", dimensions);
+}
+
+// The service's fields under the names that they have in a query: "inputs[0].images[0]" -> "query.image".
+absl::Status InQueryTerms(const absl::Status& status) {
+  std::vector<FieldViolation> violations = FieldViolations(status);
+  if (violations.empty()) return status;
+  for (FieldViolation& violation : violations) {
+    violation.field = absl::StrContains(violation.field, "images") ? "query.image" : "query.text";
+  }
+  return InvalidFields(absl::StrCat(violations[0].field, " ", violations[0].description), violations);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const pipeline::EmbedQuery& query, absl::Time deadline) {
+  pb::EmbedRequest request;
+  request.set_model(query.model);
+  request.set_instruction(query.instruction);
+  pb::EmbedInput* input = request.add_inputs();
+  input->set_role(pb::EMBED_ROLE_QUERY);
+  if (!query.text.empty()) {
+    input->add_fields(query.text);
+    request.add_spaces("text");
+  }
+  if (!query.image.empty()) {
+    input->add_images(query.image);
+    request.add_spaces("image");
+  }
+  pb::EmbedResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Embed, request, response, deadline));
+  if (!response.failures().empty()) return InQueryTerms(FromRpcStatus(response.failures(0).status()));
+  std::vector<pipeline::QueryVector> vectors;
+  if (response.results().empty()) return vectors;
+  for (const pb::EmbeddedVector& embedded : response.results(0).vectors()) {
+    pipeline::QueryVector vector;
+    PALATE_ASSIGN_OR_RETURN(vector.vector, FromProto(embedded.vector()));
+    vector.score_mean = embedded.calibration().mean();
+    vector.score_deviation = embedded.calibration().deviation();
+    vectors.push_back(std::move(vector));
+  }
+  return vectors;
+}
+
+absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& catalog) {
+  Call::Scope scope(&call_);
+  std::vector<SpaceKey> keys;
+  for (const auto& [group, names] : GroupSpaces(catalog)) {
+    pb::GetModelInfoRequest request;
+    request.set_model(group.first);
+    pb::GetModelInfoResponse response;
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::GetModelInfo, request, response, absl::Now() + call_timeout_));
+    for (const pb::ModelInfo& model : response.models()) {
+      if (group.first.empty() ? !model.is_default() : model.name() != group.first) continue;
+      for (const pb::SpaceInfo& space : model.spaces()) {
+        const bool declared = std::find(names.begin(), names.end(), space.space().name()) != names.end();
+        if (!declared || !space.available()) continue;
+        keys.push_back({space.space().name(), FingerprintOf(space, group.second, model.dimensions())});
+      }
+    }
+  }
+  return keys;
+}
+
+absl::Status ItemEmbedderClient::EmbedGroup(const SpaceDeclaration& group, const std::vector<std::string>& names,
+                                            const std::vector<featurestore::EmbedItem>& items, Results& results,
+                                            std::map<size_t, absl::Status>& failures) {
+  Call::Scope scope(&call_);
+  pb::EmbedRequest request;
+  request.set_model(group.model);
+  request.set_output_dimensions(group.dimensions);
+  request.set_lane(pb::LANE_BULK);
+  request.mutable_spaces()->Assign(names.begin(), names.end());
+  for (size_t i = 0; i < items.size(); ++i) {
+    const featurestore::EmbedItem& item = items[i];
+    pb::EmbedInput* input = request.add_inputs();
+    input->set_role(pb::EMBED_ROLE_ITEM);
+    const size_t image_bytes = ImageBytes(item);
+    if (image_bytes > kMaxImageBytesPerItem) {
+      failures.emplace(i, InvalidField("images", absl::StrCat("have ", image_bytes, " bytes together"),
+                                       absl::StrCat("at most ", kMaxImageBytesPerItem, " to be embedded")));
+      continue;
+    }
+    input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
+    input->mutable_images()->Assign(item.images.begin(), item.images.end());
+  }
+  pb::EmbedResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Embed, request, response, absl::Now() + call_timeout_));
+  if (static_cast<size_t>(response.results_size()) != items.size()) {
+    return absl::InternalError(absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
+  }
+  for (const types_pb::ItemFailure& failure : response.failures()) {
+    failures.emplace(static_cast<size_t>(failure.index()), FromRpcStatus(failure.status()));
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    for (const pb::EmbeddedVector& embedded : response.results(static_cast<int>(i)).vectors()) {
+      PALATE_ASSIGN_OR_RETURN(SpaceVector vector, FromProto(embedded.vector()));
+      results[i].push_back(std::move(vector));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedderClient::Embed(
+    const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) {
+  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> available, Spaces(catalog));
+  Results results(items.size());
+  std::map<size_t, absl::Status> failures;
+  for (const auto& [group, names] : GroupSpaces(catalog)) {
+    std::vector<std::string> wanted;
+    for (const std::string& name : names) {
+      for (const SpaceKey& key : available) {
+        if (key.name == name) wanted.push_back(name);
+      }
+    }
+    if (wanted.empty()) continue;
+    PALATE_RETURN_IF_ERROR(EmbedGroup({"", group.first, group.second}, wanted, items, results, failures));
+  }
+  std::vector<absl::StatusOr<std::vector<SpaceVector>>> out;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const auto failure = failures.find(i);
+    if (failure != failures.end()) {
+      out.push_back(failure->second);
+    } else {
+      out.push_back(std::move(results[i]));
+    }
+  }
+  return out;
+}
+
+}  // namespace palate::services

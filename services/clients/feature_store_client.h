@@ -1,0 +1,25 @@
+// pipeline::FeatureReader over FeatureStoreService. Thread-safe; calls block the calling thread until their deadline at most.
+#pragma once
+
+#include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "pipeline/interfaces.h"
+#include "services/runtime/channel.h"
+
+namespace palate::services {
+
+class FeatureStoreClient final : public pipeline::FeatureReader {
+ public:
+  explicit FeatureStoreClient(ChannelProvider channel) : stub_(std::move(channel)) {}
+
+  absl::StatusOr<pipeline::UserContext> GetUserContext(const pipeline::UserContextQuery& query, absl::Time deadline) override;
+  absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> GetItems(const std::string& catalog,
+                                                                            const std::vector<std::string>& item_ids,
+                                                                            const std::vector<std::string>& spaces,
+                                                                            absl::Time deadline) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) override;
+
+ private:
+  LazyStub<palate::featurestore::v1::FeatureStoreService> stub_;
+};
+
+}  // namespace palate::services

@@ -1,0 +1,58 @@
+#include "services/clients/ranking_client.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "services/convert/ranking_convert.h"
+#include "services/convert/types_convert.h"
+#include "services/runtime/client_call.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::ranking::v1;
+using Async = pb::RankingService::StubInterface::async_interface;
+
+}  // namespace
+
+absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input, absl::Time deadline) {
+  pb::RankResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Rank, ToProto(input), response, deadline));
+  if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
+    return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ", input.candidates.size(), " candidates"));
+  }
+  return FromProto(response);
+}
+
+absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const std::vector<ranking::ExplainInput>& inputs,
+                                                                         const OnText& on_text, absl::Time deadline) {
+  const pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
+  BoundContext context(deadline);
+  StreamReader<pb::ExplainResponse> reader;
+  reader.Start([&](grpc::ClientReadReactor<pb::ExplainResponse>* reactor) {
+    stub_.async()->Explain(context.get(), &request, reactor);
+  });
+  std::vector<ranking::Explanation> explanations(inputs.size());
+  size_t done = 0;
+  bool stopped = false;
+  pb::ExplainResponse message;
+  while (reader.Read(message)) {
+    if (message.has_text() && !stopped && on_text != nullptr && !on_text(message.text().input_index(), message.text().piece())) {
+      stopped = true;
+      context.get()->TryCancel();
+    }
+    if (!message.has_done()) continue;
+    const size_t index = static_cast<size_t>(message.done().input_index());
+    if (index >= explanations.size()) continue;
+    explanations[index] = FromProto(message.done().explanation());
+    ++done;
+  }
+  const absl::Status status = reader.Finish();
+  if (stopped) return absl::CancelledError("the caller stopped listening");
+  PALATE_RETURN_IF_ERROR(status);
+  if (done != inputs.size()) return absl::InternalError(absl::StrCat(done, " explanations for ", inputs.size(), " inputs"));
+  return explanations;
+}
+
+}  // namespace palate::services

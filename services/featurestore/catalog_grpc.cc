@@ -1,0 +1,72 @@
+#include "base/status.h"
+#include "services/convert/types_convert.h"
+#include "services/featurestore/feature_store_convert.h"
+#include "services/featurestore/feature_store_grpc.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::catalog::v1;
+
+constexpr int kMaxPage = 1000;
+constexpr int kDefaultPage = 100;
+
+absl::StatusOr<Catalog> DeclarationFrom(const types_pb::Catalog& catalog) {
+  absl::StatusOr<Catalog> converted = FromProto(catalog);
+  if (!converted.ok()) return PrefixFields(converted.status(), "catalog");
+  return converted;
+}
+
+}  // namespace
+
+CatalogGrpc::CatalogGrpc(featurestore::FeatureStore& store, ThreadPool& pool)
+    : RpcService("palate.catalog.v1.CatalogService", pool), store_(store) {
+  Unary("CreateCatalog", this, &CatalogGrpc::CreateCatalog);
+  Unary("GetCatalog", this, &CatalogGrpc::GetCatalog);
+  Unary("UpdateCatalog", this, &CatalogGrpc::UpdateCatalog);
+  Unary("ListCatalogs", this, &CatalogGrpc::ListCatalogs);
+  Unary("DeleteCatalog", this, &CatalogGrpc::DeleteCatalog);
+  CheckComplete();
+}
+
+absl::Status CatalogGrpc::CreateCatalog(Call&, const pb::CreateCatalogRequest& request, pb::CreateCatalogResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
+  const absl::StatusOr<Catalog> created = store_.CreateCatalog(catalog);
+  if (!created.ok()) return PrefixFields(created.status(), "catalog");
+  *response.mutable_catalog() = ToProto(*created);
+  return absl::OkStatus();
+}
+
+absl::Status CatalogGrpc::GetCatalog(Call&, const pb::GetCatalogRequest& request, pb::GetCatalogResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, store_.GetCatalog(request.catalog()));
+  *response.mutable_catalog() = ToProto(catalog);
+  return absl::OkStatus();
+}
+
+absl::Status CatalogGrpc::UpdateCatalog(Call&, const pb::UpdateCatalogRequest& request, pb::UpdateCatalogResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
+  PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogUpdateMask mask, CatalogMaskFrom(request.update_mask()));
+  std::optional<int64_t> expected;
+  if (request.has_expected_revision()) expected = request.expected_revision();
+  const absl::StatusOr<Catalog> updated = store_.UpdateCatalog(catalog, mask, expected);
+  if (!updated.ok()) return PrefixFields(updated.status(), "catalog");
+  *response.mutable_catalog() = ToProto(*updated);
+  return absl::OkStatus();
+}
+
+absl::Status CatalogGrpc::ListCatalogs(Call&, const pb::ListCatalogsRequest& request, pb::ListCatalogsResponse& response) {
+  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
+    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPage));
+  }
+  const int page_size = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page, store_.ListCatalogs(page_size, request.page_token()));
+  for (const Catalog& catalog : page.catalogs) *response.add_catalogs() = ToProto(catalog);
+  response.set_next_page_token(page.next_page_token);
+  return absl::OkStatus();
+}
+
+absl::Status CatalogGrpc::DeleteCatalog(Call&, const pb::DeleteCatalogRequest& request, pb::DeleteCatalogResponse&) {
+  return store_.DeleteCatalog(request.catalog());
+}
+
+}  // namespace palate::services

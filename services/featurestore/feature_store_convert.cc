@@ -1,0 +1,137 @@
+#include "services/featurestore/feature_store_convert.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "services/convert/types_convert.h"
+#include "services/runtime/status_convert.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::featurestore::v1;
+
+// The library names elements by their place in what it was given, which need not be their place in the request: "events[0].time" -> "time".
+std::string InsideElement(const std::string& field) {
+  for (const absl::string_view list : {"events[", "items[", "users[", "item_ids["}) {
+    if (!absl::StartsWith(field, list)) continue;
+    const size_t end = field.find(']');
+    if (end == std::string::npos) break;
+    return field.substr(std::min(field.size(), end + (end + 1 < field.size() && field[end + 1] == '.' ? 2 : 1)));
+  }
+  return field;
+}
+
+// The violations under the paths that the API has for the library's fields.
+absl::Status Rename(const absl::Status& status, const FieldPath& path) {
+  std::vector<FieldViolation> violations = FieldViolations(status);
+  if (violations.empty()) return status;
+  for (FieldViolation& violation : violations) violation.field = path(InsideElement(violation.field));
+  return InvalidFields(absl::StrCat(violations[0].field, " ", violations[0].description), violations);
+}
+
+}  // namespace
+
+absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write) {
+  featurestore::ItemWrite out;
+  PALATE_ASSIGN_OR_RETURN(out.item, FromProto(write.item()));
+  for (const types_pb::ItemImage& image : write.item().images()) {
+    featurestore::ImageInput input{image.data(), image.sha256()};
+    if (!image.data().empty() && !image.sha256().empty() && Sha256(image.data()) != image.sha256()) {
+      return InvalidField(absl::StrCat("images[", out.images.size(), "].sha256"), "is not that of the data", "empty or the digest of data");
+    }
+    out.images.push_back(std::move(input));
+  }
+  if (!write.update_mask().paths().empty()) {
+    out.update_mask.emplace(write.update_mask().paths().begin(), write.update_mask().paths().end());
+  }
+  if (write.has_expected_revision()) out.expected_revision = write.expected_revision();
+  return out;
+}
+
+absl::StatusOr<featurestore::CatalogUpdateMask> CatalogMaskFrom(const google::protobuf::FieldMask& mask) {
+  if (mask.paths().empty()) return featurestore::CatalogUpdateMask{true, true, true, true, true};
+  featurestore::CatalogUpdateMask out;
+  const std::pair<const char*, bool*> fields[] = {{"display_name", &out.display_name},
+                                                  {"attributes", &out.attributes},
+                                                  {"event_types", &out.event_types},
+                                                  {"spaces", &out.spaces},
+                                                  {"rerank_weight", &out.rerank_weight}};
+  for (const std::string& path : mask.paths()) {
+    bool known = false;
+    for (const auto& [name, flag] : fields) {
+      if (path == name) known = *flag = true;
+    }
+    if (!known) {
+      return InvalidField("update_mask", absl::StrCat("names ", QuoteForMessage(path)),
+                          "of display_name, attributes, event_types, spaces, rerank_weight");
+    }
+  }
+  return out;
+}
+
+featurestore::ItemReadOptions FromProto(const pb::ItemView& view) {
+  featurestore::ItemReadOptions options;
+  options.spaces.assign(view.spaces().begin(), view.spaces().end());
+  options.all_spaces = view.all_spaces();
+  options.all_fingerprints = view.all_fingerprints();
+  options.image_bytes = view.image_data();
+  return options;
+}
+
+types_pb::ItemRecord ToProto(const featurestore::StoredItem& item) {
+  types_pb::ItemRecord out;
+  *out.mutable_item() = ToProto(item.item);
+  for (size_t i = 0; i < item.image_bytes.size(); ++i) {
+    out.mutable_item()->mutable_images(static_cast<int>(i))->set_data(item.image_bytes[i]);
+  }
+  for (const SpaceVector& vector : item.vectors) *out.add_vectors() = ToProto(vector);
+  return out;
+}
+
+pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
+  pb::GetStatsResponse out;
+  for (const featurestore::CatalogStats& catalog : stats.catalogs) {
+    pb::CatalogStats* counts = out.add_catalogs();
+    counts->set_catalog(catalog.catalog);
+    counts->set_items(catalog.items);
+    counts->set_users(catalog.users);
+    counts->set_events(catalog.events);
+    counts->set_embedding_backlog(catalog.embedding_backlog);
+    counts->set_embedding_failed(catalog.embedding_failed);
+    counts->set_feed_entries(catalog.feed_entries);
+    for (const featurestore::ActiveSpace& space : catalog.spaces) {
+      pb::SpaceStats* out_space = counts->add_spaces();
+      out_space->set_name(space.name);
+      out_space->set_active_fingerprint(space.active_fingerprint);
+      out_space->set_target_fingerprint(space.target_fingerprint);
+    }
+  }
+  out.set_disk_bytes(stats.disk_bytes);
+  out.set_memory_bytes(stats.memory_bytes);
+  out.set_format_version(stats.format_version);
+  return out;
+}
+
+void AddFailures(const std::vector<featurestore::ElementFailure>& failures, const std::vector<size_t>& positions,
+                 const std::string& list, const FieldPath& path, FailureList& out) {
+  for (const featurestore::ElementFailure& failure : failures) {
+    const size_t index = positions.empty() ? failure.index : positions[failure.index];
+    *out.Add() = ToItemFailure(index, PrefixFields(Rename(failure.status, path), absl::StrCat(list, "[", index, "]")));
+  }
+}
+
+std::string SameField(const std::string& field) { return field; }
+
+std::string ItemWriteField(const std::string& field) {
+  return absl::StartsWith(field, "update_mask") || absl::StartsWith(field, "expected_revision") ? field : absl::StrCat("item.", field);
+}
+
+std::string EventField(const std::string& field) { return field == "type" || field == "time" ? absl::StrCat("event_", field) : field; }
+
+}  // namespace palate::services

@@ -1,0 +1,172 @@
+#include "services/gateway/recommender_grpc.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "services/convert/types_convert.h"
+#include "services/gateway/recommender_convert.h"
+#include "services/runtime/client_call.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::recommender::v1;
+namespace store_pb = palate::featurestore::v1;
+using StoreStub = store_pb::FeatureStoreService::StubInterface::async_interface;
+
+constexpr int kMaxUserEvents = 1000;
+
+}  // namespace
+
+RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_deadline,
+                                 ThreadPool& pool)
+    : RpcService(pb::RecommenderService::service_full_name(), pool),
+      recommender_(recommender),
+      store_(std::move(store)),
+      default_deadline_(default_deadline) {
+  Unary("Recommend", this, &RecommenderGrpc::Recommend);
+  ServerStream("RecommendStream", this, &RecommenderGrpc::RecommendStream);
+  Unary("Search", this, &RecommenderGrpc::Search);
+  Unary("SimilarItems", this, &RecommenderGrpc::SimilarItems);
+  Unary("Rank", this, &RecommenderGrpc::Rank);
+  Unary("WriteEvents", this, &RecommenderGrpc::WriteEvents);
+  Unary("UpsertItems", this, &RecommenderGrpc::UpsertItems);
+  Unary("GetUser", this, &RecommenderGrpc::GetUser);
+  Unary("PurgeUser", this, &RecommenderGrpc::PurgeUser);
+  CheckComplete();
+}
+
+absl::Time RecommenderGrpc::DeadlineFor(const Call& call) const {
+  return call.deadline() == absl::InfiniteFuture() ? absl::Now() + default_deadline_ : call.deadline();
+}
+
+absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& request, pb::RecommendResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, FromProto(request));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, DeadlineFor(call)));
+  response = ToRecommendResponse(result);
+  recommender_.RecordImpression(query, result);
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStreamRequest& request,
+                                              ResponseWriter<pb::RecommendStreamResponse>& writer) {
+  absl::StatusOr<pipeline::RecommendQuery> query = FromProto(request.request());
+  if (!query.ok()) return PrefixFields(query.status(), "request");
+  pipeline::StreamSink sink;
+  sink.on_ranked = [&](const pipeline::RecommendResult& ranked) {
+    pb::RecommendStreamResponse message;
+    *message.mutable_ranked() = ToRecommendResponse(ranked);
+    return writer.Write(message);
+  };
+  sink.on_text = [&](size_t index, const std::string& piece) {
+    pb::RecommendStreamResponse message;
+    message.mutable_text()->set_result_index(static_cast<int>(index));
+    message.mutable_text()->set_piece(piece);
+    return !call.cancelled() && writer.Write(message);
+  };
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(*query, DeadlineFor(call), sink));
+  for (size_t i = 0; i < result.results.size(); ++i) {
+    if (!result.results[i].explanation.has_value()) continue;
+    pb::RecommendStreamResponse message;
+    message.mutable_explanation()->set_result_index(static_cast<int>(i));
+    *message.mutable_explanation()->mutable_explanation() = ToProto(*result.results[i].explanation);
+    if (!writer.Write(message)) return absl::CancelledError("the caller stopped listening");
+  }
+  pb::RecommendStreamResponse done;
+  for (const pipeline::StageReport& report : result.stages) *done.mutable_done()->add_stages() = ToProto(report);
+  writer.Write(done);
+  recommender_.RecordImpression(*query, result);
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::SearchQuery query, FromProto(request));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Search(query, DeadlineFor(call)));
+  response = ToSearchResponse(result);
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::SimilarItems(Call& call, const pb::SimilarItemsRequest& request, pb::SimilarItemsResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::SimilarQuery query, FromProto(request));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.SimilarItems(query, DeadlineFor(call)));
+  response = ToSimilarItemsResponse(result);
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RankQuery query, FromProto(request));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Rank(query, DeadlineFor(call)));
+  response = ToRankResponse(result);
+  pipeline::RecommendQuery shown;
+  shown.catalog = query.catalog;
+  shown.user_id = query.user_id;
+  recommender_.RecordImpression(shown, result);
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::WriteEvents(Call& call, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
+  store_pb::WriteEventsRequest passed;
+  passed.set_catalog(request.catalog());
+  *passed.mutable_events() = request.events();
+  passed.set_allow_late(request.allow_late());
+  store_pb::WriteEventsResponse answer;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::WriteEvents, passed, answer, DeadlineFor(call)));
+  response.set_written(answer.written());
+  response.set_duplicates(answer.duplicates());
+  *response.mutable_failures() = std::move(*answer.mutable_failures());
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::UpsertItems(Call& call, const pb::UpsertItemsRequest& request, pb::UpsertItemsResponse& response) {
+  store_pb::UpsertItemsRequest passed;
+  passed.set_catalog(request.catalog());
+  *passed.mutable_writes() = request.writes();
+  store_pb::UpsertItemsResponse answer;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::UpsertItems, passed, answer, DeadlineFor(call)));
+  response.mutable_revisions()->Swap(answer.mutable_revisions());
+  response.set_num_changed(answer.num_changed());
+  *response.mutable_failures() = std::move(*answer.mutable_failures());
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& request, pb::GetUserResponse& response) {
+  if (request.user_id().empty()) return InvalidField("user_id", "is empty", "1 to 256 bytes");
+  if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
+    return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
+  }
+  store_pb::GetUserContextRequest passed;
+  passed.set_catalog(request.catalog());
+  passed.set_user_id(request.user_id());
+  passed.set_max_events(std::max(1, request.max_events()));  // one tells whether anything is known
+  store_pb::GetUserContextResponse answer;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, DeadlineFor(call)));
+  if (!answer.has_user() && answer.events().empty()) {
+    return absl::NotFoundError(absl::StrCat("nothing is known of user ", QuoteForMessage(request.user_id()), " in catalog ",
+                                            QuoteForMessage(request.catalog())));
+  }
+  if (answer.has_user()) *response.mutable_user() = std::move(*answer.mutable_user());
+  response.mutable_user()->set_id(request.user_id());
+  for (int i = 0; i < std::min(request.max_events(), answer.events_size()); ++i) {
+    *response.add_events() = std::move(*answer.mutable_events(i)->mutable_event());
+  }
+  response.set_has_more_events(answer.has_more_events() || answer.events_size() > request.max_events());
+  return absl::OkStatus();
+}
+
+absl::Status RecommenderGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& request, pb::PurgeUserResponse& response) {
+  store_pb::PurgeUserRequest passed;
+  passed.set_catalog(request.catalog());
+  passed.set_user_id(request.user_id());
+  store_pb::PurgeUserResponse answer;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::PurgeUser, passed, answer, call.deadline()));
+  response.set_removed_events(answer.removed_events());
+  response.set_removed_impressions(answer.removed_impressions());
+  response.set_removed_profile(answer.removed_profile());
+  return absl::OkStatus();
+}
+
+}  // namespace palate::services

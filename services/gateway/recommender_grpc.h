@@ -1,0 +1,45 @@
+// RecommenderService over the pipeline, and the writes and user calls that the gateway passes on to the feature store.
+//
+// Thread-safe. Borrows everything. Handlers convert and call; the pipeline runs on `pool`.
+#pragma once
+
+#include "palate/recommender/v1/recommender_service.grpc.pb.h"
+#include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "pipeline/recommender.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/rpc_service.h"
+
+namespace palate::services {
+
+class RecommenderGrpc final : public RpcService {
+ public:
+  // `store` leads to the feature store. A caller's missing deadline becomes `default_deadline` from now.
+  RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_deadline, ThreadPool& pool);
+
+ private:
+  absl::Status Recommend(Call& call, const palate::recommender::v1::RecommendRequest& request,
+                         palate::recommender::v1::RecommendResponse& response);
+  absl::Status RecommendStream(Call& call, const palate::recommender::v1::RecommendStreamRequest& request,
+                               ResponseWriter<palate::recommender::v1::RecommendStreamResponse>& writer);
+  absl::Status Search(Call& call, const palate::recommender::v1::SearchRequest& request,
+                      palate::recommender::v1::SearchResponse& response);
+  absl::Status SimilarItems(Call& call, const palate::recommender::v1::SimilarItemsRequest& request,
+                            palate::recommender::v1::SimilarItemsResponse& response);
+  absl::Status Rank(Call& call, const palate::recommender::v1::RankRequest& request, palate::recommender::v1::RankResponse& response);
+  absl::Status WriteEvents(Call& call, const palate::recommender::v1::WriteEventsRequest& request,
+                           palate::recommender::v1::WriteEventsResponse& response);
+  absl::Status UpsertItems(Call& call, const palate::recommender::v1::UpsertItemsRequest& request,
+                           palate::recommender::v1::UpsertItemsResponse& response);
+  absl::Status GetUser(Call& call, const palate::recommender::v1::GetUserRequest& request,
+                       palate::recommender::v1::GetUserResponse& response);
+  absl::Status PurgeUser(Call& call, const palate::recommender::v1::PurgeUserRequest& request,
+                         palate::recommender::v1::PurgeUserResponse& response);
+
+  absl::Time DeadlineFor(const Call& call) const;
+
+  const pipeline::Recommender& recommender_;
+  LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
+  const absl::Duration default_deadline_;
+};
+
+}  // namespace palate::services

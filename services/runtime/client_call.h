@@ -1,0 +1,138 @@
+// Calls through callback stubs that block the calling thread until the answer is there.
+//
+// A call ends at `deadline`, and when the RPC that the calling thread works for (services/runtime/call.h) is cancelled. Not to be used from
+// gRPC's callback threads. All functions are thread-safe.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+#include "services/runtime/call.h"
+#include "services/runtime/status_convert.h"
+
+namespace palate::services {
+
+// A client context with a deadline that follows the thread's own call.
+class BoundContext {
+ public:
+  explicit BoundContext(absl::Time deadline);
+  ~BoundContext();
+  BoundContext(const BoundContext&) = delete;
+  BoundContext& operator=(const BoundContext&) = delete;
+
+  grpc::ClientContext* get() { return &context_; }
+
+ private:
+  grpc::ClientContext context_;
+  Call* const call_;
+  int listener_ = 0;
+};
+
+// Waits for one status.
+class StatusWaiter {
+ public:
+  void Set(const grpc::Status& status);
+  absl::Status Wait();
+
+ private:
+  Mutex mutex_;
+  CondVar set_;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response, deadline)
+template <typename Async, typename Request, typename Response, typename Interface>
+absl::Status CallUnary(Async* async,
+                       void (Interface::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+                       const Request& request, Response& response, absl::Time deadline) {
+  BoundContext context(deadline);
+  StatusWaiter waiter;
+  (async->*method)(context.get(), &request, &response, [&waiter](grpc::Status status) { waiter.Set(status); });
+  return waiter.Wait();
+}
+
+// A server stream read by blocking calls. Read() and Finish() belong to one thread; Cancel() may come from any.
+template <typename Response>
+class StreamReader final : public grpc::ClientReadReactor<Response> {
+ public:
+  // Starts the call: `start` hands this reactor to the stub.
+  void Start(const std::function<void(grpc::ClientReadReactor<Response>*)>& start) {
+    start(this);
+    this->AddHold();  // between two reads the call must not end under us
+    this->StartRead(&buffer_);
+    this->StartCall();
+  }
+
+  // The next message. False when the stream has ended, or with `*timed_out` when `deadline` came first.
+  bool Read(Response& response, absl::Time deadline = absl::InfiniteFuture(), bool* timed_out = nullptr) {
+    {
+      MutexLock lock(mutex_);
+      if (timed_out != nullptr) *timed_out = false;
+      while (!ready_ && !ended_) {
+        if (deadline == absl::InfiniteFuture()) {
+          changed_.Wait(mutex_);
+        } else if (const absl::Duration left = deadline - absl::Now(); left > absl::ZeroDuration()) {
+          changed_.WaitFor(mutex_, left);
+        } else {
+          if (timed_out != nullptr) *timed_out = true;
+          return false;
+        }
+      }
+      if (!ready_) return false;
+      ready_ = false;
+      response = std::move(buffer_);
+    }
+    this->StartRead(&buffer_);
+    return true;
+  }
+
+  // Waits for the end, passing over what was not read; the caller cancels the call first if it should end early.
+  absl::Status Finish() {
+    while (true) {
+      {
+        MutexLock lock(mutex_);
+        while (!ready_ && !done_) changed_.Wait(mutex_);
+        if (done_) return status_;
+        ready_ = false;
+      }
+      this->StartRead(&buffer_);
+    }
+  }
+
+ private:
+  void OnReadDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      ready_ = ok;
+      ended_ = !ok;
+      changed_.SignalAll();
+    }
+    if (!ok) this->RemoveHold();
+  }
+  void OnDone(const grpc::Status& status) override {
+    MutexLock lock(mutex_);
+    status_ = ToAbslStatus(status);
+    ready_ = false;
+    ended_ = true;
+    done_ = true;
+    changed_.SignalAll();
+  }
+
+  Response buffer_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool ready_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace palate::services

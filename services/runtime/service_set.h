@@ -1,0 +1,76 @@
+// The gRPC services of one server with what they stand on, and what has to happen when the server starts and stops.
+//
+// Movable. Not thread-safe: built by a factory, then owned by a Server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "services/runtime/rpc_service.h"
+
+namespace palate::services {
+
+class Server;
+
+class ServiceSet {
+ public:
+  // Keeps `part` alive until the server has stopped; parts go in the reverse order of their adding.
+  template <typename Part>
+  Part* Own(std::unique_ptr<Part> part) {
+    Part* raw = part.get();
+    parts_.push_back(std::shared_ptr<Part>(std::move(part)));
+    return raw;
+  }
+
+  // Serves `service`.
+  template <typename Service>
+  Service* Add(std::unique_ptr<Service> service) {
+    services_.push_back(service.get());
+    return Own(std::move(service));
+  }
+
+  // Runs once the server takes calls: the place to start what calls other services, in this process too.
+  using StartedHook = std::function<void(const Server& server)>;
+  void OnStarted(StartedHook hook) { started_.push_back(std::move(hook)); }
+  // Runs when the server begins to stop, before calls in flight are waited for: ends what would never end by itself.
+  void OnStopping(std::function<void()> hook) { stopping_.push_back(std::move(hook)); }
+
+  // Takes over everything of `other`.
+  void Merge(ServiceSet other) {
+    Append(services_, other.services_);
+    Append(parts_, other.parts_);
+    Append(started_, other.started_);
+    Append(stopping_, other.stopping_);
+  }
+
+  const std::vector<RpcService*>& services() const { return services_; }
+  void RunStarted(const Server& server) const {
+    for (const StartedHook& hook : started_) hook(server);
+  }
+  void RunStopping() const {
+    for (const auto& hook : stopping_) hook();
+  }
+
+  ServiceSet() = default;
+  ServiceSet(ServiceSet&&) = default;
+  ServiceSet& operator=(ServiceSet&&) = default;
+  ~ServiceSet() {
+    while (!parts_.empty()) parts_.pop_back();
+  }
+
+ private:
+  template <typename T>
+  static void Append(std::vector<T>& to, std::vector<T>& from) {
+    for (T& element : from) to.push_back(std::move(element));
+    from.clear();
+  }
+
+  std::vector<RpcService*> services_;
+  std::vector<std::shared_ptr<void>> parts_;
+  std::vector<StartedHook> started_;
+  std::vector<std::function<void()>> stopping_;
+};
+
+}  // namespace palate::services

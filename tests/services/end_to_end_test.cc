@@ -1,0 +1,132 @@
+// The five services as five processes over TCP: what a product backend does, and how a process starts and ends.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "services/runtime/channel.h"
+#include "tests/services/processes.h"
+#include "tests/services/shop.h"
+
+namespace palate::services {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr absl::Duration kLimit = absl::Seconds(120);
+
+absl::Status CheckHealth(const std::string& address) {
+  BoundContext context(absl::Now() + absl::Seconds(20));
+  grpc::ByteBuffer request;
+  grpc::Slice nothing;
+  request = grpc::ByteBuffer(&nothing, 1);
+  grpc::ByteBuffer response;
+  StatusWaiter waiter;
+  grpc::GenericStub(DialTcp(address))
+      .UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
+                 [&](grpc::Status status) { waiter.Set(status); });
+  PALATE_RETURN_IF_ERROR(waiter.Wait());
+  grpc::Slice whole;
+  const bool serving = response.DumpToSingleSlice(&whole).ok() && std::string(whole.begin(), whole.end()) == "\x08\x01";
+  return serving ? absl::OkStatus() : absl::UnavailableError("not serving");
+}
+
+TEST(FiveProcesses, WriteRecommendSearchAndEndInOrder) {
+  TemporaryFolder folder;
+  Palate palate(folder.path());
+  if (HasFatalFailure()) return;
+  for (const char* part : {"embedding", "ranking", "featurestore", "retrieval", "gateway"}) {
+    EXPECT_TRUE(CheckHealth(palate.address(part)).ok()) << part;
+  }
+  Shop shop(palate.gateway());
+  ASSERT_TRUE(shop.Fill().ok());
+
+  // Everything written is embedded and searchable without a rebuild.
+  ASSERT_TRUE(Eventually(
+      [&] {
+        const auto found = shop.Search("a tent for the mountains", absl::Seconds(10));
+        return found.ok() && found->results_size() == 5 && found->results(4).item_id().find("tents") == 0;
+      },
+      kLimit));
+
+  const auto recommended = shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_TEMPLATE);
+  ASSERT_TRUE(recommended.ok()) << recommended.status();
+  EXPECT_FALSE(recommended->recommendation_id().empty());
+  ASSERT_EQ(recommended->results_size(), 5);
+  EXPECT_THAT(recommended->results(0).item_id(), StartsWith("lamps"));  // u1 looked at lamps
+  EXPECT_EQ(recommended->results(0).reasons(0).source(), shop_pb::CANDIDATE_SOURCE_CONTENT);
+  for (const shop_pb::RankedItem& result : recommended->results()) {
+    EXPECT_FALSE(result.explanation().text().empty());
+    EXPECT_FALSE(result.explanation().evidence().empty());
+    for (int seen = 0; seen < 4; ++seen) EXPECT_NE(result.item_id(), absl::StrCat("lamps-", seen));
+  }
+  EXPECT_EQ(recommended->stages_size(), 7);  // all but the recording, which follows the answer
+
+  const auto filtered = shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_NONE, "kind = \"chairs\" AND price <= 30");
+  ASSERT_TRUE(filtered.ok()) << filtered.status();
+  ASSERT_GT(filtered->results_size(), 0);
+  for (const shop_pb::RankedItem& result : filtered->results()) {
+    EXPECT_THAT(result.item_id(), StartsWith("chairs"));
+    EXPECT_LE(result.item().attributes().at("price").double_value(), 30);
+  }
+
+  for (const char* part : {"gateway", "retrieval", "featurestore", "ranking", "embedding"}) {
+    palate.process(part).Signal(SIGTERM);
+    EXPECT_EQ(palate.process(part).Wait(), 0) << part;
+  }
+}
+
+TEST(Binaries, UnknownConfigurationKeyFailsWithFileAndLine) {
+  TemporaryFolder folder;
+  const std::string file = folder.path() + "/gateway.yaml";
+  std::ofstream(file) << "gateway:\n  threads: 4\n  thread: 5\n";
+  const Outcome outcome = RunToEnd("palate-gateway", {"--config=" + file});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.output, HasSubstr(file + ":3: gateway.thread: unknown key"));
+}
+
+TEST(Binaries, UnknownFlagFails) {
+  const Outcome outcome = RunToEnd("palate-retrieval", {"--retrieval.thread=1"});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("--retrieval.thread: unknown flag"));
+}
+
+TEST(Binaries, HelpExitsZero) {
+  for (const char* program : {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking", "palate-featurestore", "palate"}) {
+    const Outcome outcome = RunToEnd(program, {"--help"});
+    EXPECT_EQ(outcome.exit, 0) << program;
+    EXPECT_THAT(outcome.output, HasSubstr(program));
+  }
+}
+
+// Each file of deploy/config names every key that its binary knows, with a value that it takes, and no other.
+TEST(Binaries, CommentedConfigurationFilesNameEveryKey) {
+  const std::string folder = std::string(PALATE_SOURCE_DIR) + "/deploy/config/";
+  const std::map<std::string, std::vector<std::string>> programs = {
+      {"gateway", {"palate-gateway"}}, {"embedding", {"palate-embedding"}},       {"retrieval", {"palate-retrieval"}},
+      {"ranking", {"palate-ranking"}}, {"featurestore", {"palate-featurestore"}}, {"palate", {"palate", "serve"}}};
+  for (const auto& [name, command] : programs) {
+    std::vector<std::string> arguments(command.begin() + 1, command.end());
+    arguments.push_back("--config=" + folder + name + ".yaml");
+    arguments.push_back("--help");
+    const Outcome outcome = RunToEnd(command[0], arguments);
+    EXPECT_EQ(outcome.exit, 0) << outcome.output;
+    const std::string text = ReadFile(folder + name + ".yaml");
+    std::istringstream lines(outcome.output);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.rfind("  --", 0) != 0 || line.find("--config=") != std::string::npos) continue;
+      const std::string key = line.substr(4, line.find('=') - 4);
+      EXPECT_THAT(text, HasSubstr(key.substr(key.rfind('.') + 1) + ":")) << name << ".yaml lacks " << key;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace palate::services

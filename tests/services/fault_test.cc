@@ -1,0 +1,171 @@
+// What callers see while a part is down, and how soon it heals: each of the five processes is killed in turn under load.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "tests/services/processes.h"
+#include "tests/services/shop.h"
+
+namespace palate::services {
+namespace {
+
+constexpr absl::Duration kLimit = absl::Seconds(120);
+constexpr absl::Duration kHealLimit = absl::Seconds(5);
+constexpr absl::Duration kCallLimit = absl::Seconds(20);  // generous: a busy machine must not look like a fault
+
+// Callers that ask without a pause, and a tally of what they saw.
+class Load {
+ public:
+  explicit Load(std::shared_ptr<grpc::Channel> channel) {
+    for (int i = 0; i < 3; ++i) {
+      threads_.emplace_back([this, channel, i] {
+        Shop shop(channel);
+        while (!stop_) Count(shop.Recommend(absl::StrCat("u", i), kCallLimit));
+      });
+    }
+  }
+  ~Load() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  // What was seen since the last call: statuses, and degradations of good answers.
+  std::map<std::string, int> Take() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return std::exchange(seen_, {});
+  }
+
+ private:
+  void Count(const absl::StatusOr<shop_pb::RecommendResponse>& answer) {
+    std::string seen = absl::StatusCodeToString(answer.status().code());
+    if (answer.ok()) {
+      for (const shop_pb::StageReport& report : answer->stages()) {
+        for (const shop_pb::StageNote& note : report.notes()) {
+          const bool outage = note.degradation() == shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE ||
+                              note.degradation() == shop_pb::DEGRADATION_EMBEDDING_UNAVAILABLE ||
+                              note.degradation() == shop_pb::DEGRADATION_RANKING_UNAVAILABLE;
+          if (outage) absl::StrAppend(&seen, " ", shop_pb::Degradation_Name(note.degradation()));
+        }
+      }
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++seen_[seen];
+  }
+
+  std::atomic<bool> stop_ = false;
+  std::mutex mutex_;
+  std::map<std::string, int> seen_;
+  std::vector<std::thread> threads_;
+};
+
+class FaultTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    palate_ = std::make_unique<Palate>(folder_.path());
+    if (HasFatalFailure()) return;
+    shop_ = std::make_unique<Shop>(palate_->gateway());
+    ASSERT_TRUE(shop_->Fill().ok());
+    ASSERT_TRUE(Eventually([&] { return Healthy(); }, kLimit));
+    load_ = std::make_unique<Load>(palate_->gateway());
+  }
+  void TearDown() override { load_.reset(); }
+
+  // Taste is found by retrieval, words by embedding, and nothing is down.
+  bool Healthy() {
+    const auto recommended = shop_->Recommend("u0", kCallLimit);
+    if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE)) return false;
+    if (HasLanguageModel() && Notes(FindStage(*recommended, shop_pb::STAGE_RERANK), shop_pb::DEGRADATION_RANKING_UNAVAILABLE)) return false;
+    const auto found = shop_->Search("green hiking tent", kCallLimit);
+    return found.ok() && found->results_size() == 5;
+  }
+
+  // Kills the part, waits until `seen_down` holds, starts it again and checks that everything is well within five seconds.
+  template <typename Condition>
+  void KillAndHeal(const std::string& part, const Condition& seen_down) {
+    load_->Take();
+    palate_->Kill(part);
+    EXPECT_TRUE(Eventually(seen_down, absl::Seconds(30))) << part;
+    Report(part + " down", load_->Take());
+    palate_->Start(part);
+    if (HasFatalFailure()) return;
+    const absl::Time started = absl::Now();
+    EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit)) << part;
+    const absl::Duration healed = absl::Now() - started;
+    EXPECT_LE(healed, kHealLimit) << part;
+    Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after it served again"), load_->Take());
+  }
+
+  static void Report(const std::string& phase, const std::map<std::string, int>& seen) {
+    std::cout << phase << ":";
+    for (const auto& [what, count] : seen) std::cout << "  " << count << " x " << what;
+    std::cout << std::endl;
+  }
+
+  int64_t Backlog() {
+    namespace pb = palate::featurestore::v1;
+    const auto stub = pb::FeatureStoreService::NewStub(DialTcp(palate_->address("featurestore")));
+    pb::GetStatsResponse stats;
+    const absl::Status status = CallUnary(stub->async(), &pb::FeatureStoreService::StubInterface::async_interface::GetStats,
+                                          pb::GetStatsRequest(), stats, absl::Now() + kCallLimit);
+    return status.ok() && stats.catalogs_size() == 1 ? stats.catalogs(0).embedding_backlog() : -1;
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Palate> palate_;
+  std::unique_ptr<Shop> shop_;
+  std::unique_ptr<Load> load_;
+};
+
+TEST_F(FaultTest, RankingDownGivesTheStage4OrderAndSaysSo) {
+  if (!HasLanguageModel()) GTEST_SKIP() << "no built-in language model in this build";
+  KillAndHeal("ranking", [&] {
+    const auto answer = shop_->Recommend("u0", kCallLimit);
+    return answer.ok() && answer->results_size() == 5 && answer->rerank_weight() == 0 &&
+           Notes(FindStage(*answer, shop_pb::STAGE_RERANK), shop_pb::DEGRADATION_RANKING_UNAVAILABLE);
+  });
+}
+
+TEST_F(FaultTest, EmbeddingDownKeepsRecommendAndGrowsTheBacklog) {
+  int added = 0;
+  KillAndHeal("embedding", [&] {
+    EXPECT_TRUE(shop_->Recommend("u0", kCallLimit).ok());
+    EXPECT_TRUE(shop_->Add(absl::StrCat("new-", added++), "purple carpet").ok());
+    return shop_->Search("green hiking tent", kCallLimit).status().code() == absl::StatusCode::kUnavailable && Backlog() >= added;
+  });
+  EXPECT_TRUE(Eventually([&] { return Backlog() == 0; }, kLimit));
+}
+
+TEST_F(FaultTest, RetrievalDownGivesTrendingOnlyAndSaysSo) {
+  KillAndHeal("retrieval", [&] {
+    const auto answer = shop_->Recommend("u0", kCallLimit);
+    if (!answer.ok() || !Notes(FindStage(*answer, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE)) return false;
+    for (const shop_pb::RankedItem& result : answer->results()) {
+      for (const shop_pb::Reason& reason : result.reasons()) {
+        EXPECT_TRUE(reason.source() == shop_pb::CANDIDATE_SOURCE_TRENDING || reason.source() == shop_pb::CANDIDATE_SOURCE_FRESH);
+      }
+    }
+    return answer->results_size() > 0;
+  });
+}
+
+TEST_F(FaultTest, FeatureStoreDownIsUnavailable) {
+  KillAndHeal("featurestore", [&] { return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable; });
+  // What was acknowledged before the kill is there.
+  const auto answer = shop_->Recommend("u0", kCallLimit);
+  ASSERT_TRUE(answer.ok());
+  for (const shop_pb::RankedItem& result : answer->results()) EXPECT_NE(result.item_id(), "chairs-0");  // seen
+}
+
+TEST_F(FaultTest, GatewayDownIsUnavailable) {
+  KillAndHeal("gateway", [&] { return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable; });
+}
+
+}  // namespace
+}  // namespace palate::services

@@ -1,0 +1,208 @@
+// Everything in one process: bad input at the public edge, streams, and the data folder.
+#include "services/local/local_stack.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "tests/services/processes.h"
+#include "tests/services/shop.h"
+
+namespace palate::services {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Stub = shop_pb::RecommenderService::StubInterface::async_interface;
+
+constexpr absl::Duration kLimit = absl::Seconds(120);
+const char kBadUtf8[] = "caf\xE9";
+
+std::vector<std::string> Fields(const absl::Status& status) {
+  std::vector<std::string> fields;
+  for (const FieldViolation& violation : FieldViolations(status)) fields.push_back(violation.field);
+  return fields;
+}
+
+StackConfig ConfigFor(const std::string& folder) {
+  StackConfig config;
+  config.data_dir = folder;
+  config.server.listen = "";
+  if (!HasLanguageModel()) config.ranking.models.clear();
+  return config;
+}
+
+// One stack for all tests: loading the models takes a while.
+class LocalStackTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder();
+    auto stack = LocalStack::Start(ConfigFor(folder_->path()));
+    ASSERT_TRUE(stack.ok()) << stack.status();
+    stack_ = stack->release();
+    Shop shop(stack_->channel());
+    ASSERT_TRUE(shop.Fill().ok());
+    ASSERT_TRUE(Eventually(
+        [&] {
+          const auto found = shop.Search("a tent", absl::Seconds(20));
+          return found.ok() && found->results_size() == 5;
+        },
+        kLimit));
+  }
+  static void TearDownTestSuite() {
+    delete stack_;
+    delete folder_;
+  }
+
+  template <typename Request, typename Response>
+  absl::Status Call(void (Stub::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+                    const Request& request, Response& response) {
+    return CallUnary(shop_.recommender().async(), method, request, response, absl::Now() + absl::Seconds(60));
+  }
+
+  absl::Status Recommend(const std::function<void(shop_pb::RecommendRequest&)>& change) {
+    shop_pb::RecommendRequest request;
+    request.set_catalog("shop");
+    request.set_user_id("u0");
+    change(request);
+    shop_pb::RecommendResponse response;
+    return Call(&Stub::Recommend, request, response);
+  }
+
+  absl::Status Search(const std::function<void(shop_pb::SearchRequest&)>& change) {
+    shop_pb::SearchRequest request;
+    request.set_catalog("shop");
+    change(request);
+    shop_pb::SearchResponse response;
+    return Call(&Stub::Search, request, response);
+  }
+
+  static TemporaryFolder* folder_;
+  static LocalStack* stack_;
+  Shop shop_{stack_->channel()};
+};
+
+TemporaryFolder* LocalStackTest::folder_ = nullptr;
+LocalStack* LocalStackTest::stack_ = nullptr;
+
+TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
+  struct Case {
+    std::string field;
+    std::function<void(shop_pb::RecommendRequest&)> change;
+  };
+  const std::vector<Case> cases = {
+      {"catalog", [](auto& request) { request.clear_catalog(); }},
+      {"user_id", [](auto& request) { request.set_user_id(std::string(257, 'x')); }},
+      {"user_id", [](auto& request) { request.set_user_id(kBadUtf8); }},
+      {"num_results", [](auto& request) { request.set_num_results(501); }},
+      {"num_results", [](auto& request) { request.set_num_results(-1); }},
+      {"filter", [](auto& request) { request.set_filter("price <"); }},
+      {"filter", [](auto& request) { request.set_filter("taste = \"sour\""); }},
+      {"filter", [](auto& request) { request.set_filter("price = \"cheap\""); }},
+      {"exclude_item_ids[1]", [](auto& request) {
+         request.add_exclude_item_ids("a");
+         request.add_exclude_item_ids("");
+       }},
+      {"exclude_item_ids", [](auto& request) {
+         for (int i = 0; i <= 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
+       }},
+      {"context_item_ids", [](auto& request) {
+         for (int i = 0; i <= 100; ++i) request.add_context_item_ids(absl::StrCat(i));
+       }},
+      {"request_time", [](auto& request) { request.mutable_request_time()->set_seconds(-1); }},
+      {"session_events[0].item_id", [](auto& request) { request.add_session_events()->set_event_type("view"); }},
+      {"session_events[0].value", [](auto& request) {
+         request.add_session_events()->set_item_id("a");
+         request.mutable_session_events(0)->set_event_type("view");
+         request.mutable_session_events(0)->set_value(std::numeric_limits<double>::quiet_NaN());
+       }},
+      {"diversity.mmr_lambda", [](auto& request) { request.mutable_diversity()->set_mmr_lambda(std::nan("")); }},
+      {"diversity.exploration_share", [](auto& request) { request.mutable_diversity()->set_exploration_share(0.9); }},
+      {"query.text", [](auto& request) { request.mutable_query()->set_text(std::string(8193, 'x')); }},
+  };
+  for (const Case& c : cases) {
+    const absl::Status status = Recommend(c.change);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field << ": " << status;
+    EXPECT_THAT(Fields(status), ElementsAre(c.field)) << status;
+  }
+}
+
+TEST_F(LocalStackTest, UnparsableFilterNamesThePosition) {
+  const absl::Status status = Recommend([](auto& request) { request.set_filter("price < 3 AND AND"); });
+  EXPECT_THAT(std::string(status.message()), HasSubstr("15"));
+}
+
+TEST_F(LocalStackTest, BadSearchesAreRefused) {
+  EXPECT_THAT(Fields(Search([](auto&) {})), ElementsAre("query"));
+  EXPECT_THAT(Fields(Search([](auto& request) { request.mutable_query()->set_text(kBadUtf8); })), ElementsAre("query.text"));
+  const absl::Status truncated = Search([](auto& request) { request.mutable_query()->set_image(MakePng(32, 32, 1, 2, 3).substr(0, 50)); });
+  EXPECT_EQ(truncated.code(), absl::StatusCode::kInvalidArgument) << truncated;
+  EXPECT_THAT(std::string(truncated.message()), HasSubstr("image"));
+}
+
+TEST_F(LocalStackTest, UnknownCatalogIsNotFound) {
+  EXPECT_EQ(Recommend([](auto& request) { request.set_catalog("nowhere"); }).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(LocalStackTest, UnknownUserIsServedAsANewOne) {
+  const auto answer = shop_.Recommend("nobody", absl::Seconds(60));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->results_size(), 5);
+}
+
+TEST_F(LocalStackTest, StreamSendsRankedItemsFirstThenExplanationsThenStages) {
+  shop_pb::RecommendStreamRequest request;
+  request.mutable_request()->set_catalog("shop");
+  request.mutable_request()->set_user_id("u1");
+  request.mutable_request()->set_num_results(3);
+  request.mutable_request()->set_explain(types::v1::EXPLAIN_MODE_LLM);
+  BoundContext context(absl::Now() + absl::Seconds(60));
+  StreamReader<shop_pb::RecommendStreamResponse> reader;
+  reader.Start([&](grpc::ClientReadReactor<shop_pb::RecommendStreamResponse>* reactor) {
+    shop_.recommender().async()->RecommendStream(context.get(), &request, reactor);
+  });
+  std::vector<shop_pb::RecommendStreamResponse> messages;
+  shop_pb::RecommendStreamResponse message;
+  while (reader.Read(message)) messages.push_back(message);
+  const absl::Status status = reader.Finish();
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_GE(messages.size(), 5u);
+  EXPECT_TRUE(messages.front().has_ranked());
+  EXPECT_EQ(messages.front().ranked().results_size(), 3);
+  EXPECT_TRUE(messages.back().has_done());
+  int explained = 0;
+  for (const auto& part : messages) explained += part.has_explanation();
+  EXPECT_EQ(explained, 3);
+}
+
+TEST_F(LocalStackTest, NewItemIsFoundByItsWords) {
+  ASSERT_TRUE(shop_.Add("kettle", "whistling copper kettle").ok());
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto found = shop_.Search("copper kettle", absl::Seconds(20));
+        return found.ok() && found->results_size() > 0 && found->results(0).item_id() == "kettle";
+      },
+      kLimit));
+}
+
+TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {
+  const absl::Status status = LocalStack::Start(ConfigFor(folder_->path())).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat(::getpid())));
+}
+
+TEST(LocalStack, MissingModelFolderIsAClearErrorAtStart) {
+  TemporaryFolder folder;
+  StackConfig config = ConfigFor(folder.path());
+  config.embedding.models = {{"pair", folder.path() + "/nothing"}};
+  const absl::Status status = LocalStack::Start(config).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr(folder.path() + "/nothing"));
+}
+
+}  // namespace
+}  // namespace palate::services

@@ -1,0 +1,222 @@
+// The bootstrap: a real gRPC server over a service whose handlers do what each test needs.
+#include "services/runtime/rpc_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "palate/catalog/v1/catalog_service.grpc.pb.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/client_call.h"
+#include "services/runtime/server.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::catalog::v1;
+using Stub = pb::CatalogService::StubInterface::async_interface;
+using ::testing::HasSubstr;
+
+// GetCatalog: "block" waits until it is cancelled or released, "throw" throws, anything else comes back.
+class TestService final : public RpcService {
+ public:
+  explicit TestService(ThreadPool& pool) : RpcService(pb::CatalogService::service_full_name(), pool) {
+    Unary("CreateCatalog", this, &TestService::Create);
+    Unary("GetCatalog", this, &TestService::Get);
+    Unary("UpdateCatalog", this, &TestService::Update);
+    Unary("ListCatalogs", this, &TestService::List);
+    Unary("DeleteCatalog", this, &TestService::Delete);
+    CheckComplete();
+  }
+
+  absl::Notification entered, cancelled, release;
+
+ private:
+  absl::Status Get(Call& call, const pb::GetCatalogRequest& request, pb::GetCatalogResponse& response) {
+    if (request.catalog() == "throw") throw std::runtime_error("boom");
+    if (request.catalog() == "block") {
+      entered.Notify();
+      while (!call.cancelled() && !release.WaitForNotificationWithTimeout(absl::Milliseconds(5))) {
+      }
+      if (call.cancelled()) cancelled.Notify();
+    }
+    response.mutable_catalog()->set_id(request.catalog());
+    return absl::OkStatus();
+  }
+  absl::Status Create(Call&, const pb::CreateCatalogRequest& request, pb::CreateCatalogResponse& response) {
+    *response.mutable_catalog() = request.catalog();
+    return absl::OkStatus();
+  }
+  absl::Status Update(Call&, const pb::UpdateCatalogRequest&, pb::UpdateCatalogResponse&) { return absl::OkStatus(); }
+  absl::Status List(Call&, const pb::ListCatalogsRequest&, pb::ListCatalogsResponse&) { return absl::OkStatus(); }
+  absl::Status Delete(Call&, const pb::DeleteCatalogRequest&, pb::DeleteCatalogResponse&) { return absl::OkStatus(); }
+};
+
+class RpcServiceTest : public ::testing::Test {
+ protected:
+  void Start(int threads, size_t queue_limit) {
+    ServiceSet set;
+    ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("test", threads, queue_limit));
+    service_ = set.Add(std::make_unique<TestService>(*pool));
+    ServerConfig config;
+    config.drain = absl::Seconds(5);
+    auto server = Server::Start(config, std::move(set));
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    channel_ = DialTcp("127.0.0.1:" + std::to_string(server_->port()));
+    stub_ = pb::CatalogService::NewStub(channel_);
+  }
+
+  absl::Status Get(const std::string& id, absl::Duration timeout = absl::Seconds(20)) {
+    pb::GetCatalogRequest request;
+    request.set_catalog(id);
+    pb::GetCatalogResponse response;
+    return CallUnary(stub_->async(), &Stub::GetCatalog, request, response, absl::Now() + timeout);
+  }
+
+  std::unique_ptr<Server> server_;
+  TestService* service_ = nullptr;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<pb::CatalogService::Stub> stub_;
+};
+
+// The health service has no generated code in the packages; its messages are small enough to read by hand.
+absl::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& in, std::string& out) {
+  BoundContext context(absl::Now() + absl::Seconds(20));
+  grpc::Slice slice(in);
+  grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer response;
+  StatusWaiter waiter;
+  grpc::GenericStub(channel).UnaryCall(context.get(), method, grpc::StubOptions(), &request, &response,
+                                       [&](grpc::Status status) { waiter.Set(status); });
+  const absl::Status status = waiter.Wait();
+  grpc::Slice whole;
+  if (response.Valid() && response.DumpToSingleSlice(&whole).ok()) out.assign(whole.begin(), whole.end());
+  return status;
+}
+
+constexpr char kServing[] = "\x08\x01";     // HealthCheckResponse{status: SERVING}
+constexpr char kNotServing[] = "\x08\x02";  // HealthCheckResponse{status: NOT_SERVING}
+
+TEST_F(RpcServiceTest, AnswersHealthChecks) {
+  Start(1, 1);
+  std::string answer;
+  ASSERT_TRUE(CallRaw(channel_, "/grpc.health.v1.Health/Check", "", answer).ok());
+  EXPECT_EQ(answer, kServing);
+}
+
+TEST_F(RpcServiceTest, ListsItsServicesByReflection) {
+  Start(1, 1);
+  grpc::ClientContext context;
+  const grpc::internal::RpcMethod rpc("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                      grpc::internal::RpcMethod::BIDI_STREAMING, channel_);
+  std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel_.get(), rpc, &context));
+  grpc::Slice list("\x3A\x00", 2);  // ServerReflectionRequest{list_services: ""}
+  ASSERT_TRUE(stream->Write(grpc::ByteBuffer(&list, 1)));
+  grpc::ByteBuffer answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  grpc::Slice whole;
+  ASSERT_TRUE(answer.DumpToSingleSlice(&whole).ok());
+  EXPECT_THAT(std::string(whole.begin(), whole.end()), HasSubstr("palate.catalog.v1.CatalogService"));
+  stream->WritesDone();
+  while (stream->Read(&answer)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
+  Start(/*threads=*/1, /*queue_limit=*/1);
+  std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
+  service_->entered.WaitForNotification();
+  // The second call waits in the queue, whatever its caller thinks of that; the third is refused.
+  EXPECT_EQ(Get("second", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
+  const absl::Status refused = Get("third");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the limit is 1"));
+  service_->release.Notify();
+  running.join();
+}
+
+TEST_F(RpcServiceTest, HandlerLearnsThatItsCallerHasGone) {
+  Start(1, 1);
+  grpc::ClientContext context;
+  pb::GetCatalogRequest request;
+  request.set_catalog("block");
+  pb::GetCatalogResponse response;
+  StatusWaiter waiter;
+  stub_->async()->GetCatalog(&context, &request, &response, [&](grpc::Status status) { waiter.Set(status); });
+  service_->entered.WaitForNotification();
+  context.TryCancel();
+  EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
+  service_->cancelled.WaitForNotification();
+}
+
+TEST_F(RpcServiceTest, CallInQueueWhoseDeadlinePassedIsNotBegun) {
+  Start(1, 4);
+  std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
+  service_->entered.WaitForNotification();
+  // "throw" would come back as INTERNAL had it been begun.
+  EXPECT_EQ(Get("throw", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
+  service_->release.Notify();
+  running.join();
+}
+
+TEST_F(RpcServiceTest, ExceptionOfALibraryIsInternalAndTheServerGoesOn) {
+  Start(1, 1);
+  EXPECT_EQ(Get("throw").code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(Get("after").ok());
+}
+
+TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
+  Start(1, 1);
+  pb::CreateCatalogRequest request;
+  request.mutable_catalog()->set_display_name(std::string(kMessageCapBytes + 1, 'x'));
+  pb::CreateCatalogResponse response;
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxSendMessageSize(-1);
+  const auto stub = pb::CatalogService::NewStub(
+      grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()), grpc::InsecureChannelCredentials(), arguments));
+  EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response, absl::Now() + absl::Seconds(20)).code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
+  Start(1, 1);
+  std::string out;
+  EXPECT_EQ(CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {
+  Start(2, 4);
+  absl::Status running_status = absl::UnknownError("");
+  std::thread running([&] { running_status = Get("block"); });
+  service_->entered.WaitForNotification();
+  std::thread draining([&] { server_->Drain(); });
+  std::string health;
+  while (CallRaw(channel_, "/grpc.health.v1.Health/Check", "", health).ok() && health != kNotServing) health.clear();
+  absl::Status late;
+  while (late.ok()) late = Get("late");
+  EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
+  service_->release.Notify();
+  draining.join();
+  running.join();
+  EXPECT_TRUE(running_status.ok()) << running_status;
+}
+
+TEST_F(RpcServiceTest, AddressInUseIsAnErrorAtStart) {
+  Start(1, 1);
+  ServerConfig config;
+  config.listen = "127.0.0.1:" + std::to_string(server_->port());
+  EXPECT_EQ(Server::Start(config, ServiceSet()).status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace palate::services
