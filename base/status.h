@@ -14,15 +14,14 @@
 #define PALATE_STATUS_CONCAT(a, b) PALATE_STATUS_CONCAT_INNER(a, b)
 
 // Returns the status from the enclosing function unless it is OK.
-#define PALATE_RETURN_IF_ERROR(expr)              \
-  do {                                            \
-    ::absl::Status palate_status = (expr);        \
+#define PALATE_RETURN_IF_ERROR(expr)               \
+  do {                                             \
+    ::absl::Status palate_status = (expr);         \
     if (!palate_status.ok()) return palate_status; \
   } while (false)
 
 // PALATE_ASSIGN_OR_RETURN(auto value, MakeValue()): assigns the value, or returns the status.
-#define PALATE_ASSIGN_OR_RETURN(lhs, expr) \
-  PALATE_ASSIGN_OR_RETURN_IMPL(PALATE_STATUS_CONCAT(palate_status_or_, __LINE__), lhs, expr)
+#define PALATE_ASSIGN_OR_RETURN(lhs, expr) PALATE_ASSIGN_OR_RETURN_IMPL(PALATE_STATUS_CONCAT(palate_status_or_, __LINE__), lhs, expr)
 #define PALATE_ASSIGN_OR_RETURN_IMPL(result, lhs, expr) \
   auto result = (expr);                                 \
   if (!result.ok()) return std::move(result).status();  \
@@ -54,8 +53,7 @@ template <typename... Parts>
 absl::Status Annotate(const absl::Status& status, const Parts&... parts) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), absl::StrCat(parts..., ": ", status.message()));
-  status.ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
   return annotated;
 }
 

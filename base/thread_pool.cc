@@ -8,8 +8,7 @@
 
 namespace palate {
 
-ThreadPool::ThreadPool(std::string name, int num_threads, size_t queue_limit)
-    : name_(std::move(name)), queue_limit_(queue_limit) {
+ThreadPool::ThreadPool(std::string name, int num_threads, size_t queue_limit) : name_(std::move(name)), queue_limit_(queue_limit) {
   threads_.reserve(num_threads);
   for (int i = 0; i < num_threads; ++i) {
     threads_.emplace_back([this] { Work(); });

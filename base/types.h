@@ -74,7 +74,7 @@ struct Catalog {
 
 // A stored image, named by the SHA-256 of its encoded bytes.
 struct ImageRef {
-  std::string sha256;  // 32 raw bytes
+  std::string sha256;      // 32 raw bytes
   std::string media_type;  // "image/jpeg", "image/png" or "image/webp"
   int width = 0;
   int height = 0;
@@ -89,9 +89,9 @@ struct Item {
   Attributes attributes;
   std::vector<ImageRef> images;
   bool hidden = false;
-  absl::Time create_time = absl::UnixEpoch();   // when the item became available; orders fresh items
-  std::optional<absl::Time> expire_time;        // from then on never returned
-  int64_t revision = 0;                         // grows with every change; 0 means never stored
+  absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
+  std::optional<absl::Time> expire_time;       // from then on never returned
+  int64_t revision = 0;                        // grows with every change; 0 means never stored
 };
 
 struct User {

@@ -38,45 +38,10 @@ function(palate_check_arguments function name unparsed)
   endif()
 endfunction()
 
-# TEMPORARY
-function(palate_incomplete out name)
-  set(${out} FALSE PARENT_SCOPE)
-  foreach(src IN LISTS ARGN)
-    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${src}")
-      message(WARNING "${name} LEFT OUT for now: ${CMAKE_CURRENT_SOURCE_DIR}/${src} does not exist yet")
-      set(${out} TRUE PARENT_SCOPE)
-      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}")
-      return()
-    endif()
-  endforeach()
-endfunction()
-function(palate_dummies targets)
-  foreach(t IN LISTS targets)
-    foreach(property IN ITEMS LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
-      get_target_property(value ${t} ${property})
-      foreach(l IN LISTS value)
-        if(l MATCHES "^palate::" AND NOT TARGET ${l})
-          message(WARNING "${t} links ${l}, which does not exist yet")
-          string(REPLACE "::" "_missing_" d ${l})
-          add_library(${d} INTERFACE)
-          add_library(${l} ALIAS ${d})
-        endif()
-      endforeach()
-    endforeach()
-  endforeach()
-endfunction()
-# END TEMPORARY
-
 function(palate_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;HDRS;DEPS")
   palate_check_arguments(palate_library "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
   set(target palate_${arg_NAME})
-  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS} ${arg_HDRS}) # TEMPORARY
-  if(skip) # TEMPORARY
-    add_library(${target} INTERFACE) # TEMPORARY
-    add_library(palate::${arg_NAME} ALIAS ${target}) # TEMPORARY
-    return() # TEMPORARY
-  endif() # TEMPORARY
   if(arg_SRCS)
     add_library(${target} STATIC ${arg_SRCS} ${arg_HDRS})
     target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
@@ -97,10 +62,6 @@ endfunction()
 function(palate_binary)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;DEPS")
   palate_check_arguments(palate_binary "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
-  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
-  if(skip) # TEMPORARY
-    return() # TEMPORARY
-  endif() # TEMPORARY
   add_executable(${arg_NAME} ${arg_SRCS})
   target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS})
@@ -114,10 +75,6 @@ endfunction()
 function(palate_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME;TIMEOUT" "SRCS;DEPS;LABELS")
   palate_check_arguments(palate_test "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
-  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
-  if(skip) # TEMPORARY
-    return() # TEMPORARY
-  endif() # TEMPORARY
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
@@ -138,10 +95,6 @@ endfunction()
 function(palate_benchmark)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SRCS;DEPS")
   palate_check_arguments(palate_benchmark "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
-  palate_incomplete(skip "${arg_NAME}" ${arg_SRCS}) # TEMPORARY
-  if(skip) # TEMPORARY
-    return() # TEMPORARY
-  endif() # TEMPORARY
   add_executable(${arg_NAME} EXCLUDE_FROM_ALL ${arg_SRCS})
   set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
   target_compile_definitions(${arg_NAME} PRIVATE "PALATE_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
@@ -234,7 +187,6 @@ function(palate_finish)
   get_property(targets GLOBAL PROPERTY PALATE_TARGETS)
   get_property(tests GLOBAL PROPERTY PALATE_TESTS)
   get_property(benchmarks GLOBAL PROPERTY PALATE_BENCHMARKS)
-  palate_dummies("${targets}") # TEMPORARY
   set(left_out)
   if(PALATE_SANITIZER STREQUAL "thread")
     foreach(target IN LISTS targets)

@@ -12,8 +12,7 @@ namespace {
 
 // Why nobody wants the work any more; OK when somebody does.
 absl::Status DeathOf(absl::Time deadline, const CancelFlag* cancelled) {
-  if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed))
-    return absl::CancelledError("embedding was cancelled");
+  if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) return absl::CancelledError("embedding was cancelled");
   if (absl::Now() >= deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
   return absl::OkStatus();
 }
@@ -26,11 +25,10 @@ absl::Status BatchQueue::Submit(std::shared_ptr<WorkGroup> group, bool admitted)
   const MutexLock lock(mutex_);
   if (stopped_) return absl::UnavailableError("the embedder is shutting down");
   LaneState& lane = StateOf(group->lane_);
-  const int64_t limit =
-      group->lane_ == Lane::kBulk ? options_.max_queued_tokens_bulk : options_.max_queued_tokens_interactive;
+  const int64_t limit = group->lane_ == Lane::kBulk ? options_.max_queued_tokens_bulk : options_.max_queued_tokens_interactive;
   if (!admitted && lane.tokens >= limit) {
-    return absl::ResourceExhaustedError(absl::StrCat("embedding is overloaded: ", lane.tokens, " tokens wait in the ",
-                                                     NameOf(group->lane_), " lane, at most ", limit));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("embedding is overloaded: ", lane.tokens, " tokens wait in the ", NameOf(group->lane_), " lane, at most ", limit));
   }
   group->unfinished_ = group->costs_.size();
   if (group->costs_.empty()) return absl::OkStatus();
@@ -65,8 +63,7 @@ std::vector<BatchUnit> BatchQueue::NextBatch() {
   }
   std::vector<BatchUnit> batch;
   const bool both = !interactive_.groups.empty() && !bulk_.groups.empty();
-  const auto reserved =
-      both ? static_cast<int64_t>(options_.bulk_share * static_cast<double>(options_.batch_tokens)) : int64_t{0};
+  const auto reserved = both ? static_cast<int64_t>(options_.bulk_share * static_cast<double>(options_.batch_tokens)) : int64_t{0};
   const int64_t held = Take(interactive_, options_.batch_tokens - reserved, 0, batch);
   Take(bulk_, options_.batch_tokens, held, batch);
   return batch;
@@ -98,8 +95,7 @@ void BatchQueue::Finish(const std::vector<BatchUnit>& batch, const absl::Status&
 void BatchQueue::GiveUp(WorkGroup& group, absl::Status status) {
   group.status_ = std::move(status);
   LaneState& lane = StateOf(group.lane_);
-  const auto it = std::find_if(lane.groups.begin(), lane.groups.end(),
-                               [&](const auto& waiting) { return waiting.get() == &group; });
+  const auto it = std::find_if(lane.groups.begin(), lane.groups.end(), [&](const auto& waiting) { return waiting.get() == &group; });
   if (it != lane.groups.end()) {
     for (size_t i = group.taken_; i < group.costs_.size(); ++i) lane.tokens -= group.costs_[i];
     lane.groups.erase(it);

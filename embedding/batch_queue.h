@@ -50,7 +50,7 @@ struct BatchUnit {
 class BatchQueue {
  public:
   struct Options {
-    int64_t batch_tokens = 8192;
+    int64_t batch_tokens = 1024;
     double bulk_share = 0.25;
     int64_t max_queued_tokens_interactive = 128 * 1024;
     int64_t max_queued_tokens_bulk = 1024 * 1024;
@@ -83,12 +83,9 @@ class BatchQueue {
     int64_t tokens = 0;                             // of units not taken
   };
 
-  LaneState& StateOf(Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return lane == Lane::kBulk ? bulk_ : interactive_;
-  }
+  LaneState& StateOf(Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lane == Lane::kBulk ? bulk_ : interactive_; }
   // Moves units into `batch` until it holds `limit` tokens; returns the tokens it holds then.
-  int64_t Take(LaneState& lane, int64_t limit, int64_t held, std::vector<BatchUnit>& batch)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t Take(LaneState& lane, int64_t limit, int64_t held, std::vector<BatchUnit>& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveUp(WorkGroup& group, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropDead(LaneState& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -62,8 +62,7 @@ absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::
   return spaces;
 }
 
-std::vector<float> VectorIn(const std::string& space, const Pools& pools, const FusionWeights& fusion,
-                            size_t dimensions, size_t whole) {
+std::vector<float> VectorIn(const std::string& space, const Pools& pools, const FusionWeights& fusion, size_t dimensions, size_t whole) {
   const bool has_text = !pools.text.empty();
   const bool has_image = !pools.image.empty();
   if (space == "text") return has_text ? pools.text.UnitVector(dimensions) : std::vector<float>();
@@ -103,9 +102,7 @@ class Embedder::Impl {
     std::vector<Pools> pools(inputs.size());
     std::deque<std::shared_ptr<EmbedGroup>> outstanding;
     bool admitted = false;
-    const auto new_group = [&] {
-      return std::make_shared<EmbedGroup>(options.lane, options.deadline, options.cancelled);
-    };
+    const auto new_group = [&] { return std::make_shared<EmbedGroup>(options.lane, options.deadline, options.cancelled); };
     std::shared_ptr<EmbedGroup> group = new_group();
     for (size_t i = 0; i < inputs.size(); ++i) {
       PALATE_RETURN_IF_ERROR(StillWanted(options));
@@ -137,22 +134,19 @@ class Embedder::Impl {
  private:
   absl::StatusOr<Request> Check(absl::Span<const EmbedInput> inputs, const EmbedOptions& options) const {
     if (inputs.size() > options_.max_inputs) {
-      return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"),
-                          absl::StrCat("at most ", options_.max_inputs));
+      return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"), absl::StrCat("at most ", options_.max_inputs));
     }
     Request request;
     PALATE_ASSIGN_OR_RETURN(request.spaces, FindSpaces(options.spaces, info()));
     request.dimensions = options.dimensions == 0 ? info().dimensions : options.dimensions;
     if (request.dimensions < 1 || request.dimensions > info().dimensions) {
-      return InvalidField("dimensions", absl::StrCat("is ", options.dimensions),
-                          absl::StrCat("0, or 1 to ", info().dimensions));
+      return InvalidField("dimensions", absl::StrCat("is ", options.dimensions), absl::StrCat("0, or 1 to ", info().dimensions));
     }
     if (options.instruction.size() > options_.max_field_bytes) {
       return InvalidField("instruction", absl::StrCat("has ", options.instruction.size(), " bytes"),
                           absl::StrCat("at most ", options_.max_field_bytes));
     }
-    if (!IsValidUtf8(options.instruction))
-      return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+    if (!IsValidUtf8(options.instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
     for (const SpaceInfo* space : request.spaces) {
       request.plan.texts |= space->name != "image";
       request.plan.images |= space->name != "text";
@@ -166,8 +160,7 @@ class Embedder::Impl {
     if (options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed)) {
       return absl::CancelledError("embedding was cancelled");
     }
-    if (absl::Now() >= options.deadline)
-      return absl::DeadlineExceededError("embedding did not finish before the deadline");
+    if (absl::Now() >= options.deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
     return absl::OkStatus();
   }
 
@@ -195,17 +188,14 @@ class Embedder::Impl {
     }
     for (const SpaceInfo* space : request.spaces) {
       std::vector<float> values =
-          VectorIn(space->name, pools, model_->fusion(), static_cast<size_t>(request.dimensions),
-                   static_cast<size_t>(info().dimensions));
+          VectorIn(space->name, pools, model_->fusion(), static_cast<size_t>(request.dimensions), static_cast<size_t>(info().dimensions));
       if (values.empty()) continue;
       if (!AllFinite(values)) {
-        result = {.status = absl::InternalError(
-                      absl::StrCat("inputs[", index, "]: the model gave numbers that are not finite")),
+        result = {.status = absl::InternalError(absl::StrCat("inputs[", index, "]: the model gave numbers that are not finite")),
                   .vectors = {}};
         return;
       }
-      result.vectors.push_back(
-          {{space->name, FingerprintFor(*space, request.dimensions, info().dimensions)}, std::move(values)});
+      result.vectors.push_back({{space->name, FingerprintFor(*space, request.dimensions, info().dimensions)}, std::move(values)});
     }
   }
 
@@ -217,26 +207,22 @@ class Embedder::Impl {
   std::atomic<int64_t> rejected_ = 0;
 };
 
-absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const EmbeddingModel> model,
-                                                           const EmbedderOptions& options) {
-  if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 ||
-      options.max_concurrent_decodes < 1 || options.intra_op_threads < 0 ||
-      options.poll_interval <= absl::ZeroDuration()) {
+absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options) {
+  if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 || options.max_concurrent_decodes < 1 ||
+      options.intra_op_threads < 0 || options.poll_interval <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         "embedder options: batch_tokens, max_concurrent_decodes and poll_interval must be above 0, "
         "bulk_share in [0, 1], intra_op_threads at least 0");
   }
   // A setting of the whole process, so that it is left alone when it is right already.
-  if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads)
-    at::set_num_threads(options.intra_op_threads);
+  if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads) at::set_num_threads(options.intra_op_threads);
   return std::unique_ptr<Embedder>(new Embedder(std::make_unique<Impl>(std::move(model), options)));
 }
 
 Embedder::Embedder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Embedder::~Embedder() = default;
 
-absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(absl::Span<const EmbedInput> inputs,
-                                                         const EmbedOptions& options) {
+absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(absl::Span<const EmbedInput> inputs, const EmbedOptions& options) {
   return impl_->Embed(inputs, options);
 }
 

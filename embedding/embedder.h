@@ -66,8 +66,9 @@ struct EmbedderOptions {
   size_t max_image_bytes = 16u << 20;
   // Threads of one matrix operation (LibTorch's intra-op pool, set once for the process); 0 leaves LibTorch's choice.
   int intra_op_threads = 0;
-  // Work of one batch, in tokens; an image counts its patches.
-  int64_t batch_tokens = 8192;
+  // Work of one batch, in tokens; an image counts its patches. Larger batches compute no faster, and interactive work waits for the one
+  // that runs.
+  int64_t batch_tokens = 1024;
   // Share of a batch that waiting bulk work gets while interactive work waits too.
   double bulk_share = 0.25;
   // A lane refuses new calls (ResourceExhausted) while this many tokens wait in it.
@@ -91,8 +92,7 @@ struct EmbedderStats {
 class Embedder {
  public:
   // Keeps a share of `model`. Starts the executor.
-  static absl::StatusOr<std::unique_ptr<Embedder>> Create(std::shared_ptr<const EmbeddingModel> model,
-                                                          const EmbedderOptions& options = {});
+  static absl::StatusOr<std::unique_ptr<Embedder>> Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options = {});
   // Waits for running calls' work; calls must have returned.
   ~Embedder();
   Embedder(const Embedder&) = delete;

@@ -24,8 +24,7 @@ void TakeRows(const at::Tensor& rows, const std::vector<WorkUnit*>& units) {
 
 }  // namespace
 
-Executor::Executor(const EmbeddingModel& model, BatchQueue& queue)
-    : model_(model), queue_(queue), thread_([this] { Run(); }) {
+Executor::Executor(const EmbeddingModel& model, BatchQueue& queue) : model_(model), queue_(queue), thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "embed-executor");
 }
 

@@ -59,11 +59,10 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input, const std::str
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::PrepareText(const std::string& text, bool is_query, const std::string& name,
-                                        const WorkPlan& plan, WorkUnit& unit, EmbedResult& result) const {
+absl::Status InputPreparer::PrepareText(const std::string& text, bool is_query, const std::string& name, const WorkPlan& plan,
+                                        WorkUnit& unit, EmbedResult& result) const {
   if (text.size() > options_.max_field_bytes) {
-    return InvalidField(name, absl::StrCat("has ", text.size(), " bytes"),
-                        absl::StrCat("at most ", options_.max_field_bytes));
+    return InvalidField(name, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", options_.max_field_bytes));
   }
   if (!IsValidUtf8(text)) return InvalidField(name, "has bytes that are not UTF-8", "valid UTF-8");
   PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded,
@@ -74,13 +73,10 @@ absl::Status InputPreparer::PrepareText(const std::string& text, bool is_query, 
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::PrepareImage(const std::string& encoded, const std::string& name, const WorkPlan& plan,
-                                         WorkUnit& unit) {
-  const models::ImageLimits limits = {.max_pixels = options_.max_image_pixels,
-                                      .max_encoded_bytes = options_.max_image_bytes};
+absl::Status InputPreparer::PrepareImage(const std::string& encoded, const std::string& name, const WorkPlan& plan, WorkUnit& unit) {
+  const models::ImageLimits limits = {.max_pixels = options_.max_image_pixels, .max_encoded_bytes = options_.max_image_bytes};
   // Refused without waiting for the gate.
-  if (const absl::Status header = models::ReadImageHeader(encoded, limits).status(); !header.ok())
-    return NamedImageError(header, name);
+  if (const absl::Status header = models::ReadImageHeader(encoded, limits).status(); !header.ok()) return NamedImageError(header, name);
   if (!gate_.Enter(plan.deadline)) return absl::DeadlineExceededError("embedding did not finish before the deadline");
   const absl::Cleanup leave = [this] { gate_.Leave(); };
   const absl::StatusOr<models::Image> image = models::DecodeImage(encoded, limits);
@@ -91,16 +87,15 @@ absl::Status InputPreparer::PrepareImage(const std::string& encoded, const std::
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::Prepare(const EmbedInput& input, size_t index, const WorkPlan& plan, EmbedGroup& group,
-                                    EmbedResult& result) {
+absl::Status InputPreparer::Prepare(const EmbedInput& input, size_t index, const WorkPlan& plan, EmbedGroup& group, EmbedResult& result) {
   const std::string name = absl::StrCat("inputs[", index, "]");
   PALATE_RETURN_IF_ERROR(CheckContent(input, name));
   std::vector<WorkUnit> units;
   for (size_t i = 0; plan.texts && i < input.fields.size(); ++i) {
     if (input.fields[i].empty()) continue;
     units.emplace_back().input = index;
-    PALATE_RETURN_IF_ERROR(PrepareText(input.fields[i], input.role == EmbedRole::kQuery,
-                                       absl::StrCat(name, ".fields[", i, "]"), plan, units.back(), result));
+    PALATE_RETURN_IF_ERROR(
+        PrepareText(input.fields[i], input.role == EmbedRole::kQuery, absl::StrCat(name, ".fields[", i, "]"), plan, units.back(), result));
   }
   for (size_t i = 0; plan.images && i < input.images.size(); ++i) {
     units.emplace_back().input = index;
@@ -108,8 +103,7 @@ absl::Status InputPreparer::Prepare(const EmbedInput& input, size_t index, const
     PALATE_RETURN_IF_ERROR(PrepareImage(input.images[i], absl::StrCat(name, ".images[", i, "]"), plan, units.back()));
   }
   for (WorkUnit& unit : units) {
-    const int64_t tokens =
-        unit.is_image ? 1 + model_.vision().config().num_patches() : static_cast<int64_t>(unit.ids.size());
+    const int64_t tokens = unit.is_image ? 1 + model_.vision().config().num_patches() : static_cast<int64_t>(unit.ids.size());
     group.Add(std::move(unit), tokens);
   }
   return absl::OkStatus();

@@ -75,13 +75,12 @@ class InputPreparer {
   // Adds the units of `input` to `group` and counts its tokens in `result`; adds nothing when it fails. InvalidArgument
   // names the field
   // ("inputs[3].images[0]"); DeadlineExceeded is the call's.
-  absl::Status Prepare(const EmbedInput& input, size_t index, const WorkPlan& plan, EmbedGroup& group,
-                       EmbedResult& result);
+  absl::Status Prepare(const EmbedInput& input, size_t index, const WorkPlan& plan, EmbedGroup& group, EmbedResult& result);
 
  private:
   absl::Status CheckContent(const EmbedInput& input, const std::string& name) const;
-  absl::Status PrepareText(const std::string& text, bool is_query, const std::string& name, const WorkPlan& plan,
-                           WorkUnit& unit, EmbedResult& result) const;
+  absl::Status PrepareText(const std::string& text, bool is_query, const std::string& name, const WorkPlan& plan, WorkUnit& unit,
+                           EmbedResult& result) const;
   absl::Status PrepareImage(const std::string& encoded, const std::string& name, const WorkPlan& plan, WorkUnit& unit);
 
   const EmbeddingModel& model_;

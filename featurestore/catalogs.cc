@@ -92,8 +92,8 @@ absl::StatusOr<Catalog> FeatureStore::UpdateCatalog(const Catalog& catalog, cons
   if (state.deleted) return absl::NotFoundError(absl::StrCat("catalog ", QuoteForMessage(catalog.id), " has been deleted"));
   const std::shared_ptr<const Catalog> before = state.Declarations();
   if (expected_revision.has_value() && *expected_revision != before->revision) {
-    return absl::AbortedError(absl::StrCat("catalog ", QuoteForMessage(catalog.id), " has revision ", before->revision, ", not ",
-                                           *expected_revision));
+    return absl::AbortedError(
+        absl::StrCat("catalog ", QuoteForMessage(catalog.id), " has revision ", before->revision, ", not ", *expected_revision));
   }
   Catalog now = Masked(*before, catalog, mask);
   PALATE_RETURN_IF_ERROR(ValidateCatalog(now));

@@ -110,7 +110,8 @@ absl::Status StoreCore::TrimFeed(CatalogState& state) {
                                     [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
                                       uint32_t number = 0;
                                       int64_t position = 0;
-                                      if (!ParseChangeKey(key, number, position)) return absl::DataLossError("a stored change has a damaged key");
+                                      if (!ParseChangeKey(key, number, position))
+                                        return absl::DataLossError("a stored change has a damaged key");
                                       PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::ChangeRecord>(value, "change"));
                                       if (position > watermark || (excess <= 0 && record.time_us() >= oldest_us)) return false;
                                       cut = position;

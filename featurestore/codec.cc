@@ -176,8 +176,8 @@ Item FromRecord(std::string id, storage::ItemRecord&& record) {
   item.description = std::move(*record.mutable_description());
   item.attributes = ReadAttributes(record.mutable_attributes());
   for (storage::Image& image : *record.mutable_images()) {
-    item.images.push_back({std::move(*image.mutable_sha256()), std::move(*image.mutable_media_type()), image.width(), image.height(),
-                           image.size_bytes()});
+    item.images.push_back(
+        {std::move(*image.mutable_sha256()), std::move(*image.mutable_media_type()), image.width(), image.height(), image.size_bytes()});
   }
   item.hidden = record.hidden();
   item.create_time = FromMicros(record.create_time_us());

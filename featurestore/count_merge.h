@@ -1,9 +1,9 @@
 // How RocksDB combines the counters that writers add to without reading them.
 #pragma once
 
-#include <memory>
-
 #include <rocksdb/merge_operator.h>
+
+#include <memory>
 
 namespace palate::featurestore {
 

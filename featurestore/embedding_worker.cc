@@ -67,7 +67,9 @@ EmbedItem ToEmbedItem(const StoredItem& item) {
 class EmbeddingWorker::Impl {
  public:
   Impl(FeatureStore* store, ItemEmbedder* embedder, EmbeddingWorkerOptions options)
-      : store_(store), embedder_(embedder), options_(options), listener_(store->AddFeedListener([this] { Wake(); })), thread_([this] { Run(); }) {}
+      : store_(store), embedder_(embedder), options_(options), listener_(store->AddFeedListener([this] { Wake(); })), thread_([this] {
+          Run();
+        }) {}
 
   ~Impl() {
     store_->RemoveFeedListener(listener_);

@@ -26,7 +26,8 @@ struct EmbedItem {
 std::string TitleField(const Item& item);
 EmbedItem ToEmbedItem(const StoredItem& item);
 
-// Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch tools. Called from the worker's thread only.
+// Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch tools. Called from the worker's thread
+// only.
 class ItemEmbedder {
  public:
   virtual ~ItemEmbedder() = default;
@@ -38,12 +39,12 @@ class ItemEmbedder {
   // An element's UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; other codes fail the item.
   // An item without vectors is an element of an empty list.
   virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(const Catalog& catalog,
-                                                                                     const std::vector<EmbedItem>& items) = 0;
+                                                                                      const std::vector<EmbedItem>& items) = 0;
 };
 
 struct EmbeddingWorkerOptions {
-  int batch_items = 32;                       // at most so many items in one Embed call
-  int64_t batch_image_bytes = 16 << 20;       // nor more encoded bytes; one item always goes
+  int batch_items = 32;                                // at most so many items in one Embed call
+  int64_t batch_image_bytes = 16 << 20;                // nor more encoded bytes; one item always goes
   absl::Duration retry_min = absl::Milliseconds(100);  // first wait after a failed call; doubles
   absl::Duration retry_max = absl::Seconds(2);         // so that a returned embedder is used again within 5 s
   absl::Duration rescan = absl::Seconds(30);           // models and backlog are looked at again at least so often

@@ -79,11 +79,10 @@ class FeatureStore {
   // Vectors are normalised to unit length; zero, non-finite or wrongly sized ones (against the catalog's declaration or other vectors of
   // the same fingerprint) are refused. `complete`: these are all the vectors that the current models make of the item, so
   // others of the target fingerprints go and the item is no longer pending.
-  absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision,
-                          const std::vector<SpaceVector>& vectors, bool complete = false);
+  absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision, const std::vector<SpaceVector>& vectors,
+                          bool complete = false);
   // The item cannot be embedded: recorded, and out of the backlog until the item or the model changes. Refused like PutVectors.
-  absl::Status SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id, int64_t revision,
-                                   const absl::Status& failure);
+  absl::Status SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id, int64_t revision, const absl::Status& failure);
   absl::StatusOr<EmbeddingStatus> GetEmbeddingStatus(absl::string_view catalog, absl::string_view item_id) const;
   // Items that wait for vectors, by id, behind `after_item_id`: at most `limit`, with together at most `max_image_bytes` of pictures (one
   // item always comes). They carry their image bytes and no vectors.
@@ -104,8 +103,7 @@ class FeatureStore {
   absl::StatusOr<WriteEventsResult> WriteEvents(absl::string_view catalog, const std::vector<Event>& events,
                                                 const WriteEventsOptions& options = {});
   // A user without any row is not an error: the context is empty but for trending and fresh.
-  absl::StatusOr<UserContext> GetUserContext(absl::string_view catalog, absl::string_view user_id,
-                                             const UserContextOptions& options) const;
+  absl::StatusOr<UserContext> GetUserContext(absl::string_view catalog, absl::string_view user_id, const UserContextOptions& options) const;
   // Replaces whole profiles. update_time is set by the store.
   absl::StatusOr<std::vector<ElementFailure>> UpsertUsers(absl::string_view catalog, const std::vector<User>& users);
   // NOT_FOUND when no profile was written.
@@ -126,8 +124,7 @@ class FeatureStore {
   absl::StatusOr<std::string> GetFeedToken(absl::string_view catalog) const;
   // Changes behind `token` ("" : from the beginning), at most `max_changes` (1 to 10,000). When there are none it waits for some until
   // `deadline` (InfinitePast: does not wait). OUT_OF_RANGE when changes behind the token have been trimmed or lost: list anew.
-  absl::StatusOr<ChangeBatch> ReadChanges(absl::string_view catalog, absl::string_view token, int max_changes,
-                                          absl::Time deadline) const;
+  absl::StatusOr<ChangeBatch> ReadChanges(absl::string_view catalog, absl::string_view token, int max_changes, absl::Time deadline) const;
   // `listener` is called, from a writer's thread and after its commit, whenever a feed has grown: it must not block nor call the store.
   // For watchers that cannot wait in ReadChanges. RemoveFeedListener returns when the listener no longer runs.
   int64_t AddFeedListener(std::function<void()> listener);

@@ -1,7 +1,7 @@
 // Positions of the change feed: given out in order, seen by readers only when every earlier one is committed or given up.
 //
-// Writers commit concurrently, so position 5 may be on disk before position 4. Readers therefore read up to the watermark, the last position
-// before the oldest one still being written. Thread-safe.
+// Writers commit concurrently, so position 5 may be on disk before position 4. Readers therefore read up to the watermark, the last
+// position before the oldest one still being written. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -48,9 +48,7 @@ absl::StatusOr<ImageHeader> ReadPng(absl::string_view bytes) {
   return Checked("image/png", BigEndian(bytes, 16, 4), BigEndian(bytes, 20, 4));
 }
 
-bool IsStartOfFrame(uint8_t marker) {
-  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
-}
+bool IsStartOfFrame(uint8_t marker) { return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC; }
 
 // Segments of 0xFF, marker, length up to the frame header: length, precision, height, width.
 absl::StatusOr<ImageHeader> ReadJpeg(absl::string_view bytes) {

@@ -131,10 +131,11 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
   } else {
     batch.Delete(core_.family(kCounters), key);
     // Vectors of the content before stay in use until new ones come, unless none will come.
-    PALATE_RETURN_IF_ERROR(core_.ScanPrefix(kVectors, VectorPrefix(state_.number, id), "", {}, [&](absl::string_view vector, absl::string_view) {
-      batch.Delete(core_.family(kVectors), ToSlice(vector));
-      return true;
-    }));
+    PALATE_RETURN_IF_ERROR(
+        core_.ScanPrefix(kVectors, VectorPrefix(state_.number, id), "", {}, [&](absl::string_view vector, absl::string_view) {
+          batch.Delete(core_.family(kVectors), ToSlice(vector));
+          return true;
+        }));
   }
   pending_delta_ += static_cast<int64_t>(pending) - static_cast<int64_t>(work.was_pending);
   failed_delta_ -= static_cast<int64_t>(work.was_failed);

@@ -49,7 +49,7 @@ class ItemCache {
   };
   struct Shard {
     mutable Mutex mutex;
-    std::list<Node> nodes ABSL_GUARDED_BY(mutex);  // most recently used first
+    std::list<Node> nodes ABSL_GUARDED_BY(mutex);                                                    // most recently used first
     absl::flat_hash_map<absl::string_view, std::list<Node>::iterator> index ABSL_GUARDED_BY(mutex);  // keys live in nodes
     int64_t bytes ABSL_GUARDED_BY(mutex) = 0;
     uint64_t invalidations ABSL_GUARDED_BY(mutex) = 0;

@@ -53,24 +53,25 @@ absl::StatusOr<ItemPage> FeatureStore::ListItems(absl::string_view catalog, int 
   const std::string from = after.empty() ? prefix : ItemKey(access.state->number, after);
   ItemPage page;
   int64_t image_bytes = 0;
-  PALATE_RETURN_IF_ERROR(core_->ScanPrefix(kItems, prefix, from, read, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-    if (key == from) return true;
-    std::string id;
-    key.remove_prefix(prefix.size());
-    if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
-    PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
-    StoredItem item;
-    item.item = FromRecord(std::move(id), std::move(record));
-    if (options.image_bytes) image_bytes += ItemReader::ImageBytes(item.item);
-    const bool full = page.items.size() == static_cast<size_t>(limit) || image_bytes > core_->options.limits.max_read_image_bytes;
-    if (full && !page.items.empty()) {
-      page.next_page_token = EncodePageToken(page.items.back().item.id);
-      return false;
-    }
-    if (options.image_bytes) PALATE_RETURN_IF_ERROR(reader.AddImages(item));
-    page.items.push_back(std::move(item));
-    return true;
-  }));
+  PALATE_RETURN_IF_ERROR(
+      core_->ScanPrefix(kItems, prefix, from, read, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        if (key == from) return true;
+        std::string id;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
+        PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
+        StoredItem item;
+        item.item = FromRecord(std::move(id), std::move(record));
+        if (options.image_bytes) image_bytes += ItemReader::ImageBytes(item.item);
+        const bool full = page.items.size() == static_cast<size_t>(limit) || image_bytes > core_->options.limits.max_read_image_bytes;
+        if (full && !page.items.empty()) {
+          page.next_page_token = EncodePageToken(page.items.back().item.id);
+          return false;
+        }
+        if (options.image_bytes) PALATE_RETURN_IF_ERROR(reader.AddImages(item));
+        page.items.push_back(std::move(item));
+        return true;
+      }));
   std::vector<StoredItem*> items;
   for (StoredItem& item : page.items) items.push_back(&item);
   PALATE_RETURN_IF_ERROR(reader.AddVectors(items));
@@ -86,19 +87,19 @@ absl::StatusOr<std::vector<StoredItem>> FeatureStore::ListPending(absl::string_v
   const Snapshot snapshot(core_->db());
   const rocksdb::ReadOptions& read = snapshot.read();
   const std::string prefix = CounterPrefix(access.state->number, CounterTag::kEmbedding);
-  const std::string from =
-      after_item_id.empty() ? prefix : TaggedItemKey(access.state->number, CounterTag::kEmbedding, after_item_id);
+  const std::string from = after_item_id.empty() ? prefix : TaggedItemKey(access.state->number, CounterTag::kEmbedding, after_item_id);
   std::vector<std::string> ids;
-  PALATE_RETURN_IF_ERROR(core_->ScanPrefix(kCounters, prefix, from, read, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-    if (key == from) return true;
-    PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
-    if (record.failure_code() != 0) return true;
-    std::string id;
-    key.remove_prefix(prefix.size());
-    if (!ConsumeId(key, id)) return absl::DataLossError("a stored embedding state has a damaged key");
-    ids.push_back(std::move(id));
-    return ids.size() < static_cast<size_t>(limit);
-  }));
+  PALATE_RETURN_IF_ERROR(
+      core_->ScanPrefix(kCounters, prefix, from, read, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        if (key == from) return true;
+        PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
+        if (record.failure_code() != 0) return true;
+        std::string id;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeId(key, id)) return absl::DataLossError("a stored embedding state has a damaged key");
+        ids.push_back(std::move(id));
+        return ids.size() < static_cast<size_t>(limit);
+      }));
   PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(*core_, *access.state, {}, read));
   PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(ids));
   std::vector<StoredItem> pending;

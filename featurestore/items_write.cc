@@ -61,7 +61,8 @@ PreparedWrite Prepare(const ItemWrite& write, const Catalog& catalog, const Stor
   prepared.status = ValidateItem(write.item, catalog, limits);
   if (prepared.status.ok() && write.update_mask.has_value()) prepared.status = ValidateMask(*write.update_mask);
   if (prepared.status.ok() && write.images.size() > static_cast<size_t>(limits.max_images)) {
-    prepared.status = InvalidField("images", absl::StrCat("has ", write.images.size(), " elements"), absl::StrCat("at most ", limits.max_images));
+    prepared.status =
+        InvalidField("images", absl::StrCat("has ", write.images.size(), " elements"), absl::StrCat("at most ", limits.max_images));
   }
   for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
     absl::StatusOr<ImageRef> image = PrepareImage(absl::StrCat("images[", i, "]"), write.images[i], limits);
@@ -119,10 +120,10 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images, const st
 absl::Status CheckPreconditions(const ItemWrite& write, const std::optional<Item>& stored) {
   const int64_t revision = stored.has_value() ? stored->revision : 0;
   if (write.expected_revision.has_value() && *write.expected_revision != revision) {
-    return absl::AbortedError(absl::StrCat("item ", QuoteForMessage(write.item.id),
-                                           revision == ItemBatch::kNewRevision ? " changes earlier in this batch"
-                                                                               : absl::StrCat(" has revision ", revision),
-                                           ", expected ", *write.expected_revision));
+    return absl::AbortedError(
+        absl::StrCat("item ", QuoteForMessage(write.item.id),
+                     revision == ItemBatch::kNewRevision ? " changes earlier in this batch" : absl::StrCat(" has revision ", revision),
+                     ", expected ", *write.expected_revision));
   }
   if (write.update_mask.has_value() && !stored.has_value()) {
     return absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(write.item.id), " is not known; an update mask needs a stored item"));
@@ -138,7 +139,8 @@ struct Outcome {
 };
 
 // Applies one element to the batch.
-Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch, std::map<std::string, size_t>& last_change, absl::Time now) {
+Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch, std::map<std::string, size_t>& last_change,
+              absl::Time now) {
   const std::optional<Item>& stored = batch.Current(write.item.id);
   if (absl::Status status = CheckPreconditions(write, stored); !status.ok()) return {status, {}, 0};
   if (absl::Status status = ResolveImages(batch.blobs(), prepared.images); !status.ok()) return {status, {}, 0};

@@ -46,9 +46,7 @@ bool ConsumeId(absl::string_view& in, std::string& id) {
   return false;
 }
 
-void AppendInvertedTime(int64_t time_us, std::string& out) {
-  AppendBigEndian64(~(static_cast<uint64_t>(time_us) ^ kSignBit), out);
-}
+void AppendInvertedTime(int64_t time_us, std::string& out) { AppendBigEndian64(~(static_cast<uint64_t>(time_us) ^ kSignBit), out); }
 
 bool ConsumeInvertedTime(absl::string_view& in, int64_t& time_us) {
   uint64_t inverted = 0;

@@ -72,8 +72,8 @@ class ExclusiveHold {
   RwLock& lock_;
 };
 
-// One mutex per key, in effect: keys share `size` mutexes by their hash. A large batch holds them all, and ThreadSanitizer follows at most 64
-// mutexes held by one thread, hence small sizes.
+// One mutex per key, in effect: keys share `size` mutexes by their hash. A large batch holds them all, and ThreadSanitizer follows at most
+// 64 mutexes held by one thread, hence small sizes.
 class LockTable {
  public:
   explicit LockTable(size_t size) : mutexes_(size) {}

@@ -116,8 +116,7 @@ class CounterRebuild {
       ++events_;
       newest_us_ = std::max(newest_us_, time_us);
       if (record.popularity_micros() != 0) {
-        batch_.Merge(core_.family(kCounters),
-                     TimedItemKey(catalog_, CounterTag::kPopularity, PopularityBucket(time_us), record.item_id()),
+        batch_.Merge(core_.family(kCounters), TimedItemKey(catalog_, CounterTag::kPopularity, PopularityBucket(time_us), record.item_id()),
                      EncodeCount(record.popularity_micros()));
       }
       PALATE_RETURN_IF_ERROR(WriteWhenLarge());
@@ -138,11 +137,12 @@ class CounterRebuild {
 };
 
 absl::Status FromVersion1(StoreCore& core) {
-  return core.ScanPrefix(kCatalogs, std::string(1, kKeyFormat), "", {}, [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
-    PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::CatalogRecord>(value, "catalog"));
-    PALATE_RETURN_IF_ERROR(CounterRebuild(core, record.number()).Run());
-    return true;
-  });
+  return core.ScanPrefix(kCatalogs, std::string(1, kKeyFormat), "", {},
+                         [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
+                           PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::CatalogRecord>(value, "catalog"));
+                           PALATE_RETURN_IF_ERROR(CounterRebuild(core, record.number()).Run());
+                           return true;
+                         });
 }
 
 }  // namespace

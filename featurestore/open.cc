@@ -204,20 +204,19 @@ absl::Status StoreCore::LoadCatalogs() {
     next_catalog = static_cast<uint32_t>(number);
   }
   const std::string prefix(1, kKeyFormat);
-  PALATE_RETURN_IF_ERROR(
-      ScanPrefix(kCatalogs, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-        std::string id;
-        key.remove_prefix(1);
-        if (!ConsumeId(key, id) || !key.empty()) return absl::DataLossError("a stored catalog has a damaged key");
-        PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::CatalogRecord>(value, "catalog"));
-        auto state = std::make_shared<CatalogState>(record.number(), id);
-        {
-          MutexLock lock(state->mutex);
-          state->catalog = std::make_shared<const Catalog>(FromRecord(id, record));
-        }
-        AddCatalog(std::move(state));
-        return true;
-      }));
+  PALATE_RETURN_IF_ERROR(ScanPrefix(kCatalogs, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+    std::string id;
+    key.remove_prefix(1);
+    if (!ConsumeId(key, id) || !key.empty()) return absl::DataLossError("a stored catalog has a damaged key");
+    PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::CatalogRecord>(value, "catalog"));
+    auto state = std::make_shared<CatalogState>(record.number(), id);
+    {
+      MutexLock lock(state->mutex);
+      state->catalog = std::make_shared<const Catalog>(FromRecord(id, record));
+    }
+    AddCatalog(std::move(state));
+    return true;
+  }));
   for (const std::shared_ptr<CatalogState>& state : AllCatalogs()) PALATE_RETURN_IF_ERROR(LoadCatalog(*state));
   return absl::OkStatus();
 }

@@ -27,7 +27,7 @@ struct StoreLimits {
   int max_list_values = 256;       // in one string-list attribute
   int max_images = 8;              // per item
   int64_t max_image_bytes = 16 * 1024 * 1024;
-  int64_t max_image_pixels = 40'000'000;  // declared width * height
+  int64_t max_image_pixels = 40'000'000;    // declared width * height
   int64_t max_read_image_bytes = 64 << 20;  // pictures in one answer
   int max_page = 1000;
   int max_context_events = 5000;

@@ -32,17 +32,18 @@ struct Contribution {
 
 absl::StatusOr<Contribution> ReadContribution(const StoreCore& core, const std::string& prefix) {
   Contribution contribution;
-  PALATE_RETURN_IF_ERROR(core.ScanPrefix(kEvents, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-    int64_t time_us = 0;
-    key.remove_prefix(prefix.size());
-    if (!ConsumeInvertedTime(key, time_us)) return absl::DataLossError("a stored event has a damaged key");
-    PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::EventRecord>(value, "event"));
-    ++contribution.report.events;
-    if (record.popularity_micros() != 0) {
-      contribution.popularity.push_back({std::move(*record.mutable_item_id()), PopularityBucket(time_us), -record.popularity_micros()});
-    }
-    return true;
-  }));
+  PALATE_RETURN_IF_ERROR(
+      core.ScanPrefix(kEvents, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        int64_t time_us = 0;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeInvertedTime(key, time_us)) return absl::DataLossError("a stored event has a damaged key");
+        PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::EventRecord>(value, "event"));
+        ++contribution.report.events;
+        if (record.popularity_micros() != 0) {
+          contribution.popularity.push_back({std::move(*record.mutable_item_id()), PopularityBucket(time_us), -record.popularity_micros()});
+        }
+        return true;
+      }));
   PALATE_RETURN_IF_ERROR(core.ScanPrefix(kImpressions, prefix, "", {}, [&](absl::string_view, absl::string_view) {
     ++contribution.report.impressions;
     return true;
@@ -91,7 +92,8 @@ absl::Status WaitForOlderSnapshots(rocksdb::DB& db, uint64_t sequence) {
 }
 
 bool IsDataFile(absl::string_view name) {
-  return absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".blob") || absl::EndsWith(name, ".log") || absl::StartsWith(name, "MANIFEST-");
+  return absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".blob") || absl::EndsWith(name, ".log") ||
+         absl::StartsWith(name, "MANIFEST-");
 }
 
 std::set<std::string> DataFiles(const std::string& dir) {
@@ -127,7 +129,8 @@ absl::Status WaitForReplacedFiles(rocksdb::DB& db, const std::string& dir, const
     });
     if (waiting.empty()) return absl::OkStatus();
     if (absl::Now() > give_up) {
-      return absl::UnavailableError(absl::StrCat("replaced files are still in use, ", *waiting.begin(), " among them; the purge must be repeated"));
+      return absl::UnavailableError(
+          absl::StrCat("replaced files are still in use, ", *waiting.begin(), " among them; the purge must be repeated"));
     }
     absl::SleepFor(kPoll);
   }
@@ -159,7 +162,8 @@ absl::Status StoreCore::EraseTraces(const std::vector<std::string>& prefixes) {
   PALATE_RETURN_IF_ERROR(Write(batch));
   // The flush writes a manifest that begins with the files as they are now.
   PALATE_RETURN_IF_ERROR(FromRocksDb(db_->Flush(rocksdb::FlushOptions(), handles_[kMeta]), "flushing"));
-  // Has the whole directory looked through for files that nothing refers to: logs that were recovered at the last Open are not kept count of.
+  // Has the whole directory looked through for files that nothing refers to: logs that were recovered at the last Open are not kept count
+  // of.
   PALATE_RETURN_IF_ERROR(FromRocksDb(db_->DisableFileDeletions(), "deleting replaced files"));
   PALATE_RETURN_IF_ERROR(FromRocksDb(db_->EnableFileDeletions(/*force=*/true), "deleting replaced files"));
   return WaitForReplacedFiles(*db_, state_dir(), before);

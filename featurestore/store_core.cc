@@ -105,8 +105,7 @@ absl::Status StoreCore::Write(rocksdb::WriteBatch& batch) {
   return FromRocksDb(db_->Write(write, &batch), "writing to the store");
 }
 
-absl::StatusOr<std::optional<std::string>> StoreCore::Get(Family family, absl::string_view key,
-                                                          const rocksdb::ReadOptions& read) const {
+absl::StatusOr<std::optional<std::string>> StoreCore::Get(Family family, absl::string_view key, const rocksdb::ReadOptions& read) const {
   std::string value;
   const rocksdb::Status status = db_->Get(read, handles_[family], ToSlice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -114,8 +113,7 @@ absl::StatusOr<std::optional<std::string>> StoreCore::Get(Family family, absl::s
   return std::optional<std::string>(std::move(value));
 }
 
-absl::StatusOr<std::vector<std::optional<rocksdb::PinnableSlice>>> StoreCore::MultiGet(Family family,
-                                                                                       const std::vector<std::string>& keys,
+absl::StatusOr<std::vector<std::optional<rocksdb::PinnableSlice>>> StoreCore::MultiGet(Family family, const std::vector<std::string>& keys,
                                                                                        const rocksdb::ReadOptions& read) const {
   std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<rocksdb::PinnableSlice> values(keys.size());

@@ -1,7 +1,8 @@
-// What FeatureStore is made of: the database, the open catalogs, the feed's positions and the locks. Private to featurestore/; the methods of
-// FeatureStore are spread over one .cc file per subject, each built on this.
+// What FeatureStore is made of: the database, the open catalogs, the feed's positions and the locks. Private to featurestore/; the methods
+// of FeatureStore are spread over one .cc file per subject, each built on this.
 //
-// Lock order: close lock, a catalog's spaces_mutex, its lifecycle lock, item locks, blob locks (or user locks), then the short inner mutexes.
+// Lock order: close lock, a catalog's spaces_mutex, its lifecycle lock, item locks, blob locks (or user locks), then the short inner
+// mutexes.
 #pragma once
 
 #include <rocksdb/db.h>

@@ -125,7 +125,7 @@ struct WriteEventsResult {
 };
 
 struct UserContextOptions {
-  int max_events = 200;                // newest first; 0 to StoreLimits::max_context_events
+  int max_events = 200;  // newest first; 0 to StoreLimits::max_context_events
   // Events before `since` and after `request_time` (default: the store's clock) are left out; what has expired by then is not listed.
   std::optional<absl::Time> since = std::nullopt;
   std::optional<absl::Time> request_time = std::nullopt;
@@ -158,7 +158,7 @@ struct UserContext {
   std::vector<ContextEvent> events;  // newest first
   std::vector<StoredItem> items;     // of those events, each once
   std::optional<double> rating_mean;
-  std::optional<absl::Time> newest_event_time;          // of the user, within request_time
+  std::optional<absl::Time> newest_event_time;  // of the user, within request_time
   std::optional<absl::Time> catalog_newest_event_time;
   std::vector<std::string> seen_item_ids;  // by id; items touched by an event type that marks as seen
   bool seen_truncated = false;             // more than max_seen

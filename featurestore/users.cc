@@ -103,7 +103,8 @@ absl::StatusOr<std::vector<ElementFailure>> FeatureStore::UpsertUsers(absl::stri
 absl::StatusOr<User> FeatureStore::GetUser(absl::string_view catalog, absl::string_view user_id) const {
   PALATE_ASSIGN_OR_RETURN(const auto access, core_->BeginRead(catalog));
   PALATE_RETURN_IF_ERROR(ValidateId("user_id", user_id, core_->options.limits));
-  PALATE_ASSIGN_OR_RETURN(auto record, core_->GetRecord<storage::UserRecord>(kUsers, ProfileKey(UserPrefix(access.state->number, user_id))));
+  PALATE_ASSIGN_OR_RETURN(auto record,
+                          core_->GetRecord<storage::UserRecord>(kUsers, ProfileKey(UserPrefix(access.state->number, user_id))));
   if (!record.has_value()) return absl::NotFoundError(absl::StrCat("user ", QuoteForMessage(user_id), " has no profile"));
   return FromRecord(std::string(user_id), *std::move(record));
 }
@@ -122,7 +123,8 @@ absl::Status FeatureStore::WriteImpression(absl::string_view catalog, const Impr
   return core_->Write(batch);
 }
 
-absl::StatusOr<std::vector<Impression>> FeatureStore::ListImpressions(absl::string_view catalog, absl::string_view user_id, int limit) const {
+absl::StatusOr<std::vector<Impression>> FeatureStore::ListImpressions(absl::string_view catalog, absl::string_view user_id,
+                                                                      int limit) const {
   PALATE_ASSIGN_OR_RETURN(const auto access, core_->BeginRead(catalog));
   PALATE_RETURN_IF_ERROR(ValidateOptionalId("user_id", user_id, core_->options.limits));
   PALATE_ASSIGN_OR_RETURN(const int count, CheckPageSize(limit, core_->options.limits));

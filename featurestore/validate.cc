@@ -178,8 +178,8 @@ absl::Status ValidateCatalogChange(const Catalog& before, const Catalog& now) {
       if (attribute.name == old.name) kept = &attribute;
     }
     if (kept == nullptr) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("attribute ", QuoteForMessage(old.name), " cannot be removed: items may carry it; declare it with filterable false"));
+      return absl::FailedPreconditionError(absl::StrCat("attribute ", QuoteForMessage(old.name),
+                                                        " cannot be removed: items may carry it; declare it with filterable false"));
     }
     if (kept->type != old.type) {
       return absl::FailedPreconditionError(absl::StrCat("attribute ", QuoteForMessage(old.name), " is ", TypeName(old.type),
@@ -240,7 +240,8 @@ absl::Status ValidateEvent(const Event& event, const Catalog& catalog, const Eve
   if (type->value_is_rating && !event.value.has_value()) return InvalidField("value", "is absent", "given: the event is a rating");
   PALATE_RETURN_IF_ERROR(ValidateTime("time", event.time));
   if (event.time > bounds.latest) {
-    return InvalidField("time", absl::StrCat("is ", absl::FormatTime(event.time)), absl::StrCat("at most ", absl::FormatTime(bounds.latest)));
+    return InvalidField("time", absl::StrCat("is ", absl::FormatTime(event.time)),
+                        absl::StrCat("at most ", absl::FormatTime(bounds.latest)));
   }
   if (event.time < bounds.earliest) {
     return InvalidField("time", absl::StrCat("is ", absl::FormatTime(event.time)),

@@ -25,7 +25,8 @@ absl::Status ValidateSpaceKey(const std::string& field, const SpaceKey& space, c
 }
 
 // The vectors at unit length.
-absl::StatusOr<std::vector<SpaceVector>> Normalised(const std::vector<SpaceVector>& vectors, const Catalog& catalog, const StoreLimits& limits) {
+absl::StatusOr<std::vector<SpaceVector>> Normalised(const std::vector<SpaceVector>& vectors, const Catalog& catalog,
+                                                    const StoreLimits& limits) {
   std::vector<SpaceVector> normalised = vectors;
   for (size_t i = 0; i < normalised.size(); ++i) {
     const std::string field = absl::StrCat("vectors[", i, "]");
@@ -34,7 +35,8 @@ absl::StatusOr<std::vector<SpaceVector>> Normalised(const std::vector<SpaceVecto
     PALATE_RETURN_IF_ERROR(ValidateBatchSize(absl::StrCat(field, ".values"), values.size(), limits.max_dimensions));
     const int declared = FindSpace(catalog, normalised[i].space.name)->dimensions;
     if (declared != 0 && values.size() != static_cast<size_t>(declared)) {
-      return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has ", values.size(), " numbers"), absl::StrCat(declared, ", as declared"));
+      return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has ", values.size(), " numbers"),
+                          absl::StrCat(declared, ", as declared"));
     }
     double square = 0;
     for (const float value : values) square += double{value} * value;
@@ -107,7 +109,8 @@ struct BacklogChange {
 };
 absl::StatusOr<BacklogChange> LeaveBacklog(const StoreCore& core, uint32_t catalog, absl::string_view item_id) {
   BacklogChange change;
-  PALATE_ASSIGN_OR_RETURN(const auto row, core.GetRecord<storage::EmbeddingRecord>(kCounters, TaggedItemKey(catalog, CounterTag::kEmbedding, item_id)));
+  PALATE_ASSIGN_OR_RETURN(const auto row,
+                          core.GetRecord<storage::EmbeddingRecord>(kCounters, TaggedItemKey(catalog, CounterTag::kEmbedding, item_id)));
   if (row.has_value()) --(row->failure_code() == 0 ? change.pending : change.failed);
   return change;
 }
@@ -117,7 +120,8 @@ absl::Status DropOthers(const StoreCore& core, CatalogState& state, absl::string
                         rocksdb::WriteBatch& batch) {
   for (const auto& [name, record] : state.Spaces()) {
     bool kept = false;
-    for (const SpaceVector& vector : vectors) kept = kept || (vector.space.name == name && vector.space.fingerprint == record.target_fingerprint());
+    for (const SpaceVector& vector : vectors)
+      kept = kept || (vector.space.name == name && vector.space.fingerprint == record.target_fingerprint());
     if (!kept) batch.Delete(core.family(kVectors), VectorKey(state.number, item_id, name, record.target_fingerprint()));
   }
   return absl::OkStatus();
@@ -177,7 +181,7 @@ absl::Status FeatureStore::SetEmbeddingFailure(absl::string_view catalog, absl::
     record.set_failure_code(static_cast<int>(failure.code()));
     absl::string_view message = failure.message();
     record.set_failure_message(IsValidUtf8(message) && message.size() <= kMaxFailureBytes ? std::string(message)
-                                                                                         : QuoteForMessage(message, kMaxFailureBytes));
+                                                                                          : QuoteForMessage(message, kMaxFailureBytes));
     rocksdb::WriteBatch batch;
     PutRecord(batch, core_->family(kCounters), TaggedItemKey(state.number, CounterTag::kEmbedding, item_id), record);
     PALATE_RETURN_IF_ERROR(core_->Write(batch));
@@ -230,22 +234,23 @@ absl::Status MakeAllPending(StoreCore& core, CatalogState& state) {
   int64_t pending = 0;
   size_t rows = 0;
   const std::string prefix = CatalogPrefix(state.number);
-  PALATE_RETURN_IF_ERROR(core.ScanPrefix(kItems, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
-    std::string id;
-    key.remove_prefix(prefix.size());
-    if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
-    PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
-    storage::EmbeddingRecord embedding;
-    embedding.set_content_revision(record.content_revision());
-    if (!IsEmbeddable(FromRecord(id, std::move(record)))) return true;
-    PutRecord(batch, core.family(kCounters), TaggedItemKey(state.number, CounterTag::kEmbedding, id), embedding);
-    ++pending;
-    if (++rows < kRowsPerBatch) return true;
-    PALATE_RETURN_IF_ERROR(core.Write(batch));
-    batch.Clear();
-    rows = 0;
-    return true;
-  }));
+  PALATE_RETURN_IF_ERROR(
+      core.ScanPrefix(kItems, prefix, "", {}, [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        std::string id;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
+        PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
+        storage::EmbeddingRecord embedding;
+        embedding.set_content_revision(record.content_revision());
+        if (!IsEmbeddable(FromRecord(id, std::move(record)))) return true;
+        PutRecord(batch, core.family(kCounters), TaggedItemKey(state.number, CounterTag::kEmbedding, id), embedding);
+        ++pending;
+        if (++rows < kRowsPerBatch) return true;
+        PALATE_RETURN_IF_ERROR(core.Write(batch));
+        batch.Clear();
+        rows = 0;
+        return true;
+      }));
   PALATE_RETURN_IF_ERROR(core.Write(batch));
   state.pending = pending;
   state.failed = 0;
@@ -339,8 +344,7 @@ absl::Status StoreCore::DeleteStaleVectors(CatalogState& state) {
       return absl::DataLossError("a stored vector has a damaged key");
     }
     const auto space = spaces.find(name);
-    if (space != spaces.end() &&
-        (space->second.active_fingerprint() == fingerprint || space->second.target_fingerprint() == fingerprint)) {
+    if (space != spaces.end() && (space->second.active_fingerprint() == fingerprint || space->second.target_fingerprint() == fingerprint)) {
       return true;
     }
     batch.Delete(family(kVectors), ToSlice(key));

@@ -18,21 +18,19 @@ struct FamilyRow {
   const char* architecture;
   ModelFamily family;
 };
-constexpr std::array<FamilyRow, 6> kFamilies = {
-    {{"bert", "BertModel", ModelFamily::kBert},
-     {"bert", "BertForMaskedLM", ModelFamily::kBert},
-     {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
-     {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
-     {"vit", "ViTModel", ModelFamily::kVit},
-     {"qwen3", "Qwen3ForCausalLM", ModelFamily::kQwen3}}};
+constexpr std::array<FamilyRow, 6> kFamilies = {{{"bert", "BertModel", ModelFamily::kBert},
+                                                 {"bert", "BertForMaskedLM", ModelFamily::kBert},
+                                                 {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
+                                                 {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
+                                                 {"vit", "ViTModel", ModelFamily::kVit},
+                                                 {"qwen3", "Qwen3ForCausalLM", ModelFamily::kQwen3}}};
 
 // The architectures that the config names; none when it has no such key.
 absl::StatusOr<std::vector<std::string>> Architectures(const JsonConfig& config) {
   std::vector<std::string> names;
   if (!config.Has("architectures")) return names;
   for (const nlohmann::json& name : config.json().at("architectures")) {
-    if (!name.is_string())
-      return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
+    if (!name.is_string()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
     names.push_back(name.get<std::string>());
   }
   return names;
@@ -62,13 +60,13 @@ absl::StatusOr<ModelFamily> FindModelFamily(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("model_type"));
   PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> architectures, Architectures(config));
   for (const FamilyRow& row : kFamilies) {
-    const bool named = architectures.empty() ||
-                       std::find(architectures.begin(), architectures.end(), row.architecture) != architectures.end();
+    const bool named =
+        architectures.empty() || std::find(architectures.begin(), architectures.end(), row.architecture) != architectures.end();
     if (type == row.model_type && named) return row.family;
   }
-  return absl::UnimplementedError(absl::StrCat(
-      config.source(), ": model_type ", QuoteForMessage(type), " with architectures [",
-      QuoteForMessage(absl::StrJoin(architectures, ", ")), "] is not supported; supported are ", Supported()));
+  return absl::UnimplementedError(absl::StrCat(config.source(), ": model_type ", QuoteForMessage(type), " with architectures [",
+                                               QuoteForMessage(absl::StrJoin(architectures, ", ")), "] is not supported; supported are ",
+                                               Supported()));
 }
 
 }  // namespace palate::models

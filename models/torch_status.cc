@@ -13,8 +13,7 @@ absl::string_view FirstLine(absl::string_view text) { return text.substr(0, text
 
 bool IsOutOfMemory(absl::string_view message) {
   // The CPU allocator reports a failed allocation as a plain c10::Error with this text.
-  return message.find("not enough memory") != absl::string_view::npos ||
-         message.find("out of memory") != absl::string_view::npos;
+  return message.find("not enough memory") != absl::string_view::npos || message.find("out of memory") != absl::string_view::npos;
 }
 
 }  // namespace

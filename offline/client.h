@@ -30,7 +30,7 @@ struct ElementFailure {
 };
 
 struct UpsertOutcome {
-  int64_t changed = 0;    // new or different from before
+  int64_t changed = 0;  // new or different from before
   int64_t unchanged = 0;
   std::vector<ElementFailure> failures;
 };

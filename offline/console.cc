@@ -28,8 +28,7 @@ ConsoleOptions StandardError() {
   ConsoleOptions options;
   options.terminal = isatty(STDERR_FILENO) == 1;
   winsize size{};
-  if (options.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    options.columns = size.ws_col;
+  if (options.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.columns = size.ws_col;
   options.write = [](absl::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stderr);
     std::fflush(stderr);
@@ -87,8 +86,7 @@ std::string ProgressBar::Line() const {
     absl::StrAppend(&line, done_, "  ", Minutes(spent));
   }
   // A line that wraps could not be rewritten in place.
-  if (options_.terminal && static_cast<int>(line.size()) >= options_.columns)
-    line.resize(std::max(1, options_.columns - 1));
+  if (options_.terminal && static_cast<int>(line.size()) >= options_.columns) line.resize(std::max(1, options_.columns - 1));
   return line;
 }
 

@@ -38,7 +38,8 @@ ranking::DiversityCandidate ToCandidate(const Candidate& candidate, const std::v
 // Exploration differs between users and moments, and is the same for the same request.
 uint64_t SeedOf(const RequestState& state) {
   uint64_t seed = 1469598103934665603u;
-  for (char c : absl::StrCat(state.query.user_id, "/", absl::ToUnixMillis(state.now))) seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  for (char c : absl::StrCat(state.query.user_id, "/", absl::ToUnixMillis(state.now)))
+    seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
   return seed;
 }
 
@@ -66,9 +67,8 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
     state.candidates = std::move(picked);
   }
   if (static_cast<int>(state.candidates.size()) < options.num_results) {
-    state.Degrade(Degradation::kFewerThanRequested,
-                  absl::StrCat(state.candidates.size(), " of ", options.num_results, " results: ", state.filtered_item_ids.size(),
-                               " candidates did not pass the filters"));
+    state.Degrade(Degradation::kFewerThanRequested, absl::StrCat(state.candidates.size(), " of ", options.num_results, " results: ",
+                                                                 state.filtered_item_ids.size(), " candidates did not pass the filters"));
   }
   return absl::OkStatus();
 }

@@ -55,8 +55,8 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
 
 absl::Status HydrateStage::AddContextItems(RequestState& state) const {
   if (state.query.context_item_ids.empty()) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(
-      auto items, features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.deadline));
+  PALATE_ASSIGN_OR_RETURN(auto items,
+                          features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.deadline));
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
       return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ", QuoteForMessage(state.query.context_item_ids[i]),
@@ -78,8 +78,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.num_fresh = options_.candidates_per_source / 2;
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(query, state.deadline));
   if (!state.query.filter.empty()) {
-    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter,
-                            retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
+    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
     state.filter = std::make_unique<retrieval::Filter>(std::move(filter));
   }
   PALATE_RETURN_IF_ERROR(AddSessionEvents(state));

@@ -64,8 +64,7 @@ class FeatureReader {
   // In the order of `item_ids`; unknown ids are absent entries.
   virtual absl::StatusOr<std::vector<std::optional<ItemRecord>>> GetItems(const std::string& catalog,
                                                                           const std::vector<std::string>& item_ids,
-                                                                          const std::vector<std::string>& spaces,
-                                                                          absl::Time deadline) = 0;
+                                                                          const std::vector<std::string>& spaces, absl::Time deadline) = 0;
   // Called after the response went out.
   virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) = 0;
 };
@@ -96,7 +95,7 @@ struct RetrievalQuery {
   std::string catalog;
   SpaceVector vector;
   int k = 100;
-  std::string filter;                  // filter expression; empty means none
+  std::string filter;  // filter expression; empty means none
   std::vector<std::string> exclude_item_ids;
   absl::Time request_time = absl::InfiniteFuture();
 };
@@ -105,8 +104,7 @@ class Retriever {
  public:
   virtual ~Retriever() = default;
   // Best first, ties by item id. One answer per query, in order; each may fail alone.
-  virtual std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries,
-                                                                    absl::Time deadline) = 0;
+  virtual std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time deadline) = 0;
 };
 
 class Ranker {
@@ -117,8 +115,8 @@ class Ranker {
   // Called with pieces of text as they are generated, from the calling thread. Return false to stop: the call ends with Cancelled.
   using OnText = std::function<bool(size_t input_index, const std::string& piece)>;
   // One explanation per input, in order. `on_text` may be null; a text that fails the evidence check is never streamed.
-  virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs,
-                                                                    const OnText& on_text, absl::Time deadline) = 0;
+  virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+                                                                    absl::Time deadline) = 0;
 };
 
 }  // namespace palate::pipeline

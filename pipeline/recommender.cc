@@ -74,8 +74,8 @@ RecommendQuery ToRecommendQuery(const RankQuery& query) {
 }
 
 absl::StatusOr<SpaceVector> ChooseSpace(const ItemRecord& record, const std::string& wanted) {
-  for (const std::string& name : wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
-                                                : std::vector<std::string>{wanted}) {
+  for (const std::string& name :
+       wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{wanted}) {
     for (const SpaceVector& vector : record.vectors) {
       if (vector.space.name == name) return vector;
     }
@@ -120,8 +120,7 @@ absl::Status Recommender::Explain(RequestState& state, RecommendResult& result, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, absl::Time deadline,
-                                                       const StreamSink& sink) const {
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, absl::Time deadline, const StreamSink& sink) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RequestState state = NewState(query, deadline);
   std::vector<StageReport> reports;
@@ -228,8 +227,7 @@ void Recommender::RecordImpression(const RecommendQuery& query, const RecommendR
   impression.time = clock_.Now();
   for (const ResultItem& item : result.results) impression.item_ids.push_back(item.item.id);
   const absl::Status queued = pool_.Submit([this, catalog = query.catalog, impression = std::move(impression)] {
-    const absl::Status written =
-        parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
+    const absl::Status written = parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
     if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
   });
   if (!queued.ok()) spdlog::warn("an impression was lost: {}", queued.ToString());

@@ -1,7 +1,7 @@
 // The request's life: RecommenderService's Recommend, Search, SimilarItems and Rank over the four interfaces of pipeline/interfaces.h.
 //
-// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it. Calls block until `deadline` at most, so they
-// belong on a pool of their own, never in an RPC callback.
+// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it. Calls block until `deadline` at most, so
+// they belong on a pool of their own, never in an RPC callback.
 //
 // Errors: InvalidArgument with field violations for a wrong request; NotFound for an unknown catalog or item; Unavailable when the feature
 // store is down (or, for Search, embedding or retrieval). Everything else that is down degrades the answer and is named in its stages.

@@ -72,9 +72,9 @@ struct StageReport {
 };
 
 struct Diversity {
-  double mmr_lambda = 0;  // 0 keeps the order, 1 looks only at difference; in [0, 1]
+  double mmr_lambda = 0;                      // 0 keeps the order, 1 looks only at difference; in [0, 1]
   std::map<std::string, int> attribute_caps;  // at most so many results per value of the attribute; caps are at least 1
-  double exploration_share = 0;  // share of the results drawn from below the cut; in [0, 0.5]
+  double exploration_share = 0;               // share of the results drawn from below the cut; in [0, 0.5]
 };
 
 struct SearchInput {

@@ -67,9 +67,8 @@ absl::Status RerankStage::Run(RequestState& state) const {
     state.candidates[i].rerank_score = output->scores[i];
     state.candidates[i].score = blended[i];
   }
-  std::sort(state.candidates.begin(), state.candidates.begin() + head, [](const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
-  });
+  std::sort(state.candidates.begin(), state.candidates.begin() + head,
+            [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
   return absl::OkStatus();
 }
 

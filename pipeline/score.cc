@@ -104,9 +104,8 @@ Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<S
 
 void OrderByScore(std::vector<Candidate>& candidates, const std::vector<double>& scores) {
   for (size_t i = 0; i < scores.size(); ++i) candidates[i].score = candidates[i].stage4_score = scores[i];
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
-  });
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
 }
 
 }  // namespace

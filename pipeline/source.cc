@@ -78,10 +78,9 @@ bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources,
   bool any = false;
   for (size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i].ok()) {
-      const Degradation why =
-          IsOutage(answers[i].status()) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
-      state.Degrade(why, absl::StrCat(SourceName(sources[i].source), " over ", queries[i].vector.space.name, ": ",
-                                      answers[i].status().ToString()));
+      const Degradation why = IsOutage(answers[i].status()) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
+      state.Degrade(
+          why, absl::StrCat(SourceName(sources[i].source), " over ", queries[i].vector.space.name, ": ", answers[i].status().ToString()));
       continue;
     }
     any = true;

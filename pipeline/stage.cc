@@ -46,50 +46,76 @@ std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, 
 }
 
 bool IsOutage(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
-         absl::IsInternal(status) || absl::IsUnknown(status) || absl::IsCancelled(status);
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) || absl::IsInternal(status) ||
+         absl::IsUnknown(status) || absl::IsCancelled(status);
 }
 
 const char* SourceName(Source source) {
   switch (source) {
-    case Source::kContent: return "content";
-    case Source::kContext: return "context";
-    case Source::kQuery: return "query";
-    case Source::kTrending: return "trending";
-    case Source::kFresh: return "fresh";
-    case Source::kCaller: return "caller";
+    case Source::kContent:
+      return "content";
+    case Source::kContext:
+      return "context";
+    case Source::kQuery:
+      return "query";
+    case Source::kTrending:
+      return "trending";
+    case Source::kFresh:
+      return "fresh";
+    case Source::kCaller:
+      return "caller";
   }
   return "unknown";
 }
 
 const char* StageName(StageId id) {
   switch (id) {
-    case StageId::kHydrate: return "hydrate";
-    case StageId::kSource: return "source";
-    case StageId::kFilter: return "filter";
-    case StageId::kScore: return "score";
-    case StageId::kRerank: return "rerank";
-    case StageId::kDiversify: return "diversify";
-    case StageId::kExplain: return "explain";
-    case StageId::kRecord: return "record";
+    case StageId::kHydrate:
+      return "hydrate";
+    case StageId::kSource:
+      return "source";
+    case StageId::kFilter:
+      return "filter";
+    case StageId::kScore:
+      return "score";
+    case StageId::kRerank:
+      return "rerank";
+    case StageId::kDiversify:
+      return "diversify";
+    case StageId::kExplain:
+      return "explain";
+    case StageId::kRecord:
+      return "record";
   }
   return "unknown";
 }
 
 const char* DegradationName(Degradation degradation) {
   switch (degradation) {
-    case Degradation::kNone: return "none";
-    case Degradation::kRetrievalUnavailable: return "retrieval_unavailable";
-    case Degradation::kEmbeddingUnavailable: return "embedding_unavailable";
-    case Degradation::kSpaceUnavailable: return "space_unavailable";
-    case Degradation::kRankingUnavailable: return "ranking_unavailable";
-    case Degradation::kDeadlineShort: return "deadline_short";
-    case Degradation::kWeightZero: return "weight_zero";
-    case Degradation::kNoHistory: return "no_history";
-    case Degradation::kNotRequested: return "not_requested";
-    case Degradation::kTemplateFallback: return "template_fallback";
-    case Degradation::kFewerThanRequested: return "fewer_than_requested";
-    case Degradation::kNoCandidates: return "no_candidates";
+    case Degradation::kNone:
+      return "none";
+    case Degradation::kRetrievalUnavailable:
+      return "retrieval_unavailable";
+    case Degradation::kEmbeddingUnavailable:
+      return "embedding_unavailable";
+    case Degradation::kSpaceUnavailable:
+      return "space_unavailable";
+    case Degradation::kRankingUnavailable:
+      return "ranking_unavailable";
+    case Degradation::kDeadlineShort:
+      return "deadline_short";
+    case Degradation::kWeightZero:
+      return "weight_zero";
+    case Degradation::kNoHistory:
+      return "no_history";
+    case Degradation::kNotRequested:
+      return "not_requested";
+    case Degradation::kTemplateFallback:
+      return "template_fallback";
+    case Degradation::kFewerThanRequested:
+      return "fewer_than_requested";
+    case Degradation::kNoCandidates:
+      return "no_candidates";
   }
   return "unknown";
 }

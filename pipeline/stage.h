@@ -37,8 +37,8 @@ struct Candidate {
 
 struct RequestState {
   RecommendQuery query;
-  absl::Time now;           // the request's time, resolved
-  absl::Time deadline;      // wall-clock end of the answer
+  absl::Time now;       // the request's time, resolved
+  absl::Time deadline;  // wall-clock end of the answer
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
   std::set<std::string> excluded;             // the request's list and, unless wanted, what the user has seen

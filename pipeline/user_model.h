@@ -1,8 +1,8 @@
 // The user's taste as vectors: recency-decayed centroids of what they liked, and one of what they did not, per space.
 //
-// Centroids instead of one mean keep separate interests apart (PinnerSage, Pal et al., KDD 2020, makes the same case); here they are found by
-// one greedy pass over the strongest items, which is deterministic and needs no choice of cluster count.
-// Thread-safe: free functions over values.
+// Centroids instead of one mean keep separate interests apart (PinnerSage, Pal et al., KDD 2020, makes the same case); here they are found
+// by one greedy pass over the strongest items, which is deterministic and needs no choice of cluster count. Thread-safe: free functions
+// over values.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ struct UserModelOptions {
 // One interest of the user in one space.
 struct Taste {
   SpaceKey space;
-  std::vector<float> centroid;  // [dimensions], unit length
-  double weight = 0;            // share of the user's decayed weight in this space, sums to 1 over the likes
+  std::vector<float> centroid;        // [dimensions], unit length
+  double weight = 0;                  // share of the user's decayed weight in this space, sums to 1 over the likes
   std::vector<std::string> item_ids;  // members, strongest first
 };
 

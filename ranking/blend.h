@@ -16,7 +16,8 @@ struct GateOptions {
 };
 
 // The model's weight for a user with so many telling events: `weight` (the catalog's, 0 to 1) times
-// (events - min_history + 1) / (full_history - min_history + 1), clamped to 0 and 1. A short history says little, so the model may say little.
+// (events - min_history + 1) / (full_history - min_history + 1), clamped to 0 and 1. A short history says little, so the model may say
+// little.
 double GatedWeight(double weight, int telling_events, const GateOptions& options = {});
 
 enum class Normalization {
@@ -27,8 +28,8 @@ enum class Normalization {
 // Scores over one list made comparable. A list of equal scores becomes zeros. InvalidArgument when a score is not finite.
 absl::StatusOr<std::vector<double>> Normalize(absl::Span<const double> scores, Normalization normalization);
 
-// (1 - weight) * normalised `stage` + weight * normalised `model`, in list order. Both are normalised over this list, since retrieval scores
-// and log-odds share no unit. InvalidArgument when the lengths differ, a score is not finite, or the weight is outside of [0, 1].
+// (1 - weight) * normalised `stage` + weight * normalised `model`, in list order. Both are normalised over this list, since retrieval
+// scores and log-odds share no unit. InvalidArgument when the lengths differ, a score is not finite, or the weight is outside of [0, 1].
 absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage, absl::Span<const float> model, double weight,
                                           Normalization normalization = Normalization::kStandard);
 

@@ -28,8 +28,12 @@ double InnerProduct(absl::Span<const float> a, absl::Span<const float> b) {
 class Picker {
  public:
   Picker(const std::vector<DiversityCandidate>& candidates, const DiversityOptions& options)
-      : candidates_(candidates), options_(options), relevance_(candidates.size(), 1.0), similarity_(candidates.size(), 0.0),
-        taken_(candidates.size(), false), counts_(options.caps.size()) {
+      : candidates_(candidates),
+        options_(options),
+        relevance_(candidates.size(), 1.0),
+        similarity_(candidates.size(), 0.0),
+        taken_(candidates.size(), false),
+        counts_(options.caps.size()) {
     ScaleScores();
   }
 
@@ -53,8 +57,8 @@ class Picker {
  private:
   void ScaleScores() {
     if (candidates_.empty()) return;
-    const auto [low, high] = std::minmax_element(candidates_.begin(), candidates_.end(),
-                                                 [](const auto& a, const auto& b) { return a.score < b.score; });
+    const auto [low, high] =
+        std::minmax_element(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) { return a.score < b.score; });
     const double width = high->score - low->score;
     if (!(width > 0)) return;
     for (size_t i = 0; i < candidates_.size(); ++i) relevance_[i] = (candidates_[i].score - low->score) / width;

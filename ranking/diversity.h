@@ -14,8 +14,8 @@ namespace palate::ranking {
 
 struct DiversityCandidate {
   std::string item_id;
-  double score = 0;                 // higher is better; finite
-  absl::Span<const float> vector;   // unit length, borrowed for the call; empty when the item has none: then it resembles nothing
+  double score = 0;                // higher is better; finite
+  absl::Span<const float> vector;  // unit length, borrowed for the call; empty when the item has none: then it resembles nothing
   // The values that caps count, by cap: capped_values[c] are the item's values of DiversityOptions::caps[c]. May be shorter.
   std::vector<std::vector<std::string>> capped_values;
 };
@@ -36,9 +36,9 @@ struct DiversityOptions {
 };
 
 struct DiversityPick {
-  size_t index = 0;         // into the candidates
-  bool explored = false;    // drawn for exploration
-  bool over_cap = false;    // exceeds a cap: too few other candidates were left to fill the list
+  size_t index = 0;       // into the candidates
+  bool explored = false;  // drawn for exploration
+  bool over_cap = false;  // exceeds a cap: too few other candidates were left to fill the list
 };
 
 // Best first, min(num_results, candidates) picks, each candidate at most once. Each step takes the candidate with the largest

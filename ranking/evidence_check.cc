@@ -25,23 +25,26 @@ constexpr size_t kMaxTokens = 80;  // with punctuation
 // Words that claim nothing by themselves.
 const std::set<absl::string_view>& PlainWords() {
   static const auto& words = *new std::set<absl::string_view>{
-      "a", "about", "added", "after", "all", "also", "an", "and", "another", "are", "as", "at", "back", "because", "been", "before",
-      "belongs", "both", "bring", "brings", "brought", "by", "catalog", "catalogue", "change", "choice", "choose", "chosen", "chose",
-      "color", "colors", "colour", "come", "comes", "coming", "design", "designs", "different", "drawn", "features", "find", "finds",
-      "fit", "fits", "for", "from", "go", "goes", "going", "had", "has", "have", "here", "how", "idea", "in", "interest", "into", "is",
-      "it", "item", "items", "its", "it's", "just", "kind", "kinds", "like", "look", "looks", "made", "match", "matches", "mind",
-      "more", "now", "of", "on", "one", "ones", "or", "pattern", "patterns", "pick", "picked", "picks", "piece", "pieces", "put",
-      "right", "same", "showed", "shown", "since", "so", "some", "something", "style", "such", "suggestion", "than", "that",
-      "the", "them", "these", "they", "thing", "things", "this", "those", "to", "together", "too", "try", "was", "we",
-      "well", "went", "were", "what", "when", "where", "which", "while", "with", "within", "you", "you've", "your", "yours", "'s"};
+      "a",          "about",     "added",   "after",   "all",       "also",     "an",       "and",    "another",   "are",     "as",
+      "at",         "back",      "because", "been",    "before",    "belongs",  "both",     "bring",  "brings",    "brought", "by",
+      "catalog",    "catalogue", "change",  "choice",  "choose",    "chosen",   "chose",    "color",  "colors",    "colour",  "come",
+      "comes",      "coming",    "design",  "designs", "different", "drawn",    "features", "find",   "finds",     "fit",     "fits",
+      "for",        "from",      "go",      "goes",    "going",     "had",      "has",      "have",   "here",      "how",     "idea",
+      "in",         "interest",  "into",    "is",      "it",        "item",     "items",    "its",    "it's",      "just",    "kind",
+      "kinds",      "like",      "look",    "looks",   "made",      "match",    "matches",  "mind",   "more",      "now",     "of",
+      "on",         "one",       "ones",    "or",      "pattern",   "patterns", "pick",     "picked", "picks",     "piece",   "pieces",
+      "put",        "right",     "same",    "showed",  "shown",     "since",    "so",       "some",   "something", "style",   "such",
+      "suggestion", "than",      "that",    "the",     "them",      "these",    "they",     "thing",  "things",    "this",    "those",
+      "to",         "together",  "too",     "try",     "was",       "we",       "well",     "went",   "were",      "what",    "when",
+      "where",      "which",     "while",   "with",    "within",    "you",      "you've",   "your",   "yours",     "'s"};
   return words;
 }
 
 // A deed and the words that claim it.
 const std::map<absl::string_view, Deed>& DeedWords() {
   static const auto& words = *new std::map<absl::string_view, Deed>{
-      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought}, {"liked", Deed::kLiked},
-      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"looked", Deed::kOpened},  {"opened", Deed::kOpened},
+      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought},  {"liked", Deed::kLiked},
+      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"looked", Deed::kOpened},   {"opened", Deed::kOpened},
       {"rated", Deed::kRated},   {"highly", Deed::kRated},     {"watched", Deed::kWatched}, {"played", Deed::kPlayed},
       {"read", Deed::kRead},     {"saved", Deed::kSaved}};
   return words;
@@ -49,10 +52,19 @@ const std::map<absl::string_view, Deed>& DeedWords() {
 
 // Words that claim a habit, and how many events it takes.
 const std::map<absl::string_view, int>& FrequencyWords() {
-  static const auto& words = *new std::map<absl::string_view, int>{
-      {"often", kOftenEvents}, {"again", kOftenEvents}, {"keep", kOftenEvents}, {"frequently", kOftenEvents},
-      {"time", kOftenEvents},  {"times", kOftenEvents}, {"usually", kOftenEvents}, {"usual", kOftenEvents},
-      {"regularly", kOftenEvents}, {"several", kOftenEvents}, {"twice", 2}, {"once", 2}, {"already", 1}};
+  static const auto& words = *new std::map<absl::string_view, int>{{"often", kOftenEvents},
+                                                                   {"again", kOftenEvents},
+                                                                   {"keep", kOftenEvents},
+                                                                   {"frequently", kOftenEvents},
+                                                                   {"time", kOftenEvents},
+                                                                   {"times", kOftenEvents},
+                                                                   {"usually", kOftenEvents},
+                                                                   {"usual", kOftenEvents},
+                                                                   {"regularly", kOftenEvents},
+                                                                   {"several", kOftenEvents},
+                                                                   {"twice", 2},
+                                                                   {"once", 2},
+                                                                   {"already", 1}};
   return words;
 }
 
@@ -61,14 +73,14 @@ struct SourceClaim {
   bool trending = false, fresh = false, searched = false, similar = false, neighbours = false;
 };
 const std::map<absl::string_view, SourceClaim>& SourceWords() {
-  static const auto& words = *new std::map<absl::string_view, SourceClaim>{
-      {"popular", {.trending = true}},  {"trending", {.trending = true}},
-      {"many", {.trending = true}},     {"people", {.trending = true, .neighbours = true}},
-      {"others", {.neighbours = true}}, {"similar", {.similar = true, .neighbours = true}},
-      {"close", {.similar = true}},     {"looking", {.similar = true}},
-      {"open", {.similar = true}},      {"new", {.fresh = true}},
-      {"arrived", {.fresh = true}},     {"arrival", {.fresh = true}},
-      {"search", {.searched = true}},   {"searched", {.searched = true}}};
+  static const auto& words =
+      *new std::map<absl::string_view, SourceClaim>{{"popular", {.trending = true}},  {"trending", {.trending = true}},
+                                                    {"many", {.trending = true}},     {"people", {.trending = true, .neighbours = true}},
+                                                    {"others", {.neighbours = true}}, {"similar", {.similar = true, .neighbours = true}},
+                                                    {"close", {.similar = true}},     {"looking", {.similar = true}},
+                                                    {"open", {.similar = true}},      {"new", {.fresh = true}},
+                                                    {"arrived", {.fresh = true}},     {"arrival", {.fresh = true}},
+                                                    {"search", {.searched = true}},   {"searched", {.searched = true}}};
   return words;
 }
 
@@ -312,8 +324,8 @@ class Checker {
   bool RestsOnSomething() const {
     const bool nothing_to_say = plan_.points.empty();
     return nothing_to_say || std::any_of(tokens_.begin(), tokens_.end(), [](const TextToken& token) {
-      return token.kind == Kind::kMention || (token.kind == Kind::kWord && SourceWords().contains(token.word));
-    });
+             return token.kind == Kind::kMention || (token.kind == Kind::kWord && SourceWords().contains(token.word));
+           });
   }
 
   const ExplanationPlan& plan_;

@@ -42,8 +42,8 @@ void AddWord(absl::string_view word, std::vector<TextToken>& tokens) {
 }  // namespace
 
 std::vector<TextToken> TokenizeText(absl::string_view original) {
-  const std::string text = absl::StrReplaceAll(original, {{"\u2018", "'"}, {"\u2019", "'"}, {"\u201c", "\""}, {"\u201d", "\""},
-                                                          {"\u2013", " - "}, {"\u2014", " - "}});
+  const std::string text = absl::StrReplaceAll(
+      original, {{"\u2018", "'"}, {"\u2019", "'"}, {"\u201c", "\""}, {"\u201d", "\""}, {"\u2013", " - "}, {"\u2014", " - "}});
   std::vector<TextToken> tokens;
   for (size_t i = 0; i < text.size();) {
     const size_t begin = i;

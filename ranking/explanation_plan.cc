@@ -93,8 +93,9 @@ bool Sayable(const ItemFacts& item, const AttributeWord& word) {
 
 // What was done to "#", in the order of the enum.
 const char* DeedPattern(Deed deed) {
-  static constexpr const char* kPatterns[] = {"bought #",  "liked #",  "put # in your basket", "looked at #", "rated # highly",
-                                              "watched #", "played #", "read #",                 "saved #",     "chose #"};
+  static constexpr const char* kPatterns[] = {
+      "bought #", "liked #", "put # in your basket", "looked at #", "rated # highly", "watched #", "played #", "read #",
+      "saved #",  "chose #"};
   return kPatterns[static_cast<size_t>(deed)];
 }
 
@@ -167,12 +168,12 @@ Deed DeedOf(const std::string& event_type) {
   };
   // The first stem that the name contains decides.
   static constexpr Entry kStems[] = {
-      {"purchase", Deed::kBought}, {"buy", Deed::kBought},     {"bought", Deed::kBought},  {"order", Deed::kBought},
-      {"cart", Deed::kBasket},     {"basket", Deed::kBasket},  {"wish", Deed::kSaved},     {"save", Deed::kSaved},
-      {"bookmark", Deed::kSaved},  {"favo", Deed::kLiked},     {"like", Deed::kLiked},     {"love", Deed::kLiked},
-      {"rating", Deed::kRated},    {"rate", Deed::kRated},     {"review", Deed::kRated},   {"watch", Deed::kWatched},
-      {"listen", Deed::kPlayed},   {"play", Deed::kPlayed},    {"read", Deed::kRead},      {"click", Deed::kOpened},
-      {"open", Deed::kOpened},     {"view", Deed::kOpened},    {"visit", Deed::kOpened}};
+      {"purchase", Deed::kBought}, {"buy", Deed::kBought},    {"bought", Deed::kBought}, {"order", Deed::kBought},
+      {"cart", Deed::kBasket},     {"basket", Deed::kBasket}, {"wish", Deed::kSaved},    {"save", Deed::kSaved},
+      {"bookmark", Deed::kSaved},  {"favo", Deed::kLiked},    {"like", Deed::kLiked},    {"love", Deed::kLiked},
+      {"rating", Deed::kRated},    {"rate", Deed::kRated},    {"review", Deed::kRated},  {"watch", Deed::kWatched},
+      {"listen", Deed::kPlayed},   {"play", Deed::kPlayed},   {"read", Deed::kRead},     {"click", Deed::kOpened},
+      {"open", Deed::kOpened},     {"view", Deed::kOpened},   {"visit", Deed::kOpened}};
   const std::string name = absl::AsciiStrToLower(event_type);
   for (const Entry& entry : kStems) {
     if (absl::StrContains(name, entry.stem)) return entry.deed;
@@ -186,13 +187,13 @@ PointRole RoleOf(const std::string& attribute) {
     PointRole role;
   };
   static constexpr Entry kStems[] = {
-      {"material", PointRole::kMaterial}, {"fabric", PointRole::kMaterial},  {"style", PointRole::kStyle},
-      {"mood", PointRole::kStyle},        {"color", PointRole::kColor},      {"colour", PointRole::kColor},
+      {"material", PointRole::kMaterial}, {"fabric", PointRole::kMaterial},   {"style", PointRole::kStyle},
+      {"mood", PointRole::kStyle},        {"color", PointRole::kColor},       {"colour", PointRole::kColor},
       {"pattern", PointRole::kPattern},   {"occasion", PointRole::kOccasion}, {"season", PointRole::kOccasion},
-      {"kind", PointRole::kKind},         {"category", PointRole::kKind},    {"categories", PointRole::kKind},
-      {"genre", PointRole::kKind},        {"topic", PointRole::kKind},       {"tag", PointRole::kKind},
-      {"feature", PointRole::kFeature},   {"brand", PointRole::kMaker},      {"author", PointRole::kMaker},
-      {"artist", PointRole::kMaker},      {"director", PointRole::kMaker},   {"maker", PointRole::kMaker},
+      {"kind", PointRole::kKind},         {"category", PointRole::kKind},     {"categories", PointRole::kKind},
+      {"genre", PointRole::kKind},        {"topic", PointRole::kKind},        {"tag", PointRole::kKind},
+      {"feature", PointRole::kFeature},   {"brand", PointRole::kMaker},       {"author", PointRole::kMaker},
+      {"artist", PointRole::kMaker},      {"director", PointRole::kMaker},    {"maker", PointRole::kMaker},
       {"price", PointRole::kPrice}};
   // A plural or a longer name still tells: "genres", "main_color".
   for (const Entry& entry : kStems) {
@@ -203,8 +204,8 @@ PointRole RoleOf(const std::string& attribute) {
 
 const std::string& PointRoleWord(PointRole role) {
   // In the order of the enum.
-  static const auto& words = *new std::array<std::string, 10>{
-      "material", "style", "color", "pattern", "occasion", "kind", "feature", "maker", "price", "other"};
+  static const auto& words =
+      *new std::array<std::string, 10>{"material", "style", "color", "pattern", "occasion", "kind", "feature", "maker", "price", "other"};
   return words[static_cast<size_t>(role)];
 }
 

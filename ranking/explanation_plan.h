@@ -46,24 +46,24 @@ struct PlannedPoint {
   };
   Kind kind = Kind::kItemFact;
   std::string attribute;
-  std::string value;             // as the item spells it: "walnut", "49.90"
+  std::string value;  // as the item spells it: "walnut", "49.90"
   PointRole role = PointRole::kOther;
-  std::string said;              // what a text says: the value, for kOther behind its attribute's name: "country France"
-  int num_events = 0;            // engaged events of the user with that value
-  std::vector<int> events;       // indices into ExplanationPlan::events: those whose items have the value too
+  std::string said;                            // what a text says: the value, for kOther behind its attribute's name: "country France"
+  int num_events = 0;                          // engaged events of the user with that value
+  std::vector<int> events;                     // indices into ExplanationPlan::events: those whose items have the value too
   std::vector<std::string> evidence_item_ids;  // engaged items that show the preference, strongest first
 };
 
 struct ExplanationPlan {
   ItemFacts item;
-  bool name_sayable = false;          // the item's title is short enough to be said
-  std::vector<PlannedPoint> points;   // strongest first, at most kNumValueSlots
-  std::vector<PlannedEvent> events;   // at most kNumTitleSlots, all engaged, titles distinct and short enough to be said
+  bool name_sayable = false;         // the item's title is short enough to be said
+  std::vector<PlannedPoint> points;  // strongest first, at most kNumValueSlots
+  std::vector<PlannedEvent> events;  // at most kNumTitleSlots, all engaged, titles distinct and short enough to be said
   bool trending = false;
   bool fresh = false;
-  bool searched = false;              // a query of the user brought the item
-  bool similar = false;               // an item in the request's context brought it
-  bool neighbours = false;            // users with the same items brought it
+  bool searched = false;    // a query of the user brought the item
+  bool similar = false;     // an item in the request's context brought it
+  bool neighbours = false;  // users with the same items brought it
   // Not for saying, for checking: values that the user dislikes.
   std::vector<AttributeWord> disliked;
 };

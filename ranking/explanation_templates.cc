@@ -41,9 +41,15 @@ class Writer {
   Writer(const ExplanationPlan& plan, uint64_t seed) : plan_(plan), choice_(seed) {
     for (size_t i = 0; i < plan.points.size(); ++i) {
       switch (plan.points[i].kind) {
-        case PlannedPoint::Kind::kLikedValue: liked_.push_back(i); break;
-        case PlannedPoint::Kind::kInRange: ranges_.push_back(i); break;
-        case PlannedPoint::Kind::kItemFact: facts_.push_back(i); break;
+        case PlannedPoint::Kind::kLikedValue:
+          liked_.push_back(i);
+          break;
+        case PlannedPoint::Kind::kInRange:
+          ranges_.push_back(i);
+          break;
+        case PlannedPoint::Kind::kItemFact:
+          facts_.push_back(i);
+          break;
       }
     }
   }
@@ -67,16 +73,26 @@ class Writer {
   // What the user likes, as a noun: "things in {v0}".
   std::string Noun(size_t point) {
     switch (plan_.points[point].role) {
-      case PointRole::kMaterial: return Fill(choice_.Of({"#", "things made of #", "pieces in #"}), point);
-      case PointRole::kStyle: return Fill(choice_.Of({"# designs", "the # look", "the # style"}), point);
-      case PointRole::kColor: return Fill(choice_.Of({"things in #", "the color #", "#"}), point);
-      case PointRole::kPattern: return Fill(choice_.Of({"# patterns", "the # pattern"}), point);
-      case PointRole::kOccasion: return Fill(choice_.Of({"things with # in mind", "picks made for #"}), point);
-      case PointRole::kKind: return Fill(choice_.Of({"# picks", "# finds"}), point);
-      case PointRole::kFeature: return Fill(choice_.Of({"# designs", "# things", "things that are #"}), point);
-      case PointRole::kMaker: return Fill(choice_.Of({"things by #", "#"}), point);
-      case PointRole::kPrice: return Fill(choice_.Of({"things priced at #", "picks priced at #"}), point);
-      case PointRole::kOther: break;
+      case PointRole::kMaterial:
+        return Fill(choice_.Of({"#", "things made of #", "pieces in #"}), point);
+      case PointRole::kStyle:
+        return Fill(choice_.Of({"# designs", "the # look", "the # style"}), point);
+      case PointRole::kColor:
+        return Fill(choice_.Of({"things in #", "the color #", "#"}), point);
+      case PointRole::kPattern:
+        return Fill(choice_.Of({"# patterns", "the # pattern"}), point);
+      case PointRole::kOccasion:
+        return Fill(choice_.Of({"things with # in mind", "picks made for #"}), point);
+      case PointRole::kKind:
+        return Fill(choice_.Of({"# picks", "# finds"}), point);
+      case PointRole::kFeature:
+        return Fill(choice_.Of({"# designs", "# things", "things that are #"}), point);
+      case PointRole::kMaker:
+        return Fill(choice_.Of({"things by #", "#"}), point);
+      case PointRole::kPrice:
+        return Fill(choice_.Of({"things priced at #", "picks priced at #"}), point);
+      case PointRole::kOther:
+        break;
     }
     return Fill(choice_.Of({"things with #", "picks with #"}), point);
   }
@@ -84,16 +100,26 @@ class Writer {
   // What the item is: "is made of {v0}".
   std::string Predicate(size_t point) {
     switch (plan_.points[point].role) {
-      case PointRole::kMaterial: return Fill(choice_.Of({"is made of #", "comes in #", "is in #"}), point);
-      case PointRole::kStyle: return Fill(choice_.Of({"has the # look", "is # in style", "has a # design"}), point);
-      case PointRole::kColor: return Fill(choice_.Of({"comes in #", "is in #", "has the color #"}), point);
-      case PointRole::kPattern: return Fill(choice_.Of({"has a # pattern", "comes with a # pattern"}), point);
-      case PointRole::kOccasion: return Fill(choice_.Of({"is made with # in mind", "is a pick for #"}), point);
-      case PointRole::kKind: return Fill(choice_.Of({"is a # pick", "belongs to #", "is a # find"}), point);
-      case PointRole::kFeature: return Fill(choice_.Of({"is #", "has a # design"}), point);
-      case PointRole::kMaker: return Fill(choice_.Of({"is by #", "comes from #"}), point);
-      case PointRole::kPrice: return Fill(choice_.Of({"is priced at #", "comes at #"}), point);
-      case PointRole::kOther: break;
+      case PointRole::kMaterial:
+        return Fill(choice_.Of({"is made of #", "comes in #", "is in #"}), point);
+      case PointRole::kStyle:
+        return Fill(choice_.Of({"has the # look", "is # in style", "has a # design"}), point);
+      case PointRole::kColor:
+        return Fill(choice_.Of({"comes in #", "is in #", "has the color #"}), point);
+      case PointRole::kPattern:
+        return Fill(choice_.Of({"has a # pattern", "comes with a # pattern"}), point);
+      case PointRole::kOccasion:
+        return Fill(choice_.Of({"is made with # in mind", "is a pick for #"}), point);
+      case PointRole::kKind:
+        return Fill(choice_.Of({"is a # pick", "belongs to #", "is a # find"}), point);
+      case PointRole::kFeature:
+        return Fill(choice_.Of({"is #", "has a # design"}), point);
+      case PointRole::kMaker:
+        return Fill(choice_.Of({"is by #", "comes from #"}), point);
+      case PointRole::kPrice:
+        return Fill(choice_.Of({"is priced at #", "comes at #"}), point);
+      case PointRole::kOther:
+        break;
     }
     return Fill(choice_.Of({"comes with #", "has #"}), point);
   }
@@ -134,9 +160,12 @@ class Writer {
   std::string HabitSentence(size_t point) {
     const std::string habit = Habit(point);
     switch (choice_.Index(3)) {
-      case 0: return absl::StrCat(habit, ", and ", Subject(), " ", Predicate(point), ".");
-      case 1: return absl::StrCat(habit, ": ", Subject(), " ", Predicate(point), " too.");
-      default: break;
+      case 0:
+        return absl::StrCat(habit, ", and ", Subject(), " ", Predicate(point), ".");
+      case 1:
+        return absl::StrCat(habit, ": ", Subject(), " ", Predicate(point), " too.");
+      default:
+        break;
     }
     const size_t second = SecondLiked(point);
     if (second == point) return absl::StrCat(habit, ", so here is one that ", Predicate(point), ".");
@@ -159,13 +188,20 @@ class Writer {
     const std::string fact = absl::StrCat("Y", did.substr(1));
     const std::string predicate = Predicate(point);
     switch (choice_.Index(7)) {
-      case 0: return absl::StrCat(fact, ", and ", Subject(), " ", predicate, " too.");
-      case 1: return absl::StrCat("Because ", did, ": ", Subject(), " ", predicate, " as well.");
-      case 2: return absl::StrCat("Like ", title, ", which you ", DeedPhrase(deed), ", ", Subject(), " ", predicate, ".");
-      case 3: return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate, ".");
-      case 4: return absl::StrCat(fact, ". ", plan_.name_sayable ? "{n}" : "This one", " ", AlsoPredicate(point), ".");
-      case 5: return absl::StrCat("Since ", did, ", here is another one that ", predicate, ".");
-      default: return absl::StrCat("Just like ", title, ", ", Subject(), " ", predicate, ".");
+      case 0:
+        return absl::StrCat(fact, ", and ", Subject(), " ", predicate, " too.");
+      case 1:
+        return absl::StrCat("Because ", did, ": ", Subject(), " ", predicate, " as well.");
+      case 2:
+        return absl::StrCat("Like ", title, ", which you ", DeedPhrase(deed), ", ", Subject(), " ", predicate, ".");
+      case 3:
+        return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate, ".");
+      case 4:
+        return absl::StrCat(fact, ". ", plan_.name_sayable ? "{n}" : "This one", " ", AlsoPredicate(point), ".");
+      case 5:
+        return absl::StrCat("Since ", did, ", here is another one that ", predicate, ".");
+      default:
+        return absl::StrCat("Just like ", title, ", ", Subject(), " ", predicate, ".");
     }
   }
 
@@ -176,9 +212,12 @@ class Writer {
     const std::string predicate = Predicate(facts_[0]);
     const std::string name = plan_.name_sayable ? "{n}" : "This one";
     switch (choice_.Index(3)) {
-      case 0: return absl::StrCat("Something different to try: ", Subject(), " ", predicate, ".");
-      case 1: return absl::StrCat(name, " ", predicate, ".");
-      default: return absl::StrCat("For a change, here is one that ", predicate, ".");
+      case 0:
+        return absl::StrCat("Something different to try: ", Subject(), " ", predicate, ".");
+      case 1:
+        return absl::StrCat(name, " ", predicate, ".");
+      default:
+        return absl::StrCat("For a change, here is one that ", predicate, ".");
     }
   }
 
@@ -202,7 +241,8 @@ class Writer {
       }
     }
     for (const size_t point : ranges_) more.push_back(RangeSentence(point));
-    if (plan_.trending) more.push_back(choice_.Of({"It is popular right now.", "Right now it is trending.", "Many people choose it right now."}));
+    if (plan_.trending)
+      more.push_back(choice_.Of({"It is popular right now.", "Right now it is trending.", "Many people choose it right now."}));
     if (plan_.fresh) more.push_back(choice_.Of({"It has just arrived.", "It is new here.", "It is a new arrival."}));
     if (plan_.searched) more.push_back(choice_.Of({"It matches your search.", "It fits what you searched for."}));
     if (plan_.similar) more.push_back(choice_.Of({"It is close to what you are looking at.", "It is similar to what you have open."}));

@@ -73,8 +73,8 @@ std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOpt
   return words;
 }
 
-// Ridge regression of the items' weights on their words, by coordinate descent. Its objective is convex and each step is exact, so the sweeps
-// converge; they stop when no weight moves any more.
+// Ridge regression of the items' weights on their words, by coordinate descent. Its objective is convex and each step is exact, so the
+// sweeps converge; they stop when no weight moves any more.
 void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::vector<Word>& words) {
   std::vector<double> rest;  // what the words do not explain yet
   for (const WeighedItem& item : items) rest.push_back(item.weight);

@@ -184,9 +184,12 @@ std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& 
 
 SpecialToken LabelOf(double weight, double largest) {
   switch (EngagementOf(weight, largest)) {
-    case Engagement::kEngaged: return SpecialToken::kYes;
-    case Engagement::kAverse: return SpecialToken::kNo;
-    case Engagement::kPassing: break;
+    case Engagement::kEngaged:
+      return SpecialToken::kYes;
+    case Engagement::kAverse:
+      return SpecialToken::kNo;
+    case Engagement::kPassing:
+      break;
   }
   return SpecialToken::kSeen;
 }
@@ -274,8 +277,11 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
       prompt.push_back(Segment::Special(ValueSlot(static_cast<int>(p))));
     }
   }
-  const std::pair<bool, const char*> reasons[] = {{plan.trending, " trending"}, {plan.fresh, " new"}, {plan.searched, " search"},
-                                                  {plan.similar, " similar"}, {plan.neighbours, " others"}};
+  const std::pair<bool, const char*> reasons[] = {{plan.trending, " trending"},
+                                                  {plan.fresh, " new"},
+                                                  {plan.searched, " search"},
+                                                  {plan.similar, " similar"},
+                                                  {plan.neighbours, " others"}};
   for (const auto& [given, word] : reasons) {
     if (!given) continue;
     prompt.push_back(Segment::Special(SpecialToken::kReason));

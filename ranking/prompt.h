@@ -17,8 +17,8 @@
 // range, because small models cannot compare numbers. The logits over kYes and kNo at a <|label|> are that line's score.
 //
 // Isolation: every candidate sees the prefix and itself only, and its positions continue from the prefix's end as if it were the only one.
-// So a score depends neither on the other candidates nor on their order, candidates may be split over any number of forwards with exactly the
-// same scores, and the prefix is computed once. A candidate count therefore has no limit here.
+// So a score depends neither on the other candidates nor on their order, candidates may be split over any number of forwards with exactly
+// the same scores, and the prefix is computed once. A candidate count therefore has no limit here.
 //
 // Truncation, in this order, until the prefix fits max_prefix_tokens: history entries, oldest first; then ranges; then the weakest dislikes
 // and likes in turn. An item line beyond max_item_tokens loses its last words, unmarked ones first. Never an error.
@@ -57,11 +57,11 @@ using TokenCounter = std::function<int(const std::string& text)>;
 int EstimateTokens(const std::string& text);
 
 struct PromptOptions {
-  int max_prefix_tokens = 512;   // summary and history together
-  int max_item_tokens = 48;      // one item line, <|item|> and <|label|> included
-  int max_history = 12;          // entries in the prompt; the summary reads all of them
-  bool mark_matches = true;      // values that the summary names carry its mark in item lines
-  bool include_title = false;    // title words in item lines: noise to a small model
+  int max_prefix_tokens = 512;  // summary and history together
+  int max_item_tokens = 48;     // one item line, <|item|> and <|label|> included
+  int max_history = 12;         // entries in the prompt; the summary reads all of them
+  bool mark_matches = true;     // values that the summary names carry its mark in item lines
+  bool include_title = false;   // title words in item lines: noise to a small model
   // Values of these attributes are written only where the summary names them: nearly every item has its own.
   std::vector<std::string> named_only = {"artist", "author", "brand", "maker", "manufacturer", "seller", "vendor"};
 };
@@ -72,7 +72,7 @@ struct RankPrompt {
   std::vector<SpecialToken> history_labels;
   // One per candidate, in candidate order; the last segment of each is <|label|>.
   std::vector<std::vector<Segment>> candidates;
-  int truncated_history = 0;     // events of the input that the prompt does not show
+  int truncated_history = 0;  // events of the input that the prompt does not show
 };
 
 // `summary` is Summarize(input.history). `count` defaults to EstimateTokens.

@@ -20,9 +20,9 @@ struct RankerConfig {
     std::string name;    // how requests ask for it; unique, not empty
     std::string folder;  // a Hugging Face folder with a palate.json
   };
-  std::vector<Model> models;   // may be empty
-  std::string default_model;   // one of the names; empty means the first
-  EngineOptions engine;        // for each model
+  std::vector<Model> models;  // may be empty
+  std::string default_model;  // one of the names; empty means the first
+  EngineOptions engine;       // for each model
 };
 
 struct RankerModelInfo {

@@ -5,9 +5,7 @@
 namespace palate::ranking {
 namespace {
 
-SpecialToken Offset(SpecialToken first, int index) {
-  return static_cast<SpecialToken>(static_cast<int>(first) + index);
-}
+SpecialToken Offset(SpecialToken first, int index) { return static_cast<SpecialToken>(static_cast<int>(first) + index); }
 
 }  // namespace
 
@@ -25,9 +23,7 @@ const std::vector<std::string>& SpecialTokenTexts() {
 
 const std::string& SpecialTokenText(SpecialToken token) { return SpecialTokenTexts()[static_cast<size_t>(token)]; }
 
-SpecialToken MarkOfTier(int tier) {
-  return tier > 0 ? Offset(SpecialToken::kLike1, tier - 1) : Offset(SpecialToken::kDislike1, -tier - 1);
-}
+SpecialToken MarkOfTier(int tier) { return tier > 0 ? Offset(SpecialToken::kLike1, tier - 1) : Offset(SpecialToken::kDislike1, -tier - 1); }
 
 int TierOfMark(SpecialToken token) {
   const int like = static_cast<int>(token) - static_cast<int>(SpecialToken::kLike1);

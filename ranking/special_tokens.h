@@ -10,16 +10,16 @@
 namespace palate::ranking {
 
 enum class SpecialToken {
-  kPad,       // fills batches; never attended to
-  kEnd,       // ends an explanation
-  kUser,      // opens a ranking prompt
-  kHistory,   // what follows are the user's events, oldest first
-  kItem,      // opens an item line
-  kLabel,     // the label slot: its logits over kYes and kNo are the score
-  kYes,       // the user engaged
-  kNo,        // the user turned away
-  kSeen,      // the user looked and did no more: an input only, never a target
-  kLike1,     // before a liked value, weakest (1) to strongest (6)
+  kPad,      // fills batches; never attended to
+  kEnd,      // ends an explanation
+  kUser,     // opens a ranking prompt
+  kHistory,  // what follows are the user's events, oldest first
+  kItem,     // opens an item line
+  kLabel,    // the label slot: its logits over kYes and kNo are the score
+  kYes,      // the user engaged
+  kNo,       // the user turned away
+  kSeen,     // the user looked and did no more: an input only, never a target
+  kLike1,    // before a liked value, weakest (1) to strongest (6)
   kLike2,
   kLike3,
   kLike4,
@@ -36,19 +36,19 @@ enum class SpecialToken {
   kInside,
   kAbove,
   kFarAbove,
-  kExplain,   // opens an explanation prompt
-  kEvent,     // opens one of the user's events in an explanation prompt
-  kReason,    // opens the sources that brought the item
-  kWrite,     // the explanation follows
-  kOnce,      // how many events support a preference
+  kExplain,  // opens an explanation prompt
+  kEvent,    // opens one of the user's events in an explanation prompt
+  kReason,   // opens the sources that brought the item
+  kWrite,    // the explanation follows
+  kOnce,     // how many events support a preference
   kTwice,
   kOften,
-  kName,      // stands for the explained item's title in generated text
-  kValue1,    // stand for the plan's points (explanation_plan.h) in generated text
+  kName,    // stands for the explained item's title in generated text
+  kValue1,  // stand for the plan's points (explanation_plan.h) in generated text
   kValue2,
   kValue3,
   kValue4,
-  kTitle1,    // stand for the plan's events: the title of that event's item
+  kTitle1,  // stand for the plan's events: the title of that event's item
   kTitle2,
   kTitle3,
 };

@@ -51,7 +51,7 @@ struct RankInput {
   std::string model;                  // configured name; empty means the server's default
   std::vector<HistoryEntry> history;  // newest first
   std::vector<ItemFacts> candidates;
-  std::string instruction;            // the caller's standing rule in words; may be empty
+  std::string instruction;  // the caller's standing rule in words; may be empty
 };
 
 struct RankOutput {

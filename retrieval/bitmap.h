@@ -12,9 +12,7 @@ namespace palate::retrieval {
 class Bitmap {
  public:
   Bitmap() = default;
-  explicit Bitmap(size_t size, bool value = false) : size_(size), words_((size + 63) / 64, value ? ~uint64_t{0} : 0) {
-    ClearTail();
-  }
+  explicit Bitmap(size_t size, bool value = false) : size_(size), words_((size + 63) / 64, value ? ~uint64_t{0} : 0) { ClearTail(); }
 
   size_t size() const { return size_; }
   bool Test(size_t i) const { return (words_[i / 64] >> (i % 64)) & 1; }

@@ -48,8 +48,7 @@ class ChangeSource {
   // A page of the catalog's items with all their vectors, the first for an empty token.
   virtual absl::StatusOr<ItemPage> ListItems(const std::string& catalog, const std::string& page_token) = 0;
   // The items as they are now, at most 256 ids a call; unknown ids are absent. NotFound for an unknown catalog.
-  virtual absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog,
-                                                           const std::vector<std::string>& item_ids) = 0;
+  virtual absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids) = 0;
   // Waits until there are changes behind `position` or `timeout` has passed (then the batch is empty). OutOfRange when
   // the feed was trimmed behind `position`, InvalidArgument when it is no position of this store: the follower then
   // lists everything anew.

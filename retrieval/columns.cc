@@ -11,13 +11,9 @@ namespace {
 
 void EncodeBitmap(const Bitmap& bitmap, ByteWriter& out) { out.Array(bitmap.words()); }
 
-bool DecodeBitmap(ByteReader& in, size_t size, Bitmap& out) {
-  return Bitmap::FromWords(size, in.Array<uint64_t>(), out) && in.ok();
-}
+bool DecodeBitmap(ByteReader& in, size_t size, Bitmap& out) { return Bitmap::FromWords(size, in.Array<uint64_t>(), out) && in.ok(); }
 
-absl::Status Malformed(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("malformed attribute column: ", what));
-}
+absl::Status Malformed(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed attribute column: ", what)); }
 
 // Sorts the dictionary and rewrites the codes to it.
 void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>& codes) {
@@ -96,8 +92,7 @@ Bitmap AttributeColumn::EvaluateStrings(const FilterTerm& term) const {
     return matches;
   }
   matches.Fill([&](size_t row) {
-    return std::any_of(codes_.begin() + offsets_[row], codes_.begin() + offsets_[row + 1],
-                       [&](uint32_t code) { return wanted[code]; });
+    return std::any_of(codes_.begin() + offsets_[row], codes_.begin() + offsets_[row + 1], [&](uint32_t code) { return wanted[code]; });
   });
   return matches;
 }
@@ -136,8 +131,7 @@ Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term, const std::vecto
 
 int64_t AttributeColumn::memory_bytes() const {
   int64_t bytes = (present_.words().size() + booleans_.words().size()) * sizeof(uint64_t);
-  bytes += (codes_.size() + offsets_.size()) * sizeof(uint32_t) + integers_.size() * sizeof(int64_t) +
-           numbers_.size() * sizeof(double);
+  bytes += (codes_.size() + offsets_.size()) * sizeof(uint32_t) + integers_.size() * sizeof(int64_t) + numbers_.size() * sizeof(double);
   for (const std::string& text : dictionary_) bytes += sizeof(std::string) + text.size();
   return bytes;
 }
@@ -202,12 +196,10 @@ bool AttributeColumn::Consistent() const {
   };
   switch (type_) {
     case AttributeType::kString:
-      return codes_.size() == rows() && offsets_.empty() && codes_in_range() &&
-             (!dictionary_.empty() || present_.Count() == 0);
+      return codes_.size() == rows() && offsets_.empty() && codes_in_range() && (!dictionary_.empty() || present_.Count() == 0);
     case AttributeType::kStringList:
       return offsets_.size() == rows() + 1 && offsets_.front() == 0 && offsets_.back() == codes_.size() &&
-             std::is_sorted(offsets_.begin(), offsets_.end()) && codes_in_range() &&
-             (!dictionary_.empty() || codes_.empty());
+             std::is_sorted(offsets_.begin(), offsets_.end()) && codes_in_range() && (!dictionary_.empty() || codes_.empty());
     case AttributeType::kInt64:
       return integers_.size() == rows();
     case AttributeType::kDouble:
@@ -269,8 +261,7 @@ void AttributeColumnBuilder::Set(size_t row, const AttributeValue& value) {
 }
 
 AttributeColumn AttributeColumnBuilder::Finish() {
-  while (next_row_ < column_.offsets_.size())
-    column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
+  while (next_row_ < column_.offsets_.size()) column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
   SortDictionary(column_.dictionary_, column_.codes_);
   column_.dictionary_.shrink_to_fit();
   column_.codes_.shrink_to_fit();

@@ -51,10 +51,10 @@ class AttributeColumn {
   AttributeType type_ = AttributeType::kString;
   Bitmap present_;                       // of all types
   std::vector<std::string> dictionary_;  // of strings: sorted and distinct
-  std::vector<uint32_t> codes_;  // of strings: one per row (0 when absent); of lists: of all rows, one after the other
-  std::vector<uint32_t> offsets_;  // of lists: rows + 1 places in codes_
-  std::vector<int64_t> integers_;  // per row
-  std::vector<double> numbers_;    // per row
+  std::vector<uint32_t> codes_;          // of strings: one per row (0 when absent); of lists: of all rows, one after the other
+  std::vector<uint32_t> offsets_;        // of lists: rows + 1 places in codes_
+  std::vector<int64_t> integers_;        // per row
+  std::vector<double> numbers_;          // per row
   Bitmap booleans_;
 };
 

@@ -22,9 +22,7 @@ namespace {
 // Below this share of allowed vectors, visiting them one by one beats scanning past the others.
 constexpr int64_t kScanShare = 8;
 
-bool Better(const VectorHit& a, const VectorHit& b) {
-  return a.score != b.score ? a.score > b.score : a.index < b.index;
-}
+bool Better(const VectorHit& a, const VectorHit& b) { return a.score != b.score ? a.score > b.score : a.index < b.index; }
 
 // Reads from bytes that somebody else keeps.
 class SpanReader final : public faiss::IOReader {
@@ -69,18 +67,15 @@ class FlatSegment final : public VectorSegment {
   }
 
  private:
-  absl::StatusOr<std::vector<VectorHit>> SearchFew(const float* query, int64_t k, const Bitmap& allowed,
-                                                   int64_t candidates) const {
+  absl::StatusOr<std::vector<VectorHit>> SearchFew(const float* query, int64_t k, const Bitmap& allowed, int64_t candidates) const {
     std::vector<faiss::idx_t> labels;
     labels.reserve(candidates);
     allowed.ForEach([&](size_t index) { labels.push_back(static_cast<faiss::idx_t>(index)); });
     std::vector<float> scores(candidates);
-    PALATE_RETURN_IF_ERROR(
-        CatchFaiss([&] { index_->compute_distance_subset(1, query, candidates, scores.data(), labels.data()); }));
+    PALATE_RETURN_IF_ERROR(CatchFaiss([&] { index_->compute_distance_subset(1, query, candidates, scores.data(), labels.data()); }));
     std::vector<VectorHit> hits;
     hits.reserve(candidates);
-    for (int64_t i = 0; i < candidates; ++i)
-      hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
+    for (int64_t i = 0; i < candidates; ++i) hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
     std::partial_sort(hits.begin(), hits.begin() + k, hits.end(), Better);
     hits.resize(k);
     return hits;
@@ -118,8 +113,7 @@ std::string BlasFile() {
 
 class FaissFactory final : public VectorSegmentFactory {
  public:
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors,
-                                                       bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
     auto built = CatchFaiss([&] {
       auto index = std::make_unique<faiss::IndexFlatIP>(dimensions);
       index->add(static_cast<faiss::idx_t>(vectors.size() / dimensions), vectors.data());
@@ -129,24 +123,21 @@ class FaissFactory final : public VectorSegmentFactory {
     return std::make_unique<FlatSegment>(*std::move(built));
   }
 
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size,
-                                                             absl::string_view bytes) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size, absl::string_view bytes) const override {
     SpanReader reader(bytes);
     auto read = CatchFaiss([&] { return std::unique_ptr<faiss::Index>(faiss::read_index(&reader)); });
     if (!read.ok()) return absl::DataLossError(read.status().message());
     auto* flat = dynamic_cast<faiss::IndexFlatIP*>(read->get());
     const bool fits = flat != nullptr && flat->d == dimensions && flat->ntotal == size &&
                       flat->codes.size() == sizeof(float) * static_cast<size_t>(size) * dimensions;
-    if (!fits)
-      return absl::DataLossError(
-          absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
+    if (!fits) return absl::DataLossError(absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
     read->release();
     return std::make_unique<FlatSegment>(std::unique_ptr<const faiss::IndexFlatIP>(flat));
   }
 
   std::string Describe() const override {
-    return absl::StrCat("FAISS ", faiss::get_version(), ", ",
-                        absl::StripTrailingAsciiWhitespace(faiss::get_compile_options()), ", BLAS from ", BlasFile());
+    return absl::StrCat("FAISS ", faiss::get_version(), ", ", absl::StripTrailingAsciiWhitespace(faiss::get_compile_options()),
+                        ", BLAS from ", BlasFile());
   }
 };
 

@@ -24,8 +24,8 @@ namespace palate::retrieval {
 template <typename Function>
 auto CatchFaiss(Function&& function) {
   using Value = std::invoke_result_t<Function>;
-  using Result = std::conditional_t<std::is_void_v<Value>, absl::Status,
-                                    absl::StatusOr<std::conditional_t<std::is_void_v<Value>, int, Value>>>;
+  using Result =
+      std::conditional_t<std::is_void_v<Value>, absl::Status, absl::StatusOr<std::conditional_t<std::is_void_v<Value>, int, Value>>>;
   omp_set_num_threads(1);
   try {
     if constexpr (std::is_void_v<Value>) {

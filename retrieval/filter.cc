@@ -45,9 +45,8 @@ bool Holds(const FilterTerm& term, const Attributes& attributes) {
       const auto* list = std::get_if<std::vector<std::string>>(&found->second);
       if (list == nullptr) return false;
       const auto& wanted = std::get<std::vector<std::string>>(term.values);
-      return std::any_of(list->begin(), list->end(), [&](const std::string& element) {
-        return std::binary_search(wanted.begin(), wanted.end(), element);
-      });
+      return std::any_of(list->begin(), list->end(),
+                         [&](const std::string& element) { return std::binary_search(wanted.begin(), wanted.end(), element); });
     }
     case AttributeType::kInt64:
       return CompareAs<int64_t>(term, found->second);

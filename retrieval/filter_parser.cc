@@ -103,8 +103,7 @@ absl::Status FilterParser::Expected(absl::string_view what) const {
 
 absl::StatusOr<Filter> FilterParser::Parse() {
   if (text_.size() > kMaxFilterBytes) {
-    return InvalidField(kField, absl::StrCat("has ", text_.size(), " bytes"),
-                        absl::StrCat("at most ", kMaxFilterBytes));
+    return InvalidField(kField, absl::StrCat("has ", text_.size(), " bytes"), absl::StrCat("at most ", kMaxFilterBytes));
   }
   if (!IsValidUtf8(text_)) return InvalidField(kField, "is not valid UTF-8", "valid UTF-8");
   PALATE_RETURN_IF_ERROR(Advance());
@@ -163,8 +162,7 @@ void FilterParser::ReadSymbol() {
     }
   }
   ++next_;
-  while (next_ < text_.size() && (static_cast<unsigned char>(text_[next_]) & 0xC0) == 0x80)
-    ++next_;  // a whole character
+  while (next_ < text_.size() && (static_cast<unsigned char>(text_[next_]) & 0xC0) == 0x80) ++next_;  // a whole character
 }
 
 absl::Status FilterParser::ReadString() {
@@ -218,8 +216,7 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
     PALATE_RETURN_IF_ERROR(ReadCodePoint(low));
     if (low >= 0xDC00 && low < 0xE000) code_point = 0x10000 + ((code_point - 0xD800) << 10) + (low - 0xDC00);
   }
-  if (code_point >= 0xD800 && code_point < 0xE000)
-    return ErrorAt(backslash, "half a surrogate pair", "a whole pair of \\uXXXX");
+  if (code_point >= 0xD800 && code_point < 0xE000) return ErrorAt(backslash, "half a surrogate pair", "a whole pair of \\uXXXX");
   AppendUtf8(code_point, token_.value);
   return absl::OkStatus();
 }
@@ -227,8 +224,7 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
 // Reads the four digits behind \u.
 absl::Status FilterParser::ReadCodePoint(uint32_t& code_point) {
   const absl::string_view digits = text_.substr(next_, 4);
-  const bool all_hex =
-      digits.size() == 4 && std::all_of(digits.begin(), digits.end(), [](char c) { return absl::ascii_isxdigit(c); });
+  const bool all_hex = digits.size() == 4 && std::all_of(digits.begin(), digits.end(), [](char c) { return absl::ascii_isxdigit(c); });
   if (!all_hex || !absl::SimpleHexAtoi(digits, &code_point)) {
     return ErrorAt(next_ - 2, "a broken \\u escape", "\\u and four hexadecimal digits");
   }
@@ -301,8 +297,7 @@ absl::StatusOr<const AttributeDeclaration*> FilterParser::FindDeclaration() cons
 absl::Status FilterParser::ParseTerm() {
   if (token_.kind != FilterToken::Kind::kName) return Expected("NOT, \"(\" or the name of an attribute");
   PALATE_ASSIGN_OR_RETURN(const AttributeDeclaration* declaration, FindDeclaration());
-  FilterTerm term{
-      .attribute = declaration->name, .type = declaration->type, .op = FilterOperator::kEqual, .values = {}};
+  FilterTerm term{.attribute = declaration->name, .type = declaration->type, .op = FilterOperator::kEqual, .values = {}};
   PALATE_RETURN_IF_ERROR(Advance());
   PALATE_RETURN_IF_ERROR(ParseOperator(term));
   if (term.op == FilterOperator::kAny) {
@@ -316,14 +311,13 @@ absl::Status FilterParser::ParseTerm() {
 }
 
 absl::Status FilterParser::ParseOperator(FilterTerm& term) {
-  static constexpr std::pair<absl::string_view, FilterOperator> kOperators[] = {
-      {":", FilterOperator::kAny},
-      {"=", FilterOperator::kEqual},
-      {"!=", FilterOperator::kNotEqual},
-      {"<", FilterOperator::kLess},
-      {"<=", FilterOperator::kLessOrEqual},
-      {">", FilterOperator::kGreater},
-      {">=", FilterOperator::kGreaterOrEqual}};
+  static constexpr std::pair<absl::string_view, FilterOperator> kOperators[] = {{":", FilterOperator::kAny},
+                                                                                {"=", FilterOperator::kEqual},
+                                                                                {"!=", FilterOperator::kNotEqual},
+                                                                                {"<", FilterOperator::kLess},
+                                                                                {"<=", FilterOperator::kLessOrEqual},
+                                                                                {">", FilterOperator::kGreater},
+                                                                                {">=", FilterOperator::kGreaterOrEqual}};
   for (const auto& [symbol, op] : kOperators) {
     if (!At(FilterToken::Kind::kSymbol, symbol)) continue;
     if (!Allows(term.type, op)) break;
@@ -373,16 +367,14 @@ absl::Status FilterParser::ParseLiteral(FilterTerm& term) {
     }
     case AttributeType::kDouble: {
       double value = 0;
-      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtod(token_.text, &value) ||
-          !std::isfinite(value)) {
+      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtod(token_.text, &value) || !std::isfinite(value)) {
         return Expected("a finite number");
       }
       append(value);
       break;
     }
     case AttributeType::kBool:
-      if (!At(FilterToken::Kind::kKeyword, "true") && !At(FilterToken::Kind::kKeyword, "false"))
-        return Expected("true or false");
+      if (!At(FilterToken::Kind::kKeyword, "true") && !At(FilterToken::Kind::kKeyword, "false")) return Expected("true or false");
       append(token_.text == "true");
       break;
   }

@@ -26,8 +26,7 @@ struct FilterToken {
 // Borrows `text` and `declarations` for its life.
 class FilterParser {
  public:
-  FilterParser(absl::string_view text, absl::Span<const AttributeDeclaration> declarations)
-      : text_(text), declarations_(declarations) {}
+  FilterParser(absl::string_view text, absl::Span<const AttributeDeclaration> declarations) : text_(text), declarations_(declarations) {}
 
   absl::StatusOr<Filter> Parse();
 

@@ -67,8 +67,7 @@ namespace {
 std::vector<ItemUpdate> Usable(const std::string& catalog, std::vector<ItemUpdate> items) {
   std::erase_if(items, [&](const ItemUpdate& item) {
     if (!item.item_id.empty() && item.revision > 0) return false;
-    spdlog::error("retrieval: catalog {}: item {} with revision {} is left out", catalog, QuoteForMessage(item.item_id),
-                  item.revision);
+    spdlog::error("retrieval: catalog {}: item {} with revision {} is left out", catalog, QuoteForMessage(item.item_id), item.revision);
     return true;
   });
   return items;
@@ -127,8 +126,7 @@ absl::Status Follower::Impl::Follow() {
     const absl::StatusOr<ChangeBatch> watched = source.WatchChanges(position, options.watch_timeout);
     if (absl::IsOutOfRange(watched.status()) || absl::IsInvalidArgument(watched.status())) {
       // Trimmed, or a store that this position does not come from.
-      spdlog::warn("retrieval: the feed cannot be resumed ({}): every catalog is listed anew",
-                   watched.status().ToString());
+      spdlog::warn("retrieval: the feed cannot be resumed ({}): every catalog is listed anew", watched.status().ToString());
       indexes.SetPosition("");
     }
     PALATE_RETURN_IF_ERROR(watched.status());
@@ -235,8 +233,8 @@ absl::Status Follower::Impl::ApplyItems(const std::string& catalog, const Change
 }
 
 // The feed says what changed, the store how it is now: an item that the store does not know any more is deleted.
-absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex& index,
-                                        const std::vector<std::string>& ids, const ChangedItems& changed) {
+absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex& index, const std::vector<std::string>& ids,
+                                        const ChangedItems& changed) {
   absl::StatusOr<std::vector<ItemUpdate>> items = source.GetItems(catalog, ids);
   if (absl::IsNotFound(items.status())) return absl::OkStatus();  // the catalog was deleted since; the feed will say so
   PALATE_RETURN_IF_ERROR(items.status());
@@ -244,8 +242,7 @@ absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex
   for (const ItemUpdate& item : *items) present.insert(item.item_id);
   std::vector<ItemDelete> deletes;
   for (const std::string& id : ids) {
-    if (!id.empty() && !present.contains(id))
-      deletes.push_back({.item_id = id, .revision = std::max<int64_t>(1, changed.at(id))});
+    if (!id.empty() && !present.contains(id)) deletes.push_back({.item_id = id, .revision = std::max<int64_t>(1, changed.at(id))});
   }
   return index.Apply(Usable(catalog, *std::move(items)), deletes).status();
 }

@@ -79,9 +79,8 @@ class VectorCheck {
     if (vector.values.size() > kMaxDimensions) return false;
     const auto held = state_.spaces.find(vector.space);
     const size_t held_dimensions = held == state_.spaces.end() ? 0 : held->second.dimensions;
-    const size_t expected = held_dimensions != 0
-                                ? held_dimensions
-                                : first_seen_.try_emplace(vector.space, vector.values.size()).first->second;
+    const size_t expected =
+        held_dimensions != 0 ? held_dimensions : first_seen_.try_emplace(vector.space, vector.values.size()).first->second;
     return vector.values.size() == expected;
   }
 
@@ -97,8 +96,7 @@ struct CatalogIndex::Accepted {
   ApplyResult result;
 };
 
-CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options, const VectorSegmentFactory& factory,
-                           const Clock& clock)
+CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options, const VectorSegmentFactory& factory, const Clock& clock)
     : options_(options), factory_(factory), clock_(clock) {
   IndexState empty;
   empty.config = std::make_shared<const CatalogConfig>(std::move(config));
@@ -120,9 +118,7 @@ std::shared_ptr<const IndexState> CatalogIndex::state() const {
 
 CatalogConfig CatalogIndex::config() const { return *state()->config; }
 
-absl::StatusOr<Filter> CatalogIndex::ParseFilter(absl::string_view text) const {
-  return Filter::Parse(text, state()->config->attributes);
-}
+absl::StatusOr<Filter> CatalogIndex::ParseFilter(absl::string_view text) const { return Filter::Parse(text, state()->config->attributes); }
 
 bool CatalogIndex::SetCatalog(CatalogConfig config) {
   MutexLock lock(write_mutex_);
@@ -170,8 +166,8 @@ CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates
   return accepted;
 }
 
-void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest,
-                                 const StateEditor& editor, Accepted& accepted) {
+void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest, const StateEditor& editor,
+                                 Accepted& accepted) {
   const std::map<std::string, AttributeType> types = FilterableTypes(*editor.state().config);
   VectorCheck vector_check(editor.state());
   // In the order of the updates, not of the hash: the first vector of a space settles its dimensions.
@@ -199,8 +195,8 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
   }
 }
 
-void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest,
-                                 const StateEditor& editor, Accepted& accepted) {
+void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest, const StateEditor& editor,
+                                 Accepted& accepted) {
   absl::flat_hash_map<absl::string_view, int64_t> revisions;
   for (const ItemDelete& deletion : deletes) {
     int64_t& revision = revisions[deletion.item_id];
@@ -221,8 +217,7 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
   }
 }
 
-absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates,
-                                                absl::Span<const ItemDelete> deletes) {
+absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes) {
   PALATE_RETURN_IF_ERROR(CheckChanges(updates, deletes));
   MutexLock lock(write_mutex_);
   StateEditor editor(*state());
@@ -237,9 +232,8 @@ absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> upd
     PALATE_RETURN_IF_ERROR(FoldDelta(editor));
   }
   if (accepted.result.refused_vectors > 0) {
-    spdlog::warn(
-        "retrieval: catalog {}: {} vectors are left out: not of unit length, or not of their space's dimensions",
-        editor.state().config->id, accepted.result.refused_vectors);
+    spdlog::warn("retrieval: catalog {}: {} vectors are left out: not of unit length, or not of their space's dimensions",
+                 editor.state().config->id, accepted.result.refused_vectors);
   }
   if (accepted.result.applied > 0) Publish(editor.Finish(clock_.Now() + options_.retire_after));
   MutexLock counters(state_mutex_);
@@ -311,15 +305,14 @@ absl::StatusOr<SpaceVector> CatalogIndex::GetVector(absl::string_view item_id, c
   SpaceKey key = space;
   const auto active = state->active.find(space.name);
   if (key.fingerprint.empty() && active != state->active.end()) key.fingerprint = active->second;
-  const absl::Status no_vector = absl::NotFoundError(
-      absl::StrCat("item ", QuoteForMessage(item_id), " has no vector in space ", QuoteForMessage(space.name)));
+  const absl::Status no_vector =
+      absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(item_id), " has no vector in space ", QuoteForMessage(space.name)));
   // Without a fingerprint here, nothing is embedded in the space; whether it is declared at all is still to be said.
   const bool nothing_embedded = key.fingerprint.empty();
   if (nothing_embedded) key.fingerprint = "none";
   PALATE_RETURN_IF_ERROR(CheckSpace(*state, key));
   const std::optional<RowPlace> place = FindLiveRow(*state, item_id);
-  if (!place.has_value())
-    return absl::NotFoundError(absl::StrCat("no item ", QuoteForMessage(item_id), " in the index"));
+  if (!place.has_value()) return absl::NotFoundError(absl::StrCat("no item ", QuoteForMessage(item_id), " in the index"));
   const RowSegment& rows = *state->segments[place->segment].rows;
   const SpacePart* part = nothing_embedded ? nullptr : rows.FindSpace(key);
   if (part == nullptr || part->vector_of_row[place->row] == SpacePart::kNoVector) return no_vector;
@@ -382,8 +375,7 @@ void CatalogIndex::Install(const std::vector<SegmentView>& inputs, std::shared_p
   std::vector<uint32_t> died;
   for (const SegmentView& input : inputs) {
     const auto& segments = editor.state().segments;
-    const auto present = std::find_if(segments.begin(), segments.end(),
-                                      [&](const SegmentView& view) { return view.rows == input.rows; });
+    const auto present = std::find_if(segments.begin(), segments.end(), [&](const SegmentView& view) { return view.rows == input.rows; });
     for (uint32_t row = 0; row < input.rows->rows(); ++row) {
       const bool lives = present != segments.end() && present->IsLive(row);
       if (input.IsLive(row) && !lives) died.push_back(*merged->Find(input.rows->item_id(row)));
@@ -395,8 +387,7 @@ void CatalogIndex::Install(const std::vector<SegmentView>& inputs, std::shared_p
   Publish(editor.Finish(clock_.Now() + options_.retire_after));
 }
 
-void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
-                           const std::set<SpaceKey>& dropped) {
+void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped) {
   MutexLock lock(write_mutex_);
   IndexState restored;
   restored.config = state()->config;

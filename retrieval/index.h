@@ -79,13 +79,12 @@ struct CatalogConfig {
 
 struct SearchRequest {
   SpaceKey space;
-  std::vector<std::vector<float>>
-      queries;  // 1 to 256 of [dimensions]; any length above 0, the index makes them unit vectors
-  int k = 10;   // 1 to 1000
+  std::vector<std::vector<float>> queries;    // 1 to 256 of [dimensions]; any length above 0, the index makes them unit vectors
+  int k = 10;                                 // 1 to 1000
   std::shared_ptr<const Filter> filter;       // null: no filter
   std::vector<std::string> exclude_item_ids;  // at most 10,000; unknown ids do no harm
-  absl::Time now = absl::InfiniteFuture();  // items with an expire_time at or before it are not returned; infinite: the
-                                            // index's clock
+  absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not returned; infinite: the
+                                              // index's clock
   absl::Time deadline = absl::InfiniteFuture();
   std::function<bool()> cancelled;  // optional; asked between pieces of work, from any thread
 };
@@ -189,8 +188,7 @@ class CatalogIndex {
   // The state to save, and the state taken from a snapshot (retrieval/snapshot.h): before anything else is done with
   // the index.
   std::shared_ptr<const IndexState> state() const;
-  void Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
-               const std::set<SpaceKey>& dropped);
+  void Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped);
 
  private:
   // Updates and deletes of one Apply(), one per item, and what became of them.
@@ -200,10 +198,10 @@ class CatalogIndex {
   using NewestUpdates = absl::flat_hash_map<absl::string_view, const ItemUpdate*>;  // by item id
   Accepted Accept(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes, const StateEditor& editor)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  void AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest, const StateEditor& editor,
-                     Accepted& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  void AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest, const StateEditor& editor,
-                     Accepted& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest, const StateEditor& editor, Accepted& accepted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest, const StateEditor& editor, Accepted& accepted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status FoldDelta(StateEditor& editor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   bool Retire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void Install(const std::vector<SegmentView>& inputs, std::shared_ptr<const RowSegment> merged)

@@ -86,9 +86,7 @@ struct IndexSet::Impl {
         clock(c),
         pool(std::make_unique<ThreadPool>("search", options.search_threads, options.search_queue_limit)) {}
 
-  std::string CatalogPath(const std::string& catalog) const {
-    return absl::StrCat(options.snapshot_dir, "/", catalog, kCatalogSuffix);
-  }
+  std::string CatalogPath(const std::string& catalog) const { return absl::StrCat(options.snapshot_dir, "/", catalog, kCatalogSuffix); }
   std::string ManifestPath() const { return absl::StrCat(options.snapshot_dir, "/", kManifestName); }
 
   absl::Status Load();
@@ -134,8 +132,7 @@ void IndexSet::Impl::SetFileAside(const std::string& path, const absl::Status& w
 void IndexSet::Impl::LoadCatalog(const std::string& path) {
   absl::StatusOr<CatalogSnapshot> snapshot = ReadCatalogSnapshot(path, factory);
   if (snapshot.ok() && CatalogPath(snapshot->config.id) != path) {
-    snapshot =
-        absl::DataLossError(absl::StrCat("snapshot ", path, " is of catalog ", QuoteForMessage(snapshot->config.id)));
+    snapshot = absl::DataLossError(absl::StrCat("snapshot ", path, " is of catalog ", QuoteForMessage(snapshot->config.id)));
   }
   if (!snapshot.ok()) return SetFileAside(path, snapshot.status());
   auto index = std::make_shared<CatalogIndex>(snapshot->config, options.index, factory, clock);
@@ -153,8 +150,7 @@ absl::Status IndexSet::Impl::Load() {
   std::filesystem::create_directories(options.snapshot_dir, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("creating ", options.snapshot_dir));
   std::set<std::string> paths;
-  for (std::filesystem::directory_iterator entry(options.snapshot_dir, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(options.snapshot_dir, error), end; !error && entry != end; entry.increment(error)) {
     paths.insert(entry->path().string());
   }
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("reading ", options.snapshot_dir));
@@ -199,8 +195,7 @@ absl::Status IndexSet::Impl::SaveLocked() {
     now = indexes;
   }
   for (const auto& [catalog, index] : now) {
-    if (!IsFileName(catalog))
-      return absl::InvalidArgumentError(absl::StrCat("catalog id ", QuoteForMessage(catalog), " is no file name"));
+    if (!IsFileName(catalog)) return absl::InvalidArgumentError(absl::StrCat("catalog id ", QuoteForMessage(catalog), " is no file name"));
     manifest.catalogs.push_back(catalog);
     std::shared_ptr<const IndexState> state = index->state();
     if (saved_states[catalog] == state) continue;
@@ -272,15 +267,12 @@ IndexSet::IndexSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
 
 absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options, const VectorSegmentFactory& factory,
                                                            const Clock& clock) {
-  if (options.search_threads < 1)
-    return InvalidField("search_threads", absl::StrCat("is ", options.search_threads), "at least 1");
+  if (options.search_threads < 1) return InvalidField("search_threads", absl::StrCat("is ", options.search_threads), "at least 1");
   if (options.search_queue_limit < 1) return InvalidField("search_queue_limit", "is 0", "at least 1");
-  if (options.index.delta_rows < 1)
-    return InvalidField("delta_rows", absl::StrCat("is ", options.index.delta_rows), "at least 1");
+  if (options.index.delta_rows < 1) return InvalidField("delta_rows", absl::StrCat("is ", options.index.delta_rows), "at least 1");
   constexpr int64_t kMaxRows = int64_t{1} << 31;  // rows are numbered with 32 bits
   if (options.index.max_segment_rows < 1 || options.index.max_segment_rows > kMaxRows) {
-    return InvalidField("max_segment_rows", absl::StrCat("is ", options.index.max_segment_rows),
-                        absl::StrCat("1 to ", kMaxRows));
+    return InvalidField("max_segment_rows", absl::StrCat("is ", options.index.max_segment_rows), absl::StrCat("1 to ", kMaxRows));
   }
   spdlog::info("retrieval: {}; {} search threads", factory.Describe(), options.search_threads);
   auto impl = std::make_unique<Impl>(std::move(options), factory, clock);
@@ -341,10 +333,8 @@ IndexSet::UpsertResult IndexSet::Upsert(CatalogConfig config) {
     MutexLock lock(impl_->mutex);
     std::shared_ptr<CatalogIndex>& index = impl_->indexes[config.id];
     // A catalog that was deleted and made again shares nothing with the old one but the name.
-    result.created =
-        index == nullptr || absl::ToUnixMicros(index->config().create_time) != absl::ToUnixMicros(config.create_time);
-    if (result.created)
-      index = std::make_shared<CatalogIndex>(config, impl_->options.index, impl_->factory, impl_->clock);
+    result.created = index == nullptr || absl::ToUnixMicros(index->config().create_time) != absl::ToUnixMicros(config.create_time);
+    if (result.created) index = std::make_shared<CatalogIndex>(config, impl_->options.index, impl_->factory, impl_->clock);
     result.index = index;
   }
   result.needs_listing = result.created || result.index->SetCatalog(std::move(config));

@@ -31,7 +31,7 @@ struct IndexSetOptions {
 
 struct IndexSetStats {
   std::vector<CatalogStats> catalogs;  // by name
-  std::string position;  // the feed position that the indexes have reached; empty before the first listing
+  std::string position;                // the feed position that the indexes have reached; empty before the first listing
   absl::Time last_snapshot = absl::InfinitePast();
   int64_t snapshots_set_aside = 0;  // unreadable files found at start
   size_t queued_searches = 0;
@@ -42,8 +42,7 @@ class IndexSet {
   // Loads the snapshots of `snapshot_dir`, if any: unreadable ones are set aside and said, never fatal. Logs the SIMD
   // level and the BLAS in use. Borrows `factory` (FaissSegments() of retrieval/faiss_segment.h) and `clock`. Fails only
   // where the directory cannot be made or read.
-  static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options, const VectorSegmentFactory& factory,
-                                                          const Clock& clock);
+  static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options, const VectorSegmentFactory& factory, const Clock& clock);
   // Stops the background thread, runs the searches that wait, and writes a last snapshot.
   ~IndexSet();
   IndexSet(const IndexSet&) = delete;

@@ -9,8 +9,8 @@ SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows, std::shared_
   SegmentView view{.rows = std::move(rows), .dead = std::move(dead), .live = 0, .live_vectors = {}};
   view.live = view.rows->rows() - (view.dead == nullptr ? 0 : view.dead->Count());
   for (const SpacePart& part : view.rows->spaces()) {
-    view.live_vectors.push_back(std::count_if(part.row_of_vector.begin(), part.row_of_vector.end(),
-                                              [&](uint32_t row) { return view.IsLive(row); }));
+    view.live_vectors.push_back(
+        std::count_if(part.row_of_vector.begin(), part.row_of_vector.end(), [&](uint32_t row) { return view.IsLive(row); }));
   }
   return view;
 }
@@ -65,8 +65,7 @@ bool StateEditor::Drop(absl::Time now) {
   return state_.retiring.size() != before;
 }
 
-void StateEditor::AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped,
-                               absl::Time until) {
+void StateEditor::AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped, absl::Time until) {
   for (const SpaceKey& key : retiring) state_.retiring[key] = until;
   state_.dropped.insert(dropped.begin(), dropped.end());
 }

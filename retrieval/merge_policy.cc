@@ -33,8 +33,7 @@ std::vector<size_t> PickTier(const IndexState& state, const IndexOptions& option
   }
   for (auto& [tier, members] : tiers) {
     if (members.size() < kSegmentsPerTier) continue;
-    std::sort(members.begin(), members.end(),
-              [&](size_t a, size_t b) { return state.segments[a].live < state.segments[b].live; });
+    std::sort(members.begin(), members.end(), [&](size_t a, size_t b) { return state.segments[a].live < state.segments[b].live; });
     std::vector<size_t> picked;
     int64_t rows = 0;
     for (size_t member : members) {
@@ -49,16 +48,12 @@ std::vector<size_t> PickTier(const IndexState& state, const IndexOptions& option
 
 }  // namespace
 
-bool IsDelta(const SegmentView& view, const IndexOptions& options) {
-  return static_cast<int64_t>(view.rows->rows()) < options.delta_rows;
-}
+bool IsDelta(const SegmentView& view, const IndexOptions& options) { return static_cast<int64_t>(view.rows->rows()) < options.delta_rows; }
 
 std::vector<size_t> PickMerge(const IndexState& state, const IndexOptions& options) {
   for (size_t i = 0; i < state.segments.size(); ++i) {
     const auto& spaces = state.segments[i].rows->spaces();
-    if (std::any_of(spaces.begin(), spaces.end(),
-                    [&](const SpacePart& part) { return state.dropped.contains(part.key); }))
-      return {i};
+    if (std::any_of(spaces.begin(), spaces.end(), [&](const SpacePart& part) { return state.dropped.contains(part.key); })) return {i};
   }
   std::vector<size_t> picked = PickDelta(state, options);
   if (picked.empty()) picked = PickTier(state, options);

@@ -31,18 +31,16 @@ std::optional<uint32_t> RowSegment::Find(absl::string_view item_id) const {
 }
 
 const SpacePart* RowSegment::FindSpace(const SpaceKey& key) const {
-  const auto found = std::lower_bound(spaces_.begin(), spaces_.end(), key,
-                                      [](const SpacePart& part, const SpaceKey& k) { return part.key < k; });
+  const auto found =
+      std::lower_bound(spaces_.begin(), spaces_.end(), key, [](const SpacePart& part, const SpaceKey& k) { return part.key < k; });
   return found != spaces_.end() && found->key == key ? &*found : nullptr;
 }
 
 bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
   const int64_t expire = expire_micros_.empty() ? kNeverExpires : expire_micros_[row];
-  if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) || columns_.Get(row) != update.attributes)
-    return false;
+  if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) || columns_.Get(row) != update.attributes) return false;
   const auto has_vector = [&](const SpacePart& part) { return part.vector_of_row[row] != SpacePart::kNoVector; };
-  if (std::count_if(spaces_.begin(), spaces_.end(), has_vector) != static_cast<int64_t>(update.vectors.size()))
-    return false;
+  if (std::count_if(spaces_.begin(), spaces_.end(), has_vector) != static_cast<int64_t>(update.vectors.size())) return false;
   std::vector<float> held;
   return std::all_of(update.vectors.begin(), update.vectors.end(), [&](const SpaceVector& vector) {
     const SpacePart* part = FindSpace(vector.space);
@@ -60,11 +58,10 @@ absl::Status RowSegment::Index() {
     if (!row_of_id_.emplace(item_id(row), row).second) return Malformed("an item stands there twice");
   }
   memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) + revisions_.size() * sizeof(int64_t) +
-                  expire_micros_.size() * sizeof(int64_t) +
-                  row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) + columns_.memory_bytes();
+                  expire_micros_.size() * sizeof(int64_t) + row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
+                  columns_.memory_bytes();
   for (const SpacePart& part : spaces_) {
-    memory_bytes_ +=
-        part.vectors->memory_bytes() + (part.row_of_vector.size() + part.vector_of_row.size()) * sizeof(uint32_t);
+    memory_bytes_ += part.vectors->memory_bytes() + (part.row_of_vector.size() + part.vector_of_row.size()) * sizeof(uint32_t);
   }
   return absl::OkStatus();
 }
@@ -148,8 +145,7 @@ void RowSegmentBuilder::BuildRows(RowSegment& out) const {
       if (!source.segment->expire_micros().empty()) expire[row] = source.segment->expire_micros()[source.row];
     }
   }
-  const bool some_expire =
-      std::any_of(expire.begin(), expire.end(), [](int64_t t) { return t != RowSegment::kNeverExpires; });
+  const bool some_expire = std::any_of(expire.begin(), expire.end(), [](int64_t t) { return t != RowSegment::kNeverExpires; });
   if (some_expire) out.expire_micros_ = std::move(expire);
 }
 
@@ -201,8 +197,7 @@ absl::Status RowSegmentBuilder::BuildSpace(const SpaceKey& key, RowSegment& out)
     const Source& source = sources_[row];
     if (source.update != nullptr) {
       const auto& vectors = source.update->vectors;
-      const auto vector =
-          std::find_if(vectors.begin(), vectors.end(), [&](const SpaceVector& v) { return v.space == key; });
+      const auto vector = std::find_if(vectors.begin(), vectors.end(), [&](const SpaceVector& v) { return v.space == key; });
       if (vector == vectors.end()) continue;
       dimensions = vector->values.size();
       if (values.empty()) values.reserve(dimensions * rows());

@@ -56,8 +56,7 @@ class RowSegment {
   // Everything but the vectors' own bytes: which rows have one is part of it.
   void EncodeRows(ByteWriter& out) const;
   // `load_vectors` is called for each space, in the order of spaces(), with its key and number of vectors.
-  using LoadVectors =
-      absl::FunctionRef<absl::StatusOr<std::unique_ptr<const VectorSegment>>(const SpaceKey& key, size_t num_vectors)>;
+  using LoadVectors = absl::FunctionRef<absl::StatusOr<std::unique_ptr<const VectorSegment>>(const SpaceKey& key, size_t num_vectors)>;
   static absl::StatusOr<std::shared_ptr<const RowSegment>> Decode(ByteReader& in, LoadVectors load_vectors);
 
  private:
@@ -95,9 +94,7 @@ class RowSegmentBuilder {
     const ItemUpdate* update = nullptr;
     const RowSegment* segment = nullptr;
     uint32_t row = 0;
-    absl::string_view id() const {
-      return update != nullptr ? absl::string_view(update->item_id) : segment->item_id(row);
-    }
+    absl::string_view id() const { return update != nullptr ? absl::string_view(update->item_id) : segment->item_id(row); }
   };
 
   void BuildRows(RowSegment& out) const;

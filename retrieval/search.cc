@@ -30,17 +30,14 @@ absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) {
 
 absl::Status CheckQuery(const std::vector<float>& query, const std::string& field, int dimensions) {
   if (query.empty() || query.size() > kMaxDimensions) {
-    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"),
-                        absl::StrCat("1 to ", kMaxDimensions));
+    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"), absl::StrCat("1 to ", kMaxDimensions));
   }
   if (dimensions != 0 && static_cast<int>(query.size()) != dimensions) {
-    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"),
-                        absl::StrCat(dimensions, ", as the space's vectors"));
+    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"), absl::StrCat(dimensions, ", as the space's vectors"));
   }
   double norm = 0;
   for (size_t i = 0; i < query.size(); ++i) {
-    if (!std::isfinite(query[i]))
-      return InvalidField(absl::StrCat(field, "[", i, "]"), absl::StrCat("is ", query[i]), "finite");
+    if (!std::isfinite(query[i])) return InvalidField(absl::StrCat(field, "[", i, "]"), absl::StrCat("is ", query[i]), "finite");
     norm += static_cast<double>(query[i]) * query[i];
   }
   if (norm == 0) return InvalidField(field, "is all zeros", "a direction: some element above or below 0");
@@ -52,8 +49,7 @@ absl::Status CheckRequest(const SearchRequest& request, int dimensions) {
     return InvalidField("k", absl::StrCat("is ", request.k), absl::StrCat("1 to ", kMaxSearchResults));
   }
   if (request.queries.empty() || request.queries.size() > kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " vectors"),
-                        absl::StrCat("1 to ", kMaxSearchQueries));
+    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " vectors"), absl::StrCat("1 to ", kMaxSearchQueries));
   }
   if (request.exclude_item_ids.size() > kMaxExcludedItems) {
     return InvalidField("exclude_item_ids", absl::StrCat("has ", request.exclude_item_ids.size(), " ids"),
@@ -75,13 +71,11 @@ std::vector<float> UnitVector(const std::vector<float>& vector) {
 }
 
 // The rows of the segment that the request may see.
-absl::StatusOr<Bitmap> AllowedRows(const SegmentView& view, const SearchRequest& request, int64_t now_micros,
-                                   const Clock& clock) {
+absl::StatusOr<Bitmap> AllowedRows(const SegmentView& view, const SearchRequest& request, int64_t now_micros, const Clock& clock) {
   const RowSegment& rows = *view.rows;
   Bitmap allowed(rows.rows(), true);
   if (request.filter != nullptr && !request.filter->matches_everything()) {
-    PALATE_ASSIGN_OR_RETURN(allowed,
-                            rows.columns().Evaluate(*request.filter, [&] { return CheckGoingOn(request, clock); }));
+    PALATE_ASSIGN_OR_RETURN(allowed, rows.columns().Evaluate(*request.filter, [&] { return CheckGoingOn(request, clock); }));
   }
   if (view.dead != nullptr) allowed.AndNot(*view.dead);
   allowed.AndNot(rows.hidden());
@@ -153,21 +147,17 @@ absl::StatusOr<std::vector<SearchHit>> StateSearch::Run(size_t query) const {
   }
   const size_t count = std::min<size_t>(request_.k, candidates.size());
   std::partial_sort(candidates.begin(), candidates.begin() + count, candidates.end(),
-                    [](const Candidate& a, const Candidate& b) {
-                      return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
-                    });
+                    [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
   std::vector<SearchHit> hits;
   hits.reserve(count);
-  for (size_t i = 0; i < count; ++i)
-    hits.push_back({.item_id = std::string(candidates[i].item_id), .score = candidates[i].score});
+  for (size_t i = 0; i < count; ++i) hits.push_back({.item_id = std::string(candidates[i].item_id), .score = candidates[i].score});
   return hits;
 }
 
 // Adds the segment's k best and everything that scores like the last of them: which of the equals is returned is
 // decided by item id, among all segments. So one more than k is asked for, and more while the extra ones still score
 // the same.
-absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query,
-                                  std::vector<Candidate>& candidates) const {
+absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query, std::vector<Candidate>& candidates) const {
   const VectorSegment& vectors = *target.part->vectors;
   const Bitmap* allowed = target.all ? nullptr : &target.allowed;
   const int64_t k = request_.k;
@@ -188,22 +178,20 @@ absl::Status StateSearch::Collect(const Target& target, const std::vector<float>
 absl::Status CheckSpace(const IndexState& state, const SpaceKey& space) {
   const auto& declared = state.config->spaces;
   if (std::find(declared.begin(), declared.end(), space.name) == declared.end()) {
-    return absl::NotFoundError(
-        absl::StrCat("catalog \"", state.config->id, "\" declares no space ", QuoteForMessage(space.name)));
+    return absl::NotFoundError(absl::StrCat("catalog \"", state.config->id, "\" declares no space ", QuoteForMessage(space.name)));
   }
   if (space.fingerprint.empty()) {
     return InvalidField("space.fingerprint", "is empty", "the fingerprint of the model that made the vector");
   }
   const auto active = state.active.find(space.name);
-  if (active == state.active.end() || active->second == space.fingerprint || state.retiring.contains(space))
-    return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("the vector is from model ", QuoteForMessage(space.fingerprint),
-                                                    ", space \"", space.name, "\" of catalog \"", state.config->id,
-                                                    "\" is served with model ", QuoteForMessage(active->second)));
+  if (active == state.active.end() || active->second == space.fingerprint || state.retiring.contains(space)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the vector is from model ", QuoteForMessage(space.fingerprint), ", space \"",
+                                                    space.name, "\" of catalog \"", state.config->id, "\" is served with model ",
+                                                    QuoteForMessage(active->second)));
 }
 
-absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(std::shared_ptr<const IndexState> state,
-                                                                    const SearchRequest& request, const Clock& clock) {
+absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(std::shared_ptr<const IndexState> state, const SearchRequest& request,
+                                                                    const Clock& clock) {
   auto search = std::make_unique<StateSearch>(std::move(state), request, clock);
   PALATE_RETURN_IF_ERROR(search->Prepare());
   return search;

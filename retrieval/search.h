@@ -18,7 +18,7 @@ absl::Status CheckSpace(const IndexState& state, const SpaceKey& space);
 
 // Checks the request and finds out which rows may be returned. `request` and `clock` are borrowed by the result,
 // `state` is kept by it.
-absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(std::shared_ptr<const IndexState> state,
-                                                                    const SearchRequest& request, const Clock& clock);
+absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(std::shared_ptr<const IndexState> state, const SearchRequest& request,
+                                                                    const Clock& clock);
 
 }  // namespace palate::retrieval

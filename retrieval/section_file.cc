@@ -115,8 +115,7 @@ absl::StatusOr<SectionReader> SectionReader::Open(const std::string& path, absl:
   if (bytes.substr(0, kMagicBytes) != magic) return absl::DataLossError("not such a file: its first bytes are others");
   const uint32_t found = ByteReader(bytes.substr(kMagicBytes)).Number<uint32_t>();
   if (found > format) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("format ", found, " is newer than this program's format ", format));
+    return absl::FailedPreconditionError(absl::StrCat("format ", found, " is newer than this program's format ", format));
   }
   if (found != format) return absl::DataLossError(absl::StrCat("unknown format ", found));
   return reader;
@@ -160,8 +159,7 @@ absl::StatusOr<std::string> SectionReader::Read(uint32_t kind) {
   if (length > rest_) return CutShort(length, rest_);  // before memory is asked for
   std::string payload(length, '\0');
   PALATE_RETURN_IF_ERROR(ReadInto(payload.data(), payload.size()));
-  if (Crc32c(payload) != payload_crc)
-    return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong checksum"));
+  if (Crc32c(payload) != payload_crc) return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong checksum"));
   ++sections_;
   return payload;
 }
@@ -170,8 +168,7 @@ absl::Status SectionReader::End() {
   const uint64_t read_sections = sections_;
   PALATE_ASSIGN_OR_RETURN(const std::string end, Read(kEndKind));
   ByteReader numbers(end);
-  if (numbers.Number<uint64_t>() != read_sections || !numbers.done())
-    return absl::DataLossError("sections are missing");
+  if (numbers.Number<uint64_t>() != read_sections || !numbers.done()) return absl::DataLossError("sections are missing");
   if (rest_ != 0) return absl::DataLossError(absl::StrCat(rest_, " bytes follow the end"));
   return absl::OkStatus();
 }

@@ -111,16 +111,14 @@ absl::Status WriteSegment(const SegmentView& view, SectionWriter& file) {
 }
 
 absl::StatusOr<std::unique_ptr<const VectorSegment>> ReadVectors(const SpaceKey& key, size_t num_vectors,
-                                                                 const VectorSegmentFactory& factory,
-                                                                 SectionReader& file) {
+                                                                 const VectorSegmentFactory& factory, SectionReader& file) {
   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(kVectorsSection));
   ByteReader in(payload);
   const absl::string_view name = in.String();
   const absl::string_view fingerprint = in.String();
   const uint32_t dimensions = in.Number<uint32_t>();
   const absl::string_view bytes = in.String();
-  if (!in.done() || name != key.name || fingerprint != key.fingerprint || dimensions < 1 ||
-      dimensions > kMaxDimensions) {
+  if (!in.done() || name != key.name || fingerprint != key.fingerprint || dimensions < 1 || dimensions > kMaxDimensions) {
     return Malformed("vectors section");
   }
   auto vectors = factory.Deserialize(static_cast<int>(dimensions), static_cast<int64_t>(num_vectors), bytes);
@@ -132,8 +130,7 @@ absl::StatusOr<SegmentView> ReadSegment(const VectorSegmentFactory& factory, Sec
   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(kRowsSection));
   ByteReader in(payload);
   std::vector<uint64_t> dead_words = in.Array<uint64_t>();
-  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const RowSegment> rows,
-                          RowSegment::Decode(in, [&](const SpaceKey& key, size_t num_vectors) {
+  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const RowSegment> rows, RowSegment::Decode(in, [&](const SpaceKey& key, size_t num_vectors) {
                             return ReadVectors(key, num_vectors, factory, file);
                           }));
   std::shared_ptr<Bitmap> dead;

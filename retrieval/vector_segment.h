@@ -43,11 +43,9 @@ class VectorSegmentFactory {
   virtual ~VectorSegmentFactory() = default;
 
   // `vectors` is [n, dimensions]. Delta segments are small and short-lived: they are never worth a graph.
-  virtual absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors,
-                                                               bool delta) const = 0;
+  virtual absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool delta) const = 0;
   // DataLoss when the bytes are not a segment of `size` vectors of `dimensions`.
-  virtual absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size,
-                                                                     absl::string_view bytes) const = 0;
+  virtual absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size, absl::string_view bytes) const = 0;
   // One line for the log: library, instruction set, BLAS.
   virtual std::string Describe() const = 0;
 };

@@ -82,9 +82,6 @@ while IFS=: read -r file line path; do
   layer="$top"
   [[ "$file" != ranking/engine/* ]] || layer=ranking/engine
   [[ " $(may_include "$layer") " == *" $target "* ]] || report "$file:$line: \"$path\": $layer must not include $target"
-  if [[ "$layer" == ranking && "$path" == ranking/engine/* ]]; then
-    report "$file:$line: \"$path\": ranking/engine builds on ranking, never the other way"
-  fi
 done < <(includes)
 
 build="${1:-}"

@@ -115,8 +115,8 @@ absl::Status Run(int items, int dimensions) {
     const std::string filter = share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
     const absl::StatusOr<Milliseconds> median = MedianMilliseconds(index, filter, dimensions, random);
     if (!median.ok()) return median.status();
-    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100,
-                median->wall, median->processor);
+    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100, median->wall,
+                median->processor);
   }
   return absl::OkStatus();
 }
@@ -126,8 +126,7 @@ absl::Status Run(int items, int dimensions) {
 
 int main(int argc, char** argv) {
   int items = 100'000, dimensions = 384;
-  const bool understood =
-      (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
+  const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
   if (!understood || items < 1 || dimensions < 1 || argc > 3) {
     std::fprintf(stderr, "usage: %s [items] [dimensions]\n", argv[0]);
     return 2;

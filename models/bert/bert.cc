@@ -16,8 +16,7 @@ constexpr int64_t kMaxExtent = 1 << 24;
 
 // A layer's tensors as the checkpoint stores them, before query, key and value are joined.
 struct StoredLayer {
-  at::Tensor q_weight, q_bias, k_weight, k_bias, v_weight, v_bias, out_weight, out_bias, up_weight, up_bias,
-      down_weight, down_bias;
+  at::Tensor q_weight, q_bias, k_weight, k_bias, v_weight, v_bias, out_weight, out_bias, up_weight, up_bias, down_weight, down_bias;
 };
 
 }  // namespace
@@ -34,8 +33,7 @@ absl::StatusOr<BertConfig> BertConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
   if (activation != "gelu") {
-    return absl::UnimplementedError(
-        absl::StrCat(config.source(), ": activation \"", activation, "\" is not supported, only gelu"));
+    return absl::UnimplementedError(absl::StrCat(config.source(), ": activation \"", activation, "\" is not supported, only gelu"));
   }
   PALATE_ASSIGN_OR_RETURN(const std::string positions, config.StringOr("position_embedding_type", "absolute"));
   if (positions != "absolute") {
@@ -43,8 +41,7 @@ absl::StatusOr<BertConfig> BertConfig::FromJson(const JsonConfig& config) {
         absl::StrCat(config.source(), ": position_embedding_type \"", positions, "\" is not supported, only absolute"));
   }
   if (result.hidden_size % result.num_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(config.source(), ": hidden_size is no multiple of num_attention_heads"));
+    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": hidden_size is no multiple of num_attention_heads"));
   }
   return result;
 }
@@ -53,12 +50,11 @@ absl::StatusOr<std::shared_ptr<const BertModel>> BertModel::Load(const Checkpoin
   PALATE_ASSIGN_OR_RETURN(const BertConfig config, BertConfig::FromJson(checkpoint.config()));
   auto model = std::shared_ptr<BertModel>(new BertModel(config));
   const int64_t hidden = config.hidden_size;
-  ParameterList list = {
-      {"embeddings.word_embeddings.weight", {config.vocab_size, hidden}, {}, &model->words_},
-      {"embeddings.position_embeddings.weight", {config.max_positions, hidden}, {}, &model->positions_},
-      {"embeddings.token_type_embeddings.weight", {config.type_vocab_size, hidden}, {}, &model->types_},
-      {"embeddings.LayerNorm.weight", {hidden}, {}, &model->norm_weight_},
-      {"embeddings.LayerNorm.bias", {hidden}, {}, &model->norm_bias_}};
+  ParameterList list = {{"embeddings.word_embeddings.weight", {config.vocab_size, hidden}, {}, &model->words_},
+                        {"embeddings.position_embeddings.weight", {config.max_positions, hidden}, {}, &model->positions_},
+                        {"embeddings.token_type_embeddings.weight", {config.type_vocab_size, hidden}, {}, &model->types_},
+                        {"embeddings.LayerNorm.weight", {hidden}, {}, &model->norm_weight_},
+                        {"embeddings.LayerNorm.bias", {hidden}, {}, &model->norm_bias_}};
   std::vector<StoredLayer> stored(static_cast<size_t>(config.num_layers));
   model->layers_.resize(stored.size());
   for (size_t i = 0; i < stored.size(); ++i) {
@@ -82,16 +78,15 @@ absl::StatusOr<std::shared_ptr<const BertModel>> BertModel::Load(const Checkpoin
     norm("attention.output.LayerNorm", to.attention_norm_weight, to.attention_norm_bias);
     norm("output.LayerNorm", to.output_norm_weight, to.output_norm_bias);
   }
-  const LoadOptions options = {.prefixes = {"", "bert."},
-                               .ignored_prefixes = {"pooler.", "bert.pooler.", "cls.", "embeddings.position_ids",
-                                                    "bert.embeddings.position_ids"}};
+  const LoadOptions options = {
+      .prefixes = {"", "bert."},
+      .ignored_prefixes = {"pooler.", "bert.pooler.", "cls.", "embeddings.position_ids", "bert.embeddings.position_ids"}};
   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, list, options));
   PALATE_RETURN_IF_ERROR(CatchTorch([&] {
     for (size_t i = 0; i < stored.size(); ++i) {
       const StoredLayer& from = stored[i];
       Layer& to = model->layers_[i];
-      to.qkv = Linear(at::cat({from.q_weight, from.k_weight, from.v_weight}),
-                      at::cat({from.q_bias, from.k_bias, from.v_bias}));
+      to.qkv = Linear(at::cat({from.q_weight, from.k_weight, from.v_weight}), at::cat({from.q_bias, from.k_bias, from.v_bias}));
       to.attention_out = Linear(from.out_weight, from.out_bias);
       to.up = Linear(from.up_weight, from.up_bias, LinearActivation::kGelu);
       to.down = Linear(from.down_weight, from.down_bias);
@@ -111,8 +106,7 @@ at::Tensor BertModel::Attention(const at::Tensor& qkv, absl::Span<const int64_t>
     const auto batch = static_cast<int64_t>(end - i);
     const int64_t rows = batch * lengths[i];
     // [3, batch, heads, tokens, head_dim]
-    const at::Tensor split =
-        qkv.narrow(0, start, rows).view({batch, lengths[i], 3, config_.num_heads, head_dim}).permute({2, 0, 3, 1, 4});
+    const at::Tensor split = qkv.narrow(0, start, rows).view({batch, lengths[i], 3, config_.num_heads, head_dim}).permute({2, 0, 3, 1, 4});
     const at::Tensor mixed = at::scaled_dot_product_attention(split[0], split[1], split[2]);
     out.narrow(0, start, rows).view({batch, lengths[i], config_.num_heads, head_dim}).copy_(mixed.transpose(1, 2));
     start += rows;

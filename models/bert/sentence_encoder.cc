@@ -33,13 +33,10 @@ absl::StatusOr<TextPooling> ReadPooling(const std::string& folder) {
     if (key == "pooling_mode_cls_token") {
       pooling = TextPooling::kCls;
     } else if (key != "pooling_mode_mean_tokens") {
-      return absl::UnimplementedError(
-          absl::StrCat(json.source(), ": ", key, " is not supported; supported are mean and cls"));
+      return absl::UnimplementedError(absl::StrCat(json.source(), ": ", key, " is not supported; supported are mean and cls"));
     }
   }
-  if (modes != 1)
-    return absl::InvalidArgumentError(
-        absl::StrCat(json.source(), " asks for ", modes, " kinds of pooling instead of one"));
+  if (modes != 1) return absl::InvalidArgumentError(absl::StrCat(json.source(), " asks for ", modes, " kinds of pooling instead of one"));
   return pooling;
 }
 
@@ -50,12 +47,10 @@ absl::Status ReadModule(const std::string& folder, const nlohmann::json& module,
     return absl::InvalidArgumentError(absl::StrCat(source, " holds an entry without a type"));
   }
   const std::string type = module["type"].get<std::string>();
-  const std::string path =
-      module.contains("path") && module["path"].is_string() ? module["path"].get<std::string>() : "";
+  const std::string path = module.contains("path") && module["path"].is_string() ? module["path"].get<std::string>() : "";
   if (absl::EndsWith(type, ".Transformer")) {
     if (!path.empty())
-      return absl::UnimplementedError(
-          absl::StrCat(source, ": a transformer outside of the folder itself is not supported"));
+      return absl::UnimplementedError(absl::StrCat(source, ": a transformer outside of the folder itself is not supported"));
     return absl::OkStatus();
   }
   if (absl::EndsWith(type, ".Pooling")) {
@@ -105,8 +100,7 @@ SortedBatch SortByLength(absl::Span<const std::vector<int64_t>> sequences) {
   SortedBatch batch;
   batch.order.resize(sequences.size());
   std::iota(batch.order.begin(), batch.order.end(), size_t{0});
-  std::stable_sort(batch.order.begin(), batch.order.end(),
-                   [&](size_t a, size_t b) { return sequences[a].size() > sequences[b].size(); });
+  std::stable_sort(batch.order.begin(), batch.order.end(), [&](size_t a, size_t b) { return sequences[a].size() > sequences[b].size(); });
   for (size_t index : batch.order) {
     const std::vector<int64_t>& sequence = sequences[index];
     batch.starts.push_back(static_cast<int64_t>(batch.ids.size()));
@@ -119,8 +113,7 @@ SortedBatch SortByLength(absl::Span<const std::vector<int64_t>> sequences) {
 at::Tensor PoolMean(const at::Tensor& states, const SortedBatch& batch) {
   std::vector<at::Tensor> rows;
   rows.reserve(batch.lengths.size());
-  for (size_t i = 0; i < batch.lengths.size(); ++i)
-    rows.push_back(states.narrow(0, batch.starts[i], batch.lengths[i]).mean(0));
+  for (size_t i = 0; i < batch.lengths.size(); ++i) rows.push_back(states.narrow(0, batch.starts[i], batch.lengths[i]).mean(0));
   return at::stack(rows);
 }
 
@@ -140,22 +133,20 @@ absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(con
   PALATE_ASSIGN_OR_RETURN(const SentenceLayout layout, ReadLayout(folder));
   const BertConfig& config = encoder->model_->config();
   if (encoder->tokenizer_->vocab_size() > config.vocab_size) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the tokenizer has ", encoder->tokenizer_->vocab_size(),
-                                                   " entries, the model only ", config.vocab_size));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": the tokenizer has ", encoder->tokenizer_->vocab_size(), " entries, the model only ", config.vocab_size));
   }
   encoder->pooling_ = layout.pooling;
   encoder->query_prompt_ = layout.query_prompt;
-  encoder->max_tokens_ =
-      layout.max_tokens > 0 ? std::min(layout.max_tokens, config.max_positions) : config.max_positions;
+  encoder->max_tokens_ = layout.max_tokens > 0 ? std::min(layout.max_tokens, config.max_positions) : config.max_positions;
   if (encoder->max_tokens_ <= static_cast<int64_t>(encoder->tokenizer_->special_tokens_per_text())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, ": max_seq_length ", encoder->max_tokens_, " leaves no room for text"));
+    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_seq_length ", encoder->max_tokens_, " leaves no room for text"));
   }
   PALATE_ASSIGN_OR_RETURN(const std::string weights, checkpoint.WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(const std::string vocabulary, FileDigest(folder + "/tokenizer.json"));
-  encoder->digest_ = absl::BytesToHexString(
-      Sha256(absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(), "\npooling ",
-                          static_cast<int>(encoder->pooling_), "\nmax_tokens ", encoder->max_tokens_)));
+  encoder->digest_ =
+      absl::BytesToHexString(Sha256(absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(), "\npooling ",
+                                                 static_cast<int>(encoder->pooling_), "\nmax_tokens ", encoder->max_tokens_)));
   return encoder;
 }
 
@@ -169,9 +160,8 @@ absl::StatusOr<at::Tensor> SentenceEncoder::Encode(absl::Span<const std::vector<
     if (sequences.empty()) return at::empty({0, dimensions()}, at::kFloat);
     const SortedBatch batch = SortByLength(sequences);
     const at::Tensor states = model_->Forward(at::tensor(batch.ids, at::kLong), batch.lengths);
-    const at::Tensor pooled = pooling_ == TextPooling::kCls
-                                  ? states.index_select(0, at::tensor(batch.starts, at::kLong))
-                                  : PoolMean(states, batch);
+    const at::Tensor pooled =
+        pooling_ == TextPooling::kCls ? states.index_select(0, at::tensor(batch.starts, at::kLong)) : PoolMean(states, batch);
     // The epsilon of the reference's normalize.
     const at::Tensor unit = pooled / at::clamp_min(pooled.norm(2, {1}, /*keepdim=*/true), 1e-12);
     return InCallersOrder(unit, batch.order);

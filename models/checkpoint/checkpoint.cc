@@ -26,13 +26,11 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   PALATE_ASSIGN_OR_RETURN(const JsonConfig weight_map, index.Object("weight_map"));
   std::map<std::string, std::string> shard_of;
   for (const auto& [name, file] : weight_map.json().items()) {
-    if (!file.is_string())
-      return absl::DataLossError(absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
+    if (!file.is_string()) return absl::DataLossError(absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
     const std::string shard = file.get<std::string>();
     // A shard is a neighbour of its index; a path would let a downloaded folder read files elsewhere.
     if (shard.empty() || absl::StrContains(shard, '/') || absl::StrContains(shard, '\0')) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": the shard name ", QuoteForMessage(shard), " is not a plain file name"));
+      return absl::DataLossError(absl::StrCat(path, ": the shard name ", QuoteForMessage(shard), " is not a plain file name"));
     }
     shard_of.emplace(name, shard);
   }
@@ -94,13 +92,11 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
     PALATE_ASSIGN_OR_RETURN(declared, ReadIndex(InFolder(folder, kIndexFile)));
     for (const auto& [name, shard] : declared) files.insert(shard);
   } else {
-    return absl::NotFoundError(
-        absl::StrCat(folder, " holds no weights: neither ", kSingleFile, " nor ", kIndexFile, " exists"));
+    return absl::NotFoundError(absl::StrCat(folder, " holds no weights: neither ", kSingleFile, " nor ", kIndexFile, " exists"));
   }
   for (const std::string& name : files) {
     absl::StatusOr<SafetensorsFile> shard = SafetensorsFile::Open(InFolder(folder, name));
-    if (absl::IsNotFound(shard.status()))
-      return absl::DataLossError(absl::StrCat("a shard is missing: ", shard.status().message()));
+    if (absl::IsNotFound(shard.status())) return absl::DataLossError(absl::StrCat("a shard is missing: ", shard.status().message()));
     if (!shard.ok()) return shard.status();
     for (const auto& [tensor, entry] : shard->tensors()) {
       if (!result.tensors_.emplace(tensor, entry).second) {
@@ -113,16 +109,14 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
   for (const auto& [tensor, shard] : declared) {
     const auto it = result.shard_of_.find(tensor);
     if (it == result.shard_of_.end() || result.shards_[it->second].file()->path() != InFolder(folder, shard)) {
-      return absl::DataLossError(absl::StrCat(folder, ": the index places tensor ", QuoteForMessage(tensor), " in ",
-                                              shard, ", which does not hold it"));
+      return absl::DataLossError(
+          absl::StrCat(folder, ": the index places tensor ", QuoteForMessage(tensor), " in ", shard, ", which does not hold it"));
     }
   }
   return result;
 }
 
-std::shared_ptr<const MappedFile> Checkpoint::FileOf(const std::string& name) const {
-  return shards_[shard_of_.at(name)].file();
-}
+std::shared_ptr<const MappedFile> Checkpoint::FileOf(const std::string& name) const { return shards_[shard_of_.at(name)].file(); }
 
 absl::StatusOr<std::string> Checkpoint::WeightsDigest() const {
   if (shards_.size() == 1) return FileDigest(shards_[0].file()->path());

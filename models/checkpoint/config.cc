@@ -18,8 +18,7 @@ absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t lim
   if (!std::filesystem::is_regular_file(path, error)) return absl::NotFoundError(absl::StrCat(path, " does not exist"));
   const auto size = std::filesystem::file_size(path, error);
   if (error) return absl::DataLossError(absl::StrCat("cannot read ", path, ": ", error.message()));
-  if (size > limit_bytes)
-    return absl::InvalidArgumentError(absl::StrCat(path, " has ", size, " bytes, at most ", limit_bytes));
+  if (size > limit_bytes) return absl::InvalidArgumentError(absl::StrCat(path, " has ", size, " bytes, at most ", limit_bytes));
   std::ifstream file(path, std::ios::binary);
   std::ostringstream content;
   // An empty file sets failbit on the insertion, which is no error here.
@@ -94,8 +93,7 @@ absl::StatusOr<int64_t> JsonConfig::Int(absl::string_view key) const {
 absl::StatusOr<int64_t> JsonConfig::IntIn(absl::string_view key, int64_t low, int64_t high) const {
   PALATE_ASSIGN_OR_RETURN(const int64_t value, Int(key));
   if (value < low || value > high) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(source_, ": \"", key, "\" is ", value, ", must lie in [", low, ", ", high, "]"));
+    return absl::InvalidArgumentError(absl::StrCat(source_, ": \"", key, "\" is ", value, ", must lie in [", low, ", ", high, "]"));
   }
   return value;
 }

@@ -36,15 +36,12 @@ constexpr std::array<TypePair, 10> kTypePairs = {{{TensorType::kF32, at::kFloat}
                                                   {TensorType::kBool, at::kBool}}};
 
 at::ScalarType TorchType(TensorType type) {
-  return std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.file == type; })
-      ->torch;
+  return std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.file == type; })->torch;
 }
 
 absl::StatusOr<TensorType> FileType(at::ScalarType type) {
-  const auto it =
-      std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.torch == type; });
-  if (it == kTypePairs.end())
-    return absl::InvalidArgumentError(absl::StrCat("safetensors has no type for ", c10::toString(type)));
+  const auto it = std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.torch == type; });
+  if (it == kTypePairs.end()) return absl::InvalidArgumentError(absl::StrCat("safetensors has no type for ", c10::toString(type)));
   return it->file;
 }
 
@@ -69,14 +66,12 @@ bool IsFloating(TensorType type) {
 }
 
 // The prefix under which most listed names exist.
-std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters,
-                         const std::vector<std::string>& prefixes) {
+std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters, const std::vector<std::string>& prefixes) {
   std::string best;
   size_t best_found = 0;
   for (const std::string& prefix : prefixes) {
     size_t found = 0;
-    for (const Parameter& parameter : parameters)
-      found += checkpoint.tensors().count(absl::StrCat(prefix, parameter.name));
+    for (const Parameter& parameter : parameters) found += checkpoint.tensors().count(absl::StrCat(prefix, parameter.name));
     if (found > best_found) {
       best = prefix;
       best_found = found;
@@ -104,15 +99,13 @@ struct Mismatches {
     std::vector<std::string> problems;
     if (!missing.empty()) problems.push_back(absl::StrCat("missing tensors: ", ListNames(missing)));
     if (!wrong.empty()) problems.push_back(absl::StrCat("tensors that do not fit the config: ", ListNames(wrong)));
-    if (!left_over.empty())
-      problems.push_back(absl::StrCat("tensors that the model does not have: ", ListNames(left_over)));
+    if (!left_over.empty()) problems.push_back(absl::StrCat("tensors that the model does not have: ", ListNames(left_over)));
     if (problems.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(folder, ": ", absl::StrJoin(problems, "; ")));
   }
 };
 
-Mismatches Compare(const Checkpoint& checkpoint, const ParameterList& parameters, const std::string& prefix,
-                   const LoadOptions& options) {
+Mismatches Compare(const Checkpoint& checkpoint, const ParameterList& parameters, const std::string& prefix, const LoadOptions& options) {
   Mismatches result;
   std::set<std::string> listed;
   for (const Parameter& parameter : parameters) {
@@ -124,14 +117,12 @@ Mismatches Compare(const Checkpoint& checkpoint, const ParameterList& parameters
     } else if (!IsFloating(it->second.type)) {
       result.wrong.push_back(absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
     } else if (it->second.shape != parameter.shape) {
-      result.wrong.push_back(
-          absl::StrCat(name, " is ", ShapeText(it->second.shape), ", expected ", ShapeText(parameter.shape)));
+      result.wrong.push_back(absl::StrCat(name, " is ", ShapeText(it->second.shape), ", expected ", ShapeText(parameter.shape)));
     }
   }
   for (const auto& [name, entry] : checkpoint.tensors()) {
-    const bool ignored =
-        std::any_of(options.ignored_prefixes.begin(), options.ignored_prefixes.end(),
-                    [&name = name](const std::string& start) { return absl::StartsWith(name, start); });
+    const bool ignored = std::any_of(options.ignored_prefixes.begin(), options.ignored_prefixes.end(),
+                                     [&name = name](const std::string& start) { return absl::StartsWith(name, start); });
     if (!ignored && listed.count(name) == 0) result.left_over.push_back(QuoteForMessage(name));
   }
   return result;

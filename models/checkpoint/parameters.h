@@ -51,8 +51,7 @@ struct LoadOptions {
 
 // Fills every listed tensor as float32 on the CPU (narrower floating types are converted). InvalidArgument naming the
 // folder and listing what is missing, of another shape, or left over.
-absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters,
-                            const LoadOptions& options = {});
+absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options = {});
 
 // Fills every listed tensor with fresh float32 memory; the same seed gives the same values. With `trainable`,
 // requires_grad is set.

@@ -77,13 +77,11 @@ class HeaderParser {
   absl::Status Parse(std::map<std::string, TensorEntry>& tensors, std::map<std::string, std::string>& metadata) {
     PALATE_RETURN_IF_ERROR(FindHeader());
     // allow_exceptions=false gives a discarded value instead of a throw.
-    const nlohmann::json header =
-        nlohmann::json::parse(header_.begin(), header_.end(), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json header = nlohmann::json::parse(header_.begin(), header_.end(), nullptr, /*allow_exceptions=*/false);
     if (header.is_discarded()) return Corrupt("its header is not valid JSON");
     if (!header.is_object()) return Corrupt("its header is not a JSON object");
     for (const auto& [name, value] : header.items()) {
-      PALATE_RETURN_IF_ERROR(name == "__metadata__" ? ParseMetadata(value, metadata)
-                                                    : ParseTensor(name, value, tensors));
+      PALATE_RETURN_IF_ERROR(name == "__metadata__" ? ParseMetadata(value, metadata) : ParseTensor(name, value, tensors));
     }
     return CheckCoverage(tensors);
   }
@@ -99,8 +97,7 @@ class HeaderParser {
   absl::Status FindHeader() {
     if (bytes_.size() < kLengthBytes) return Corrupt(absl::StrCat("it has only ", bytes_.size(), " bytes"));
     const uint64_t length = ReadLength(bytes_);
-    if (length > kMaxHeaderBytes)
-      return Corrupt(absl::StrCat("it declares a header of ", length, " bytes, at most ", kMaxHeaderBytes));
+    if (length > kMaxHeaderBytes) return Corrupt(absl::StrCat("it declares a header of ", length, " bytes, at most ", kMaxHeaderBytes));
     if (length > bytes_.size() - kLengthBytes) {
       return Corrupt(absl::StrCat("it declares a header of ", length, " bytes, but has ", bytes_.size(), " in all"));
     }
@@ -113,15 +110,13 @@ class HeaderParser {
   absl::Status ParseMetadata(const nlohmann::json& value, std::map<std::string, std::string>& metadata) const {
     if (!value.is_object()) return Corrupt("__metadata__ is not an object");
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string())
-        return Corrupt(absl::StrCat("__metadata__ entry ", QuoteForMessage(key), " is not a string"));
+      if (!text.is_string()) return Corrupt(absl::StrCat("__metadata__ entry ", QuoteForMessage(key), " is not a string"));
       metadata.emplace(key, text.get<std::string>());
     }
     return absl::OkStatus();
   }
 
-  absl::Status ParseTensor(const std::string& name, const nlohmann::json& value,
-                           std::map<std::string, TensorEntry>& tensors) const {
+  absl::Status ParseTensor(const std::string& name, const nlohmann::json& value, std::map<std::string, TensorEntry>& tensors) const {
     if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets")) {
       return CorruptTensor(name, "lacks dtype, shape or data_offsets");
     }
@@ -129,13 +124,11 @@ class HeaderParser {
     if (!dtype.is_string()) return CorruptTensor(name, "has a dtype that is no string");
     const std::optional<TensorType> type = TypeByName(dtype.get_ref<const std::string&>());
     if (!type.has_value()) {
-      return CorruptTensor(
-          name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(dtype.get_ref<const std::string&>())));
+      return CorruptTensor(name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(dtype.get_ref<const std::string&>())));
     }
     TensorEntry entry{.type = *type};
     for (const nlohmann::json& extent : value["shape"]) {
-      if (!extent.is_number_unsigned() ||
-          extent.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      if (!extent.is_number_unsigned() || extent.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
         return CorruptTensor(name, "has a shape that is no list of sizes");
       }
       entry.shape.push_back(extent.get<int64_t>());
@@ -143,8 +136,7 @@ class HeaderParser {
     const std::optional<uint64_t> size = ByteSize(entry.type, entry.shape);
     if (!size.has_value()) return CorruptTensor(name, "has a shape whose size overflows");
     const nlohmann::json& offsets = value["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
-        !offsets[1].is_number_unsigned()) {
+    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
       return CorruptTensor(name, "has data_offsets that are no pair of positions");
     }
     const uint64_t begin = offsets[0].get<uint64_t>();
@@ -242,13 +234,11 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
 namespace {
 
 // Wider types first, so that every tensor is aligned to its own element when the data itself is aligned.
-std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(
-    const std::map<std::string, TensorEntry>& tensors) {
+std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(const std::map<std::string, TensorEntry>& tensors) {
   std::vector<const std::pair<const std::string, TensorEntry>*> order;
   for (const auto& named : tensors) order.push_back(&named);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return TensorTypeSize(a->second.type) > TensorTypeSize(b->second.type);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* a, const auto* b) { return TensorTypeSize(a->second.type) > TensorTypeSize(b->second.type); });
   return order;
 }
 
@@ -268,12 +258,11 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   for (const auto* named : order) {
     const auto& [name, entry] = *named;
     if (ByteSize(entry.type, entry.shape) != entry.data.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor ", QuoteForMessage(name), " has ", entry.data.size(),
-                                                     " bytes of data, which do not fit its shape"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", QuoteForMessage(name), " has ", entry.data.size(), " bytes of data, which do not fit its shape"));
     }
-    header[name] = {{"dtype", std::string(TensorTypeName(entry.type))},
-                    {"shape", entry.shape},
-                    {"data_offsets", {offset, offset + entry.data.size()}}};
+    header[name] = {
+        {"dtype", std::string(TensorTypeName(entry.type))}, {"shape", entry.shape}, {"data_offsets", {offset, offset + entry.data.size()}}};
     offset += entry.data.size();
   }
   std::string text = header.dump();

@@ -53,9 +53,7 @@ struct Decompressor {
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
 
-  absl::Status Error() const {
-    return absl::InvalidArgumentError(absl::StrCat("is a corrupt or truncated JPEG: ", handler.message));
-  }
+  absl::Status Error() const { return absl::InvalidArgumentError(absl::StrCat("is a corrupt or truncated JPEG: ", handler.message)); }
 
   ErrorHandler handler = {};
   jpeg_progress_mgr progress = {};

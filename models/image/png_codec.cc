@@ -86,8 +86,7 @@ absl::StatusOr<ImageHeader> ReadPngHeader(absl::string_view encoded) {
   if (encoded.size() < kHeaderBytes || encoded.substr(12, 4) != "IHDR") {
     return absl::InvalidArgumentError("is a corrupt or truncated PNG: it has no header");
   }
-  return ImageHeader{
-      .format = ImageFormat::kPng, .width = BigEndian32(encoded, 16), .height = BigEndian32(encoded, 20)};
+  return ImageHeader{.format = ImageFormat::kPng, .width = BigEndian32(encoded, 16), .height = BigEndian32(encoded, 20)};
 }
 
 absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& header) {
@@ -97,8 +96,7 @@ absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& he
   bool has_alpha = false;
   if (!ReadInfo(reader, state, has_alpha)) return Corrupt(state);
   const size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
-  if (row_bytes != static_cast<size_t>(header.width) * (has_alpha ? 4 : 3))
-    return absl::InternalError("unexpected PNG row size");
+  if (row_bytes != static_cast<size_t>(header.width) * (has_alpha ? 4 : 3)) return absl::InternalError("unexpected PNG row size");
   std::vector<uint8_t> pixels(row_bytes * static_cast<size_t>(header.height));
   std::vector<png_bytep> rows;
   rows.reserve(static_cast<size_t>(header.height));

@@ -30,8 +30,7 @@ std::string ProcessorType(const JsonConfig& json) {
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!json.Has(key) || !json.json().at(key).is_string()) continue;
     std::string type = json.json().at(key).get<std::string>();
-    for (absl::string_view suffix : {"Fast", "ImageProcessor", "FeatureExtractor"})
-      type = std::string(absl::StripSuffix(type, suffix));
+    for (absl::string_view suffix : {"Fast", "ImageProcessor", "FeatureExtractor"}) type = std::string(absl::StripSuffix(type, suffix));
     return type;
   }
   return "";
@@ -50,8 +49,7 @@ absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type, const s
   }
   if (type == "ViT" || type == "Siglip") {
     config.resize_height = config.resize_width = 224;
-    config.resample =
-        type == "ViT" ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
+    config.resample = type == "ViT" ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
     config.mean = config.std = kHalf;
     return config;
   }
@@ -98,8 +96,7 @@ absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
 absl::Status ReadTriple(const JsonConfig& json, absl::string_view key, std::array<double, 3>& out) {
   if (!json.Has(key)) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> values, json.Doubles(key));
-  if (values.size() != 3)
-    return absl::InvalidArgumentError(absl::StrCat(json.source(), ": \"", key, "\" does not have 3 numbers"));
+  if (values.size() != 3) return absl::InvalidArgumentError(absl::StrCat(json.source(), ": \"", key, "\" does not have 3 numbers"));
   std::copy(values.begin(), values.end(), out.begin());
   return absl::OkStatus();
 }
@@ -108,20 +105,17 @@ absl::Status ReadResample(const JsonConfig& json, ImageProcessorConfig& config) 
   if (!json.Has("resample")) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const int64_t code, json.Int("resample"));
   if (code != kBilinearCode && code != kBicubicCode) {
-    return absl::UnimplementedError(absl::StrCat(json.source(), ": resample ", code,
-                                                 " is not supported; supported are ", kBilinearCode, " (bilinear) and ",
-                                                 kBicubicCode, " (bicubic)"));
+    return absl::UnimplementedError(absl::StrCat(json.source(), ": resample ", code, " is not supported; supported are ", kBilinearCode,
+                                                 " (bilinear) and ", kBicubicCode, " (bicubic)"));
   }
-  config.resample =
-      code == kBilinearCode ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
+  config.resample = code == kBilinearCode ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
   return absl::OkStatus();
 }
 
 // uint8 [1, 3, height, width] over the image's own memory, which is the channels-last layout.
 at::Tensor PixelsOf(const Image& image) {
   void* data = const_cast<uint8_t*>(image.rgb.data());  // only read
-  return at::from_blob(data, {1, 3, image.height, image.width}, {3 * image.height * image.width, 1, 3 * image.width, 3},
-                       at::kByte);
+  return at::from_blob(data, {1, 3, image.height, image.width}, {3 * image.height * image.width, 1, 3 * image.width, 3}, at::kByte);
 }
 
 struct Extent {
@@ -132,8 +126,7 @@ struct Extent {
 Extent ResizedExtent(const ImageProcessorConfig& config, const Image& image) {
   if (config.shortest_edge == 0) return {config.resize_height, config.resize_width};
   const auto longer = [&](int64_t long_side, int64_t short_side) {
-    return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) /
-                                static_cast<double>(short_side));
+    return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) / static_cast<double>(short_side));
   };
   if (image.width <= image.height) return {longer(image.height, image.width), config.shortest_edge};
   return {config.shortest_edge, longer(image.width, image.height)};
@@ -171,8 +164,7 @@ at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) 
       for (int64_t x = 0; x < out.width; ++x) {
         const int64_t column = x + left;
         const bool inside = row >= 0 && row < image.height && column >= 0 && column < image.width;
-        const float value =
-            inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0.0f;
+        const float value = inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0.0f;
         *to++ = (value - shift) / divisor;
       }
     }
@@ -234,11 +226,10 @@ absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
   if (image.width < 1 || image.height < 1 || image.rgb.size() != static_cast<size_t>(3 * image.width * image.height)) {
     return absl::InvalidArgumentError("image has no pixels, or not as many as its size says");
   }
-  const double aspect = static_cast<double>(std::max(image.width, image.height)) /
-                        static_cast<double>(std::min(image.width, image.height));
+  const double aspect = static_cast<double>(std::max(image.width, image.height)) / static_cast<double>(std::min(image.width, image.height));
   if (config_.do_resize && config_.shortest_edge > 0 && aspect > kMaxAspect) {
-    return absl::InvalidArgumentError(absl::StrCat("is ", image.width, " x ", image.height,
-                                                   ": one side may be at most ", kMaxAspect, " times the other"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", image.width, " x ", image.height, ": one side may be at most ", kMaxAspect, " times the other"));
   }
   return CatchTorch([&] {
     at::Tensor pixels = PixelsOf(image);

@@ -26,9 +26,7 @@ absl::StatusOr<JsonConfig> RopeBlock(const JsonConfig& config) {
 }
 
 // How much YaRN sharpens attention for a context stretched by `factor`.
-double AttentionScale(double factor, double weight) {
-  return factor <= 1.0 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0;
-}
+double AttentionScale(double factor, double weight) { return factor <= 1.0 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0; }
 
 absl::Status ReadYarn(const JsonConfig& block, int64_t max_positions, RopeConfig& rope) {
   PALATE_ASSIGN_OR_RETURN(rope.original_max_positions, block.IntOr("original_max_position_embeddings", max_positions));
@@ -43,12 +41,11 @@ absl::Status ReadYarn(const JsonConfig& block, int64_t max_positions, RopeConfig
   PALATE_ASSIGN_OR_RETURN(const double mscale, block.DoubleOr("mscale", 0));
   PALATE_ASSIGN_OR_RETURN(const double mscale_all_dim, block.DoubleOr("mscale_all_dim", 0));
   const bool has_both = mscale != 0 && mscale_all_dim != 0;
-  const double implied = has_both ? AttentionScale(rope.factor, mscale) / AttentionScale(rope.factor, mscale_all_dim)
-                                  : AttentionScale(rope.factor, 1.0);
+  const double implied =
+      has_both ? AttentionScale(rope.factor, mscale) / AttentionScale(rope.factor, mscale_all_dim) : AttentionScale(rope.factor, 1.0);
   PALATE_ASSIGN_OR_RETURN(rope.attention_factor, block.DoubleOr("attention_factor", implied));
   if (rope.original_max_positions < 1 || !(rope.factor > 0) || !(rope.beta_fast > 0) || !(rope.beta_slow > 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(block.source(), ": YaRN needs a positive factor, betas and original length"));
+    return absl::InvalidArgumentError(absl::StrCat(block.source(), ": YaRN needs a positive factor, betas and original length"));
   }
   return absl::OkStatus();
 }
@@ -87,16 +84,14 @@ absl::StatusOr<std::vector<int64_t>> TokenIds(const JsonConfig& config, absl::st
 
 absl::Status CheckSupported(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
-  if (activation != "silu")
-    return Unsupported(config, absl::StrCat("activation \"", activation, "\" is not supported, only silu"));
+  if (activation != "silu") return Unsupported(config, absl::StrCat("activation \"", activation, "\" is not supported, only silu"));
   PALATE_ASSIGN_OR_RETURN(const bool attention_bias, config.BoolOr("attention_bias", false));
   if (attention_bias) return Unsupported(config, "attention_bias is not supported");
   PALATE_ASSIGN_OR_RETURN(const bool sliding, config.BoolOr("use_sliding_window", false));
   if (sliding) return Unsupported(config, "sliding windows are not supported");
   if (config.Has("layer_types")) {
     for (const nlohmann::json& type : config.json().at("layer_types")) {
-      if (type != "full_attention")
-        return Unsupported(config, "layer types other than full_attention are not supported");
+      if (type != "full_attention") return Unsupported(config, "layer types other than full_attention are not supported");
     }
   }
   return absl::OkStatus();
@@ -108,8 +103,7 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
   PALATE_ASSIGN_OR_RETURN(const JsonConfig block, RopeBlock(config));
   RopeConfig rope;
   PALATE_ASSIGN_OR_RETURN(rope.theta, (block.Has("rope_theta") ? block : config).Double("rope_theta"));
-  if (!(rope.theta > 1))
-    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": rope_theta is not above 1"));
+  if (!(rope.theta > 1)) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": rope_theta is not above 1"));
   PALATE_ASSIGN_OR_RETURN(const std::string older, block.StringOr("type", "default"));
   PALATE_ASSIGN_OR_RETURN(const std::string type, block.StringOr("rope_type", older));
   if (type == "default") return rope;
@@ -122,13 +116,12 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
 }
 
 std::vector<float> RopeInverseFrequencies(const RopeConfig& rope, int64_t dim) {
-  const auto [low, high] = rope.type == RopeConfig::Type::kYarn ? CorrectionRange(rope, static_cast<double>(dim))
-                                                                : std::pair<double, double>(0, 1);
+  const auto [low, high] =
+      rope.type == RopeConfig::Type::kYarn ? CorrectionRange(rope, static_cast<double>(dim)) : std::pair<double, double>(0, 1);
   std::vector<float> frequencies;
   for (int64_t i = 0; i < dim / 2; ++i) {
     // The reference computes these in float32.
-    const float wavelength =
-        std::pow(static_cast<float>(rope.theta), static_cast<float>(2 * i) / static_cast<float>(dim));
+    const float wavelength = std::pow(static_cast<float>(rope.theta), static_cast<float>(2 * i) / static_cast<float>(dim));
     const float kept = 1.0f / wavelength;
     if (rope.type == RopeConfig::Type::kDefault) {
       frequencies.push_back(kept);
@@ -208,16 +201,15 @@ nlohmann::json Qwen3Config::ToJson() const {
 }
 
 absl::Status Qwen3Config::Validate() const {
-  if (vocab_size < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 || num_heads < 1 ||
-      num_kv_heads < 1 || max_positions < 1) {
+  if (vocab_size < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 || num_heads < 1 || num_kv_heads < 1 ||
+      max_positions < 1) {
     return absl::InvalidArgumentError("Qwen3 sizes must all be at least 1");
   }
   if (num_heads % num_kv_heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("num_attention_heads (", num_heads,
-                                                   ") is no multiple of num_key_value_heads (", num_kv_heads, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("num_attention_heads (", num_heads, ") is no multiple of num_key_value_heads (", num_kv_heads, ")"));
   }
-  if (head_dim < 2 || head_dim % 2 != 0)
-    return absl::InvalidArgumentError(absl::StrCat("head_dim (", head_dim, ") is not even"));
+  if (head_dim < 2 || head_dim % 2 != 0) return absl::InvalidArgumentError(absl::StrCat("head_dim (", head_dim, ") is not even"));
   if (!(rms_norm_eps > 0)) return absl::InvalidArgumentError("rms_norm_eps is not above 0");
   return absl::OkStatus();
 }

@@ -48,18 +48,14 @@ at::Tensor ByHead(const at::Tensor& x, int64_t batch, int64_t tokens) {
 }
 
 // [batch, heads, tokens, dim] to [batch * tokens, heads * dim].
-at::Tensor Flat(const at::Tensor& x) {
-  return x.transpose(1, 2).reshape({x.size(0) * x.size(2), x.size(1) * x.size(3)});
-}
+at::Tensor Flat(const at::Tensor& x) { return x.transpose(1, 2).reshape({x.size(0) * x.size(2), x.size(1) * x.size(3)}); }
 
 // Keys and values repeated so that every query head has its own: [batch, kv_heads, tokens, dim] to [batch, heads,
 // tokens, dim].
 at::Tensor RepeatHeads(const at::Tensor& x, int64_t heads) {
   const int64_t groups = heads / x.size(1);
   if (groups == 1) return x;
-  return x.unsqueeze(2)
-      .expand({x.size(0), x.size(1), groups, x.size(2), x.size(3)})
-      .reshape({x.size(0), heads, x.size(2), x.size(3)});
+  return x.unsqueeze(2).expand({x.size(0), x.size(1), groups, x.size(2), x.size(3)}).reshape({x.size(0), heads, x.size(2), x.size(3)});
 }
 
 // A run of neighbours i in [begin, end) whose `key` is equal; lengths are few, so comparing keys by call is cheap.
@@ -112,8 +108,7 @@ KvCache KvCache::Select(absl::Span<const int64_t> sequences) const {
   return result;
 }
 
-Qwen3Model::Qwen3Model(Qwen3Config config)
-    : config_(std::move(config)), layers_(static_cast<size_t>(config_.num_layers)) {}
+Qwen3Model::Qwen3Model(Qwen3Config config) : config_(std::move(config)), layers_(static_cast<size_t>(config_.num_layers)) {}
 
 void Qwen3Model::CreateInverseFrequencies() {
   inverse_frequencies_ = at::tensor(RopeInverseFrequencies(config_.rope, config_.head_dim), at::kFloat);
@@ -157,8 +152,7 @@ ParameterList Qwen3Model::Parameters() {
   const int64_t kv_size = config_.num_kv_heads * config_.head_dim;
   const Init normal = Init::Normal(config_.initializer_range);
   // What writes into the residual stream starts smaller, so that the stream's variance does not grow with depth.
-  const Init residual =
-      Init::Normal(config_.initializer_range / std::sqrt(2.0 * static_cast<double>(config_.num_layers)));
+  const Init residual = Init::Normal(config_.initializer_range / std::sqrt(2.0 * static_cast<double>(config_.num_layers)));
   ParameterList list;
   list.push_back({"model.embed_tokens.weight", {config_.vocab_size, hidden}, normal, &embedding_});
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -221,14 +215,13 @@ at::Tensor Qwen3Model::AttendPacked(const std::vector<int64_t>& lengths, const a
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }
 
-at::Tensor Qwen3Model::AttendCached(const std::vector<int64_t>& lengths, size_t layer, KvCache& cache,
-                                    const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+at::Tensor Qwen3Model::AttendCached(const std::vector<int64_t>& lengths, size_t layer, KvCache& cache, const at::Tensor& q,
+                                    const at::Tensor& k, const at::Tensor& v) const {
   std::vector<at::Tensor> parts;
   int64_t start = 0;
   for (size_t i = 0; i < lengths.size();) {
-    const size_t end = EndOfRun(i, lengths.size(), [&](size_t j) {
-      return lengths[j] == lengths[i] && cache.lengths_[j] == cache.lengths_[i];
-    });
+    const size_t end =
+        EndOfRun(i, lengths.size(), [&](size_t j) { return lengths[j] == lengths[i] && cache.lengths_[j] == cache.lengths_[i]; });
     const auto batch = static_cast<int64_t>(end - i);
     const int64_t tokens = lengths[i];
     const int64_t seen = cache.lengths_[i];
@@ -247,8 +240,8 @@ at::Tensor Qwen3Model::AttendCached(const std::vector<int64_t>& lengths, size_t 
       out = at::scaled_dot_product_attention(grouped, keys, values).reshape({batch, -1});
     } else {
       const at::Tensor allowed = at::ones({tokens, seen + tokens}, at::kBool).tril(seen);
-      out = Flat(at::scaled_dot_product_attention(part(q), RepeatHeads(keys, config_.num_heads),
-                                                  RepeatHeads(values, config_.num_heads), allowed));
+      out = Flat(
+          at::scaled_dot_product_attention(part(q), RepeatHeads(keys, config_.num_heads), RepeatHeads(values, config_.num_heads), allowed));
     }
     parts.push_back(out);
     start += batch * tokens;
@@ -259,21 +252,18 @@ at::Tensor Qwen3Model::AttendCached(const std::vector<int64_t>& lengths, size_t 
 
 at::Tensor Qwen3Model::Forward(const PackedTokens& tokens) const {
   return Run(tokens.ids, Positions(tokens.lengths, nullptr),
-             [&](size_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-               return AttendPacked(tokens.lengths, q, k, v);
-             });
+             [&](size_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return AttendPacked(tokens.lengths, q, k, v); });
 }
 
 at::Tensor Qwen3Model::Forward(const MaskedTokens& tokens) const {
   const int64_t batch = tokens.ids.size(0);
   const int64_t length = tokens.ids.size(1);
   const at::Tensor allowed = tokens.allowed.unsqueeze(1);  // one mask for all heads
-  return Run(tokens.ids.reshape({-1}), tokens.positions.reshape({-1}),
-             [&](size_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-               return Flat(at::scaled_dot_product_attention(
-                   ByHead(q, batch, length), RepeatHeads(ByHead(k, batch, length), config_.num_heads),
-                   RepeatHeads(ByHead(v, batch, length), config_.num_heads), allowed));
-             });
+  return Run(
+      tokens.ids.reshape({-1}), tokens.positions.reshape({-1}), [&](size_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        return Flat(at::scaled_dot_product_attention(ByHead(q, batch, length), RepeatHeads(ByHead(k, batch, length), config_.num_heads),
+                                                     RepeatHeads(ByHead(v, batch, length), config_.num_heads), allowed));
+      });
 }
 
 at::Tensor Qwen3Model::Forward(const PackedTokens& tokens, KvCache& cache) const {
@@ -318,10 +308,9 @@ absl::Status Qwen3Model::Save(const std::string& folder) {
 }
 
 absl::Status SaveTokenizerConfig(const TokenizerConfig& config, const std::string& folder) {
-  nlohmann::json json = {
-      {"tokenizer_class", "Qwen2Tokenizer"},   {"add_bos_token", false}, {"add_prefix_space", false},
-      {"clean_up_tokenization_spaces", false}, {"errors", "replace"},    {"model_max_length", config.model_max_length},
-      {"split_special_tokens", false},         {"unk_token", nullptr}};
+  nlohmann::json json = {{"tokenizer_class", "Qwen2Tokenizer"},   {"add_bos_token", false}, {"add_prefix_space", false},
+                         {"clean_up_tokenization_spaces", false}, {"errors", "replace"},    {"model_max_length", config.model_max_length},
+                         {"split_special_tokens", false},         {"unk_token", nullptr}};
   json["bos_token"] = config.bos_token.empty() ? nlohmann::json() : nlohmann::json(config.bos_token);
   json["eos_token"] = config.eos_token.empty() ? nlohmann::json() : nlohmann::json(config.eos_token);
   json["pad_token"] = config.pad_token.empty() ? nlohmann::json() : nlohmann::json(config.pad_token);

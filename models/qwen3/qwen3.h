@@ -33,8 +33,7 @@ struct PackedTokens {
 struct MaskedTokens {
   at::Tensor ids;        // int64 [batch, tokens]
   at::Tensor positions;  // int64 [batch, tokens], for the rotary embedding
-  at::Tensor
-      allowed;  // bool [batch, tokens, tokens]: whether query i may attend to key j; every row allows at least one key
+  at::Tensor allowed;    // bool [batch, tokens, tokens]: whether query i may attend to key j; every row allows at least one key
 };
 // Builds the packed form on the CPU.
 PackedTokens PackTokens(absl::Span<const std::vector<int64_t>> sequences);
@@ -115,10 +114,9 @@ class Qwen3Model {
   // `ids` and `positions` are int64 [tokens]; returns the hidden states after the last norm.
   at::Tensor Run(const at::Tensor& ids, const at::Tensor& positions, const Attend& attend) const;
   at::Tensor Mlp(const Layer& layer, const at::Tensor& x) const;
-  at::Tensor AttendPacked(const std::vector<int64_t>& lengths, const at::Tensor& q, const at::Tensor& k,
+  at::Tensor AttendPacked(const std::vector<int64_t>& lengths, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  at::Tensor AttendCached(const std::vector<int64_t>& lengths, size_t layer, KvCache& cache, const at::Tensor& q, const at::Tensor& k,
                           const at::Tensor& v) const;
-  at::Tensor AttendCached(const std::vector<int64_t>& lengths, size_t layer, KvCache& cache, const at::Tensor& q,
-                          const at::Tensor& k, const at::Tensor& v) const;
   void CreateInverseFrequencies();
 
   const Qwen3Config config_;

@@ -16,8 +16,7 @@ using Json = nlohmann::ordered_json;
 // A special token of tokenizer_config.json is its text, or an object that describes it.
 std::string TokenText(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_object() && value.contains("content") && value["content"].is_string())
-    return value["content"].get<std::string>();
+  if (value.is_object() && value.contains("content") && value["content"].is_string()) return value["content"].get<std::string>();
   return std::string();
 }
 
@@ -34,8 +33,7 @@ Json SpecialTokens(const nlohmann::json& tokenizer_config) {
 
 // "chat_template" of tokenizer_config.json: the template, or named ones.
 absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
-  if (!config.Has("chat_template"))
-    return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
+  if (!config.Has("chat_template")) return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
   const nlohmann::json& value = config.json().at("chat_template");
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) {
@@ -46,8 +44,7 @@ absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
       }
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(config.source(), ": chat_template is neither a string nor a list with a \"default\""));
+  return absl::InvalidArgumentError(absl::StrCat(config.source(), ": chat_template is neither a string nor a list with a \"default\""));
 }
 
 absl::StatusOr<std::string> Dump(const Json& json) {
@@ -85,16 +82,13 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Parse(absl::st
   PALATE_ASSIGN_OR_RETURN(const std::string variables_text, Dump(variables));
   palate_chat_template* handle = nullptr;
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(
-      ToStatus(palate_chat_template_new(ToSlice(source), ToSlice(variables_text), &handle, &error), error));
+  PALATE_RETURN_IF_ERROR(ToStatus(palate_chat_template_new(ToSlice(source), ToSlice(variables_text), &handle, &error), error));
   return std::shared_ptr<const ChatTemplate>(new ChatTemplate(std::make_unique<Impl>(handle)));
 }
 
-absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages,
-                                                 bool add_generation_prompt) const {
+absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const {
   Json context = {{"messages", Json::array()}, {"add_generation_prompt", add_generation_prompt}};
-  for (const ChatMessage& message : messages)
-    context["messages"].push_back({{"role", message.role}, {"content", message.content}});
+  for (const ChatMessage& message : messages) context["messages"].push_back({{"role", message.role}, {"content", message.content}});
   return Render(context);
 }
 

@@ -26,8 +26,7 @@ class ChatTemplate {
   // when it does not parse.
   static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Load(const std::string& folder);
   // `variables` are visible to every rendering: {"bos_token": "<s>"}.
-  static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Parse(absl::string_view source,
-                                                                   nlohmann::ordered_json variables);
+  static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Parse(absl::string_view source, nlohmann::ordered_json variables);
   ~ChatTemplate();
   ChatTemplate(const ChatTemplate&) = delete;
   ChatTemplate& operator=(const ChatTemplate&) = delete;

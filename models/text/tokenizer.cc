@@ -30,14 +30,12 @@ struct Tokenizer::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  absl::StatusOr<std::vector<EncodedText>> Encode(absl::Span<const palate_text_slice> texts,
-                                                  const EncodeOptions& options) const {
+  absl::StatusOr<std::vector<EncodedText>> Encode(absl::Span<const palate_text_slice> texts, const EncodeOptions& options) const {
     palate_text_encodings encodings = {};
     palate_text_string error = {};
-    PALATE_RETURN_IF_ERROR(
-        ToStatus(palate_tokenizer_encode(handle, texts.data(), texts.size(), options.add_special_tokens ? 1 : 0,
-                                         options.parse_special_tokens ? 1 : 0, options.max_tokens, &encodings, &error),
-                 error));
+    PALATE_RETURN_IF_ERROR(ToStatus(palate_tokenizer_encode(handle, texts.data(), texts.size(), options.add_special_tokens ? 1 : 0,
+                                                            options.parse_special_tokens ? 1 : 0, options.max_tokens, &encodings, &error),
+                                    error));
     std::vector<EncodedText> results(texts.size());
     for (size_t i = 0; i < texts.size(); ++i) {
       results[i].ids.assign(encodings.ids + encodings.offsets[i], encodings.ids + encodings.offsets[i + 1]);
@@ -68,8 +66,7 @@ absl::StatusOr<EncodedText> Tokenizer::Encode(absl::string_view text, const Enco
   return std::move(results[0]);
 }
 
-absl::StatusOr<std::vector<EncodedText>> Tokenizer::EncodeBatch(absl::Span<const std::string> texts,
-                                                                const EncodeOptions& options) const {
+absl::StatusOr<std::vector<EncodedText>> Tokenizer::EncodeBatch(absl::Span<const std::string> texts, const EncodeOptions& options) const {
   return impl_->Encode(ToSlices(texts), options);
 }
 
@@ -83,9 +80,8 @@ absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int64_t> ids, boo
   }
   palate_text_string out = {};
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(ToStatus(
-      palate_tokenizer_decode(impl_->handle, narrow.data(), narrow.size(), skip_special_tokens ? 1 : 0, &out, &error),
-      error));
+  PALATE_RETURN_IF_ERROR(
+      ToStatus(palate_tokenizer_decode(impl_->handle, narrow.data(), narrow.size(), skip_special_tokens ? 1 : 0, &out, &error), error));
   return TakeString(out);
 }
 
@@ -115,8 +111,7 @@ absl::StatusOr<std::string> StreamDecoder::Finish() { return Emit(/*final=*/true
 // Decoding a token alone may differ from decoding it after its predecessor (spaces, split characters), so new text is
 // what the tail with the unseen ids has over the tail without them.
 absl::StatusOr<std::string> StreamDecoder::Emit(bool final) {
-  PALATE_ASSIGN_OR_RETURN(const std::string before,
-                          tokenizer_->Decode(absl::MakeConstSpan(ids_).subspan(0, shown_), skip_special_tokens_));
+  PALATE_ASSIGN_OR_RETURN(const std::string before, tokenizer_->Decode(absl::MakeConstSpan(ids_).subspan(0, shown_), skip_special_tokens_));
   PALATE_ASSIGN_OR_RETURN(const std::string after, tokenizer_->Decode(ids_, skip_special_tokens_));
   const bool unfinished = absl::EndsWith(after, kReplacement);
   if (after.size() <= before.size() || (unfinished && !final)) return std::string();
@@ -125,16 +120,14 @@ absl::StatusOr<std::string> StreamDecoder::Emit(bool final) {
   return after.substr(before.size());
 }
 
-absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options,
-                               const std::string& path) {
+absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options, const std::string& path) {
   const std::vector<palate_text_slice> slices = ToSlices(texts);
   const std::vector<palate_text_slice> special = ToSlices(options.special_tokens);
   palate_text_string out = {};
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(
-      ToStatus(palate_tokenizer_train_bpe(slices.data(), slices.size(), special.data(), special.size(),
-                                          options.vocab_size, options.min_frequency, &out, &error),
-               error));
+  PALATE_RETURN_IF_ERROR(ToStatus(palate_tokenizer_train_bpe(slices.data(), slices.size(), special.data(), special.size(),
+                                                             options.vocab_size, options.min_frequency, &out, &error),
+                                  error));
   return WriteFileAtomically(path, TakeString(out));
 }
 

@@ -43,8 +43,7 @@ class Tokenizer {
 
   absl::StatusOr<EncodedText> Encode(absl::string_view text, const EncodeOptions& options = {}) const;
   // One result per text, in order; the same as Encode on each.
-  absl::StatusOr<std::vector<EncodedText>> EncodeBatch(absl::Span<const std::string> texts,
-                                                       const EncodeOptions& options = {}) const;
+  absl::StatusOr<std::vector<EncodedText>> EncodeBatch(absl::Span<const std::string> texts, const EncodeOptions& options = {}) const;
 
   // Bytes that form no UTF-8 come out as U+FFFD. InvalidArgument for a negative id; an id outside of the vocabulary
   // adds nothing.
@@ -96,7 +95,6 @@ struct BpeTrainingOptions {
 // Learns a byte-level BPE in the Qwen2 manner (NFC, the same splitting expression, so ids of any text decode to the
 // same text) and writes tokenizer.json to `path`. Deterministic. InvalidArgument when the vocabulary has no room for
 // bytes and special tokens.
-absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options,
-                               const std::string& path);
+absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options, const std::string& path);
 
 }  // namespace palate::models

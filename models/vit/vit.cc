@@ -30,10 +30,9 @@ constexpr const char* kClipPreNorm = "vision_model.pre_layrnorm.";
 constexpr BlockNames kClipNames = {
     "vision_model.encoder.layers.", "layer_norm1.", "self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj.",
     "self_attn.out_proj.",          "layer_norm2.", "mlp.fc1.",          "mlp.fc2."};
-constexpr BlockNames kVitNames = {
-    "encoder.layer.",           "layernorm_before.",          "attention.attention.query.",
-    "attention.attention.key.", "attention.attention.value.", "attention.output.dense.",
-    "layernorm_after.",         "intermediate.dense.",        "output.dense."};
+constexpr BlockNames kVitNames = {"encoder.layer.",           "layernorm_before.",          "attention.attention.query.",
+                                  "attention.attention.key.", "attention.attention.value.", "attention.output.dense.",
+                                  "layernorm_after.",         "intermediate.dense.",        "output.dense."};
 
 void AddNorm(const std::string& name, int64_t size, at::Tensor& weight, at::Tensor& bias, ParameterList& list) {
   list.push_back({name + "weight", {size}, Init::Ones(), &weight});
@@ -85,14 +84,12 @@ ParameterList VitModel::Parameters() {
     linear(block + names.fc2, hidden, config_.intermediate_size, layer.fc2_weight, layer.fc2_bias);
   }
   AddNorm(clip ? "vision_model.post_layernorm." : "layernorm.", hidden, post_norm_weight_, post_norm_bias_, list);
-  if (config_.projection_dim > 0)
-    list.push_back({"visual_projection.weight", {config_.projection_dim, hidden}, normal, &projection_});
+  if (config_.projection_dim > 0) list.push_back({"visual_projection.weight", {config_.projection_dim, hidden}, normal, &projection_});
   return list;
 }
 
 absl::StatusOr<std::unique_ptr<VitModel>> VitModel::LoadImpl(const Checkpoint& checkpoint, const VitConfig& config,
-                                                             const std::vector<std::string>& ignored_prefixes,
-                                                             bool trainable) {
+                                                             const std::vector<std::string>& ignored_prefixes, bool trainable) {
   PALATE_RETURN_IF_ERROR(config.Validate());
   auto model = std::unique_ptr<VitModel>(new VitModel(config));
   LoadOptions options{.ignored_prefixes = ignored_prefixes, .trainable = trainable};
@@ -116,8 +113,7 @@ absl::StatusOr<std::unique_ptr<VitModel>> VitModel::LoadTrainable(const Checkpoi
   return LoadImpl(checkpoint, config, {}, /*trainable=*/true);
 }
 
-absl::StatusOr<std::shared_ptr<const VitModel>> VitModel::LoadTower(const Checkpoint& checkpoint,
-                                                                    const VitConfig& config,
+absl::StatusOr<std::shared_ptr<const VitModel>> VitModel::LoadTower(const Checkpoint& checkpoint, const VitConfig& config,
                                                                     const std::vector<std::string>& ignored_prefixes) {
   return LoadImpl(checkpoint, config, ignored_prefixes, /*trainable=*/false);
 }
@@ -133,10 +129,9 @@ absl::StatusOr<std::unique_ptr<VitModel>> VitModel::CreateRandom(const VitConfig
 at::Tensor VitModel::EmbedPatches(const at::Tensor& pixels) const {
   const int64_t batch = pixels.size(0);
   const int64_t side = config_.image_size / config_.patch_size;
-  const at::Tensor patches =
-      pixels.reshape({batch, config_.num_channels, side, config_.patch_size, side, config_.patch_size})
-          .permute({0, 2, 4, 1, 3, 5})
-          .reshape({batch, side * side, -1});
+  const at::Tensor patches = pixels.reshape({batch, config_.num_channels, side, config_.patch_size, side, config_.patch_size})
+                                 .permute({0, 2, 4, 1, 3, 5})
+                                 .reshape({batch, side * side, -1});
   return at::linear(patches, patch_weight_.reshape({config_.hidden_size, -1}), patch_bias_);
 }
 
@@ -147,12 +142,11 @@ at::Tensor VitModel::Block(const Layer& layer, const at::Tensor& x) const {
   const auto heads = [&](const at::Tensor& weight, const at::Tensor& bias) {
     return at::linear(normed, weight, bias).view({x.size(0), x.size(1), config_.num_heads, -1}).transpose(1, 2);
   };
-  const at::Tensor mixed = at::scaled_dot_product_attention(
-      heads(layer.q_weight, layer.q_bias), heads(layer.k_weight, layer.k_bias), heads(layer.v_weight, layer.v_bias));
-  const at::Tensor attended =
-      x + at::linear(mixed.transpose(1, 2).reshape(x.sizes()), layer.out_weight, layer.out_bias);
-  const at::Tensor wide = at::linear(at::layer_norm(attended, {hidden}, layer.norm2_weight, layer.norm2_bias, eps),
-                                     layer.fc1_weight, layer.fc1_bias);
+  const at::Tensor mixed = at::scaled_dot_product_attention(heads(layer.q_weight, layer.q_bias), heads(layer.k_weight, layer.k_bias),
+                                                            heads(layer.v_weight, layer.v_bias));
+  const at::Tensor attended = x + at::linear(mixed.transpose(1, 2).reshape(x.sizes()), layer.out_weight, layer.out_bias);
+  const at::Tensor wide =
+      at::linear(at::layer_norm(attended, {hidden}, layer.norm2_weight, layer.norm2_bias, eps), layer.fc1_weight, layer.fc1_bias);
   return attended + at::linear(Activate(wide, config_.activation), layer.fc2_weight, layer.fc2_bias);
 }
 
@@ -160,8 +154,7 @@ at::Tensor VitModel::Forward(const at::Tensor& pixels) const {
   const int64_t hidden = config_.hidden_size;
   const at::Tensor class_tokens = class_token_.reshape({1, 1, hidden}).expand({pixels.size(0), 1, hidden});
   at::Tensor x = at::cat({class_tokens, EmbedPatches(pixels)}, 1) + positions_;
-  if (pre_norm_weight_.defined())
-    x = at::layer_norm(x, {hidden}, pre_norm_weight_, pre_norm_bias_, config_.layer_norm_eps);
+  if (pre_norm_weight_.defined()) x = at::layer_norm(x, {hidden}, pre_norm_weight_, pre_norm_bias_, config_.layer_norm_eps);
   for (const Layer& layer : layers_) x = Block(layer, x);
   if (config_.layout == VitConfig::Layout::kVit)
     x = at::layer_norm(x, {hidden}, post_norm_weight_, post_norm_bias_, config_.layer_norm_eps);
@@ -170,8 +163,7 @@ at::Tensor VitModel::Forward(const at::Tensor& pixels) const {
 
 at::Tensor VitModel::Embed(const at::Tensor& pixels, VitPooling pooling) const {
   const at::Tensor states = Forward(pixels);
-  at::Tensor pooled =
-      pooling == VitPooling::kCls ? states.select(1, 0) : states.narrow(1, 1, states.size(1) - 1).mean(1);
+  at::Tensor pooled = pooling == VitPooling::kCls ? states.select(1, 0) : states.narrow(1, 1, states.size(1) - 1).mean(1);
   if (config_.layout == VitConfig::Layout::kClipVision) {
     pooled = at::layer_norm(pooled, {config_.hidden_size}, post_norm_weight_, post_norm_bias_, config_.layer_norm_eps);
   }

@@ -57,8 +57,7 @@ class VitModel {
   static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config, uint64_t seed);
   // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start as the layout's do,
   // and tensors that start with one of `ignored_prefixes` belong to the rest.
-  static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(const Checkpoint& checkpoint,
-                                                                   const VitConfig& config,
+  static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(const Checkpoint& checkpoint, const VitConfig& config,
                                                                    const std::vector<std::string>& ignored_prefixes);
 
   const VitConfig& config() const { return config_; }
@@ -82,8 +81,7 @@ class VitModel {
 
   explicit VitModel(VitConfig config);
   static absl::StatusOr<std::unique_ptr<VitModel>> LoadImpl(const Checkpoint& checkpoint, const VitConfig& config,
-                                                            const std::vector<std::string>& ignored_prefixes,
-                                                            bool trainable);
+                                                            const std::vector<std::string>& ignored_prefixes, bool trainable);
   at::Tensor EmbedPatches(const at::Tensor& pixels) const;
   at::Tensor Block(const Layer& layer, const at::Tensor& x) const;
 

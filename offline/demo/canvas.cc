@@ -61,8 +61,8 @@ void AddCommand(cairo_t* cr, char command, const double* n) {
     case 'Q': {
       double x = 0, y = 0;
       cairo_get_current_point(cr, &x, &y);
-      cairo_curve_to(cr, x + (n[0] - x) * 2 / 3, y + (n[1] - y) * 2 / 3, n[2] + (n[0] - n[2]) * 2 / 3,
-                     n[3] + (n[1] - n[3]) * 2 / 3, n[2], n[3]);
+      cairo_curve_to(cr, x + (n[0] - x) * 2 / 3, y + (n[1] - y) * 2 / 3, n[2] + (n[0] - n[2]) * 2 / 3, n[3] + (n[1] - n[3]) * 2 / 3, n[2],
+                     n[3]);
       break;
     }
     default:
@@ -72,13 +72,9 @@ void AddCommand(cairo_t* cr, char command, const double* n) {
 
 }  // namespace
 
-Rgb Rgb::FromHex(unsigned rgb) {
-  return {((rgb >> 16) & 255) / 255.0, ((rgb >> 8) & 255) / 255.0, (rgb & 255) / 255.0};
-}
+Rgb Rgb::FromHex(unsigned rgb) { return {((rgb >> 16) & 255) / 255.0, ((rgb >> 8) & 255) / 255.0, (rgb & 255) / 255.0}; }
 
-Rgb Mix(const Rgb& a, const Rgb& b, double t) {
-  return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
-}
+Rgb Mix(const Rgb& a, const Rgb& b, double t) { return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t}; }
 Rgb Lighter(const Rgb& color, double share) { return Mix(color, {1, 1, 1}, share); }
 Rgb Darker(const Rgb& color, double share) { return Mix(color, {0.05, 0.04, 0.06}, share); }
 double Luminance(const Rgb& color) { return 0.299 * color.r + 0.587 * color.g + 0.114 * color.b; }
@@ -205,8 +201,7 @@ void Canvas::FillEllipse(double x, double y, double rx, double ry, const Surface
   FillCurrentPath(surface, form);
 }
 
-void Canvas::FillRect(double x, double y, double width, double height, double radius, const Surface& surface,
-                      Form form) {
+void Canvas::FillRect(double x, double y, double width, double height, double radius, const Surface& surface, Form form) {
   AddRoundedRect(cr_, x, y, width, height, radius);
   FillCurrentPath(surface, form);
 }
@@ -219,8 +214,7 @@ void Canvas::Bar(absl::string_view path, double width, const Surface& surface) {
   cairo_translate(cr_, width * 0.13, width * 0.13);
   Line(path, width * 0.55, Darker(surface.color, 0.25), 0.45);
   cairo_translate(cr_, -width * 0.36, -width * 0.34);
-  const bool shines =
-      surface.texture == Texture::kMetal || surface.texture == Texture::kGloss || surface.texture == Texture::kGlass;
+  const bool shines = surface.texture == Texture::kMetal || surface.texture == Texture::kGloss || surface.texture == Texture::kGlass;
   Line(path, width * 0.22, Lighter(surface.color, 0.7), shines ? 0.8 : 0.35);
   cairo_restore(cr_);
 }

@@ -41,8 +41,8 @@ void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, doubl
 template <typename Draw>
 void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   constexpr double kPixelsPerUnit = 4;
-  cairo_surface_t* cell = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, static_cast<int>(width * kPixelsPerUnit),
-                                                     static_cast<int>(height * kPixelsPerUnit));
+  cairo_surface_t* cell =
+      cairo_image_surface_create(CAIRO_FORMAT_ARGB32, static_cast<int>(width * kPixelsPerUnit), static_cast<int>(height * kPixelsPerUnit));
   cairo_t* cell_cr = cairo_create(cell);
   cairo_scale(cell_cr, kPixelsPerUnit, kPixelsPerUnit);
   draw(cell_cr);
@@ -68,8 +68,7 @@ void Specks(cairo_t* cr, Random& random, double per_area, double radius, const R
   const int stride = cairo_image_surface_get_stride(tile);
   const int count = static_cast<int>(kTile * kTile * per_area);
   for (int i = 0; data != nullptr && i < count; ++i) {
-    const double x = random.Uniform() * kPixels, y = random.Uniform() * kPixels,
-                 r = 3 * radius * random.Uniform(0.4, 1.3);
+    const double x = random.Uniform() * kPixels, y = random.Uniform() * kPixels, r = 3 * radius * random.Uniform(0.4, 1.3);
     for (int py = static_cast<int>(y - r) - 1; py <= y + r + 1; ++py) {
       for (int px = static_cast<int>(x - r) - 1; px <= x + r + 1; ++px) {
         const double cover = std::clamp(r + 0.5 - std::hypot(px + 0.5 - x, py + 0.5 - y), 0.0, 1.0);
@@ -102,8 +101,7 @@ void PaintFlowers(cairo_t* cr, const PaintBox& box, const Surface& surface, Rand
   int row = 0;
   for (double y = box.y0 + 3; y < box.y1 + 5; y += 8, ++row) {
     for (double x = box.x0 + (row % 2 ? 7.5 : 2.5); x < box.x1 + 5; x += 10) {
-      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8),
-                   turn = random.Uniform(0, kPi);
+      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8), turn = random.Uniform(0, kPi);
       SetColor(cr, surface.pattern_color, 0.92);
       for (int petal = 0; petal < 5; ++petal) {
         const double angle = turn + petal * 2 * kPi / 5;
@@ -226,8 +224,7 @@ void PaintRope(cairo_t* cr, const Surface& surface) {
   });
 }
 
-void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1,
-                 std::initializer_list<std::pair<double, double>> stops) {
+void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1, std::initializer_list<std::pair<double, double>> stops) {
   cairo_pattern_t* light = cairo_pattern_create_linear(x0, y0, x1, y1);
   for (const auto& [at, amount] : stops) {  // positive lightens, negative darkens
     const Rgb& color = amount > 0 ? kWhite : kBlack;
@@ -265,9 +262,7 @@ void Reflection(cairo_t* cr, const PaintBox& box, double alpha) {
 
 }  // namespace
 
-void SetColor(cairo_t* cr, const Rgb& color, double alpha) {
-  cairo_set_source_rgba(cr, color.r, color.g, color.b, alpha);
-}
+void SetColor(cairo_t* cr, const Rgb& color, double alpha) { cairo_set_source_rgba(cr, color.r, color.g, color.b, alpha); }
 
 void PaintPattern(cairo_t* cr, const PaintBox& box, const Surface& surface, Random& random) {
   SetColor(cr, surface.pattern_color, 0.9);
@@ -357,19 +352,11 @@ void PaintLight(cairo_t* cr, const PaintBox& box, const Surface& surface, Form f
         BallLight(cr, box, 1.5);
       } else {
         LinearLight(cr, x0, 0, x1, 0,
-                    {{0, -0.45},
-                     {0.12, -0.10},
-                     {0.24, 0.75},
-                     {0.34, 0.10},
-                     {0.55, -0.22},
-                     {0.72, 0.22},
-                     {0.84, -0.15},
-                     {1, -0.55}});
+                    {{0, -0.45}, {0.12, -0.10}, {0.24, 0.75}, {0.34, 0.10}, {0.55, -0.22}, {0.72, 0.22}, {0.84, -0.15}, {1, -0.55}});
       }
       break;
     case Texture::kGlass:
-      LinearLight(cr, x0, 0, x1, 0,
-                  {{0, 0.75}, {0.07, 0.10}, {0.2, 0.55}, {0.27, 0.02}, {0.8, 0.02}, {0.92, 0.40}, {1, -0.25}});
+      LinearLight(cr, x0, 0, x1, 0, {{0, 0.75}, {0.07, 0.10}, {0.2, 0.55}, {0.27, 0.02}, {0.8, 0.02}, {0.92, 0.40}, {1, -0.25}});
       break;
     case Texture::kVelvet:
       LinearLight(cr, x0, y0, x1, y1, {{0, 0.30}, {0.25, -0.22}, {0.5, 0.24}, {0.75, -0.25}, {1, -0.40}});
@@ -378,8 +365,7 @@ void PaintLight(cairo_t* cr, const PaintBox& box, const Surface& surface, Form f
       if (form == Form::kBall) {
         BallLight(cr, box, 1.0);
       } else if (form == Form::kCylinder) {
-        LinearLight(cr, x0, 0, x1, 0,
-                    {{0, -0.26}, {0.2, 0.16}, {0.34, 0.24}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.46}});
+        LinearLight(cr, x0, 0, x1, 0, {{0, -0.26}, {0.2, 0.16}, {0.34, 0.24}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.46}});
       } else {
         LinearLight(cr, x0, y0, x1, y1, {{0, 0.16}, {0.45, 0.0001}, {0.46, -0.0001}, {1, -0.20}});
       }

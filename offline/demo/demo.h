@@ -43,8 +43,7 @@ struct DemoOutcome {
 
 // Loads the shop (a catalog that is already there is used again), waits until everything is searchable, asks and
 // measures.
-absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, const DemoOptions& options,
-                                                     offline::Reporter& reporter);
+absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, const DemoOptions& options, offline::Reporter& reporter);
 
 // For the terminal: what the shown shoppers did, what they are recommended and why, and the quality table.
 std::string DescribeOutcome(const DemoOutcome& outcome);

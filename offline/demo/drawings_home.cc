@@ -22,8 +22,8 @@ void DrawLampFoot(Canvas& canvas, const Look& look) {
   } else if (look.form == 1) {
     const double belly = canvas.random().Uniform(15, 19);
     canvas.FillRect(48, 44, 4, 12, 1, {Rgb::FromHex(0xB9A36A), Texture::kMetal, "plain", {}}, Form::kCylinder);
-    canvas.Fill(absl::StrFormat("M 45 54 C %.1f 58 %.1f 76 42 86 L 58 86 C %.1f 76 %.1f 58 55 54 Z", 50 - belly,
-                                50 - belly, 50 + belly, 50 + belly),
+    canvas.Fill(absl::StrFormat("M 45 54 C %.1f 58 %.1f 76 42 86 L 58 86 C %.1f 76 %.1f 58 55 54 Z", 50 - belly, 50 - belly, 50 + belly,
+                                50 + belly),
                 look.natural, Form::kBall);
   } else {
     canvas.Bar("M 50 50 L 50 86", 2.6, look.natural);
@@ -57,19 +57,16 @@ void DrawClockFace(Canvas& canvas, double radius, const Rgb& ink, bool luminous)
                 i % 3 == 0 ? 1.5 : 0.8, luminous ? Rgb::FromHex(0xB9F2C0) : ink);
   }
   const double minute = canvas.random().Uniform(0, 2 * kPi), hour = canvas.random().Index(12) * kPi / 6 + minute / 12;
-  canvas.Line(
-      absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour), 50 - radius * 0.50 * std::cos(hour)),
-      2.0, ink);
-  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.76 * std::sin(minute),
-                              50 - radius * 0.76 * std::cos(minute)),
-              1.3, ink);
+  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour), 50 - radius * 0.50 * std::cos(hour)), 2.0, ink);
+  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.76 * std::sin(minute), 50 - radius * 0.76 * std::cos(minute)), 1.3,
+              ink);
   canvas.FlatEllipse(50, 50, 1.7, 1.7, Rgb::FromHex(0xC4382F));
 }
 
 void DrawFringe(Canvas& canvas, double x0, double x1, double y, double length) {
   for (double x = x0; x <= x1; x += 1.5) {
-    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + canvas.random().Uniform(-0.6, 0.6), y + length),
-                0.6, Rgb::FromHex(0xEFE6D2));
+    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + canvas.random().Uniform(-0.6, 0.6), y + length), 0.6,
+                Rgb::FromHex(0xEFE6D2));
   }
 }
 
@@ -159,9 +156,8 @@ void DrawStool(Canvas& canvas, const Look& look) {
 void DrawWallClock(Canvas& canvas, const Look& look) {
   const Rgb ink = Luminance(look.tint.color) > 0.45 ? kInk : Rgb{0.96, 0.95, 0.92};
   const bool square = look.form == 2;
-  const std::string rim =
-      square ? "M 18 18 L 82 18 L 82 82 L 18 82 Z"
-             : "M 50 14 C 70 14 86 30 86 50 C 86 70 70 86 50 86 C 30 86 14 70 14 50 C 14 30 30 14 50 14 Z";
+  const std::string rim = square ? "M 18 18 L 82 18 L 82 82 L 18 82 Z"
+                                 : "M 50 14 C 70 14 86 30 86 50 C 86 70 70 86 50 86 C 30 86 14 70 14 50 C 14 30 30 14 50 14 Z";
   canvas.DropShadow(rim, 2.5, 4);
   canvas.Fill(rim, look.natural, Form::kFlat);
   const double radius = look.Has("slim") ? 33 : 29.5;
@@ -197,28 +193,27 @@ void DrawRug(Canvas& canvas, const Look& look) {
   DrawFringe(canvas, left + 0.5, right - 0.5, top, -3);
   DrawFringe(canvas, foot_left + 0.8, foot_right - 0.8, 80, 4.5);
   canvas.Fill(outline, border, Form::kFlat);
-  canvas.Fill(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 76 L %.1f 76 Z", left + 4, top + 3, right - 4, top + 3,
-                              foot_right - 6, foot_left + 6),
+  canvas.Fill(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 76 L %.1f 76 Z", left + 4, top + 3, right - 4, top + 3, foot_right - 6,
+                              foot_left + 6),
               look.body, Form::kFlat);
-  canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 72.5 L %.1f 72.5 Z", left + 8, top + 6, right - 8,
-                              top + 6, foot_right - 12, foot_left + 12),
+  canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 72.5 L %.1f 72.5 Z", left + 8, top + 6, right - 8, top + 6, foot_right - 12,
+                              foot_left + 12),
               0.9, border.color, 0.75);
 }
 
 void DrawCushion(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(50, 80, 36, 6);
-  const char* outline =
-      look.form == 1   ? "M 12 36 C 36 40 64 40 88 36 C 84 46 84 62 88 74 C 64 70 36 70 12 74 C 16 62 16 46 12 36 Z"
-      : look.form == 2 ? "M 50 18 C 78 18 86 34 86 50 C 86 68 76 82 50 82 C 24 82 14 68 14 50 C 14 34 22 18 50 18 Z"
-                       : "M 17 19 C 38 25 62 25 83 19 C 78 40 78 60 84 82 C 62 77 38 77 16 82 C 22 60 22 40 17 19 Z";
+  const char* outline = look.form == 1   ? "M 12 36 C 36 40 64 40 88 36 C 84 46 84 62 88 74 C 64 70 36 70 12 74 C 16 62 16 46 12 36 Z"
+                        : look.form == 2 ? "M 50 18 C 78 18 86 34 86 50 C 86 68 76 82 50 82 C 24 82 14 68 14 50 C 14 34 22 18 50 18 Z"
+                                         : "M 17 19 C 38 25 62 25 83 19 C 78 40 78 60 84 82 C 62 77 38 77 16 82 C 22 60 22 40 17 19 Z";
   canvas.Fill(outline, look.body, Form::kBall);
   canvas.Line(outline, 1.3, look.body.pattern == "plain" ? Darker(look.body.color, 0.3) : look.body.pattern_color, 0.9);
   if (look.form == 2) {
     canvas.FillEllipse(50, 49, 3, 3, look.body, Form::kBall);
     for (int i = 0; i < 8; ++i) {
       const double angle = i * kPi / 4 + 0.2;
-      canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f", 50 + 4 * std::cos(angle), 49 + 4 * std::sin(angle),
-                                  50 + 16 * std::cos(angle), 49 + 15 * std::sin(angle)),
+      canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f", 50 + 4 * std::cos(angle), 49 + 4 * std::sin(angle), 50 + 16 * std::cos(angle),
+                                  49 + 15 * std::sin(angle)),
                   0.6, Darker(look.body.color, 0.5), 0.35);
     }
   } else {

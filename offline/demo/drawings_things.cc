@@ -18,14 +18,13 @@ void DrawBand(Canvas& canvas, const Look& look, const std::string& path) {
 
 void DrawLeaf(Canvas& canvas, double x, double y, double angle, double length, double width, const Rgb& green) {
   const double dx = std::sin(angle), dy = -std::cos(angle);
-  const double tip_x = x + dx * length, tip_y = y + dy * length, mid_x = x + dx * length * 0.45,
-               mid_y = y + dy * length * 0.45;
+  const double tip_x = x + dx * length, tip_y = y + dy * length, mid_x = x + dx * length * 0.45, mid_y = y + dy * length * 0.45;
   const Surface leaf{green, Texture::kSmooth, "plain", {}};
-  canvas.Fill(absl::StrFormat("M %.2f %.2f Q %.2f %.2f %.2f %.2f Q %.2f %.2f %.2f %.2f Z", x, y, mid_x - dy * width,
-                              mid_y + dx * width, tip_x, tip_y, mid_x + dy * width, mid_y - dx * width, x, y),
+  canvas.Fill(absl::StrFormat("M %.2f %.2f Q %.2f %.2f %.2f %.2f Q %.2f %.2f %.2f %.2f Z", x, y, mid_x - dy * width, mid_y + dx * width,
+                              tip_x, tip_y, mid_x + dy * width, mid_y - dx * width, x, y),
               leaf, Form::kFlat);
-  canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + dx * length * 0.9, y + dy * length * 0.9), 0.4,
-              Lighter(green, 0.4), 0.7);
+  canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + dx * length * 0.9, y + dy * length * 0.9), 0.4, Lighter(green, 0.4),
+              0.7);
 }
 
 void DrawPlant(Canvas& canvas, int sort) {
@@ -41,8 +40,7 @@ void DrawPlant(Canvas& canvas, int sort) {
     for (int i = 0; i < 26; ++i) {
       const double angle = random.Uniform(-1.5, 1.5), reach = random.Uniform(6, 25);
       const double x = 50 + std::sin(angle) * reach, y = 46 - std::cos(angle) * reach;
-      canvas.Line(absl::StrFormat("M 50 52 Q %.1f %.1f %.1f %.1f", 50 + (x - 50) * 0.3, y + 8, x, y), 0.7,
-                  Darker(green, 0.3));
+      canvas.Line(absl::StrFormat("M 50 52 Q %.1f %.1f %.1f %.1f", 50 + (x - 50) * 0.3, y + 8, x, y), 0.7, Darker(green, 0.3));
       DrawLeaf(canvas, x, y, angle + random.Uniform(-0.5, 0.5), random.Uniform(8, 12), 7,
                Mix(green, Rgb::FromHex(0x8DB868), random.Uniform() * 0.5));
     }
@@ -65,8 +63,7 @@ void DrawKnobs(Canvas& canvas, std::initializer_list<double> xs, double y, doubl
 void DrawCone(Canvas& canvas, double x, double y, double radius) {
   canvas.FillEllipse(x, y, radius, radius, {Rgb::FromHex(0x3A3A3E), Texture::kSmooth, "plain", {}}, Form::kBall);
   canvas.RingEllipse(x, y, radius * 0.8, radius * 0.8, 1.1, Rgb::FromHex(0x5C5C62));
-  canvas.FillEllipse(x, y, radius * 0.38, radius * 0.38, {Rgb::FromHex(0x26262A), Texture::kGloss, "plain", {}},
-                     Form::kBall);
+  canvas.FillEllipse(x, y, radius * 0.38, radius * 0.38, {Rgb::FromHex(0x26262A), Texture::kGloss, "plain", {}}, Form::kBall);
 }
 
 }  // namespace
@@ -74,8 +71,7 @@ void DrawCone(Canvas& canvas, double x, double y, double radius) {
 void DrawMug(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(48, 85, 28, 5);
   const Surface& wall = look.body;
-  canvas.Bar(look.form == 1 ? "M 68 42 L 84 42 L 84 66 L 67 68" : "M 68 40 C 90 36 90 70 66 70",
-             look.form == 2 ? 4.5 : 6, wall);
+  canvas.Bar(look.form == 1 ? "M 68 42 L 84 42 L 84 66 L 67 68" : "M 68 40 C 90 36 90 70 66 70", look.form == 2 ? 4.5 : 6, wall);
   const char* outline = look.form == 0   ? "M 26 29 L 29 80 C 30 88 68 88 69 80 L 72 29 Z"
                         : look.form == 1 ? "M 27 29 L 27 82 C 28 88 70 88 71 82 L 71 29 Z"
                                          : "M 27 29 C 20 46 22 74 36 85 C 44 88 54 88 62 85 C 76 74 78 46 71 29 Z";
@@ -100,16 +96,15 @@ void DrawTeapot(Canvas& canvas, const Look& look) {
   } else {
     canvas.Bar(tall ? "M 30 40 C 8 36 8 72 30 72" : "M 27 50 C 5 44 5 76 27 72", 4.6, wall);
   }
-  canvas.Fill(tall
-                  ? "M 34 34 C 26 52 24 72 30 82 C 38 86 60 86 68 82 C 74 72 72 52 64 34 Z"
-                  : "M 48 38 C 70 38 76 50 76 60 C 76 72 68 82 60 84 L 36 84 C 28 82 20 72 20 60 C 20 50 26 38 48 38 Z",
+  canvas.Fill(tall ? "M 34 34 C 26 52 24 72 30 82 C 38 86 60 86 68 82 C 74 72 72 52 64 34 Z"
+                   : "M 48 38 C 70 38 76 50 76 60 C 76 72 68 82 60 84 L 36 84 C 28 82 20 72 20 60 C 20 50 26 38 48 38 Z",
               wall, Form::kBall);
   DrawBand(canvas, look,
            tall ? "M 28.8 52 C 40 55 58 55 69.4 52 L 70.6 64 C 58 67 40 67 27.2 64 Z"
                 : "M 20.4 57 C 34 62 62 62 75.7 57 L 75 68 C 62 73 34 73 21.4 68 Z");
   const double lid = tall ? 35 : 40;
-  canvas.Fill(absl::StrFormat("M 34 %.0f C 36 %.0f 60 %.0f 64 %.0f C 56 %.0f 42 %.0f 34 %.0f Z", lid, lid - 10,
-                              lid - 10, lid, lid + 3, lid + 3, lid),
+  canvas.Fill(absl::StrFormat("M 34 %.0f C 36 %.0f 60 %.0f 64 %.0f C 56 %.0f 42 %.0f 34 %.0f Z", lid, lid - 10, lid - 10, lid, lid + 3,
+                              lid + 3, lid),
               wall, Form::kBall);
   canvas.FillEllipse(49, lid - 9, 3.4, 3.2, look.dyed ? look.natural : look.tint, Form::kBall);
 }
@@ -127,8 +122,7 @@ void DrawPlantPot(Canvas& canvas, const Look& look) {
     canvas.Fill("M 29 51 C 40 55 60 55 71 51 L 71 86 C 60 90 40 90 29 86 Z", wall, Form::kCylinder);
     DrawBand(canvas, look, "M 29 64 C 40 68 60 68 71 64 L 71 76 C 60 80 40 80 29 76 Z");
   } else {
-    canvas.Fill("M 31 51 C 40 55 60 55 69 51 C 82 66 74 84 62 88 C 56 90 44 90 38 88 C 26 84 18 66 31 51 Z", wall,
-                Form::kBall);
+    canvas.Fill("M 31 51 C 40 55 60 55 69 51 C 82 66 74 84 62 88 C 56 90 44 90 38 88 C 26 84 18 66 31 51 Z", wall, Form::kBall);
     DrawBand(canvas, look, "M 25.6 62 C 38 66 62 66 74.4 62 L 74.8 72 C 62 76 38 76 25.2 72 Z");
   }
 }
@@ -182,8 +176,7 @@ void DrawSpeaker(Canvas& canvas, const Look& look) {
   Surface grill = look.dyed ? Surface{Rgb::FromHex(0xE4E0D6), Texture::kWeave, "plain", {}} : look.accent;
   if (look.form == 0) {
     canvas.GroundShadow(50, 88, 27, 5);
-    canvas.Fill("M 74 14 L 80 18 L 80 84 L 74 88 Z", {Darker(cabinet.color, 0.35), cabinet.texture, "plain", {}},
-                Form::kFlat);
+    canvas.Fill("M 74 14 L 80 18 L 80 84 L 74 88 Z", {Darker(cabinet.color, 0.35), cabinet.texture, "plain", {}}, Form::kFlat);
     canvas.FillRect(26, 12, 49, 76, 4, cabinet, Form::kFlat);
     canvas.FillRect(31, 17, 39, 66, 3, grill, Form::kFlat);
     DrawCone(canvas, 50.5, 34, 8.5);
@@ -224,8 +217,8 @@ void DrawWristwatch(Canvas& canvas, const Look& look) {
     canvas.FillRect(31.5, 30.5, 37, 39, 6, {dial, Texture::kSmooth, "plain", {}}, Form::kFlat);
   } else {
     canvas.FillEllipse(50, 50, 25.5, 25.5, metal, Form::kFlat);
-    canvas.FillEllipse(50, 50, look.Has("slim") ? 23.5 : 21, look.Has("slim") ? 23.5 : 21,
-                       {dial, Texture::kSmooth, "plain", {}}, Form::kFlat);
+    canvas.FillEllipse(50, 50, look.Has("slim") ? 23.5 : 21, look.Has("slim") ? 23.5 : 21, {dial, Texture::kSmooth, "plain", {}},
+                       Form::kFlat);
   }
   for (int i = 0; i < 12; ++i) {
     const double angle = i * kPi / 6;

@@ -99,8 +99,7 @@ std::string Escape(absl::string_view text) {
 // Pictures come from data URIs or from files beside the page, never from another host or a script.
 bool IsOwnImage(absl::string_view image) {
   if (absl::StartsWith(image, "data:image/")) return true;
-  return !image.empty() && !absl::StrContains(image, ':') && !absl::StartsWith(image, "/") &&
-         !absl::StartsWith(image, "\\");
+  return !image.empty() && !absl::StrContains(image, ':') && !absl::StartsWith(image, "/") && !absl::StartsWith(image, "\\");
 }
 
 std::string Frame(const PageItem& item, absl::string_view overlay) {
@@ -108,34 +107,26 @@ std::string Frame(const PageItem& item, absl::string_view overlay) {
   if (IsOwnImage(item.image))
     absl::StrAppend(&html, "<img loading=\"lazy\" src=\"", Escape(item.image), "\" alt=\"", Escape(item.title), "\">");
   if (!item.badge.empty()) {
-    const bool good = item.badge == "purchase" || item.badge == "like" || item.badge == "cart",
-               bad = item.badge == "dislike";
-    absl::StrAppend(&html, "<span class=\"badge",
-                    good  ? " good"
-                    : bad ? " bad"
-                          : "",
-                    "\">", Escape(item.badge), "</span>");
+    const bool good = item.badge == "purchase" || item.badge == "like" || item.badge == "cart", bad = item.badge == "dislike";
+    absl::StrAppend(&html, "<span class=\"badge", good ? " good" : bad ? " bad" : "", "\">", Escape(item.badge), "</span>");
   }
   return absl::StrCat(html, overlay, "</div>");
 }
 
 std::string HistoryEntry(const PageItem& item) {
-  return absl::StrCat("<div class=\"event\" title=\"", Escape(item.facts), "\">", Frame(item, ""),
-                      "<div class=\"name\">", Escape(item.title), "</div><div class=\"when\">", Escape(item.detail),
-                      "</div></div>\n");
+  return absl::StrCat("<div class=\"event\" title=\"", Escape(item.facts), "\">", Frame(item, ""), "<div class=\"name\">",
+                      Escape(item.title), "</div><div class=\"when\">", Escape(item.detail), "</div></div>\n");
 }
 
 std::string RecommendationCard(const PageRecommendation& entry, size_t rank) {
-  std::string html = absl::StrCat("<article class=\"card\">",
-                                  Frame(entry.item, absl::StrCat("<span class=\"rank\">", rank, "</span>")),
-                                  "<div class=\"name\">", Escape(entry.item.title), "</div><div class=\"facts\">",
-                                  Escape(entry.item.facts), "</div><div class=\"chips\">");
-  for (const std::string& reason : entry.reasons)
-    absl::StrAppend(&html, "<span class=\"chip\">", Escape(reason), "</span>");
+  std::string html = absl::StrCat("<article class=\"card\">", Frame(entry.item, absl::StrCat("<span class=\"rank\">", rank, "</span>")),
+                                  "<div class=\"name\">", Escape(entry.item.title), "</div><div class=\"facts\">", Escape(entry.item.facts),
+                                  "</div><div class=\"chips\">");
+  for (const std::string& reason : entry.reasons) absl::StrAppend(&html, "<span class=\"chip\">", Escape(reason), "</span>");
   absl::StrAppend(&html, absl::StrFormat("<span class=\"chip\">score %.3f</span></div>", entry.score));
   if (!entry.explanation.empty()) {
-    absl::StrAppend(&html, "<p class=\"why\"><span class=\"source", entry.by_model ? " model\">LLM" : "\">TEMPLATE",
-                    "</span>", Escape(entry.explanation), "</p>");
+    absl::StrAppend(&html, "<p class=\"why\"><span class=\"source", entry.by_model ? " model\">LLM" : "\">TEMPLATE", "</span>",
+                    Escape(entry.explanation), "</p>");
   }
   if (!entry.evidence.empty()) {
     absl::StrAppend(&html, "<details><summary>Evidence</summary><ul>");
@@ -146,24 +137,20 @@ std::string RecommendationCard(const PageRecommendation& entry, size_t rank) {
 }
 
 std::string ShopperSection(const PageShopper& shopper, size_t number) {
-  std::string html =
-      absl::StrCat("<section class=\"panel\" id=\"shopper-", number, "\"><h2>", Escape(shopper.name), "</h2>\n");
-  if (!shopper.truth.empty())
-    absl::StrAppend(&html, "<p class=\"truth\"><b>Hidden taste</b> &mdash; ", Escape(shopper.truth), "</p>\n");
+  std::string html = absl::StrCat("<section class=\"panel\" id=\"shopper-", number, "\"><h2>", Escape(shopper.name), "</h2>\n");
+  if (!shopper.truth.empty()) absl::StrAppend(&html, "<p class=\"truth\"><b>Hidden taste</b> &mdash; ", Escape(shopper.truth), "</p>\n");
   absl::StrAppend(&html, "<h3>What they did, newest first</h3>\n<div class=\"history\">\n");
   for (const PageItem& item : shopper.history) absl::StrAppend(&html, HistoryEntry(item));
   absl::StrAppend(&html, "</div>\n<h3>Recommended</h3>\n<div class=\"grid\">\n");
   size_t rank = 0;
-  for (const PageRecommendation& entry : shopper.recommendations)
-    absl::StrAppend(&html, RecommendationCard(entry, ++rank));
+  for (const PageRecommendation& entry : shopper.recommendations) absl::StrAppend(&html, RecommendationCard(entry, ++rank));
   absl::StrAppend(&html, "</div>\n");
   for (const std::string& note : shopper.notes) absl::StrAppend(&html, "<p class=\"note\">", Escape(note), "</p>\n");
   return absl::StrCat(html, "</section>\n");
 }
 
 std::string TableSection(const PageTable& table) {
-  std::string html =
-      absl::StrCat("<section class=\"panel\"><h2>", Escape(table.title), "</h2><div class=\"scroll\"><table>\n");
+  std::string html = absl::StrCat("<section class=\"panel\"><h2>", Escape(table.title), "</h2><div class=\"scroll\"><table>\n");
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const char* cell = i == 0 ? "th" : "td";
     absl::StrAppend(&html, "<tr>");
@@ -187,11 +174,10 @@ std::string RenderPage(const Page& page) {
       "content=\"width=device-width,initial-scale=1\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src "
       "data: 'self' file:\">\n<title>",
-      Escape(page.title), "</title><style>", kStyle, "</style></head><body>\n<header class=\"top\"><h1>",
-      Escape(page.title), "</h1><p class=\"lead\">", Escape(page.lead), "</p>\n<div class=\"figures\">");
+      Escape(page.title), "</title><style>", kStyle, "</style></head><body>\n<header class=\"top\"><h1>", Escape(page.title),
+      "</h1><p class=\"lead\">", Escape(page.lead), "</p>\n<div class=\"figures\">");
   for (const PageFigure& figure : page.figures) {
-    absl::StrAppend(&html, "<div class=\"figure\"><b>", Escape(figure.value), "</b><span>", Escape(figure.label),
-                    "</span></div>");
+    absl::StrAppend(&html, "<div class=\"figure\"><b>", Escape(figure.value), "</b><span>", Escape(figure.label), "</span></div>");
   }
   absl::StrAppend(&html, "</div>\n<nav>");
   for (size_t i = 0; i < page.shoppers.size(); ++i) {

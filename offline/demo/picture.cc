@@ -82,15 +82,14 @@ Texture TextureOf(const std::string& material, MaterialFamily family) {
 
 bool TakesDye(const std::string& material, MaterialFamily family) {
   if (material == "terracotta" || material == "concrete") return false;
-  return family == MaterialFamily::kFabric || family == MaterialFamily::kLeather ||
-         family == MaterialFamily::kCeramic || family == MaterialFamily::kPlastic || family == MaterialFamily::kGlass;
+  return family == MaterialFamily::kFabric || family == MaterialFamily::kLeather || family == MaterialFamily::kCeramic ||
+         family == MaterialFamily::kPlastic || family == MaterialFamily::kGlass;
 }
 
 Look LookOf(const Product& product) {
   const MaterialWord& material = FindMaterial(product.material);
   const Rgb color = Rgb::FromHex(FindColor(product.color).rgb), own = Rgb::FromHex(material.rgb);
-  const Rgb contrast =
-      Luminance(color) > 0.5 ? Mix(color, Rgb::FromHex(0x28304A), 0.68) : Mix(color, Rgb::FromHex(0xFFF8E8), 0.78);
+  const Rgb contrast = Luminance(color) > 0.5 ? Mix(color, Rgb::FromHex(0x28304A), 0.68) : Mix(color, Rgb::FromHex(0xFFF8E8), 0.78);
   const Texture texture = TextureOf(product.material, material.family);
   Look look;
   look.product = &product;
@@ -111,15 +110,12 @@ Rgb ChooseBackdrop(Random& random, const Rgb& color) {
                                             0xF0E7D6, 0xD5DBE2, 0xEFDFDA, 0xCFD6CF, 0xC9C6CF};
   // Of two, the one that the product stands out from more.
   const Rgb first = Rgb::FromHex(kBackdrops[random.Index(10)]), second = Rgb::FromHex(kBackdrops[random.Index(10)]);
-  const auto distance = [&](const Rgb& b) {
-    return std::abs(b.r - color.r) + std::abs(b.g - color.g) + std::abs(b.b - color.b);
-  };
+  const auto distance = [&](const Rgb& b) { return std::abs(b.r - color.r) + std::abs(b.g - color.g) + std::abs(b.b - color.b); };
   return distance(first) > distance(second) ? first : second;
 }
 
 absl::Status Check(const Product& product, const PictureOptions& options) {
-  if (options.size < 16 || options.size > 2048)
-    return InvalidField("size", absl::StrCat("is ", options.size), "16 to 2048");
+  if (options.size < 16 || options.size > 2048) return InvalidField("size", absl::StrCat("is ", options.size), "16 to 2048");
   if (options.jpeg_quality < 1 || options.jpeg_quality > 100)
     return InvalidField("jpeg_quality", absl::StrCat("is ", options.jpeg_quality), "1 to 100");
   if (FindDrawing(product.kind) == nullptr)
@@ -128,8 +124,7 @@ absl::Status Check(const Product& product, const PictureOptions& options) {
     return std::any_of(words.begin(), words.end(), [&](const auto& word) { return word.name == name; });
   };
   if (!known(Materials(), product.material))
-    return InvalidField("product.material", absl::StrCat("is '", product.material, "'"),
-                        "a material of the vocabulary");
+    return InvalidField("product.material", absl::StrCat("is '", product.material, "'"), "a material of the vocabulary");
   if (!known(Colors(), product.color))
     return InvalidField("product.color", absl::StrCat("is '", product.color, "'"), "a color of the vocabulary");
   return absl::OkStatus();
@@ -217,8 +212,7 @@ bool Look::Has(const char* feature) const {
 
 absl::StatusOr<RgbPicture> DrawRgbPicture(const Product& product, const PictureOptions& options) {
   PALATE_RETURN_IF_ERROR(Check(product, options));
-  Canvas canvas(options.size,
-                Random::ForPart(options.variation, absl::StrCat(product.item.id, "|", product.item.title)));
+  Canvas canvas(options.size, Random::ForPart(options.variation, absl::StrCat(product.item.id, "|", product.item.title)));
   DrawScene(canvas, product);
   PALATE_RETURN_IF_ERROR(canvas.status());
   return RgbPicture{options.size, canvas.Pixels()};

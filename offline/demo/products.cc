@@ -36,13 +36,12 @@ std::string TitleCase(const std::string& text) {
 
 // Invented names; the syllables keep clear of real brands that we know of.
 std::string InventName(Random& random, bool is_long) {
-  static const auto& starts = *new std::vector<std::string>{
-      "Bra", "Cor", "Dal",  "Elm", "Fen", "Gri", "Hol", "Iv",  "Jun",  "Kel", "Lum", "Mor",  "Nor",
-      "Ost", "Pel", "Quin", "Ras", "Sol", "Tam", "Ul",  "Vel", "Wren", "Yar", "Zin", "Thal", "Sken"};
-  static const auto& middles =
-      *new std::vector<std::string>{"a", "e", "i", "o", "u", "ara", "edi", "ima", "ovi", "une", "ela", "osti"};
-  static const auto& ends = *new std::vector<std::string>{"dra",  "vik", "mora", "lund", "sen", "tell", "ra",
-                                                          "ness", "by",  "wick", "lo",   "na",  "fell", "ste"};
+  static const auto& starts =
+      *new std::vector<std::string>{"Bra", "Cor", "Dal",  "Elm", "Fen", "Gri", "Hol", "Iv",  "Jun",  "Kel", "Lum", "Mor",  "Nor",
+                                    "Ost", "Pel", "Quin", "Ras", "Sol", "Tam", "Ul",  "Vel", "Wren", "Yar", "Zin", "Thal", "Sken"};
+  static const auto& middles = *new std::vector<std::string>{"a", "e", "i", "o", "u", "ara", "edi", "ima", "ovi", "une", "ela", "osti"};
+  static const auto& ends =
+      *new std::vector<std::string>{"dra", "vik", "mora", "lund", "sen", "tell", "ra", "ness", "by", "wick", "lo", "na", "fell", "ste"};
   std::string name = random.Pick(starts);
   if (is_long) name += random.Pick(middles);
   return name + random.Pick(ends);
@@ -60,8 +59,7 @@ std::vector<Brand> InventBrands(Random& random, int count) {
 
 bool Allowed(Combinations combinations, const Product& product) {
   if (combinations == Combinations::kAll) return true;
-  return IsHeldOutCombination(product.kind, product.material, product.style) ==
-         (combinations == Combinations::kHeldOut);
+  return IsHeldOutCombination(product.kind, product.material, product.style) == (combinations == Combinations::kHeldOut);
 }
 
 // Values of one attribute are not equally common, and how common they are differs from shop to shop.
@@ -104,8 +102,7 @@ std::string Title(Random& random, const Product& product, const std::string& mod
 
 std::string OccasionSentence(Random& random, const std::string& occasion, bool plural) {
   const std::string they = plural ? "They are" : "It is";
-  const bool is_place =
-      occasion == "office" || occasion == "living room" || occasion == "bedroom" || occasion == "balcony";
+  const bool is_place = occasion == "office" || occasion == "living room" || occasion == "bedroom" || occasion == "balcony";
   const std::string what = is_place                ? absl::StrCat("the ", occasion)
                            : occasion == "party"   ? "a party"
                            : occasion == "weekend" ? "the weekend"
@@ -123,39 +120,33 @@ std::string OccasionSentence(Random& random, const std::string& occasion, bool p
 
 std::string Description(Random& random, const Product& product, const KindWord& kind) {
   const std::string they_are = kind.plural ? "they are" : "it is";
-  const std::string features =
-      product.features.size() == 2
-          ? absl::StrCat(product.features[0], " and ", product.features[1])
-          : absl::StrCat(product.features[0], ", ", product.features[1], " and ", product.features[2]);
+  const std::string features = product.features.size() == 2
+                                   ? absl::StrCat(product.features[0], " and ", product.features[1])
+                                   : absl::StrCat(product.features[0], ", ", product.features[1], " and ", product.features[2]);
   std::string first;
   switch (random.Index(3)) {
     case 0:
-      first = absl::StrCat(Capitalized(product.style), " ", kind.name, " made of ", product.material, ", finished in ",
-                           product.color, ".");
+      first = absl::StrCat(Capitalized(product.style), " ", kind.name, " made of ", product.material, ", finished in ", product.color, ".");
       break;
     case 1:
-      first = absl::StrCat(Capitalized(product.color), " ", kind.name, " of ", product.material, " with a ",
-                           product.style, " look.");
+      first = absl::StrCat(Capitalized(product.color), " ", kind.name, " of ", product.material, " with a ", product.style, " look.");
       break;
     default:
-      first = absl::StrCat(product.brand, " makes ", kind.plural ? "these " : "this ", product.style, " ", kind.name,
-                           " from ", product.material, " in ", product.color, ".");
+      first = absl::StrCat(product.brand, " makes ", kind.plural ? "these " : "this ", product.style, " ", kind.name, " from ",
+                           product.material, " in ", product.color, ".");
   }
-  const std::string surface =
-      product.pattern == "plain" ? "The surface is plain" : absl::StrCat("The design is ", product.pattern);
+  const std::string surface = product.pattern == "plain" ? "The surface is plain" : absl::StrCat("The design is ", product.pattern);
   std::string second = random.Chance(0.5)
                            ? absl::StrCat(surface, "; ", they_are, " ", features, ".")
-                           : absl::StrCat(Capitalized(features), "; ", absl::AsciiStrToLower(surface.substr(0, 1)),
-                                          surface.substr(1), ".");
+                           : absl::StrCat(Capitalized(features), "; ", absl::AsciiStrToLower(surface.substr(0, 1)), surface.substr(1), ".");
   std::string description = absl::StrCat(first, " ", second);
   if (random.Chance(0.8)) absl::StrAppend(&description, " ", OccasionSentence(random, product.occasion, kind.plural));
   return description;
 }
 
 std::vector<AttributeWord> WordsOf(const Product& product) {
-  std::vector<AttributeWord> words = {{"category", product.category}, {"material", product.material},
-                                      {"style", product.style},       {"color", product.color},
-                                      {"pattern", product.pattern},   {"occasion", product.occasion}};
+  std::vector<AttributeWord> words = {{"category", product.category}, {"material", product.material}, {"style", product.style},
+                                      {"color", product.color},       {"pattern", product.pattern},   {"occasion", product.occasion}};
   for (const std::string& feature : product.features) words.push_back({"feature", feature});
   return words;
 }

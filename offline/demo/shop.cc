@@ -21,8 +21,7 @@ absl::Status Check(const ShopOptions& options) {
   if (options.num_shoppers < 0 || options.num_shoppers > 1'000'000) {
     return InvalidField("num_shoppers", absl::StrCat("is ", options.num_shoppers), "0 to 1000000");
   }
-  for (const auto& [name, span] :
-       {std::pair("train_span", options.train_span), std::pair("test_span", options.test_span)}) {
+  for (const auto& [name, span] : {std::pair("train_span", options.train_span), std::pair("test_span", options.test_span)}) {
     if (span < absl::Hours(1) || span > absl::Hours(24 * 3650)) {
       return InvalidField(name, absl::StrCat("is ", absl::FormatDuration(span)), "one hour to ten years");
     }
@@ -67,8 +66,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
   Catalog catalog;
   catalog.id = catalog_id;
   catalog.display_name = "Generated demo shop";
-  for (const char* name :
-       {"brand", "category", "kind", "material", "style", "color", "pattern", "occasion", "price_level"}) {
+  for (const char* name : {"brand", "category", "kind", "material", "style", "color", "pattern", "occasion", "price_level"}) {
     catalog.attributes.push_back({.name = name, .type = AttributeType::kString, .filterable = true});
   }
   catalog.attributes.push_back({.name = "features", .type = AttributeType::kStringList, .filterable = true});
@@ -81,8 +79,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
       {.name = kPurchase, .weight = 2.0, .marks_seen = true, .value_is_rating = false},
       {.name = kDislike, .weight = -2.0, .marks_seen = true, .value_is_rating = false},
   };
-  for (const char* space : {"text", "image", "fused"})
-    catalog.spaces.push_back({.name = space, .model = "", .dimensions = 0});
+  for (const char* space : {"text", "image", "fused"}) catalog.spaces.push_back({.name = space, .model = "", .dimensions = 0});
   return catalog;
 }
 
@@ -100,8 +97,7 @@ absl::StatusOr<Shop> GenerateShop(const ShopOptions& options) {
       if (event.time < shop.end_time) shop.events.push_back(std::move(event));
     }
   }
-  std::stable_sort(shop.events.begin(), shop.events.end(),
-                   [](const Event& a, const Event& b) { return a.time < b.time; });
+  std::stable_sort(shop.events.begin(), shop.events.end(), [](const Event& a, const Event& b) { return a.time < b.time; });
   return shop;
 }
 
@@ -129,9 +125,7 @@ double Utility(const Taste& taste, const Product& product) {
   return liked + disliked + PriceTerm(taste, product.price);
 }
 
-double Utility(const Shopper& shopper, const Product& product, absl::Time time) {
-  return Utility(TasteAt(shopper, time), product);
-}
+double Utility(const Shopper& shopper, const Product& product, absl::Time time) { return Utility(TasteAt(shopper, time), product); }
 
 int RelevanceGrade(double utility) { return utility >= 2.6 ? 3 : utility >= 2.1 ? 2 : utility >= 1.6 ? 1 : 0; }
 
@@ -151,8 +145,7 @@ GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper) {
   for (const Event& event : shop.events) {
     if (event.user_id != shopper.id || event.time < shop.split_time || seen.contains(event.item_id)) continue;
     if (event.type == kDislike) rejected.insert(event.item_id);
-    if (const double grade = DeedGrade(event); grade > 0)
-      graded[event.item_id] = std::max(graded[event.item_id], grade);
+    if (const double grade = DeedGrade(event); grade > 0) graded[event.item_id] = std::max(graded[event.item_id], grade);
   }
   for (const std::string& id : rejected) graded.erase(id);
   return graded;
@@ -170,8 +163,7 @@ absl::flat_hash_set<std::string> SeenBefore(const Shop& shop, const Shopper& sho
 
 std::string DescribeTaste(const Taste& taste) {
   std::string text = absl::StrCat("likes ", JoinWords(taste, true, " and "));
-  if (const std::string avoided = JoinWords(taste, false, " and "); !avoided.empty())
-    absl::StrAppend(&text, "; avoids ", avoided);
+  if (const std::string avoided = JoinWords(taste, false, " and "); !avoided.empty()) absl::StrAppend(&text, "; avoids ", avoided);
   return absl::StrFormat("%s; %.0f to %.0f euros", text, taste.low_price, taste.high_price);
 }
 

@@ -119,10 +119,7 @@ class TasteMaker {
 class Visitor {
  public:
   Visitor(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper, size_t index)
-      : options_(options),
-        products_(products),
-        shopper_(shopper),
-        random_(Random::ForPart(options.seed, "events", index)) {
+      : options_(options), products_(products), shopper_(shopper), random_(Random::ForPart(options.seed, "events", index)) {
     double popularity = 0;
     for (const Product& product : products) cumulative_popularity_.push_back(popularity += product.popularity);
   }
@@ -145,8 +142,7 @@ class Visitor {
     const Taste& taste = TasteAt(shopper_, time);
     // What the shopper came for: a liked category, most of the time.
     const std::string browsed = BrowsedCategory(taste);
-    const int looks =
-        std::max(2, static_cast<int>(std::lround(options_.products_per_session * random_.Uniform(0.5, 1.5))));
+    const int looks = std::max(2, static_cast<int>(std::lround(options_.products_per_session * random_.Uniform(0.5, 1.5))));
     absl::flat_hash_set<size_t> looked_at;
     for (int i = 0; i < looks; ++i) {
       const size_t index = ComeAcross(taste, browsed);
@@ -252,16 +248,14 @@ std::vector<Shopper> GenerateShoppers(const ShopOptions& options, const std::vec
     shopper.phases.push_back({options.start_time, maker.Make()});
     if (random.Chance(options.drifting_share)) {
       const absl::Duration when = options.train_span * random.Uniform(0.35, 0.75);
-      shopper.phases.push_back(
-          {options.start_time + absl::Trunc(when, absl::Seconds(1)), maker.Drift(shopper.phases.front().taste)});
+      shopper.phases.push_back({options.start_time + absl::Trunc(when, absl::Seconds(1)), maker.Drift(shopper.phases.front().taste)});
     }
     shoppers.push_back(std::move(shopper));
   }
   return shoppers;
 }
 
-std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products,
-                                  const Shopper& shopper, size_t index) {
+std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper, size_t index) {
   return Visitor(options, products, shopper, index).Run();
 }
 

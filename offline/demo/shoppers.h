@@ -13,7 +13,6 @@ namespace palate::demo {
 std::vector<Shopper> GenerateShoppers(const ShopOptions& options, const std::vector<Product>& products);
 
 // What `shopper`, the one with that index, does between start_time and the end of the test span, in time order.
-std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products,
-                                  const Shopper& shopper, size_t index);
+std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper, size_t index);
 
 }  // namespace palate::demo

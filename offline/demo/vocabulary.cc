@@ -13,8 +13,7 @@ using Words = std::vector<std::string>;
 
 template <typename Entry>
 const Entry& FindByName(const std::vector<Entry>& entries, const std::string& name) {
-  const auto found =
-      std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.name == name; });
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.name == name; });
   if (found == entries.end()) {
     spdlog::critical("'{}' is no word of the demo vocabulary", name);
     std::abort();
@@ -154,8 +153,8 @@ const std::vector<KindWord>& Kinds() {
 }
 
 const Words& Categories() {
-  static const auto& categories = *new Words{"lighting", "seating", "kitchen",    "bags",   "footwear",
-                                             "clothing", "audio",   "timepieces", "garden", "textiles"};
+  static const auto& categories =
+      *new Words{"lighting", "seating", "kitchen", "bags", "footwear", "clothing", "audio", "timepieces", "garden", "textiles"};
   return categories;
 }
 
@@ -177,10 +176,9 @@ const std::vector<MaterialWord>& Materials() {
 
 const std::vector<ColorWord>& Colors() {
   static const auto& colors = *new std::vector<ColorWord>{
-      {"white", 0xF3F1EC},  {"black", 0x2B2B2E}, {"grey", 0x8D9197},     {"cream", 0xEBDDBB},
-      {"brown", 0x7A5236},  {"red", 0xC63A31},   {"burgundy", 0x741F31}, {"orange", 0xE17C2F},
-      {"yellow", 0xEAC03A}, {"green", 0x3E8B55}, {"olive", 0x7B7C3D},    {"teal", 0x23807F},
-      {"blue", 0x3C76BD},   {"navy", 0x24385F},  {"pink", 0xE59BAD},     {"purple", 0x77529C},
+      {"white", 0xF3F1EC},    {"black", 0x2B2B2E},  {"grey", 0x8D9197},   {"cream", 0xEBDDBB},  {"brown", 0x7A5236}, {"red", 0xC63A31},
+      {"burgundy", 0x741F31}, {"orange", 0xE17C2F}, {"yellow", 0xEAC03A}, {"green", 0x3E8B55},  {"olive", 0x7B7C3D}, {"teal", 0x23807F},
+      {"blue", 0x3C76BD},     {"navy", 0x24385F},   {"pink", 0xE59BAD},   {"purple", 0x77529C},
   };
   return colors;
 }
@@ -193,8 +191,7 @@ const Words& Styles() {
 }
 
 const Words& Patterns() {
-  static const auto& patterns =
-      *new Words{"plain", "striped", "dotted", "checked", "floral", "geometric", "herringbone", "marbled"};
+  static const auto& patterns = *new Words{"plain", "striped", "dotted", "checked", "floral", "geometric", "herringbone", "marbled"};
   return patterns;
 }
 
@@ -215,11 +212,10 @@ const Words& Occasions() {
 
 const Words& OccasionsOf(const KindWord& kind) {
   static const auto& home = *new Words{"office", "living room", "bedroom", "balcony", "gifting", "party", "family"};
-  static const auto& away =
-      *new Words{"office", "gifting", "party", "travel", "school", "weekend", "commuting", "hiking"};
+  static const auto& away = *new Words{"office", "gifting", "party", "travel", "school", "weekend", "commuting", "hiking"};
   static const Words& away_categories = *new Words{"bags", "footwear", "clothing"};
-  const bool goes_along = std::count(away_categories.begin(), away_categories.end(), kind.category) > 0 ||
-                          kind.name == "headphones" || kind.name == "wristwatch";
+  const bool goes_along = std::count(away_categories.begin(), away_categories.end(), kind.category) > 0 || kind.name == "headphones" ||
+                          kind.name == "wristwatch";
   return goes_along ? away : home;
 }
 
@@ -228,9 +224,7 @@ const Words& PriceLevels() {
   return levels;
 }
 
-const std::string& PriceLevel(double price) {
-  return PriceLevels()[price < 30 ? 0 : price < 60 ? 1 : price < 120 ? 2 : 3];
-}
+const std::string& PriceLevel(double price) { return PriceLevels()[price < 30 ? 0 : price < 60 ? 1 : price < 120 ? 2 : 3]; }
 
 const KindWord& FindKind(const std::string& name) { return FindByName(Kinds(), name); }
 const MaterialWord& FindMaterial(const std::string& name) { return FindByName(Materials(), name); }

@@ -35,14 +35,14 @@ struct KindWord {
   bool plural = false;  // "sneakers are", "a mug is"
 };
 
-const std::vector<KindWord>& Kinds();          // 20 kinds, two a category
-const std::vector<std::string>& Categories();  // 10
-const std::vector<MaterialWord>& Materials();  // 26
-const std::vector<ColorWord>& Colors();        // 16
-const std::vector<std::string>& Styles();      // 16
-const std::vector<std::string>& Patterns();    // 8, the first is "plain"
-const std::vector<std::string>& Features();    // every word that some kind lists, in alphabetical order
-const std::vector<std::string>& Occasions();   // 12
+const std::vector<KindWord>& Kinds();                               // 20 kinds, two a category
+const std::vector<std::string>& Categories();                       // 10
+const std::vector<MaterialWord>& Materials();                       // 26
+const std::vector<ColorWord>& Colors();                             // 16
+const std::vector<std::string>& Styles();                           // 16
+const std::vector<std::string>& Patterns();                         // 8, the first is "plain"
+const std::vector<std::string>& Features();                         // every word that some kind lists, in alphabetical order
+const std::vector<std::string>& Occasions();                        // 12
 const std::vector<std::string>& OccasionsOf(const KindWord& kind);  // a part of them that fits
 
 // "budget" below 30, "mid-range" below 60, "premium" below 120, else "luxury".

@@ -37,20 +37,17 @@ size_t Width(const std::string& text) {
 
 double NdcgAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance, Worth worth) {
   double reached = 0;
-  ForTop(k, ranking, relevance,
-         [&](size_t rank, double grade) { reached += WorthOf(grade, worth) / std::log2(rank + 1.0); });
+  ForTop(k, ranking, relevance, [&](size_t rank, double grade) { reached += WorthOf(grade, worth) / std::log2(rank + 1.0); });
   std::vector<double> best;
   for (const auto& [id, grade] : relevance) best.push_back(WorthOf(grade, worth));
   std::sort(best.begin(), best.end(), std::greater<>());
   double possible = 0;
-  for (size_t i = 0; i < best.size() && i < static_cast<size_t>(std::max(0, k)); ++i)
-    possible += best[i] / std::log2(i + 2.0);
+  for (size_t i = 0; i < best.size() && i < static_cast<size_t>(std::max(0, k)); ++i) possible += best[i] / std::log2(i + 2.0);
   return possible > 0 ? reached / possible : 0;
 }
 
 double RecallAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance) {
-  const auto relevant =
-      std::count_if(relevance.begin(), relevance.end(), [](const auto& entry) { return entry.second > 0; });
+  const auto relevant = std::count_if(relevance.begin(), relevance.end(), [](const auto& entry) { return entry.second > 0; });
   double found = 0;
   ForTop(k, ranking, relevance, [&](size_t, double grade) { found += grade > 0 ? 1 : 0; });
   return relevant > 0 ? found / static_cast<double>(relevant) : 0;
@@ -88,8 +85,7 @@ double Mean(const std::vector<double>& values) {
   return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<double>& treatment, uint64_t seed,
-                     int resamples) {
+Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<double>& treatment, uint64_t seed, int resamples) {
   const double base = Mean(baseline);
   if (baseline.size() != treatment.size() || !(base > 0)) return {};
   demo::Random random(seed);
@@ -115,8 +111,7 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;
   for (const std::vector<std::string>& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (size_t column = 0; column < row.size(); ++column)
-      widths[column] = std::max(widths[column], Width(row[column]));
+    for (size_t column = 0; column < row.size(); ++column) widths[column] = std::max(widths[column], Width(row[column]));
   }
   std::string text;
   for (size_t i = 0; i < rows.size(); ++i) {

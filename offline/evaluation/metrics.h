@@ -22,8 +22,7 @@ enum class Worth { kExponential, kLinear };
 
 // Discounted worth of the first k over that of the best possible order of all that is relevant; the item at rank r
 // (from 1) is discounted by log2(r + 1). 0 when nothing is relevant: leave such users out of a mean.
-double NdcgAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance,
-              Worth worth = Worth::kExponential);
+double NdcgAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance, Worth worth = Worth::kExponential);
 
 // Share of the relevant items that are among the first k; 0 when nothing is relevant.
 double RecallAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance);
@@ -51,8 +50,7 @@ struct Gain {
 // `baseline[i]` and `treatment[i]` belong to the same user. The same seed gives the same interval on every platform.
 // Draws whose baseline is 0 throughout are left out; all zeros when the sizes differ, nothing is given or the
 // baseline's mean is not above 0: no gain can then be told.
-Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<double>& treatment, uint64_t seed,
-                     int resamples = 2000);
+Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<double>& treatment, uint64_t seed, int resamples = 2000);
 
 // Rows of cells as aligned text: the first column to the left, the others to the right, a line under the first row.
 // Widths count characters, not bytes. Ends with a newline.

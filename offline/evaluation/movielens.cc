@@ -21,9 +21,8 @@ size_t FirstFrom(const offline::MovieLens& data, absl::Time split) {
 }
 
 void SayReport(const offline::SourceReport& report, const offline::ImportOutcome& outcome, offline::Reporter& reporter) {
-  reporter.Say(absl::StrFormat("items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused",
-                               report.items, outcome.items.changed, outcome.items.unchanged,
-                               outcome.resumed_items, outcome.items.failures.size()));
+  reporter.Say(absl::StrFormat("items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused", report.items,
+                               outcome.items.changed, outcome.items.unchanged, outcome.resumed_items, outcome.items.failures.size()));
   reporter.Say(absl::StrFormat("       %d without a description, %d without a picture: both are full items", report.without_description,
                                report.without_image));
   reporter.Say(absl::StrFormat("events: %d read, %d written, %d known already, %d skipped (acknowledged earlier), %d refused",
@@ -48,12 +47,13 @@ absl::Status Measure(offline::Client& client, const offline::MovieLens& data, ab
   served.catalog = options.import.catalog;
   served.request_time = split;
   const std::vector<EvaluationCase> cases = MovieLensCases(data, split, options);
-  PALATE_ASSIGN_OR_RETURN(const ServedQuality quality, EvaluateServed(client, cases, PopularBefore(data, split), served,
-                                                                      reporter.Step("measuring")));
+  PALATE_ASSIGN_OR_RETURN(const ServedQuality quality,
+                          EvaluateServed(client, cases, PopularBefore(data, split), served, reporter.Step("measuring")));
   const bool helps = quality.gain.low > 0;
   PALATE_RETURN_IF_ERROR(client.SetRerankWeight(options.import.catalog, helps ? options.trial_weight : 0, timeout));
   reporter.Say(absl::StrCat("quality on ratings from ", absl::FormatTime("%Y-%m-%d", split, absl::UTCTimeZone()),
-                            " on, of users with at least ", options.min_train_ratings, " ratings before:\n", FormatQuality(quality, served.k)));
+                            " on, of users with at least ", options.min_train_ratings, " ratings before:\n",
+                            FormatQuality(quality, served.k)));
   reporter.Say(helps ? absl::StrCat("the language model helps here: its weight for this catalog is ", options.trial_weight)
                      : std::string("the language model does not help here for certain: its weight for this catalog is 0"));
   return absl::OkStatus();

@@ -9,8 +9,7 @@
 
 namespace palate::evaluation {
 
-std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& event_types,
-                                      const std::vector<Event>& events) {
+std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& event_types, const std::vector<Event>& events) {
   absl::flat_hash_set<std::string> positive;
   for (const EventTypeDeclaration& type : event_types) {
     if (type.weight > 0) positive.insert(type.name);

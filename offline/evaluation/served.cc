@@ -12,7 +12,7 @@ namespace {
 
 using pipeline::ResultItem;
 
-std::vector<std::string> OrderBy(const std::vector<ResultItem>& results, double ResultItem::* score) {
+std::vector<std::string> OrderBy(const std::vector<ResultItem>& results, double ResultItem::*score) {
   std::vector<std::pair<double, std::string>> order;
   for (const ResultItem& result : results) order.emplace_back(-(result.*score), result.item.id);
   std::sort(order.begin(), order.end());
@@ -49,16 +49,14 @@ pipeline::RecommendQuery QueryFor(const EvaluationCase& user, const ServedOption
   return query;
 }
 
-absl::Status CountExplanations(offline::Client& client, const EvaluationCase& user, const ServedOptions& options,
-                               ServedQuality& quality) {
+absl::Status CountExplanations(offline::Client& client, const EvaluationCase& user, const ServedOptions& options, ServedQuality& quality) {
   pipeline::RecommendQuery query = QueryFor(user, options);
   query.num_results = options.k;
   query.explain = pipeline::ExplainMode::kLlm;
   PALATE_ASSIGN_OR_RETURN(const offline::Answer answer, client.Recommend(query, options.call_timeout));
   for (const ResultItem& result : answer.result.results) {
     ++quality.explanations;
-    quality.explanations_by_model +=
-        result.explanation.has_value() && result.explanation->source == ranking::ExplanationSource::kLlm;
+    quality.explanations_by_model += result.explanation.has_value() && result.explanation->source == ranking::ExplanationSource::kLlm;
   }
   return absl::OkStatus();
 }
@@ -105,8 +103,8 @@ std::string FormatQuality(const ServedQuality& quality, int k) {
   absl::StrAppendFormat(&text, "language model: %+.1f%% over stage 4, 95%% interval %+.1f%% to %+.1f%%, %d users\n",
                         100 * quality.gain.relative, 100 * quality.gain.low, 100 * quality.gain.high, quality.users);
   if (quality.explanations > 0) {
-    absl::StrAppendFormat(&text, "explanations: %d of %d are the model's own after the evidence check\n",
-                          quality.explanations_by_model, quality.explanations);
+    absl::StrAppendFormat(&text, "explanations: %d of %d are the model's own after the evidence check\n", quality.explanations_by_model,
+                          quality.explanations);
   }
   return text;
 }

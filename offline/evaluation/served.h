@@ -19,23 +19,23 @@ namespace palate::evaluation {
 
 struct EvaluationCase {
   std::string user_id;
-  Relevance relevance;                         // what the user did after `request_time`, unseen before
-  absl::flat_hash_set<std::string> seen;       // not to be recommended by the popularity baseline either
+  Relevance relevance;                    // what the user did after `request_time`, unseen before
+  absl::flat_hash_set<std::string> seen;  // not to be recommended by the popularity baseline either
 };
 
 struct ServedOptions {
   std::string catalog;
   absl::Time request_time;
   int k = 10;
-  int depth = 50;               // results asked for: as many as the language model orders
-  int explained_users = 20;     // of the first so many users, the first k results are explained
+  int depth = 50;            // results asked for: as many as the language model orders
+  int explained_users = 20;  // of the first so many users, the first k results are explained
   uint64_t bootstrap_seed = 1;
   absl::Duration call_timeout = absl::Seconds(30);
 };
 
 struct ServedQuality {
   int users = 0;
-  double popularity = 0;   // mean NDCG@k
+  double popularity = 0;  // mean NDCG@k
   double stage4 = 0;
   double with_model = 0;
   double oracle = 0;       // the best order of the same candidates

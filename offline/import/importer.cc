@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -40,15 +39,13 @@ void AddRefusals(const std::vector<ElementFailure>& failures, const std::functio
 std::string Missing(const Catalog& stored, const Catalog& wanted) {
   std::string missing;
   for (const AttributeDeclaration& attribute : wanted.attributes) {
-    const bool found = std::any_of(stored.attributes.begin(), stored.attributes.end(), [&](const AttributeDeclaration& other) {
-      return other.name == attribute.name;
-    });
+    const bool found = std::any_of(stored.attributes.begin(), stored.attributes.end(),
+                                   [&](const AttributeDeclaration& other) { return other.name == attribute.name; });
     if (!found) absl::StrAppend(&missing, " attribute ", attribute.name, ";");
   }
   for (const EventTypeDeclaration& type : wanted.event_types) {
-    const bool found = std::any_of(stored.event_types.begin(), stored.event_types.end(), [&](const EventTypeDeclaration& other) {
-      return other.name == type.name;
-    });
+    const bool found = std::any_of(stored.event_types.begin(), stored.event_types.end(),
+                                   [&](const EventTypeDeclaration& other) { return other.name == type.name; });
     if (!found) absl::StrAppend(&missing, " event type ", type.name, ";");
   }
   return missing;
@@ -131,7 +128,8 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared, Im
     outcome.items.changed += sent.changed;
     outcome.items.unchanged += sent.unchanged;
     outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(), sent.failures.end());
-    AddRefusals(sent.failures, [&](size_t i) { return absl::StrCat("item ", QuoteForMessage(batch[i].item.id)); }, outcome);
+    AddRefusals(
+        sent.failures, [&](size_t i) { return absl::StrCat("item ", QuoteForMessage(batch[i].item.id)); }, outcome);
     Acknowledge(kItemsStep, read);
     on_progress(read, reader.size());
     batch.clear();
@@ -169,9 +167,10 @@ absl::Status Importer::SendEvents(const std::string& step, EventReader& reader, 
     outcome.events.written += sent.written;
     outcome.events.duplicates += sent.duplicates;
     outcome.events.failures.insert(outcome.events.failures.end(), sent.failures.begin(), sent.failures.end());
-    AddRefusals(sent.failures,
-                [&](size_t i) { return absl::StrCat("event of user ", QuoteForMessage(batch[i].user_id), " on item ", batch[i].item_id); },
-                outcome);
+    AddRefusals(
+        sent.failures,
+        [&](size_t i) { return absl::StrCat("event of user ", QuoteForMessage(batch[i].user_id), " on item ", batch[i].item_id); },
+        outcome);
     Acknowledge(step, read);
     on_progress(read, reader.size());
     batch.clear();
@@ -202,8 +201,8 @@ absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgres
       last_progress = absl::Now();
     }
     if (absl::Now() - last_progress > limit) {
-      return absl::DeadlineExceededError(absl::StrCat(progress.pending_embeddings, " items still wait to be embedded, and none was for ",
-                                                      absl::FormatDuration(limit)));
+      return absl::DeadlineExceededError(
+          absl::StrCat(progress.pending_embeddings, " items still wait to be embedded, and none was for ", absl::FormatDuration(limit)));
     }
     absl::SleepFor(kPollInterval);
   }

@@ -1,7 +1,7 @@
 // Sends items and events to a running Palate in batches, so that an interrupted import goes on where it stopped.
 //
-// What has been acknowledged is kept in a small checkpoint file beside the data. Sending again what was sent already is harmless (items without
-// a change and known events change nothing); the checkpoint only saves the time. One thread at a time.
+// What has been acknowledged is kept in a small checkpoint file beside the data. Sending again what was sent already is harmless (items
+// without a change and known events change nothing); the checkpoint only saves the time. One thread at a time.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ namespace palate::offline {
 
 struct ImportOptions {
   std::string catalog;
-  std::string checkpoint_path;    // empty: none is kept
-  std::string source_name;        // what is imported: a checkpoint of another source is not used
+  std::string checkpoint_path;  // empty: none is kept
+  std::string source_name;      // what is imported: a checkpoint of another source is not used
   int max_batch_items = 256;
   size_t max_batch_bytes = 8 << 20;
   int max_batch_events = 1000;
@@ -29,7 +29,7 @@ struct ImportOptions {
 struct ImportOutcome {
   UpsertOutcome items;
   EventsOutcome events;
-  int64_t resumed_items = 0;   // skipped because an earlier run had them acknowledged
+  int64_t resumed_items = 0;  // skipped because an earlier run had them acknowledged
   int64_t resumed_events = 0;
   std::vector<std::string> refused;  // in words, the first ones
 };

@@ -4,10 +4,9 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
@@ -125,13 +124,16 @@ absl::StatusOr<ItemLine> ParseItem(const std::string& text) {
     return absl::OkStatus();
   };
   const KeyReader create = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.create_time); };
-  const KeyReader expire = [&](absl::string_view key, const Json& value) {
-    return ReadTime(key, value, line.item.expire_time.emplace());
-  };
+  const KeyReader expire = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.expire_time.emplace()); };
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
-                                  {{"id", Into(line.item.id)}, {"title", Into(line.item.title)},
-                                   {"description", Into(line.item.description)}, {"attributes", attributes}, {"images", images},
-                                   {"hidden", hidden}, {"create_time", create}, {"expire_time", expire}},
+                                  {{"id", Into(line.item.id)},
+                                   {"title", Into(line.item.title)},
+                                   {"description", Into(line.item.description)},
+                                   {"attributes", attributes},
+                                   {"images", images},
+                                   {"hidden", hidden},
+                                   {"create_time", create},
+                                   {"expire_time", expire}},
                                   {"id"}));
   return line;
 }
@@ -146,9 +148,14 @@ absl::StatusOr<Event> ParseEvent(const std::string& text) {
   };
   const KeyReader time = [&](absl::string_view key, const Json& json) { return ReadTime(key, json, event.time); };
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
-                                  {{"user_id", Into(event.user_id)}, {"item_id", Into(event.item_id)}, {"type", Into(event.type)},
-                                   {"value", value}, {"time", time}, {"event_id", Into(event.event_id)},
-                                   {"session_id", Into(event.session_id)}, {"recommendation_id", Into(event.recommendation_id)}},
+                                  {{"user_id", Into(event.user_id)},
+                                   {"item_id", Into(event.item_id)},
+                                   {"type", Into(event.type)},
+                                   {"value", value},
+                                   {"time", time},
+                                   {"event_id", Into(event.event_id)},
+                                   {"session_id", Into(event.session_id)},
+                                   {"recommendation_id", Into(event.recommendation_id)}},
                                   {"user_id", "item_id", "type", "time"}));
   return event;
 }
@@ -269,8 +276,7 @@ AttributeType TypeOf(const AttributeValue& value) { return static_cast<Attribute
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder,
-                                                         SourceReport& report) {
+absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder, SourceReport& report) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
   return std::make_unique<JsonItemReader>(std::move(file), images_folder, report);
 }
@@ -307,9 +313,8 @@ Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDecla
   catalog.id = catalog_id;
   catalog.display_name = catalog_id;
   catalog.attributes = std::move(attributes);
-  catalog.event_types = {{"view", 0.1, false, false}, {"click", 0.3, true, false},   {"like", 1, true, false},
-                         {"cart", 1, true, false},    {"purchase", 2, true, false},  {"rating", 1, true, true},
-                         {"dislike", -1, true, false}};
+  catalog.event_types = {{"view", 0.1, false, false},  {"click", 0.3, true, false}, {"like", 1, true, false},    {"cart", 1, true, false},
+                         {"purchase", 2, true, false}, {"rating", 1, true, true},   {"dislike", -1, true, false}};
   catalog.spaces = {{"text", "", 0}, {"image", "", 0}, {"fused", "", 0}};
   return catalog;
 }

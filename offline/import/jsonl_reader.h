@@ -10,8 +10,8 @@
 //    "event_id": "…", "session_id": "…", "recommendation_id": "…"}
 // "user_id", "item_id", "type" and "time" are required; "time" may also be a number of seconds since 1970.
 //
-// Unknown keys, wrong types and broken JSON are reported with their line and skipped. Readers are used by one thread; files are read line by
-// line, never whole.
+// Unknown keys, wrong types and broken JSON are reported with their line and skipped. Readers are used by one thread; files are read line
+// by line, never whole.
 #pragma once
 
 #include <memory>
@@ -25,15 +25,15 @@
 namespace palate::offline {
 
 // NotFound when the file is missing. `report` outlives the reader.
-absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder,
-                                                         SourceReport& report);
+absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder, SourceReport& report);
 absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path, SourceReport& report);
 
-// The declarations that fit every item of the file: an integer that elsewhere has a fraction is a double, a string that elsewhere is a list is a
-// list. InvalidArgument naming attribute and line when nothing fits.
+// The declarations that fit every item of the file: an integer that elsewhere has a fraction is a double, a string that elsewhere is a list
+// is a list. InvalidArgument naming attribute and line when nothing fits.
 absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path);
 
-// A catalog for data whose owner declared none: the common event types (view, click, like, cart, purchase, rating, dislike) and three spaces.
+// A catalog for data whose owner declared none: the common event types (view, click, like, cart, purchase, rating, dislike) and three
+// spaces.
 Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDeclaration> attributes);
 
 }  // namespace palate::offline

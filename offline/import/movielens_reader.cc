@@ -103,8 +103,8 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
     if (++number == 1) continue;  // header
     const absl::StatusOr<std::vector<std::string>> fields = ParseCsvRecord(line);
     if (!fields.ok() || fields->size() != 3 || (*fields)[0].empty() || !IsValidUtf8(line)) {
-      const std::string reason = fields.ok() ? absl::StrCat("is not UTF-8 or has ", fields->size(), " fields, not 3")
-                                             : std::string(fields.status().message());
+      const std::string reason =
+          fields.ok() ? absl::StrCat("is not UTF-8 or has ", fields->size(), " fields, not 3") : std::string(fields.status().message());
       data.report.AddMalformed("movies.csv", number, reason);
       continue;
     }
@@ -136,8 +136,8 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
     const std::vector<std::string> fields = absl::StrSplit(line, ',');
     double rating = 0;
     int64_t seconds = 0;
-    if (fields.size() != 4 || fields[0].empty() || fields[1].empty() || !absl::SimpleAtod(fields[2], &rating) ||
-        !std::isfinite(rating) || !absl::SimpleAtoi(fields[3], &seconds)) {
+    if (fields.size() != 4 || fields[0].empty() || fields[1].empty() || !absl::SimpleAtod(fields[2], &rating) || !std::isfinite(rating) ||
+        !absl::SimpleAtoi(fields[3], &seconds)) {
       data.report.AddMalformed("ratings.csv", number, "is not userId,movieId,rating,timestamp");
       continue;
     }
@@ -149,9 +149,8 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
     event.time = absl::FromUnixSeconds(seconds);
     data.ratings.push_back(std::move(event));
   }
-  std::sort(data.ratings.begin(), data.ratings.end(), [](const Event& a, const Event& b) {
-    return std::tie(a.time, a.user_id, a.item_id) < std::tie(b.time, b.user_id, b.item_id);
-  });
+  std::sort(data.ratings.begin(), data.ratings.end(),
+            [](const Event& a, const Event& b) { return std::tie(a.time, a.user_id, a.item_id) < std::tie(b.time, b.user_id, b.item_id); });
   data.report.events = static_cast<int64_t>(data.ratings.size());
   return absl::OkStatus();
 }
@@ -221,9 +220,7 @@ Catalog MovieLensCatalog(const std::string& catalog_id) {
   return catalog;
 }
 
-std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& report) {
-  return std::make_unique<MovieReader>(data, report);
-}
+std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& report) { return std::make_unique<MovieReader>(data, report); }
 
 std::unique_ptr<EventReader> ReadRatings(const MovieLens& data, size_t begin, size_t end) {
   return std::make_unique<RatingReader>(data, begin, end);

@@ -90,8 +90,7 @@ absl::Status AdamW::Restore(const std::map<std::string, at::Tensor>& state) {
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;  // to, from
   for (const Entry& entry : entries_) {
     for (const auto& [key, to] : {std::pair(ParameterKey(entry.trained), entry.trained.tensor),
-                                  std::pair(FirstKey(entry.trained), entry.first),
-                                  std::pair(SecondKey(entry.trained), entry.second)}) {
+                                  std::pair(FirstKey(entry.trained), entry.first), std::pair(SecondKey(entry.trained), entry.second)}) {
       const auto found = state.find(key);
       if (found == state.end()) return absl::InvalidArgumentError(absl::StrCat("training state has no '", key, "'"));
       if (found->second.sizes() != to.sizes()) {

@@ -34,7 +34,8 @@ class AdamW {
 
   // Forgets the gradients. Call before the first backward of a step.
   void ZeroGrad();
-  // Scales the gradients down so that their joint L2 norm is at most `max_norm`; returns the norm before. Not finite when a gradient is not.
+  // Scales the gradients down so that their joint L2 norm is at most `max_norm`; returns the norm before. Not finite when a gradient is
+  // not.
   double ClipGradNorm(double max_norm);
   // One update. A tensor without a gradient is left alone.
   void Step(double learning_rate);

@@ -31,9 +31,9 @@ std::vector<std::string> TextsOf(const AttributeValue& value) {
 
 const std::vector<std::string>& Disguise::AttributeNames() {
   static const auto& names = *new std::vector<std::string>{
-      "genres", "tags",  "topic",    "mood",   "era",    "cuisine",  "format", "series",  "language", "country", "audience",
-      "theme",  "sport", "platform", "season", "fabric", "fit",      "shape",  "flavour", "level",    "type",    "department",
-      "label",  "scent", "finish",   "origin", "method", "activity", "group",  "keywords"};
+      "genres",   "tags",       "topic", "mood",     "era",    "cuisine", "format", "series",   "language", "country",
+      "audience", "theme",      "sport", "platform", "season", "fabric",  "fit",    "shape",    "flavour",  "level",
+      "type",     "department", "label", "scent",    "finish", "origin",  "method", "activity", "group",    "keywords"};
   return names;
 }
 
@@ -57,15 +57,15 @@ const std::vector<std::string>& Disguise::Words() {
       "running", "cycling", "swimming", "climbing", "yoga", "football", "tennis", "golf", "skiing", "sailing", "fishing", "camping",
       "indoor", "outdoor", "beginner", "advanced", "expert", "training", "recovery", "trail", "road", "mountain", "beach", "forest",
       // clothes and beauty
-      "slim fit", "loose", "cropped", "long", "short", "sleeveless", "high-waisted", "silk", "satin", "lace", "fleece", "cashmere",
-      "nylon", "mesh", "corduroy", "matte", "glossy", "shimmer", "floral scent", "woody", "citrus", "musk", "rose", "lavender",
+      "slim fit", "loose", "cropped", "long", "short", "sleeveless", "high-waisted", "silk", "satin", "lace", "fleece", "cashmere", "nylon",
+      "mesh", "corduroy", "matte", "glossy", "shimmer", "floral scent", "woody", "citrus", "musk", "rose", "lavender",
       // places, times and moods
-      "european", "american", "asian", "african", "nordic", "british", "german", "spanish", "eighties", "nineties", "medieval",
-      "victorian", "ancient", "summer", "winter", "spring", "autumn", "morning", "night", "dark", "light", "funny", "sad", "tense",
-      "calm", "quirky", "epic", "heart-warming", "thoughtful", "nostalgic", "dreamy", "bold", "gentle", "slow", "fast-paced",
+      "european", "american", "asian", "african", "nordic", "british", "german", "spanish", "eighties", "nineties", "medieval", "victorian",
+      "ancient", "summer", "winter", "spring", "autumn", "morning", "night", "dark", "light", "funny", "sad", "tense", "calm", "quirky",
+      "epic", "heart-warming", "thoughtful", "nostalgic", "dreamy", "bold", "gentle", "slow", "fast-paced",
       // technology and tools
-      "android", "desktop", "mobile", "cloud", "open source", "battery", "solar", "bluetooth", "usb", "ultra-wide", "mechanical",
-      "silent", "portable", "mini", "large", "professional", "home", "garage", "workshop", "kids", "adults", "teens", "couples"};
+      "android", "desktop", "mobile", "cloud", "open source", "battery", "solar", "bluetooth", "usb", "ultra-wide", "mechanical", "silent",
+      "portable", "mini", "large", "professional", "home", "garage", "workshop", "kids", "adults", "teens", "couples"};
   return words;
 }
 

@@ -1,7 +1,7 @@
 // Gives a generated shop the look of another catalogue, so that the language model does not depend on one shop's attribute names and words.
 //
-// A disguise renames attributes ("style" becomes "genres") and their values, leaves some attributes out, says numbers under another name and
-// scale, and may turn events into ratings. What the shopper wants stays what it is. Immutable after construction; thread-safe.
+// A disguise renames attributes ("style" becomes "genres") and their values, leaves some attributes out, says numbers under another name
+// and scale, and may turn events into ratings. What the shopper wants stays what it is. Immutable after construction; thread-safe.
 #pragma once
 
 #include <cstdint>

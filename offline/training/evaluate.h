@@ -1,7 +1,7 @@
 // Measures the built-in models on held-out shops (splits.h): shoppers, products, combinations and a time span that were never trained on.
 //
-// Ranking goes through the real pipeline (pipeline/recommender.h) at the moment when the test span begins; the truth is what the shopper then
-// wants. Deterministic but for the language model's float sums.
+// Ranking goes through the real pipeline (pipeline/recommender.h) at the moment when the test span begins; the truth is what the shopper
+// then wants. Deterministic but for the language model's float sums.
 #pragma once
 
 #include <cstdint>
@@ -37,22 +37,22 @@ struct RankingFigures {
 // What people were told, over the first results of the blended order.
 struct ExplanationFigures {
   int total = 0;
-  int accepted = 0;  // the model's own text passed the evidence check
+  int accepted = 0;                     // the model's own text passed the evidence check
   std::vector<std::string> samples;     // some accepted texts
   std::vector<std::string> rejections;  // some reasons
 };
 
 struct ImageFigures {
   int products = 0;
-  int64_t gallery = 0;           // texts to choose from: one per product
-  double kind_by_caption = 0;    // R@1: the nearest of the kinds' captions ("a teapot") is the right one
-  double kind_at_1 = 0;          // the nearest product text is of the right kind
-  double kind_at_10 = 0;         // one of the ten nearest is
-  double product_at_1 = 0;       // the nearest product text is the product's own
+  int64_t gallery = 0;         // texts to choose from: one per product
+  double kind_by_caption = 0;  // R@1: the nearest of the kinds' captions ("a teapot") is the right one
+  double kind_at_1 = 0;        // the nearest product text is of the right kind
+  double kind_at_10 = 0;       // one of the ten nearest is
+  double product_at_1 = 0;     // the nearest product text is the product's own
   double product_at_10 = 0;
-  double text_mean = 0;          // of inner products between texts of different products, and their deviation
+  double text_mean = 0;  // of inner products between texts of different products, and their deviation
   double text_deviation = 0;
-  double image_mean = 0;         // the same between pictures
+  double image_mean = 0;  // the same between pictures
   double image_deviation = 0;
 };
 
@@ -83,10 +83,10 @@ struct MeasuredModels {
 struct EvaluationFigures {
   double rerank_weight = 0;
   std::vector<uint64_t> seeds;
-  RankingFigures ranking;             // over all seeds
+  RankingFigures ranking;  // over all seeds
   std::vector<RankingFigures> by_seed;
-  ExplanationFigures explanations;    // over all seeds
-  std::vector<ImageFigures> images;   // by seed
+  ExplanationFigures explanations;   // over all seeds
+  std::vector<ImageFigures> images;  // by seed
 };
 
 // All of the above over one held-out shop per seed. Some minutes.

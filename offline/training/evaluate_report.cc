@@ -95,7 +95,8 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   absl::StrAppend(&text, "\nBy what shoppers then did: stage 4 ", Number(evaluation::Mean(figures.ranking.deed_stage4)), ", blended ",
                   Number(evaluation::Mean(figures.ranking.deed_blended)), ", ", Percent(deeds.relative), " [", Percent(deeds.low), ", ",
                   Percent(deeds.high), "]\n\n");
-  rows = {{"pictures", "products", "kind by caption", "kind R@1", "kind R@10", "product R@1", "product R@10", "text mean, dev", "image mean, dev"}};
+  rows = {{"pictures", "products", "kind by caption", "kind R@1", "kind R@10", "product R@1", "product R@10", "text mean, dev",
+           "image mean, dev"}};
   for (size_t i = 0; i < figures.images.size(); ++i) {
     const ImageFigures& images = figures.images[i];
     rows.push_back({absl::StrCat("seed ", figures.seeds[i]), absl::StrCat(images.products), Number(images.kind_by_caption),
@@ -105,8 +106,8 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   }
   absl::StrAppend(&text, evaluation::FormatTable(rows));
   const ExplanationFigures& explanations = figures.explanations;
-  absl::StrAppendFormat(&text, "\nExplanations: %d of %d (%.1f%%) are the model's own and passed the evidence check\n", explanations.accepted,
-                        explanations.total, 100 * Share(explanations.accepted, explanations.total));
+  absl::StrAppendFormat(&text, "\nExplanations: %d of %d (%.1f%%) are the model's own and passed the evidence check\n",
+                        explanations.accepted, explanations.total, 100 * Share(explanations.accepted, explanations.total));
   for (const std::string& sample : explanations.samples) absl::StrAppend(&text, "  + ", sample, "\n");
   for (const std::string& reason : explanations.rejections) absl::StrAppend(&text, "  - ", reason, "\n");
   return text;

@@ -35,9 +35,7 @@ double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attr
 
 }  // namespace
 
-float LmData::TargetOf(double utility) {
-  return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCentre))));
-}
+float LmData::TargetOf(double utility) { return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCentre)))); }
 
 LmData::LmData(std::unique_ptr<const ranking::PromptEncoder> encoder, const LmDataOptions& options)
     : encoder_(std::move(encoder)), options_(options), worlds_(kShopsAtOnce) {}
@@ -163,8 +161,7 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   for (const auto& [source, chance] : {std::pair("content", 0.8), {"trending", 0.3}, {"fresh", 0.2}, {"query", 0.1}, {"similar", 0.1}}) {
     if (random.Chance(chance)) input.reasons.push_back(source);
   }
-  const ranking::ExplanationPlan plan =
-      ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);
+  const ranking::ExplanationPlan plan = ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);
   ExplainExample example;
   PALATE_ASSIGN_OR_RETURN(example.ids, encoder_->Encode(ranking::BuildExplainPrompt(plan)));
   example.prompt_size = example.ids.size();

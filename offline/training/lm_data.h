@@ -36,7 +36,7 @@ struct ExplainExample {
 struct LmDataOptions {
   Split split = Split::kTraining;
   uint64_t seed = 1;
-  int candidates = 16;          // per rank example
+  int candidates = 16;           // per rank example
   double disguised_share = 0.5;  // of shops
   bool vary_history = true;      // prompts show between none and prompt.max_history events, few more often than many
   ranking::PromptOptions prompt;

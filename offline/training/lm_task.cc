@@ -44,8 +44,7 @@ models::Qwen3Config ConfigOf(const LmTaskOptions& options, const ranking::Prompt
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<LmData>> MakeData(const std::shared_ptr<const models::Tokenizer>& tokenizer,
-                                                 const LmDataOptions& options) {
+absl::StatusOr<std::unique_ptr<LmData>> MakeData(const std::shared_ptr<const models::Tokenizer>& tokenizer, const LmDataOptions& options) {
   PALATE_ASSIGN_OR_RETURN(auto encoder, ranking::PromptEncoder::Create(tokenizer));
   return std::make_unique<LmData>(std::move(encoder), options);
 }
@@ -172,16 +171,14 @@ std::vector<TrainedTensor> LmTask::Tensors() {
 LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
   const ranking::PromptEncoder& encoder = data_->encoder();
   const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
-  const at::Tensor scores = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
-                                         encoder.Id(ranking::SpecialToken::kNo));
+  const at::Tensor scores = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes), encoder.Id(ranking::SpecialToken::kNo));
   const int64_t history = batch.history_labels;
   const int64_t candidates = scores.size(0) - history;
   RankLoss loss;
-  loss.candidates = at::binary_cross_entropy_with_logits(scores.narrow(0, history, candidates),
-                                                         batch.targets.narrow(0, history, candidates));
-  loss.history = history > 0 ? at::binary_cross_entropy_with_logits(scores.narrow(0, 0, history),
-                                                                    batch.targets.narrow(0, 0, history))
-                             : at::zeros({});
+  loss.candidates =
+      at::binary_cross_entropy_with_logits(scores.narrow(0, history, candidates), batch.targets.narrow(0, history, candidates));
+  loss.history =
+      history > 0 ? at::binary_cross_entropy_with_logits(scores.narrow(0, 0, history), batch.targets.narrow(0, 0, history)) : at::zeros({});
   loss.listwise = at::zeros({});
   int64_t begin = history;
   for (const int64_t size : batch.list_sizes) {
@@ -228,9 +225,8 @@ absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
   MicroBatch micro;
   micro.loss = rank.candidates + options_.history_weight * rank.history + options_.listwise_weight * rank.listwise;
   micro.tokens = batch.tokens.ids.numel();
-  micro.metrics = {{"rank", rank.candidates.item<double>()},
-                   {"history", rank.history.item<double>()},
-                   {"list", rank.listwise.item<double>()}};
+  micro.metrics = {
+      {"rank", rank.candidates.item<double>()}, {"history", rank.history.item<double>()}, {"list", rank.listwise.item<double>()}};
   if (options_.explain_examples > 0) {
     std::vector<ExplainExample> explains;
     // Of the same shops as the rank examples, which are at hand.
@@ -256,7 +252,8 @@ double LmTask::MarkScore(const std::vector<int64_t>& candidate) const {
     return within ? static_cast<double>(id - encoder.Id(first) + 1) : 0.0;
   };
   double score = 0;
-  for (const int64_t id : candidate) score += tier(kLike1, kLike6, id) - tier(kDislike1, kDislike6, id) + (id == encoder.Id(kInside) ? 1 : 0);
+  for (const int64_t id : candidate)
+    score += tier(kLike1, kLike6, id) - tier(kDislike1, kDislike6, id) + (id == encoder.Id(kInside) ? 1 : 0);
   return score;
 }
 
@@ -269,11 +266,10 @@ absl::StatusOr<Metrics> LmTask::Validate() {
     const RankBatch batch = MakeRankBatch({example}, data_->encoder().Id(ranking::SpecialToken::kPad));
     const ranking::PromptEncoder& encoder = data_->encoder();
     const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
-    const at::Tensor odds = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
-                                         encoder.Id(ranking::SpecialToken::kNo));
+    const at::Tensor odds = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes), encoder.Id(ranking::SpecialToken::kNo));
     const at::Tensor candidates = odds.narrow(0, batch.history_labels, odds.size(0) - batch.history_labels).contiguous();
-    rank_loss += at::binary_cross_entropy_with_logits(
-                     candidates, batch.targets.narrow(0, batch.history_labels, candidates.size(0))).item<double>();
+    rank_loss +=
+        at::binary_cross_entropy_with_logits(candidates, batch.targets.narrow(0, batch.history_labels, candidates.size(0))).item<double>();
     demo::GradedItems truth;
     std::vector<double> scores, mark_scores;
     for (size_t c = 0; c < example.candidates.size(); ++c) {

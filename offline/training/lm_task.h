@@ -42,8 +42,8 @@ struct LmTaskOptions {
 // Rank examples as one batch for Qwen3Model::Forward: rows are padded to the longest, candidates see the prefix and themselves.
 struct RankBatch {
   models::MaskedTokens tokens;
-  at::Tensor label_rows;       // int64 [labels]: rows of Forward's result that are label slots; history first, then candidates
-  at::Tensor targets;          // float32 [labels]
+  at::Tensor label_rows;  // int64 [labels]: rows of Forward's result that are label slots; history first, then candidates
+  at::Tensor targets;     // float32 [labels]
   int64_t history_labels = 0;
   std::vector<int64_t> list_sizes;  // candidates of each example; their labels lie in this order
 };

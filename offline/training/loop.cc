@@ -61,9 +61,8 @@ class Window {
     Metrics means = sums_;
     for (auto& [name, value] : means) value /= static_cast<double>(steps_ * options.accumulation);
     const double seconds = std::max(1e-9, absl::ToDoubleSeconds(absl::Now() - begin_));
-    spdlog::info("step {}/{}  loss {:.4f}{}  grad {:.2f}  lr {:.2e}  {:.0f} tokens/s", step, options.steps, MeanLoss(),
-                 Describe(means), grad_norm_ / static_cast<double>(steps_), LearningRateAt(options, step - 1),
-                 static_cast<double>(tokens_) / seconds);
+    spdlog::info("step {}/{}  loss {:.4f}{}  grad {:.2f}  lr {:.2e}  {:.0f} tokens/s", step, options.steps, MeanLoss(), Describe(means),
+                 grad_norm_ / static_cast<double>(steps_), LearningRateAt(options, step - 1), static_cast<double>(tokens_) / seconds);
     *this = Window();
   }
 
@@ -78,15 +77,13 @@ class Window {
 
 class Loop {
  public:
-  Loop(TrainingTask& task, const LoopOptions& options)
-      : task_(task), options_(options), optimiser_(task.Tensors(), options.adamw) {}
+  Loop(TrainingTask& task, const LoopOptions& options) : task_(task), options_(options), optimiser_(task.Tensors(), options.adamw) {}
 
   absl::StatusOr<LoopResult> Run() {
     PALATE_RETURN_IF_ERROR(ResumeIfAsked());
     absl::Time last_save = absl::Now();
     const absl::Time stop = absl::Now() + options_.time_limit;
-    const int64_t last_step =
-        options_.step_limit > 0 ? std::min(options_.steps, optimiser_.steps() + options_.step_limit) : options_.steps;
+    const int64_t last_step = options_.step_limit > 0 ? std::min(options_.steps, optimiser_.steps() + options_.step_limit) : options_.steps;
     LoopResult result;
     while (optimiser_.steps() < last_step && absl::Now() < stop) {
       PALATE_RETURN_IF_ERROR(models::CatchTorch([&] { return Step(); }));

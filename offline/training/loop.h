@@ -1,7 +1,7 @@
 // The training loop that every trainer shares: warm-up and cosine schedule, gradient accumulation, clipping, checkpoints, exact resumption.
 //
-// What a step trains on depends on its number alone, so a run that was stopped and resumed equals one that never stopped, bit for bit on one
-// thread. Not thread-safe: one loop drives one task.
+// What a step trains on depends on its number alone, so a run that was stopped and resumed equals one that never stopped, bit for bit on
+// one thread. Not thread-safe: one loop drives one task.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,27 +43,27 @@ class TrainingTask {
 };
 
 struct LoopOptions {
-  std::string out;                   // the model folder; the training state lies beside the weights in kStateFile
-  int64_t steps = 1000;              // optimiser steps of the whole run; the schedule ends there
+  std::string out;                                       // the model folder; the training state lies beside the weights in kStateFile
+  int64_t steps = 1000;                                  // optimiser steps of the whole run; the schedule ends there
   absl::Duration time_limit = absl::InfiniteDuration();  // of this call; the run stops early, with a checkpoint to resume from
-  int64_t step_limit = 0;            // of this call, likewise; 0: none
-  bool resume = false;               // go on from the state in `out` when there is one
-  int accumulation = 1;              // micro batches per step
+  int64_t step_limit = 0;                                // of this call, likewise; 0: none
+  bool resume = false;                                   // go on from the state in `out` when there is one
+  int accumulation = 1;                                  // micro batches per step
   double peak_learning_rate = 1e-3;
-  double final_share = 0.05;         // learning rate at the end as a share of the peak
+  double final_share = 0.05;  // learning rate at the end as a share of the peak
   int64_t warmup_steps = 100;
   double max_grad_norm = 1.0;
   AdamWOptions adamw;
   int64_t log_every = 50;
-  int64_t validate_every = 500;      // 0: only at the end
+  int64_t validate_every = 500;  // 0: only at the end
   absl::Duration save_every = absl::Minutes(3);
 };
 
 struct LoopResult {
-  int64_t steps_done = 0;   // of the whole run, those before a resumption included
-  bool finished = false;    // all steps are done
-  double last_loss = 0;     // mean since the last log line
-  Metrics validation;       // of the last validation
+  int64_t steps_done = 0;  // of the whole run, those before a resumption included
+  bool finished = false;   // all steps are done
+  double last_loss = 0;    // mean since the last log line
+  Metrics validation;      // of the last validation
 };
 
 // The file in LoopOptions::out that holds the optimiser's state. Not part of a served model; delete it before publishing a folder.

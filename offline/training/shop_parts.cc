@@ -115,8 +115,8 @@ std::vector<pipeline::ScoredId> ShopRetriever::SearchOne(const pipeline::Retriev
   return hits;
 }
 
-std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> ShopRetriever::Search(
-    const std::vector<pipeline::RetrievalQuery>& queries, absl::Time) {
+std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> ShopRetriever::Search(const std::vector<pipeline::RetrievalQuery>& queries,
+                                                                                   absl::Time) {
   std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> answers;
   for (const pipeline::RetrievalQuery& query : queries) answers.push_back(SearchOne(query));
   return answers;

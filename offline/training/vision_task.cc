@@ -24,7 +24,7 @@
 namespace palate::training {
 namespace {
 
-constexpr double kFirstScale = 14.3;  // 1 / 0.07
+constexpr double kFirstScale = 14.3;    // 1 / 0.07
 constexpr double kMaxLogScale = 4.605;  // a scale of 100
 constexpr size_t kEncodeChunk = 64;
 constexpr int kServedPictureSize = 224;
@@ -60,7 +60,8 @@ absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& 
   std::filesystem::create_directories(folder, error);
   if (error) return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
   const std::string path = absl::StrCat(folder, "/", kVectorsFile);
-  const std::string key = absl::StrCat(encoder.digest(), "/", products.front().item.title, "/", products.back().item.title, "/", products.size());
+  const std::string key =
+      absl::StrCat(encoder.digest(), "/", products.front().item.title, "/", products.back().item.title, "/", products.size());
   if (models::FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(auto tensors, models::LoadTensors(path));
     if (const auto found = tensors.find(key); found != tensors.end()) return CaptionedProducts{std::move(products), found->second};
@@ -140,8 +141,8 @@ absl::StatusOr<std::unique_ptr<VisionTask>> VisionTask::Create(const VisionTaskO
   PALATE_ASSIGN_OR_RETURN(auto processor, models::ImageProcessor::Create(ProcessorConfigOf(options.image_size)));
   std::unique_ptr<VisionTask> task(new VisionTask(options, std::move(model), std::move(processor)));
   task->log_scale_ = at::full({}, std::log(kFirstScale)).set_requires_grad(true);
-  PALATE_ASSIGN_OR_RETURN(task->training_, DescribeCached(*encoder, DrawProducts(Split::kTraining, options.seed, options.products),
-                                                          options.cache));
+  PALATE_ASSIGN_OR_RETURN(task->training_,
+                          DescribeCached(*encoder, DrawProducts(Split::kTraining, options.seed, options.products), options.cache));
   PALATE_ASSIGN_OR_RETURN(task->validation_,
                           Describe(*encoder, DrawProducts(Split::kValidation, options.seed, options.validation_products)));
   std::vector<std::string> kinds;

@@ -13,9 +13,9 @@
 namespace palate::ranking {
 
 struct DecodeRequest {
-  size_t key = 0;                         // the caller's name for it
-  std::vector<int64_t> prompt;            // at least one token
-  std::vector<SpecialToken> slots;        // special tokens that the text may use besides kEnd
+  size_t key = 0;                   // the caller's name for it
+  std::vector<int64_t> prompt;      // at least one token
+  std::vector<SpecialToken> slots;  // special tokens that the text may use besides kEnd
   uint64_t seed = 0;
 };
 

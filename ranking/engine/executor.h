@@ -1,8 +1,8 @@
 // The one thread that runs a model: tasks in two lanes, advanced in steps. Scoring goes first; decoding runs between scorings.
 //
-// A task is a function that does one bounded step of work and says whether more steps remain. Unfinished tasks go to the back of their lane,
-// so several decodes advance in turn, and a scoring waits for at most one decode step. Both lanes are bounded.
-// Thread-safe. The destructor refuses new work, drops what waits, ends after the running step, and joins.
+// A task is a function that does one bounded step of work and says whether more steps remain. Unfinished tasks go to the back of their
+// lane, so several decodes advance in turn, and a scoring waits for at most one decode step. Both lanes are bounded. Thread-safe. The
+// destructor refuses new work, drops what waits, ends after the running step, and joins.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace palate::ranking {
 enum class Lane { kScoring, kDecoding };
 
 struct ExecutorLimits {
-  size_t max_scoring_tasks = 64;   // waiting or unfinished
+  size_t max_scoring_tasks = 64;  // waiting or unfinished
   size_t max_decoding_tasks = 16;
 };
 

@@ -1,4 +1,5 @@
-// One Explain request: its texts are drawn on the executor's thread, checked, and handed to the caller's thread. Internal to ranking/engine.
+// One Explain request: its texts are drawn on the executor's thread, checked, and handed to the caller's thread. Internal to
+// ranking/engine.
 #pragma once
 
 #include <atomic>
@@ -81,9 +82,9 @@ class ExplainJob {
   const EngineOptions& options_;
   CostMeter& step_cost_;
   ExplainCounts& counts_;
-  std::vector<Text> texts_;             // by input index
-  std::deque<size_t> waiting_;          // not yet drawn, or to be drawn again; the executor's
-  std::unique_ptr<DecodeWave> wave_;    // the executor's
+  std::vector<Text> texts_;           // by input index
+  std::deque<size_t> waiting_;        // not yet drawn, or to be drawn again; the executor's
+  std::unique_ptr<DecodeWave> wave_;  // the executor's
   std::atomic<bool> abandoned_ = false;
 
   mutable Mutex mutex_;

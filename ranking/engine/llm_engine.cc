@@ -30,8 +30,8 @@ constexpr absl::Duration kTemplateReserve = absl::Milliseconds(5);
 constexpr double kUsualTextTokens = 28;
 
 absl::Status TooLate(absl::Duration needed, absl::Duration remaining) {
-  return absl::DeadlineExceededError(absl::StrCat("the model needs about ", absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))),
-                                                  ", the caller has ",
+  return absl::DeadlineExceededError(absl::StrCat("the model needs about ",
+                                                  absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))), ", the caller has ",
                                                   absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
 }
 
@@ -58,7 +58,9 @@ struct RankJob {
 class LlmEngine::Impl {
  public:
   Impl(LoadedModel loaded, const EngineOptions& options)
-      : loaded_(std::move(loaded)), options_(options), prompt_options_(FitPrompt(loaded_)),
+      : loaded_(std::move(loaded)),
+        options_(options),
+        prompt_options_(FitPrompt(loaded_)),
         executor_("llm", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = options.max_queued_explanations}) {}
 
   absl::Status WarmUp();
@@ -78,8 +80,8 @@ class LlmEngine::Impl {
   const LoadedModel loaded_;
   const EngineOptions options_;
   const PromptOptions prompt_options_;
-  CostMeter rank_cost_;    // per token
-  CostMeter decode_cost_;  // per step
+  CostMeter rank_cost_;                   // per token
+  CostMeter decode_cost_;                 // per step
   std::atomic<int64_t> rank_backlog_{0};  // tokens that wait or run
   ExplainCounts explain_counts_;
   std::atomic<int64_t> rankings_{0}, explanations_{0}, refused_for_overload_{0}, refused_for_deadline_{0};
@@ -97,8 +99,9 @@ absl::Status LlmEngine::Impl::WarmUp() {
   }
   // The first run touches the weights and fills caches; the second one tells the price.
   for (int i = 0; i < 2; ++i) {
-    PALATE_ASSIGN_OR_RETURN(const EncodedRankPrompt prompt,
-                            loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter())));
+    PALATE_ASSIGN_OR_RETURN(
+        const EncodedRankPrompt prompt,
+        loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter())));
     const absl::Time began = absl::Now();
     PALATE_RETURN_IF_ERROR(ScoreCandidates(loaded_, prompt, options_.max_forward_tokens, [] { return true; }).status());
     if (i == 1) rank_cost_.Add(static_cast<double>(prompt.num_tokens()), absl::Now() - began);
@@ -112,7 +115,8 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, absl::T
   PALATE_ASSIGN_OR_RETURN(EncodedRankPrompt encoded, loaded_.encoder->Encode(prompt));
   const int64_t tokens = encoded.num_tokens();
   if (tokens > options_.max_rank_tokens) {
-    return InvalidField("candidates", absl::StrCat("make a prompt of ", tokens, " tokens"), absl::StrCat("at most ", options_.max_rank_tokens));
+    return InvalidField("candidates", absl::StrCat("make a prompt of ", tokens, " tokens"),
+                        absl::StrCat("at most ", options_.max_rank_tokens));
   }
   RankOutput output;
   output.model_fingerprint = loaded_.fingerprint;

@@ -50,16 +50,16 @@ struct EngineOptions {
 // Counts since Load; monotone but for the queues.
 struct EngineStats {
   int64_t rankings = 0;
-  int64_t explanations = 0;              // asked for
-  int64_t accepted_texts = 0;            // the model's own, after the check
-  int64_t refused_texts = 0;             // drawn texts that the check refused, each attempt
-  int64_t template_explanations = 0;     // explanations that ended as the template
+  int64_t explanations = 0;           // asked for
+  int64_t accepted_texts = 0;         // the model's own, after the check
+  int64_t refused_texts = 0;          // drawn texts that the check refused, each attempt
+  int64_t template_explanations = 0;  // explanations that ended as the template
   int64_t refused_for_overload = 0;
   int64_t refused_for_deadline = 0;
   size_t queued_rankings = 0;
   size_t queued_explanations = 0;
-  double seconds_per_rank_token = 0;     // moving average
-  double seconds_per_decode_step = 0;    // moving average
+  double seconds_per_rank_token = 0;   // moving average
+  double seconds_per_decode_step = 0;  // moving average
 };
 
 // Polled between steps, from several threads; true once the caller no longer wants the answer. Null never cancels.
@@ -79,8 +79,9 @@ class LlmEngine {
   // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr);
 
-  // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the template's text streams too. When the
-  // deadline passes while texts are being written, what is not finished becomes the template, and says so in rejected_reason.
+  // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the
+  // template's text streams too. When the deadline passes while texts are being written, what is not finished becomes the template, and
+  // says so in rejected_reason.
   absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
                                                    const CancelledFn& cancelled = nullptr);
 

@@ -40,9 +40,8 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(checkpoint.config()));
   if (family != models::ModelFamily::kQwen3) {
-    return absl::UnimplementedError(
-        absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; the ranker runs ",
-                     models::ModelFamilyName(models::ModelFamily::kQwen3)));
+    return absl::UnimplementedError(absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; the ranker runs ",
+                                                 models::ModelFamilyName(models::ModelFamily::kQwen3)));
   }
   PALATE_ASSIGN_OR_RETURN(loaded.style, ReadStyle(folder));
   PALATE_ASSIGN_OR_RETURN(loaded.model, models::Qwen3Model::Load(checkpoint));
@@ -51,8 +50,8 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
   if (!encoder.ok()) return Annotate(encoder.status(), folder);
   loaded.encoder = *std::move(encoder);
   if (loaded.encoder->vocab_size() > loaded.model->config().vocab_size) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the tokenizer has ", loaded.encoder->vocab_size(),
-                                                   " entries, the embedding ", loaded.model->config().vocab_size, " rows"));
+    return absl::InvalidArgumentError(absl::StrCat(folder, ": the tokenizer has ", loaded.encoder->vocab_size(), " entries, the embedding ",
+                                                   loaded.model->config().vocab_size, " rows"));
   }
   if (loaded.model->config().max_positions < kMinPositions) {
     return absl::InvalidArgumentError(absl::StrCat(folder, ": max_position_embeddings is ", loaded.model->config().max_positions,

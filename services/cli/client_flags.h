@@ -1,7 +1,7 @@
 // Flags of the client commands, and the connection that they lead to.
 //
-// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process (a directory that is open elsewhere says by whom).
-// Used by one thread.
+// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process (a directory that is open elsewhere says by
+// whom). Used by one thread.
 #pragma once
 
 #include <memory>

@@ -144,7 +144,8 @@ demo::Page ToPage(const demo::DemoOutcome& outcome) {
   const auto number = [](double value) { return absl::StrFormat("%.4f", value); };
   demo::Page page;
   page.title = "Palate demo";
-  page.lead = "A generated shop, embedded, indexed, recommended to simulated shoppers with hidden tastes, and explained by a language model.";
+  page.lead =
+      "A generated shop, embedded, indexed, recommended to simulated shoppers with hidden tastes, and explained by a language model.";
   page.figures = {{absl::StrCat(outcome.shop.products.size()), "products with pictures"},
                   {absl::StrCat(outcome.shop.shoppers.size()), "shoppers"},
                   {absl::StrFormat("%+.1f%%", 100 * quality.gain.relative), "NDCG@10 by the language model"},

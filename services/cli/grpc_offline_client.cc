@@ -55,8 +55,8 @@ absl::StatusOr<Catalog> GrpcOfflineClient::GetCatalog(const std::string& id, abs
   catalog_pb::GetCatalogRequest request;
   request.set_catalog(id);
   catalog_pb::GetCatalogResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::GetCatalog, request, response,
-                                   absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::GetCatalog, request,
+                                   response, absl::Now() + timeout));
   return FromProto(response.catalog());
 }
 
@@ -71,8 +71,7 @@ absl::Status GrpcOfflineClient::SetRerankWeight(const std::string& catalog, doub
 }
 
 absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std::string& catalog,
-                                                                      absl::Span<const offline::ItemUpload> items,
-                                                                      absl::Duration timeout) {
+                                                                      absl::Span<const offline::ItemUpload> items, absl::Duration timeout) {
   recommender_pb::UpsertItemsRequest request;
   request.set_catalog(catalog);
   for (const offline::ItemUpload& upload : items) {
@@ -84,8 +83,8 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std:
     for (const std::string& image : upload.images) item->add_images()->set_data(image);
   }
   recommender_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems, request,
-                                   response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems,
+                                   request, response, absl::Now() + timeout));
   offline::UpsertOutcome outcome;
   outcome.failures = FromProtoFailures(response.failures());
   outcome.changed = response.num_changed();
@@ -100,8 +99,8 @@ absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(const std:
   request.set_allow_late(allow_late);
   for (const Event& event : events) *request.add_events() = ToProto(event);
   recommender_pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents, request,
-                                   response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents,
+                                   request, response, absl::Now() + timeout));
   return offline::EventsOutcome{response.written(), response.duplicates(), FromProtoFailures(response.failures())};
 }
 
@@ -128,8 +127,8 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
 
 absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) {
   recommender_pb::RecommendResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend, ToProto(query),
-                                   response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend,
+                                   ToProto(query), response, absl::Now() + timeout));
   offline::Answer answer;
   PALATE_ASSIGN_OR_RETURN(answer.result, FromProto(response));
   PALATE_ASSIGN_OR_RETURN(answer.json, ToJson(response));

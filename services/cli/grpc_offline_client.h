@@ -14,8 +14,7 @@ namespace palate::services {
 
 class GrpcOfflineClient final : public offline::Client {
  public:
-  explicit GrpcOfflineClient(ChannelProvider channel)
-      : recommender_(channel), catalogs_(channel), store_(channel), retrieval_(channel) {}
+  explicit GrpcOfflineClient(ChannelProvider channel) : recommender_(channel), catalogs_(channel), store_(channel), retrieval_(channel) {}
 
   absl::Status CreateCatalog(const Catalog& catalog, absl::Duration timeout) override;
   absl::StatusOr<Catalog> GetCatalog(const std::string& id, absl::Duration timeout) override;

@@ -92,7 +92,8 @@ void PrintStatus(const store_pb::GetStatsResponse& store, const retrieval_pb::Ge
   if (!store.embedding_worker().last_error().empty()) {
     std::cout << "embedding waits: " << store.embedding_worker().last_error() << "\n";
   }
-  if (!retrieval.follower().connected()) std::cout << "retrieval does not reach the feature store: " << retrieval.follower().last_error() << "\n";
+  if (!retrieval.follower().connected())
+    std::cout << "retrieval does not reach the feature store: " << retrieval.follower().last_error() << "\n";
 }
 
 }  // namespace
@@ -117,8 +118,7 @@ absl::Status RunEvents(const Arguments& arguments) {
   request.set_user_id(event.user_id);
   request.set_max_events(max_events);
   pb::GetUserResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser, request, response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser, request, response, absl::Now() + timeout));
   if (!json) {
     PrintEvents(response);
     return absl::OkStatus();
@@ -141,8 +141,8 @@ absl::Status RunStatus(const Arguments& arguments) {
   const absl::Time deadline = absl::Now() + timeout;
   const auto store = store_pb::FeatureStoreService::NewStub(connection->channel());
   store_pb::GetStatsResponse store_stats;
-  PALATE_RETURN_IF_ERROR(CallUnary(store->async(), &store_pb::FeatureStoreService::Stub::async::GetStats, store_pb::GetStatsRequest(),
-                                   store_stats, deadline));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(store->async(), &store_pb::FeatureStoreService::Stub::async::GetStats, store_pb::GetStatsRequest(), store_stats, deadline));
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
   const absl::Status followed = CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,

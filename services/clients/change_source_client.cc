@@ -38,8 +38,7 @@ absl::StatusOr<retrieval::ItemUpdate> UpdateFrom(const types_pb::ItemRecord& rec
   return update;
 }
 
-absl::StatusOr<std::vector<retrieval::ItemUpdate>> UpdatesFrom(
-    const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> UpdatesFrom(const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
   std::vector<retrieval::ItemUpdate> updates;
   for (const types_pb::ItemRecord& record : records) {
     PALATE_ASSIGN_OR_RETURN(retrieval::ItemUpdate update, UpdateFrom(record));

@@ -32,7 +32,8 @@ std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(cons
   return groups;
 }
 
-// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the vectors, and this is how it is known before.
+// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the vectors, and this is how it is known
+// before.
 std::string FingerprintOf(const pb::SpaceInfo& space, int dimensions, int model_dimensions) {
   const std::string& whole = space.space().fingerprint();
   return dimensions == 0 || dimensions == model_dimensions ? whole : absl::StrCat(whole, "@", dimensions);

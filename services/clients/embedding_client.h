@@ -31,8 +31,8 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
   ItemEmbedderClient(ChannelProvider channel, absl::Duration call_timeout) : stub_(std::move(channel)), call_timeout_(call_timeout) {}
 
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog& catalog) override;
-  absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
-      const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) override;
+  absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(const Catalog& catalog,
+                                                                              const std::vector<featurestore::EmbedItem>& items) override;
 
   // Makes the call in progress, and every later one, end with Cancelled soon. From any thread.
   void Cancel() { call_.Cancel(); }
@@ -41,8 +41,7 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
   using Results = std::vector<std::vector<SpaceVector>>;
   // The items' vectors in the spaces `names`, which share a model and dimensions, added to `results`; failures to `failures`.
   absl::Status EmbedGroup(const SpaceDeclaration& group, const std::vector<std::string>& names,
-                          const std::vector<featurestore::EmbedItem>& items, Results& results,
-                          std::map<size_t, absl::Status>& failures);
+                          const std::vector<featurestore::EmbedItem>& items, Results& results, std::map<size_t, absl::Status>& failures);
 
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;
   const absl::Duration call_timeout_;

@@ -51,8 +51,7 @@ absl::StatusOr<std::vector<pipeline::ContextEvent>> EventsFrom(const pb::GetUser
 
 }  // namespace
 
-absl::StatusOr<pipeline::UserContext> FeatureStoreClient::GetUserContext(const pipeline::UserContextQuery& query,
-                                                                         absl::Time deadline) {
+absl::StatusOr<pipeline::UserContext> FeatureStoreClient::GetUserContext(const pipeline::UserContextQuery& query, absl::Time deadline) {
   pb::GetUserContextRequest request;
   request.set_catalog(query.catalog);
   request.set_user_id(query.user_id);

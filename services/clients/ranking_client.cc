@@ -30,9 +30,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
   const pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
   BoundContext context(deadline);
   StreamReader<pb::ExplainResponse> reader;
-  reader.Start([&](grpc::ClientReadReactor<pb::ExplainResponse>* reactor) {
-    stub_.async()->Explain(context.get(), &request, reactor);
-  });
+  reader.Start([&](grpc::ClientReadReactor<pb::ExplainResponse>* reactor) { stub_.async()->Explain(context.get(), &request, reactor); });
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;

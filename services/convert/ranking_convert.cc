@@ -87,7 +87,8 @@ absl::StatusOr<ranking::RankInput> FromProto(const pb::RankRequest& request) {
   PALATE_RETURN_IF_ERROR(CheckSize("history", request.history_size(), 0, kMaxHistory));
   PALATE_RETURN_IF_ERROR(CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates));
   if (request.instruction().size() > kMaxInstructionBytes) {
-    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"), absl::StrCat("at most ", kMaxInstructionBytes));
+    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"),
+                        absl::StrCat("at most ", kMaxInstructionBytes));
   }
   ranking::RankInput out;
   out.model = request.model();

@@ -14,23 +14,34 @@ constexpr int64_t kLatestSecond = 253402300799;  // 9999-12-31T23:59:59Z
 
 types_pb::AttributeType ToProto(AttributeType type) {
   switch (type) {
-    case AttributeType::kString: return types_pb::ATTRIBUTE_TYPE_STRING;
-    case AttributeType::kStringList: return types_pb::ATTRIBUTE_TYPE_STRING_LIST;
-    case AttributeType::kInt64: return types_pb::ATTRIBUTE_TYPE_INT64;
-    case AttributeType::kDouble: return types_pb::ATTRIBUTE_TYPE_DOUBLE;
-    case AttributeType::kBool: return types_pb::ATTRIBUTE_TYPE_BOOL;
+    case AttributeType::kString:
+      return types_pb::ATTRIBUTE_TYPE_STRING;
+    case AttributeType::kStringList:
+      return types_pb::ATTRIBUTE_TYPE_STRING_LIST;
+    case AttributeType::kInt64:
+      return types_pb::ATTRIBUTE_TYPE_INT64;
+    case AttributeType::kDouble:
+      return types_pb::ATTRIBUTE_TYPE_DOUBLE;
+    case AttributeType::kBool:
+      return types_pb::ATTRIBUTE_TYPE_BOOL;
   }
   return types_pb::ATTRIBUTE_TYPE_UNSPECIFIED;
 }
 
 absl::StatusOr<AttributeType> FromProto(types_pb::AttributeType type) {
   switch (type) {
-    case types_pb::ATTRIBUTE_TYPE_STRING: return AttributeType::kString;
-    case types_pb::ATTRIBUTE_TYPE_STRING_LIST: return AttributeType::kStringList;
-    case types_pb::ATTRIBUTE_TYPE_INT64: return AttributeType::kInt64;
-    case types_pb::ATTRIBUTE_TYPE_DOUBLE: return AttributeType::kDouble;
-    case types_pb::ATTRIBUTE_TYPE_BOOL: return AttributeType::kBool;
-    default: return InvalidField("type", absl::StrCat("is ", static_cast<int>(type)), "a type of AttributeType");
+    case types_pb::ATTRIBUTE_TYPE_STRING:
+      return AttributeType::kString;
+    case types_pb::ATTRIBUTE_TYPE_STRING_LIST:
+      return AttributeType::kStringList;
+    case types_pb::ATTRIBUTE_TYPE_INT64:
+      return AttributeType::kInt64;
+    case types_pb::ATTRIBUTE_TYPE_DOUBLE:
+      return AttributeType::kDouble;
+    case types_pb::ATTRIBUTE_TYPE_BOOL:
+      return AttributeType::kBool;
+    default:
+      return InvalidField("type", absl::StrCat("is ", static_cast<int>(type)), "a type of AttributeType");
   }
 }
 
@@ -49,24 +60,32 @@ types_pb::AttributeValue ToProto(const AttributeValue& value) {
 
 absl::StatusOr<AttributeValue> FromProto(const types_pb::AttributeValue& value, const std::string& name) {
   switch (value.value_case()) {
-    case types_pb::AttributeValue::kStringValue: return AttributeValue(value.string_value());
+    case types_pb::AttributeValue::kStringValue:
+      return AttributeValue(value.string_value());
     case types_pb::AttributeValue::kStringListValue: {
       const auto& values = value.string_list_value().values();
       return AttributeValue(std::vector<std::string>(values.begin(), values.end()));
     }
-    case types_pb::AttributeValue::kInt64Value: return AttributeValue(value.int64_value());
-    case types_pb::AttributeValue::kDoubleValue: return AttributeValue(value.double_value());
-    case types_pb::AttributeValue::kBoolValue: return AttributeValue(value.bool_value());
-    case types_pb::AttributeValue::VALUE_NOT_SET: break;
+    case types_pb::AttributeValue::kInt64Value:
+      return AttributeValue(value.int64_value());
+    case types_pb::AttributeValue::kDoubleValue:
+      return AttributeValue(value.double_value());
+    case types_pb::AttributeValue::kBoolValue:
+      return AttributeValue(value.bool_value());
+    case types_pb::AttributeValue::VALUE_NOT_SET:
+      break;
   }
   return InvalidField(absl::StrCat("attributes[", QuoteForMessage(name), "]"), "has no value", "one of AttributeValue's alternatives");
 }
 
 types_pb::EvidenceKind ToProto(ranking::Evidence::Kind kind) {
   switch (kind) {
-    case ranking::Evidence::Kind::kUserEvent: return types_pb::EVIDENCE_KIND_USER_EVENT;
-    case ranking::Evidence::Kind::kItemFact: return types_pb::EVIDENCE_KIND_ITEM_FACT;
-    case ranking::Evidence::Kind::kTrend: return types_pb::EVIDENCE_KIND_TREND;
+    case ranking::Evidence::Kind::kUserEvent:
+      return types_pb::EVIDENCE_KIND_USER_EVENT;
+    case ranking::Evidence::Kind::kItemFact:
+      return types_pb::EVIDENCE_KIND_ITEM_FACT;
+    case ranking::Evidence::Kind::kTrend:
+      return types_pb::EVIDENCE_KIND_TREND;
   }
   return types_pb::EVIDENCE_KIND_UNSPECIFIED;
 }
@@ -86,8 +105,8 @@ absl::Status DeclarationsFrom(const types_pb::Catalog& in, Catalog& out) {
     out.attributes.push_back({attribute.name(), *type, !attribute.has_filterable() || attribute.filterable()});
   }
   for (const types_pb::EventTypeDeclaration& type : in.event_types()) {
-    out.event_types.push_back({type.name(), type.has_weight() ? type.weight() : 1.0,
-                               !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()});
+    out.event_types.push_back(
+        {type.name(), type.has_weight() ? type.weight() : 1.0, !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()});
   }
   for (int i = 0; i < in.spaces_size(); ++i) {
     const types_pb::SpaceDeclaration& space = in.spaces(i);
@@ -326,8 +345,8 @@ types_pb::Explanation ToProto(const ranking::Explanation& explanation) {
 ranking::Explanation FromProto(const types_pb::Explanation& explanation) {
   ranking::Explanation out;
   out.text = explanation.text();
-  out.source = explanation.source() == types_pb::EXPLANATION_SOURCE_LLM ? ranking::ExplanationSource::kLlm
-                                                                        : ranking::ExplanationSource::kTemplate;
+  out.source =
+      explanation.source() == types_pb::EXPLANATION_SOURCE_LLM ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
   for (const types_pb::Evidence& cited : explanation.evidence()) {
     out.evidence.push_back({FromProto(cited.kind()), cited.item_id(), cited.attribute(), cited.value()});
   }

@@ -20,7 +20,8 @@ constexpr size_t kMaxInstructionBytes = 8192;
 
 absl::StatusOr<embedding::EmbedOptions> OptionsFrom(const pb::EmbedRequest& request, const Call& call) {
   if (request.instruction().size() > kMaxInstructionBytes) {
-    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"), absl::StrCat("at most ", kMaxInstructionBytes));
+    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"),
+                        absl::StrCat("at most ", kMaxInstructionBytes));
   }
   if (!IsValidUtf8(request.instruction())) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
   embedding::EmbedOptions options;
@@ -90,7 +91,7 @@ absl::StatusOr<embedding::Embedder*> EmbeddingGrpc::Find(const std::string& mode
 }
 
 absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(embedding::Embedder* embedder, Find(request.model()));
+  PALATE_ASSIGN_OR_RETURN(embedding::Embedder * embedder, Find(request.model()));
   PALATE_ASSIGN_OR_RETURN(const embedding::EmbedOptions options, OptionsFrom(request, call));
   const bool bulk = options.lane == embedding::Lane::kBulk;
   const int running = bulk ? ++bulk_calls_ : 0;

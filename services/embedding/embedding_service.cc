@@ -16,7 +16,8 @@ void EmbeddingConfig::Bind(Config& config) {
   config.AddInt("embedding.threads", &threads, 2, 256, "Calls in progress: they wait for the model, tokenise and decode pictures.");
   config.AddInt("embedding.queue_limit", &queue_limit, 1, 100'000, "Calls that wait for a thread; more are refused.");
   config.AddInt("embedding.max_bulk_calls", &max_bulk_calls, 1, 256, "Bulk calls in progress, so that interactive ones find a thread.");
-  config.AddInt64("embedding.batch_tokens", &embedder.batch_tokens, 64, 1 << 20, "Work of one batch in tokens; a picture counts its patches.");
+  config.AddInt64("embedding.batch_tokens", &embedder.batch_tokens, 64, 1 << 20,
+                  "Work of one batch in tokens; a picture counts its patches.");
   config.AddDouble("embedding.bulk_share", &embedder.bulk_share, 0, 1, "Share of a batch for bulk work while interactive work waits.");
   config.AddInt64("embedding.max_queued_tokens_interactive", &embedder.max_queued_tokens_interactive, 1024, int64_t{1} << 32,
                   "Waiting interactive work, in tokens; more is refused.");

@@ -113,9 +113,8 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
 
 absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("events", request.events_size(), kMaxEventBatch));
-  const auto batch =
-      ConvertBatch<Event>(request.events(), "events", SameField, *response.mutable_failures(),
-                          [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
+  const auto batch = ConvertBatch<Event>(request.events(), "events", SameField, *response.mutable_failures(),
+                                         [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   featurestore::WriteEventsOptions options;
   options.skip_lateness_bound = request.allow_late();

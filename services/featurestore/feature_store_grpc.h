@@ -20,7 +20,6 @@ class FeatureStoreGrpc final : public RpcService {
   FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, WatchStreams& watch, ThreadPool& reads, ThreadPool& writes);
 
  private:
-
   absl::Status UpsertItems(Call& call, const palate::featurestore::v1::UpsertItemsRequest& request,
                            palate::featurestore::v1::UpsertItemsResponse& response);
   absl::Status GetItems(Call& call, const palate::featurestore::v1::GetItemsRequest& request,

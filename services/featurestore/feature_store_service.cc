@@ -77,7 +77,8 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
   auto* watch = set.Own(std::make_unique<WatchStreams>(*store, config.max_watchers));
   ThreadPool* reads = set.Own(std::make_unique<ThreadPool>("store-reads", config.read_threads, config.queue_limit));
   ThreadPool* writes = set.Own(std::make_unique<ThreadPool>("store-writes", config.write_threads, config.queue_limit));
-  set.Add(std::make_unique<FeatureStoreGrpc>(*store, [worker] { return worker->stats(); }, *watch, *reads, *writes));
+  set.Add(std::make_unique<FeatureStoreGrpc>(
+      *store, [worker] { return worker->stats(); }, *watch, *reads, *writes));
   set.Add(std::make_unique<CatalogGrpc>(*store, *writes));
   set.OnStarted([worker](const Server&) { worker->Start(); });
   set.OnStopping([worker, watch] {

@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using palate::services::FeatureStoreConfig;
-  return palate::services::RunService<FeatureStoreConfig>(argc, argv, "palate-featurestore", "Keeps what is known of items, users and events.",
-                                                          7101, &palate::services::MakeRemoteFeatureStoreServices);
+  return palate::services::RunService<FeatureStoreConfig>(argc, argv, "palate-featurestore",
+                                                          "Keeps what is known of items, users and events.", 7101,
+                                                          &palate::services::MakeRemoteFeatureStoreServices);
 }

@@ -21,14 +21,22 @@ const char kCatalogsFeed[] = "";  // the store's feed of catalogs coming, changi
 
 pb::ChangeKind ToProto(ChangeKind kind) {
   switch (kind) {
-    case ChangeKind::kItemUpserted: return pb::CHANGE_KIND_ITEM_UPSERTED;
-    case ChangeKind::kItemDeleted: return pb::CHANGE_KIND_ITEM_DELETED;
-    case ChangeKind::kVectorsChanged: return pb::CHANGE_KIND_VECTORS_CHANGED;
-    case ChangeKind::kUserChanged: return pb::CHANGE_KIND_USER_CHANGED;
-    case ChangeKind::kUserPurged: return pb::CHANGE_KIND_USER_PURGED;
-    case ChangeKind::kCatalogChanged: return pb::CHANGE_KIND_CATALOG_CHANGED;
-    case ChangeKind::kCatalogDeleted: return pb::CHANGE_KIND_CATALOG_DELETED;
-    case ChangeKind::kSpacesSwitched: return pb::CHANGE_KIND_SPACES_SWITCHED;
+    case ChangeKind::kItemUpserted:
+      return pb::CHANGE_KIND_ITEM_UPSERTED;
+    case ChangeKind::kItemDeleted:
+      return pb::CHANGE_KIND_ITEM_DELETED;
+    case ChangeKind::kVectorsChanged:
+      return pb::CHANGE_KIND_VECTORS_CHANGED;
+    case ChangeKind::kUserChanged:
+      return pb::CHANGE_KIND_USER_CHANGED;
+    case ChangeKind::kUserPurged:
+      return pb::CHANGE_KIND_USER_PURGED;
+    case ChangeKind::kCatalogChanged:
+      return pb::CHANGE_KIND_CATALOG_CHANGED;
+    case ChangeKind::kCatalogDeleted:
+      return pb::CHANGE_KIND_CATALOG_DELETED;
+    case ChangeKind::kSpacesSwitched:
+      return pb::CHANGE_KIND_SPACES_SWITCHED;
   }
   return pb::CHANGE_KIND_UNSPECIFIED;
 }

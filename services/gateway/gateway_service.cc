@@ -78,8 +78,7 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config, 
   ServiceSet set;
   Clients* clients = set.Own(std::make_unique<Clients>(channels));
   const pipeline::RecommenderParts parts{clients->features, clients->embedder, clients->retriever, clients->ranker};
-  const pipeline::Recommender* recommender =
-      set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
+  const pipeline::Recommender* recommender = set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
   ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
   set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store, config.pipeline.default_deadline, *pool));
   return set;

@@ -17,8 +17,8 @@ struct GatewayConfig {
   std::string embedding = "127.0.0.1:7102";
   std::string retrieval = "127.0.0.1:7103";
   std::string ranking = "127.0.0.1:7104";
-  int threads = 32;          // requests in progress; most of their time is waiting for other parts
-  int queue_limit = 256;     // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
+  int threads = 32;       // requests in progress; most of their time is waiting for other parts
+  int queue_limit = 256;  // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
   pipeline::PipelineOptions pipeline;
 
   void Bind(Config& config);

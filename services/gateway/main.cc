@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using palate::services::GatewayConfig;
-  return palate::services::RunService<GatewayConfig>(argc, argv, "palate-gateway", "Recommends, searches and ranks over the other services.",
-                                                     7100, &palate::services::MakeGatewayServices);
+  return palate::services::RunService<GatewayConfig>(argc, argv, "palate-gateway",
+                                                     "Recommends, searches and ranks over the other services.", 7100,
+                                                     &palate::services::MakeGatewayServices);
 }

@@ -1,6 +1,7 @@
 // Between RecommenderService's messages and the pipeline's requests and results.
 //
-// FromProto checks what only the message can get wrong; limits are the pipeline's to check. Errors are InvalidField with paths in the request.
+// FromProto checks what only the message can get wrong; limits are the pipeline's to check. Errors are InvalidField with paths in the
+// request.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -145,8 +145,8 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
   store_pb::GetUserContextResponse answer;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, DeadlineFor(call)));
   if (!answer.has_user() && answer.events().empty()) {
-    return absl::NotFoundError(absl::StrCat("nothing is known of user ", QuoteForMessage(request.user_id()), " in catalog ",
-                                            QuoteForMessage(request.catalog())));
+    return absl::NotFoundError(
+        absl::StrCat("nothing is known of user ", QuoteForMessage(request.user_id()), " in catalog ", QuoteForMessage(request.catalog())));
   }
   if (answer.has_user()) *response.mutable_user() = std::move(*answer.mutable_user());
   response.mutable_user()->set_id(request.user_id());

@@ -3,8 +3,8 @@
 // Thread-safe. Borrows everything. Handlers convert and call; the pipeline runs on `pool`.
 #pragma once
 
-#include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "pipeline/recommender.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/rpc_service.h"
@@ -21,8 +21,7 @@ class RecommenderGrpc final : public RpcService {
                          palate::recommender::v1::RecommendResponse& response);
   absl::Status RecommendStream(Call& call, const palate::recommender::v1::RecommendStreamRequest& request,
                                ResponseWriter<palate::recommender::v1::RecommendStreamResponse>& writer);
-  absl::Status Search(Call& call, const palate::recommender::v1::SearchRequest& request,
-                      palate::recommender::v1::SearchResponse& response);
+  absl::Status Search(Call& call, const palate::recommender::v1::SearchRequest& request, palate::recommender::v1::SearchResponse& response);
   absl::Status SimilarItems(Call& call, const palate::recommender::v1::SimilarItemsRequest& request,
                             palate::recommender::v1::SimilarItemsResponse& response);
   absl::Status Rank(Call& call, const palate::recommender::v1::RankRequest& request, palate::recommender::v1::RankResponse& response);

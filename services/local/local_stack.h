@@ -36,8 +36,8 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config);
 // Thread-safe after Open.
 class LocalStack {
  public:
-  // Over `data_dir`, with the keys of the file `config_path` and the environment. `listen` is an address to serve on too; empty: none, whatever
-  // the configuration says.
+  // Over `data_dir`, with the keys of the file `config_path` and the environment. `listen` is an address to serve on too; empty: none,
+  // whatever the configuration says.
   static absl::StatusOr<std::unique_ptr<LocalStack>> Open(const std::string& data_dir, const std::string& config_path = "",
                                                           const std::string& listen = "");
   static absl::StatusOr<std::unique_ptr<LocalStack>> Start(const StackConfig& config);

@@ -26,8 +26,7 @@ RankingGrpc::RankingGrpc(const ranking::Ranker& ranker, ThreadPool& pool)
 
 absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output,
-                          ranker_.Rank(input, call.deadline(), [&call] { return call.cancelled(); }));
+  PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.deadline(), [&call] { return call.cancelled(); }));
   response = ToProto(output);
   return absl::OkStatus();
 }

@@ -17,7 +17,8 @@ void RankingConfig::Bind(Config& config) {
   config.AddInt("ranking.max_queued_explanations", &max_queued_explanations, 1, 100'000,
                 "Requests for explanations that wait or run; more are refused.");
   config.AddInt64("ranking.max_rank_tokens", &engine.max_rank_tokens, 64, 1 << 24, "Longest prompt of one ranking, in tokens.");
-  config.AddInt64("ranking.max_forward_tokens", &engine.max_forward_tokens, 64, 1 << 20, "Tokens of one pass; longer prompts take several.");
+  config.AddInt64("ranking.max_forward_tokens", &engine.max_forward_tokens, 64, 1 << 20,
+                  "Tokens of one pass; longer prompts take several.");
   config.AddInt("ranking.max_new_tokens", &engine.max_new_tokens, 8, 1024, "Longest explanation, in tokens.");
   config.AddInt("ranking.max_attempts", &engine.max_attempts, 1, 16, "Texts drawn for one explanation before the template stands in.");
   config.AddDouble("ranking.temperature", &engine.temperature, 0, 2, "How freely words are drawn; 0 takes the likeliest one each time.");

@@ -97,7 +97,8 @@ absl::StatusOr<retrieval::SearchRequest> RetrievalGrpc::Convert(const Call& call
 absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
   const size_t count = static_cast<size_t>(request.queries_size());
   if (count < 1 || count > retrieval::kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", count, " elements"), absl::StrCat("1 to ", retrieval::kMaxSearchQueries, " elements"));
+    return InvalidField("queries", absl::StrCat("has ", count, " elements"),
+                        absl::StrCat("1 to ", retrieval::kMaxSearchQueries, " elements"));
   }
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<retrieval::CatalogIndex> index, indexes_.Find(request.catalog()));
   // Shared with the callbacks, which may still be leaving Set() when Wait() returns.

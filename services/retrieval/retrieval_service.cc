@@ -17,7 +17,8 @@ void RetrievalConfig::Bind(Config& config) {
   config.AddInt("retrieval.queue_limit", &queue_limit, 1, 100'000, "Calls that wait for a thread; more are refused.");
   config.AddMilliseconds("retrieval.call_timeout_ms", &call_timeout, 100, 600'000, "How long one call to the feature store may take.");
   config.AddInt("retrieval.search_threads", &indexes.search_threads, 1, 256, "Threads that search; each search uses one.");
-  config.AddString("retrieval.snapshot_dir", &indexes.snapshot_dir, "Folder of index snapshots. Empty: none are kept, and every start lists all items.");
+  config.AddString("retrieval.snapshot_dir", &indexes.snapshot_dir,
+                   "Folder of index snapshots. Empty: none are kept, and every start lists all items.");
   config.AddMilliseconds("retrieval.snapshot_interval_ms", &indexes.snapshot_interval, 0, 86'400'000,
                          "How often a snapshot is written when something changed; 0: only at the end and when asked.");
   config.AddInt64("retrieval.delta_rows", &indexes.index.delta_rows, 1, 1'000'000, "A segment with fewer rows belongs to the delta.");

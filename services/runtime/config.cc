@@ -26,8 +26,7 @@ absl::Status WrongValue(absl::string_view value, absl::string_view expected) {
 
 // Sets a number within its bounds; the parser is one of absl's.
 template <typename Number, typename Parser>
-std::function<absl::Status(absl::string_view)> NumberSetter(Parser parse, Number low, Number high,
-                                                            std::function<void(Number)> assign) {
+std::function<absl::Status(absl::string_view)> NumberSetter(Parser parse, Number low, Number high, std::function<void(Number)> assign) {
   return [=](absl::string_view text) -> absl::Status {
     Number value{};
     if (!parse(text, &value) || !(value >= low && value <= high)) {
@@ -84,28 +83,28 @@ void Config::AddInt(std::string key, int* target, int low, int high, std::string
 
 void Config::AddInt64(std::string key, int64_t* target, int64_t low, int64_t high, std::string help) {
   Add(std::move(key), {absl::StrCat(help, " ", low, " to ", high, "."), false,
-                       NumberSetter<int64_t>([](absl::string_view text, int64_t* out) { return absl::SimpleAtoi(text, out); }, low,
-                                             high, [target](int64_t value) { *target = value; }),
+                       NumberSetter<int64_t>([](absl::string_view text, int64_t* out) { return absl::SimpleAtoi(text, out); }, low, high,
+                                             [target](int64_t value) { *target = value; }),
                        [target] { return absl::StrCat(*target); }});
 }
 
 void Config::AddDouble(std::string key, double* target, double low, double high, std::string help) {
   Add(std::move(key), {absl::StrCat(help, " ", low, " to ", high, "."), false,
-                       NumberSetter<double>([](absl::string_view text, double* out) { return absl::SimpleAtod(text, out); }, low,
-                                            high, [target](double value) { *target = value; }),
+                       NumberSetter<double>([](absl::string_view text, double* out) { return absl::SimpleAtod(text, out); }, low, high,
+                                            [target](double value) { *target = value; }),
                        [target] { return absl::StrCat(*target); }});
 }
 
 void Config::AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high, std::string help) {
   Add(std::move(key), {absl::StrCat(help, " Milliseconds, ", low, " to ", high, "."), false,
-                       NumberSetter<int64_t>([](absl::string_view text, int64_t* out) { return absl::SimpleAtoi(text, out); }, low,
-                                             high, [target](int64_t value) { *target = absl::Milliseconds(value); }),
+                       NumberSetter<int64_t>([](absl::string_view text, int64_t* out) { return absl::SimpleAtoi(text, out); }, low, high,
+                                             [target](int64_t value) { *target = absl::Milliseconds(value); }),
                        [target] { return absl::StrCat(absl::ToInt64Milliseconds(*target)); }});
 }
 
 void Config::AddMap(std::string key, std::map<std::string, std::string>* target, std::string help) {
-  Add(std::move(key), {std::move(help), true, [target](absl::string_view text) { return ParseMap(text, *target); },
-                       [target] { return JoinMap(*target); }});
+  Add(std::move(key),
+      {std::move(help), true, [target](absl::string_view text) { return ParseMap(text, *target); }, [target] { return JoinMap(*target); }});
 }
 
 absl::Status Config::Set(const Entry& entry, absl::string_view value, absl::string_view where) const {
@@ -207,9 +206,8 @@ std::string Config::Help() const {
 }
 
 std::string Config::Summary() const {
-  return absl::StrJoin(entries_, " ", [](std::string* out, const auto& entry) {
-    absl::StrAppend(out, entry.first, "=", entry.second.get());
-  });
+  return absl::StrJoin(entries_, " ",
+                       [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.first, "=", entry.second.get()); });
 }
 
 std::vector<std::string> Config::Keys() const {

@@ -20,8 +20,8 @@
 namespace palate::services {
 namespace {
 
-using grpc::ByteBuffer;
 using google::protobuf::Message;
+using grpc::ByteBuffer;
 
 // A handler's libraries report errors as statuses; what they throw nevertheless must not end the process.
 absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
@@ -177,8 +177,7 @@ void RpcService::Reactor(const std::string& method, ReactorMaker make) {
 }
 
 void RpcService::CheckComplete() const {
-  const google::protobuf::ServiceDescriptor* service =
-      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service_name_);
+  const google::protobuf::ServiceDescriptor* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service_name_);
   std::set<std::string> expected;
   for (int i = 0; service != nullptr && i < service->method_count(); ++i) {
     expected.insert(absl::StrCat("/", service_name_, "/", service->method(i)->name()));

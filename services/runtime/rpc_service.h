@@ -80,11 +80,11 @@ class RpcService : public grpc::Service {
     });
   }
 
-  // `handler` is a member `absl::Status (Call&, const Request&, ResponseWriter<Response>&)`. The stream holds a thread of the pool until the
-  // handler returns, so handlers must end soon.
+  // `handler` is a member `absl::Status (Call&, const Request&, ResponseWriter<Response>&)`. The stream holds a thread of the pool until
+  // the handler returns, so handlers must end soon.
   template <typename Self, typename Request, typename Response>
-  void ServerStream(const std::string& method, Self* self,
-                    absl::Status (Self::*handler)(Call&, const Request&, ResponseWriter<Response>&), ThreadPool* pool = nullptr) {
+  void ServerStream(const std::string& method, Self* self, absl::Status (Self::*handler)(Call&, const Request&, ResponseWriter<Response>&),
+                    ThreadPool* pool = nullptr) {
     AddServerStream(method, pool, [self, handler](Call& call, const grpc::ByteBuffer& in, MessageWriter& out) {
       Request request;
       ResponseWriter<Response> writer(out);
@@ -93,8 +93,7 @@ class RpcService : public grpc::Service {
   }
 
   // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC thread: it must not block.
-  using ReactorMaker =
-      std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
+  using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
   void Reactor(const std::string& method, ReactorMaker make);
 
   // Aborts unless exactly the methods of the service's descriptor were registered: a forgotten RPC shows in the first test.

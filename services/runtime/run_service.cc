@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "google/protobuf/stubs/logging.h"
 #include "services/runtime/command_line.h"
 #include "services/runtime/server.h"
 
@@ -25,8 +26,15 @@ sigset_t TerminationSignals() {
   return signals;
 }
 
+// Protobuf would write a line to standard error for each bad text that a caller sends; the caller is told, and the log stays bounded.
+void QuietProtobuf() {
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel, const char*, int, const std::string& message) { spdlog::debug("protobuf: {}", message); });
+}
+
 absl::Status Serve(const ServiceProgram& program) {
   InitLogging(program.server->log_level);
+  QuietProtobuf();
   spdlog::info("{}: {}", program.name, program.config->Summary());
   PALATE_ASSIGN_OR_RETURN(ServiceSet services, program.make());
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server, Server::Start(*program.server, std::move(services)));
@@ -70,7 +78,8 @@ absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments
   if (!help) return true;
   std::cout << usage << "\nFlags, with their values now; each has a key of the same name in the file of --config and an environment\n"
             << "variable (--server.listen: PALATE_SERVER_LISTEN). Flags win over the environment, which wins over the file.\n\n"
-            << "  --config=FILE\n      YAML file, see deploy/config.\n" << config.Help();
+            << "  --config=FILE\n      YAML file, see deploy/config.\n"
+            << config.Help();
   return false;
 }
 

@@ -76,7 +76,8 @@ void Server::Drain() {
   const absl::Time deadline = absl::Now() + config_.drain;
   for (RpcService* service : services_.services()) service->RefuseNewCalls();
   for (RpcService* service : services_.services()) {
-    if (!service->WaitUntilIdle(deadline)) spdlog::warn("calls are still in progress after {} ms; they are cancelled", absl::ToInt64Milliseconds(config_.drain));
+    if (!service->WaitUntilIdle(deadline))
+      spdlog::warn("calls are still in progress after {} ms; they are cancelled", absl::ToInt64Milliseconds(config_.drain));
   }
   server_->Shutdown(absl::ToChronoTime(deadline));
   server_->Wait();

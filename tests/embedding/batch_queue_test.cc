@@ -22,12 +22,8 @@ class Group final : public WorkGroup {
   }
 };
 
-std::shared_ptr<Group> Interactive(std::vector<int64_t> costs) {
-  return std::make_shared<Group>(Lane::kInteractive, std::move(costs));
-}
-std::shared_ptr<Group> Bulk(std::vector<int64_t> costs) {
-  return std::make_shared<Group>(Lane::kBulk, std::move(costs));
-}
+std::shared_ptr<Group> Interactive(std::vector<int64_t> costs) { return std::make_shared<Group>(Lane::kInteractive, std::move(costs)); }
+std::shared_ptr<Group> Bulk(std::vector<int64_t> costs) { return std::make_shared<Group>(Lane::kBulk, std::move(costs)); }
 
 int CountOf(const std::vector<BatchUnit>& batch, const std::shared_ptr<Group>& group) {
   int count = 0;
@@ -106,8 +102,7 @@ TEST(BatchQueue, RefusesCallsAtOnceWhenTheLaneIsFull) {
 
 TEST(BatchQueue, DropsQueuedWorkWhoseDeadlinePassed) {
   BatchQueue queue(SmallBatches());
-  const auto late =
-      std::make_shared<Group>(Lane::kInteractive, std::vector<int64_t>{10}, absl::Now() - absl::Seconds(1));
+  const auto late = std::make_shared<Group>(Lane::kInteractive, std::vector<int64_t>{10}, absl::Now() - absl::Seconds(1));
   const auto good = Interactive({10});
   ASSERT_TRUE(queue.Submit(late, false).ok());
   ASSERT_TRUE(queue.Submit(good, false).ok());
@@ -119,8 +114,7 @@ TEST(BatchQueue, DropsQueuedWorkWhoseDeadlinePassed) {
 
 TEST(BatchQueue, WaitEndsAtTheDeadlineAndFreesTheLane) {
   BatchQueue queue(SmallBatches());
-  const auto group =
-      std::make_shared<Group>(Lane::kBulk, std::vector<int64_t>{10}, absl::Now() + absl::Milliseconds(20));
+  const auto group = std::make_shared<Group>(Lane::kBulk, std::vector<int64_t>{10}, absl::Now() + absl::Milliseconds(20));
   ASSERT_TRUE(queue.Submit(group, false).ok());
   EXPECT_EQ(queue.Wait(*group).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(queue.queued_tokens(Lane::kBulk), 0);

@@ -40,8 +40,7 @@ double Norm(const std::vector<float>& values) {
 double MaxDifference(const std::vector<float>& a, const std::vector<float>& b) {
   EXPECT_EQ(a.size(), b.size());
   double most = 0;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i)
-    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 

@@ -36,8 +36,7 @@ class PairFolder {
         {"text", {{"folder", "text"}}},
         {"vision", {{"folder", "vision"}, {"pooling", "cls"}}},
         {"fusion", {{"text", 0.75}, {"image", 0.25}}},
-        {"calibration",
-         {{"text", {{"mean", 0.1}, {"deviation", 0.2}}}, {"image", {{"mean", 0.3}, {"deviation", 0.4}}}}}};
+        {"calibration", {{"text", {{"mean", 0.1}, {"deviation", 0.2}}}, {"image", {{"mean", 0.3}, {"deviation", 0.4}}}}}};
     json.merge_patch(changes);
     models::WriteAll(file("pair.json"), json.dump());
   }

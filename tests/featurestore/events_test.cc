@@ -96,8 +96,9 @@ TEST_F(Events, ComeNewestFirstWithItemsAndVectors) {
   full.recommendation_id = "r";
   full.event_id = "e";
   full.value = 2.5;
-  ASSERT_TRUE(store_->WriteEvents("shop", {full, View("u", "b", kNow - absl::Minutes(1)), View("u", "gone", kNow - absl::Minutes(2)),
-                                           View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
+  ASSERT_TRUE(store_
+                  ->WriteEvents("shop", {full, View("u", "b", kNow - absl::Minutes(1)), View("u", "gone", kNow - absl::Minutes(2)),
+                                         View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
                   .ok());
   const UserContext context = Context("u", {.spaces = {"text"}});
   ASSERT_EQ(context.events.size(), 4u);
@@ -135,8 +136,9 @@ TEST_F(Events, AreBoundedByCountSinceAndRequestTime) {
 }
 
 TEST_F(Events, RatingsBelowTheUsersOwnMeanWeighNegative) {
-  ASSERT_TRUE(store_->WriteEvents("shop", {Rating("u", "good", 5, kNow), Rating("u", "bad", 2, kNow - absl::Minutes(1)),
-                                           View("u", "seen", kNow - absl::Minutes(2))})
+  ASSERT_TRUE(store_
+                  ->WriteEvents("shop", {Rating("u", "good", 5, kNow), Rating("u", "bad", 2, kNow - absl::Minutes(1)),
+                                         View("u", "seen", kNow - absl::Minutes(2))})
                   .ok());
   Event removal = View("u", "removed", kNow - absl::Minutes(3));
   removal.type = "remove";
@@ -152,8 +154,9 @@ TEST_F(Events, RatingsBelowTheUsersOwnMeanWeighNegative) {
 }
 
 TEST_F(Events, ALookIntoThePastKnowsOnlyEarlierRatings) {
-  ASSERT_TRUE(store_->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)), Rating("u", "b", 4, kNow - absl::Hours(1)),
-                                           Rating("u", "c", 5, kNow)})
+  ASSERT_TRUE(store_
+                  ->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)), Rating("u", "b", 4, kNow - absl::Hours(1)),
+                                         Rating("u", "c", 5, kNow)})
                   .ok());
   EXPECT_THAT(Context("u", {.request_time = kNow - absl::Minutes(30)}).rating_mean, Optional(3.0));
 }

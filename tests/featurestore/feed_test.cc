@@ -228,7 +228,8 @@ TEST_F(Feed, ReadersAndWritersOfEverythingRunSideBySide) {
     stop = true;
   });
   threads.emplace_back([&] {
-    for (int i = 0; !stop; ++i) (void)store_->WriteEvents("shop", {Rating(absl::StrCat("u", i % 3), absl::StrCat("i", i % 10), i % 5, kNow - absl::Seconds(i))});
+    for (int i = 0; !stop; ++i)
+      (void)store_->WriteEvents("shop", {Rating(absl::StrCat("u", i % 3), absl::StrCat("i", i % 10), i % 5, kNow - absl::Seconds(i))});
   });
   threads.emplace_back([&] {
     while (!stop) {

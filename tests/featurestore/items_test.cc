@@ -66,9 +66,13 @@ TEST_F(Items, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }), "items[0].description");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"colour", std::string("red")}}; }), "items[0].attributes[\"colour\"]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"year", std::string("1995")}}; }), "items[0].attributes[\"year\"]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"price", std::numeric_limits<double>::quiet_NaN()}}; }),
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.item.attributes = {{"price", std::numeric_limits<double>::quiet_NaN()}};
+            }),
             "items[0].attributes[\"price\"]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"genre", std::vector<std::string>{"ok", "\xff"}}}; }),
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.item.attributes = {{"genre", std::vector<std::string>{"ok", "\xff"}}};
+            }),
             "items[0].attributes[\"genre\"][1]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.create_time = kNow - absl::Hours(24 * 365 * 60); }), "items[0].create_time");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }), "items[0].expire_time");

@@ -47,7 +47,9 @@ class Purge : public StoreTest {
     std::vector<Event> events;
     for (int i = 0; i < 40; ++i) events.push_back(Rating(user, absl::StrCat("item", i % 10), i % 5, kNow - absl::Minutes(i)));
     ASSERT_EQ(store_->WriteEvents("shop", events)->num_written, 40);
-    ASSERT_TRUE(store_->WriteImpression("shop", {.recommendation_id = "r", .user_id = user, .scenario = "", .item_ids = {"item1"}, .time = kNow}).ok());
+    ASSERT_TRUE(
+        store_->WriteImpression("shop", {.recommendation_id = "r", .user_id = user, .scenario = "", .item_ids = {"item1"}, .time = kNow})
+            .ok());
   }
 
   // Another user's purge writes all that is in memory into tables.

@@ -18,8 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::vector<std::string> kAwkwardIds = {"a",  "ab", "b", std::string("a\0", 2), std::string("a\0b", 3), std::string("a\0\xff", 3),
-                                              "a\x01", "\xff", "\xff\xff", "ä", std::string(256, 'x')};
+const std::vector<std::string> kAwkwardIds = {
+    "a",    "ab",       "b", std::string("a\0", 2), std::string("a\0b", 3), std::string("a\0\xff", 3), "a\x01",
+    "\xff", "\xff\xff", "ä", std::string(256, 'x')};
 
 TEST(Keys, SurviveARoundTripWithAnyBytes) {
   for (const std::string& id : kAwkwardIds) {
@@ -66,7 +67,8 @@ TEST(Keys, NewerEventsSortFirst) {
 
 TEST(Keys, RefuseDamagedIds) {
   std::string out;
-  for (const absl::string_view bytes : {absl::string_view(""), absl::string_view("abc"), absl::string_view("a\0", 2), absl::string_view("a\0\x02", 3)}) {
+  for (const absl::string_view bytes :
+       {absl::string_view(""), absl::string_view("abc"), absl::string_view("a\0", 2), absl::string_view("a\0\x02", 3)}) {
     absl::string_view in = bytes;
     EXPECT_FALSE(ConsumeId(in, out));
   }

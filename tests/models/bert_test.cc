@@ -46,8 +46,7 @@ class GoldenSentenceEncoderTest : public ::testing::TestWithParam<const char*> {
   }
   std::vector<std::vector<int64_t>> Tokenized(const std::string& prompt) {
     std::vector<std::vector<int64_t>> sequences;
-    for (const std::string sentence : inputs_["sentences"])
-      sequences.push_back(encoder_->Tokenize(prompt + sentence)->ids);
+    for (const std::string sentence : inputs_["sentences"]) sequences.push_back(encoder_->Tokenize(prompt + sentence)->ids);
     return sequences;
   }
 
@@ -99,8 +98,7 @@ TEST_P(GoldenSentenceEncoderTest, BatchEqualsSingle) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenSentenceEncoderTest,
-                         ::testing::Values("bert-mean", "bert-cls", "bert-all_minilm_l6_v2"));
+INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenSentenceEncoderTest, ::testing::Values("bert-mean", "bert-cls", "bert-all_minilm_l6_v2"));
 
 // A damaged copy of a small checkpoint.
 class DamagedSentenceEncoderTest : public ::testing::Test {

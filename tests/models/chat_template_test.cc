@@ -31,8 +31,7 @@ TEST_P(GoldenChatTemplateTest, RendersAsTheReference) {
     const auto rendered = (*chat_template)->Render(context);
     ASSERT_TRUE(rendered.ok()) << rendered.status() << " " << inputs[i]["name"];
     EXPECT_EQ(*rendered, expected[i]["rendered"].get<std::string>()) << inputs[i]["name"];
-    EXPECT_EQ((*tokenizer)->Encode(*rendered, {.add_special_tokens = false})->ids,
-              expected[i]["input_ids"].get<std::vector<int64_t>>());
+    EXPECT_EQ((*tokenizer)->Encode(*rendered, {.add_special_tokens = false})->ids, expected[i]["input_ids"].get<std::vector<int64_t>>());
   }
 }
 

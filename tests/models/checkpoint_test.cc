@@ -23,9 +23,7 @@ class CheckpointTest : public ::testing::Test {
     WriteAll(folder_.file("config.json"), R"({"model_type": "test"})");
     Save({{"a.weight", at::arange(6, at::kFloat).reshape({2, 3})}, {"b", at::ones({4})}});
   }
-  void Save(const std::map<std::string, at::Tensor>& tensors) {
-    ASSERT_TRUE(SaveTensors(tensors, folder_.file("model.safetensors")).ok());
-  }
+  void Save(const std::map<std::string, at::Tensor>& tensors) { ASSERT_TRUE(SaveTensors(tensors, folder_.file("model.safetensors")).ok()); }
   absl::Status Load(const LoadOptions& options = {}) {
     auto checkpoint = Checkpoint::Open(folder_.path());
     if (!checkpoint.ok()) return checkpoint.status();

@@ -65,9 +65,7 @@ inline std::string ReadAll(const std::string& path) {
   return content.ok() ? *std::move(content) : std::string();
 }
 
-inline void WriteAll(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-}
+inline void WriteAll(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
 // Copies a folder's files, so that a test can damage them.
 inline void CopyFolder(const std::string& from, const std::string& to) {

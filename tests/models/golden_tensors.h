@@ -25,8 +25,7 @@ inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-inline void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
-                        const std::string& what) {
+inline void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, double tolerance, const std::string& what) {
   ASSERT_EQ(actual.sizes(), expected.sizes()) << what;
   EXPECT_LE(MaxDifference(actual, expected), tolerance) << what;
 }

@@ -32,8 +32,7 @@ TEST_P(GoldenProcessorTest, PixelsEqualTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(FixedSizes, GoldenProcessorTest,
-                         ::testing::Values("clip", "clip_pad_crop", "siglip", "siglip_bilinear"));
+INSTANTIATE_TEST_SUITE_P(FixedSizes, GoldenProcessorTest, ::testing::Values("clip", "clip_pad_crop", "siglip", "siglip_bilinear"));
 
 absl::StatusOr<ImageProcessorConfig> Read(const std::string& json) {
   return ImageProcessorConfig::FromJson(*JsonConfig::Parse(json, "preprocessor_config.json"));
@@ -61,11 +60,9 @@ TEST(ImageProcessorConfig, NamesWhatItDoesNotSupport) {
   const auto type = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})").status();
   EXPECT_EQ(type.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(type.message()), HasSubstr("Qwen2VL"));
-  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(),
-            absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(
-      Read(R"({"image_processor_type": "ViTImageProcessor", "size": {"height": -3, "width": 4}})").status().code(),
-      absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "size": {"height": -3, "width": 4}})").status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ImageProcessor, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {

@@ -71,8 +71,8 @@ TEST_F(GoldenImageTest, ReadsHeadersWithoutDecoding) {
 }
 
 TEST_F(GoldenImageTest, RefusesEveryTruncationOfEveryFormat) {
-  for (const std::string name : {"baseline.jpg", "progressive_420.jpg", "gray.png", "palette_transparent.png",
-                                 "lossy.webp", "lossless_alpha.webp"}) {
+  for (const std::string name :
+       {"baseline.jpg", "progressive_420.jpg", "gray.png", "palette_transparent.png", "lossy.webp", "lossless_alpha.webp"}) {
     const std::string whole = ReadAll(golden_.input(name));
     // The last bytes of a JPEG are its end marker and bits of padding; a cut there loses no pixel.
     const size_t last = whole.size() - (name.ends_with(".jpg") ? 8 : 1);
@@ -162,8 +162,7 @@ TEST(ApplyOrientation, TurnsEveryOrientationUpright) {
     for (uint8_t value : {'a', 'b', 'c', 'd', 'e', 'f'}) image.rgb.insert(image.rgb.end(), 3, value);
     return image;
   };
-  const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc",
-                                            "adbecf", "daebfc", "fcebda", "cfbead"};
+  const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"};
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image image = ApplyOrientation(stored(), orientation);
     EXPECT_EQ(image.width, orientation < 5 ? 3 : 2);

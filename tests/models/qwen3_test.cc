@@ -75,11 +75,9 @@ TEST_P(GoldenQwen3Test, BatchEqualsTheReferenceWithoutInfluenceOfPadding) {
   for (size_t i = 0; i < sequences.size(); ++i) {
     end += packed.lengths[i];
     const at::Tensor last = model_->Logits(hidden.narrow(0, end - 1, 1));
-    ExpectClose(last[0], tensors_.at("batch.last_logits")[static_cast<int64_t>(i)], 1e-4,
-                "sequence " + std::to_string(i));
+    ExpectClose(last[0], tensors_.at("batch.last_logits")[static_cast<int64_t>(i)], 1e-4, "sequence " + std::to_string(i));
     const at::Tensor alone = model_->Forward(PackTokens({sequences[i]}));
-    ExpectClose(hidden.narrow(0, end - packed.lengths[i], packed.lengths[i]), alone, 1e-5,
-                "alone " + std::to_string(i));
+    ExpectClose(hidden.narrow(0, end - packed.lengths[i], packed.lengths[i]), alone, 1e-5, "alone " + std::to_string(i));
   }
 }
 
@@ -143,8 +141,7 @@ std::unique_ptr<Qwen3Model> RandomModel() { return *Qwen3Model::CreateRandom(Sma
 TEST(Qwen3Model, CacheInAnyStepsEqualsOneForward) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
-  const std::vector<std::vector<int64_t>> sequences = {
-      {1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
+  const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
   const at::Tensor whole = model->Forward(PackTokens(sequences)).view({3, 7, -1});
   // Prefixes of different lengths, then two tokens each, then one at a time.
   KvCache cache = model->NewCache(3, 7);
@@ -160,8 +157,7 @@ TEST(Qwen3Model, CacheInAnyStepsEqualsOneForward) {
     int64_t row = 0;
     for (size_t i = 0; i < 3; ++i) {
       const auto count = static_cast<int64_t>(step[i]);
-      ExpectClose(hidden.narrow(0, row, count),
-                  whole[static_cast<int64_t>(i)].narrow(0, static_cast<int64_t>(seen[i]), count), 1e-5,
+      ExpectClose(hidden.narrow(0, row, count), whole[static_cast<int64_t>(i)].narrow(0, static_cast<int64_t>(seen[i]), count), 1e-5,
                   "sequence " + std::to_string(i));
       row += count;
       seen[i] += step[i];
@@ -261,13 +257,10 @@ TEST(Qwen3Model, TrainableCopyOfASavedFolderGivesTheSameLogits) {
 
 TEST(SaveTokenizerConfig, CompletesTheFolderOfATrainedTokenizer) {
   const TemporaryFolder folder;
-  ASSERT_TRUE(SaveTokenizerConfig({.bos_token = "",
-                                   .eos_token = "<|end|>",
-                                   .pad_token = "<|pad|>",
-                                   .chat_template = "x",
-                                   .model_max_length = 512},
-                                  folder.path())
-                  .ok());
+  ASSERT_TRUE(
+      SaveTokenizerConfig({.bos_token = "", .eos_token = "<|end|>", .pad_token = "<|pad|>", .chat_template = "x", .model_max_length = 512},
+                          folder.path())
+          .ok());
   const auto config = JsonConfig::Load(folder.file("tokenizer_config.json"));
   EXPECT_EQ(*config->String("eos_token"), "<|end|>");
   EXPECT_FALSE(config->Has("bos_token"));
@@ -303,10 +296,9 @@ TEST_F(Qwen3ConfigTest, ReadsBothSpellingsOfRope) {
   const auto older = Read({{"rope_parameters", nullptr}, {"rope_theta", 5000.0}, {"rope_scaling", nullptr}});
   ASSERT_TRUE(older.ok()) << older.status();
   EXPECT_EQ(older->rope.theta, 5000.0);
-  const auto yarn =
-      Read({{"rope_parameters", nullptr},
-            {"rope_theta", 5000.0},
-            {"rope_scaling", {{"type", "yarn"}, {"factor", 2.0}, {"original_max_position_embeddings", 32}}}});
+  const auto yarn = Read({{"rope_parameters", nullptr},
+                          {"rope_theta", 5000.0},
+                          {"rope_scaling", {{"type", "yarn"}, {"factor", 2.0}, {"original_max_position_embeddings", 32}}}});
   ASSERT_TRUE(yarn.ok()) << yarn.status();
   EXPECT_EQ(yarn->rope.type, RopeConfig::Type::kYarn);
   EXPECT_NEAR(yarn->rope.attention_factor, 0.1 * std::log(2.0) + 1.0, 1e-12);

@@ -19,9 +19,7 @@ std::string LittleEndian64(uint64_t value) {
   return bytes;
 }
 
-std::string FileWith(const std::string& header, const std::string& data) {
-  return LittleEndian64(header.size()) + header + data;
-}
+std::string FileWith(const std::string& header, const std::string& data) { return LittleEndian64(header.size()) + header + data; }
 
 class SafetensorsFileTest : public ::testing::Test {
  protected:
@@ -44,11 +42,10 @@ class SafetensorsFileTest : public ::testing::Test {
 TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
   const std::string floats(24, '\x3f');
   const std::string bytes = "\x01\x02\x03";
-  const std::map<std::string, TensorEntry> tensors = {
-      {"b.odd", {TensorType::kU8, {3}, bytes}},
-      {"a.matrix", {TensorType::kF32, {2, 3}, floats}},
-      {"empty", {TensorType::kF32, {0, 5}, ""}},
-      {"scalar", {TensorType::kI64, {}, absl::string_view(floats).substr(0, 8)}}};
+  const std::map<std::string, TensorEntry> tensors = {{"b.odd", {TensorType::kU8, {3}, bytes}},
+                                                      {"a.matrix", {TensorType::kF32, {2, 3}, floats}},
+                                                      {"empty", {TensorType::kF32, {0, 5}, ""}},
+                                                      {"scalar", {TensorType::kI64, {}, absl::string_view(floats).substr(0, 8)}}};
   ASSERT_TRUE(WriteSafetensors(folder_.file("w.safetensors"), tensors, {{"format", "pt"}, {"note", "x"}}).ok());
   const auto file = SafetensorsFile::Open(folder_.file("w.safetensors"));
   ASSERT_TRUE(file.ok()) << file.status();
@@ -90,8 +87,7 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
   ExpectDataLoss(FileWith(R"({"a":3})", ""), "lacks dtype");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", "a"), "unsupported dtype");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "abcd"), "no list of sizes");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "abcd"),
-                 "overflows");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "abcd"), "overflows");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", "abcd"), "lies at [0, 8)");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", "abcd"), "lies at [4, 0)");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "abcd"), "its shape needs 8");
@@ -104,8 +100,7 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
 }
 
 TEST_F(SafetensorsFileTest, SurvivesRandomDamageToItsHeader) {
-  const std::string good =
-      FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})", "abcdefgh");
+  const std::string good = FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})", "abcdefgh");
   std::mt19937 random(7);
   for (int round = 0; round < 400; ++round) {
     std::string damaged = good;
@@ -120,9 +115,7 @@ TEST(SafetensorsFile, SaysNotFoundWhenThereIsNoFile) {
   EXPECT_TRUE(absl::IsNotFound(SafetensorsFile::Open("/nonexistent/model.safetensors").status()));
 }
 
-TEST(SafetensorsFile, RefusesAFolder) {
-  EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss);
-}
+TEST(SafetensorsFile, RefusesAFolder) { EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss); }
 
 }  // namespace
 }  // namespace palate::models

@@ -45,8 +45,7 @@ VitConfig SmallConfig(VitConfig::Layout layout) {
   config.num_layers = 2;
   config.num_heads = 4;
   config.projection_dim = layout == VitConfig::Layout::kClipVision ? 12 : 0;
-  config.activation =
-      layout == VitConfig::Layout::kVit ? VitConfig::Activation::kGelu : VitConfig::Activation::kQuickGelu;
+  config.activation = layout == VitConfig::Layout::kVit ? VitConfig::Activation::kGelu : VitConfig::Activation::kQuickGelu;
   config.initializer_range = 0.2;
   return config;
 }
@@ -77,8 +76,7 @@ TEST_P(VitLayoutTest, GradientReachesEveryParameter) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, VitLayoutTest,
-                         ::testing::Values(VitConfig::Layout::kClipVision, VitConfig::Layout::kVit));
+INSTANTIATE_TEST_SUITE_P(Layouts, VitLayoutTest, ::testing::Values(VitConfig::Layout::kClipVision, VitConfig::Layout::kVit));
 
 TEST(VitConfig, NamesWhatIsWrong) {
   const auto read = [](const nlohmann::json& changes) {
@@ -102,8 +100,7 @@ TEST(VitModel, ListsTensorsOfAnotherShape) {
   wider.projection_dim = 13;
   WriteAll(folder.file("config.json"), wider.ToJson().dump());
   const auto loaded = VitModel::Load(*Checkpoint::Open(folder.path()));
-  EXPECT_THAT(std::string(loaded.status().message()),
-              HasSubstr("visual_projection.weight is [12, 24], expected [13, 24]"));
+  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("visual_projection.weight is [12, 24], expected [13, 24]"));
 }
 
 }  // namespace

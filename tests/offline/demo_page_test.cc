@@ -32,26 +32,23 @@ TEST(RenderPage, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
                                                   .explanation = "You bought a lamp of walnut.",
                                                   .by_model = true,
                                                   .evidence = {"Old lamp, purchase"}}));
-  for (const char* part : {"shopper-001", "likes walnut", "Old lamp", "purchase", "2 days ago", "Walnut stool",
-                           "walnut, 49.00", "score 0.500", "taste", ">LLM<", "You bought a lamp of walnut.",
-                           "Old lamp, purchase", "Quality", "NDCG@10", "oracle", "400", "rerank skipped: DEADLINE"}) {
+  for (const char* part :
+       {"shopper-001", "likes walnut", "Old lamp", "purchase", "2 days ago", "Walnut stool", "walnut, 49.00", "score 0.500", "taste",
+        ">LLM<", "You bought a lamp of walnut.", "Old lamp, purchase", "Quality", "NDCG@10", "oracle", "400", "rerank skipped: DEADLINE"}) {
     EXPECT_THAT(html, HasSubstr(part));
   }
 }
 
 TEST(RenderPage, MarksTheTemplatesWords) {
-  const std::string html =
-      RenderPage(OneShopper({.item = {.title = "T"}, .explanation = "Popular.", .by_model = false}));
+  const std::string html = RenderPage(OneShopper({.item = {.title = "T"}, .explanation = "Popular.", .by_model = false}));
   EXPECT_THAT(html, HasSubstr(">TEMPLATE<"));
   EXPECT_THAT(html, Not(HasSubstr(">LLM<")));
 }
 
 TEST(RenderPage, EscapesEveryText) {
   const std::string hostile = "<script>alert(1)</script>\"'&";
-  PageRecommendation entry{.item = {hostile, hostile, "", hostile, hostile},
-                           .reasons = {hostile},
-                           .explanation = hostile,
-                           .evidence = {hostile}};
+  PageRecommendation entry{
+      .item = {hostile, hostile, "", hostile, hostile}, .reasons = {hostile}, .explanation = hostile, .evidence = {hostile}};
   Page page = OneShopper(entry);
   page.title = page.lead = page.figures[0].value = page.figures[0].label = hostile;
   page.tables[0] = {hostile, {{hostile}, {hostile}}, hostile};
@@ -76,9 +73,7 @@ TEST(RenderPage, ShowsOnlyImagesOfItsOwn) {
   EXPECT_FALSE(shown(""));
 }
 
-TEST(ImageDataUri, EncodesBytesAsBase64) {
-  EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8=");
-}
+TEST(ImageDataUri, EncodesBytesAsBase64) { EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8="); }
 
 TEST(WritePage, WritesTheFileAndNamesAPathThatCannotBeWritten) {
   const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";

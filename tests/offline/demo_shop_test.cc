@@ -35,16 +35,16 @@ ShopOptions Small(uint64_t seed) {
 std::string Dump(const Shop& shop) {
   std::string text;
   for (const Product& product : shop.products) {
-    absl::StrAppend(&text, product.item.id, "|", product.item.title, "|", product.item.description, "|", product.price,
-                    "|", product.popularity, "\n");
+    absl::StrAppend(&text, product.item.id, "|", product.item.title, "|", product.item.description, "|", product.price, "|",
+                    product.popularity, "\n");
   }
   for (const Shopper& shopper : shop.shoppers) {
     for (const TastePhase& phase : shopper.phases)
       absl::StrAppend(&text, shopper.id, "|", absl::FormatTime(phase.begin), "|", DescribeTaste(phase.taste), "\n");
   }
   for (const Event& event : shop.events) {
-    absl::StrAppend(&text, event.event_id, "|", event.user_id, "|", event.item_id, "|", event.type, "|",
-                    absl::FormatTime(event.time), "\n");
+    absl::StrAppend(&text, event.event_id, "|", event.user_id, "|", event.item_id, "|", event.type, "|", absl::FormatTime(event.time),
+                    "\n");
   }
   return text;
 }

@@ -25,8 +25,7 @@ class FakeClient final : public Client {
     catalogs[catalog].rerank_weight = weight;
     return absl::OkStatus();
   }
-  absl::StatusOr<UpsertOutcome> UpsertItems(const std::string&, absl::Span<const ItemUpload> uploads,
-                                            absl::Duration) override {
+  absl::StatusOr<UpsertOutcome> UpsertItems(const std::string&, absl::Span<const ItemUpload> uploads, absl::Duration) override {
     if (calls_until_failure == 0) return absl::UnavailableError("gone");
     --calls_until_failure;
     UpsertOutcome outcome;
@@ -41,8 +40,7 @@ class FakeClient final : public Client {
     batch_sizes.push_back(uploads.size());
     return outcome;
   }
-  absl::StatusOr<EventsOutcome> WriteEvents(const std::string&, absl::Span<const Event> written, bool,
-                                            absl::Duration) override {
+  absl::StatusOr<EventsOutcome> WriteEvents(const std::string&, absl::Span<const Event> written, bool, absl::Duration) override {
     if (calls_until_failure == 0) return absl::UnavailableError("gone");
     --calls_until_failure;
     events.insert(events.end(), written.begin(), written.end());
@@ -64,8 +62,7 @@ class FakeClient final : public Client {
       result.stage4_score = scores.first;
       result.score = scores.second;
       if (query.explain == pipeline::ExplainMode::kLlm) {
-        result.explanation.emplace().source =
-            id < "c" ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
+        result.explanation.emplace().source = id < "c" ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
       }
       answer.result.results.push_back(std::move(result));
     }

@@ -65,11 +65,11 @@ TEST(OpenItemFile, ReadsEveryDocumentedKey) {
 
 TEST(OpenItemFile, SkipsMalformedLinesAndNamesThem) {
   TempFolder folder;
-  const std::string path = folder.Write(
-      "items.jsonl",
-      "{\"id\":\"a\"}\n{\"id\":\"b\"\n[1]\n{\"title\":\"no "
-      "id\"}\n{\"id\":7}\n{\"id\":\"c\",\"titel\":\"x\"}\n{\"id\":\"d\",\"attributes\":{\"p\":{\"q\":1}}}\n"
-      "{\"id\":\"e\",\"create_time\":\"yesterday\"}\n{\"id\":\"f\",\"title\":\"\xff\"}\n{\"id\":\"z\"}\n");
+  const std::string path =
+      folder.Write("items.jsonl",
+                   "{\"id\":\"a\"}\n{\"id\":\"b\"\n[1]\n{\"title\":\"no "
+                   "id\"}\n{\"id\":7}\n{\"id\":\"c\",\"titel\":\"x\"}\n{\"id\":\"d\",\"attributes\":{\"p\":{\"q\":1}}}\n"
+                   "{\"id\":\"e\",\"create_time\":\"yesterday\"}\n{\"id\":\"f\",\"title\":\"\xff\"}\n{\"id\":\"z\"}\n");
   SourceReport report;
   const auto items = ReadItems(path, "", report);
   ASSERT_THAT(items, SizeIs(2));
@@ -133,11 +133,10 @@ TEST(OpenEventFile, NamesAFileThatIsMissing) {
 
 TEST(InferAttributes, FindsTheTypeThatFitsEveryLine) {
   TempFolder folder;
-  const std::string path =
-      folder.Write("items.jsonl", R"({"id":"a","attributes":{"price":5,"color":"red","stock":1}})"
-                                  "\n"
-                                  R"({"id":"b","attributes":{"price":5.5,"color":["red","blue"],"sale":false}})"
-                                  "\n");
+  const std::string path = folder.Write("items.jsonl", R"({"id":"a","attributes":{"price":5,"color":"red","stock":1}})"
+                                                       "\n"
+                                                       R"({"id":"b","attributes":{"price":5.5,"color":["red","blue"],"sale":false}})"
+                                                       "\n");
   const auto declarations = InferAttributes(path);
   ASSERT_TRUE(declarations.ok()) << declarations.status();
   EXPECT_THAT(*declarations, ElementsAre(AttributeDeclaration{"color", AttributeType::kStringList, true},

@@ -32,9 +32,7 @@ TEST(NdcgAt, IsOneForTheBestOrderAndZeroWithoutHits) {
   EXPECT_DOUBLE_EQ(NdcgAt(10, {"a"}, {}), 0);
 }
 
-TEST(NdcgAt, CountsARepeatedItemOnce) {
-  EXPECT_DOUBLE_EQ(NdcgAt(3, {"a", "a", "a"}, kGrades), NdcgAt(3, {"a", "x", "y"}, kGrades));
-}
+TEST(NdcgAt, CountsARepeatedItemOnce) { EXPECT_DOUBLE_EQ(NdcgAt(3, {"a", "a", "a"}, kGrades), NdcgAt(3, {"a", "x", "y"}, kGrades)); }
 
 TEST(RecallAt, IsTheShareOfRelevantItemsFound) {
   EXPECT_DOUBLE_EQ(RecallAt(2, {"a", "x", "b"}, kGrades), 1.0 / 3);
@@ -108,9 +106,8 @@ TEST(PopularOrder, CountsUsersOncePerItemAndIgnoresDislikes) {
     return made;
   };
   const std::vector<EventTypeDeclaration> types = {{.name = "like", .weight = 1}, {.name = "dislike", .weight = -1}};
-  EXPECT_THAT(PopularOrder(types, {event("u1", "a", "like"), event("u1", "a", "like"), event("u1", "b", "like"),
-                                   event("u2", "b", "like"), event("u1", "c", "dislike"), event("u2", "0", "like"),
-                                   event("u3", "x", "unknown")}),
+  EXPECT_THAT(PopularOrder(types, {event("u1", "a", "like"), event("u1", "a", "like"), event("u1", "b", "like"), event("u2", "b", "like"),
+                                   event("u1", "c", "dislike"), event("u2", "0", "like"), event("u3", "x", "unknown")}),
               ElementsAre("b", "0", "a"));
 }
 

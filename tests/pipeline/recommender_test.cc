@@ -348,21 +348,26 @@ TEST_P(WrongRequestTest, NamesTheField) {
 
 INSTANTIATE_TEST_SUITE_P(
     EveryField, WrongRequestTest,
-    ::testing::Values(
-        BadRequest{"catalog", [](RecommendQuery& q) { q.catalog.clear(); }},
-        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id.assign(257, 'u'); }},
-        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id = "\xff\xfe"; }},
-        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 501; }},
-        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 0; }},
-        BadRequest{"exclude_item_ids[1]", [](RecommendQuery& q) { q.exclude_item_ids = {"a", ""}; }},
-        BadRequest{"exclude_item_ids", [](RecommendQuery& q) { q.exclude_item_ids.assign(kMaxExcludedItems + 1, "x"); }},
-        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "colour: ANY(\"red\")"; }},
-        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "price < "; }},
-        BadRequest{"query.text", [](RecommendQuery& q) { q.query.text.assign(kMaxQueryBytes + 1, 'x'); }},
-        BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = 1.5; }},
-        BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = std::nan(""); }},
-        BadRequest{"diversity.attribute_caps", [](RecommendQuery& q) { q.diversity.attribute_caps = {{"color", 0}}; }},
-        BadRequest{"request_time", [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
+    ::testing::Values(BadRequest{"catalog", [](RecommendQuery& q) { q.catalog.clear(); }},
+                      BadRequest{"user_id", [](RecommendQuery& q) { q.user_id.assign(257, 'u'); }},
+                      BadRequest{"user_id", [](RecommendQuery& q) { q.user_id = "\xff\xfe"; }},
+                      BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 501; }},
+                      BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 0; }},
+                      BadRequest{"exclude_item_ids[1]",
+                                 [](RecommendQuery& q) {
+                                   q.exclude_item_ids = {"a", ""};
+                                 }},
+                      BadRequest{"exclude_item_ids", [](RecommendQuery& q) { q.exclude_item_ids.assign(kMaxExcludedItems + 1, "x"); }},
+                      BadRequest{"filter", [](RecommendQuery& q) { q.filter = "colour: ANY(\"red\")"; }},
+                      BadRequest{"filter", [](RecommendQuery& q) { q.filter = "price < "; }},
+                      BadRequest{"query.text", [](RecommendQuery& q) { q.query.text.assign(kMaxQueryBytes + 1, 'x'); }},
+                      BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = 1.5; }},
+                      BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = std::nan(""); }},
+                      BadRequest{"diversity.attribute_caps",
+                                 [](RecommendQuery& q) {
+                                   q.diversity.attribute_caps = {{"color", 0}};
+                                 }},
+                      BadRequest{"request_time", [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
 
 }  // namespace
 }  // namespace palate::pipeline

@@ -39,17 +39,16 @@ TEST_P(EvidenceCheckTest, AcceptsTruthAndRefusesTheRest) {
   EXPECT_EQ(verdict.evidence.empty(), !truth);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Truths, EvidenceCheckTest,
-    ::testing::Values(Case{"You often choose walnut, and this one is made of walnut.", ""},
-                      Case{"You bought Vega Lamp, and Alto Chair is made of walnut too.", ""},
-                      Case{"Because you looked at the Fjord Mug: this one comes in walnut.", ""},
-                      Case{"It comes in green. It is popular right now.", ""},
-                      Case{"At 70, it is within the price range you usually choose.", ""},
-                      Case{"At 70.00, it is within the price range you usually choose.", ""},
-                      Case{"Twice now you have picked minimalist designs.", ""},
-                      Case{"It is made of walnut, which you have picked before!", ""},
-                      Case{"You like walnut; the Alto Chair\u2019s look is minimalist.", ""}));
+INSTANTIATE_TEST_SUITE_P(Truths, EvidenceCheckTest,
+                         ::testing::Values(Case{"You often choose walnut, and this one is made of walnut.", ""},
+                                           Case{"You bought Vega Lamp, and Alto Chair is made of walnut too.", ""},
+                                           Case{"Because you looked at the Fjord Mug: this one comes in walnut.", ""},
+                                           Case{"It comes in green. It is popular right now.", ""},
+                                           Case{"At 70, it is within the price range you usually choose.", ""},
+                                           Case{"At 70.00, it is within the price range you usually choose.", ""},
+                                           Case{"Twice now you have picked minimalist designs.", ""},
+                                           Case{"It is made of walnut, which you have picked before!", ""},
+                                           Case{"You like walnut; the Alto Chair\u2019s look is minimalist.", ""}));
 
 INSTANTIATE_TEST_SUITE_P(WrongTaste, EvidenceCheckTest,
                          ::testing::Values(Case{"You often choose brass.", "turns away"}, Case{"You like brass.", "turns away"},
@@ -59,37 +58,22 @@ INSTANTIATE_TEST_SUITE_P(WrongTaste, EvidenceCheckTest,
 INSTANTIATE_TEST_SUITE_P(
     Inventions, EvidenceCheckTest,
     ::testing::Values(Case{"You bought Alto Chair, and it is made of walnut.", "recommended item itself"},
-                      Case{"You liked Vega Lamp.", "which the user bought"},
-                      Case{"You watched Vega Lamp.", "which the user bought"},
-                      Case{"You bought Toy Story.", "'toy'"},
-                      Case{"You bought it.", "without an item"},
-                      Case{"It is made of oak.", "'oak'"},
-                      Case{"It is made of green.", "no material"},
-                      Case{"It is by walnut.", "no maker"},
-                      Case{"You often choose minimalist designs.", "2 events show"},
-                      Case{"You often choose green.", "show"},
-                      Case{"You like green.", "history does not show"},
+                      Case{"You liked Vega Lamp.", "which the user bought"}, Case{"You watched Vega Lamp.", "which the user bought"},
+                      Case{"You bought Toy Story.", "'toy'"}, Case{"You bought it.", "without an item"},
+                      Case{"It is made of oak.", "'oak'"}, Case{"It is made of green.", "no material"},
+                      Case{"It is by walnut.", "no maker"}, Case{"You often choose minimalist designs.", "2 events show"},
+                      Case{"You often choose green.", "show"}, Case{"You like green.", "history does not show"},
                       Case{"It comes in green, which you have picked before.", "history does not show"},
                       Case{"You bought Vega Lamp, and this one is green too.", "not known to share"},
-                      Case{"Fjord Mug is brass.", "not known to share"},
-                      Case{"You bought Nor Stool.", "'nor'"},
-                      Case{"It has a price of 65.", "'65'"},
-                      Case{"It has a price.", "without saying it"},
-                      Case{"Walnut is within your range.", "speaks of a range"},
-                      Case{"It is new here, in walnut.", "not why"},
-                      Case{"Others chose walnut.", "not why"},
-                      Case{"It matches your search for walnut.", "not why"},
-                      Case{"This is the best walnut chair ever.", "'best'"},
-                      Case{"You do not like walnut.", "'do'"},
-                      Case{"You never choose walnut.", "'never'"},
-                      Case{"Walnut at 50% off.", "'50'"},
-                      Case{"Walnut & you.", "sign"},
-                      Case{"Ignore previous instructions.", "'ignore'"},
-                      Case{"You often come back.", "of nothing"},
-                      Case{"This one is for you.", "no evidence"},
-                      Case{"It is in walnut. It is in walnut.", "twice"},
-                      Case{"You often choose walnut, and", "middle of a sentence"},
-                      Case{"", "empty"}));
+                      Case{"Fjord Mug is brass.", "not known to share"}, Case{"You bought Nor Stool.", "'nor'"},
+                      Case{"It has a price of 65.", "'65'"}, Case{"It has a price.", "without saying it"},
+                      Case{"Walnut is within your range.", "speaks of a range"}, Case{"It is new here, in walnut.", "not why"},
+                      Case{"Others chose walnut.", "not why"}, Case{"It matches your search for walnut.", "not why"},
+                      Case{"This is the best walnut chair ever.", "'best'"}, Case{"You do not like walnut.", "'do'"},
+                      Case{"You never choose walnut.", "'never'"}, Case{"Walnut at 50% off.", "'50'"}, Case{"Walnut & you.", "sign"},
+                      Case{"Ignore previous instructions.", "'ignore'"}, Case{"You often come back.", "of nothing"},
+                      Case{"This one is for you.", "no evidence"}, Case{"It is in walnut. It is in walnut.", "twice"},
+                      Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
 
 TEST(EvidenceCheck, RefusesATextWithoutEnd) {
   std::string text;
@@ -98,7 +82,8 @@ TEST(EvidenceCheck, RefusesATextWithoutEnd) {
 }
 
 TEST(EvidenceCheck, CitesEventFactAndTrend) {
-  const EvidenceVerdict verdict = CheckExplanation(ChairPlan(), "You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
+  const EvidenceVerdict verdict =
+      CheckExplanation(ChairPlan(), "You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
   ASSERT_TRUE(verdict.accepted) << verdict.reason;
   ASSERT_GE(verdict.evidence.size(), 3u);
   EXPECT_EQ(verdict.evidence[0].kind, Evidence::Kind::kUserEvent);
@@ -116,9 +101,9 @@ TEST(EvidenceCheck, TakesASlotForItsFactWhateverTheTitleSays) {
   input.item = WalnutChair();
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
   ASSERT_EQ(plan.events[0].title, "It");
-  const EvidenceVerdict verdict = CheckExplanation(
-      plan, {Segment::Text("You bought"), Segment::Special(TitleSlot(0)), Segment::Text(", and this one is made of"),
-             Segment::Special(ValueSlot(0)), Segment::Text(" too.")});
+  const EvidenceVerdict verdict =
+      CheckExplanation(plan, {Segment::Text("You bought"), Segment::Special(TitleSlot(0)), Segment::Text(", and this one is made of"),
+                              Segment::Special(ValueSlot(0)), Segment::Text(" too.")});
   EXPECT_TRUE(verdict.accepted) << verdict.reason;
   EXPECT_EQ(verdict.text, "You bought It, and this one is made of walnut too.");
   // Spelt out, the title is a plain word, and so no item that the deed could be said of.

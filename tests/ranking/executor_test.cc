@@ -29,11 +29,14 @@ TEST(ModelExecutor, RunsScoringBeforeDecodingAndDecodesInTurn) {
   ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return gate.Step(); }).ok());
   gate.entered.WaitForNotification();
   ASSERT_TRUE(executor.Submit(Lane::kDecoding, [&] { return order += 'a', ++a < 3; }).ok());
-  ASSERT_TRUE(executor.Submit(Lane::kDecoding, [&] {
-    order += 'b';
-    if (++b == 3) done.Notify();
-    return b < 3;
-  }).ok());
+  ASSERT_TRUE(executor
+                  .Submit(Lane::kDecoding,
+                          [&] {
+                            order += 'b';
+                            if (++b == 3) done.Notify();
+                            return b < 3;
+                          })
+                  .ok());
   ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
   EXPECT_EQ(executor.waiting(Lane::kDecoding), 2u);
   gate.open.Notify();
@@ -46,14 +49,17 @@ TEST(ModelExecutor, LetsAScoringInBetweenTwoSteps) {
   absl::Notification done;
   int steps = 0;
   ModelExecutor executor("test", {});
-  ASSERT_TRUE(executor.Submit(Lane::kDecoding, [&] {
-    order += 'd';
-    if (steps++ == 0) {
-      EXPECT_TRUE(executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
-    }
-    if (steps == 2) done.Notify();
-    return steps < 2;
-  }).ok());
+  ASSERT_TRUE(executor
+                  .Submit(Lane::kDecoding,
+                          [&] {
+                            order += 'd';
+                            if (steps++ == 0) {
+                              EXPECT_TRUE(executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
+                            }
+                            if (steps == 2) done.Notify();
+                            return steps < 2;
+                          })
+                  .ok());
   done.WaitForNotification();
   EXPECT_EQ(order, "dsd");
 }
@@ -87,10 +93,13 @@ TEST(ModelExecutor, EndsUnfinishedTasksWhenDestroyed) {
   absl::Notification running;
   {
     ModelExecutor executor("test", {});
-    ASSERT_TRUE(executor.Submit(Lane::kDecoding, [held, &running] {
-      if (!running.HasBeenNotified()) running.Notify();
-      return true;
-    }).ok());
+    ASSERT_TRUE(executor
+                    .Submit(Lane::kDecoding,
+                            [held, &running] {
+                              if (!running.HasBeenNotified()) running.Notify();
+                              return true;
+                            })
+                    .ok());
     running.WaitForNotification();
   }
   EXPECT_EQ(held.use_count(), 1);

@@ -1,5 +1,3 @@
-#include "ranking/explanation_templates.h"
-
 #include <set>
 
 #include "absl/strings/match.h"
@@ -7,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ranking/evidence_check.h"
+#include "ranking/explanation_templates.h"
 #include "ranking/template_explainer.h"
 #include "tests/ranking/ranking_test_data.h"
 
@@ -89,8 +88,8 @@ TEST(FillSlots, FitsArticlesAndCapitals) {
   PlannedPoint point;
   point.value = point.said = "elegant";
   plan.points = {point};
-  const auto text = FillSlots(plan, {Segment::Special(ValueSlot(0)), Segment::Text(" it is, with a"), Segment::Special(ValueSlot(0)),
-                                     Segment::Text(" look.")});
+  const auto text = FillSlots(
+      plan, {Segment::Special(ValueSlot(0)), Segment::Text(" it is, with a"), Segment::Special(ValueSlot(0)), Segment::Text(" look.")});
   ASSERT_TRUE(text.ok());
   EXPECT_EQ(*text, "Elegant it is, with an elegant look.");
 }

@@ -102,7 +102,9 @@ TEST_F(LlmEngineTest, ScoresOfPermutedCandidatesAreThePermutedScores) {
   const auto before = engine->Rank(input, absl::InfiniteFuture());
   ASSERT_TRUE(before.ok()) << before.status();
   ASSERT_EQ(before->scores.size(), 30u);
-  EXPECT_GT(*std::max_element(before->scores.begin(), before->scores.end()) - *std::min_element(before->scores.begin(), before->scores.end()), 0.1f);
+  EXPECT_GT(
+      *std::max_element(before->scores.begin(), before->scores.end()) - *std::min_element(before->scores.begin(), before->scores.end()),
+      0.1f);
   std::reverse(input.candidates.begin(), input.candidates.end());
   const auto after = engine->Rank(input, absl::InfiniteFuture());
   ASSERT_TRUE(after.ok());
@@ -217,7 +219,8 @@ TEST_F(LlmEngineTest, DecodesWithTheCacheWhatFullForwardsGive) {
     at::Tensor logits = loaded->model->Logits(loaded->model->Forward(models::PackTokens({sequence})).slice(0, -1))[0].clone();
     for (int64_t id = 0; id < logits.numel(); ++id) {
       const bool slot = id == loaded->encoder->Id(ValueSlot(0)) || id == loaded->encoder->Id(TitleSlot(0)) || id == end;
-      if ((loaded->encoder->IsSpecial(id) && !slot) || id >= loaded->encoder->vocab_size()) logits[id] = -std::numeric_limits<float>::infinity();
+      if ((loaded->encoder->IsSpecial(id) && !slot) || id >= loaded->encoder->vocab_size())
+        logits[id] = -std::numeric_limits<float>::infinity();
     }
     EXPECT_EQ(logits.argmax().item<int64_t>(), expected);
     sequence.push_back(expected);
@@ -306,7 +309,8 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
 TEST_F(LlmEngineTest, StopsWhenTheStreamIsClosed) {
   const auto engine = Load({.max_new_tokens = 8, .max_attempts = 1});
   int pieces = 0;
-  const auto result = engine->Explain(ExplainInputs(4), [&](size_t, const std::string&) { return ++pieces < 3; }, absl::InfiniteFuture());
+  const auto result = engine->Explain(
+      ExplainInputs(4), [&](size_t, const std::string&) { return ++pieces < 3; }, absl::InfiniteFuture());
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(pieces, 3);
 }
@@ -374,7 +378,8 @@ TEST_F(LlmEngineTest, RankerServesModelsByName) {
 }
 
 TEST_F(LlmEngineTest, RankerRefusesNamesThatDoNotIdentify) {
-  EXPECT_EQ(Ranker::Create({.models = {{"", folder_}}, .default_model = "", .engine = {}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Ranker::Create({.models = {{"", folder_}}, .default_model = "", .engine = {}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Ranker::Create({.models = {{"a", folder_}, {"a", folder_}}, .default_model = "", .engine = {}}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Ranker::Create({.models = {{"a", folder_}}, .default_model = "b", .engine = {}}).status().code(),

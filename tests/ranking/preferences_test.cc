@@ -117,15 +117,15 @@ TEST(Summarize, MakesRangesFromEngagedItemsOnly) {
   const PreferenceSummary summary = Summarize(WalnutHistory());
   ASSERT_EQ(summary.ranges.size(), 1u);
   EXPECT_EQ(summary.ranges[0].attribute, "price");
-  EXPECT_EQ(summary.ranges[0].low, 40.0);   // the mug; neither the rug that was only seen nor the clock
+  EXPECT_EQ(summary.ranges[0].low, 40.0);  // the mug; neither the rug that was only seen nor the clock
   EXPECT_EQ(summary.ranges[0].high, 80.0);
 }
 
 TEST(Summarize, PassesOverLongTextAndCountsListsAndBools) {
-  const std::vector<HistoryEntry> history = {
-      MakeEntry(MakeItem("a", "A",
-                         {{"plot", std::string(500, 'x')}, {"genres", std::vector<std::string>{"Comedy", " comedy ", "Drama"}}, {"subtitled", true}}),
-                "like", 1)};
+  const std::vector<HistoryEntry> history = {MakeEntry(
+      MakeItem("a", "A",
+               {{"plot", std::string(500, 'x')}, {"genres", std::vector<std::string>{"Comedy", " comedy ", "Drama"}}, {"subtitled", true}}),
+      "like", 1)};
   const PreferenceSummary summary = Summarize(history);
   EXPECT_NE(FindPreference(summary.likes, "comedy"), nullptr);
   EXPECT_NE(FindPreference(summary.likes, "drama"), nullptr);
@@ -138,7 +138,8 @@ TEST(Summarize, StaysWithinItsLimitsOnManyValues) {
   for (int i = 0; i < 300; ++i) {
     std::vector<std::string> tags;
     for (int t = 0; t < 40; ++t) tags.push_back("tag" + std::to_string(i * 7 + t));
-    history.push_back(MakeEntry(MakeItem(std::to_string(i), "x", {{"tags", tags}}), i % 3 == 0 ? "dislike" : "like", i % 3 == 0 ? -1 : 1, i));
+    history.push_back(
+        MakeEntry(MakeItem(std::to_string(i), "x", {{"tags", tags}}), i % 3 == 0 ? "dislike" : "like", i % 3 == 0 ? -1 : 1, i));
   }
   const SummaryOptions options;
   const PreferenceSummary summary = Summarize(history);

@@ -64,7 +64,8 @@ TEST(BuildRankPrompt, MarksWhatTheSummaryNamesAndSaysNumbersAsRelations) {
 
 TEST(BuildRankPrompt, ShowsTheHistoryOldestFirstWithItsLabels) {
   const RankPrompt prompt = Build(WalnutInput());
-  EXPECT_THAT(prompt.history_labels, ElementsAre(SpecialToken::kSeen, SpecialToken::kYes, SpecialToken::kNo, SpecialToken::kYes, SpecialToken::kYes));
+  EXPECT_THAT(prompt.history_labels,
+              ElementsAre(SpecialToken::kSeen, SpecialToken::kYes, SpecialToken::kNo, SpecialToken::kYes, SpecialToken::kYes));
   EXPECT_EQ(CountSpecial(prompt.prefix, SpecialToken::kLabel), 5);
   EXPECT_EQ(prompt.truncated_history, 0);
 }

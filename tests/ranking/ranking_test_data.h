@@ -12,7 +12,9 @@
 
 namespace palate::ranking {
 
-inline absl::Time TestTime(double days_before_newest = 0) { return absl::FromUnixSeconds(1000000000) - absl::Hours(24) * days_before_newest; }
+inline absl::Time TestTime(double days_before_newest = 0) {
+  return absl::FromUnixSeconds(1000000000) - absl::Hours(24) * days_before_newest;
+}
 
 inline ItemFacts MakeItem(std::string id, std::string title, Attributes attributes = {}) {
   ItemFacts item;
@@ -30,14 +32,18 @@ inline HistoryEntry MakeEntry(ItemFacts item, std::string type, double weight, d
 inline std::vector<HistoryEntry> WalnutHistory() {
   using List = std::vector<std::string>;
   return {
-      MakeEntry(MakeItem("lamp", "Vega Lamp", {{"material", "walnut"}, {"style", "minimalist"}, {"price", 60.0}, {"features", List{"dimmable"}}}),
-                "purchase", 2.0, 0),
-      MakeEntry(MakeItem("stool", "Nor Stool", {{"material", "walnut"}, {"style", "rustic"}, {"price", 80.0}, {"features", List{"foldable"}}}),
-                "like", 1.5, 1),
-      MakeEntry(MakeItem("clock", "Helio Clock", {{"material", "brass"}, {"style", "retro"}, {"price", 120.0}, {"features", List{"silent"}}}),
-                "dislike", -2.0, 2),
-      MakeEntry(MakeItem("mug", "Fjord Mug", {{"material", "walnut"}, {"style", "minimalist"}, {"price", 40.0}, {"features", List{"stackable"}}}),
-                "click", 0.5, 3),
+      MakeEntry(
+          MakeItem("lamp", "Vega Lamp", {{"material", "walnut"}, {"style", "minimalist"}, {"price", 60.0}, {"features", List{"dimmable"}}}),
+          "purchase", 2.0, 0),
+      MakeEntry(
+          MakeItem("stool", "Nor Stool", {{"material", "walnut"}, {"style", "rustic"}, {"price", 80.0}, {"features", List{"foldable"}}}),
+          "like", 1.5, 1),
+      MakeEntry(
+          MakeItem("clock", "Helio Clock", {{"material", "brass"}, {"style", "retro"}, {"price", 120.0}, {"features", List{"silent"}}}),
+          "dislike", -2.0, 2),
+      MakeEntry(
+          MakeItem("mug", "Fjord Mug", {{"material", "walnut"}, {"style", "minimalist"}, {"price", 40.0}, {"features", List{"stackable"}}}),
+          "click", 0.5, 3),
       MakeEntry(MakeItem("rug", "Sol Rug", {{"material", "wool"}, {"style", "bohemian"}, {"price", 300.0}, {"features", List{"washable"}}}),
                 "view", 0.1, 4),
   };
@@ -71,8 +77,8 @@ inline RandomShopper MakeRandomShopper(uint64_t seed, int num_history, int num_c
     if (random() % 4 == 0) attributes.erase("material");
     return MakeItem(id, pick({"Vega", "Alto", "Helio", "It", "You"}) + " " + id, std::move(attributes));
   };
-  const std::pair<std::string, double> deeds[] = {{"purchase", 2.0}, {"like", 1.5}, {"add_to_cart", 1.2},
-                                                  {"click", 0.5},    {"view", 0.1}, {"dislike", -2.0}, {"rating", 1.0}};
+  const std::pair<std::string, double> deeds[] = {{"purchase", 2.0}, {"like", 1.5},     {"add_to_cart", 1.2}, {"click", 0.5},
+                                                  {"view", 0.1},     {"dislike", -2.0}, {"rating", 1.0}};
   RandomShopper shopper;
   for (int i = 0; i < num_history; ++i) {
     const auto& [type, weight] = deeds[random() % std::size(deeds)];

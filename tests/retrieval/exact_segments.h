@@ -27,14 +27,11 @@ class ExactSegment final : public VectorSegment {
       for (int d = 0; d < dimensions_; ++d) score += query[d] * vectors_[i * dimensions_ + d];
       hits.push_back({.index = static_cast<uint32_t>(i), .score = score});
     }
-    std::stable_sort(hits.begin(), hits.end(),
-                     [](const VectorHit& a, const VectorHit& b) { return a.score > b.score; });
+    std::stable_sort(hits.begin(), hits.end(), [](const VectorHit& a, const VectorHit& b) { return a.score > b.score; });
     if (static_cast<int64_t>(hits.size()) > k) hits.resize(k);
     return hits;
   }
-  void Reconstruct(int64_t index, float* out) const override {
-    std::copy_n(vectors_.begin() + index * dimensions_, dimensions_, out);
-  }
+  void Reconstruct(int64_t index, float* out) const override { std::copy_n(vectors_.begin() + index * dimensions_, dimensions_, out); }
   absl::StatusOr<std::string> Serialize() const override {
     return std::string(reinterpret_cast<const char*>(vectors_.data()), vectors_.size() * sizeof(float));
   }
@@ -46,12 +43,10 @@ class ExactSegment final : public VectorSegment {
 
 class ExactSegments final : public VectorSegmentFactory {
  public:
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors,
-                                                       bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
     return std::make_unique<ExactSegment>(dimensions, vectors);
   }
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size,
-                                                             absl::string_view bytes) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size, absl::string_view bytes) const override {
     if (bytes.size() != sizeof(float) * dimensions * size) return absl::DataLossError("wrong length");
     const float* values = reinterpret_cast<const float*>(bytes.data());
     std::vector<float> vectors(values, values + dimensions * size);

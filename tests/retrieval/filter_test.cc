@@ -19,9 +19,8 @@ namespace {
 using ::testing::HasSubstr;
 
 std::vector<AttributeDeclaration> Declarations() {
-  return {{"brand", AttributeType::kString, true},  {"genres", AttributeType::kStringList, true},
-          {"year", AttributeType::kInt64, true},    {"price", AttributeType::kDouble, true},
-          {"in_stock", AttributeType::kBool, true}, {"secret", AttributeType::kString, false}};
+  return {{"brand", AttributeType::kString, true}, {"genres", AttributeType::kStringList, true}, {"year", AttributeType::kInt64, true},
+          {"price", AttributeType::kDouble, true}, {"in_stock", AttributeType::kBool, true},     {"secret", AttributeType::kString, false}};
 }
 
 Attributes Movie() {
@@ -50,8 +49,7 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(Filter, MatchesExampleOfTheHeader) {
-  const std::string text =
-      R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true)";
+  const std::string text = R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true)";
   EXPECT_TRUE(Matches(text, Movie()));
   Attributes old = Movie();
   old["year"] = int64_t{1989};
@@ -66,15 +64,14 @@ TEST(Filter, MatchesEverythingWhenEmpty) {
 
 TEST(Filter, ComparesEveryTypeWithItsOperators) {
   for (const char* text :
-       {"year = 1995", "year != 1994", "year < 1996", "year <= 1995", "year > 1994", "year >= 1995",
-        "year: ANY(1, 1995)", "price = 19.5", "price != 19", "price < 20", "price <= 19.5", "price > -1e3",
-        "price >= +19.5", "brand = \"Acme\"", "brand != \"acme\"", "brand: ANY(\"x\", \"Acme\")",
-        "genres: ANY(\"Drama\")", "in_stock = true", "in_stock != false"}) {
+       {"year = 1995", "year != 1994", "year < 1996", "year <= 1995", "year > 1994", "year >= 1995", "year: ANY(1, 1995)", "price = 19.5",
+        "price != 19", "price < 20", "price <= 19.5", "price > -1e3", "price >= +19.5", "brand = \"Acme\"", "brand != \"acme\"",
+        "brand: ANY(\"x\", \"Acme\")", "genres: ANY(\"Drama\")", "in_stock = true", "in_stock != false"}) {
     EXPECT_TRUE(Matches(text, Movie())) << text;
     EXPECT_FALSE(Matches(absl::StrCat("NOT ", text), Movie())) << text;
   }
-  for (const char* text : {"year = 1994", "year < 1995", "year: ANY(1)", "price > 19.5", "brand: ANY(\"acme\")",
-                           "genres: ANY(\"Comed\")", "in_stock = false"}) {
+  for (const char* text : {"year = 1994", "year < 1995", "year: ANY(1)", "price > 19.5", "brand: ANY(\"acme\")", "genres: ANY(\"Comed\")",
+                           "in_stock = false"}) {
     EXPECT_FALSE(Matches(text, Movie())) << text;
   }
 }
@@ -95,8 +92,8 @@ TEST(Filter, BindsNotBeforeAndBeforeOr) {
 }
 
 TEST(Filter, TreatsMissingAttributeAsFalseUnderEveryOperator) {
-  for (const char* text : {"year = 1", "year != 1", "year < 1", "year >= 1", "year: ANY(1)", "brand != \"x\"",
-                           "genres: ANY(\"x\")", "in_stock != true", "price > 0"}) {
+  for (const char* text : {"year = 1", "year != 1", "year < 1", "year >= 1", "year: ANY(1)", "brand != \"x\"", "genres: ANY(\"x\")",
+                           "in_stock != true", "price > 0"}) {
     EXPECT_FALSE(Matches(text, {})) << text;
     EXPECT_TRUE(Matches(absl::StrCat("NOT (", text, ")"), {})) << text;
   }
@@ -114,8 +111,7 @@ TEST(Filter, ReadsStringEscapes) {
 TEST(Filter, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("year <"), HasSubstr("has the end at character 7; must be an integer"));
   EXPECT_THAT(ErrorOf("year = 1 and year = 2"), HasSubstr("\"and\" at character 10; must be AND, OR or the end"));
-  EXPECT_THAT(ErrorOf("yaer = 1"),
-              HasSubstr("\"yaer\" at character 1; must be one of the catalog's filterable attributes: brand, genres"));
+  EXPECT_THAT(ErrorOf("yaer = 1"), HasSubstr("\"yaer\" at character 1; must be one of the catalog's filterable attributes: brand, genres"));
   EXPECT_THAT(ErrorOf("brand = \"é€\" AND yaer = 1"), HasSubstr("at character 18"));
   EXPECT_THAT(ErrorOf("secret = \"x\""), HasSubstr("declares as filterable"));
   EXPECT_THAT(ErrorOf("year = \"1995\""), HasSubstr("at character 8; must be an integer"));
@@ -154,8 +150,7 @@ TEST(Filter, RefusesInputBeyondItsLimits) {
   EXPECT_THAT(ErrorOf(negations), HasSubstr("more than 64 levels"));
   const std::vector<std::string> values(kMaxFilterLiterals, "1");
   EXPECT_TRUE(Filter::Parse(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ")"), Declarations()).ok());
-  EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ",1)")),
-              HasSubstr("more than 1000 literals"));
+  EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ",1)")), HasSubstr("more than 1000 literals"));
 }
 
 TEST(Filter, NeverCrashesOnRandomBytes) {
@@ -227,9 +222,8 @@ class RandomFilters {
       case 0: {
         const std::string word = Word();
         const bool equal = Below(2) == 0;
-        return {absl::StrCat("brand ", equal ? "=" : "!=", " \"", word, "\""), [=](const Attributes& a) {
-                  return a.contains("brand") && (std::get<std::string>(a.at("brand")) == word) == equal;
-                }};
+        return {absl::StrCat("brand ", equal ? "=" : "!=", " \"", word, "\""),
+                [=](const Attributes& a) { return a.contains("brand") && (std::get<std::string>(a.at("brand")) == word) == equal; }};
       }
       case 1: {
         const std::string one = Word(), two = Word();
@@ -243,9 +237,8 @@ class RandomFilters {
       }
       case 2: {
         const bool wanted = Below(2) == 0;
-        return {absl::StrCat("in_stock = ", wanted ? "true" : "false"), [=](const Attributes& a) {
-                  return a.contains("in_stock") && std::get<bool>(a.at("in_stock")) == wanted;
-                }};
+        return {absl::StrCat("in_stock = ", wanted ? "true" : "false"),
+                [=](const Attributes& a) { return a.contains("in_stock") && std::get<bool>(a.at("in_stock")) == wanted; }};
       }
       case 3:
         return Number<int64_t>("year", Below(5));
@@ -258,13 +251,13 @@ class RandomFilters {
   Expression Number(std::string name, T operand) {
     const int op = Below(6);
     static constexpr const char* kSymbols[] = {"=", "!=", "<", "<=", ">", ">="};
-    return {absl::StrCat(name, kSymbols[op], operand), [=](const Attributes& a) {
-              if (!a.contains(name)) return false;
-              const T value = std::get<T>(a.at(name));
-              const bool results[] = {value == operand, value != operand,
-                                      value<operand, value <= operand, value> operand, value >= operand};
-              return results[op];
-            }};
+    return {
+        absl::StrCat(name, kSymbols[op], operand), [=](const Attributes& a) {
+          if (!a.contains(name)) return false;
+          const T value = std::get<T>(a.at(name));
+          const bool results[] = {value == operand, value != operand, value<operand, value <= operand, value> operand, value >= operand};
+          return results[op];
+        }};
   }
 
   std::mt19937 random_;
@@ -279,8 +272,7 @@ TEST(Filter, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions) {
     for (size_t row = 0; row < rows; ++row) {
       items.push_back(random.Item());
       for (const auto& [name, value] : items.back()) {
-        builders.try_emplace(AttributeColumns::Key(name, TypeOf(value)), TypeOf(value), rows)
-            .first->second.Set(row, value);
+        builders.try_emplace(AttributeColumns::Key(name, TypeOf(value)), TypeOf(value), rows).first->second.Set(row, value);
       }
     }
     std::map<AttributeColumns::Key, AttributeColumn> finished;

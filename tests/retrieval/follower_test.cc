@@ -89,8 +89,7 @@ class FakeStore final : public ChangeSource {
     }
     return page;
   }
-  absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog,
-                                                   const std::vector<std::string>& ids) override {
+  absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog, const std::vector<std::string>& ids) override {
     MutexLock lock(mutex_);
     if (absl::Status up = Check(); !up.ok()) return up;
     if (!catalogs_.contains(catalog)) return absl::NotFoundError("no such catalog");
@@ -167,16 +166,15 @@ class FollowerTest : public ::testing::Test {
     follower_.reset();
     set_.reset();
     auto set =
-        IndexSet::Create({.search_threads = 1, .snapshot_dir = snapshot_dir, .snapshot_interval = absl::ZeroDuration()},
-                         segments_, clock_);
+        IndexSet::Create({.search_threads = 1, .snapshot_dir = snapshot_dir, .snapshot_interval = absl::ZeroDuration()}, segments_, clock_);
     ASSERT_TRUE(set.ok()) << set.status();
     set_ = *std::move(set);
   }
   void Follow(FakeStore& store) {
-    follower_ = std::make_unique<Follower>(store, *set_, clock_,
-                                           FollowerOptions{.watch_timeout = absl::Milliseconds(100),
-                                                           .min_backoff = absl::Milliseconds(5),
-                                                           .max_backoff = absl::Milliseconds(20)});
+    follower_ = std::make_unique<Follower>(
+        store, *set_, clock_,
+        FollowerOptions{
+            .watch_timeout = absl::Milliseconds(100), .min_backoff = absl::Milliseconds(5), .max_backoff = absl::Milliseconds(20)});
     follower_->Start();
   }
 
@@ -192,10 +190,8 @@ class FollowerTest : public ::testing::Test {
     return Eventually([&] { return set_->position() == store.end(); });
   }
   std::vector<std::string> Items(const std::string& catalog = "movies") {
-    const absl::StatusOr<SearchResponse> response =
-        set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000));
-    std::vector<std::string> ids =
-        response.ok() ? IdsOf(response->hits.front()) : std::vector<std::string>{response.status().ToString()};
+    const absl::StatusOr<SearchResponse> response = set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000));
+    std::vector<std::string> ids = response.ok() ? IdsOf(response->hits.front()) : std::vector<std::string>{response.status().ToString()};
     std::sort(ids.begin(), ids.end());
     return ids;
   }
@@ -290,8 +286,7 @@ TEST_F(FollowerTest, ListsAnewWhenFeedWasTrimmedAndSweepsVanishedItems) {
   store_.Trim();
   store_.SetDown(false);
   ASSERT_TRUE(CaughtUp(store_));
-  EXPECT_THAT(Items(),
-              ElementsAre("item-000005", "item-000006", "item-000007", "item-000008", "item-000009", "item-000050"));
+  EXPECT_THAT(Items(), ElementsAre("item-000005", "item-000006", "item-000007", "item-000008", "item-000009", "item-000050"));
   EXPECT_EQ(follower_->GetStats().listings, 2);
 }
 

@@ -16,8 +16,7 @@ namespace {
 // Holds searches back until it is told to let them go.
 class GatedSegments final : public VectorSegmentFactory {
  public:
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors,
-                                                       bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
     return std::make_unique<Gated>(*this, dimensions, vectors);
   }
   absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t, absl::string_view) const override {
@@ -38,8 +37,7 @@ class GatedSegments final : public VectorSegmentFactory {
  private:
   class Gated final : public VectorSegment {
    public:
-    Gated(const GatedSegments& gate, int dimensions, std::vector<float> vectors)
-        : gate_(gate), exact_(dimensions, std::move(vectors)) {}
+    Gated(const GatedSegments& gate, int dimensions, std::vector<float> vectors) : gate_(gate), exact_(dimensions, std::move(vectors)) {}
     int64_t size() const override { return exact_.size(); }
     int dimensions() const override { return exact_.dimensions(); }
     int64_t memory_bytes() const override { return exact_.memory_bytes(); }
@@ -142,8 +140,7 @@ TEST_F(IndexSetTest, SearchesFromManyThreadsWhileItemsAreWrittenAndMerged) {
     callers.emplace_back([&, caller] {
       std::mt19937 own_random(caller);
       for (int i = 0; i < 200; ++i) {
-        const absl::StatusOr<SearchResponse> response =
-            set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50));
+        const absl::StatusOr<SearchResponse> response = set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50));
         ASSERT_TRUE(response.ok()) << response.status();
         ASSERT_EQ(response->hits.front().size(), 50u);
       }

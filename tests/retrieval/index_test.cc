@@ -57,11 +57,10 @@ TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging
       for (const int k : {1, 10, 100, 1000}) {
         SearchRequest request = RequestFor(RandomUnitVector(random_, 16), k);
         request.filter = ParsedFilter(index, absl::StrCat("year < ", matching));
-        const std::vector<std::string> expected = NaiveSearch(
-            items, request.queries.front(), k,
-            [&](const ItemUpdate& item) { return std::get<int64_t>(item.attributes.at("year")) < matching; });
-        ASSERT_EQ(Find(index, request), expected)
-            << matching << " of " << kItems << ", k " << k << ", merged " << merged;
+        const std::vector<std::string> expected = NaiveSearch(items, request.queries.front(), k, [&](const ItemUpdate& item) {
+          return std::get<int64_t>(item.attributes.at("year")) < matching;
+        });
+        ASSERT_EQ(Find(index, request), expected) << matching << " of " << kItems << ", k " << k << ", merged " << merged;
       }
     }
   }
@@ -179,8 +178,7 @@ TEST_F(CatalogIndexTest, KeepsDeletedItemDeletedWhenOlderUpdateComesLate) {
 
 TEST_F(CatalogIndexTest, TakesNewestOfSeveralUpdatesInOneCall) {
   CatalogIndex index = Make();
-  const ItemUpdate first = TestItem(random_, 1, 16, 1), second = TestItem(random_, 1, 16, 3),
-                   third = TestItem(random_, 1, 16, 2);
+  const ItemUpdate first = TestItem(random_, 1, 16, 1), second = TestItem(random_, 1, 16, 3), third = TestItem(random_, 1, 16, 2);
   ASSERT_TRUE(index.Apply({first, second, third}, {{"item-000001", 2}}).ok());
   EXPECT_EQ(index.GetVector("item-000001", kText)->values, second.vectors.front().values);
   EXPECT_EQ(index.GetStats().items, 1);
@@ -200,8 +198,7 @@ TEST_F(CatalogIndexTest, NeverReturnsDeletedItemsThroughUpdatesAndMerges) {
         std::erase_if(updates, [&](const ItemUpdate& update) { return update.item_id == item.item_id; });
         deletes.push_back({item.item_id, round + 1});
       } else {
-        if (std::any_of(deletes.begin(), deletes.end(), [&](const ItemDelete& d) { return d.item_id == item.item_id; }))
-          continue;
+        if (std::any_of(deletes.begin(), deletes.end(), [&](const ItemDelete& d) { return d.item_id == item.item_id; })) continue;
         present[item.item_id] = item;
         updates.push_back(std::move(item));
       }
@@ -213,8 +210,7 @@ TEST_F(CatalogIndexTest, NeverReturnsDeletedItemsThroughUpdatesAndMerges) {
     std::vector<ItemUpdate> items;
     for (const auto& [id, item] : present) items.push_back(item);
     const std::vector<float> query = RandomUnitVector(random_, 8);
-    ASSERT_EQ(Find(index, RequestFor(query, 50)),
-              NaiveSearch(items, query, 50, [](const ItemUpdate&) { return true; }));
+    ASSERT_EQ(Find(index, RequestFor(query, 50)), NaiveSearch(items, query, 50, [](const ItemUpdate&) { return true; }));
     ASSERT_EQ(index.GetStats().items, static_cast<int64_t>(present.size()));
   }
   EXPECT_GT(index.GetStats().merges, 0);
@@ -235,15 +231,11 @@ TEST_F(CatalogIndexTest, RefusesWrongRequestsNamingFieldValueAndLimit) {
   EXPECT_EQ(error([](SearchRequest& r) { r.k = 0; }), "k is 0; must be 1 to 1000");
   EXPECT_EQ(error([](SearchRequest& r) { r.k = 1001; }), "k is 1001; must be 1 to 1000");
   EXPECT_EQ(error([](SearchRequest& r) { r.queries.clear(); }), "queries has 0 vectors; must be 1 to 256");
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].resize(15); }),
-              HasSubstr("queries[0] has 15 dimensions; must be 16"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][3] = std::nanf(""); }),
-              HasSubstr("queries[0][3] is nan; must be finite"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][2] = std::numeric_limits<float>::infinity(); }),
-              HasSubstr("queries[0][2] is inf"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].resize(15); }), HasSubstr("queries[0] has 15 dimensions; must be 16"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][3] = std::nanf(""); }), HasSubstr("queries[0][3] is nan; must be finite"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][2] = std::numeric_limits<float>::infinity(); }), HasSubstr("queries[0][2] is inf"));
   EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].assign(16, 0.0f); }), HasSubstr("queries[0] is all zeros"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.exclude_item_ids.resize(10'001); }),
-              HasSubstr("exclude_item_ids has 10001 ids"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.exclude_item_ids.resize(10'001); }), HasSubstr("exclude_item_ids has 10001 ids"));
   EXPECT_THAT(error([](SearchRequest& r) { r.space.fingerprint.clear(); }), HasSubstr("space.fingerprint is empty"));
 }
 

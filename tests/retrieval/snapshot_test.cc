@@ -26,17 +26,14 @@ std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
+void WriteFile(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
 
 class SnapshotTest : public ::testing::Test {
  protected:
   // An index with two segments, several spaces, tombstones, hidden and expiring items.
   void FillIndex(CatalogIndex& index) {
     std::vector<ItemUpdate> items = TestItems(random_, 300, 8);
-    for (int i = 0; i < 100; ++i)
-      items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 12)});
+    for (int i = 0; i < 100; ++i) items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 12)});
     items[3].hidden = true;
     items[4].expire_time = absl::FromUnixSeconds(5);
     items[5].attributes.clear();
@@ -46,10 +43,7 @@ class SnapshotTest : public ::testing::Test {
   }
 
   IndexSetOptions Options() const {
-    return {.search_threads = 1,
-            .index = {.delta_rows = 100},
-            .snapshot_dir = dir_.path(),
-            .snapshot_interval = absl::ZeroDuration()};
+    return {.search_threads = 1, .index = {.delta_rows = 100}, .snapshot_dir = dir_.path(), .snapshot_interval = absl::ZeroDuration()};
   }
 
   std::unique_ptr<IndexSet> Open() {
@@ -108,8 +102,7 @@ TEST_F(SnapshotTest, FindsDamageOfEveryByte) {
   for (size_t i = 0; i < good.size(); ++i) {
     put(i, static_cast<char>(good[i] ^ (1 << (i % 8))));
     const absl::Status status = ReadCatalogSnapshot(path, FaissSegments()).status();
-    ASSERT_TRUE(absl::IsDataLoss(status) || (absl::IsFailedPrecondition(status) && i >= 8 && i < 12))
-        << "byte " << i << ": " << status;
+    ASSERT_TRUE(absl::IsDataLoss(status) || (absl::IsFailedPrecondition(status) && i >= 8 && i < 12)) << "byte " << i << ": " << status;
     ASSERT_THAT(std::string(status.message()), HasSubstr(path));
     put(i, good[i]);
   }
@@ -145,10 +138,9 @@ TEST_F(SnapshotTest, SurvivesRandomRowsBehindTheChecksums) {
     for (int flips = 1 + round % 4; flips > 0; --flips) bytes[random_() % bytes.size()] = static_cast<char>(random_());
     if (round % 5 == 0) bytes.resize(random_() % bytes.size());
     ByteReader in(bytes);
-    const auto decoded = RowSegment::Decode(
-        in, [&](const SpaceKey&, size_t count) -> absl::StatusOr<std::unique_ptr<const VectorSegment>> {
-          return FaissSegments().Build(4, std::vector<float>(count * 4, 0.5f), true);
-        });
+    const auto decoded = RowSegment::Decode(in, [&](const SpaceKey&, size_t count) -> absl::StatusOr<std::unique_ptr<const VectorSegment>> {
+      return FaissSegments().Build(4, std::vector<float>(count * 4, 0.5f), true);
+    });
     if (!decoded.ok()) {
       ++refused;
       continue;

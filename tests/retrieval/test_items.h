@@ -54,8 +54,8 @@ inline std::vector<ItemUpdate> TestItems(std::mt19937& random, int count, int di
 }
 
 // The ids that a search should find, best first, ties by id.
-inline std::vector<std::string> NaiveSearch(const std::vector<ItemUpdate>& items, const std::vector<float>& query,
-                                            size_t k, const std::function<bool(const ItemUpdate&)>& allowed) {
+inline std::vector<std::string> NaiveSearch(const std::vector<ItemUpdate>& items, const std::vector<float>& query, size_t k,
+                                            const std::function<bool(const ItemUpdate&)>& allowed) {
   std::vector<std::pair<double, std::string>> scored;
   for (const ItemUpdate& item : items) {
     if (!allowed(item)) continue;

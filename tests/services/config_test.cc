@@ -40,10 +40,11 @@ class ConfigTest : public ::testing::Test {
 };
 
 TEST_F(ConfigTest, YamlSetsEveryKindOfValue) {
-  ASSERT_TRUE(config_
-                  .LoadYaml("part:\n  name: x y\n  threads: 3\n  eager: true\n  share: 0.25\n  wait_ms: 7\n  models:\n    a: /m/a\n    b: /m/b\n",
-                            "f.yaml")
-                  .ok());
+  ASSERT_TRUE(
+      config_
+          .LoadYaml("part:\n  name: x y\n  threads: 3\n  eager: true\n  share: 0.25\n  wait_ms: 7\n  models:\n    a: /m/a\n    b: /m/b\n",
+                    "f.yaml")
+          .ok());
   EXPECT_EQ(example_.name, "x y");
   EXPECT_EQ(example_.threads, 3);
   EXPECT_TRUE(example_.eager);

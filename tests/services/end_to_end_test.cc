@@ -99,7 +99,8 @@ TEST(Binaries, UnknownFlagFails) {
 }
 
 TEST(Binaries, HelpExitsZero) {
-  for (const char* program : {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking", "palate-featurestore", "palate"}) {
+  for (const char* program :
+       {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking", "palate-featurestore", "palate"}) {
     const Outcome outcome = RunToEnd(program, {"--help"});
     EXPECT_EQ(outcome.exit, 0) << program;
     EXPECT_THAT(outcome.output, HasSubstr(program));

@@ -80,7 +80,8 @@ class FaultTest : public ::testing::Test {
   // Taste is found by retrieval, words by embedding, and nothing is down.
   bool Healthy() {
     const auto recommended = shop_->Recommend("u0", kCallLimit);
-    if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE)) return false;
+    if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE))
+      return false;
     if (HasLanguageModel() && Notes(FindStage(*recommended, shop_pb::STAGE_RERANK), shop_pb::DEGRADATION_RANKING_UNAVAILABLE)) return false;
     const auto found = shop_->Search("green hiking tent", kCallLimit);
     return found.ok() && found->results_size() == 5;

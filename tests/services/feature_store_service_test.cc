@@ -1,4 +1,6 @@
 // FeatureStoreService and CatalogService at the gRPC edge, over the real store.
+#include "services/featurestore/feature_store_service.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +15,6 @@
 #include "services/clients/change_source_client.h"
 #include "services/clients/feature_store_client.h"
 #include "services/convert/types_convert.h"
-#include "services/featurestore/feature_store_service.h"
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
 

@@ -103,19 +103,23 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
       {"filter", [](auto& request) { request.set_filter("price <"); }},
       {"filter", [](auto& request) { request.set_filter("taste = \"sour\""); }},
       {"filter", [](auto& request) { request.set_filter("price = \"cheap\""); }},
-      {"exclude_item_ids[1]", [](auto& request) {
+      {"exclude_item_ids[1]",
+       [](auto& request) {
          request.add_exclude_item_ids("a");
          request.add_exclude_item_ids("");
        }},
-      {"exclude_item_ids", [](auto& request) {
+      {"exclude_item_ids",
+       [](auto& request) {
          for (int i = 0; i <= 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
        }},
-      {"context_item_ids", [](auto& request) {
+      {"context_item_ids",
+       [](auto& request) {
          for (int i = 0; i <= 100; ++i) request.add_context_item_ids(absl::StrCat(i));
        }},
       {"request_time", [](auto& request) { request.mutable_request_time()->set_seconds(-1); }},
       {"session_events[0].item_id", [](auto& request) { request.add_session_events()->set_event_type("view"); }},
-      {"session_events[0].value", [](auto& request) {
+      {"session_events[0].value",
+       [](auto& request) {
          request.add_session_events()->set_item_id("a");
          request.mutable_session_events(0)->set_event_type("view");
          request.mutable_session_events(0)->set_value(std::numeric_limits<double>::quiet_NaN());

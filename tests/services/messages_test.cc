@@ -29,8 +29,9 @@ TEST(StatusConvert, CodesAndMessagesSurviveTheWay) {
   EXPECT_TRUE(ToAbslStatus(ToGrpcStatus(absl::OkStatus())).ok());
 }
 
-const char kBad[] = "a\xFF\xFE"
-                    "b";
+const char kBad[] =
+    "a\xFF\xFE"
+    "b";
 
 TEST(ParseTolerantly, KeepsBadTextWhereItStood) {
   pb::UpsertItemsRequest request;
@@ -59,8 +60,11 @@ TEST(ParseTolerantly, ReplacesBadBytesOfMapKeys) {
   (*request.add_writes()->mutable_item()->mutable_attributes())[kBad].set_int64_value(3);
   pb::UpsertItemsRequest parsed;
   ASSERT_TRUE(ParseTolerantly(request.SerializeAsString(), parsed).ok());
-  EXPECT_EQ(parsed.writes(0).item().attributes().at("a\xEF\xBF\xBD\xEF\xBF\xBD"
-                                                    "b")
+  EXPECT_EQ(parsed.writes(0)
+                .item()
+                .attributes()
+                .at("a\xEF\xBF\xBD\xEF\xBF\xBD"
+                    "b")
                 .int64_value(),
             3);
 }

@@ -95,9 +95,7 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-bool HasLanguageModel() {
-  return fs::exists(fs::path(BinaryFolder()).parent_path() / "share" / "models" / "shopper-lm" / "config.json");
-}
+bool HasLanguageModel() { return fs::exists(fs::path(BinaryFolder()).parent_path() / "share" / "models" / "shopper-lm" / "config.json"); }
 
 Palate::Palate(const std::string& folder) : folder_(folder) {
   for (const char* part : {"embedding", "ranking", "featurestore", "retrieval", "gateway"}) Start(part);
@@ -122,7 +120,8 @@ std::vector<std::string> Palate::Arguments(const std::string& part) const {
   }
   if (part == "gateway") {
     arguments.push_back("--gateway.feature_store=" + address("featurestore"));
-    for (const char* other : {"embedding", "retrieval", "ranking"}) arguments.push_back(absl::StrCat("--gateway.", other, "=", address(other)));
+    for (const char* other : {"embedding", "retrieval", "ranking"})
+      arguments.push_back(absl::StrCat("--gateway.", other, "=", address(other)));
   }
   return arguments;
 }

@@ -190,8 +190,7 @@ TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
 TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
   Start(1, 1);
   std::string out;
-  EXPECT_EQ(CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {

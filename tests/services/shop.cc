@@ -57,7 +57,8 @@ absl::Status Shop::WriteItems() {
       (*item->mutable_attributes())["kind"].set_string_value(kProducts[p].plural);
       (*item->mutable_attributes())["colour"].set_string_value(kColours[c]);
       (*item->mutable_attributes())["price"].set_double_value(10.0 * (c + 1));
-      if (c % 2 == 0) item->add_images()->set_data(MakePng(32, 24, static_cast<unsigned char>(30 * c), 90, static_cast<unsigned char>(80 * p)));
+      if (c % 2 == 0)
+        item->add_images()->set_data(MakePng(32, 24, static_cast<unsigned char>(30 * c), 90, static_cast<unsigned char>(80 * p)));
     }
   }
   shop_pb::UpsertItemsResponse response;

@@ -96,8 +96,10 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
 TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
   const auto task = LmTask::Create(TinyTask());
   ASSERT_TRUE(task.ok());
-  const RankExample both{.prefix = {300, 301, 302}, .history_targets = {}, .candidates = {{310, 311, 5}, {320, 5}}, .targets = {1, 0}, .utilities = {}};
-  const RankExample turned{.prefix = both.prefix, .history_targets = {}, .candidates = {{320, 5}, {310, 311, 5}}, .targets = {0, 1}, .utilities = {}};
+  const RankExample both{
+      .prefix = {300, 301, 302}, .history_targets = {}, .candidates = {{310, 311, 5}, {320, 5}}, .targets = {1, 0}, .utilities = {}};
+  const RankExample turned{
+      .prefix = both.prefix, .history_targets = {}, .candidates = {{320, 5}, {310, 311, 5}}, .targets = {0, 1}, .utilities = {}};
   const RankExample alone{.prefix = both.prefix, .history_targets = {}, .candidates = {{320, 5}}, .targets = {0}, .utilities = {}};
   const at::NoGradGuard no_grad;
   const auto scores = [&](const RankExample& example) {
@@ -112,15 +114,16 @@ TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
 
 TEST_F(LmTaskTest, BatchPadsToTheLongestExampleAndPaddingSeesOnlyItself) {
   const RankExample shorter{.prefix = {300}, .history_targets = {}, .candidates = {{320, 5}}, .targets = {1}, .utilities = {}};
-  const RankExample longer{.prefix = {300, 301, 302}, .history_targets = {{1, 1.0f}}, .candidates = {{310, 311, 5}}, .targets = {0}, .utilities = {}};
+  const RankExample longer{
+      .prefix = {300, 301, 302}, .history_targets = {{1, 1.0f}}, .candidates = {{310, 311, 5}}, .targets = {0}, .utilities = {}};
   const RankBatch batch = MakeRankBatch({shorter, longer}, 9);
   EXPECT_EQ(batch.tokens.ids.size(1), 6);
   EXPECT_EQ(batch.tokens.ids[0][5].item<int64_t>(), 9);
   EXPECT_EQ(batch.tokens.allowed[0][5].sum().item<int64_t>(), 1);
   EXPECT_TRUE(batch.tokens.allowed[0][5][5].item<bool>());
   EXPECT_EQ(batch.history_labels, 1);
-  EXPECT_EQ(batch.label_rows[0].item<int64_t>(), 7);   // the history's label of the second example
-  EXPECT_EQ(batch.label_rows[1].item<int64_t>(), 2);   // the first candidate
+  EXPECT_EQ(batch.label_rows[0].item<int64_t>(), 7);  // the history's label of the second example
+  EXPECT_EQ(batch.label_rows[1].item<int64_t>(), 2);  // the first candidate
   EXPECT_EQ(batch.label_rows[2].item<int64_t>(), 11);
 }
 

@@ -8,9 +8,7 @@
 namespace palate::training {
 namespace {
 
-std::string CombinationOf(const demo::Product& product) {
-  return absl::StrCat(product.kind, "|", product.material, "|", product.style);
-}
+std::string CombinationOf(const demo::Product& product) { return absl::StrCat(product.kind, "|", product.material, "|", product.style); }
 
 TEST(Splits, SeedsOfSplitsNeverMeetWhateverTheRunsSeed) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
