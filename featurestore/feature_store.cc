@@ -49,6 +49,7 @@ absl::StatusOr<StoreStats> FeatureStore::GetStats() const {
   if (core_->db().GetIntProperty(core_->family(kItems), rocksdb::DB::Properties::kBlockCacheUsage, &bytes)) {
     stats.memory_bytes += static_cast<int64_t>(bytes);
   }
+  stats.memory_bytes += core_->item_cache.size_bytes();
   return stats;
 }
 

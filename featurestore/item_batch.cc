@@ -148,7 +148,9 @@ void ItemBatch::UpdateMemory() {
   state_.failed += failed_delta_;
   state_.feed_entries += static_cast<int64_t>(changes_.size());
   for (const auto& [id, work] : works_) {
-    if (work.last_change.has_value()) state_.trending.ItemChanged(id, AvailabilityOf(work.now));
+    if (!work.last_change.has_value()) continue;
+    core_.ForgetCached(state_, id);
+    state_.trending.ItemChanged(id, AvailabilityOf(work.now));
   }
 }
 

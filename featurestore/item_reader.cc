@@ -1,6 +1,7 @@
 #include "featurestore/item_reader.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,7 +20,7 @@ absl::StatusOr<ItemReader> ItemReader::Create(const StoreCore& core, const Catal
                           absl::StrCat("a space that catalog ", catalog->id, " declares"));
     }
   }
-  ItemReader reader(core, state.number, read);
+  ItemReader reader(core, state, read);
   for (const auto& [name, record] : state.Spaces()) {
     if (!options.all_spaces && std::find(options.spaces.begin(), options.spaces.end(), name) == options.spaces.end()) continue;
     if (!record.active_fingerprint().empty()) reader.spaces_.push_back({name, record.active_fingerprint()});
@@ -44,6 +45,45 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> ItemReader::Read(const st
     known.push_back(&*items[i]);
   }
   PALATE_RETURN_IF_ERROR(AddVectors(known));
+  return items;
+}
+
+absl::StatusOr<std::vector<std::optional<StoredItem>>> ItemReader::ReadCached(const std::vector<std::string>& ids) const {
+  ItemCache& cache = core_.item_cache;
+  // Before the fingerprints: should they change in between, what is read goes under a key that nobody looks up any more.
+  const int64_t switches = state_.switches;
+  std::vector<std::shared_ptr<const ItemCache::Entry>> entries(ids.size());
+  std::vector<std::string> missing;
+  std::vector<size_t> missing_index;
+  std::vector<uint64_t> tickets;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::string key = StoreCore::CacheKey(state_, switches, ids[i]);
+    entries[i] = cache.Find(key);
+    if (entries[i] != nullptr) continue;
+    missing.push_back(ids[i]);
+    missing_index.push_back(i);
+    tickets.push_back(cache.Ticket(key));
+  }
+  if (!missing.empty()) {
+    // Not at the snapshot: the cache holds what is committed now.
+    PALATE_ASSIGN_OR_RETURN(const ItemReader reader, Create(core_, state_, {.all_spaces = true}, rocksdb::ReadOptions()));
+    PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(missing));
+    for (size_t i = 0; i < missing.size(); ++i) {
+      if (!items[i].has_value()) continue;
+      auto entry = std::make_shared<const ItemCache::Entry>(ItemCache::Entry{std::move(items[i]->item), std::move(items[i]->vectors)});
+      cache.Insert(StoreCore::CacheKey(state_, switches, missing[i]), entry, tickets[i]);
+      entries[missing_index[i]] = std::move(entry);
+    }
+  }
+  std::vector<std::optional<StoredItem>> items(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (entries[i] == nullptr) continue;
+    StoredItem& item = items[i].emplace();
+    item.item = entries[i]->item;
+    for (const SpaceVector& vector : entries[i]->vectors) {
+      if (std::binary_search(spaces_.begin(), spaces_.end(), vector.space)) item.vectors.push_back(vector);
+    }
+  }
   return items;
 }
 

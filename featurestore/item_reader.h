@@ -22,6 +22,9 @@ class ItemReader {
   // By element; absent for unknown ids. Image bytes are not read here.
   absl::StatusOr<std::vector<std::optional<StoredItem>>> Read(const std::vector<std::string>& ids) const;
 
+  // The same through the cache of decoded items, as committed now instead of as of the snapshot.
+  absl::StatusOr<std::vector<std::optional<StoredItem>>> ReadCached(const std::vector<std::string>& ids) const;
+
   // Vectors of items that are known, appended to `items`.
   absl::Status AddVectors(const std::vector<StoredItem*>& items) const;
 
@@ -30,9 +33,11 @@ class ItemReader {
   static int64_t ImageBytes(const Item& item);
 
  private:
-  ItemReader(const StoreCore& core, uint32_t catalog, const rocksdb::ReadOptions& read) : core_(core), catalog_(catalog), read_(read) {}
+  ItemReader(const StoreCore& core, const CatalogState& state, const rocksdb::ReadOptions& read)
+      : core_(core), state_(state), catalog_(state.number), read_(read) {}
 
   const StoreCore& core_;
+  const CatalogState& state_;
   const uint32_t catalog_;
   const rocksdb::ReadOptions read_;
   std::vector<SpaceKey> spaces_;

@@ -18,7 +18,9 @@ absl::StatusOr<GetItemsResult> FeatureStore::GetItems(absl::string_view catalog,
   const Snapshot snapshot(core_->db());
   PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(*core_, *access.state, options, snapshot.read()));
   GetItemsResult result;
-  PALATE_ASSIGN_OR_RETURN(result.items, reader.Read(ids));
+  // Pictures must belong to the item as it is read, hence the snapshot; the cache knows active fingerprints only.
+  const bool cached = !options.image_bytes && !options.all_fingerprints;
+  PALATE_ASSIGN_OR_RETURN(result.items, cached ? reader.ReadCached(ids) : reader.Read(ids));
   int64_t image_bytes = 0;
   for (size_t i = 0; i < ids.size(); ++i) {
     std::optional<StoredItem>& item = result.items[i];

@@ -53,6 +53,7 @@ struct StoreOptions {
   absl::Duration trending_refresh = absl::Seconds(1);
 
   int64_t block_cache_bytes = 256 << 20;
+  int64_t item_cache_bytes = 128 << 20;   // decoded items with their vectors
   int64_t write_buffer_bytes = 16 << 20;  // per column family
   // Stores up to this size have every checksum verified while opening; larger ones are verified block by block as they are read.
   int64_t verify_on_open_bytes = 256 << 20;

@@ -28,7 +28,7 @@ void CatalogState::SawEventAt(int64_t time_us) {
   }
 }
 
-StoreCore::StoreCore(StoreOptions store_options) : options(std::move(store_options)) {}
+StoreCore::StoreCore(StoreOptions store_options) : options(std::move(store_options)), item_cache(options.item_cache_bytes) {}
 
 StoreCore::~StoreCore() { (void)Close(); }
 
@@ -140,6 +140,14 @@ absl::Status StoreCore::ScanPrefix(Family family, absl::string_view prefix, absl
     if (!more) return absl::OkStatus();
   }
   return FromRocksDb(rows->status(), absl::StrCat("reading from ", FamilyName(family)));
+}
+
+std::string StoreCore::CacheKey(const CatalogState& state, int64_t switches, absl::string_view item_id) {
+  std::string key;
+  AppendBigEndian32(state.number, key);
+  AppendBigEndian64(static_cast<uint64_t>(switches), key);
+  key.append(item_id.data(), item_id.size());
+  return key;
 }
 
 void StoreCore::AddChange(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t position, ChangeKind kind, absl::string_view key,

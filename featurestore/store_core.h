@@ -28,6 +28,7 @@
 #include "featurestore/codec.h"
 #include "featurestore/directory_lock.h"
 #include "featurestore/feed.h"
+#include "featurestore/item_cache.h"
 #include "featurestore/keys.h"
 #include "featurestore/locks.h"
 #include "featurestore/options.h"
@@ -76,6 +77,7 @@ struct CatalogState {
   std::atomic<int64_t> failed = 0;
   std::atomic<int64_t> feed_entries = 0;
   std::atomic<int64_t> trim_position = 0;  // entries up to here are gone
+  std::atomic<int64_t> switches = 0;       // of active fingerprints since the store was opened; part of the item cache's keys
 
   // Held through a change of models and the cleaning after a switch-over.
   Mutex spaces_mutex;
@@ -189,6 +191,13 @@ class StoreCore {
   absl::Status ScanPrefix(Family family, absl::string_view prefix, absl::string_view from, const rocksdb::ReadOptions& options,
                           const Visitor& visit) const;
 
+  // The item cache's key of an item, as long as its catalog's active fingerprints stay.
+  static std::string CacheKey(const CatalogState& state, int64_t switches, absl::string_view item_id);
+  // After the commit of a change to the item or its vectors.
+  void ForgetCached(const CatalogState& state, absl::string_view item_id) {
+    item_cache.Invalidate(CacheKey(state, state.switches, item_id));
+  }
+
   // Adds a feed entry to the batch. The caller counts it into feed_entries after the commit.
   void AddChange(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t position, ChangeKind kind, absl::string_view key, int64_t revision);
 
@@ -209,6 +218,7 @@ class StoreCore {
 
   const StoreOptions options;
   FeedSequencer feed;
+  mutable ItemCache item_cache;
   LockTable item_locks{32};
   LockTable blob_locks{12};
   LockTable user_locks{32};

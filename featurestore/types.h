@@ -151,8 +151,8 @@ struct ContextEvent {
   int item_index = -1;
 };
 
-// All that one request's hydrate stage needs, read from one snapshot (the trending list may be up to StoreOptions::trending_refresh old,
-// but never holds an item that was hidden or deleted before the call).
+// All that one request's hydrate stage needs. The user's rows come from one snapshot; items and vectors are as committed then or later; the
+// trending list may be up to StoreOptions::trending_refresh old, but never holds an item that was hidden or deleted before the call.
 struct UserContext {
   std::optional<User> user;          // the profile, when one was written
   std::vector<ContextEvent> events;  // newest first
@@ -213,7 +213,7 @@ struct CatalogStats {
 struct StoreStats {
   std::vector<CatalogStats> catalogs;
   int64_t disk_bytes = 0;    // tables, blobs and logs
-  int64_t memory_bytes = 0;  // memtables and block cache
+  int64_t memory_bytes = 0;  // memtables and caches
   int format_version = 0;
 };
 

@@ -188,7 +188,7 @@ class ContextReader {
     for (const ContextEvent& event : context.events) {
       if (position.try_emplace(event.event.item_id, ids.size()).second) ids.push_back(event.event.item_id);
     }
-    PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(ids));
+    PALATE_ASSIGN_OR_RETURN(auto items, reader.ReadCached(ids));
     std::vector<int> index(ids.size(), -1);
     for (size_t i = 0; i < items.size(); ++i) {
       if (!items[i].has_value()) continue;

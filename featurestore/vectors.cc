@@ -157,6 +157,7 @@ absl::Status FeatureStore::PutVectors(absl::string_view catalog, absl::string_vi
     const auto reservation = core_->feed.Reserve(1);
     core_->AddChange(batch, state.number, reservation->first(), ChangeKind::kVectorsChanged, item_id, item.revision());
     PALATE_RETURN_IF_ERROR(core_->Write(batch));
+    core_->ForgetCached(state, item_id);
     state.pending += backlog.pending;
     state.failed += backlog.failed;
     ++state.feed_entries;
@@ -327,6 +328,7 @@ absl::Status StoreCore::MaybeSwitchSpaces(CatalogState& state) {
     ++state.feed_entries;
     MutexLock lock(state.mutex);
     state.spaces = std::move(spaces);
+    ++state.switches;
   }
   return DeleteStaleVectors(state);
 }

@@ -89,6 +89,43 @@ bool IsClaimWord(absl::string_view word) {
          word == "priced" || word == "range";
 }
 
+// Words around a value that say what kind of thing it is. Empty words stand for any.
+struct Frame {
+  std::string further;  // two words before the value
+  std::string before;
+  std::string after;
+  std::string beyond;  // two words behind it
+  std::string meaning;
+  std::vector<PointRole> roles;
+};
+
+const std::vector<Frame>& Frames() {
+  static const auto* const frames = new std::vector<Frame>{
+      {"made", "of", "", "", "a material", {PointRole::kMaterial}},
+      {"", "by", "", "", "a maker", {PointRole::kMaker}},
+      {"", "from", "", "", "a maker", {PointRole::kMaker}},
+      {"", "at", "", "", "a price", {PointRole::kPrice}},
+      {"", "color", "", "", "a color", {PointRole::kColor}},
+      {"", "in", "", "", "a material or a color", {PointRole::kMaterial, PointRole::kColor, PointRole::kOther}},
+      {"pick", "for", "", "", "an occasion", {PointRole::kOccasion}},
+      {"made", "for", "", "", "an occasion", {PointRole::kOccasion}},
+      {"belongs", "to", "", "", "a kind of thing", {PointRole::kKind}},
+      {"", "", "pattern", "", "a pattern", {PointRole::kPattern}},
+      {"", "", "patterns", "", "a pattern", {PointRole::kPattern}},
+      {"", "", "look", "", "a style", {PointRole::kStyle}},
+      {"", "", "style", "", "a style", {PointRole::kStyle}},
+      {"", "", "in", "style", "a style", {PointRole::kStyle}},
+      {"", "", "in", "mind", "an occasion", {PointRole::kOccasion}},
+      {"", "", "design", "", "a style or a feature", {PointRole::kStyle, PointRole::kFeature}},
+      {"", "", "designs", "", "a style or a feature", {PointRole::kStyle, PointRole::kFeature}},
+      {"", "", "pick", "", "a kind of thing", {PointRole::kKind}},
+      {"", "", "picks", "", "a kind of thing", {PointRole::kKind}},
+      {"", "", "find", "", "a kind of thing", {PointRole::kKind}},
+      {"", "", "finds", "", "a kind of thing", {PointRole::kKind}},
+  };
+  return *frames;
+}
+
 bool IsWord(const TextToken& token, absl::string_view word) { return token.kind == Kind::kWord && token.word == word; }
 bool IsTitle(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind != Mention::Kind::kValue; }
 bool IsValue(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind == Mention::Kind::kValue; }
@@ -121,6 +158,9 @@ class Checker {
     if (tokens_.size() > kMaxTokens) return absl::StrCat("the text has ", tokens_.size(), " words and signs, at most ", kMaxTokens);
     if (tokens_.back().kind != Kind::kSentenceBreak) return "the text ends in the middle of a sentence";
     std::string refusal = RefuseWords();
+    for (size_t i = 0; i < tokens_.size() && refusal.empty(); ++i) {
+      if (IsValue(tokens_[i])) refusal = RefuseFrame(i);
+    }
     const std::vector<Run> sentences = SplitAt(tokens_, {0, tokens_.size()}, /*clauses=*/false);
     for (const Run& sentence : sentences) {
       if (refusal.empty()) refusal = RefuseSentence(sentence);
@@ -191,7 +231,7 @@ class Checker {
     }
     if ((word == "price" || word == "priced") && !HasPrice(sentence)) return "speaks of a price without saying it";
     if (word == "like") return RefuseLike(sentence, i);
-    return RefusePreposition(i);
+    return "";
   }
 
   bool Brought(const SourceClaim& claim) const {
@@ -244,14 +284,21 @@ class Checker {
     return "says 'like' of nothing in the evidence";
   }
 
-  std::string RefusePreposition(size_t at) const {
-    const bool made_of = IsWord(tokens_[at], "of") && at > 0 && IsWord(tokens_[at - 1], "made");
-    const bool maker = IsWord(tokens_[at], "by") || IsWord(tokens_[at], "from");
-    if (!made_of && !maker) return "";
-    const bool has_next = at + 1 < tokens_.size() && IsValue(tokens_[at + 1]);
-    const PointRole role = has_next ? RoleOf(tokens_[at + 1].mention.attribute) : PointRole::kOther;
-    if (made_of && role != PointRole::kMaterial) return "says 'made of' before something that is no material";
-    if (maker && role != PointRole::kMaker) return absl::StrCat("says '", tokens_[at].word, "' before something that is no maker");
+  // What the words around a value say that it is: "made of walnut" a material, "a striped pattern" a pattern.
+  std::string RefuseFrame(size_t value) const {
+    const auto word = [&](size_t at) { return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word : std::string(); };
+    const std::string before = value > 0 ? word(value - 1) : "";
+    const std::string further = value > 1 ? word(value - 2) : "";
+    const PointRole role = RoleOf(tokens_[value].mention.attribute);
+    for (const Frame& frame : Frames()) {
+      const bool fits = (frame.further.empty() || frame.further == further) && (frame.before.empty() || frame.before == before) &&
+                        (frame.after.empty() || frame.after == word(value + 1)) &&
+                        (frame.beyond.empty() || frame.beyond == word(value + 2));
+      if (fits && std::find(frame.roles.begin(), frame.roles.end(), role) == frame.roles.end()) {
+        return absl::StrCat("says of '", tokens_[value].mention.value, "' that it is ", frame.meaning, ", but it is the item's ",
+                            tokens_[value].mention.attribute);
+      }
+    }
     return "";
   }
 

@@ -11,7 +11,7 @@
 //   "popular", "new", "search", "similar", "others"    the source that brought the item must be that one
 //   "usual", "range"                                   the sentence must hold a number within the user's range
 //   "price"                                            the sentence must hold the item's price
-//   "made of", "by", "from" before a value             the value must be a material, or a maker
+//   "made of", "by", "priced at", "pattern", "design"   the value beside them must be what they say it is: a material, a maker, a price, …
 // Anything else is refused: a name, a value of another item, praise ("the best"), a negation. Strict on purpose: a refused text costs a
 // template, a false one costs trust.
 //

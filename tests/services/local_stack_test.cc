@@ -32,6 +32,8 @@ StackConfig ConfigFor(const std::string& folder) {
   StackConfig config;
   config.data_dir = folder;
   config.server.listen = "";
+  config.embedding.models = {{"pair", BuiltinModel("pair")}};
+  config.ranking.models = {{"shopper-lm", BuiltinModel("shopper-lm")}};
   if (!HasLanguageModel()) config.ranking.models.clear();
   return config;
 }

@@ -88,6 +88,9 @@ class Palate {
 
 std::string ReadFile(const std::string& path);
 
+// Folder of a model that comes with the binaries: "pair", "shopper-lm".
+std::string BuiltinModel(const std::string& name);
+
 // The built-in language model may be missing from a build; then ranking runs without one and templates explain.
 bool HasLanguageModel();
 
