@@ -46,9 +46,8 @@ class ForwardingLogger final : public rocksdb::Logger {
   }
 };
 
-rocksdb::DBOptions DatabaseOptions(bool create) {
+rocksdb::DBOptions DatabaseOptions() {
   rocksdb::DBOptions options;
-  options.create_if_missing = create;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   // Only a record that the last crash cut short is dropped; any other damage in a log refuses to open instead of losing writes silently.
@@ -88,15 +87,41 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const StoreOptions& st
   return options;
 }
 
+// A new database with all its column families. With one manifest for all of them: a manifest each would cost sixty syncs of the disk.
+absl::Status MakeDatabase(const std::string& dir, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  rocksdb::DBOptions options = DatabaseOptions();
+  options.create_if_missing = true;
+  options.max_manifest_file_size = 64 << 20;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status made = rocksdb::DB::Open(options, dir, families, &handles, &db);
+  PALATE_RETURN_IF_ERROR(FromRocksDb(made, absl::StrCat("making a feature store in ", dir)));
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  const rocksdb::Status closed = db->Close();
+  delete db;
+  return FromRocksDb(closed, absl::StrCat("making a feature store in ", dir));
+}
+
 absl::Status Damaged(const std::string& dir, const std::string& what) {
   return absl::DataLossError(
       absl::StrCat("the feature store in ", dir, " is damaged: ", what, ". Restore it from a copy, or move it aside to start empty"));
 }
 
-bool HasFiles(const std::string& dir) {
+// Whether the directory holds a database, whole or not. A process that died while making one leaves a manifest, but neither tables nor
+// logs.
+bool HoldsDatabase(const std::string& dir) {
   std::error_code error;
-  const std::filesystem::directory_iterator files(dir, error);
-  return !error && files != std::filesystem::directory_iterator();
+  for (const auto& file : std::filesystem::directory_iterator(dir, error)) {
+    const std::string name = file.path().filename().string();
+    if (name == "CURRENT" || absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".blob") || absl::EndsWith(name, ".log")) return true;
+  }
+  return false;
+}
+
+// What a failure to open an existing database means: damage, unless the disk or the permissions are to blame.
+absl::Status OpenFailure(const std::string& dir, const rocksdb::Status& status) {
+  if (!status.IsIOError() || status.IsPathNotFound()) return Damaged(dir, status.ToString());
+  return FromRocksDb(status, absl::StrCat("opening the feature store in ", dir));
 }
 
 int64_t DirectoryBytes(const std::string& dir) {
@@ -133,14 +158,14 @@ absl::StatusOr<std::unique_ptr<StoreCore>> StoreCore::Open(StoreOptions store_op
 
 absl::Status StoreCore::OpenDatabase() {
   const std::string dir = state_dir();
-  created_ = !HasFiles(dir);
-  rocksdb::DBOptions database = DatabaseOptions(created_);
+  created_ = !HoldsDatabase(dir);
+  const rocksdb::DBOptions database = DatabaseOptions();
   if (!created_) {
     // A store that lost its CURRENT file would otherwise be taken for a new one.
     if (!std::filesystem::exists(absl::StrCat(dir, "/CURRENT"))) return Damaged(options.dir, "its file CURRENT is missing");
     std::vector<std::string> names;
     const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(database, dir, &names);
-    if (!listed.ok()) return Damaged(options.dir, listed.ToString());
+    if (!listed.ok()) return OpenFailure(options.dir, listed);
     std::set<std::string> known = {rocksdb::kDefaultColumnFamilyName};
     for (int i = 0; i < kNumFamilies; ++i) known.insert(std::string(FamilyName(static_cast<Family>(i))));
     for (const std::string& name : names) {
@@ -156,14 +181,11 @@ absl::Status StoreCore::OpenDatabase() {
     const Family family = static_cast<Family>(i);
     families.emplace_back(std::string(FamilyName(family)), FamilyOptions(family, options, cache));
   }
+  if (created_) PALATE_RETURN_IF_ERROR(MakeDatabase(dir, families));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(database, dir, families, &handles, &db);
-  if (!opened.ok()) {
-    if (opened.IsNoSpace()) return FromRocksDb(opened, absl::StrCat("opening the feature store in ", options.dir));
-    if (created_) return absl::InternalError(absl::StrCat("a feature store cannot be made in ", options.dir, ": ", opened.ToString()));
-    return Damaged(options.dir, opened.ToString());
-  }
+  if (!opened.ok()) return OpenFailure(options.dir, opened);
   db_.reset(db);
   default_handle_ = handles[0];
   std::copy(handles.begin() + 1, handles.end(), handles_.begin());

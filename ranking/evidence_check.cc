@@ -212,7 +212,9 @@ class Checker {
       std::vector<const TextToken*> values = Select(clause, IsValue);
       // "which you have picked before" speaks of the value before it.
       const bool refers_back = values.empty() && Select(clause, IsTitle).empty();
-      if (refusal.empty() && Says(clause, {"you", "your", "you've", "yours"})) refusal = RefuseTaste(refers_back ? before : values);
+      if (refusal.empty() && Says(clause, {"you", "your", "you've", "yours"})) {
+        refusal = RefuseTaste(refers_back ? before : values, Says(sentence, {"range", "usual", "usually"}));
+      }
       if (refusal.empty()) refusal = RefuseFrequency(sentence, clause);
       before = std::move(values);
     }
@@ -341,13 +343,16 @@ class Checker {
     return "";
   }
 
-  std::string RefuseTaste(const std::vector<const TextToken*>& values) const {
+  // A number within the user's range is their taste only as that: "70 is in your usual range", not "70, which you have picked before".
+  std::string RefuseTaste(const std::vector<const TextToken*>& values, bool of_range) const {
     for (const TextToken* value : values) {
       const std::vector<AttributeWord> words = WordsOf({{value->mention.attribute, value->mention.value}});
       const bool disliked = !words.empty() && std::find(plan_.disliked.begin(), plan_.disliked.end(), words[0]) != plan_.disliked.end();
       if (disliked) return absl::StrCat("says '", value->mention.value, "' as the user's taste, but the user turns away from it");
       const PlannedPoint* point = PointOf(*value);
-      if (point == nullptr || point->kind == PlannedPoint::Kind::kItemFact) {
+      const bool shown =
+          point != nullptr && (point->kind == PlannedPoint::Kind::kLikedValue || (point->kind == PlannedPoint::Kind::kInRange && of_range));
+      if (!shown) {
         return absl::StrCat("says '", value->mention.value, "' as the user's taste, which the history does not show");
       }
     }

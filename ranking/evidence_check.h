@@ -6,7 +6,7 @@
 //   a number outside of a mention                      refused
 //   a deed ("bought", "watched")                       the title that it is said of must have that deed
 //   a frequency ("often", "keep", "twice")             the values in its clause must have that many events
-//   "you" or "your" with a value in the clause         the value must be a liked one or lie in the user's range; a disliked one is refused
+//   "you" or "your" with a value in the clause         the value must be a liked one, or be said to lie in the user's range and do so
 //   a title and a value in one sentence                the title's item must have the value too
 //   "popular", "new", "search", "similar", "others"    the source that brought the item must be that one
 //   "usual", "range"                                   the sentence must hold a number within the user's range

@@ -11,6 +11,7 @@
 #include "embedding/embedding_model.h"
 #include "models/image/image.h"
 #include "tests/embedding/pair_folder.h"
+#include "tests/models/golden_tensors.h"
 
 namespace palate::embedding {
 namespace {
@@ -339,6 +340,37 @@ TEST_F(EmbedderTest, ImpossibleOptionsAreRefused) {
   EmbedderOptions options;
   options.batch_tokens = 0;
   EXPECT_EQ(Embedder::Create(*model, options).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Embedder, ReferenceVectorsHoldThroughThePair) {
+  const models::Golden golden("bert-all_minilm_l6_v2");
+  PALATE_SKIP_WITHOUT(golden);
+  if (!models::FileExists(models::MiniLmFolder() + "/config.json")) GTEST_SKIP() << models::MiniLmFolder() << " is absent";
+  const models::TemporaryFolder folder;
+  std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
+  const std::string pair_json = std::string(PALATE_SOURCE_DIR) + "/models/builtin/pair/pair.json";
+  std::filesystem::copy_file(pair_json, folder.file("pair.json"));
+  auto model = EmbeddingModel::Load(folder.path());
+  ASSERT_TRUE(model.ok()) << model.status();
+  auto embedder = Embedder::Create(*model);
+  const at::Tensor expected = models::ReferenceTensors(golden).at("embeddings");
+  const auto inputs = golden.inputs();
+  std::vector<EmbedInput> texts;
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < inputs["sentences"].size(); ++i) {
+    const std::string sentence = inputs["sentences"][i];
+    if (sentence.empty()) continue;  // the service refuses an input without content
+    texts.push_back({.fields = {sentence}, .images = {}});
+    rows.push_back(static_cast<int64_t>(i));
+  }
+  const auto results = (*embedder)->Embed(texts);
+  ASSERT_TRUE(results.ok()) << results.status();
+  std::vector<at::Tensor> vectors;
+  for (const EmbedResult& result : *results) {
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    vectors.push_back(at::tensor(VectorIn(result, "text"), at::kFloat));
+  }
+  models::ExpectSameEmbeddings(at::stack(vectors), expected.index_select(0, at::tensor(rows, at::kLong)), "embeddings");
 }
 
 }  // namespace

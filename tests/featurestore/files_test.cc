@@ -239,6 +239,16 @@ TEST_F(Files, TruncatedTablesAndManifestsAreReported) {
   }
 }
 
+TEST_F(Files, AStoreThatWasNeverFinishedIsMadeAnew) {
+  std::filesystem::create_directories(state());
+  std::ofstream(state() + "/MANIFEST-000001") << "half";
+  std::ofstream(state() + "/IDENTITY") << "some-id";
+  OpenWithShop();
+  Put(Write("a"));
+  Open();
+  EXPECT_TRUE(Exists("a"));
+}
+
 TEST_F(Files, ALogCutShortByACrashLosesOnlyTheUnfinishedWrite) {
   OpenWithShop();
   for (int i = 0; i < 20; ++i) Put(Write(absl::StrCat("item", 10 + i)));

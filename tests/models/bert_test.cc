@@ -4,23 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "tests/models/golden_tensors.h"
 
 namespace palate::models {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Where the published weights lie: PALATE_MINILM_DIR, else the download cache.
-std::string MiniLmFolder() {
-  if (const char* folder = std::getenv("PALATE_MINILM_DIR")) return folder;
-  if (const char* cache = std::getenv("PALATE_CACHE_DIR")) return std::string(cache) + "/all-MiniLM-L6-v2";
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::string(cache) + "/palate/all-MiniLM-L6-v2";
-  const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "" : home) + "/.cache/palate/all-MiniLM-L6-v2";
-}
 
 class GoldenSentenceEncoderTest : public ::testing::TestWithParam<const char*> {
  protected:

@@ -41,6 +41,15 @@ struct Golden {
 #define PALATE_SKIP_WITHOUT(golden) \
   if (!(golden).exists()) GTEST_SKIP() << (golden).folder << " is absent"
 
+// Where the published all-MiniLM-L6-v2 lies: PALATE_MINILM_DIR, else the download cache.
+inline std::string MiniLmFolder() {
+  if (const char* folder = std::getenv("PALATE_MINILM_DIR")) return folder;
+  if (const char* cache = std::getenv("PALATE_CACHE_DIR")) return std::string(cache) + "/all-MiniLM-L6-v2";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::string(cache) + "/palate/all-MiniLM-L6-v2";
+  const char* home = std::getenv("HOME");
+  return std::string(home == nullptr ? "" : home) + "/.cache/palate/all-MiniLM-L6-v2";
+}
+
 // An empty folder that is deleted with its contents.
 class TemporaryFolder {
  public:

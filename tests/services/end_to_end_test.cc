@@ -1,5 +1,6 @@
 // The five services as five processes over TCP: what a product backend does, and how a process starts and ends.
 #include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -36,6 +37,38 @@ absl::Status CheckHealth(const std::string& address) {
   grpc::Slice whole;
   const bool serving = response.DumpToSingleSlice(&whole).ok() && std::string(whole.begin(), whole.end()) == "\x08\x01";
   return serving ? absl::OkStatus() : absl::UnavailableError("not serving");
+}
+
+// What the command line prints, read back as the message that it stands for.
+template <typename Response>
+Response RunJson(std::vector<std::string> arguments) {
+  arguments.push_back("--json");
+  const Outcome outcome = RunToEnd("palate", arguments);
+  EXPECT_EQ(outcome.exit, 0) << outcome.errors;
+  Response response;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(outcome.output, &response).ok()) << outcome.output;
+  return response;
+}
+
+void CheckCommands(Palate& palate, const std::string& folder) {
+  const std::string server = "--server=" + palate.address("gateway");
+  const auto recommended =
+      RunJson<shop_pb::RecommendResponse>({"recommend", server, "--user", "u1", "--num-results", "3", "--explain", "template"});
+  ASSERT_EQ(recommended.results_size(), 3);
+  EXPECT_FALSE(recommended.results(0).explanation().text().empty());
+  const auto found = RunJson<shop_pb::SearchResponse>({"search", server, "--text", "red oak chair", "--num-results", "3"});
+  ASSERT_EQ(found.results_size(), 3);
+  EXPECT_EQ(found.results(0).item_id(), "chairs-0");
+  const auto similar = RunJson<shop_pb::SimilarItemsResponse>({"similar", server, "--item", "tents-1", "--num-results", "3"});
+  ASSERT_EQ(similar.results_size(), 3);
+  EXPECT_THAT(similar.results(0).item_id(), StartsWith("tents"));
+
+  const Outcome wrong = RunToEnd("palate", {"recommend", server, "--user", "u1", "--num-results", "900"});
+  EXPECT_NE(wrong.exit, 0);
+  EXPECT_THAT(wrong.errors, HasSubstr("900"));
+  const Outcome locked = RunToEnd("palate", {"status", "--data-dir", folder});
+  EXPECT_EQ(locked.exit, 1);
+  EXPECT_THAT(locked.errors, HasSubstr(absl::StrCat(palate.process("featurestore").pid())));
 }
 
 TEST(FiveProcesses, WriteRecommendSearchAndEndInOrder) {
@@ -77,6 +110,8 @@ TEST(FiveProcesses, WriteRecommendSearchAndEndInOrder) {
     EXPECT_LE(result.item().attributes().at("price").double_value(), 30);
   }
 
+  CheckCommands(palate, folder.path());
+
   for (const char* part : {"gateway", "retrieval", "featurestore", "ranking", "embedding"}) {
     palate.process(part).Signal(SIGTERM);
     EXPECT_EQ(palate.process(part).Wait(), 0) << part;
@@ -89,13 +124,13 @@ TEST(Binaries, UnknownConfigurationKeyFailsWithFileAndLine) {
   std::ofstream(file) << "gateway:\n  threads: 4\n  thread: 5\n";
   const Outcome outcome = RunToEnd("palate-gateway", {"--config=" + file});
   EXPECT_EQ(outcome.exit, 2);
-  EXPECT_THAT(outcome.output, HasSubstr(file + ":3: gateway.thread: unknown key"));
+  EXPECT_THAT(outcome.errors, HasSubstr(file + ":3: gateway.thread: unknown key"));
 }
 
 TEST(Binaries, UnknownFlagFails) {
   const Outcome outcome = RunToEnd("palate-retrieval", {"--retrieval.thread=1"});
   EXPECT_EQ(outcome.exit, 2);
-  EXPECT_THAT(outcome.output, HasSubstr("--retrieval.thread: unknown flag"));
+  EXPECT_THAT(outcome.errors, HasSubstr("--retrieval.thread: unknown flag"));
 }
 
 TEST(Binaries, HelpExitsZero) {
@@ -118,7 +153,7 @@ TEST(Binaries, CommentedConfigurationFilesNameEveryKey) {
     arguments.push_back("--config=" + folder + name + ".yaml");
     arguments.push_back("--help");
     const Outcome outcome = RunToEnd(command[0], arguments);
-    EXPECT_EQ(outcome.exit, 0) << outcome.output;
+    EXPECT_EQ(outcome.exit, 0) << outcome.errors;
     const std::string text = ReadFile(folder + name + ".yaml");
     std::istringstream lines(outcome.output);
     for (std::string line; std::getline(lines, line);) {

@@ -7,9 +7,11 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
+#include "services/runtime/channel.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
 

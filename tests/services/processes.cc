@@ -41,19 +41,22 @@ TemporaryFolder::~TemporaryFolder() {
   fs::remove_all(path_, ignored);
 }
 
-Process::Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path) {
+Process::Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path,
+                 const std::string& output_path) {
   const std::string path = BinaryFolder() + "/" + program;
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const int log = ::open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+  const int output = output_path.empty() ? ::dup(log) : ::open(output_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
   pid_ = ::fork();
   if (pid_ != 0) {
     ::close(log);
+    ::close(output);
     return;
   }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::dup2(log, STDOUT_FILENO);
+  ::dup2(output, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   ::execv(path.c_str(), argv.data());
   ::_exit(127);
@@ -81,11 +84,13 @@ int Process::Wait() {
 
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments) {
   TemporaryFolder folder;
-  const std::string log = folder.path() + "/log";
-  Process process(program, arguments, log);
+  const std::string output = folder.path() + "/output";
+  const std::string errors = folder.path() + "/errors";
+  Process process(program, arguments, errors, output);
   Outcome outcome;
   outcome.exit = process.Wait();
-  outcome.output = ReadFile(log);
+  outcome.output = ReadFile(output);
+  outcome.errors = ReadFile(errors);
   return outcome;
 }
 
@@ -93,6 +98,11 @@ std::string ReadFile(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
+}
+
+std::string BuiltinModel(const std::string& name) {
+  const char* share = std::getenv("PALATE_SHARE_DIR");
+  return (share != nullptr ? std::string(share) : BinaryFolder() + "/../share") + "/models/" + name;
 }
 
 bool HasLanguageModel() { return fs::exists(fs::path(BinaryFolder()).parent_path() / "share" / "models" / "shopper-lm" / "config.json"); }

@@ -28,8 +28,9 @@ class TemporaryFolder {
 // One child process; killed when this object goes, and when the test dies.
 class Process {
  public:
-  // `program` is the name of one of our binaries. Output goes to `log_path`.
-  Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path);
+  // `program` is the name of one of our binaries. Both streams go to `log_path`, standard output elsewhere when `output_path` is given.
+  Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path,
+          const std::string& output_path = "");
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -47,7 +48,8 @@ class Process {
 
 struct Outcome {
   int exit = -1;
-  std::string output;  // both streams
+  std::string output;
+  std::string errors;
 };
 // Runs one of our binaries to its end.
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments);

@@ -79,7 +79,11 @@ TEST_F(LmDataTest, SpecialTokensInItemTextStayText) {
 }
 
 TEST_F(LmDataTest, DisguisedShopsKeepTheTargetsOfTheSameShoppers) {
-  const auto plain = Data({.disguised_share = 0.0}), disguised = Data({.disguised_share = 1.0});
+  LmDataOptions options;
+  options.disguised_share = 0.0;
+  const auto plain = Data(options);
+  options.disguised_share = 1.0;
+  const auto disguised = Data(options);
   const RankExample a = *plain->Rank(3), b = *disguised->Rank(3);
   EXPECT_NE(a.prefix, b.prefix);
   EXPECT_EQ(a.candidates.size(), b.candidates.size());
