@@ -95,8 +95,9 @@ class EmbeddingWorker::Impl {
       }
       // Without the lock: a writer may be waking this worker from inside the store.
       const absl::StatusOr<int64_t> backlog = store_->EmbeddingBacklog();
-      if (backlog.ok() && *backlog == 0) return true;
       MutexLock lock(mutex_);
+      // The last vector is stored some moments before the round that stored it has counted it.
+      if (backlog.ok() && *backlog == 0 && !in_round_) return true;
       while (rounds_ == seen) {
         const absl::Duration left = deadline - absl::Now();
         if (left <= absl::ZeroDuration() || stopping_) return false;
@@ -131,9 +132,11 @@ class EmbeddingWorker::Impl {
       {
         MutexLock lock(mutex_);
         woken_ = false;
+        in_round_ = true;
       }
       const Round round = RunRound();
       MutexLock lock(mutex_);
+      in_round_ = false;
       ++rounds_;
       round_done_.SignalAll();
       if (round == Round::kClean) {
@@ -252,6 +255,7 @@ class EmbeddingWorker::Impl {
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t rounds_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool in_round_ ABSL_GUARDED_BY(mutex_) = false;
   Stats stats_ ABSL_GUARDED_BY(mutex_);
 
   const int64_t listener_;

@@ -40,7 +40,7 @@ struct EngineOptions {
   size_t max_decode_batch = 32;
   int max_new_tokens = 96;
   // Texts drawn for one explanation before the template stands in.
-  int max_attempts = 3;
+  int max_attempts = 8;
   // 0 takes the likeliest word each time; wordings then hardly vary between items.
   double temperature = 0.7;
   // A step that runs longer makes the engine unhealthy.
