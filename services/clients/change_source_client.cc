@@ -112,6 +112,7 @@ absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCa
       PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromProto(listed));
       retrieval::CatalogConfig config;
       config.id = catalog.id;
+      config.create_time = catalog.create_time;
       config.attributes = std::move(catalog.attributes);
       for (const SpaceDeclaration& space : catalog.spaces) config.spaces.push_back(space.name);
       config.active_fingerprints = active[catalog.id];
