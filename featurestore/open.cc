@@ -46,8 +46,9 @@ class ForwardingLogger final : public rocksdb::Logger {
   }
 };
 
-rocksdb::DBOptions DatabaseOptions() {
+rocksdb::DBOptions DatabaseOptions(bool create) {
   rocksdb::DBOptions options;
+  options.create_if_missing = create;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   // Only a record that the last crash cut short is dropped; any other damage in a log refuses to open instead of losing writes silently.
@@ -85,21 +86,6 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const StoreOptions& st
     options.max_successive_merges = 64;
   }
   return options;
-}
-
-// A new database with all its column families. With one manifest for all of them: a manifest each would cost sixty syncs of the disk.
-absl::Status MakeDatabase(const std::string& dir, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
-  rocksdb::DBOptions options = DatabaseOptions();
-  options.create_if_missing = true;
-  options.max_manifest_file_size = 64 << 20;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status made = rocksdb::DB::Open(options, dir, families, &handles, &db);
-  PALATE_RETURN_IF_ERROR(FromRocksDb(made, absl::StrCat("making a feature store in ", dir)));
-  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
-  const rocksdb::Status closed = db->Close();
-  delete db;
-  return FromRocksDb(closed, absl::StrCat("making a feature store in ", dir));
 }
 
 absl::Status Damaged(const std::string& dir, const std::string& what) {
@@ -159,7 +145,7 @@ absl::StatusOr<std::unique_ptr<StoreCore>> StoreCore::Open(StoreOptions store_op
 absl::Status StoreCore::OpenDatabase() {
   const std::string dir = state_dir();
   created_ = !HoldsDatabase(dir);
-  const rocksdb::DBOptions database = DatabaseOptions();
+  const rocksdb::DBOptions database = DatabaseOptions(created_);
   if (!created_) {
     // A store that lost its CURRENT file would otherwise be taken for a new one.
     if (!std::filesystem::exists(absl::StrCat(dir, "/CURRENT"))) return Damaged(options.dir, "its file CURRENT is missing");
@@ -181,10 +167,10 @@ absl::Status StoreCore::OpenDatabase() {
     const Family family = static_cast<Family>(i);
     families.emplace_back(std::string(FamilyName(family)), FamilyOptions(family, options, cache));
   }
-  if (created_) PALATE_RETURN_IF_ERROR(MakeDatabase(dir, families));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(database, dir, families, &handles, &db);
+  if (!opened.ok() && created_) return FromRocksDb(opened, absl::StrCat("making a feature store in ", options.dir));
   if (!opened.ok()) return OpenFailure(options.dir, opened);
   db_.reset(db);
   default_handle_ = handles[0];
