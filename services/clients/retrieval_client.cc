@@ -1,9 +1,11 @@
 #include "services/clients/retrieval_client.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "retrieval/index.h"
 #include "services/convert/types_convert.h"
 #include "services/runtime/client_call.h"
 
@@ -19,7 +21,9 @@ void AddQuery(const pipeline::RetrievalQuery& query, pb::SearchRequest& request)
   *out->mutable_vector() = ToProto(query.vector);
   out->set_k(query.k);
   out->set_filter(query.filter);
-  out->mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
+  // A user may have seen more than the service excludes; the pipeline drops the rest of them from the answer.
+  const size_t excluded = std::min<size_t>(query.exclude_item_ids.size(), retrieval::kMaxExcludedItems);
+  out->mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(), query.exclude_item_ids.begin() + excluded);
   if (query.request_time != absl::InfiniteFuture()) *out->mutable_request_time() = ToProto(query.request_time);
 }
 

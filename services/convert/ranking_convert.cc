@@ -14,7 +14,7 @@ namespace pb = palate::ranking::v1;
 
 constexpr int kMaxHistory = 1000;
 constexpr int kMaxCandidates = 500;
-constexpr int kMaxExplanations = 100;
+constexpr int kMaxExplanations = 500;
 constexpr size_t kMaxInstructionBytes = 4096;
 
 pb::ItemFacts FactsMessage(const ranking::ItemFacts& facts) {

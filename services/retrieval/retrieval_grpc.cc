@@ -100,11 +100,16 @@ absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
     return InvalidField("queries", absl::StrCat("has ", count, " elements"),
                         absl::StrCat("1 to ", retrieval::kMaxSearchQueries, " elements"));
   }
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<retrieval::CatalogIndex> index, indexes_.Find(request.catalog()));
+  const absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> found = indexes_.Find(request.catalog());
+  if (absl::IsNotFound(found.status()) && !follower_.ready()) {
+    return absl::UnavailableError("the index has not been loaded from the feature store yet");
+  }
+  PALATE_RETURN_IF_ERROR(found.status());
+  const retrieval::CatalogIndex& index = **found;
   // Shared with the callbacks, which may still be leaving Set() when Wait() returns.
   const auto answers = std::make_shared<Answers>(count);
   for (size_t i = 0; i < count; ++i) {
-    absl::StatusOr<retrieval::SearchRequest> search = Convert(call, *index, request.queries(static_cast<int>(i)));
+    absl::StatusOr<retrieval::SearchRequest> search = Convert(call, index, request.queries(static_cast<int>(i)));
     if (search.ok()) {
       indexes_.SearchAsync(request.catalog(), *std::move(search),
                            [answers, i](absl::StatusOr<retrieval::SearchResponse> found) { answers->Set(i, std::move(found)); });
