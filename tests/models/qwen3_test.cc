@@ -206,6 +206,31 @@ TEST(Qwen3Model, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
   ExpectClose(hidden.narrow(0, 4, 2), second.narrow(0, 2, 2), 1e-5, "second branch");
 }
 
+TEST(Qwen3Model, GradientThroughAMaskEqualsThatOfSeparateSequences) {
+  const auto model = RandomModel();
+  // A prefix of 2 and two branches of 2 in one row, against the two whole sequences; the loss looks at the branches.
+  MaskedTokens masked;
+  masked.ids = at::tensor(std::vector<int64_t>{1, 2, 3, 4, 5, 6}, at::kLong).unsqueeze(0);
+  masked.positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3, 2, 3}, at::kLong).unsqueeze(0);
+  masked.allowed = at::ones({1, 6, 6}, at::kBool).tril();
+  masked.allowed.narrow(1, 4, 2).narrow(2, 2, 2).fill_(false);
+  const auto gradients = [&](const at::Tensor& branches) {
+    for (const Parameter& parameter : model->Parameters()) parameter.tensor->mutable_grad().reset();
+    model->LabelLogits(branches, {7, 8}).square().sum().backward();
+    std::vector<at::Tensor> result;
+    for (const Parameter& parameter : model->Parameters()) result.push_back(parameter.tensor->grad().clone());
+    return result;
+  };
+  const auto through_mask = gradients(model->Forward(masked).narrow(0, 2, 4));
+  const at::Tensor rows = model->Forward(PackTokens({{1, 2, 3, 4}, {1, 2, 5, 6}}));
+  const auto separate = gradients(at::cat({rows.narrow(0, 2, 2), rows.narrow(0, 6, 2)}));
+  const ParameterList parameters = model->Parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const double scale = std::max(1.0, separate[i].abs().max().item<double>());
+    EXPECT_LE(MaxDifference(through_mask[i], separate[i]), 1e-5 * scale) << parameters[i].name;
+  }
+}
+
 TEST(Qwen3Model, LossFallsWhenItsGradientIsFollowed) {
   const auto model = RandomModel();
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}});
