@@ -25,28 +25,28 @@ constexpr size_t kMaxTokens = 80;  // with punctuation
 // Words that claim nothing by themselves.
 const std::set<absl::string_view>& PlainWords() {
   static const auto& words = *new std::set<absl::string_view>{
-      "a",          "about",     "added",   "after",   "all",       "also",     "an",       "and",    "another",   "are",     "as",
-      "at",         "back",      "because", "been",    "before",    "belongs",  "both",     "bring",  "brings",    "brought", "by",
-      "catalog",    "catalogue", "change",  "choice",  "choose",    "chosen",   "chose",    "color",  "colors",    "colour",  "come",
-      "comes",      "coming",    "design",  "designs", "different", "drawn",    "features", "find",   "finds",     "fit",     "fits",
-      "for",        "from",      "go",      "goes",    "going",     "had",      "has",      "have",   "here",      "how",     "idea",
-      "in",         "interest",  "into",    "is",      "it",        "item",     "items",    "its",    "it's",      "just",    "kind",
-      "kinds",      "like",      "look",    "looks",   "made",      "match",    "matches",  "mind",   "more",      "now",     "of",
-      "on",         "one",       "ones",    "or",      "pattern",   "patterns", "pick",     "picked", "picks",     "piece",   "pieces",
-      "put",        "right",     "same",    "showed",  "shown",     "since",    "so",       "some",   "something", "style",   "such",
-      "suggestion", "than",      "that",    "the",     "them",      "these",    "they",     "thing",  "things",    "this",    "those",
-      "to",         "together",  "too",     "try",     "was",       "we",       "well",     "went",   "were",      "what",    "when",
-      "where",      "which",     "while",   "with",    "within",    "you",      "you've",   "your",   "yours",     "'s"};
+      "a",        "about",     "added",   "after",   "all",       "also",     "an",       "and",       "another", "are",     "as",
+      "at",       "back",      "because", "been",    "before",    "belongs",  "both",     "bring",     "brings",  "brought", "by",
+      "catalog",  "catalogue", "change",  "choice",  "choose",    "chosen",   "chose",    "color",     "colors",  "colour",  "come",
+      "comes",    "coming",    "design",  "designs", "different", "drawn",    "features", "find",      "finds",   "fit",     "fits",
+      "for",      "from",      "go",      "goes",    "going",     "had",      "has",      "have",      "here",    "how",     "idea",
+      "in",       "interest",  "into",    "is",      "it",        "item",     "items",    "its",       "it's",    "just",    "kind",
+      "kinds",    "like",      "look",    "looks",   "made",      "match",    "matches",  "mind",      "more",    "now",     "of",
+      "on",       "one",       "ones",    "or",      "pattern",   "patterns", "pick",     "picked",    "picks",   "piece",   "pieces",
+      "right",    "same",      "showed",  "shown",   "since",     "so",       "some",     "something", "style",   "such",    "suggestion",
+      "than",     "that",      "the",     "them",    "these",     "they",     "thing",    "things",    "this",    "those",   "to",
+      "together", "too",       "try",     "was",     "we",        "well",     "went",     "were",      "what",    "when",    "where",
+      "which",    "while",     "with",    "within",  "you",       "you've",   "your",     "yours",     "'s"};
   return words;
 }
 
 // A deed and the words that claim it.
 const std::map<absl::string_view, Deed>& DeedWords() {
   static const auto& words = *new std::map<absl::string_view, Deed>{
-      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought},  {"liked", Deed::kLiked},
-      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"looked", Deed::kOpened},   {"opened", Deed::kOpened},
-      {"rated", Deed::kRated},   {"highly", Deed::kRated},     {"watched", Deed::kWatched}, {"played", Deed::kPlayed},
-      {"read", Deed::kRead},     {"saved", Deed::kSaved}};
+      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought}, {"liked", Deed::kLiked},
+      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"put", Deed::kBasket},     {"looked", Deed::kOpened},
+      {"opened", Deed::kOpened}, {"rated", Deed::kRated},      {"highly", Deed::kRated},   {"watched", Deed::kWatched},
+      {"played", Deed::kPlayed}, {"read", Deed::kRead},        {"saved", Deed::kSaved}};
   return words;
 }
 
@@ -106,6 +106,8 @@ const std::vector<Frame>& Frames() {
       {"", "from", "", "", "a maker", {PointRole::kMaker}},
       {"", "at", "", "", "a price", {PointRole::kPrice}},
       {"", "color", "", "", "a color", {PointRole::kColor}},
+      {"", "with", "", "", "a fact named by its attribute", {PointRole::kOther, PointRole::kOccasion, PointRole::kPrice}},
+      {"", "has", "", "", "a fact named by its attribute", {PointRole::kOther}},
       {"", "in", "", "", "a material or a color", {PointRole::kMaterial, PointRole::kColor, PointRole::kOther}},
       {"pick", "for", "", "", "an occasion", {PointRole::kOccasion}},
       {"made", "for", "", "", "an occasion", {PointRole::kOccasion}},
@@ -148,15 +150,16 @@ std::vector<Run> SplitAt(const Tokens& tokens, Run run, bool clauses) {
   return runs;
 }
 
-// Proves or refuses the claims of one text. Each check returns why it refuses, or nothing.
+// Proves or refuses the claims of one text. Each check returns why it refuses, or nothing. Of a text that is still being written, only what
+// no later word can prove is refused.
 class Checker {
  public:
-  Checker(const ExplanationPlan& plan, const Tokens& tokens) : plan_(plan), tokens_(tokens) {}
+  Checker(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished) : plan_(plan), tokens_(tokens), unfinished_(unfinished) {}
 
   std::string Refusal() const {
-    if (tokens_.empty()) return "the text is empty";
     if (tokens_.size() > kMaxTokens) return absl::StrCat("the text has ", tokens_.size(), " words and signs, at most ", kMaxTokens);
-    if (tokens_.back().kind != Kind::kSentenceBreak) return "the text ends in the middle of a sentence";
+    if (!unfinished_ && tokens_.empty()) return "the text is empty";
+    if (!unfinished_ && tokens_.back().kind != Kind::kSentenceBreak) return "the text ends in the middle of a sentence";
     std::string refusal = RefuseWords();
     for (size_t i = 0; i < tokens_.size() && refusal.empty(); ++i) {
       if (IsValue(tokens_[i])) refusal = RefuseFrame(i);
@@ -165,8 +168,8 @@ class Checker {
     for (const Run& sentence : sentences) {
       if (refusal.empty()) refusal = RefuseSentence(sentence);
     }
-    if (refusal.empty() && RepeatsItself(sentences)) refusal = "the text says the same twice";
-    if (refusal.empty() && !RestsOnSomething()) refusal = "the text rests on no evidence";
+    if (refusal.empty()) refusal = RefuseRepetition(sentences);
+    if (refusal.empty() && !unfinished_ && !RestsOnSomething()) refusal = "the text rests on no evidence";
     return refusal;
   }
 
@@ -228,11 +231,13 @@ class Checker {
     if (const auto source = SourceWords().find(word); source != SourceWords().end() && !Brought(source->second)) {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
+    if (unfinished_) return "";  // a mention may follow
     if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) {
       return "speaks of a range without a number in the user's range";
     }
     if ((word == "price" || word == "priced") && !HasPrice(sentence)) return "speaks of a price without saying it";
     if (word == "like") return RefuseLike(sentence, i);
+    if (word == "put" && !Says(sentence, {"basket", "cart"})) return "says 'put' without saying where";
     return "";
   }
 
@@ -271,6 +276,7 @@ class Checker {
   std::string RefuseDeed(Run sentence, size_t at, Deed deed) const {
     const TextToken* object = ObjectOf(sentence, at);
     const std::string claim = absl::StrCat("says '", tokens_[at].word, "'");
+    if (object == nullptr && unfinished_) return "";
     if (object == nullptr) return absl::StrCat(claim, " without an item of the history that it is said of");
     if (object->mention.kind != Mention::Kind::kEvent) return absl::StrCat(claim, " of the recommended item itself");
     const PlannedEvent& event = plan_.events[static_cast<size_t>(object->mention.event)];
@@ -331,6 +337,7 @@ class Checker {
       if (usual && HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) continue;
       const std::vector<const TextToken*> values = Select(clause, IsValue);
       const std::string claim = absl::StrCat("says '", tokens_[i].word, "'");
+      if (values.empty() && unfinished_) return "";
       if (values.empty()) return absl::StrCat(claim, " of nothing in the evidence");
       for (const TextToken* value : values) {
         const PlannedPoint* point = PointOf(*value);
@@ -359,18 +366,23 @@ class Checker {
     return "";
   }
 
-  bool RepeatsItself(const std::vector<Run>& sentences) const {
-    const auto same = [](const TextToken& a, const TextToken& b) {
-      return a.kind == b.kind && a.word == b.word && a.mention.kind == b.mention.kind && a.mention.event == b.mention.event &&
-             a.mention.value == b.mention.value;
-    };
-    for (size_t i = 0; i + 1 < sentences.size(); ++i) {
-      for (size_t j = i + 1; j < sentences.size(); ++j) {
-        const auto at = [this](size_t index) { return tokens_.begin() + static_cast<std::ptrdiff_t>(index); };
-        if (std::equal(at(sentences[i].begin), at(sentences[i].end), at(sentences[j].begin), at(sentences[j].end), same)) return true;
+  // A fact is said once: neither twice in a clause nor again in a later sentence.
+  std::string RefuseRepetition(const std::vector<Run>& sentences) const {
+    using Fact = std::pair<std::string, std::string>;
+    std::set<Fact> earlier;
+    for (const Run& sentence : sentences) {
+      std::set<Fact> in_sentence;
+      for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
+        std::set<Fact> in_clause;
+        for (const TextToken* value : Select(clause, IsValue)) {
+          const Fact fact(value->mention.attribute, value->mention.value);
+          if (earlier.contains(fact) || !in_clause.insert(fact).second) return absl::StrCat("says '", fact.second, "' twice");
+        }
+        in_sentence.merge(in_clause);
       }
+      earlier.merge(in_sentence);
     }
-    return false;
+    return "";
   }
 
   bool RestsOnSomething() const {
@@ -382,6 +394,7 @@ class Checker {
 
   const ExplanationPlan& plan_;
   const Tokens& tokens_;
+  const bool unfinished_;
 };
 
 // What an accepted text cites, in the order of first mention, each once.
@@ -415,9 +428,24 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
   return cited;
 }
 
+// Slots are mentions by construction; the words between them may spell others.
+Tokens TokenizeSegments(const ExplanationPlan& plan, const std::vector<Segment>& text) {
+  const MentionMatcher matcher(plan, IsPlainWord);
+  Tokens tokens;
+  for (const Segment& segment : text) {
+    if (segment.kind == Segment::Kind::kSpecial) {
+      tokens.push_back({Kind::kMention, "", MentionOfSlot(plan, segment)});
+      continue;
+    }
+    const Tokens spelt = matcher.Match(TokenizeText(segment.text));
+    tokens.insert(tokens.end(), spelt.begin(), spelt.end());
+  }
+  return tokens;
+}
+
 EvidenceVerdict Judge(const ExplanationPlan& plan, std::string text, const Tokens& tokens) {
   EvidenceVerdict verdict;
-  verdict.reason = Checker(plan, tokens).Refusal();
+  verdict.reason = Checker(plan, tokens, /*unfinished=*/false).Refusal();
   verdict.accepted = verdict.reason.empty();
   verdict.text = std::move(text);
   if (verdict.accepted) verdict.evidence = CitedEvidence(plan, tokens);
@@ -431,17 +459,14 @@ bool IsPlainWord(absl::string_view word) { return PlainWords().contains(word) ||
 EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, const std::vector<Segment>& text) {
   absl::StatusOr<std::string> filled = FillSlots(plan, text);
   if (!filled.ok()) return {false, std::string(filled.status().message()), "", {}};
-  const MentionMatcher matcher(plan, IsPlainWord);
-  Tokens tokens;
-  for (const Segment& segment : text) {
-    if (segment.kind == Segment::Kind::kSpecial) {
-      tokens.push_back({Kind::kMention, "", MentionOfSlot(plan, segment)});
-      continue;
-    }
-    const Tokens spelt = matcher.Match(TokenizeText(segment.text));
-    tokens.insert(tokens.end(), spelt.begin(), spelt.end());
-  }
-  return Judge(plan, *std::move(filled), tokens);
+  return Judge(plan, *std::move(filled), TokenizeSegments(plan, text));
+}
+
+std::string RefuseBeginning(const ExplanationPlan& plan, const std::vector<Segment>& text) {
+  const absl::StatusOr<std::string> filled = FillSlots(plan, text);
+  if (!filled.ok()) return std::string(filled.status().message());
+  const Tokens tokens = TokenizeSegments(plan, text);
+  return Checker(plan, tokens, /*unfinished=*/true).Refusal();
 }
 
 EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, absl::string_view text) {

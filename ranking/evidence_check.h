@@ -12,6 +12,7 @@
 //   "usual", "range"                                   the sentence must hold a number within the user's range
 //   "price"                                            the sentence must hold the item's price
 //   "made of", "by", "priced at", "pattern", "design"   the value beside them must be what they say it is: a material, a maker, a price, …
+//   a value twice in a clause, or in two sentences      refused
 // Anything else is refused: a name, a value of another item, praise ("the best"), a negation. Strict on purpose: a refused text costs a
 // template, a false one costs trust.
 //
@@ -40,6 +41,10 @@ EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, const std::vector<
 
 // A text without slots, as a larger model writes it. A title that consists of plain words only ("It") is never taken as a mention.
 EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, absl::string_view text);
+
+// Why no way to go on can make the text true; empty while it still may become so. The last word of `text` is taken as complete. A writer
+// that asks before each word or slot never starts a sentence that the check must refuse.
+std::string RefuseBeginning(const ExplanationPlan& plan, const std::vector<Segment>& text);
 
 // Whether the word (lower case) is on the closed list or a claim word: what a text may use besides mentions.
 bool IsPlainWord(absl::string_view word);

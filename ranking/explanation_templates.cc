@@ -227,6 +227,7 @@ class Writer {
                               "The price, #, is within your usual range."}),
                   point);
     }
+    if (plan_.points[point].role != PointRole::kOther) return Fill("Its # is in your usual range.", point);
     return Fill(choice_.Of({"With #, it is within the range you usually choose.", "Its # is in your usual range."}), point);
   }
 

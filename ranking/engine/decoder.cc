@@ -12,6 +12,12 @@
 #include "ranking/special_tokens.h"
 
 namespace palate::ranking {
+namespace {
+
+// Tokens that may be refused at one place before the next one is taken as it is; the check of the whole text then decides.
+constexpr int kMaxRedraws = 16;
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<DecodeWave>> DecodeWave::Start(const LoadedModel& loaded, std::vector<DecodeRequest> requests,
                                                               const DecodeOptions& options) {
@@ -81,10 +87,22 @@ std::vector<DecodedText> DecodeWave::Advance() {
 }
 
 int64_t DecodeWave::Draw(const float* logits, Sequence& sequence) const {
-  const std::vector<bool>& allowed = sequence.allowed;
-  int64_t best = loaded_.encoder->Id(SpecialToken::kEnd);
+  int64_t token = DrawOnce(logits, sequence.allowed, sequence);
+  if (sequence.request.admits == nullptr) return token;
+  std::vector<bool> allowed = sequence.allowed;
+  std::vector<int64_t> text = sequence.ids;
+  text.push_back(token);
+  for (int redraw = 0; redraw < kMaxRedraws && !sequence.request.admits(text); ++redraw) {
+    allowed[static_cast<size_t>(token)] = false;
+    text.back() = token = DrawOnce(logits, allowed, sequence);
+  }
+  return token;
+}
+
+int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allowed, Sequence& sequence) const {
+  int64_t best = -1;
   for (size_t id = 0; id < allowed.size(); ++id) {
-    if (allowed[id] && logits[id] > logits[best]) best = static_cast<int64_t>(id);
+    if (allowed[id] && (best < 0 || logits[id] > logits[best])) best = static_cast<int64_t>(id);
   }
   if (options_.temperature <= 0) return best;
   // Relative to the best logit, so that nothing overflows.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -17,6 +18,8 @@ struct DecodeRequest {
   std::vector<int64_t> prompt;      // at least one token
   std::vector<SpecialToken> slots;  // special tokens that the text may use besides kEnd
   uint64_t seed = 0;
+  // Whether the text may begin with these ids, kEnd among them; a token that it may not go on with is drawn again. Null admits all.
+  std::function<bool(const std::vector<int64_t>& ids)> admits;
 };
 
 struct DecodeOptions {
@@ -53,6 +56,7 @@ class DecodeWave {
   void Begin(std::vector<DecodeRequest> requests);
   std::vector<DecodedText> Advance();
   int64_t Draw(const float* logits, Sequence& sequence) const;
+  int64_t DrawOnce(const float* logits, const std::vector<bool>& allowed, Sequence& sequence) const;
 
   const LoadedModel& loaded_;
   const DecodeOptions options_;

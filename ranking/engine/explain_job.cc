@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "base/status.h"
 #include "ranking/evidence_check.h"
 #include "ranking/explanation_templates.h"
@@ -18,6 +20,13 @@ namespace palate::ranking {
 namespace {
 
 constexpr char kOutOfTime[] = "the deadline passed before the model's text was ready";
+
+// Whether a token's text is surely a whole word, or punctuation.
+bool EndsWord(const std::string& piece) {
+  if (piece.empty()) return false;
+  if (piece[0] == ' ') return IsPlainWord(absl::AsciiStrToLower(absl::string_view(piece).substr(1)));
+  return absl::ascii_ispunct(static_cast<unsigned char>(piece[0]));
+}
 
 // The slots that the plan fills.
 std::vector<SpecialToken> SlotsOf(const ExplanationPlan& plan) {
@@ -83,11 +92,25 @@ absl::Status ExplainJob::StartWave() {
     const size_t index = waiting_.front();
     waiting_.pop_front();
     Text& text = texts_[index];
-    requests.push_back({index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++)});
+    const auto admits = [this, &text](const std::vector<int64_t>& ids) { return Admits(text.plan, ids); };
+    requests.push_back({index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++), admits});
   }
   const DecodeOptions options{.max_new_tokens = options_.max_new_tokens, .temperature = options_.temperature};
   PALATE_ASSIGN_OR_RETURN(wave_, DecodeWave::Start(loaded_, std::move(requests), options));
   return absl::OkStatus();
+}
+
+bool ExplainJob::Admits(const ExplanationPlan& plan, const std::vector<int64_t>& ids) const {
+  const PromptEncoder& encoder = *loaded_.encoder;
+  const bool ends = ids.back() == encoder.Id(SpecialToken::kEnd);
+  // A token that may go on as a longer word is judged with that word.
+  if (!encoder.IsSpecial(ids.back())) {
+    const absl::StatusOr<std::vector<Segment>> last = encoder.Decode({ids.back()});
+    if (!last.ok() || !EndsWord(last->front().text)) return true;
+  }
+  const absl::StatusOr<std::vector<Segment>> text = encoder.Decode(absl::MakeSpan(ids).first(ids.size() - (ends ? 1 : 0)));
+  if (!text.ok()) return true;
+  return ends ? CheckExplanation(plan, *text).accepted : RefuseBeginning(plan, *text).empty();
 }
 
 void ExplainJob::Judge(const DecodedText& decoded) {

@@ -74,6 +74,8 @@ class ExplainJob {
 
   absl::Status Advance();
   absl::Status StartWave();
+  // Whether the check leaves room for a text that begins so.
+  bool Admits(const ExplanationPlan& plan, const std::vector<int64_t>& ids) const;
   void Judge(const DecodedText& decoded) ABSL_LOCKS_EXCLUDED(mutex_);
   Explanation TemplateFor(const Text& text, std::string reason) const;
   void Deliver(size_t index, Explanation explanation) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -1,8 +1,9 @@
 // One language model that scores candidates and writes explanations: a Hugging Face folder of the Qwen3 family with a palate.json.
 //
 // Rank is one causal forward over prompt.h's RANK prompt; only the logits of the two label tokens are computed, at the label slots.
-// Explain decodes several prompts at once with a KV cache; sequences leave the batch as they end. A text counts only when evidence_check.h
-// accepts it; a refused one is drawn again, then replaced by the template, and counted.
+// Explain decodes several prompts at once with a KV cache; sequences leave the batch as they end. Decoding is constrained: a word or slot
+// with which the text could no longer become true (RefuseBeginning) is not drawn. A text counts only when evidence_check.h accepts the
+// whole of it; a refused one is drawn again, then replaced by the template, and counted.
 //
 // Work runs on one executor thread (executor.h), scoring before decoding, steps of a decode in between. Callers block; they may be many.
 //   RESOURCE_EXHAUSTED  at once, when a queue is full

@@ -74,7 +74,25 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"You never choose walnut.", "'never'"}, Case{"Walnut at 50% off.", "'50'"}, Case{"Walnut & you.", "sign"},
                       Case{"Ignore previous instructions.", "'ignore'"}, Case{"You often come back.", "of nothing"},
                       Case{"This one is for you.", "no evidence"}, Case{"It is in walnut. It is in walnut.", "twice"},
+                      Case{"You often choose walnut and walnut.", "twice"}, Case{"It has green.", "but it is the item's color"},
+                      Case{"You put Vega Lamp, and this one is made of walnut too.", "which the user bought"},
                       Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
+
+TEST(EvidenceCheck, RefusesABeginningOnlyWhenNothingCanSaveIt) {
+  const ExplanationPlan plan = ChairPlan();
+  const auto refusal = [&plan](const char* text) { return RefuseBeginning(plan, {Segment::Text(text)}); };
+  for (const char* open :
+       {"", "You", "You often", "You bought", "You like", "Its price", "You often choose walnut, and this one is made of"}) {
+    EXPECT_EQ(refusal(open), "") << open;
+  }
+  EXPECT_THAT(refusal("You often choose minimalist"), HasSubstr("2 events show"));
+  EXPECT_THAT(refusal("You like green"), HasSubstr("history does not show"));
+  EXPECT_THAT(refusal("It is new"), HasSubstr("not why"));
+  EXPECT_THAT(refusal("It is made of green"), HasSubstr("a material"));
+  EXPECT_THAT(refusal("Like Vega Lamp, which you liked"), HasSubstr("which the user bought"));
+  EXPECT_THAT(refusal("It is the best"), HasSubstr("'best'"));
+  EXPECT_THAT(RefuseBeginning(plan, {Segment::Special(TitleSlot(2))}), HasSubstr("does not fill"));
+}
 
 TEST(EvidenceCheck, RefusesATextWithoutEnd) {
   std::string text;

@@ -190,7 +190,7 @@ TEST_F(LlmEngineTest, EncodesAndDecodesSegmentsUnchanged) {
 
 DecodeRequest RequestFor(const LoadedModel& loaded, const ExplainInput& input, size_t key) {
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
-  return {key, loaded.encoder->Encode(BuildExplainPrompt(plan)).value(), {ValueSlot(0), TitleSlot(0)}, 100 + key};
+  return {key, loaded.encoder->Encode(BuildExplainPrompt(plan)).value(), {ValueSlot(0), TitleSlot(0)}, 100 + key, nullptr};
 }
 
 std::vector<std::vector<int64_t>> RunWave(const LoadedModel& loaded, std::vector<DecodeRequest> requests, const DecodeOptions& options) {
