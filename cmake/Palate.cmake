@@ -134,6 +134,8 @@ function(palate_proto)
   endforeach()
   set(target palate_${arg_NAME})
   add_library(${target} STATIC ${generated})
+  # Generated sources repeat their internal names, so they are never compiled together.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   # SYSTEM: the generated headers are not ours to keep free of warnings.
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC ${arg_DEPS} protobuf::libprotobuf)

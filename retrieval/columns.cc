@@ -13,7 +13,7 @@ void EncodeBitmap(const Bitmap& bitmap, ByteWriter& out) { out.Array(bitmap.word
 
 bool DecodeBitmap(ByteReader& in, size_t size, Bitmap& out) { return Bitmap::FromWords(size, in.Array<uint64_t>(), out) && in.ok(); }
 
-absl::Status Malformed(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed attribute column: ", what)); }
+absl::Status MalformedColumn(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed attribute column: ", what)); }
 
 // Sorts the dictionary and rewrites the codes to it.
 void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>& codes) {
@@ -162,9 +162,9 @@ void AttributeColumn::Encode(ByteWriter& out) const {
 absl::StatusOr<AttributeColumn> AttributeColumn::Decode(ByteReader& in, size_t rows) {
   AttributeColumn column;
   const uint8_t type = in.Number<uint8_t>();
-  if (type > static_cast<uint8_t>(AttributeType::kBool)) return Malformed("unknown type");
+  if (type > static_cast<uint8_t>(AttributeType::kBool)) return MalformedColumn("unknown type");
   column.type_ = static_cast<AttributeType>(type);
-  if (!DecodeBitmap(in, rows, column.present_)) return Malformed("presence");
+  if (!DecodeBitmap(in, rows, column.present_)) return MalformedColumn("presence");
   switch (column.type_) {
     case AttributeType::kString:
     case AttributeType::kStringList: {
@@ -181,10 +181,10 @@ absl::StatusOr<AttributeColumn> AttributeColumn::Decode(ByteReader& in, size_t r
       column.numbers_ = in.Array<double>();
       break;
     case AttributeType::kBool:
-      if (!DecodeBitmap(in, rows, column.booleans_)) return Malformed("truth values");
+      if (!DecodeBitmap(in, rows, column.booleans_)) return MalformedColumn("truth values");
       break;
   }
-  if (!in.ok() || !column.Consistent()) return Malformed("sizes do not agree");
+  if (!in.ok() || !column.Consistent()) return MalformedColumn("sizes do not agree");
   return column;
 }
 
@@ -325,9 +325,9 @@ absl::StatusOr<AttributeColumns> AttributeColumns::Decode(ByteReader& in, size_t
     std::string name(in.String());
     PALATE_ASSIGN_OR_RETURN(AttributeColumn column, AttributeColumn::Decode(in, rows));
     const AttributeType type = column.type();
-    if (!columns.emplace(Key(std::move(name), type), std::move(column)).second) return Malformed("named twice");
+    if (!columns.emplace(Key(std::move(name), type), std::move(column)).second) return MalformedColumn("named twice");
   }
-  if (!in.ok()) return Malformed("cut short");
+  if (!in.ok()) return MalformedColumn("cut short");
   return AttributeColumns(rows, std::move(columns));
 }
 

@@ -10,7 +10,7 @@
 namespace palate::retrieval {
 namespace {
 
-absl::Status Malformed(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed rows: ", what)); }
+absl::Status MalformedRows(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed rows: ", what)); }
 
 int64_t ExpireMicros(const ItemUpdate& update) {
   return update.expire_time.has_value() ? absl::ToUnixMicros(*update.expire_time) : RowSegment::kNeverExpires;
@@ -55,7 +55,7 @@ bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
 absl::Status RowSegment::Index() {
   row_of_id_.reserve(rows());
   for (uint32_t row = 0; row < rows(); ++row) {
-    if (!row_of_id_.emplace(item_id(row), row).second) return Malformed("an item stands there twice");
+    if (!row_of_id_.emplace(item_id(row), row).second) return MalformedRows("an item stands there twice");
   }
   memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) + revisions_.size() * sizeof(int64_t) +
                   expire_micros_.size() * sizeof(int64_t) + row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
@@ -90,11 +90,11 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
   const std::vector<uint64_t>& offsets = segment->id_offsets_;
   if (!in.ok() || offsets.size() != rows + 1 || offsets.front() != 0 || offsets.back() != segment->ids_.size() ||
       !std::is_sorted(offsets.begin(), offsets.end())) {
-    return Malformed("item ids");
+    return MalformedRows("item ids");
   }
-  if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_)) return Malformed("hidden flags");
+  if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_)) return MalformedRows("hidden flags");
   segment->expire_micros_ = in.Array<int64_t>();
-  if (!segment->expire_micros_.empty() && segment->expire_micros_.size() != rows) return Malformed("expire times");
+  if (!segment->expire_micros_.empty() && segment->expire_micros_.size() != rows) return MalformedRows("expire times");
   PALATE_ASSIGN_OR_RETURN(segment->columns_, AttributeColumns::Decode(in, rows));
   const uint64_t num_spaces = in.Count(sizeof(uint64_t));
   for (uint64_t i = 0; i < num_spaces; ++i) {
@@ -106,13 +106,13 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
     if (!in.ok() || (!places.empty() && places.back() >= rows) ||
         std::adjacent_find(places.begin(), places.end(), std::greater_equal<>()) != places.end() ||
         (!segment->spaces_.empty() && !(segment->spaces_.back().key < part.key))) {
-      return Malformed("spaces");
+      return MalformedRows("spaces");
     }
     PALATE_ASSIGN_OR_RETURN(part.vectors, load_vectors(part.key, places.size()));
     FillVectorOfRow(part, rows);
     segment->spaces_.push_back(std::move(part));
   }
-  if (!in.done()) return Malformed("length");
+  if (!in.done()) return MalformedRows("length");
   PALATE_RETURN_IF_ERROR(segment->Index());
   return segment;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -11,14 +12,12 @@
 namespace palate::demo {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
-
 void AddEllipse(cairo_t* cr, double x, double y, double rx, double ry) {
   cairo_save(cr);
   cairo_translate(cr, x, y);
   cairo_scale(cr, rx, ry);
   cairo_new_sub_path(cr);
-  cairo_arc(cr, 0, 0, 1, 0, 2 * kPi);
+  cairo_arc(cr, 0, 0, 1, 0, 2 * std::numbers::pi);
   cairo_close_path(cr);
   cairo_restore(cr);
 }
@@ -26,10 +25,10 @@ void AddEllipse(cairo_t* cr, double x, double y, double rx, double ry) {
 void AddRoundedRect(cairo_t* cr, double x, double y, double width, double height, double radius) {
   const double r = std::min({radius, width / 2, height / 2});
   cairo_new_sub_path(cr);
-  cairo_arc(cr, x + width - r, y + r, r, -kPi / 2, 0);
-  cairo_arc(cr, x + width - r, y + height - r, r, 0, kPi / 2);
-  cairo_arc(cr, x + r, y + height - r, r, kPi / 2, kPi);
-  cairo_arc(cr, x + r, y + r, r, kPi, 3 * kPi / 2);
+  cairo_arc(cr, x + width - r, y + r, r, -std::numbers::pi / 2, 0);
+  cairo_arc(cr, x + width - r, y + height - r, r, 0, std::numbers::pi / 2);
+  cairo_arc(cr, x + r, y + height - r, r, std::numbers::pi / 2, std::numbers::pi);
+  cairo_arc(cr, x + r, y + r, r, std::numbers::pi, 3 * std::numbers::pi / 2);
   cairo_close_path(cr);
 }
 
@@ -122,7 +121,7 @@ void Canvas::GroundShadow(double x, double y, double radius_x, double radius_y) 
   cairo_pattern_add_color_stop_rgba(shade, 0.55, 0.07, 0.06, 0.10, 0.28);
   cairo_pattern_add_color_stop_rgba(shade, 1, 0.07, 0.06, 0.10, 0);
   cairo_set_source(cr_, shade);
-  cairo_arc(cr_, 0, 0, 1, 0, 2 * kPi);
+  cairo_arc(cr_, 0, 0, 1, 0, 2 * std::numbers::pi);
   cairo_fill(cr_);
   cairo_pattern_destroy(shade);
   cairo_restore(cr_);
@@ -145,7 +144,7 @@ void Canvas::DropShadow(absl::string_view path, double dx, double dy) {
 void Canvas::Push(double degrees, double scale, bool mirrored, double dx, double dy) {
   cairo_save(cr_);
   cairo_translate(cr_, 50 + dx, 50 + dy);
-  cairo_rotate(cr_, degrees * kPi / 180);
+  cairo_rotate(cr_, degrees * std::numbers::pi / 180);
   cairo_scale(cr_, mirrored ? -scale : scale, scale);
   cairo_translate(cr_, -50, -50);
 }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace palate::demo {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr Rgb kBlack{0.05, 0.04, 0.06};
 constexpr Rgb kWhite{1, 1, 1};
 
@@ -17,7 +17,7 @@ void StrokeSegment(cairo_t* cr, double x0, double y0, double x1, double y1) {
 }
 
 void Dot(cairo_t* cr, double x, double y, double radius) {
-  cairo_arc(cr, x, y, radius, 0, 2 * kPi);
+  cairo_arc(cr, x, y, radius, 0, 2 * std::numbers::pi);
   cairo_fill(cr);
 }
 
@@ -26,7 +26,7 @@ void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, doubl
   const double reach = std::hypot(box.width(), box.height()) / 2 + spacing;
   cairo_save(cr);
   cairo_translate(cr, (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2);
-  cairo_rotate(cr, angle * kPi / 180);
+  cairo_rotate(cr, angle * std::numbers::pi / 180);
   cairo_set_line_width(cr, width);
   for (double y = -std::floor(reach / spacing) * spacing; y <= reach; y += spacing) {
     cairo_move_to(cr, -reach, y);
@@ -101,10 +101,10 @@ void PaintFlowers(cairo_t* cr, const PaintBox& box, const Surface& surface, Rand
   int row = 0;
   for (double y = box.y0 + 3; y < box.y1 + 5; y += 8, ++row) {
     for (double x = box.x0 + (row % 2 ? 7.5 : 2.5); x < box.x1 + 5; x += 10) {
-      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8), turn = random.Uniform(0, kPi);
+      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8), turn = random.Uniform(0, std::numbers::pi);
       SetColor(cr, surface.pattern_color, 0.92);
       for (int petal = 0; petal < 5; ++petal) {
-        const double angle = turn + petal * 2 * kPi / 5;
+        const double angle = turn + petal * 2 * std::numbers::pi / 5;
         Dot(cr, cx + 1.7 * std::cos(angle), cy + 1.7 * std::sin(angle), 1.35);
       }
       SetColor(cr, Rgb::FromHex(0xE9B93A));
@@ -162,7 +162,7 @@ void PaintWood(cairo_t* cr, const PaintBox& box, const Surface& surface, Random&
   cairo_save(cr);
   cairo_translate(cr, box.x0, box.y0);
   if (upright) {  // grain runs along the longer side
-    cairo_rotate(cr, kPi / 2);
+    cairo_rotate(cr, std::numbers::pi / 2);
     cairo_translate(cr, 0, -box.width());
   }
   const int lines = std::clamp(static_cast<int>(across / 1.3), 4, 42);
@@ -254,7 +254,7 @@ void Reflection(cairo_t* cr, const PaintBox& box, double alpha) {
   cairo_save(cr);
   cairo_translate(cr, box.x0 + box.width() * 0.25, box.y0 + box.height() * 0.40);
   cairo_scale(cr, box.width() * 0.045, box.height() * 0.24);
-  cairo_arc(cr, 0, 0, 1, 0, 2 * kPi);
+  cairo_arc(cr, 0, 0, 1, 0, 2 * std::numbers::pi);
   SetColor(cr, kWhite, alpha);
   cairo_fill(cr);
   cairo_restore(cr);

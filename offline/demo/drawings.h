@@ -10,6 +10,8 @@
 
 namespace palate::demo {
 
+inline constexpr Rgb kInk{0.13, 0.12, 0.14};  // of seams, hands and letters
+
 // The product's facts as surfaces to draw with.
 struct Look {
   Surface natural;    // the material as it grows or is smelted; never patterned

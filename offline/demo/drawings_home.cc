@@ -1,5 +1,6 @@
 // Lamps, seats, clocks and textiles.
 #include <cmath>
+#include <numbers>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -8,9 +9,7 @@
 namespace palate::demo {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 const Rgb kWarmLight{1.0, 0.93, 0.72};
-const Rgb kInk{0.13, 0.12, 0.14};
 
 Surface Wooden(unsigned rgb) { return {Rgb::FromHex(rgb), Texture::kWood, "plain", {}}; }
 
@@ -51,12 +50,13 @@ void DrawLegs(Canvas& canvas, std::initializer_list<const char*> legs, double wi
 // The clock's hands and marks around (50, 50).
 void DrawClockFace(Canvas& canvas, double radius, const Rgb& ink, bool luminous) {
   for (int i = 0; i < 12; ++i) {
-    const double angle = i * kPi / 6, inner = radius * (i % 3 == 0 ? 0.76 : 0.84);
+    const double angle = i * std::numbers::pi / 6, inner = radius * (i % 3 == 0 ? 0.76 : 0.84);
     canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", 50 + inner * std::sin(angle), 50 - inner * std::cos(angle),
                                 50 + radius * 0.92 * std::sin(angle), 50 - radius * 0.92 * std::cos(angle)),
                 i % 3 == 0 ? 1.5 : 0.8, luminous ? Rgb::FromHex(0xB9F2C0) : ink);
   }
-  const double minute = canvas.random().Uniform(0, 2 * kPi), hour = canvas.random().Index(12) * kPi / 6 + minute / 12;
+  const double minute = canvas.random().Uniform(0, 2 * std::numbers::pi),
+               hour = canvas.random().Index(12) * std::numbers::pi / 6 + minute / 12;
   canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour), 50 - radius * 0.50 * std::cos(hour)), 2.0, ink);
   canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.76 * std::sin(minute), 50 - radius * 0.76 * std::cos(minute)), 1.3,
               ink);
@@ -211,7 +211,7 @@ void DrawCushion(Canvas& canvas, const Look& look) {
   if (look.form == 2) {
     canvas.FillEllipse(50, 49, 3, 3, look.body, Form::kBall);
     for (int i = 0; i < 8; ++i) {
-      const double angle = i * kPi / 4 + 0.2;
+      const double angle = i * std::numbers::pi / 4 + 0.2;
       canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f", 50 + 4 * std::cos(angle), 49 + 4 * std::sin(angle), 50 + 16 * std::cos(angle),
                                   49 + 15 * std::sin(angle)),
                   0.6, Darker(look.body.color, 0.5), 0.35);

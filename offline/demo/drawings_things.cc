@@ -1,5 +1,6 @@
 // Kitchen, garden, audio and watches.
 #include <cmath>
+#include <numbers>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -7,9 +8,6 @@
 
 namespace palate::demo {
 namespace {
-
-constexpr double kPi = 3.14159265358979323846;
-const Rgb kInk{0.13, 0.12, 0.14};
 
 // A band in the product's colour around something that keeps its natural colour; dyed things need none.
 void DrawBand(Canvas& canvas, const Look& look, const std::string& path) {
@@ -221,7 +219,7 @@ void DrawWristwatch(Canvas& canvas, const Look& look) {
                        Form::kFlat);
   }
   for (int i = 0; i < 12; ++i) {
-    const double angle = i * kPi / 6;
+    const double angle = i * std::numbers::pi / 6;
     canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", 50 + 16.2 * std::sin(angle), 50 - 16.2 * std::cos(angle),
                                 50 + 18.6 * std::sin(angle), 50 - 18.6 * std::cos(angle)),
                 i % 3 == 0 ? 1.5 : 0.8, look.Has("luminous") ? Rgb::FromHex(0x77E39A) : ink);

@@ -7,7 +7,6 @@
 namespace palate::demo {
 namespace {
 
-const Rgb kInk{0.13, 0.12, 0.14};
 const Surface kTan{Rgb{0.56, 0.36, 0.21}, Texture::kLeather, "plain", {}};
 const Surface kRubber{Rgb{0.94, 0.92, 0.87}, Texture::kSmooth, "plain", {}};
 
