@@ -238,7 +238,7 @@ function(palate_register_test test)
     "PALATE_SHARED_DIR=${shared}"
     "ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
   set_tests_properties(${test} PROPERTIES
     TIMEOUT ${timeout}
     LABELS "${labels}"
