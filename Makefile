@@ -3,7 +3,7 @@
 JOBS ?= $(shell nproc)
 BIN := build/bin
 
-.PHONY: help setup demo build test bench check-asan check-tsan check format dist clean
+.PHONY: help setup demo build test bench check-asan check-tsan fuzz check format dist clean
 
 help:
 	@echo 'make demo        set up, build the demo and run it: items in, explained recommendations out'
@@ -13,6 +13,7 @@ help:
 	@echo 'make check       format, layer and proto checks, as CI runs them'
 	@echo 'make check-asan  all tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-tsan  tests without LibTorch, FAISS and gRPC under ThreadSanitizer'
+	@echo 'make fuzz        fuzz the readers of files and texts for ten minutes each (needs clang-16)'
 	@echo 'make format      format the C++ sources'
 	@echo 'make dist        binaries and libraries for x86-64 levels 2 to 4, in build/dist.tar'
 	@echo 'make clean       remove the build folders (the download cache stays)'
@@ -46,6 +47,9 @@ check-tsan: setup
 	cmake --preset tsan
 	cmake --build build-tsan -j $(JOBS)
 	scripts/run_tests.sh build-tsan
+
+fuzz: setup
+	scripts/fuzz.sh
 
 check: setup
 	scripts/format.sh --check

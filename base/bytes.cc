@@ -59,6 +59,18 @@ std::string Sha256(absl::string_view data) {
   return digest;
 }
 
+Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr); }
+Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+
+void Sha256Stream::Add(absl::string_view piece) { EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), piece.data(), piece.size()); }
+
+std::string Sha256Stream::Finish() {
+  std::string digest(32, '\0');
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), reinterpret_cast<unsigned char*>(digest.data()), &size);
+  return digest;
+}
+
 std::string FloatsToBytes(absl::Span<const float> values) {
   std::string bytes(values.size() * sizeof(float), '\0');
   if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());

@@ -23,6 +23,22 @@ uint32_t Crc32c(absl::string_view data);
 // SHA-256: 32 raw bytes.
 std::string Sha256(absl::string_view data);
 
+// The same of data that comes in pieces. Used by one thread at a time.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+
+  void Add(absl::string_view piece);
+  // The digest of all pieces. Called once, last.
+  std::string Finish();
+
+ private:
+  void* const context_;  // an EVP_MD_CTX
+};
+
 // Vectors travel and rest as little-endian float32.
 std::string FloatsToBytes(absl::Span<const float> values);
 // InvalidArgument when the length is no multiple of 4.

@@ -31,10 +31,15 @@ elseif(PALATE_SANITIZER)
   message(FATAL_ERROR "PALATE_SANITIZER is '${PALATE_SANITIZER}'; it may be address, thread or empty")
 endif()
 
+if(PALATE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 # Warnings for code that people wrote; generated code is compiled without them.
 add_library(palate_warnings INTERFACE)
 target_compile_options(palate_warnings INTERFACE
-  -Wall -Wextra -Werror
+  -Wall -Wextra $<$<NOT:$<BOOL:${PALATE_FUZZ}>>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 
 find_program(PALATE_CCACHE ccache)

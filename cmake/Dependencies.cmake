@@ -21,6 +21,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
 find_package(GTest CONFIG REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(utf8cpp CONFIG REQUIRED)
@@ -47,6 +48,7 @@ palate_alias(cairo PkgConfig::cairo)
 palate_alias(crc32c PkgConfig::isal)  # crc32_iscsi() of <isa-l/crc.h> is CRC32C
 palate_alias(openssl_crypto OpenSSL::Crypto)
 palate_alias(utf8 utf8cpp)
+palate_alias(curl CURL::libcurl)
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
@@ -73,6 +75,11 @@ target_include_directories(palate::torch INTERFACE
   "${PALATE_LIBTORCH_DIR}/torch/include/torch/csrc/api/include")
 target_compile_definitions(palate::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(palate::torch INTERFACE palate::c10)
+
+# No fuzzer reaches FAISS, and it is not built for their compiler.
+if(PALATE_FUZZ)
+  return()
+endif()
 
 # FAISS, built by scripts/build_faiss.sh. Targets get lib/ as RUNPATH; below it the loader picks the file of this
 # processor's level. Headers are compiled at our own baseline.

@@ -1,7 +1,7 @@
 #include "embedding/batch_queue.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,126 +10,175 @@
 namespace palate::embedding {
 namespace {
 
-// Why nobody wants the work any more; OK when somebody does.
-absl::Status DeathOf(absl::Time deadline, const CancelFlag* cancelled) {
-  if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) return absl::CancelledError("embedding was cancelled");
-  if (absl::Now() >= deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
-  return absl::OkStatus();
-}
+// Work that may join the lane's oldest in a batch: the oldest of so many batches. Wider windows find more of one length, and let work be
+// passed over more often.
+constexpr int64_t kWindowBatches = 4;
+// After so many batches that were cut past it, work goes before what is nearer in length.
+constexpr int kMostPassedOver = 3;
 
 const char* NameOf(Lane lane) { return lane == Lane::kBulk ? "bulk" : "interactive"; }
 
 }  // namespace
 
-absl::Status BatchQueue::Submit(std::shared_ptr<WorkGroup> group, bool admitted) {
+absl::Status BatchQueue::Admit(Lane lane, int64_t tokens) {
   const MutexLock lock(mutex_);
   if (stopped_) return absl::UnavailableError("the embedder is shutting down");
-  LaneState& lane = StateOf(group->lane_);
-  const int64_t limit = group->lane_ == Lane::kBulk ? options_.max_queued_tokens_bulk : options_.max_queued_tokens_interactive;
-  if (!admitted && lane.tokens >= limit) {
+  LaneState& state = StateOf(lane);
+  const int64_t limit = lane == Lane::kBulk ? options_.max_queued_tokens_bulk : options_.max_queued_tokens_interactive;
+  if (state.admitted_tokens >= limit) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("embedding is overloaded: ", lane.tokens, " tokens wait in the ", NameOf(group->lane_), " lane, at most ", limit));
+        absl::StrCat("embedding is overloaded: ", state.admitted_tokens, " tokens wait in the ", NameOf(lane), " lane, at most ", limit));
   }
-  group->unfinished_ = group->costs_.size();
-  if (group->costs_.empty()) return absl::OkStatus();
-  lane.tokens += std::accumulate(group->costs_.begin(), group->costs_.end(), int64_t{0});
-  lane.groups.push_back(std::move(group));
+  state.admitted_tokens += tokens;
+  return absl::OkStatus();
+}
+
+void BatchQueue::Release(Lane lane, int64_t tokens) {
+  const MutexLock lock(mutex_);
+  StateOf(lane).admitted_tokens -= tokens;
+}
+
+absl::Status BatchQueue::Push(std::shared_ptr<QueuedWork> work) {
+  const MutexLock lock(mutex_);
+  if (stopped_) return absl::UnavailableError("the embedder is shutting down");
+  work->arrival_ = absl::Now();
+  StateOf(work->lane()).waiting.push_back(std::move(work));
   work_arrived_.Signal();
   return absl::OkStatus();
 }
 
-absl::Status BatchQueue::Wait(WorkGroup& group) {
-  const MutexLock lock(mutex_);
-  while (group.unfinished_ > 0 && group.status_.ok()) {
-    if (absl::Status death = DeathOf(group.deadline_, group.cancelled_.get()); !death.ok()) {
-      GiveUp(group, std::move(death));
-      break;
-    }
-    // The flag has no way to wake us, so that a call with one looks at it from time to time.
-    const absl::Duration poll = group.cancelled_ == nullptr ? absl::InfiniteDuration() : options_.poll_interval;
-    group.changed_.WaitFor(mutex_, std::min(poll, group.deadline_ - absl::Now()));
+std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> BatchQueue::TakeUnwanted() {
+  std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> unwanted;
+  const absl::Time now = absl::Now();
+  for (LaneState* lane : {&interactive_, &bulk_}) {
+    std::erase_if(lane->waiting, [&](std::shared_ptr<QueuedWork>& work) {
+      absl::Status why = work->Wanted(now);
+      if (why.ok()) return false;
+      unwanted.emplace_back(std::move(work), std::move(why));
+      return true;
+    });
   }
-  return group.status_;
+  return unwanted;
 }
 
-std::vector<BatchUnit> BatchQueue::NextBatch() {
-  const MutexLock lock(mutex_);
-  while (true) {
-    DropDead(interactive_);
-    DropDead(bulk_);
-    if (stopped_) return {};
-    if (!interactive_.groups.empty() || !bulk_.groups.empty()) break;
-    work_arrived_.Wait(mutex_);
+void BatchQueue::DropUnwanted() {
+  std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> unwanted;
+  {
+    const MutexLock lock(mutex_);
+    unwanted = TakeUnwanted();
   }
-  std::vector<BatchUnit> batch;
-  const bool both = !interactive_.groups.empty() && !bulk_.groups.empty();
-  const auto reserved = both ? static_cast<int64_t>(options_.bulk_share * static_cast<double>(options_.batch_tokens)) : int64_t{0};
-  const int64_t held = Take(interactive_, options_.batch_tokens - reserved, 0, batch);
-  Take(bulk_, options_.batch_tokens, held, batch);
+  for (const auto& [work, why] : unwanted) work->Dropped(why);
+}
+
+WorkBatch BatchQueue::NextBatch() {
+  while (true) {
+    std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> unwanted;
+    {
+      const MutexLock lock(mutex_);
+      unwanted = TakeUnwanted();
+      if (unwanted.empty()) {
+        if (stopped_) return {};
+        if (!interactive_.waiting.empty() || !bulk_.waiting.empty()) return Cut();
+        work_arrived_.Wait(mutex_);
+      }
+    }
+    for (const auto& [work, why] : unwanted) work->Dropped(why);
+  }
+}
+
+WorkBatch BatchQueue::Cut() {
+  const int64_t size = options_.batch_tokens;
+  const auto has_small = [&](const Waiting& waiting) {
+    return std::any_of(waiting.begin(), waiting.end(), [&](const auto& work) { return !IsLarge(*work); });
+  };
+  WorkBatch batch;
+  if (interactive_.waiting.empty() || bulk_.waiting.empty()) {
+    bulk_credit_ = 0;
+    Take(interactive_.waiting.empty() ? bulk_.waiting : interactive_.waiting, size, batch);
+  } else if (last_was_large_ && !has_small(interactive_.waiting) && has_small(bulk_.waiting)) {
+    Take(bulk_.waiting, size, batch);
+  } else {
+    const int64_t wanted = bulk_.waiting[Head(bulk_.waiting)]->tokens();
+    const auto share = static_cast<int64_t>(options_.bulk_share * static_cast<double>(size));
+    bulk_credit_ = std::min(bulk_credit_ + share, std::max(size, wanted));
+    const int64_t reserved = bulk_credit_ >= wanted ? bulk_credit_ : 0;
+    int64_t held = 0;
+    if (reserved < size) held = Take(interactive_.waiting, size - reserved, batch);
+    const int64_t taken = Take(bulk_.waiting, size - held, batch);
+    // What interactive work leaves is free: paying for it would keep a large piece waiting behind small ones for ever.
+    if (reserved > 0) bulk_credit_ = std::max<int64_t>(0, bulk_credit_ - taken);
+  }
+  last_was_large_ = IsLarge(*batch.front());
+  std::stable_sort(batch.begin(), batch.end(), [](const auto& a, const auto& b) { return a->tokens() > b->tokens(); });
   return batch;
 }
 
-int64_t BatchQueue::Take(LaneState& lane, int64_t limit, int64_t held, std::vector<BatchUnit>& batch) {
-  while (!lane.groups.empty()) {
-    const std::shared_ptr<WorkGroup>& group = lane.groups.front();
-    const int64_t cost = group->costs_[group->taken_];
-    if (!batch.empty() && held + cost > limit) break;
-    batch.push_back({.group = group, .unit = group->taken_});
-    held += cost;
-    lane.tokens -= cost;
-    if (++group->taken_ == group->costs_.size()) lane.groups.pop_front();
+size_t BatchQueue::Head(const Waiting& waiting) const {
+  if (!last_was_large_) return 0;
+  const auto small = std::find_if(waiting.begin(), waiting.end(), [&](const auto& work) { return !IsLarge(*work); });
+  return small == waiting.end() ? 0 : static_cast<size_t>(small - waiting.begin());
+}
+
+int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
+  const size_t head = Head(waiting);
+  const int64_t head_tokens = waiting[head]->tokens();
+  int64_t held = 0;
+  const auto take = [&](size_t place) {
+    held += waiting[place]->tokens();
+    batch.push_back(std::move(waiting[place]));
+  };
+  const bool alone = batch.empty() && IsLarge(*waiting[head]);
+  if (batch.empty()) take(head);
+  // What may join: the oldest of a few batches, the likest in length first.
+  std::vector<size_t> window;
+  int64_t window_tokens = 0;
+  for (size_t i = 0; i < waiting.size() && !alone && window_tokens < kWindowBatches * options_.batch_tokens; ++i) {
+    if (waiting[i] == nullptr || IsLarge(*waiting[i])) continue;
+    window.push_back(i);
+    window_tokens += waiting[i]->tokens();
   }
+  const auto rank = [&](size_t i) {
+    const QueuedWork& work = *waiting[i];
+    return std::make_pair(work.passed_over_ < kMostPassedOver, std::abs(work.tokens() - head_tokens));
+  };
+  std::stable_sort(window.begin(), window.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
+  for (size_t i : window) {
+    if (held + waiting[i]->tokens() <= limit) {
+      take(i);
+    } else {
+      ++waiting[i]->passed_over_;
+    }
+  }
+  std::erase(waiting, nullptr);
   return held;
 }
 
-void BatchQueue::Finish(const std::vector<BatchUnit>& batch, const absl::Status& status) {
-  const MutexLock lock(mutex_);
-  for (const BatchUnit& unit : batch) {
-    WorkGroup& group = *unit.group;
-    --group.unfinished_;
-    if (!status.ok() && group.status_.ok()) GiveUp(group, status);
-    if (group.unfinished_ == 0) group.changed_.Signal();
-  }
-}
-
-void BatchQueue::GiveUp(WorkGroup& group, absl::Status status) {
-  group.status_ = std::move(status);
-  LaneState& lane = StateOf(group.lane_);
-  const auto it = std::find_if(lane.groups.begin(), lane.groups.end(), [&](const auto& waiting) { return waiting.get() == &group; });
-  if (it != lane.groups.end()) {
-    for (size_t i = group.taken_; i < group.costs_.size(); ++i) lane.tokens -= group.costs_[i];
-    lane.groups.erase(it);
-  }
-  group.changed_.Signal();
-}
-
-void BatchQueue::DropDead(LaneState& lane) {
-  for (size_t i = 0; i < lane.groups.size();) {
-    const std::shared_ptr<WorkGroup> group = lane.groups[i];
-    absl::Status death = DeathOf(group->deadline_, group->cancelled_.get());
-    if (death.ok()) {
-      ++i;
-    } else {
-      GiveUp(*group, std::move(death));
-    }
-  }
-}
-
 void BatchQueue::Shutdown() {
-  const MutexLock lock(mutex_);
-  stopped_ = true;
-  for (LaneState* lane : {&interactive_, &bulk_}) {
-    while (!lane->groups.empty()) {
-      const std::shared_ptr<WorkGroup> group = lane->groups.front();
-      GiveUp(*group, absl::UnavailableError("the embedder is shutting down"));
+  Waiting abandoned;
+  {
+    const MutexLock lock(mutex_);
+    stopped_ = true;
+    for (LaneState* lane : {&interactive_, &bulk_}) {
+      std::move(lane->waiting.begin(), lane->waiting.end(), std::back_inserter(abandoned));
+      lane->waiting.clear();
     }
+    work_arrived_.SignalAll();
   }
-  work_arrived_.SignalAll();
+  for (const auto& work : abandoned) work->Dropped(absl::UnavailableError("the embedder is shutting down"));
 }
 
 int64_t BatchQueue::queued_tokens(Lane lane) const {
   const MutexLock lock(mutex_);
-  return lane == Lane::kBulk ? bulk_.tokens : interactive_.tokens;
+  return StateOf(lane).admitted_tokens;
+}
+
+absl::Time BatchQueue::waiting_since() const {
+  const MutexLock lock(mutex_);
+  absl::Time since = absl::InfiniteFuture();
+  for (const LaneState* lane : {&interactive_, &bulk_}) {
+    if (!lane->waiting.empty()) since = std::min(since, lane->waiting.front()->arrival_);
+  }
+  return since;
 }
 
 }  // namespace palate::embedding

@@ -2,39 +2,34 @@
 
 #include <ATen/Parallel.h>
 
-#include <cmath>
-#include <deque>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "embedding/batch_queue.h"
+#include "embedding/embed_call.h"
 #include "embedding/embedding_model.h"
+#include "embedding/encoder.h"
 #include "embedding/executor.h"
 #include "embedding/prepare.h"
+#include "embedding/prepare_pool.h"
 #include "embedding/vector_math.h"
 
 namespace palate::embedding {
 namespace {
 
-// Groups of one call that may wait or run at a time: while one is computed the next is prepared, and a call's memory
-// stays bounded.
-constexpr size_t kMaxOutstandingGroups = 2;
+// How many batches of a call may be prepared before they are computed: enough to keep the executor busy and its window wide.
+constexpr int64_t kPreparedBatches = 4;
 
 // What a call asks for, checked against the model.
 struct Request {
   std::vector<const SpaceInfo*> spaces;
-  int dimensions = 0;
-  WorkPlan plan;
-};
-
-// The vectors of one input as they come in.
-struct Pools {
-  WeightedSum text;
-  WeightedSum image;
+  SpaceSet set;
+  size_t dimensions = 0;
 };
 
 std::string SpaceNames(const ModelInfo& info) {
@@ -62,23 +57,31 @@ absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::
   return spaces;
 }
 
-std::vector<float> VectorIn(const std::string& space, const Pools& pools, const FusionWeights& fusion, size_t dimensions, size_t whole) {
-  const bool has_text = !pools.text.empty();
-  const bool has_image = !pools.image.empty();
-  if (space == "text") return has_text ? pools.text.UnitVector(dimensions) : std::vector<float>();
-  if (space == "image") return has_image ? pools.image.UnitVector(dimensions) : std::vector<float>();
-  if (!has_text && !has_image) return {};
-  WeightedSum fused;
-  if (has_text) fused.Add(pools.text.UnitVector(whole), fusion.text);
-  if (has_image) fused.Add(pools.image.UnitVector(whole), fusion.image);
-  return fused.UnitVector(dimensions);
-}
-
-bool AllFinite(const std::vector<float>& values) {
-  for (float value : values) {
-    if (!std::isfinite(value)) return false;
+// The vectors of one input, by what they contribute to.
+struct Pools {
+  explicit Pools(const std::vector<PassVector>& vectors) {
+    for (const PassVector& vector : vectors) {
+      if (vector.spaces.text) text.Add(vector.values);
+      if (vector.spaces.image) image.Add(vector.values);
+      if (vector.spaces.fused) joint.Add(vector.values);
+    }
   }
-  return true;
+  WeightedSum text;
+  WeightedSum image;
+  WeightedSum joint;
+};
+
+// Empty when the input has no content for the space.
+std::vector<float> VectorIn(const std::string& space, const Pools& pools, const Encoder& encoder, size_t dimensions) {
+  const auto cut = [&](const WeightedSum& sum) { return sum.empty() ? std::vector<float>() : sum.UnitVector(dimensions); };
+  if (space == "text") return cut(pools.text);
+  if (space == "image") return cut(pools.image);
+  if (encoder.is_joint()) return cut(pools.joint);
+  const auto whole = static_cast<size_t>(encoder.info().dimensions);
+  WeightedSum fused;
+  if (!pools.text.empty()) fused.Add(pools.text.UnitVector(whole), encoder.fusion().text);
+  if (!pools.image.empty()) fused.Add(pools.image.UnitVector(whole), encoder.fusion().image);
+  return cut(fused);
 }
 
 }  // namespace
@@ -88,35 +91,29 @@ class Embedder::Impl {
   Impl(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options)
       : model_(std::move(model)),
         options_(options),
-        preparer_(*model_, options_),
         queue_({.batch_tokens = options.batch_tokens,
                 .bulk_share = options.bulk_share,
                 .max_queued_tokens_interactive = options.max_queued_tokens_interactive,
-                .max_queued_tokens_bulk = options.max_queued_tokens_bulk,
-                .poll_interval = options.poll_interval}),
-        executor_(*model_, queue_) {}
+                .max_queued_tokens_bulk = options.max_queued_tokens_bulk}),
+        executor_(encoder(), queue_),
+        preparer_(encoder(), options_),
+        pool_(options.prepare_threads) {}
 
-  absl::StatusOr<std::vector<EmbedResult>> Embed(absl::Span<const EmbedInput> inputs, const EmbedOptions& options) {
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options) {
     PALATE_ASSIGN_OR_RETURN(const Request request, Check(inputs, options));
-    std::vector<EmbedResult> results(inputs.size());
-    std::vector<Pools> pools(inputs.size());
-    std::deque<std::shared_ptr<EmbedGroup>> outstanding;
-    bool admitted = false;
-    const auto new_group = [&] { return std::make_shared<EmbedGroup>(options.lane, options.deadline, options.cancelled); };
-    std::shared_ptr<EmbedGroup> group = new_group();
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      PALATE_RETURN_IF_ERROR(StillWanted(options));
-      results[i].status = preparer_.Prepare(inputs[i], i, request.plan, *group, results[i]);
-      if (absl::IsDeadlineExceeded(results[i].status)) return results[i].status;
-      const bool last = i + 1 == inputs.size();
-      if (group->units().empty() || (group->tokens() < options_.batch_tokens && !last)) continue;
-      PALATE_RETURN_IF_ERROR(Submit(group, admitted));
-      admitted = true;
-      outstanding.push_back(std::exchange(group, new_group()));
-      if (outstanding.size() > kMaxOutstandingGroups) PALATE_RETURN_IF_ERROR(Collect(outstanding, pools));
+    PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<EmbedCall> call, Admit(std::move(inputs), options, request));
+    const absl::Cleanup close = [&] { call->Close(); };
+    std::vector<EmbedResult> results(call->inputs().size());
+    size_t next = 0;
+    for (size_t finished = 0; finished < results.size();) {
+      while (next < results.size() && call->BeginPreparing()) {
+        pool_.Submit(options.lane, [this, call, index = next] { call->Prepared(index, Prepare(*call, index)); });
+        ++next;
+      }
+      PALATE_ASSIGN_OR_RETURN(const std::vector<size_t> done, call->WaitForProgress(/*more=*/next < results.size()));
+      for (size_t index : done) results[index] = Complete(request, call->TakeOutcome(index));
+      finished += done.size();
     }
-    while (!outstanding.empty()) PALATE_RETURN_IF_ERROR(Collect(outstanding, pools));
-    for (size_t i = 0; i < inputs.size(); ++i) Complete(request, i, pools[i], results[i]);
     return results;
   }
 
@@ -128,90 +125,91 @@ class Embedder::Impl {
             .batches = executor_.batches(),
             .tokens = executor_.tokens(),
             .images = executor_.images(),
-            .rejected = rejected_.load(std::memory_order_relaxed)};
+            .rejected = rejected_.load(std::memory_order_relaxed),
+            .retried = executor_.retried(),
+            .failed = executor_.failed(),
+            .stalled = executor_.stalled()};
   }
 
  private:
-  absl::StatusOr<Request> Check(absl::Span<const EmbedInput> inputs, const EmbedOptions& options) const {
+  const Encoder& encoder() const { return model_->encoder(); }
+
+  absl::StatusOr<Request> Check(const std::vector<EmbedInput>& inputs, const EmbedOptions& options) const {
     if (inputs.size() > options_.max_inputs) {
       return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"), absl::StrCat("at most ", options_.max_inputs));
     }
     Request request;
     PALATE_ASSIGN_OR_RETURN(request.spaces, FindSpaces(options.spaces, info()));
-    request.dimensions = options.dimensions == 0 ? info().dimensions : options.dimensions;
-    if (request.dimensions < 1 || request.dimensions > info().dimensions) {
+    if (options.dimensions < 0 || options.dimensions > info().dimensions) {
       return InvalidField("dimensions", absl::StrCat("is ", options.dimensions), absl::StrCat("0, or 1 to ", info().dimensions));
     }
+    request.dimensions = static_cast<size_t>(options.dimensions == 0 ? info().dimensions : options.dimensions);
     if (options.instruction.size() > options_.max_field_bytes) {
       return InvalidField("instruction", absl::StrCat("has ", options.instruction.size(), " bytes"),
                           absl::StrCat("at most ", options_.max_field_bytes));
     }
     if (!IsValidUtf8(options.instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
     for (const SpaceInfo* space : request.spaces) {
-      request.plan.texts |= space->name != "image";
-      request.plan.images |= space->name != "text";
+      request.set.text |= space->name == "text";
+      request.set.image |= space->name == "image";
+      request.set.fused |= space->name == "fused";
     }
-    request.plan.query_prefix = options.instruction.empty() ? model_->text().query_prompt() : options.instruction;
-    request.plan.deadline = options.deadline;
     return request;
   }
 
-  static absl::Status StillWanted(const EmbedOptions& options) {
-    if (options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed)) {
-      return absl::CancelledError("embedding was cancelled");
+  // Estimates the call's work and has it let in.
+  absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Request& request) {
+    std::vector<int64_t> estimates;
+    int64_t total = 0;
+    estimates.reserve(inputs.size());
+    for (const EmbedInput& input : inputs) total += estimates.emplace_back(preparer_.Estimate(input, request.set));
+    const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(),
+                                      .prepared_tokens = kPreparedBatches * options_.batch_tokens,
+                                      .poll_interval = options_.poll_interval};
+    auto call = std::make_shared<EmbedCall>(std::move(inputs), options, request.set, std::move(estimates), limits, queue_);
+    PALATE_RETURN_IF_ERROR(call->Wanted(absl::Now()));
+    if (const absl::Status admitted = queue_.Admit(options.lane, total); !admitted.ok()) {
+      if (absl::IsResourceExhausted(admitted)) rejected_.fetch_add(1, std::memory_order_relaxed);
+      return admitted;
     }
-    if (absl::Now() >= options.deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
-    return absl::OkStatus();
+    return call;
   }
 
-  absl::Status Submit(const std::shared_ptr<EmbedGroup>& group, bool admitted) {
-    const absl::Status status = queue_.Submit(group, admitted);
-    if (absl::IsResourceExhausted(status)) rejected_.fetch_add(1, std::memory_order_relaxed);
-    return status;
+  absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index) {
+    PALATE_RETURN_IF_ERROR(call.Wanted(absl::Now()));
+    return preparer_.Prepare(call, index);
   }
 
-  // Waits for the oldest group and takes its vectors.
-  absl::Status Collect(std::deque<std::shared_ptr<EmbedGroup>>& outstanding, std::vector<Pools>& pools) {
-    const std::shared_ptr<EmbedGroup> group = outstanding.front();
-    outstanding.pop_front();
-    PALATE_RETURN_IF_ERROR(queue_.Wait(*group));
-    for (const WorkUnit& unit : group->units()) {
-      (unit.is_image ? pools[unit.input].image : pools[unit.input].text).Add(unit.vector);
-    }
-    return absl::OkStatus();
-  }
-
-  void Complete(const Request& request, size_t index, const Pools& pools, EmbedResult& result) const {
-    if (!result.status.ok()) {
-      result = {.status = std::move(result.status), .vectors = {}};
-      return;
-    }
+  EmbedResult Complete(const Request& request, InputOutcome outcome) const {
+    EmbedResult result;
+    result.status = std::move(outcome.status);
+    if (!result.status.ok()) return result;
+    const Pools pools(outcome.vectors);
     for (const SpaceInfo* space : request.spaces) {
-      std::vector<float> values =
-          VectorIn(space->name, pools, model_->fusion(), static_cast<size_t>(request.dimensions), static_cast<size_t>(info().dimensions));
+      std::vector<float> values = VectorIn(space->name, pools, encoder(), request.dimensions);
       if (values.empty()) continue;
-      if (!AllFinite(values)) {
-        result = {.status = absl::InternalError(absl::StrCat("inputs[", index, "]: the model gave numbers that are not finite")),
-                  .vectors = {}};
-        return;
-      }
-      result.vectors.push_back({{space->name, FingerprintFor(*space, request.dimensions, info().dimensions)}, std::move(values)});
+      result.vectors.push_back(
+          {{space->name, FingerprintFor(*space, static_cast<int>(request.dimensions), info().dimensions)}, std::move(values)});
     }
+    result.tokens = outcome.tokens;
+    result.truncated_tokens = outcome.truncated_tokens;
+    return result;
   }
 
   const std::shared_ptr<const EmbeddingModel> model_;
   const EmbedderOptions options_;
-  InputPreparer preparer_;
   BatchQueue queue_;
   Executor executor_;
+  InputPreparer preparer_;
+  PreparePool pool_;  // ends first: its tasks use the others
   std::atomic<int64_t> rejected_ = 0;
 };
 
 absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options) {
   if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 || options.max_concurrent_decodes < 1 ||
-      options.intra_op_threads < 0 || options.poll_interval <= absl::ZeroDuration()) {
+      options.prepare_threads < 1 || options.intra_op_threads < 0 || options.poll_interval <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
-        "embedder options: batch_tokens, max_concurrent_decodes and poll_interval must be above 0, "
+        "embedder options: batch_tokens, prepare_threads, max_concurrent_decodes and poll_interval must be above 0, "
         "bulk_share in [0, 1], intra_op_threads at least 0");
   }
   // A setting of the whole process, so that it is left alone when it is right already.
@@ -222,8 +220,8 @@ absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const
 Embedder::Embedder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Embedder::~Embedder() = default;
 
-absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(absl::Span<const EmbedInput> inputs, const EmbedOptions& options) {
-  return impl_->Embed(inputs, options);
+absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options) {
+  return impl_->Embed(std::move(inputs), options);
 }
 
 const ModelInfo& Embedder::info() const { return impl_->info(); }

@@ -1,4 +1,7 @@
 // Items and queries to vectors: the embedding library's front door. No LibTorch in this header.
+//
+// A call is prepared (tokenised, decoded, resized) by a pool of threads and computed by one executor per model, both at the
+// same time; batches mix the work of all calls.
 #pragma once
 
 #include <atomic>
@@ -10,7 +13,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "base/types.h"
 #include "embedding/model_info.h"
 
@@ -19,15 +21,20 @@ namespace palate::embedding {
 class EmbeddingModel;
 
 enum class EmbedRole { kItem, kQuery };
-// Interactive work goes first; bulk work keeps a share of every batch, so that it never starves.
+// Interactive work goes first; bulk work keeps a share of the executor's time, so that it never starves.
 enum class Lane { kInteractive, kBulk };
 
 // Set once from any thread to abandon a call: queued work is dropped, and the call returns Cancelled within
 // `poll_interval`.
 using CancelFlag = std::atomic<bool>;
 
-// One item or query. Texts are UTF-8; each field is embedded alone and the field vectors are pooled. Empty fields are
-// skipped.
+// One item or query. Texts are UTF-8; empty ones are skipped.
+//
+// text:  each field is a pass of its own; the vector is the normalised mean of the fields' vectors.
+// image: each picture is a pass of its own; likewise.
+// fused: for a vision-language model one joint pass over all pictures, then the fields, one per line. For models of two towers (the pair,
+//        CLIP, SigLIP) the normalised weighted mean of the text and the image vector (the pair's weights stand in pair.json; equal
+//        ones for CLIP and SigLIP, whose two vectors lie in one space); only one of them where there is no other.
 struct EmbedInput {
   std::vector<std::string> fields;
   std::vector<std::string> images;  // encoded bytes: JPEG, PNG or WebP
@@ -37,7 +44,8 @@ struct EmbedInput {
 struct EmbedOptions {
   // "text", "image", "fused". Empty means all that the model has.
   std::vector<std::string> spaces;
-  // Put before every text of a query; empty means the model's own query prompt, if it has one. Items never carry it.
+  // The task of a query, in the place that the model's protocol has for it (ModelInfo::query_template); empty means the model's own, if it
+  // has one. Items never carry it.
   std::string instruction;
   // Vectors are cut to this many dimensions and normalised again; 0 means the model's own.
   int dimensions = 0;
@@ -52,7 +60,7 @@ struct EmbedResult {
   // One per asked space that the input has content for (no image, no `image` vector), in the order of
   // `EmbedOptions::spaces`.
   std::vector<SpaceVector> vectors;
-  int64_t tokens = 0;            // that the text tower read
+  int64_t tokens = 0;            // that the model read, without pictures
   int64_t truncated_tokens = 0;  // that were cut off because a text was too long
 };
 
@@ -69,39 +77,49 @@ struct EmbedderOptions {
   // Work of one batch, in tokens; an image counts its patches. Larger batches compute no faster, and interactive work waits for the one
   // that runs.
   int64_t batch_tokens = 1024;
-  // Share of a batch that waiting bulk work gets while interactive work waits too.
+  // Share of the executor's work that waiting bulk work gets while interactive work waits too. 0: none.
   double bulk_share = 0.25;
-  // A lane refuses new calls (ResourceExhausted) while this many tokens wait in it.
+  // A lane refuses new calls (ResourceExhausted) while calls for this many tokens, by an estimate from the inputs' sizes, are in it.
   int64_t max_queued_tokens_interactive = 128 * 1024;
   int64_t max_queued_tokens_bulk = 1024 * 1024;
+  // Threads that tokenise, decode and resize; bulk calls leave one of them free.
+  int prepare_threads = 3;
   // Images decoded at once, over all calls: bounds the memory of decoded pixels (3 bytes a pixel each).
   int max_concurrent_decodes = 2;
   absl::Duration poll_interval = absl::Milliseconds(20);
 };
 
+// A moment's figures of one embedder.
 struct EmbedderStats {
-  int64_t queued_tokens_interactive = 0;
+  int64_t queued_tokens_interactive = 0;  // of accepted calls, not computed yet; estimated until an input is prepared
   int64_t queued_tokens_bulk = 0;
   int64_t batches = 0;
   int64_t tokens = 0;  // computed since the start
   int64_t images = 0;
   int64_t rejected = 0;  // calls refused because a lane was full
+  int64_t retried = 0;   // inputs' parts computed alone because their batch failed
+  int64_t failed = 0;    // those that failed alone too
+  // How long the executor has been at the batch in hand, or has left waiting work lie; zero while there is nothing to do.
+  absl::Duration stalled;
+
+  // The heartbeat: beyond the time that the largest batch may take, the engine is stuck.
+  absl::Duration stalled_for() const { return stalled; }
 };
 
-// Thread-safe. Callers tokenise and decode on their own threads; one executor thread of the embedder runs the model.
+// Thread-safe.
 class Embedder {
  public:
-  // Keeps a share of `model`. Starts the executor.
+  // Keeps a share of `model`. Starts the threads.
   static absl::StatusOr<std::unique_ptr<Embedder>> Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options = {});
-  // Waits for running calls' work; calls must have returned.
+  // Waits for the batch in hand; calls must have returned.
   ~Embedder();
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
 
-  // One result per input, in order; a bad input fails alone. Blocks. The call as a whole fails with InvalidArgument
-  // (too many inputs, an unknown space, dimensions out of range), FailedPrecondition (a space whose tower has no
-  // weights), ResourceExhausted (overload), DeadlineExceeded or Cancelled.
-  absl::StatusOr<std::vector<EmbedResult>> Embed(absl::Span<const EmbedInput> inputs, const EmbedOptions& options = {});
+  // One result per input, in order; a bad input fails alone, and so does one whose computation fails. Blocks. The call as a whole fails
+  // with InvalidArgument (too many inputs, an unknown space, dimensions out of range), FailedPrecondition (a space whose tower has no
+  // weights), ResourceExhausted (overload, at once), DeadlineExceeded or Cancelled.
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options = {});
 
   const ModelInfo& info() const;
   EmbedderStats stats() const;

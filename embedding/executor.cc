@@ -1,30 +1,20 @@
 #include "embedding/executor.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
 #include <pthread.h>
 
-#include <utility>
+#include <algorithm>
+#include <cmath>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "embedding/prepare.h"
-#include "models/torch_status.h"
 
 namespace palate::embedding {
-namespace {
 
-// Row i of `rows` becomes the vector of unit i.
-void TakeRows(const at::Tensor& rows, const std::vector<WorkUnit*>& units) {
-  const at::Tensor contiguous = rows.contiguous();
-  const float* data = contiguous.const_data_ptr<float>();
-  const auto size = static_cast<size_t>(contiguous.size(1));
-  for (size_t i = 0; i < units.size(); ++i) units[i]->vector.assign(data + i * size, data + (i + 1) * size);
-}
-
-}  // namespace
-
-Executor::Executor(const EmbeddingModel& model, BatchQueue& queue) : model_(model), queue_(queue), thread_([this] { Run(); }) {
+Executor::Executor(const Encoder& encoder, BatchQueue& queue)
+    : encoder_(encoder), queue_(queue), last_beat_ns_(absl::GetCurrentTimeNanos()), thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "embed-executor");
 }
 
@@ -33,53 +23,82 @@ Executor::~Executor() {
   thread_.join();
 }
 
+absl::Duration Executor::stalled() const {
+  // In this order: a batch that begins in between makes the answer too small, never too large.
+  const absl::Time waiting_since = queue_.waiting_since();
+  const absl::Time last_beat = absl::FromUnixNanos(last_beat_ns_.load());
+  const absl::Time now = absl::Now();
+  if (busy_.load()) return std::max(absl::ZeroDuration(), now - last_beat);
+  if (waiting_since == absl::InfiniteFuture()) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), now - std::max(last_beat, waiting_since));
+}
+
 void Executor::Run() {
   while (true) {
-    const std::vector<BatchUnit> batch = queue_.NextBatch();
+    const WorkBatch batch = queue_.NextBatch();
     if (batch.empty()) return;
-    const absl::Status status = RunBatch(batch);
-    if (!status.ok()) spdlog::error("embedding: a batch of {} units failed: {}", batch.size(), status.ToString());
-    queue_.Finish(batch, status);
+    last_beat_ns_.store(absl::GetCurrentTimeNanos());
+    busy_.store(true);
+    RunBatch(batch);
+    last_beat_ns_.store(absl::GetCurrentTimeNanos());
+    busy_.store(false);
   }
 }
 
-absl::Status Executor::RunBatch(const std::vector<BatchUnit>& batch) {
-  std::vector<WorkUnit*> texts;
-  std::vector<WorkUnit*> images;
-  for (const BatchUnit& taken : batch) {
-    WorkUnit& unit = static_cast<EmbedGroup&>(*taken.group).units()[taken.unit];
-    (unit.is_image ? images : texts).push_back(&unit);
-  }
+void Executor::RunBatch(const WorkBatch& batch) {
+  Works works;
+  works.reserve(batch.size());
+  for (const std::shared_ptr<QueuedWork>& work : batch) works.push_back(static_cast<EmbedWork*>(work.get()));
   batches_.fetch_add(1, std::memory_order_relaxed);
-  if (!texts.empty()) PALATE_RETURN_IF_ERROR(RunTexts(texts));
-  if (!images.empty()) PALATE_RETURN_IF_ERROR(RunImages(images));
-  return absl::OkStatus();
-}
-
-absl::Status Executor::RunTexts(const std::vector<WorkUnit*>& texts) {
-  std::vector<std::vector<int64_t>> sequences;
-  sequences.reserve(texts.size());
-  int64_t tokens = 0;
-  for (WorkUnit* unit : texts) {
-    tokens += static_cast<int64_t>(unit->ids.size());
-    sequences.push_back(std::move(unit->ids));
+  const absl::Status status = Compute(works);
+  if (status.ok()) return;
+  if (works.size() == 1) {
+    failed_.fetch_add(1, std::memory_order_relaxed);
+    return works.front()->Failed(status);
   }
-  PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, model_.text().Encode(sequences));
-  TakeRows(vectors, texts);
-  tokens_.fetch_add(tokens, std::memory_order_relaxed);
-  return absl::OkStatus();
+  spdlog::warn("embedding: a batch of {} failed and is computed one by one: {}", works.size(), status.ToString());
+  for (EmbedWork* work : works) {
+    last_beat_ns_.store(absl::GetCurrentTimeNanos());
+    ComputeAlone(*work);
+  }
 }
 
-absl::Status Executor::RunImages(const std::vector<WorkUnit*>& images) {
-  std::vector<at::Tensor> pixels;
-  pixels.reserve(images.size());
-  for (WorkUnit* unit : images) pixels.push_back(std::move(unit->pixels));
-  PALATE_RETURN_IF_ERROR(models::CatchTorch([&] {
-    const c10::InferenceMode inference;
-    const at::Tensor vectors = model_.vision().Embed(at::stack(pixels), model_.vision_pooling());
-    TakeRows(vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12), images);
-  }));
-  images_.fetch_add(static_cast<int64_t>(images.size()), std::memory_order_relaxed);
+void Executor::ComputeAlone(EmbedWork& work) {
+  if (const absl::Status wanted = work.Wanted(absl::Now()); !wanted.ok()) return work.Dropped(wanted);
+  retried_.fetch_add(1, std::memory_order_relaxed);
+  const absl::Status status = Compute({&work});
+  if (status.ok()) return;
+  failed_.fetch_add(1, std::memory_order_relaxed);
+  work.Failed(status);
+}
+
+void Executor::HandOut(absl::Span<const float> vector, EmbedWork& work) {
+  if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); })) return work.Computed(vector);
+  failed_.fetch_add(1, std::memory_order_relaxed);
+  work.Failed(absl::InternalError("the model gave numbers that are not finite"));
+}
+
+absl::Status Executor::Compute(const Works& works) {
+  std::vector<const PreparedPass*> passes;
+  passes.reserve(works.size());
+  for (const EmbedWork* work : works) passes.push_back(&work->pass());
+  PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder_.Encode(passes));
+  const auto rows = static_cast<int64_t>(works.size());
+  if (vectors.dim() != 2 || vectors.size(0) != rows || vectors.size(1) != encoder_.info().dimensions) {
+    return absl::InternalError(absl::StrCat("the model gave ", vectors.numel(), " numbers for ", rows, " vectors"));
+  }
+  const at::Tensor contiguous = vectors.contiguous();
+  const float* data = contiguous.const_data_ptr<float>();
+  const auto size = static_cast<size_t>(contiguous.size(1));
+  int64_t tokens = 0;
+  int64_t images = 0;
+  for (const PreparedPass* pass : passes) {
+    tokens += pass->tokens;
+    images += static_cast<int64_t>(pass->images.size());
+  }
+  tokens_.fetch_add(tokens, std::memory_order_relaxed);
+  images_.fetch_add(images, std::memory_order_relaxed);
+  for (size_t i = 0; i < works.size(); ++i) HandOut({data + i * size, size}, *works[i]);
   return absl::OkStatus();
 }
 

@@ -3,20 +3,24 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "embedding/batch_queue.h"
-#include "embedding/embedding_model.h"
+#include "embedding/embed_call.h"
+#include "embedding/encoder.h"
 
 namespace palate::embedding {
 
-// Starts with the constructor, ends with the destructor. Borrows both arguments; every group in the queue is an
-// EmbedGroup.
+// Starts with the constructor, ends with the destructor. Borrows both arguments; all work in the queue is EmbedWork.
+//
+// A batch whose computation fails is computed again piece by piece, so that only the piece that is at fault fails.
 class Executor {
  public:
-  Executor(const EmbeddingModel& model, BatchQueue& queue);
+  Executor(const Encoder& encoder, BatchQueue& queue);
   // Shuts the queue down, and lets the batch in hand end.
   ~Executor();
   Executor(const Executor&) = delete;
@@ -25,18 +29,31 @@ class Executor {
   int64_t batches() const { return batches_.load(std::memory_order_relaxed); }
   int64_t tokens() const { return tokens_.load(std::memory_order_relaxed); }
   int64_t images() const { return images_.load(std::memory_order_relaxed); }
+  int64_t retried() const { return retried_.load(std::memory_order_relaxed); }
+  int64_t failed() const { return failed_.load(std::memory_order_relaxed); }
+  // See EmbedderStats::stalled.
+  absl::Duration stalled() const;
 
  private:
-  void Run();
-  absl::Status RunBatch(const std::vector<BatchUnit>& batch);
-  absl::Status RunTexts(const std::vector<struct WorkUnit*>& texts);
-  absl::Status RunImages(const std::vector<struct WorkUnit*>& images);
+  using Works = std::vector<EmbedWork*>;
 
-  const EmbeddingModel& model_;
+  void Run();
+  void RunBatch(const WorkBatch& batch);
+  // Hands out the vectors; when the model failed, nothing is handed out.
+  absl::Status Compute(const Works& works);
+  void ComputeAlone(EmbedWork& work);
+  // A vector that is not finite fails its piece.
+  void HandOut(absl::Span<const float> vector, EmbedWork& work);
+
+  const Encoder& encoder_;
   BatchQueue& queue_;
   std::atomic<int64_t> batches_ = 0;
   std::atomic<int64_t> tokens_ = 0;
   std::atomic<int64_t> images_ = 0;
+  std::atomic<int64_t> retried_ = 0;
+  std::atomic<int64_t> failed_ = 0;
+  std::atomic<int64_t> last_beat_ns_;  // when a batch last began or ended
+  std::atomic<bool> busy_ = false;
   std::thread thread_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
@@ -13,32 +14,88 @@
 namespace palate::embedding {
 namespace {
 
+// The parts of one input that hold something, with their names.
+struct Content {
+  std::vector<std::pair<std::string, std::string>> texts;  // name and text
+  std::vector<std::pair<std::string, EncoderImage>> images;
+};
+
+models::ImageLimits LimitsOf(const EmbedderOptions& options) {
+  return {.max_pixels = options.max_image_pixels, .max_encoded_bytes = options.max_image_bytes};
+}
+
 absl::Status NamedImageError(const absl::Status& status, const std::string& name) {
   if (!absl::IsInvalidArgument(status)) return Annotate(status, name);
   return InvalidField(name, status.message(), "a JPEG, PNG or WebP image within the limits");
+}
+
+absl::Status NamedPassError(const absl::Status& status, const std::string& name) {
+  if (!absl::IsInvalidArgument(status)) return Annotate(status, name);
+  return InvalidFields(absl::StrCat(name, ": ", status.message()), {{name, std::string(status.message())}});
 }
 
 bool HasText(const EmbedInput& input) {
   return std::any_of(input.fields.begin(), input.fields.end(), [](const std::string& field) { return !field.empty(); });
 }
 
-}  // namespace
+// What each pass is to see, and for which spaces.
+struct PlannedPass {
+  std::string name;
+  SpaceSet spaces;
+  PassContent content;
+};
 
-bool Gate::Enter(absl::Time deadline) {
-  const MutexLock lock(mutex_);
-  while (free_ == 0) {
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) return false;
-    left_.WaitFor(mutex_, left);
+// Models of towers: every part by itself; their fused vectors come from the other two.
+std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
+  std::vector<PlannedPass> plan;
+  if (wanted.text || wanted.fused) {
+    for (auto& [name, text] : content.texts) plan.push_back({name, {.text = true}, {.text = std::move(text)}});
   }
-  --free_;
-  return true;
+  if (wanted.image || wanted.fused) {
+    for (auto& [name, image] : content.images) plan.push_back({name, {.image = true}, {.text = "", .images = {std::move(image)}}});
+  }
+  return plan;
 }
 
-void Gate::Leave() {
-  const MutexLock lock(mutex_);
-  ++free_;
-  left_.Signal();
+// Joint models: every part by itself for its own space, and all together for the fused one, which is the same pass when there is one part.
+// An input that is `empty` has a text vector nevertheless.
+std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, const std::string& name, bool empty) {
+  std::vector<PlannedPass> plan;
+  const size_t parts = content.texts.size() + content.images.size();
+  if (wanted.text) {
+    for (const auto& [field, text] : content.texts) plan.push_back({field, {.text = true}, {.text = text}});
+    if (empty) plan.push_back({name, {.text = true}, {}});
+  }
+  if (wanted.image) {
+    for (const auto& [field, image] : content.images) plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
+  }
+  if (!wanted.fused) return plan;
+  if (parts <= 1 && plan.size() == 1) {
+    plan.front().spaces.fused = true;
+    return plan;
+  }
+  PlannedPass joint = {name, {.fused = true}, {}};
+  joint.content.text = absl::StrJoin(content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
+  for (const auto& [field, image] : content.images) joint.content.images.push_back(image);
+  plan.push_back(std::move(joint));
+  return plan;
+}
+
+}  // namespace
+
+int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted) const {
+  int64_t tokens = 0;
+  const bool joint_twice = encoder_.is_joint() && wanted.fused;
+  if (wanted.text || wanted.fused) {
+    for (const std::string& field : input.fields) tokens += field.empty() ? 0 : encoder_.EstimateText(field.size());
+  }
+  if (encoder_.sees_images() && (wanted.image || wanted.fused)) {
+    for (const std::string& image : input.images) {
+      const auto header = models::ReadImageHeader(image, LimitsOf(options_));
+      if (header.ok()) tokens += encoder_.EstimateImage(header->width, header->height);
+    }
+  }
+  return joint_twice && (wanted.text || wanted.image) ? 2 * tokens : tokens;
 }
 
 absl::Status InputPreparer::CheckContent(const EmbedInput& input, const std::string& name) const {
@@ -51,62 +108,72 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input, const std::str
                         absl::StrCat("at most ", options_.max_images_per_input));
   }
   if (HasText(input)) return absl::OkStatus();
-  if (input.images.empty()) return InvalidField(name, "has neither text nor images", "given at least one of them");
-  if (!model_.has_vision()) {
+  if (input.images.empty()) {
+    // Joint models have an answer to nothing: their protocol writes NULL.
+    if (encoder_.is_joint()) return absl::OkStatus();
+    return InvalidField(name, "has neither text nor images", "given at least one of them");
+  }
+  if (!encoder_.sees_images()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(name, " has images only, and embedding model ", model_.info().name, " has no image tower"));
+        absl::StrCat(name, " has images only, and embedding model ", encoder_.info().name, " has no image tower"));
   }
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::PrepareText(const std::string& text, bool is_query, const std::string& name, const WorkPlan& plan,
-                                        WorkUnit& unit, EmbedResult& result) const {
-  if (text.size() > options_.max_field_bytes) {
-    return InvalidField(name, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", options_.max_field_bytes));
+absl::Status InputPreparer::CheckTexts(const EmbedInput& input, const std::string& name) const {
+  for (size_t i = 0; i < input.fields.size(); ++i) {
+    const std::string& text = input.fields[i];
+    const std::string field = absl::StrCat(name, ".fields[", i, "]");
+    if (text.size() > options_.max_field_bytes) {
+      return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", options_.max_field_bytes));
+    }
+    if (!IsValidUtf8(text)) return InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8");
   }
-  if (!IsValidUtf8(text)) return InvalidField(name, "has bytes that are not UTF-8", "valid UTF-8");
-  PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded,
-                          is_query ? model_.text().Tokenize(plan.query_prefix + text) : model_.text().Tokenize(text));
-  result.tokens += static_cast<int64_t>(encoded.ids.size());
-  result.truncated_tokens += static_cast<int64_t>(encoded.truncated_tokens);
-  unit.ids = std::move(encoded.ids);
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::PrepareImage(const std::string& encoded, const std::string& name, const WorkPlan& plan, WorkUnit& unit) {
-  const models::ImageLimits limits = {.max_pixels = options_.max_image_pixels, .max_encoded_bytes = options_.max_image_bytes};
-  // Refused without waiting for the gate.
-  if (const absl::Status header = models::ReadImageHeader(encoded, limits).status(); !header.ok()) return NamedImageError(header, name);
-  if (!gate_.Enter(plan.deadline)) return absl::DeadlineExceededError("embedding did not finish before the deadline");
-  const absl::Cleanup leave = [this] { gate_.Leave(); };
-  const absl::StatusOr<models::Image> image = models::DecodeImage(encoded, limits);
+absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded, const std::string& name) {
+  // Refused without waiting for a turn to decode.
+  if (const absl::Status header = models::ReadImageHeader(encoded, LimitsOf(options_)).status(); !header.ok()) {
+    return NamedImageError(header, name);
+  }
+  decodes_.acquire();
+  const absl::Cleanup leave = [this] { decodes_.release(); };
+  const absl::StatusOr<models::Image> image = models::DecodeImage(encoded, LimitsOf(options_));
   if (!image.ok()) return NamedImageError(image.status(), name);
-  absl::StatusOr<at::Tensor> pixels = model_.image_processor().Process(*image);
-  if (!pixels.ok()) return NamedImageError(pixels.status(), name);
-  unit.pixels = *std::move(pixels);
-  return absl::OkStatus();
+  absl::StatusOr<EncoderImage> prepared = encoder_.PrepareImage(*image);
+  if (!prepared.ok()) return NamedImageError(prepared.status(), name);
+  return prepared;
 }
 
-absl::Status InputPreparer::Prepare(const EmbedInput& input, size_t index, const WorkPlan& plan, EmbedGroup& group, EmbedResult& result) {
+absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& call, size_t index) {
+  const EmbedInput& input = call.inputs()[index];
+  const SpaceSet& wanted = call.wanted_spaces();
   const std::string name = absl::StrCat("inputs[", index, "]");
   PALATE_RETURN_IF_ERROR(CheckContent(input, name));
-  std::vector<WorkUnit> units;
-  for (size_t i = 0; plan.texts && i < input.fields.size(); ++i) {
-    if (input.fields[i].empty()) continue;
-    units.emplace_back().input = index;
-    PALATE_RETURN_IF_ERROR(
-        PrepareText(input.fields[i], input.role == EmbedRole::kQuery, absl::StrCat(name, ".fields[", i, "]"), plan, units.back(), result));
+  Content content;
+  if (wanted.text || wanted.fused) {
+    PALATE_RETURN_IF_ERROR(CheckTexts(input, name));
+    for (size_t i = 0; i < input.fields.size(); ++i) {
+      if (!input.fields[i].empty()) content.texts.emplace_back(absl::StrCat(name, ".fields[", i, "]"), input.fields[i]);
+    }
   }
-  for (size_t i = 0; plan.images && i < input.images.size(); ++i) {
-    units.emplace_back().input = index;
-    units.back().is_image = true;
-    PALATE_RETURN_IF_ERROR(PrepareImage(input.images[i], absl::StrCat(name, ".images[", i, "]"), plan, units.back()));
+  for (size_t i = 0; encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
+    PALATE_RETURN_IF_ERROR(call.Wanted(absl::Now()));
+    const std::string field = absl::StrCat(name, ".images[", i, "]");
+    PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
+    content.images.emplace_back(field, std::move(image));
   }
-  for (WorkUnit& unit : units) {
-    const int64_t tokens = unit.is_image ? 1 + model_.vision().config().num_patches() : static_cast<int64_t>(unit.ids.size());
-    group.Add(std::move(unit), tokens);
+  const bool empty = !HasText(input) && input.images.empty();
+  std::vector<InputPass> passes;
+  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, name, empty) : PlanTowers(std::move(content), wanted)) {
+    planned.content.role = input.role;
+    planned.content.instruction = call.options().instruction;
+    absl::StatusOr<PreparedPass> pass = encoder_.Prepare(planned.content);
+    if (!pass.ok()) return NamedPassError(pass.status(), planned.name);
+    passes.push_back({std::move(planned.name), planned.spaces, *std::move(pass)});
   }
-  return absl::OkStatus();
+  return passes;
 }
 
 }  // namespace palate::embedding

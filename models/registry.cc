@@ -18,17 +18,34 @@ struct FamilyRow {
   const char* architecture;
   ModelFamily family;
 };
-constexpr std::array<FamilyRow, 6> kFamilies = {{{"bert", "BertModel", ModelFamily::kBert},
-                                                 {"bert", "BertForMaskedLM", ModelFamily::kBert},
-                                                 {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
-                                                 {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
-                                                 {"vit", "ViTModel", ModelFamily::kVit},
-                                                 {"qwen3", "Qwen3ForCausalLM", ModelFamily::kQwen3}}};
+constexpr auto kFamilies = std::to_array<FamilyRow>({
+    {"bert", "BertModel", ModelFamily::kBert},
+    {"bert", "BertForMaskedLM", ModelFamily::kBert},
+    {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
+    {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
+    {"vit", "ViTModel", ModelFamily::kVit},
+    {"clip", "CLIPModel", ModelFamily::kClip},
+    {"siglip", "SiglipModel", ModelFamily::kSiglip},
+    {"siglip2", "Siglip2Model", ModelFamily::kSiglip2},
+    {"qwen2", "Qwen2ForCausalLM", ModelFamily::kQwen2},
+    {"qwen2", "Qwen2Model", ModelFamily::kQwen2},
+    {"qwen3", "Qwen3ForCausalLM", ModelFamily::kQwen3},
+    {"qwen3", "Qwen3Model", ModelFamily::kQwen3},
+    {"llama", "LlamaForCausalLM", ModelFamily::kLlama},
+    {"llama", "LlamaModel", ModelFamily::kLlama},
+    {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", ModelFamily::kQwen25Vl},
+    {"qwen2_5_vl", "Qwen2_5_VLModel", ModelFamily::kQwen25Vl},
+    {"qwen3_vl", "Qwen3VLForConditionalGeneration", ModelFamily::kQwen3Vl},
+    {"qwen3_vl", "Qwen3VLModel", ModelFamily::kQwen3Vl},
+});
 
 // The architectures that the config names; none when it has no such key.
 absl::StatusOr<std::vector<std::string>> Architectures(const JsonConfig& config) {
   std::vector<std::string> names;
   if (!config.Has("architectures")) return names;
+  if (!config.json().at("architectures").is_array()) {
+    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
+  }
   for (const nlohmann::json& name : config.json().at("architectures")) {
     if (!name.is_string()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
     names.push_back(name.get<std::string>());
@@ -50,8 +67,22 @@ absl::string_view ModelFamilyName(ModelFamily family) {
       return "BERT";
     case ModelFamily::kVit:
       return "ViT";
+    case ModelFamily::kClip:
+      return "CLIP";
+    case ModelFamily::kSiglip:
+      return "SigLIP";
+    case ModelFamily::kSiglip2:
+      return "SigLIP 2 (NaFlex)";
+    case ModelFamily::kQwen2:
+      return "Qwen2";
     case ModelFamily::kQwen3:
       return "Qwen3";
+    case ModelFamily::kLlama:
+      return "Llama";
+    case ModelFamily::kQwen25Vl:
+      return "Qwen2.5-VL";
+    case ModelFamily::kQwen3Vl:
+      return "Qwen3-VL";
   }
   return "";
 }

@@ -7,7 +7,18 @@
 
 namespace palate::models {
 
-enum class ModelFamily { kBert, kVit, kQwen3 };
+enum class ModelFamily {
+  kBert,     // text encoder
+  kVit,      // image encoder, also CLIP's image tower alone
+  kClip,     // text and image towers
+  kSiglip,   // the same; fixed resolution, SigLIP 2 included
+  kSiglip2,  // the same with any aspect ratio ("NaFlex")
+  kQwen2,    // text decoders
+  kQwen3,
+  kLlama,
+  kQwen25Vl,  // vision-language decoders
+  kQwen3Vl,
+};
 
 absl::string_view ModelFamilyName(ModelFamily family);
 

@@ -47,8 +47,12 @@ struct CatalogProgress {
   int64_t events = 0;
   int64_t pending_embeddings = 0;  // items that wait for vectors
   int64_t failed_embeddings = 0;   // items that cannot be embedded as they are
-  // Whether retrieval serves every change that the feature store has acknowledged.
+  // Whether retrieval has a vector of every item that can have one: nothing is missing for certain.
   bool index_current = false;
+  // Items may have nothing to embed, so that no count proves it: whether retrieval knows of no change that it has not applied, and how many
+  // vectors it has. Once this count stands still, nothing is on its way.
+  bool index_idle = false;
+  int64_t index_vectors = 0;
 };
 
 // An answer as values and as it would travel: protobuf JSON with proto field names and default-valued fields.

@@ -75,6 +75,9 @@ struct EmbedQuery {
   std::string text;
   std::string image;
   std::string instruction;
+  // Whose query it is: what is remembered of it is kept under them, and goes with them.
+  std::string catalog;
+  std::string user_id;  // may be empty: anonymous
 };
 
 // The query's vector per space, with how scores in that space are distributed for such queries.

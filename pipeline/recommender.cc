@@ -14,6 +14,7 @@ namespace palate::pipeline {
 namespace {
 
 constexpr int kPoolThreads = 4;
+constexpr int kRecorderThreads = 2;
 constexpr size_t kPoolQueue = 1024;
 
 // 128 random bits in hex: unguessable, so that an answer cannot be claimed by who never saw it.
@@ -95,7 +96,8 @@ Recommender::Recommender(RecommenderParts parts, const Clock& clock, PipelineOpt
       score_(options_),
       rerank_(parts_.ranker, clock_, options_),
       pool_("pipeline", kPoolThreads, kPoolQueue),
-      source_(parts_.embedder, parts_.retriever, pool_, options_) {}
+      source_(parts_.embedder, parts_.retriever, pool_, options_),
+      recorder_(std::make_unique<ThreadPool>("impressions", kRecorderThreads, kPoolQueue)) {}
 
 Recommender::~Recommender() = default;
 
@@ -226,11 +228,26 @@ void Recommender::RecordImpression(const RecommendQuery& query, const RecommendR
   impression.scenario = query.scenario;
   impression.time = clock_.Now();
   for (const ResultItem& item : result.results) impression.item_ids.push_back(item.item.id);
-  const absl::Status queued = pool_.Submit([this, catalog = query.catalog, impression = std::move(impression)] {
-    const absl::Status written = parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
-    if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
-  });
+  absl::Status queued = absl::UnavailableError("the recommender is stopping");
+  {
+    MutexLock lock(recorder_mutex_);
+    if (recorder_ != nullptr) {
+      queued = recorder_->Submit([this, catalog = query.catalog, impression = std::move(impression)] {
+        const absl::Status written = parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
+        if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
+      });
+    }
+  }
   if (!queued.ok()) spdlog::warn("an impression was lost: {}", queued.ToString());
+}
+
+void Recommender::StopRecording() {
+  std::unique_ptr<ThreadPool> recorder;
+  {
+    MutexLock lock(recorder_mutex_);
+    recorder = std::move(recorder_);
+  }
+  // Its destructor runs what is queued.
 }
 
 }  // namespace palate::pipeline

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/options.h"
@@ -54,10 +55,11 @@ class Recommender {
   absl::StatusOr<RecommendResult> Rank(const RankQuery& query, absl::Time deadline) const;
 
   // Stage 8, called after the answer went out: keeps what was shown. Failures are logged, never returned. Does not block.
-  void RecordImpression(const RecommendQuery& query, const RecommendResult& result) const;
+  void RecordImpression(const RecommendQuery& query, const RecommendResult& result) const ABSL_LOCKS_EXCLUDED(recorder_mutex_);
 
-  // The impression writes that wait.
-  size_t queued_impressions() const { return pool_.queued(); }
+  // Writes the impressions that wait; later ones are lost, and logged. To be called while the feature store can still be reached: an
+  // impression that is written in the background must not outlive the way to it.
+  void StopRecording() ABSL_LOCKS_EXCLUDED(recorder_mutex_);
 
  private:
   // Runs score, rerank and diversify over state.candidates.
@@ -73,8 +75,10 @@ class Recommender {
   const ScoreStage score_;
   const RerankStage rerank_;
   const DiversifyStage diversify_;
-  mutable ThreadPool pool_;  // query embeddings and impressions; last, so that its tasks end before the rest goes
+  mutable ThreadPool pool_;  // of query embeddings
   const SourceStage source_;
+  mutable Mutex recorder_mutex_;
+  std::unique_ptr<ThreadPool> recorder_ ABSL_GUARDED_BY(recorder_mutex_);  // of impressions; last, so that they end before the rest goes
 };
 
 }  // namespace palate::pipeline

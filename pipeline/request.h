@@ -26,7 +26,7 @@ enum class ExplainMode { kNone, kTemplate, kLlm };
 
 // Where a candidate came from.
 enum class Source { kContent, kContext, kQuery, kTrending, kFresh, kCaller };
-// "content", "context", "query", "trending", "fresh", "caller".
+// The source's name in ranking/reasons.h.
 const char* SourceName(Source source);
 
 struct Reason {

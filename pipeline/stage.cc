@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "ranking/reasons.h"
+
 namespace palate::pipeline {
 
 const std::vector<float>* Candidate::FindVector(const SpaceKey& space) const {
@@ -53,17 +55,17 @@ bool IsOutage(const absl::Status& status) {
 const char* SourceName(Source source) {
   switch (source) {
     case Source::kContent:
-      return "content";
+      return ranking::kContentReason;
     case Source::kContext:
-      return "context";
+      return ranking::kContextReason;
     case Source::kQuery:
-      return "query";
+      return ranking::kQueryReason;
     case Source::kTrending:
-      return "trending";
+      return ranking::kTrendingReason;
     case Source::kFresh:
-      return "fresh";
+      return ranking::kFreshReason;
     case Source::kCaller:
-      return "caller";
+      return ranking::kCallerReason;
   }
   return "unknown";
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
-#include <map>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "ranking/evidence_text.h"
+#include "ranking/evidence_words.h"
 #include "ranking/explanation_templates.h"
 
 namespace palate::ranking {
@@ -22,115 +23,15 @@ using Kind = TextToken::Kind;
 
 constexpr size_t kMaxTokens = 80;  // with punctuation
 
-// Words that claim nothing by themselves.
-const std::set<absl::string_view>& PlainWords() {
-  static const auto& words = *new std::set<absl::string_view>{
-      "a",        "about",     "added",   "after",   "all",       "also",     "an",       "and",       "another", "are",     "as",
-      "at",       "back",      "because", "been",    "before",    "belongs",  "both",     "bring",     "brings",  "brought", "by",
-      "catalog",  "catalogue", "change",  "choice",  "choose",    "chosen",   "chose",    "color",     "colors",  "colour",  "come",
-      "comes",    "coming",    "design",  "designs", "different", "drawn",    "features", "find",      "finds",   "fit",     "fits",
-      "for",      "from",      "go",      "goes",    "going",     "had",      "has",      "have",      "here",    "how",     "idea",
-      "in",       "interest",  "into",    "is",      "it",        "item",     "items",    "its",       "it's",    "just",    "kind",
-      "kinds",    "like",      "look",    "looks",   "made",      "match",    "matches",  "mind",      "more",    "now",     "of",
-      "on",       "one",       "ones",    "or",      "pattern",   "patterns", "pick",     "picked",    "picks",   "piece",   "pieces",
-      "right",    "same",      "showed",  "shown",   "since",     "so",       "some",     "something", "style",   "such",    "suggestion",
-      "than",     "that",      "the",     "them",    "these",     "they",     "thing",    "things",    "this",    "those",   "to",
-      "together", "too",       "try",     "was",     "we",        "well",     "went",     "were",      "what",    "when",    "where",
-      "which",    "while",     "with",    "within",  "you",       "you've",   "your",     "yours",     "'s"};
-  return words;
-}
-
-// A deed and the words that claim it.
-const std::map<absl::string_view, Deed>& DeedWords() {
-  static const auto& words = *new std::map<absl::string_view, Deed>{
-      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought}, {"liked", Deed::kLiked},
-      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"put", Deed::kBasket},     {"looked", Deed::kOpened},
-      {"opened", Deed::kOpened}, {"rated", Deed::kRated},      {"highly", Deed::kRated},   {"watched", Deed::kWatched},
-      {"played", Deed::kPlayed}, {"read", Deed::kRead},        {"saved", Deed::kSaved}};
-  return words;
-}
-
-// Words that claim a habit, and how many events it takes.
-const std::map<absl::string_view, int>& FrequencyWords() {
-  static const auto& words = *new std::map<absl::string_view, int>{{"often", kOftenEvents},
-                                                                   {"again", kOftenEvents},
-                                                                   {"keep", kOftenEvents},
-                                                                   {"frequently", kOftenEvents},
-                                                                   {"time", kOftenEvents},
-                                                                   {"times", kOftenEvents},
-                                                                   {"usually", kOftenEvents},
-                                                                   {"usual", kOftenEvents},
-                                                                   {"regularly", kOftenEvents},
-                                                                   {"several", kOftenEvents},
-                                                                   {"twice", 2},
-                                                                   {"once", 2},
-                                                                   {"already", 1}};
-  return words;
-}
-
-// Words that claim a source, any of the given ones.
-struct SourceClaim {
-  bool trending = false, fresh = false, searched = false, similar = false, neighbours = false;
-};
-const std::map<absl::string_view, SourceClaim>& SourceWords() {
-  static const auto& words =
-      *new std::map<absl::string_view, SourceClaim>{{"popular", {.trending = true}},  {"trending", {.trending = true}},
-                                                    {"many", {.trending = true}},     {"people", {.trending = true, .neighbours = true}},
-                                                    {"others", {.neighbours = true}}, {"similar", {.similar = true, .neighbours = true}},
-                                                    {"close", {.similar = true}},     {"looking", {.similar = true}},
-                                                    {"open", {.similar = true}},      {"new", {.fresh = true}},
-                                                    {"arrived", {.fresh = true}},     {"arrival", {.fresh = true}},
-                                                    {"search", {.searched = true}},   {"searched", {.searched = true}}};
-  return words;
-}
-
-bool IsClaimWord(absl::string_view word) {
-  return DeedWords().contains(word) || FrequencyWords().contains(word) || SourceWords().contains(word) || word == "price" ||
-         word == "priced" || word == "range";
-}
-
-// Words around a value that say what kind of thing it is. Empty words stand for any.
-struct Frame {
-  std::string further;  // two words before the value
-  std::string before;
-  std::string after;
-  std::string beyond;  // two words behind it
-  std::string meaning;
-  std::vector<PointRole> roles;
-};
-
-const std::vector<Frame>& Frames() {
-  static const auto* const frames = new std::vector<Frame>{
-      {"made", "of", "", "", "a material", {PointRole::kMaterial}},
-      {"", "by", "", "", "a maker", {PointRole::kMaker}},
-      {"", "from", "", "", "a maker", {PointRole::kMaker}},
-      {"", "at", "", "", "a price", {PointRole::kPrice}},
-      {"", "color", "", "", "a color", {PointRole::kColor}},
-      {"", "with", "", "", "a fact named by its attribute", {PointRole::kOther, PointRole::kOccasion, PointRole::kPrice}},
-      {"", "has", "", "", "a fact named by its attribute", {PointRole::kOther}},
-      {"", "in", "", "", "a material or a color", {PointRole::kMaterial, PointRole::kColor, PointRole::kOther}},
-      {"pick", "for", "", "", "an occasion", {PointRole::kOccasion}},
-      {"made", "for", "", "", "an occasion", {PointRole::kOccasion}},
-      {"belongs", "to", "", "", "a kind of thing", {PointRole::kKind}},
-      {"", "", "pattern", "", "a pattern", {PointRole::kPattern}},
-      {"", "", "patterns", "", "a pattern", {PointRole::kPattern}},
-      {"", "", "look", "", "a style", {PointRole::kStyle}},
-      {"", "", "style", "", "a style", {PointRole::kStyle}},
-      {"", "", "in", "style", "a style", {PointRole::kStyle}},
-      {"", "", "in", "mind", "an occasion", {PointRole::kOccasion}},
-      {"", "", "design", "", "a style or a feature", {PointRole::kStyle, PointRole::kFeature}},
-      {"", "", "designs", "", "a style or a feature", {PointRole::kStyle, PointRole::kFeature}},
-      {"", "", "pick", "", "a kind of thing", {PointRole::kKind}},
-      {"", "", "picks", "", "a kind of thing", {PointRole::kKind}},
-      {"", "", "find", "", "a kind of thing", {PointRole::kKind}},
-      {"", "", "finds", "", "a kind of thing", {PointRole::kKind}},
-  };
-  return *frames;
-}
+constexpr size_t kMinSentence = 3;  // words and mentions
 
 bool IsWord(const TextToken& token, absl::string_view word) { return token.kind == Kind::kWord && token.word == word; }
 bool IsTitle(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind != Mention::Kind::kValue; }
 bool IsValue(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind == Mention::Kind::kValue; }
+
+// An attribute and its value.
+using Fact = std::pair<std::string, std::string>;
+Fact FactOf(const TextToken& value) { return {value.mention.attribute, value.mention.value}; }
 
 // A run of tokens: a sentence or a clause.
 struct Run {
@@ -152,9 +53,9 @@ std::vector<Run> SplitAt(const Tokens& tokens, Run run, bool clauses) {
 
 // Proves or refuses the claims of one text. Each check returns why it refuses, or nothing. Of a text that is still being written, only what
 // no later word can prove is refused.
-class Checker {
+class Claims {
  public:
-  Checker(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished) : plan_(plan), tokens_(tokens), unfinished_(unfinished) {}
+  Claims(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished) : plan_(plan), tokens_(tokens), unfinished_(unfinished) {}
 
   std::string Refusal() const {
     if (tokens_.size() > kMaxTokens) return absl::StrCat("the text has ", tokens_.size(), " words and signs, at most ", kMaxTokens);
@@ -166,6 +67,7 @@ class Checker {
     }
     const std::vector<Run> sentences = SplitAt(tokens_, {0, tokens_.size()}, /*clauses=*/false);
     for (const Run& sentence : sentences) {
+      if (refusal.empty()) refusal = RefuseForm(sentence);
       if (refusal.empty()) refusal = RefuseSentence(sentence);
     }
     if (refusal.empty()) refusal = RefuseRepetition(sentences);
@@ -174,6 +76,9 @@ class Checker {
   }
 
  private:
+  // Whether words may still be added to this sentence or clause.
+  bool IsOpen(Run run) const { return unfinished_ && run.end == tokens_.size(); }
+
   const PlannedPoint* PointOf(const TextToken& token) const {
     return IsValue(token) && token.mention.point >= 0 ? &plan_.points[static_cast<size_t>(token.mention.point)] : nullptr;
   }
@@ -206,17 +111,44 @@ class Checker {
     return "";
   }
 
+  // A row of words that is no sentence.
+  std::string RefuseForm(Run sentence) const {
+    if (!IsOpen(sentence) && sentence.end - sentence.begin < kMinSentence) return "a sentence of fewer than three words";
+    for (size_t i = sentence.begin; i < sentence.end; ++i) {
+      const TextToken& token = tokens_[i];
+      if (token.kind != Kind::kWord || token.word == "'s") continue;
+      const bool opens = i == sentence.begin;
+      if (token.capital && !opens) return absl::StrCat("says '", token.word, "' with a capital within a sentence");
+      if (opens && !token.capital && sentence.begin > 0) return absl::StrCat("begins a sentence with a small '", token.word, "'");
+      if (!opens && tokens_[i - 1].kind == Kind::kWord && tokens_[i - 1].word == token.word) {
+        return absl::StrCat("says '", token.word, "' twice in a row");
+      }
+      if (EndsHere(i, sentence) && LeadingWords().contains(token.word) && (opens || !TakesParticle(tokens_[i - 1].word, token.word))) {
+        return absl::StrCat("ends with '", token.word, "'");
+      }
+    }
+    return "";
+  }
+
+  // Whether a sentence ends behind the token, or a clause does by a mark that can only mean that.
+  bool EndsHere(size_t at, Run sentence) const {
+    if (at + 1 == sentence.end) return !IsOpen(sentence);
+    const TextToken& next = tokens_[at + 1];
+    return next.kind == Kind::kClauseBreak && (next.word == "," || next.word == ":" || next.word == ";");
+  }
+
   std::string RefuseSentence(Run sentence) const {
     std::string refusal;
     for (size_t i = sentence.begin; i < sentence.end && refusal.empty(); ++i) refusal = RefuseClaimWord(sentence, i);
     if (refusal.empty()) refusal = RefuseComparison(sentence);
+    if (refusal.empty()) refusal = RefuseConclusion(sentence);
     std::vector<const TextToken*> before;  // values of the clause before
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
       std::vector<const TextToken*> values = Select(clause, IsValue);
       // "which you have picked before" speaks of the value before it.
       const bool refers_back = values.empty() && Select(clause, IsTitle).empty();
-      if (refusal.empty() && Says(clause, {"you", "your", "you've", "yours"})) {
-        refusal = RefuseTaste(refers_back ? before : values, Says(sentence, {"range", "usual", "usually"}));
+      if (refusal.empty() && SpeaksOfUser(clause)) {
+        refusal = RefuseTaste(refers_back ? before : values, IsOpen(sentence) || Says(sentence, {"range", "usual", "usually"}));
       }
       if (refusal.empty()) refusal = RefuseFrequency(sentence, clause);
       before = std::move(values);
@@ -231,12 +163,12 @@ class Checker {
     if (const auto source = SourceWords().find(word); source != SourceWords().end() && !Brought(source->second)) {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
-    if (unfinished_) return "";  // a mention may follow
+    if (word == "like") return RefuseLike(sentence, i);
+    if (IsOpen(sentence)) return "";  // what these words need may follow
     if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) {
       return "speaks of a range without a number in the user's range";
     }
     if ((word == "price" || word == "priced") && !HasPrice(sentence)) return "speaks of a price without saying it";
-    if (word == "like") return RefuseLike(sentence, i);
     if (word == "put" && !Says(sentence, {"basket", "cart"})) return "says 'put' without saying where";
     return "";
   }
@@ -257,7 +189,7 @@ class Checker {
 
   bool HasPrice(Run run) const {
     for (const TextToken* value : Select(run, IsValue)) {
-      if (RoleOf(value->mention.attribute) == PointRole::kPrice) return true;
+      if (RoleOf(value->mention.attribute, value->mention.value) == PointRole::kPrice) return true;
     }
     return false;
   }
@@ -276,7 +208,7 @@ class Checker {
   std::string RefuseDeed(Run sentence, size_t at, Deed deed) const {
     const TextToken* object = ObjectOf(sentence, at);
     const std::string claim = absl::StrCat("says '", tokens_[at].word, "'");
-    if (object == nullptr && unfinished_) return "";
+    if (object == nullptr && IsOpen(sentence)) return "";
     if (object == nullptr) return absl::StrCat(claim, " without an item of the history that it is said of");
     if (object->mention.kind != Mention::Kind::kEvent) return absl::StrCat(claim, " of the recommended item itself");
     const PlannedEvent& event = plan_.events[static_cast<size_t>(object->mention.event)];
@@ -286,10 +218,11 @@ class Checker {
 
   // "like" compares with a title, or says what the user likes; in both cases with a mention behind it.
   std::string RefuseLike(Run sentence, size_t at) const {
-    for (size_t i = at + 1; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
+    size_t i = at + 1;
+    for (; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
       if (tokens_[i].kind == Kind::kMention) return "";
     }
-    return "says 'like' of nothing in the evidence";
+    return unfinished_ && i == tokens_.size() ? "" : "says 'like' of nothing in the evidence";
   }
 
   // What the words around a value say that it is: "made of walnut" a material, "a striped pattern" a pattern.
@@ -297,15 +230,19 @@ class Checker {
     const auto word = [&](size_t at) { return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word : std::string(); };
     const std::string before = value > 0 ? word(value - 1) : "";
     const std::string further = value > 1 ? word(value - 2) : "";
-    const PointRole role = RoleOf(tokens_[value].mention.attribute);
+    const Mention& mention = tokens_[value].mention;
+    const PointRole role = RoleOf(mention.attribute, mention.value);
     for (const Frame& frame : Frames()) {
       const bool fits = (frame.further.empty() || frame.further == further) && (frame.before.empty() || frame.before == before) &&
                         (frame.after.empty() || frame.after == word(value + 1)) &&
                         (frame.beyond.empty() || frame.beyond == word(value + 2));
       if (fits && std::find(frame.roles.begin(), frame.roles.end(), role) == frame.roles.end()) {
-        return absl::StrCat("says of '", tokens_[value].mention.value, "' that it is ", frame.meaning, ", but it is the item's ",
-                            tokens_[value].mention.attribute);
+        return absl::StrCat("says of '", mention.value, "' that it is ", frame.meaning, ", but it is the item's ", mention.attribute);
       }
+    }
+    const bool decided = value + 1 < tokens_.size() || !unfinished_;
+    if (role == PointRole::kOccasion && before == "with" && decided && word(value + 1) != "in") {
+      return absl::StrCat("says of '", mention.value, "' that it comes with the item, but one can only have it in mind");
     }
     return "";
   }
@@ -329,6 +266,27 @@ class Checker {
     return "";
   }
 
+  bool SpeaksOfUser(Run clause) const { return Says(clause, {"you", "your", "you've", "yours"}); }
+
+  // "You often choose walnut, and this one is …" draws a conclusion: the item has what the user's taste was said to be, nothing else.
+  std::string RefuseConclusion(Run sentence) const {
+    std::set<Fact> taste;
+    for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
+      const bool of_user = SpeaksOfUser(clause);
+      const bool apart = clause.begin > sentence.begin && tokens_[clause.begin - 1].word == ";";
+      if (apart) taste.clear();
+      for (const TextToken* value : Select(clause, IsValue)) {
+        const Fact fact = FactOf(*value);
+        if (of_user) {
+          taste.insert(fact);
+        } else if (!taste.empty() && !taste.contains(fact)) {
+          return absl::StrCat("says '", fact.second, "' as if it followed from a taste for '", taste.begin()->second, "'");
+        }
+      }
+    }
+    return "";
+  }
+
   std::string RefuseFrequency(Run sentence, Run clause) const {
     for (size_t i = clause.begin; i < clause.end; ++i) {
       const auto found = tokens_[i].kind == Kind::kWord ? FrequencyWords().find(tokens_[i].word) : FrequencyWords().end();
@@ -337,7 +295,7 @@ class Checker {
       if (usual && HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) continue;
       const std::vector<const TextToken*> values = Select(clause, IsValue);
       const std::string claim = absl::StrCat("says '", tokens_[i].word, "'");
-      if (values.empty() && unfinished_) return "";
+      if (values.empty() && IsOpen(usual ? sentence : clause)) return "";
       if (values.empty()) return absl::StrCat(claim, " of nothing in the evidence");
       for (const TextToken* value : values) {
         const PlannedPoint* point = PointOf(*value);
@@ -368,14 +326,13 @@ class Checker {
 
   // A fact is said once: neither twice in a clause nor again in a later sentence.
   std::string RefuseRepetition(const std::vector<Run>& sentences) const {
-    using Fact = std::pair<std::string, std::string>;
     std::set<Fact> earlier;
     for (const Run& sentence : sentences) {
       std::set<Fact> in_sentence;
       for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
         std::set<Fact> in_clause;
         for (const TextToken* value : Select(clause, IsValue)) {
-          const Fact fact(value->mention.attribute, value->mention.value);
+          const Fact fact = FactOf(*value);
           if (earlier.contains(fact) || !in_clause.insert(fact).second) return absl::StrCat("says '", fact.second, "' twice");
         }
         in_sentence.merge(in_clause);
@@ -429,23 +386,22 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
 }
 
 // Slots are mentions by construction; the words between them may spell others.
-Tokens TokenizeSegments(const ExplanationPlan& plan, const std::vector<Segment>& text) {
-  const MentionMatcher matcher(plan, IsPlainWord);
+Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& matcher, const std::vector<Segment>& text) {
   Tokens tokens;
   for (const Segment& segment : text) {
     if (segment.kind == Segment::Kind::kSpecial) {
       tokens.push_back({Kind::kMention, "", MentionOfSlot(plan, segment)});
       continue;
     }
-    const Tokens spelt = matcher.Match(TokenizeText(segment.text));
-    tokens.insert(tokens.end(), spelt.begin(), spelt.end());
+    Tokens spelt = matcher.Match(TokenizeText(segment.text));
+    tokens.insert(tokens.end(), std::make_move_iterator(spelt.begin()), std::make_move_iterator(spelt.end()));
   }
   return tokens;
 }
 
 EvidenceVerdict Judge(const ExplanationPlan& plan, std::string text, const Tokens& tokens) {
   EvidenceVerdict verdict;
-  verdict.reason = Checker(plan, tokens, /*unfinished=*/false).Refusal();
+  verdict.reason = Claims(plan, tokens, /*unfinished=*/false).Refusal();
   verdict.accepted = verdict.reason.empty();
   verdict.text = std::move(text);
   if (verdict.accepted) verdict.evidence = CitedEvidence(plan, tokens);
@@ -454,23 +410,26 @@ EvidenceVerdict Judge(const ExplanationPlan& plan, std::string text, const Token
 
 }  // namespace
 
-bool IsPlainWord(absl::string_view word) { return PlainWords().contains(word) || IsClaimWord(word); }
+EvidenceChecker::EvidenceChecker(const ExplanationPlan& plan)
+    : plan_(plan), matcher_(std::make_unique<const MentionMatcher>(plan, IsPlainWord)) {}
 
-EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, const std::vector<Segment>& text) {
-  absl::StatusOr<std::string> filled = FillSlots(plan, text);
+EvidenceChecker::~EvidenceChecker() = default;
+
+EvidenceVerdict EvidenceChecker::Check(const std::vector<Segment>& text) const {
+  absl::StatusOr<std::string> filled = FillSlots(plan_, text);
   if (!filled.ok()) return {false, std::string(filled.status().message()), "", {}};
-  return Judge(plan, *std::move(filled), TokenizeSegments(plan, text));
+  return Judge(plan_, *std::move(filled), TokenizeSegments(plan_, *matcher_, text));
 }
 
-std::string RefuseBeginning(const ExplanationPlan& plan, const std::vector<Segment>& text) {
-  const absl::StatusOr<std::string> filled = FillSlots(plan, text);
+EvidenceVerdict EvidenceChecker::Check(absl::string_view text) const {
+  return Judge(plan_, std::string(text), matcher_->Match(TokenizeText(text)));
+}
+
+std::string EvidenceChecker::RefuseBeginning(const std::vector<Segment>& text) const {
+  const absl::StatusOr<std::string> filled = FillSlots(plan_, text);
   if (!filled.ok()) return std::string(filled.status().message());
-  const Tokens tokens = TokenizeSegments(plan, text);
-  return Checker(plan, tokens, /*unfinished=*/true).Refusal();
-}
-
-EvidenceVerdict CheckExplanation(const ExplanationPlan& plan, absl::string_view text) {
-  return Judge(plan, std::string(text), MentionMatcher(plan, IsPlainWord).Match(TokenizeText(text)));
+  const Tokens tokens = TokenizeSegments(plan_, *matcher_, text);
+  return Claims(plan_, tokens, /*unfinished=*/true).Refusal();
 }
 
 }  // namespace palate::ranking

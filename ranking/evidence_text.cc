@@ -35,7 +35,8 @@ void AddWord(absl::string_view word, std::vector<TextToken>& tokens) {
   std::string lower = absl::AsciiStrToLower(word);
   const bool possessive = lower.size() > 2 && absl::EndsWith(lower, "'s");
   if (possessive) lower.resize(lower.size() - 2);
-  tokens.push_back({TextToken::Kind::kWord, std::move(lower), {}});
+  const bool capital = absl::ascii_isupper(static_cast<unsigned char>(word[0]));
+  tokens.push_back({TextToken::Kind::kWord, std::move(lower), {}, capital});
   if (possessive) tokens.push_back({TextToken::Kind::kWord, "'s", {}});
 }
 
@@ -76,7 +77,9 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     const bool flag = std::holds_alternative<bool>(plan.item.attributes.at(word.attribute));
     if (flag && word.value == "no") continue;
     const std::string spelling = flag ? absl::StrReplaceAll(word.attribute, {{"_", " "}}) : word.value;
-    Add(spelling, {Mention::Kind::kValue, -1, -1, word.attribute, spelling}, plain);
+    const Mention mention{Mention::Kind::kValue, -1, -1, word.attribute, spelling};
+    Add(SaidOf(word.attribute, spelling), mention, plain);
+    Add(spelling, mention, plain);
   }
   for (const auto& [name, value] : plan.item.attributes) {
     const std::optional<double> number = NumberOf(plan.item.attributes, name);
@@ -87,8 +90,10 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     Add(mention.value, mention, plain);
     Add(absl::StrFormat("%.2f", *number), mention, plain);
   }
-  std::stable_sort(patterns_.begin(), patterns_.end(),
-                   [](const Pattern& a, const Pattern& b) { return a.tokens.size() > b.tokens.size(); });
+  for (auto& [word, patterns] : patterns_) {
+    std::stable_sort(patterns.begin(), patterns.end(),
+                     [](const Pattern& a, const Pattern& b) { return a.tokens.size() > b.tokens.size(); });
+  }
 }
 
 void MentionMatcher::Add(const std::string& spelling, Mention mention, bool (*plain)(absl::string_view)) {
@@ -97,19 +102,28 @@ void MentionMatcher::Add(const std::string& spelling, Mention mention, bool (*pl
   while (!tokens.empty() && tokens.back().kind != TextToken::Kind::kWord) tokens.pop_back();
   const auto says_something = [plain](const TextToken& t) { return t.kind == TextToken::Kind::kWord && !plain(t.word); };
   if (std::none_of(tokens.begin(), tokens.end(), says_something)) return;
-  patterns_.push_back({std::move(tokens), std::move(mention)});
+  std::vector<Pattern>& patterns = patterns_[tokens.front().word];
+  patterns.push_back({std::move(tokens), std::move(mention)});
 }
 
-std::vector<TextToken> MentionMatcher::Match(const std::vector<TextToken>& tokens) const {
+const MentionMatcher::Pattern* MentionMatcher::Find(absl::Span<const TextToken> text) const {
+  const auto starting = patterns_.find(text.front().word);
+  if (starting == patterns_.end()) return nullptr;
   const auto same = [](const TextToken& a, const TextToken& b) { return a.kind == b.kind && a.word == b.word; };
+  for (const Pattern& pattern : starting->second) {
+    if (pattern.tokens.size() > text.size()) continue;
+    if (std::equal(pattern.tokens.begin(), pattern.tokens.end(), text.begin(), same)) return &pattern;
+  }
+  return nullptr;
+}
+
+std::vector<TextToken> MentionMatcher::Match(std::vector<TextToken> tokens) const {
   std::vector<TextToken> matched;
+  matched.reserve(tokens.size());
   for (size_t i = 0; i < tokens.size();) {
-    const auto found = std::find_if(patterns_.begin(), patterns_.end(), [&](const Pattern& pattern) {
-      return pattern.tokens.size() <= tokens.size() - i &&
-             std::equal(pattern.tokens.begin(), pattern.tokens.end(), tokens.begin() + static_cast<std::ptrdiff_t>(i), same);
-    });
-    if (found == patterns_.end()) {
-      matched.push_back(tokens[i++]);
+    const Pattern* found = Find(absl::MakeConstSpan(tokens).subspan(i));
+    if (found == nullptr) {
+      matched.push_back(std::move(tokens[i++]));
     } else {
       matched.push_back({TextToken::Kind::kMention, "", found->mention});
       i += found->tokens.size();

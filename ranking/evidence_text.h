@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "ranking/explanation_plan.h"
 #include "ranking/prompt.h"
 
@@ -31,6 +33,7 @@ struct TextToken {
   Kind kind = Kind::kWord;
   std::string word;
   Mention mention;
+  bool capital = false;  // a word that began with an upper-case ASCII letter
 };
 
 // Words are runs of letters and digits with inner hyphens, apostrophes and decimal points; "'s" is a word of its own. Bytes beyond ASCII
@@ -42,16 +45,19 @@ class MentionMatcher {
  public:
   MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::string_view));
   // Replaces every spelt mention by one kMention token.
-  std::vector<TextToken> Match(const std::vector<TextToken>& tokens) const;
+  std::vector<TextToken> Match(std::vector<TextToken> tokens) const;
 
  private:
   struct Pattern {
     std::vector<TextToken> tokens;
     Mention mention;
   };
+  // The longest pattern that `text`, which is not empty, begins with; null when there is none.
+  const Pattern* Find(absl::Span<const TextToken> text) const;
   void Add(const std::string& spelling, Mention mention, bool (*plain)(absl::string_view));
 
-  std::vector<Pattern> patterns_;  // longest first
+  // By the word that they begin with, the longest first.
+  absl::flat_hash_map<std::string, std::vector<Pattern>> patterns_;
 };
 
 // The mention that a slot stands for. The slot is one that the plan fills.

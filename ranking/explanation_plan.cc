@@ -9,13 +9,17 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "ranking/reasons.h"
 #include "ranking/special_tokens.h"
 
 namespace palate::ranking {
 namespace {
+
+constexpr char kPriceStem[] = "price";
 
 // The engaged events of the history, one per item (its strongest), newest first.
 class EngagedItems {
@@ -54,10 +58,12 @@ class EngagedItems {
   std::set<std::string> averse_;
 };
 
+std::string NameOf(const std::string& attribute) { return absl::StrReplaceAll(attribute, {{"_", " "}}); }
+
 // The value as a text writes it: the item's own spelling; a true bool is its attribute's name.
 std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
   const AttributeValue& value = item.attributes.at(word.attribute);
-  if (std::holds_alternative<bool>(value)) return absl::StrReplaceAll(word.attribute, {{"_", " "}});
+  if (std::holds_alternative<bool>(value)) return NameOf(word.attribute);
   const auto matches = [&](const std::string& text) {
     const std::vector<AttributeWord> words = WordsOf({{word.attribute, text}});
     return !words.empty() && words.front().value == word.value;
@@ -73,10 +79,8 @@ std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
 }
 
 PlannedPoint MakePoint(PlannedPoint::Kind kind, const std::string& attribute, std::string value, int num_events) {
-  const PointRole role = RoleOf(attribute);
-  // A bool's value is its attribute's name already.
-  const std::string name = absl::StrReplaceAll(attribute, {{"_", " "}});
-  std::string said = role == PointRole::kOther && value != name ? absl::StrCat(name, " ", value) : value;
+  const PointRole role = RoleOf(attribute, value);
+  std::string said = SaidOf(attribute, value);
   return {kind, attribute, std::move(value), role, std::move(said), num_events, {}, {}};
 }
 
@@ -151,11 +155,11 @@ void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int
 
 void AddReasons(const std::vector<std::string>& reasons, ExplanationPlan& plan) {
   for (const std::string& reason : reasons) {
-    plan.trending = plan.trending || reason == "trending";
-    plan.fresh = plan.fresh || reason == "fresh";
-    plan.searched = plan.searched || reason == "query";
-    plan.similar = plan.similar || reason == "similar" || reason == "context";
-    plan.neighbours = plan.neighbours || reason == "co_engagement" || reason == "neighbours";
+    plan.trending = plan.trending || reason == kTrendingReason;
+    plan.fresh = plan.fresh || reason == kFreshReason;
+    plan.searched = plan.searched || reason == kQueryReason;
+    plan.similar = plan.similar || reason == kContextReason;
+    plan.neighbours = plan.neighbours || reason == kCoEngagementReason;
   }
 }
 
@@ -181,7 +185,9 @@ Deed DeedOf(const std::string& event_type) {
   return Deed::kChose;
 }
 
-PointRole RoleOf(const std::string& attribute) {
+bool StartsWithVowel(absl::string_view text) { return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1)); }
+
+PointRole RoleOf(const std::string& attribute, const std::string& value) {
   struct Entry {
     const char* stem;
     PointRole role;
@@ -190,11 +196,13 @@ PointRole RoleOf(const std::string& attribute) {
       {"material", PointRole::kMaterial}, {"fabric", PointRole::kMaterial},   {"style", PointRole::kStyle},
       {"mood", PointRole::kStyle},        {"color", PointRole::kColor},       {"colour", PointRole::kColor},
       {"pattern", PointRole::kPattern},   {"occasion", PointRole::kOccasion}, {"season", PointRole::kOccasion},
-      {"kind", PointRole::kKind},         {"category", PointRole::kKind},     {"categories", PointRole::kKind},
-      {"genre", PointRole::kKind},        {"topic", PointRole::kKind},        {"tag", PointRole::kKind},
+      {"kind", PointRole::kKind},         {"genre", PointRole::kKind},        {"tag", PointRole::kKind},
+      {"categor", PointRole::kCategory},  {"topic", PointRole::kCategory},    {"department", PointRole::kCategory},
       {"feature", PointRole::kFeature},   {"brand", PointRole::kMaker},       {"author", PointRole::kMaker},
-      {"artist", PointRole::kMaker},      {"director", PointRole::kMaker},    {"maker", PointRole::kMaker},
-      {"price", PointRole::kPrice}};
+      {"artist", PointRole::kMaker},      {"director", PointRole::kMaker},    {"maker", PointRole::kMaker}};
+  if (value == NameOf(attribute)) return PointRole::kFeature;
+  double number = 0;
+  if (absl::StrContains(attribute, kPriceStem)) return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
   // A plural or a longer name still tells: "genres", "main_color".
   for (const Entry& entry : kStems) {
     if (absl::StrContains(attribute, entry.stem)) return entry.role;
@@ -204,9 +212,17 @@ PointRole RoleOf(const std::string& attribute) {
 
 const std::string& PointRoleWord(PointRole role) {
   // In the order of the enum.
-  static const auto& words =
-      *new std::array<std::string, 10>{"material", "style", "color", "pattern", "occasion", "kind", "feature", "maker", "price", "other"};
+  static const auto& words = *new std::array<std::string, 11>{"material", "style",   "color", "pattern", "occasion", "kind",
+                                                              "kind",     "feature", "maker", "price",   "other"};
   return words[static_cast<size_t>(role)];
+}
+
+std::string SaidOf(const std::string& attribute, const std::string& value) {
+  const PointRole role = RoleOf(attribute, value);
+  if (role == PointRole::kOccasion) return absl::StrCat(value, " use");
+  if (role != PointRole::kOther) return value;
+  if (absl::StrContains(attribute, kPriceStem)) return absl::StrCat(StartsWithVowel(value) ? "an " : "a ", value, " price");
+  return absl::StrCat(NameOf(attribute), " ", value);
 }
 
 std::string DeedPhrase(Deed deed) { return absl::StrReplaceAll(DeedPattern(deed), {{" #", ""}}); }

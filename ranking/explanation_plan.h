@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "ranking/preferences.h"
 #include "ranking/types.h"
 
@@ -28,10 +29,15 @@ struct PlannedEvent {
   Deed deed = Deed::kChose;
 };
 
-// What sort of fact an attribute is, by its name: it decides how a sentence may phrase the value. Unknown names are kOther.
-enum class PointRole { kMaterial, kStyle, kColor, kPattern, kOccasion, kKind, kFeature, kMaker, kPrice, kOther };
-PointRole RoleOf(const std::string& attribute);
-// "material", "style", …: the word for it in prompts.
+// What sort of fact an attribute's value is: it decides how a sentence may phrase the value. kKind is what one thing is called ("a
+// teapot"), kCategory what many belong to ("kitchen"). Unknown names are kOther.
+enum class PointRole { kMaterial, kStyle, kColor, kPattern, kOccasion, kKind, kCategory, kFeature, kMaker, kPrice, kOther };
+// By the attribute's name, and by the value as PlannedPoint spells it: a price is a number, and what is true or false is a feature.
+PointRole RoleOf(const std::string& attribute, const std::string& value);
+// The words for a value that fit the phrases of its role ("made of …", "made with … in mind"): "walnut", "travel use", "a premium price",
+// "country France".
+std::string SaidOf(const std::string& attribute, const std::string& value);
+// "material", "style", …: the word for it in prompts. A kind and a category share theirs.
 const std::string& PointRoleWord(PointRole role);
 
 // From so many events on, a sentence may say "often".
@@ -48,7 +54,7 @@ struct PlannedPoint {
   std::string attribute;
   std::string value;  // as the item spells it: "walnut", "49.90"
   PointRole role = PointRole::kOther;
-  std::string said;                            // what a text says: the value, for kOther behind its attribute's name: "country France"
+  std::string said;                            // SaidOf(attribute, value)
   int num_events = 0;                          // engaged events of the user with that value
   std::vector<int> events;                     // indices into ExplanationPlan::events: those whose items have the value too
   std::vector<std::string> evidence_item_ids;  // engaged items that show the preference, strongest first
@@ -76,6 +82,9 @@ struct PlanOptions {
 
 // `summary` is Summarize(input.history).
 ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary, const PlanOptions& options = {});
+
+// Whether "an" goes before it rather than "a", by its first letter.
+bool StartsWithVowel(absl::string_view text);
 
 // How a number is written in texts: "49", "49.90".
 std::string FormatNumber(double value);

@@ -84,6 +84,7 @@ class Writer {
       case PointRole::kOccasion:
         return Fill(choice_.Of({"things with # in mind", "picks made for #"}), point);
       case PointRole::kKind:
+      case PointRole::kCategory:
         return Fill(choice_.Of({"# picks", "# finds"}), point);
       case PointRole::kFeature:
         return Fill(choice_.Of({"# designs", "# things", "things that are #"}), point);
@@ -111,6 +112,8 @@ class Writer {
       case PointRole::kOccasion:
         return Fill(choice_.Of({"is made with # in mind", "is a pick for #"}), point);
       case PointRole::kKind:
+        return Fill(choice_.Of({"is a # pick", "is a # find"}), point);
+      case PointRole::kCategory:
         return Fill(choice_.Of({"is a # pick", "belongs to #", "is a # find"}), point);
       case PointRole::kFeature:
         return Fill(choice_.Of({"is #", "has a # design"}), point);
@@ -293,8 +296,6 @@ absl::StatusOr<std::string> SlotValue(const ExplanationPlan& plan, const Segment
   }
   return absl::InvalidArgumentError(absl::StrCat("the text uses ", slot.text, ", which the plan does not fill"));
 }
-
-bool StartsWithVowel(const std::string& text) { return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1)); }
 
 void AppendSlot(std::string value, std::string& text) {
   const absl::string_view before = absl::StripTrailingAsciiWhitespace(text);

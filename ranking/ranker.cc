@@ -11,12 +11,15 @@ namespace palate::ranking {
 namespace {
 
 constexpr char kNoModel[] = "no language model is configured";
+constexpr char kNoWriter[] = "no language model that writes is configured";
 
-std::vector<Explanation> ExplainWithoutModel(const std::vector<ExplainInput>& inputs) {
+absl::string_view NameOf(RankMode mode) { return mode == RankMode::kPointwise ? "pointwise" : "listwise"; }
+
+std::vector<Explanation> ExplainWithoutModel(const std::vector<ExplainInput>& inputs, const std::string& reason) {
   std::vector<Explanation> explanations;
   for (const ExplainInput& input : inputs) {
     explanations.push_back(ExplainWithTemplate(input));
-    explanations.back().rejected_reason = kNoModel;
+    explanations.back().rejected_reason = reason;
   }
   return explanations;
 }
@@ -34,9 +37,9 @@ absl::StatusOr<std::unique_ptr<Ranker>> Ranker::Create(const RankerConfig& confi
     for (const Loaded& loaded : ranker->models_) {
       if (loaded.name == model.name) return InvalidField(field, absl::StrCat("is '", model.name, "' again"), "each name once");
     }
-    absl::StatusOr<std::unique_ptr<LlmEngine>> engine = LlmEngine::Load(model.folder, config.engine);
-    if (!engine.ok()) return Annotate(engine.status(), "language model '", model.name, "'");
-    ranker->models_.push_back({model.name, *std::move(engine)});
+    absl::StatusOr<OpenedModel> opened = OpenRankingModel(model.folder, model.mode, config.engine, config.reranker);
+    if (!opened.ok()) return Annotate(opened.status(), "language model '", model.name, "'");
+    ranker->models_.push_back({model.name, *std::move(opened)});
   }
   ranker->default_model_ = config.default_model;
   if (config.default_model.empty() && !config.models.empty()) ranker->default_model_ = config.models[0].name;
@@ -47,18 +50,32 @@ absl::StatusOr<std::unique_ptr<Ranker>> Ranker::Create(const RankerConfig& confi
   return ranker;
 }
 
-absl::StatusOr<LlmEngine*> Ranker::Find(const std::string& model) const {
+absl::StatusOr<const OpenedModel*> Ranker::Find(const std::string& model) const {
   if (models_.empty() && model.empty()) return absl::FailedPreconditionError(kNoModel);
   const std::string& name = model.empty() ? default_model_ : model;
   for (const Loaded& loaded : models_) {
-    if (loaded.name == name) return loaded.engine.get();
+    if (loaded.name == name) return &loaded.opened;
   }
   return absl::NotFoundError(absl::StrCat("no language model is named '", name, "'"));
 }
 
+absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
+  if (models_.empty() && model.empty()) return nullptr;
+  PALATE_ASSIGN_OR_RETURN(const OpenedModel* const named, Find(model));
+  if (named->writer != nullptr) return named->writer;
+  if (!model.empty()) return InvalidField("model", absl::StrCat("is '", model, "', which only scores"), "a model that writes");
+  for (const Loaded& loaded : models_) {
+    if (loaded.opened.writer != nullptr) return loaded.opened.writer;
+  }
+  return nullptr;
+}
+
 absl::StatusOr<RankOutput> Ranker::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) const {
-  PALATE_ASSIGN_OR_RETURN(LlmEngine* const engine, Find(input.model));
-  return engine->Rank(input, deadline, cancelled);
+  PALATE_ASSIGN_OR_RETURN(const OpenedModel* const opened, Find(input.model));
+  if (input.mode != RankMode::kOfModel && input.mode != opened->model->mode()) {
+    return InvalidField("mode", absl::StrCat("is ", NameOf(input.mode)), absl::StrCat(NameOf(opened->model->mode()), ", the model's"));
+  }
+  return opened->model->Rank(input, deadline, cancelled);
 }
 
 absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
@@ -69,33 +86,35 @@ absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<Expla
     return InvalidField(absl::StrCat("inputs[", i, "].model"), absl::StrCat("is '", inputs[i].model, "'"),
                         absl::StrCat("'", inputs[0].model, "', that of the first input"));
   }
-  if (models_.empty() && inputs[0].model.empty()) {
-    std::vector<Explanation> explanations = ExplainWithoutModel(inputs);
+  PALATE_ASSIGN_OR_RETURN(LlmEngine* const writer, FindWriter(inputs[0].model));
+  if (writer == nullptr) {
+    std::vector<Explanation> explanations = ExplainWithoutModel(inputs, models_.empty() ? kNoModel : kNoWriter);
     for (size_t i = 0; i < explanations.size() && on_text != nullptr; ++i) {
       if (!on_text(i, explanations[i].text)) return absl::CancelledError("the caller stopped the stream");
     }
     return explanations;
   }
-  PALATE_ASSIGN_OR_RETURN(LlmEngine* const engine, Find(inputs[0].model));
-  return engine->Explain(inputs, on_text, deadline, cancelled);
+  return writer->Explain(inputs, on_text, deadline, cancelled);
 }
 
 std::vector<RankerModelInfo> Ranker::models() const {
   std::vector<RankerModelInfo> infos;
   for (const Loaded& loaded : models_) {
-    infos.push_back({loaded.name, loaded.name == default_model_, loaded.engine->fingerprint(), loaded.engine->max_prompt_tokens()});
+    const RankingModel& model = *loaded.opened.model;
+    infos.push_back(
+        {loaded.name, loaded.name == default_model_, model.fingerprint(), model.max_prompt_tokens(), model.mode(), model.reads_images()});
   }
   return infos;
 }
 
 absl::StatusOr<EngineStats> Ranker::stats(const std::string& model) const {
-  PALATE_ASSIGN_OR_RETURN(LlmEngine* const engine, Find(model));
-  return engine->stats();
+  PALATE_ASSIGN_OR_RETURN(const OpenedModel* const opened, Find(model));
+  return opened->model->stats();
 }
 
 absl::Status Ranker::Health() const {
   for (const Loaded& loaded : models_) {
-    const absl::Status health = loaded.engine->Health();
+    const absl::Status health = loaded.opened.model->Health();
     if (!health.ok()) return Annotate(health, "language model '", loaded.name, "'");
   }
   return absl::OkStatus();

@@ -1,6 +1,7 @@
-// The ranking library's face: several named language models behind one Rank and one Explain. Works with no model at all.
+// The ranking library's face: several named models behind one Rank and one Explain. Works with no model at all.
 //
-// Thread-safe after Create. Callers block until the answer or the deadline; see engine/llm_engine.h for what runs where.
+// Thread-safe after Create. Callers block until the answer or the deadline; see engine/llm_engine.h and engine/pointwise_reranker.h for
+// what runs where.
 #pragma once
 
 #include <memory>
@@ -11,18 +12,22 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "ranking/engine/llm_engine.h"
+#include "ranking/engine/open_model.h"
+#include "ranking/engine/pointwise_reranker.h"
 #include "ranking/types.h"
 
 namespace palate::ranking {
 
 struct RankerConfig {
   struct Model {
-    std::string name;    // how requests ask for it; unique, not empty
-    std::string folder;  // a Hugging Face folder with a palate.json
+    std::string name;                    // how requests ask for it; unique, not empty
+    std::string folder;                  // engine/open_model.h tells what may be in it
+    RankMode mode = RankMode::kOfModel;  // what it is read as; kOfModel: as the folder shows
   };
-  std::vector<Model> models;  // may be empty
-  std::string default_model;  // one of the names; empty means the first
-  EngineOptions engine;       // for each model
+  std::vector<Model> models;      // may be empty
+  std::string default_model;      // one of the names; empty means the first
+  EngineOptions engine = {};      // for each listwise model
+  RerankerOptions reranker = {};  // for each pointwise model
 };
 
 struct RankerModelInfo {
@@ -30,6 +35,8 @@ struct RankerModelInfo {
   bool is_default = false;
   std::string fingerprint;
   int max_prompt_tokens = 0;
+  RankMode mode = RankMode::kListwise;
+  bool reads_images = false;
 };
 
 class Ranker {
@@ -40,11 +47,13 @@ class Ranker {
   Ranker(const Ranker&) = delete;
   Ranker& operator=(const Ranker&) = delete;
 
-  // Scores in candidate order. NotFound for an unknown model name, FailedPrecondition when no model is configured; else as LlmEngine::Rank.
+  // Scores in the order of candidates or documents. NotFound for an unknown model name, FailedPrecondition when no model is configured,
+  // InvalidArgument for another mode than the model's; else as RankingModel::Rank.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) const;
 
-  // One explanation per input, in order; all inputs name the same model (InvalidArgument otherwise). Without any model the template writes
-  // them, and rejected_reason says why.
+  // One explanation per input, in order; all inputs name the same model (InvalidArgument otherwise). Inputs that name none get the default
+  // model when it writes, else the first by name that does; without any the template writes them, and rejected_reason says why. A named
+  // model that only scores is InvalidArgument.
   absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
                                                    const CancelledFn& cancelled = nullptr) const;
 
@@ -58,11 +67,13 @@ class Ranker {
  private:
   struct Loaded {
     std::string name;
-    std::unique_ptr<LlmEngine> engine;
+    OpenedModel opened;
   };
 
   Ranker() = default;
-  absl::StatusOr<LlmEngine*> Find(const std::string& model) const;
+  absl::StatusOr<const OpenedModel*> Find(const std::string& model) const;
+  // Null when no model writes and none is named.
+  absl::StatusOr<LlmEngine*> FindWriter(const std::string& model) const;
 
   std::vector<Loaded> models_;  // by name
   std::string default_model_;

@@ -3,9 +3,12 @@
 // Plain values. All text in them comes from items and users: data for the prompt, never instruction.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/types.h"
 
@@ -47,18 +50,47 @@ struct PreferenceSummary {
   std::vector<Range> ranges;
 };
 
+// Text and pictures to be judged: one side of a pair for a pointwise model.
+struct RankContent {
+  std::string text;
+  std::vector<std::string> images = {};  // encoded JPEG, PNG or WebP
+};
+
+// How candidates are scored.
+enum class RankMode {
+  kOfModel,    // as the model does it
+  kListwise,   // one prompt over the user's history and all candidates
+  kPointwise,  // one (query, document) pair at a time, by the protocol that a published reranker was trained with
+};
+
+// Either candidates or documents are given.
 struct RankInput {
   std::string model;                  // configured name; empty means the server's default
   std::vector<HistoryEntry> history;  // newest first
   std::vector<ItemFacts> candidates;
-  std::string instruction;  // the caller's standing rule in words; may be empty
+  std::string instruction;             // the caller's standing rule in words; may be empty
+  RankMode mode = RankMode::kOfModel;  // another mode than the model's is an error
+  // The rest is for pointwise models. Without a query, one is written from the history (pointwise_text.h).
+  std::optional<RankContent> query = std::nullopt;
+  std::vector<RankContent> documents = {};  // in place of candidates: their exact content
+};
+
+// A candidate or document that could not be scored.
+struct RankFailure {
+  size_t index = 0;
+  absl::Status status;
 };
 
 struct RankOutput {
-  std::vector<float> scores;  // one per candidate, in candidate order: log-odds that the user engages
+  // One per candidate or document, in order: log-odds that the user engages, or that the document meets the query. NaN where it failed.
+  std::vector<float> scores;
   std::string model_fingerprint;
-  int prompt_tokens = 0;
+  int prompt_tokens = 0;      // of all prompts together
   int truncated_history = 0;  // events left out to keep the prompt within its budget
+  // The rest is a pointwise model's.
+  std::vector<float> relevance = {};       // as many as scores: the published score, which is the sigmoid of the log-odds
+  int truncated_documents = 0;             // candidates or documents that lost their end to the model's limit
+  std::vector<RankFailure> failures = {};  // by index
 };
 
 enum class ExplanationSource { kTemplate, kLlm };
@@ -76,7 +108,7 @@ struct ExplainInput {
   std::string model;
   std::vector<HistoryEntry> history;  // newest first
   ItemFacts item;
-  std::vector<std::string> reasons;  // the candidate sources that brought the item: "content", "trending", …
+  std::vector<std::string> reasons;  // the candidate sources that brought the item, by the names of reasons.h
   std::string language;              // BCP 47; empty means English
 };
 

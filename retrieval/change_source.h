@@ -21,9 +21,10 @@ struct ItemPage {
 // One entry of the feed: it names what changed, never the value.
 struct Change {
   enum class Kind {
-    kItem,     // an item or its vectors were written
-    kDelete,   // an item was deleted
-    kCatalog,  // a catalog was created, changed or deleted, or a space's active fingerprint switched
+    kItem,            // an item or its vectors were written
+    kDelete,          // an item was deleted
+    kCatalog,         // a catalog was created or changed, or a space's active fingerprint switched
+    kCatalogDeleted,  // a catalog was deleted; whatever has its name now is another one
   };
   Kind kind = Kind::kItem;
   std::string catalog = {};

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -101,18 +103,29 @@ class FlatSegment final : public VectorSegment {
   const std::unique_ptr<const faiss::IndexFlatIP> index_;
 };
 
-// The file that the BLAS in use comes from. Asked of the loader, because the process, not this library, decides whose
-// it is.
+// The file that the BLAS in use comes from, with its folder and links followed: "openblas-serial/libopenblas-r0.3.21.so". Asked of the
+// loader, because the process, not this library, decides whose it is.
 std::string BlasFile() {
   void* const symbol = dlsym(RTLD_DEFAULT, "sgemm_");
   Dl_info info;
   if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) return "unknown";
-  const absl::string_view path = info.dli_fname;
-  return std::string(path.substr(path.rfind('/') + 1));
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(info.dli_fname, error);
+  return error ? std::string(info.dli_fname) : (path.parent_path().filename() / path.filename()).string();
+}
+
+// Searches are parallel across queries. Where a machine's alternatives give libopenblas.so.0 to a threaded build, it must not start threads
+// of its own in each of them.
+void UseOneBlasThread() {
+  using SetThreads = void (*)(int);
+  const auto set_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  if (set_threads != nullptr) set_threads(1);
 }
 
 class FaissFactory final : public VectorSegmentFactory {
  public:
+  FaissFactory() { UseOneBlasThread(); }
+
   absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
     auto built = CatchFaiss([&] {
       auto index = std::make_unique<faiss::IndexFlatIP>(dimensions);

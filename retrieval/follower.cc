@@ -203,7 +203,12 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
   bool refresh = absl::Now() >= next_refresh;
   std::map<std::string, ChangedItems> changed;
   for (const Change& change : batch.changes) {
-    if (change.kind == Change::Kind::kCatalog) {
+    if (change.kind == Change::Kind::kCatalogDeleted) {
+      // Dropped even when the name is taken again: a successor shares nothing with it, whatever its declaration says.
+      indexes.Drop(change.catalog);
+      changed.erase(change.catalog);
+    }
+    if (change.kind == Change::Kind::kCatalog || change.kind == Change::Kind::kCatalogDeleted) {
       refresh = true;
       continue;
     }

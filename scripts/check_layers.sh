@@ -29,9 +29,10 @@ may_know() {
   case "$1" in
     grpc | messages) echo services ;;
     storage) echo featurestore ;;
-    rocksdb) echo featurestore ;;
+    rocksdb) echo featurestore embedding/cache ;;
+    curl) echo embedding/fetch ;;
     faiss) echo retrieval ;;
-    torch) echo models embedding ranking/engine offline/training ;;
+    torch) echo models embedding ranking/engine offline/training offline/golden ;;
   esac
 }
 
@@ -42,6 +43,7 @@ library_of() {
     palate/storage/*) echo storage ;;
     palate/*) echo messages ;;
     rocksdb/*) echo rocksdb ;;
+    curl/*) echo curl ;;
     faiss/*) echo faiss ;;
     ATen/* | torch/* | c10/* | caffe2/*) echo torch ;;
   esac

@@ -14,7 +14,7 @@ debian_packages=(
   make cmake ninja-build ccache g++ pkg-config clang-format-14 git ca-certificates unzip
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libyaml-cpp-dev libspdlog-dev prometheus-cpp-dev nlohmann-json3-dev libutfcpp-dev
-  libisal-dev libssl-dev zlib1g-dev
+  libisal-dev libssl-dev zlib1g-dev libcurl4-openssl-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libcairo2-dev
   libgtest-dev libgmock-dev
   libopenblas0-serial libopenblas-serial-dev

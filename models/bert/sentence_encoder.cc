@@ -2,91 +2,20 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "models/bert/bert.h"
+#include "models/text/reference_tokenizer.h"
 #include "models/torch_status.h"
 
 namespace palate::models {
 namespace {
-
-// What the sentence-transformers files of a folder say.
-struct SentenceLayout {
-  TextPooling pooling = TextPooling::kMean;
-  int64_t max_tokens = 0;  // 0 when no file says
-  std::string query_prompt;
-};
-
-absl::StatusOr<TextPooling> ReadPooling(const std::string& folder) {
-  PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(folder + "/config.json"));
-  int modes = 0;
-  TextPooling pooling = TextPooling::kMean;
-  for (const auto& [key, value] : json.json().items()) {
-    if (!absl::StartsWith(key, "pooling_mode_") || value != true) continue;
-    ++modes;
-    if (key == "pooling_mode_cls_token") {
-      pooling = TextPooling::kCls;
-    } else if (key != "pooling_mode_mean_tokens") {
-      return absl::UnimplementedError(absl::StrCat(json.source(), ": ", key, " is not supported; supported are mean and cls"));
-    }
-  }
-  if (modes != 1) return absl::InvalidArgumentError(absl::StrCat(json.source(), " asks for ", modes, " kinds of pooling instead of one"));
-  return pooling;
-}
-
-// One step of modules.json.
-absl::Status ReadModule(const std::string& folder, const nlohmann::json& module, SentenceLayout& layout) {
-  const std::string source = folder + "/modules.json";
-  if (!module.is_object() || !module.contains("type") || !module["type"].is_string()) {
-    return absl::InvalidArgumentError(absl::StrCat(source, " holds an entry without a type"));
-  }
-  const std::string type = module["type"].get<std::string>();
-  const std::string path = module.contains("path") && module["path"].is_string() ? module["path"].get<std::string>() : "";
-  if (absl::EndsWith(type, ".Transformer")) {
-    if (!path.empty())
-      return absl::UnimplementedError(absl::StrCat(source, ": a transformer outside of the folder itself is not supported"));
-    return absl::OkStatus();
-  }
-  if (absl::EndsWith(type, ".Pooling")) {
-    PALATE_ASSIGN_OR_RETURN(layout.pooling, ReadPooling(absl::StrCat(folder, "/", path)));
-    return absl::OkStatus();
-  }
-  if (absl::EndsWith(type, ".Normalize")) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(source, ": module ", QuoteForMessage(type), " is not supported"));
-}
-
-absl::Status ReadModules(const std::string& folder, SentenceLayout& layout) {
-  const std::string path = folder + "/modules.json";
-  if (!FileExists(path)) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
-  const nlohmann::json modules = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!modules.is_array()) return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON list"));
-  for (const nlohmann::json& module : modules) PALATE_RETURN_IF_ERROR(ReadModule(folder, module, layout));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<SentenceLayout> ReadLayout(const std::string& folder) {
-  SentenceLayout layout;
-  PALATE_RETURN_IF_ERROR(ReadModules(folder, layout));
-  if (const std::string path = folder + "/sentence_bert_config.json"; FileExists(path)) {
-    PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
-    PALATE_ASSIGN_OR_RETURN(layout.max_tokens, json.IntOr("max_seq_length", 0));
-  }
-  if (const std::string path = folder + "/config_sentence_transformers.json"; FileExists(path)) {
-    PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
-    if (json.Has("prompts")) {
-      PALATE_ASSIGN_OR_RETURN(const JsonConfig prompts, json.Object("prompts"));
-      PALATE_ASSIGN_OR_RETURN(layout.query_prompt, prompts.StringOr("query", ""));
-    }
-  }
-  return layout;
-}
 
 // Sequences laid end to end from the longest to the shortest.
 struct SortedBatch {
@@ -110,11 +39,47 @@ SortedBatch SortByLength(absl::Span<const std::vector<int64_t>> sequences) {
   return batch;
 }
 
-at::Tensor PoolMean(const at::Tensor& states, const SortedBatch& batch) {
+// `states` is [tokens, hidden] of any floating type; float32 [sequences, hidden].
+at::Tensor Pool(const at::Tensor& states, const SortedBatch& batch, TextPooling pooling) {
   std::vector<at::Tensor> rows;
   rows.reserve(batch.lengths.size());
-  for (size_t i = 0; i < batch.lengths.size(); ++i) rows.push_back(states.narrow(0, batch.starts[i], batch.lengths[i]).mean(0));
+  for (size_t i = 0; i < batch.lengths.size(); ++i) {
+    const at::Tensor tokens = states.narrow(0, batch.starts[i], batch.lengths[i]);
+    switch (pooling) {
+      case TextPooling::kMean:
+        rows.push_back(tokens.mean(0, /*keepdim=*/false, at::kFloat));
+        break;
+      case TextPooling::kCls:
+        rows.push_back(tokens[0].to(at::kFloat));
+        break;
+      case TextPooling::kMax:
+        rows.push_back(tokens.amax(0).to(at::kFloat));
+        break;
+      case TextPooling::kMeanSqrtLen:
+        rows.push_back(tokens.sum(0, /*keepdim=*/false, at::kFloat) / std::sqrt(static_cast<double>(batch.lengths[i])));
+        break;
+      case TextPooling::kLastToken:
+        rows.push_back(tokens[-1].to(at::kFloat));
+        break;
+    }
+  }
   return at::stack(rows);
+}
+
+at::Tensor ActivateDense(const at::Tensor& x, DenseActivation activation) {
+  switch (activation) {
+    case DenseActivation::kIdentity:
+      return x;
+    case DenseActivation::kTanh:
+      return at::tanh(x);
+    case DenseActivation::kRelu:
+      return at::relu(x);
+    case DenseActivation::kGelu:
+      return at::gelu(x);
+    case DenseActivation::kSigmoid:
+      return at::sigmoid(x);
+  }
+  return x;
 }
 
 at::Tensor InCallersOrder(const at::Tensor& pooled, const std::vector<size_t>& order) {
@@ -123,31 +88,84 @@ at::Tensor InCallersOrder(const at::Tensor& pooled, const std::vector<size_t>& o
   return pooled.index_select(0, at::tensor(row_of, at::kLong));
 }
 
+// The limit of tokenizer_config.json, or 0. Files that know none hold a huge floating-point number.
+absl::StatusOr<int64_t> TokenizerLimit(const std::string& folder) {
+  constexpr double kHuge = 1e9;
+  const std::string path = folder + "/tokenizer_config.json";
+  if (!FileExists(path)) return 0;
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
+  PALATE_ASSIGN_OR_RETURN(const double limit, json.DoubleOr("model_max_length", 0));
+  return limit >= 1 && limit < kHuge ? static_cast<int64_t>(limit) : 0;
+}
+
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(const std::string& folder) {
+absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(const std::string& folder, const LoadOptions& options) {
   auto encoder = std::shared_ptr<SentenceEncoder>(new SentenceEncoder);
   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
-  PALATE_ASSIGN_OR_RETURN(encoder->model_, BertModel::Load(checkpoint));
-  PALATE_ASSIGN_OR_RETURN(encoder->tokenizer_, Tokenizer::Load(folder));
-  PALATE_ASSIGN_OR_RETURN(const SentenceLayout layout, ReadLayout(folder));
+  PALATE_ASSIGN_OR_RETURN(encoder->layout_, ReadSentenceLayout(folder));
+  PALATE_ASSIGN_OR_RETURN(encoder->model_, BertModel::Load(checkpoint, options));
+  PALATE_ASSIGN_OR_RETURN(encoder->tokenizer_,
+                          LoadReferenceTokenizer(folder, {.lower_case = encoder->layout_.lower_case, .default_class = "BertTokenizer"}));
   const BertConfig& config = encoder->model_->config();
   if (encoder->tokenizer_->vocab_size() > config.vocab_size) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, ": the tokenizer has ", encoder->tokenizer_->vocab_size(), " entries, the model only ", config.vocab_size));
   }
-  encoder->pooling_ = layout.pooling;
-  encoder->query_prompt_ = layout.query_prompt;
-  encoder->max_tokens_ = layout.max_tokens > 0 ? std::min(layout.max_tokens, config.max_positions) : config.max_positions;
-  if (encoder->max_tokens_ <= static_cast<int64_t>(encoder->tokenizer_->special_tokens_per_text())) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_seq_length ", encoder->max_tokens_, " leaves no room for text"));
-  }
-  PALATE_ASSIGN_OR_RETURN(const std::string weights, checkpoint.WeightsDigest());
-  PALATE_ASSIGN_OR_RETURN(const std::string vocabulary, FileDigest(folder + "/tokenizer.json"));
-  encoder->digest_ =
-      absl::BytesToHexString(Sha256(absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(), "\npooling ",
-                                                 static_cast<int>(encoder->pooling_), "\nmax_tokens ", encoder->max_tokens_)));
+  PALATE_RETURN_IF_ERROR(encoder->LoadDense(options));
+  PALATE_RETURN_IF_ERROR(encoder->ChooseMaxTokens(folder));
+  PALATE_RETURN_IF_ERROR(encoder->ComputeDigest(checkpoint));
   return encoder;
+}
+
+absl::Status SentenceEncoder::LoadDense(const LoadOptions& options) {
+  dimensions_ = model_->config().hidden_size;
+  for (const DenseModule& module : layout_.dense) {
+    if (module.in_features != dimensions_) {
+      return absl::InvalidArgumentError(absl::StrCat(module.folder, ": in_features is ", module.in_features,
+                                                     ", but the module before gives ", dimensions_, " dimensions"));
+    }
+    PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(module.folder));
+    at::Tensor weight, bias;
+    ParameterList list = {{"linear.weight", {module.out_features, module.in_features}, {}, &weight}};
+    if (module.bias) list.push_back({"linear.bias", {module.out_features}, {}, &bias});
+    PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, list, {.device = options.device}));
+    PALATE_RETURN_IF_ERROR(CatchTorch([&] { dense_.push_back({.linear = Linear(weight, bias), .activation = module.activation}); }));
+    dimensions_ = module.out_features;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SentenceEncoder::ChooseMaxTokens(const std::string& folder) {
+  max_tokens_ = model_->config().max_positions;
+  int64_t limit = layout_.max_tokens;
+  if (limit == 0) {
+    PALATE_ASSIGN_OR_RETURN(limit, TokenizerLimit(folder));
+  }
+  if (limit > 0) max_tokens_ = std::min(max_tokens_, limit);
+  if (max_tokens_ <= static_cast<int64_t>(tokenizer_->special_tokens_per_text())) {
+    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_seq_length ", max_tokens_, " leaves no room for text"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SentenceEncoder::ComputeDigest(const Checkpoint& checkpoint) {
+  PALATE_ASSIGN_OR_RETURN(const std::string weights, checkpoint.WeightsDigest());
+  PALATE_ASSIGN_OR_RETURN(const std::string vocabulary, FileDigest(checkpoint.folder() + "/tokenizer.json"));
+  std::string content = absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(), "\npooling ",
+                                     static_cast<int>(layout_.pooling), "\nmax_tokens ", max_tokens_);
+  for (const DenseModule& module : layout_.dense) {
+    PALATE_ASSIGN_OR_RETURN(const std::string dense, FileDigest(module.folder + "/model.safetensors"));
+    absl::StrAppend(&content, "\ndense ", dense, " ", static_cast<int>(module.activation));
+  }
+  if (!layout_.normalize) absl::StrAppend(&content, "\nnot normalized");
+  if (layout_.lower_case) absl::StrAppend(&content, "\nlower case");
+  if (const std::string path = checkpoint.folder() + "/tokenizer_config.json"; FileExists(path)) {
+    PALATE_ASSIGN_OR_RETURN(const std::string tokenizer_config, FileDigest(path));
+    absl::StrAppend(&content, "\n", tokenizer_config);
+  }
+  digest_ = absl::BytesToHexString(Sha256(content));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<EncodedText> SentenceEncoder::Tokenize(absl::string_view text) const {
@@ -160,11 +178,11 @@ absl::StatusOr<at::Tensor> SentenceEncoder::Encode(absl::Span<const std::vector<
     if (sequences.empty()) return at::empty({0, dimensions()}, at::kFloat);
     const SortedBatch batch = SortByLength(sequences);
     const at::Tensor states = model_->Forward(at::tensor(batch.ids, at::kLong), batch.lengths);
-    const at::Tensor pooled =
-        pooling_ == TextPooling::kCls ? states.index_select(0, at::tensor(batch.starts, at::kLong)) : PoolMean(states, batch);
+    at::Tensor vectors = Pool(states, batch, layout_.pooling);
+    for (const Dense& dense : dense_) vectors = ActivateDense(dense.linear(vectors), dense.activation);
     // The epsilon of the reference's normalize.
-    const at::Tensor unit = pooled / at::clamp_min(pooled.norm(2, {1}, /*keepdim=*/true), 1e-12);
-    return InCallersOrder(unit, batch.order);
+    if (layout_.normalize) vectors = vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12);
+    return InCallersOrder(vectors.cpu(), batch.order);
   });
 }
 

@@ -16,9 +16,8 @@ namespace palate::models {
 namespace {
 
 constexpr absl::string_view kSingleFile = "model.safetensors";
+constexpr size_t kDigestPieceBytes = 4u << 20;
 constexpr absl::string_view kIndexFile = "model.safetensors.index.json";
-
-std::string InFolder(const std::string& folder, absl::string_view name) { return absl::StrCat(folder, "/", name); }
 
 // The map of an index file: tensor name to shard file name.
 absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& path) {
@@ -76,7 +75,15 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(const FileIdentity identity, IdentityOf(path));
   if (const std::string known = Digests().Find(identity); !known.empty()) return known;
   PALATE_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
-  const std::string digest = absl::BytesToHexString(Sha256(file->bytes()));
+  Sha256Stream stream;
+  // Piece by piece, each let go at once: hashing a model beside its weights must not cost its size in memory.
+  for (absl::string_view rest = file->bytes(); !rest.empty();) {
+    const absl::string_view piece = rest.substr(0, kDigestPieceBytes);
+    stream.Add(piece);
+    file->Release(piece);
+    rest.remove_prefix(piece.size());
+  }
+  const std::string digest = absl::BytesToHexString(stream.Finish());
   Digests().Remember(identity, digest);
   return digest;
 }
@@ -117,6 +124,10 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
 }
 
 std::shared_ptr<const MappedFile> Checkpoint::FileOf(const std::string& name) const { return shards_[shard_of_.at(name)].file(); }
+
+void Checkpoint::ReleasePages() const {
+  for (const SafetensorsFile& shard : shards_) shard.file()->Release(shard.file()->bytes());
+}
 
 absl::StatusOr<std::string> Checkpoint::WeightsDigest() const {
   if (shards_.size() == 1) return FileDigest(shards_[0].file()->path());

@@ -28,6 +28,9 @@ class Checkpoint {
   // The mapping that holds `name`'s data; whoever keeps a pointer into the data keeps this too. `name` must exist.
   std::shared_ptr<const MappedFile> FileOf(const std::string& name) const;
 
+  // Lets go of the memory behind all weights; they are read from the files again when touched.
+  void ReleasePages() const;
+
   // Hex SHA-256 of the weight file's content, or of the digests of all shards in name order. See FileDigest for its
   // cost.
   absl::StatusOr<std::string> WeightsDigest() const;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,32 @@
 #include "base/status.h"
 
 namespace palate::models {
+namespace {
+
+// Far beyond any model folder's files. The parser itself does not recurse, but copies and prints of its result do.
+constexpr int kMaxDepth = 64;
+
+// The deepest nesting of brackets outside of strings.
+int NestingDepth(absl::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string && (c == '[' || c == '{')) {
+      deepest = std::max(deepest, ++depth);
+    } else if (!in_string && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t limit_bytes) {
   std::error_code error;
@@ -26,6 +53,8 @@ absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t lim
   if (!file) return absl::DataLossError(absl::StrCat("cannot read ", path));
   return std::move(content).str();
 }
+
+std::string InFolder(const std::string& folder, absl::string_view name) { return absl::StrCat(folder, "/", name); }
 
 bool FileExists(const std::string& path) {
   std::error_code error;
@@ -58,6 +87,9 @@ absl::StatusOr<JsonConfig> JsonConfig::Load(const std::string& path) {
 }
 
 absl::StatusOr<JsonConfig> JsonConfig::Parse(absl::string_view text, std::string source) {
+  if (NestingDepth(text) > kMaxDepth) {
+    return absl::InvalidArgumentError(absl::StrCat(source, " is nested deeper than ", kMaxDepth, " levels"));
+  }
   try {
     nlohmann::json json = nlohmann::json::parse(text.begin(), text.end());
     if (!json.is_object()) return absl::InvalidArgumentError(absl::StrCat(source, " is not a JSON object"));

@@ -17,6 +17,8 @@ namespace palate::models {
 // The content of a file. NotFound, or InvalidArgument above `limit_bytes`.
 absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t limit_bytes = 64u << 20);
 bool FileExists(const std::string& path);
+// The path of the file `name` in a folder.
+std::string InFolder(const std::string& folder, absl::string_view name);
 // Writes through a temporary file in the same folder and a rename.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 

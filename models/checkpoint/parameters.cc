@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "models/torch_status.h"
@@ -17,8 +19,10 @@
 namespace palate::models {
 namespace {
 
-// A message names at most this many tensors of each kind.
-constexpr size_t kMaxNamed = 8;
+// A message names all tensors of each kind; a hostile file with more than any model has is cut here.
+constexpr size_t kMaxNamed = 10'000;
+// Conversion goes by pieces of about this size, so that little of the mapping is in memory beside the result.
+constexpr int64_t kPieceBytes = 4 << 20;
 
 struct TypePair {
   TensorType file;
@@ -65,13 +69,27 @@ bool IsFloating(TensorType type) {
   return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBf16 || type == TensorType::kF64;
 }
 
+// The name that a listed one has in the folder, under one of the prefixes.
+std::string StoredName(const std::string& listed, const std::string& prefix, const LoadOptions& options) {
+  if (options.replaced_prefix.empty()) return absl::StrCat(prefix, listed);
+  if (!absl::StartsWith(listed, options.replaced_prefix)) return listed;
+  return absl::StrCat(prefix, listed.substr(options.replaced_prefix.size()));
+}
+
+bool IsIgnored(const std::string& name, const LoadOptions& options) {
+  return std::any_of(options.ignored_prefixes.begin(), options.ignored_prefixes.end(),
+                     [&](const std::string& start) { return absl::StartsWith(name, start); }) ||
+         std::any_of(options.ignored_suffixes.begin(), options.ignored_suffixes.end(),
+                     [&](const std::string& end) { return absl::EndsWith(name, end); });
+}
+
 // The prefix under which most listed names exist.
-std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters, const std::vector<std::string>& prefixes) {
-  std::string best;
+std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options) {
+  std::string best = options.prefixes.empty() ? "" : options.prefixes[0];
   size_t best_found = 0;
-  for (const std::string& prefix : prefixes) {
+  for (const std::string& prefix : options.prefixes) {
     size_t found = 0;
-    for (const Parameter& parameter : parameters) found += checkpoint.tensors().count(absl::StrCat(prefix, parameter.name));
+    for (const Parameter& parameter : parameters) found += checkpoint.tensors().count(StoredName(parameter.name, prefix, options));
     if (found > best_found) {
       best = prefix;
       best_found = found;
@@ -105,27 +123,127 @@ struct Mismatches {
   }
 };
 
-Mismatches Compare(const Checkpoint& checkpoint, const ParameterList& parameters, const std::string& prefix, const LoadOptions& options) {
-  Mismatches result;
-  std::set<std::string> listed;
-  for (const Parameter& parameter : parameters) {
-    const std::string name = absl::StrCat(prefix, parameter.name);
-    listed.insert(name);
-    const auto it = checkpoint.tensors().find(name);
-    if (it == checkpoint.tensors().end()) {
-      result.missing.push_back(name);
-    } else if (!IsFloating(it->second.type)) {
-      result.wrong.push_back(absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
+// Where one parameter's value comes from.
+struct Source {
+  const TensorEntry* entry = nullptr;
+  std::shared_ptr<const MappedFile> file;  // holds the entry's data
+  const LoraUpdate* update = nullptr;      // null: none
+};
+
+// Finds the sources of all parameters, and notes what does not fit.
+class SourceFinder {
+ public:
+  SourceFinder(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options)
+      : checkpoint_(checkpoint), parameters_(parameters), options_(options), prefix_(ChoosePrefix(checkpoint, parameters, options)) {}
+
+  absl::StatusOr<std::vector<Source>> Find() {
+    std::vector<Source> sources;
+    for (const Parameter& parameter : parameters_) {
+      Source source = FindStored(parameter);
+      if (options_.adapter != nullptr) Adapt(parameter, source);
+      sources.push_back(std::move(source));
+    }
+    for (const auto& [name, entry] : checkpoint_.tensors()) {
+      if (!IsIgnored(name, options_) && stored_.count(name) == 0) mismatches_.left_over.push_back(QuoteForMessage(name));
+    }
+    PALATE_RETURN_IF_ERROR(mismatches_.ToStatus(checkpoint_.folder()));
+    if (options_.adapter != nullptr) PALATE_RETURN_IF_ERROR(CheckAdapter());
+    return sources;
+  }
+
+ private:
+  Source FindStored(const Parameter& parameter) {
+    const std::string name = StoredName(parameter.name, prefix_, options_);
+    stored_.insert(name);
+    const auto it = checkpoint_.tensors().find(name);
+    if (it == checkpoint_.tensors().end()) {
+      mismatches_.missing.push_back(name);
+      return {};
+    }
+    if (!IsFloating(it->second.type)) {
+      mismatches_.wrong.push_back(absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
     } else if (it->second.shape != parameter.shape) {
-      result.wrong.push_back(absl::StrCat(name, " is ", ShapeText(it->second.shape), ", expected ", ShapeText(parameter.shape)));
+      mismatches_.wrong.push_back(absl::StrCat(name, " is ", ShapeText(it->second.shape), ", expected ", ShapeText(parameter.shape)));
+    }
+    return {.entry = &it->second, .file = checkpoint_.FileOf(name)};
+  }
+
+  // An adapter's modules may carry another of the prefixes than the folder does.
+  void Adapt(const Parameter& parameter, Source& source) {
+    for (const std::string& prefix : options_.prefixes) {
+      const std::string name = StoredName(parameter.name, prefix, options_);
+      if (!absl::EndsWith(name, ".weight")) return;
+      const std::string module(absl::StripSuffix(name, ".weight"));
+      if (const auto it = options_.adapter->replacements().find(module); it != options_.adapter->replacements().end()) {
+        adapted_.insert(module);
+        if (it->second.shape != parameter.shape) misfits_.push_back(absl::StrCat(module, " is ", ShapeText(it->second.shape)));
+        source.entry = &it->second;
+        source.file = options_.adapter->file().file();
+      }
+      if (const auto it = options_.adapter->updates().find(module); it != options_.adapter->updates().end()) {
+        adapted_.insert(module);
+        const LoraUpdate& update = it->second;
+        std::vector<int64_t> shape = {update.b.shape[0], update.a.shape[1]};
+        if (update.embedding) std::swap(shape[0], shape[1]);
+        if (shape != parameter.shape) misfits_.push_back(absl::StrCat(module, " updates ", ShapeText(shape)));
+        source.update = &update;
+      }
     }
   }
-  for (const auto& [name, entry] : checkpoint.tensors()) {
-    const bool ignored = std::any_of(options.ignored_prefixes.begin(), options.ignored_prefixes.end(),
-                                     [&name = name](const std::string& start) { return absl::StartsWith(name, start); });
-    if (!ignored && listed.count(name) == 0) result.left_over.push_back(QuoteForMessage(name));
+
+  absl::Status CheckAdapter() {
+    const auto check = [&](const auto& modules) {
+      for (const auto& [module, value] : modules) {
+        if (adapted_.count(module) == 0 && !IsIgnored(module, options_)) {
+          misfits_.push_back(absl::StrCat(QuoteForMessage(module), " is not in the model"));
+        }
+      }
+    };
+    check(options_.adapter->updates());
+    check(options_.adapter->replacements());
+    if (misfits_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(options_.adapter->folder(), " does not fit ", checkpoint_.folder(), ": ", ListNames(misfits_)));
   }
-  return result;
+
+  const Checkpoint& checkpoint_;
+  const ParameterList& parameters_;
+  const LoadOptions& options_;
+  const std::string prefix_;
+  std::set<std::string> stored_;   // names that the parameters have in the folder
+  std::set<std::string> adapted_;  // modules of the adapter that found their parameter
+  Mismatches mismatches_;
+  std::vector<std::string> misfits_;
+};
+
+// Rows [begin, begin + count) of W + scaling * B A, in float32.
+at::Tensor Merged(const at::Tensor& weight, const LoraUpdate& update, const std::shared_ptr<const MappedFile>& file, int64_t begin,
+                  int64_t count) {
+  at::Tensor left = TensorOver(update.b, file).to(at::kFloat);
+  at::Tensor right = TensorOver(update.a, file).to(at::kFloat);
+  if (update.embedding) std::tie(left, right) = std::pair(right.t(), left.t());
+  return at::addmm(weight.narrow(0, begin, count).to(at::kFloat), left.narrow(0, begin, count), right, /*beta=*/1,
+                   /*alpha=*/update.scaling);
+}
+
+at::Tensor LoadOne(const Source& source, const LoadOptions& options) {
+  const at::Tensor stored = TensorOver(*source.entry, source.file);
+  const bool own_memory = options.trainable || source.update != nullptr || !options.device.is_cpu();
+  if (!own_memory && stored.scalar_type() == options.dtype) return stored;
+  at::Tensor result = at::empty(stored.sizes(), at::TensorOptions().dtype(options.dtype).device(options.device));
+  const int64_t rows = stored.dim() == 0 ? 1 : stored.size(0);
+  const at::Tensor from = stored.dim() == 0 ? stored.unsqueeze(0) : stored;
+  const at::Tensor to = result.dim() == 0 ? result.unsqueeze(0) : result;
+  const int64_t row_bytes = std::max<int64_t>(1, static_cast<int64_t>(stored.nbytes()) / std::max<int64_t>(1, rows));
+  const int64_t step = std::max<int64_t>(1, kPieceBytes / row_bytes);
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    const int64_t count = std::min(step, rows - begin);
+    const at::Tensor piece = source.update == nullptr ? from.narrow(0, begin, count)
+                                                      : Merged(from, *source.update, options.adapter->file().file(), begin, count);
+    to.narrow(0, begin, count).copy_(piece);
+    source.file->Release(source.entry->data.substr(static_cast<size_t>(begin * row_bytes), static_cast<size_t>(count * row_bytes)));
+  }
+  return options.trainable ? result.set_requires_grad(true) : result;
 }
 
 absl::StatusOr<TensorEntry> EntryOf(const std::string& name, const at::Tensor& contiguous) {
@@ -139,16 +257,9 @@ absl::StatusOr<TensorEntry> EntryOf(const std::string& name, const at::Tensor& c
 }  // namespace
 
 absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options) {
-  const std::string prefix = ChoosePrefix(checkpoint, parameters, options.prefixes);
-  PALATE_RETURN_IF_ERROR(Compare(checkpoint, parameters, prefix, options).ToStatus(checkpoint.folder()));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourceFinder(checkpoint, parameters, options).Find());
   return CatchTorch([&] {
-    for (const Parameter& parameter : parameters) {
-      const std::string name = absl::StrCat(prefix, parameter.name);
-      at::Tensor tensor = TensorOver(checkpoint.tensors().at(name), checkpoint.FileOf(name));
-      tensor = tensor.to(at::kFloat);
-      if (options.trainable) tensor = tensor.clone().set_requires_grad(true);
-      *parameter.tensor = std::move(tensor);
-    }
+    for (size_t i = 0; i < parameters.size(); ++i) *parameters[i].tensor = LoadOne(sources[i], options);
   });
 }
 

@@ -10,21 +10,18 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "models/checkpoint/safetensors_header.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
 namespace {
 
-// The format's own bound on the header.
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr size_t kLengthBytes = 8;
 constexpr size_t kDataAlignment = 8;
 
 struct TypeRow {
@@ -46,136 +43,6 @@ constexpr std::array<TypeRow, 10> kTypes = {{{TensorType::kF32, "F32", 4},
 const TypeRow& RowOf(TensorType type) {
   return *std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& row) { return row.type == type; });
 }
-
-std::optional<TensorType> TypeByName(absl::string_view name) {
-  for (const TypeRow& row : kTypes) {
-    if (row.name == name) return row.type;
-  }
-  return std::nullopt;
-}
-
-// The number of bytes of a tensor, or nothing when it exceeds 64 bits.
-std::optional<uint64_t> ByteSize(TensorType type, const std::vector<int64_t>& shape) {
-  uint64_t size = TensorTypeSize(type);
-  for (int64_t extent : shape) {
-    if (__builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size)) return std::nullopt;
-  }
-  return size;
-}
-
-uint64_t ReadLength(absl::string_view bytes) {
-  uint64_t length = 0;
-  for (size_t i = 0; i < kLengthBytes; ++i) length |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])) << (8 * i);
-  return length;
-}
-
-// Reads one header of a file; every problem becomes a DataLoss that names the file.
-class HeaderParser {
- public:
-  HeaderParser(const std::string& path, absl::string_view bytes) : path_(path), bytes_(bytes) {}
-
-  absl::Status Parse(std::map<std::string, TensorEntry>& tensors, std::map<std::string, std::string>& metadata) {
-    PALATE_RETURN_IF_ERROR(FindHeader());
-    // allow_exceptions=false gives a discarded value instead of a throw.
-    const nlohmann::json header = nlohmann::json::parse(header_.begin(), header_.end(), nullptr, /*allow_exceptions=*/false);
-    if (header.is_discarded()) return Corrupt("its header is not valid JSON");
-    if (!header.is_object()) return Corrupt("its header is not a JSON object");
-    for (const auto& [name, value] : header.items()) {
-      PALATE_RETURN_IF_ERROR(name == "__metadata__" ? ParseMetadata(value, metadata) : ParseTensor(name, value, tensors));
-    }
-    return CheckCoverage(tensors);
-  }
-
- private:
-  absl::Status Corrupt(absl::string_view problem) const {
-    return absl::DataLossError(absl::StrCat(path_, " is not a valid safetensors file: ", problem));
-  }
-  absl::Status CorruptTensor(const std::string& name, absl::string_view problem) const {
-    return Corrupt(absl::StrCat("tensor ", QuoteForMessage(name), " ", problem));
-  }
-
-  absl::Status FindHeader() {
-    if (bytes_.size() < kLengthBytes) return Corrupt(absl::StrCat("it has only ", bytes_.size(), " bytes"));
-    const uint64_t length = ReadLength(bytes_);
-    if (length > kMaxHeaderBytes) return Corrupt(absl::StrCat("it declares a header of ", length, " bytes, at most ", kMaxHeaderBytes));
-    if (length > bytes_.size() - kLengthBytes) {
-      return Corrupt(absl::StrCat("it declares a header of ", length, " bytes, but has ", bytes_.size(), " in all"));
-    }
-    header_ = bytes_.substr(kLengthBytes, length);
-    data_ = bytes_.substr(kLengthBytes + length);
-    if (!IsValidUtf8(header_)) return Corrupt("its header is not UTF-8");
-    return absl::OkStatus();
-  }
-
-  absl::Status ParseMetadata(const nlohmann::json& value, std::map<std::string, std::string>& metadata) const {
-    if (!value.is_object()) return Corrupt("__metadata__ is not an object");
-    for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) return Corrupt(absl::StrCat("__metadata__ entry ", QuoteForMessage(key), " is not a string"));
-      metadata.emplace(key, text.get<std::string>());
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ParseTensor(const std::string& name, const nlohmann::json& value, std::map<std::string, TensorEntry>& tensors) const {
-    if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") || !value.contains("data_offsets")) {
-      return CorruptTensor(name, "lacks dtype, shape or data_offsets");
-    }
-    const nlohmann::json& dtype = value["dtype"];
-    if (!dtype.is_string()) return CorruptTensor(name, "has a dtype that is no string");
-    const std::optional<TensorType> type = TypeByName(dtype.get_ref<const std::string&>());
-    if (!type.has_value()) {
-      return CorruptTensor(name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(dtype.get_ref<const std::string&>())));
-    }
-    TensorEntry entry{.type = *type};
-    for (const nlohmann::json& extent : value["shape"]) {
-      if (!extent.is_number_unsigned() || extent.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-        return CorruptTensor(name, "has a shape that is no list of sizes");
-      }
-      entry.shape.push_back(extent.get<int64_t>());
-    }
-    const std::optional<uint64_t> size = ByteSize(entry.type, entry.shape);
-    if (!size.has_value()) return CorruptTensor(name, "has a shape whose size overflows");
-    const nlohmann::json& offsets = value["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
-      return CorruptTensor(name, "has data_offsets that are no pair of positions");
-    }
-    const uint64_t begin = offsets[0].get<uint64_t>();
-    const uint64_t end = offsets[1].get<uint64_t>();
-    if (begin > end || end > data_.size()) {
-      return CorruptTensor(name, absl::StrCat("lies at [", begin, ", ", end, ") of ", data_.size(), " bytes of data"));
-    }
-    if (end - begin != *size) {
-      return CorruptTensor(name, absl::StrCat("has ", end - begin, " bytes of data, but its shape needs ", *size));
-    }
-    entry.data = data_.substr(begin, end - begin);
-    tensors.emplace(name, std::move(entry));
-    return absl::OkStatus();
-  }
-
-  // The format demands that the tensors cover the data exactly: no overlap, no gap.
-  absl::Status CheckCoverage(const std::map<std::string, TensorEntry>& tensors) const {
-    std::vector<std::pair<absl::string_view, const std::string*>> ranges;
-    ranges.reserve(tensors.size());
-    for (const auto& [name, entry] : tensors) ranges.emplace_back(entry.data, &name);
-    std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
-      return std::make_pair(a.first.data(), a.first.size()) < std::make_pair(b.first.data(), b.first.size());
-    });
-    const char* covered = data_.data();
-    for (const auto& [range, name] : ranges) {
-      if (range.data() < covered) return CorruptTensor(*name, "overlaps another tensor");
-      if (range.data() > covered) return CorruptTensor(*name, "follows a gap that belongs to no tensor");
-      covered = range.data() + range.size();
-    }
-    const size_t rest = static_cast<size_t>(data_.data() + data_.size() - covered);
-    if (rest != 0) return Corrupt(absl::StrCat("its last ", rest, " bytes belong to no tensor"));
-    return absl::OkStatus();
-  }
-
-  const std::string& path_;
-  const absl::string_view bytes_;
-  absl::string_view header_;
-  absl::string_view data_;
-};
 
 // Closes what it holds.
 class FileDescriptor {
@@ -200,6 +67,12 @@ absl::Status IoError(absl::string_view what, const std::string& path) {
 
 size_t TensorTypeSize(TensorType type) { return RowOf(type).size; }
 absl::string_view TensorTypeName(TensorType type) { return RowOf(type).name; }
+std::optional<TensorType> TensorTypeByName(absl::string_view name) {
+  for (const TypeRow& row : kTypes) {
+    if (row.name == name) return row.type;
+  }
+  return std::nullopt;
+}
 
 absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -220,6 +93,14 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
   return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const char*>(data), size));
 }
 
+void MappedFile::Release(absl::string_view range) const {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(range.data() + range.size()) / page * page;
+  // Only advice: when the kernel refuses, the pages merely stay.
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<char*>(data_), size_);
 }
@@ -227,7 +108,8 @@ MappedFile::~MappedFile() {
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   SafetensorsFile result;
   PALATE_ASSIGN_OR_RETURN(result.file_, MappedFile::Open(path));
-  PALATE_RETURN_IF_ERROR(HeaderParser(path, result.file_->bytes()).Parse(result.tensors_, result.metadata_));
+  const absl::Status status = ParseSafetensorsHeader(result.file_->bytes(), result.tensors_, result.metadata_);
+  if (!status.ok()) return Annotate(status, path, " is not a valid safetensors file");
   return result;
 }
 
@@ -240,6 +122,13 @@ std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(const 
   std::stable_sort(order.begin(), order.end(),
                    [](const auto* a, const auto* b) { return TensorTypeSize(a->second.type) > TensorTypeSize(b->second.type); });
   return order;
+}
+
+// Shapes to be written are those of tensors in memory: their sizes fit.
+size_t ByteSize(const TensorEntry& entry) {
+  size_t size = TensorTypeSize(entry.type);
+  for (const int64_t extent : entry.shape) size *= static_cast<size_t>(extent);
+  return size;
 }
 
 absl::Status WriteAll(std::FILE* file, absl::string_view bytes, const std::string& path) {
@@ -257,7 +146,7 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   const auto order = InFileOrder(tensors);
   for (const auto* named : order) {
     const auto& [name, entry] = *named;
-    if (ByteSize(entry.type, entry.shape) != entry.data.size()) {
+    if (ByteSize(entry) != entry.data.size()) {
       return absl::InvalidArgumentError(
           absl::StrCat("tensor ", QuoteForMessage(name), " has ", entry.data.size(), " bytes of data, which do not fit its shape"));
     }
@@ -267,9 +156,9 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   }
   std::string text = header.dump();
   // Trailing spaces are part of the format: they align the data.
-  text.append((kDataAlignment - (kLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
+  text.append((kDataAlignment - (kSafetensorsLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
   std::string length;
-  for (size_t i = 0; i < kLengthBytes; ++i) length.push_back(static_cast<char>(text.size() >> (8 * i)));
+  for (size_t i = 0; i < kSafetensorsLengthBytes; ++i) length.push_back(static_cast<char>(text.size() >> (8 * i)));
 
   const std::string temporary = absl::StrCat(path, ".tmp.", ::getpid());
   std::FILE* file = std::fopen(temporary.c_str(), "wb");

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ enum class TensorType { kF32, kF16, kBf16, kF64, kI64, kI32, kI16, kI8, kU8, kBo
 size_t TensorTypeSize(TensorType type);
 // The name in the file: "F32", "BF16", …
 absl::string_view TensorTypeName(TensorType type);
+std::optional<TensorType> TensorTypeByName(absl::string_view name);
 
 // A whole file mapped read-only. Thread-safe; unmapped by the destructor. The file must not shrink while it is mapped.
 class MappedFile {
@@ -36,6 +38,9 @@ class MappedFile {
 
   absl::string_view bytes() const { return absl::string_view(data_, size_); }
   const std::string& path() const { return path_; }
+  // Lets go of the memory behind whole pages of `range`, a part of bytes(). They are read from the file again when touched. Other
+  // threads may read them meanwhile.
+  void Release(absl::string_view range) const;
 
  private:
   MappedFile(std::string path, const char* data, size_t size) : path_(std::move(path)), data_(data), size_(size) {}
@@ -55,9 +60,7 @@ struct TensorEntry {
 // The checked contents of one file. Thread-safe; owns a share of the mapping.
 class SafetensorsFile {
  public:
-  // DataLoss naming the file and the problem when the header is not valid: a length beyond the file, text that is not
-  // UTF-8 JSON, an unknown dtype, a shape whose size disagrees with its byte range, ranges that overlap, leave gaps or
-  // leave the file.
+  // NotFound when there is no such file; DataLoss naming it and what is not valid in it, see ParseSafetensorsHeader.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
 
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }

@@ -18,23 +18,7 @@ namespace palate::models {
 namespace {
 
 constexpr int64_t kMaxSide = 16384;
-constexpr double kMaxAspect = 64.0;
-constexpr int kBilinearCode = 2;
-constexpr int kBicubicCode = 3;
-constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073};
-constexpr std::array<double, 3> kClipStd = {0.26862954, 0.26130258, 0.27577711};
 constexpr std::array<double, 3> kHalf = {0.5, 0.5, 0.5};
-
-// The processor's name without the suffix that only says which library runs it.
-std::string ProcessorType(const JsonConfig& json) {
-  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
-    if (!json.Has(key) || !json.json().at(key).is_string()) continue;
-    std::string type = json.json().at(key).get<std::string>();
-    for (absl::string_view suffix : {"Fast", "ImageProcessor", "FeatureExtractor"}) type = std::string(absl::StripSuffix(type, suffix));
-    return type;
-  }
-  return "";
-}
 
 // What the reference's class of that name starts from.
 absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type, const std::string& source) {
@@ -70,6 +54,9 @@ absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessor
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const JsonConfig size, json.Object("size"));
+  for (const char* key : {"longest_edge", "max_height", "max_width"}) {
+    if (size.Has(key)) return absl::UnimplementedError(absl::StrCat(json.source(), ": \"size\" with ", key, " is not supported"));
+  }
   if (size.Has("shortest_edge")) {
     PALATE_ASSIGN_OR_RETURN(config.shortest_edge, size.IntIn("shortest_edge", 1, kMaxSide));
     return absl::OkStatus();
@@ -93,37 +80,16 @@ absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status ReadTriple(const JsonConfig& json, absl::string_view key, std::array<double, 3>& out) {
-  if (!json.Has(key)) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(const std::vector<double> values, json.Doubles(key));
-  if (values.size() != 3) return absl::InvalidArgumentError(absl::StrCat(json.source(), ": \"", key, "\" does not have 3 numbers"));
-  std::copy(values.begin(), values.end(), out.begin());
-  return absl::OkStatus();
-}
-
-absl::Status ReadResample(const JsonConfig& json, ImageProcessorConfig& config) {
-  if (!json.Has("resample")) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(const int64_t code, json.Int("resample"));
-  if (code != kBilinearCode && code != kBicubicCode) {
-    return absl::UnimplementedError(absl::StrCat(json.source(), ": resample ", code, " is not supported; supported are ", kBilinearCode,
-                                                 " (bilinear) and ", kBicubicCode, " (bicubic)"));
+// Settings that change the result and that no published folder of these types uses.
+absl::Status RefuseUnsupported(const JsonConfig& json) {
+  for (const char* key : {"do_pad", "use_square_size"}) {
+    PALATE_ASSIGN_OR_RETURN(const bool set, json.BoolOr(key, false));
+    if (set) return absl::UnimplementedError(absl::StrCat(json.source(), ": ", key, " is not supported"));
   }
-  config.resample = code == kBilinearCode ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
   return absl::OkStatus();
 }
 
-// uint8 [1, 3, height, width] over the image's own memory, which is the channels-last layout.
-at::Tensor PixelsOf(const Image& image) {
-  void* data = const_cast<uint8_t*>(image.rgb.data());  // only read
-  return at::from_blob(data, {1, 3, image.height, image.width}, {3 * image.height * image.width, 1, 3 * image.width, 3}, at::kByte);
-}
-
-struct Extent {
-  int64_t height;
-  int64_t width;
-};
-
-Extent ResizedExtent(const ImageProcessorConfig& config, const Image& image) {
+ImageSize ResizedSize(const ImageProcessorConfig& config, const Image& image) {
   if (config.shortest_edge == 0) return {config.resize_height, config.resize_width};
   const auto longer = [&](int64_t long_side, int64_t short_side) {
     return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) / static_cast<double>(short_side));
@@ -132,40 +98,27 @@ Extent ResizedExtent(const ImageProcessorConfig& config, const Image& image) {
   return {config.shortest_edge, longer(image.width, image.height)};
 }
 
-at::Tensor Resize(const at::Tensor& pixels, const Extent& extent, ImageProcessorConfig::Resample resample) {
-  if (pixels.size(2) == extent.height && pixels.size(3) == extent.width) return pixels;
-  const std::vector<int64_t> size = {extent.height, extent.width};
-  return resample == ImageProcessorConfig::Resample::kBilinear
-             ? at::_upsample_bilinear2d_aa(pixels, size, /*align_corners=*/false, c10::nullopt, c10::nullopt)
-             : at::_upsample_bicubic2d_aa(pixels, size, /*align_corners=*/false, c10::nullopt, c10::nullopt);
-}
-
 // Where an output row or column reads from; negative or beyond the image means padding. The padding's smaller half
 // comes first.
 int64_t CropOffset(int64_t image, int64_t crop) { return crop > image ? -((crop - image) / 2) : (image - crop) / 2; }
 
 // Crops, rescales and normalises in one pass, by hand: no kernel that might start threads on a caller's thread.
 at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) {
-  const Extent image = {pixels.size(2), pixels.size(3)};
-  const Extent out = config.do_center_crop ? Extent{config.crop_height, config.crop_width} : image;
+  const ImageSize image = {.height = pixels.size(2), .width = pixels.size(3)};
+  const ImageSize out = config.do_center_crop ? ImageSize{.height = config.crop_height, .width = config.crop_width} : image;
   const int64_t top = CropOffset(image.height, out.height);
   const int64_t left = CropOffset(image.width, out.width);
-  const double scale = config.do_rescale ? config.rescale_factor : 1.0;
   at::Tensor result = at::empty({3, out.height, out.width}, at::kFloat);
   float* to = result.data_ptr<float>();
   const uint8_t* from = pixels.const_data_ptr<uint8_t>();
   for (int64_t c = 0; c < 3; ++c) {
-    const auto channel = static_cast<size_t>(c);
-    // As the reference: mean and deviation are divided by the scale instead of the pixels being multiplied.
-    const auto shift = static_cast<float>(config.do_normalize ? config.mean[channel] / scale : 0.0);
-    const auto divisor = static_cast<float>(config.do_normalize ? config.std[channel] / scale : 1.0 / scale);
+    const std::array<float, 256> table = config.Table(static_cast<size_t>(c));
     for (int64_t y = 0; y < out.height; ++y) {
       const int64_t row = y + top;
       for (int64_t x = 0; x < out.width; ++x) {
         const int64_t column = x + left;
         const bool inside = row >= 0 && row < image.height && column >= 0 && column < image.width;
-        const float value = inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0.0f;
-        *to++ = (value - shift) / divisor;
+        *to++ = table[inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0];
       }
     }
   }
@@ -177,15 +130,12 @@ at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) 
 absl::StatusOr<ImageProcessorConfig> ImageProcessorConfig::FromJson(const JsonConfig& json) {
   const std::string type = ProcessorType(json);
   PALATE_ASSIGN_OR_RETURN(ImageProcessorConfig config, DefaultsOf(type, json.source()));
+  PALATE_RETURN_IF_ERROR(RefuseUnsupported(json));
   PALATE_ASSIGN_OR_RETURN(config.do_resize, json.BoolOr("do_resize", config.do_resize));
-  PALATE_RETURN_IF_ERROR(ReadSize(json, /*int_is_square=*/type != "CLIP", config));
-  PALATE_RETURN_IF_ERROR(ReadResample(json, config));
+  PALATE_RETURN_IF_ERROR(ReadSize(json, /*int_is_square=*/type == "ViT", config));
+  PALATE_RETURN_IF_ERROR(ReadResample(json, config.resample));
   PALATE_RETURN_IF_ERROR(ReadCrop(json, config));
-  PALATE_ASSIGN_OR_RETURN(config.do_rescale, json.BoolOr("do_rescale", config.do_rescale));
-  PALATE_ASSIGN_OR_RETURN(config.rescale_factor, json.DoubleOr("rescale_factor", config.rescale_factor));
-  PALATE_ASSIGN_OR_RETURN(config.do_normalize, json.BoolOr("do_normalize", config.do_normalize));
-  PALATE_RETURN_IF_ERROR(ReadTriple(json, "image_mean", config.mean));
-  PALATE_RETURN_IF_ERROR(ReadTriple(json, "image_std", config.std));
+  PALATE_RETURN_IF_ERROR(config.Read(json));
   return config;
 }
 
@@ -193,7 +143,7 @@ nlohmann::json ImageProcessorConfig::ToJson() const {
   return {{"image_processor_type", "ViTImageProcessor"},
           {"do_resize", do_resize},
           {"size", {{"height", resize_height}, {"width", resize_width}}},
-          {"resample", resample == Resample::kBilinear ? kBilinearCode : kBicubicCode},
+          {"resample", ResampleCode(resample)},
           {"do_rescale", do_rescale},
           {"rescale_factor", rescale_factor},
           {"do_normalize", do_normalize},
@@ -207,15 +157,12 @@ absl::StatusOr<ImageProcessor> ImageProcessor::Create(const ImageProcessorConfig
   if (config.do_center_crop && (config.crop_height < 1 || config.crop_width < 1)) {
     return absl::InvalidArgumentError("image processor: cropping without a size");
   }
-  const bool positive = std::all_of(config.std.begin(), config.std.end(), [](double value) { return value > 0; });
-  if (config.rescale_factor <= 0 || !positive) {
-    return absl::InvalidArgumentError("image processor: rescale_factor and image_std must be above 0");
-  }
+  PALATE_RETURN_IF_ERROR(config.Validate());
   return ImageProcessor(config);
 }
 
 absl::StatusOr<ImageProcessor> ImageProcessor::Load(const std::string& folder) {
-  PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(absl::StrCat(folder, "/preprocessor_config.json")));
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig json, LoadProcessorJson(folder));
   PALATE_ASSIGN_OR_RETURN(const ImageProcessorConfig config, ImageProcessorConfig::FromJson(json));
   absl::StatusOr<ImageProcessor> processor = Create(config);
   if (!processor.ok()) return Annotate(processor.status(), json.source());
@@ -223,9 +170,7 @@ absl::StatusOr<ImageProcessor> ImageProcessor::Load(const std::string& folder) {
 }
 
 absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
-  if (image.width < 1 || image.height < 1 || image.rgb.size() != static_cast<size_t>(3 * image.width * image.height)) {
-    return absl::InvalidArgumentError("image has no pixels, or not as many as its size says");
-  }
+  PALATE_RETURN_IF_ERROR(CheckPixels(image));
   const double aspect = static_cast<double>(std::max(image.width, image.height)) / static_cast<double>(std::min(image.width, image.height));
   if (config_.do_resize && config_.shortest_edge > 0 && aspect > kMaxAspect) {
     return absl::InvalidArgumentError(
@@ -233,7 +178,7 @@ absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
   }
   return CatchTorch([&] {
     at::Tensor pixels = PixelsOf(image);
-    if (config_.do_resize) pixels = Resize(pixels, ResizedExtent(config_, image), config_.resample);
+    if (config_.do_resize) pixels = ResizePixels(pixels, ResizedSize(config_, image), config_.resample);
     return Finish(pixels, config_);
   });
 }

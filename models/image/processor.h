@@ -16,11 +16,12 @@
 #include "absl/types/span.h"
 #include "models/checkpoint/config.h"
 #include "models/image/image.h"
+#include "models/image/preprocess.h"
 
 namespace palate::models {
 
-struct ImageProcessorConfig {
-  enum class Resample { kBilinear, kBicubic };
+struct ImageProcessorConfig : PixelScale {
+  using Resample = models::Resample;
 
   bool do_resize = true;
   // Exactly one way to resize: to this height and width…
@@ -34,14 +35,8 @@ struct ImageProcessorConfig {
   int64_t crop_height = 0;
   int64_t crop_width = 0;
 
-  bool do_rescale = true;
-  double rescale_factor = 1.0 / 255.0;
-  bool do_normalize = true;
-  std::array<double, 3> mean = {0, 0, 0};
-  std::array<double, 3> std = {1, 1, 1};
-
   // Reads preprocessor_config.json. Keys that the file leaves out get the values that its image_processor_type (or
-  // feature_extractor_type) defines; Unimplemented naming the type when it is not of the kinds above.
+  // feature_extractor_type) defines; Unimplemented naming the type when it is not of the kinds above, or what else is not computed.
   static absl::StatusOr<ImageProcessorConfig> FromJson(const JsonConfig& json);
   // The file for a ViTImageProcessor with these settings; requires a resize to height and width without a crop.
   nlohmann::json ToJson() const;
@@ -52,11 +47,11 @@ struct ImageProcessorConfig {
 class ImageProcessor {
  public:
   static absl::StatusOr<ImageProcessor> Create(const ImageProcessorConfig& config);
-  // Reads preprocessor_config.json of `folder`.
+  // Reads preprocessor_config.json of `folder`, or the image processor in its processor_config.json.
   static absl::StatusOr<ImageProcessor> Load(const std::string& folder);
 
-  // float32 [3, height, width]. InvalidArgument when the resized image would be absurd (more than 64 times longer than
-  // wide at a shortest_edge), ResourceExhausted when memory is short.
+  // float32 [3, height, width]. InvalidArgument when the resized image would be absurd (more than 200 times
+  // longer than wide at a shortest_edge), ResourceExhausted when memory is short.
   absl::StatusOr<at::Tensor> Process(const Image& image) const;
   const ImageProcessorConfig& config() const { return config_; }
 

@@ -31,7 +31,7 @@ Json SpecialTokens(const nlohmann::json& tokenizer_config) {
   return variables;
 }
 
-// "chat_template" of tokenizer_config.json: the template, or named ones.
+// "chat_template" of tokenizer_config.json or chat_template.json: the template, or named ones.
 absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
   if (!config.Has("chat_template")) return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
   const nlohmann::json& value = config.json().at("chat_template");
@@ -45,6 +45,16 @@ absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
     }
   }
   return absl::InvalidArgumentError(absl::StrCat(config.source(), ": chat_template is neither a string nor a list with a \"default\""));
+}
+
+// The template's text from whichever file of the folder has it.
+absl::StatusOr<std::string> ReadSource(const std::string& folder, const JsonConfig& tokenizer_config) {
+  const std::string file = absl::StrCat(folder, "/chat_template.jinja");
+  if (FileExists(file)) return ReadFileToString(file);
+  const std::string older_file = absl::StrCat(folder, "/chat_template.json");
+  if (!FileExists(older_file)) return TemplateOf(tokenizer_config);
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig older, JsonConfig::Load(older_file));
+  return TemplateOf(older);
 }
 
 absl::StatusOr<std::string> Dump(const Json& json) {
@@ -70,10 +80,8 @@ ChatTemplate::~ChatTemplate() = default;
 
 absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Load(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(absl::StrCat(folder, "/tokenizer_config.json")));
-  const std::string file = absl::StrCat(folder, "/chat_template.jinja");
-  absl::StatusOr<std::string> source = FileExists(file) ? ReadFileToString(file) : TemplateOf(config);
-  if (!source.ok()) return source.status();
-  auto chat_template = Parse(*source, SpecialTokens(config.json()));
+  PALATE_ASSIGN_OR_RETURN(const std::string source, ReadSource(folder, config));
+  auto chat_template = Parse(source, SpecialTokens(config.json()));
   if (!chat_template.ok()) return Annotate(chat_template.status(), folder, ": chat template");
   return chat_template;
 }

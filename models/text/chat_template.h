@@ -21,9 +21,9 @@ struct ChatMessage {
 // Immutable after loading; Render is thread-safe.
 class ChatTemplate {
  public:
-  // Reads chat_template.jinja, else "chat_template" of tokenizer_config.json (a string, or a list whose entry "default"
-  // is taken); the special tokens come from tokenizer_config.json. NotFound when the folder has none, InvalidArgument
-  // when it does not parse.
+  // Reads chat_template.jinja, else chat_template.json, else "chat_template" of tokenizer_config.json (a string, or a list whose entry
+  // "default" is taken); the special tokens come from tokenizer_config.json. NotFound when the folder has none, InvalidArgument when it
+  // does not parse.
   static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Load(const std::string& folder);
   // `variables` are visible to every rendering: {"bos_token": "<s>"}.
   static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Parse(absl::string_view source, nlohmann::ordered_json variables);

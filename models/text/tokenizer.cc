@@ -12,7 +12,6 @@
 namespace palate::models {
 namespace {
 
-constexpr size_t kMaxTokenizerBytes = 256u << 20;
 constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 std::vector<palate_text_slice> ToSlices(absl::Span<const std::string> texts) {
@@ -54,9 +53,13 @@ Tokenizer::~Tokenizer() = default;
 absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::string& path) {
   const std::string file = absl::EndsWith(path, ".json") ? path : absl::StrCat(path, "/tokenizer.json");
   PALATE_ASSIGN_OR_RETURN(const std::string json, ReadFileToString(file, kMaxTokenizerBytes));
+  return Parse(json, file);
+}
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Parse(absl::string_view json, const std::string& source) {
   palate_tokenizer* handle = nullptr;
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(Annotate(ToStatus(palate_tokenizer_new(ToSlice(json), &handle, &error), error), file));
+  PALATE_RETURN_IF_ERROR(Annotate(ToStatus(palate_tokenizer_new(ToSlice(json), &handle, &error), error), source));
   return std::shared_ptr<const Tokenizer>(new Tokenizer(std::make_unique<Impl>(handle)));
 }
 

@@ -16,6 +16,9 @@
 
 namespace palate::models {
 
+// Larger tokenizer.json files are refused.
+inline constexpr size_t kMaxTokenizerBytes = 256u << 20;
+
 struct EncodeOptions {
   bool add_special_tokens = true;
   // False: the text is data, and "<|im_end|>" in it is ordinary characters, never that token (encode_special_tokens of
@@ -37,6 +40,8 @@ class Tokenizer {
   // `path` is a tokenizer.json, or a folder that holds one. Truncation and padding set in the file are ignored: callers
   // say what they want. NotFound, or InvalidArgument when the file does not parse.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path);
+  // The same for a file's content; `source` is what errors call it.
+  static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(absl::string_view json, const std::string& source);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;

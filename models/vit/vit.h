@@ -2,7 +2,7 @@
 // (CLIPVisionModelWithProjection: a norm before the blocks, a projection after the pooling) and "vit" (ViTModel). They
 // differ in names and in those two parts only.
 //
-// One implementation serves and trains, as models/qwen3/qwen3.h; ATen's exceptions pass through Forward and Embed.
+// One implementation serves and trains, as models/decoder/decoder.h; ATen's exceptions pass through Forward and Embed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,16 +16,17 @@
 #include "absl/status/statusor.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/parameters.h"
+#include "models/layers/encoder.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
 
 struct VitConfig {
   enum class Layout { kClipVision, kVit };
-  enum class Activation { kGelu, kQuickGelu };
+  using Activation = models::Activation;
 
   Layout layout = Layout::kClipVision;
-  int64_t image_size = 0;  // pixels on each side, a multiple of patch_size
+  int64_t image_size = 0;  // pixels on each side; what is left over after whole patches is not seen
   int64_t patch_size = 0;
   int64_t num_channels = 3;
   int64_t hidden_size = 0;
@@ -39,6 +40,7 @@ struct VitConfig {
 
   int64_t num_patches() const { return (image_size / patch_size) * (image_size / patch_size); }
   int64_t output_dim() const { return projection_dim > 0 ? projection_dim : hidden_size; }
+  EncoderConfig encoder() const;
 
   // The config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented for another model_type
   // or activation.
@@ -52,38 +54,35 @@ enum class VitPooling { kCls, kMean };  // kMean averages the patches, without t
 // Thread-safe for inference after creation.
 class VitModel {
  public:
-  static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint);
+  // Of `options` only dtype and device are used.
+  static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint, const LoadOptions& options = {});
   static absl::StatusOr<std::unique_ptr<VitModel>> LoadTrainable(const Checkpoint& checkpoint);
   static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config, uint64_t seed);
   // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start as the layout's do,
   // and tensors that start with one of `ignored_prefixes` belong to the rest.
   static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(const Checkpoint& checkpoint, const VitConfig& config,
-                                                                   const std::vector<std::string>& ignored_prefixes);
+                                                                   const std::vector<std::string>& ignored_prefixes,
+                                                                   const LoadOptions& options = {});
 
   const VitConfig& config() const { return config_; }
 
-  // `pixels` is float32 [batch, channels, image_size, image_size]. Returns the last block's output, before the final
-  // norm for kClipVision and after it for kVit (as the reference's last_hidden_state): [batch, 1 + patches, hidden].
+  // `pixels` is [batch, channels, image_size, image_size], brought to the model's device and type. Returns the last
+  // block's output, before the final norm for kClipVision and after it for kVit (as the reference's
+  // last_hidden_state): [batch, 1 + patches, hidden].
   at::Tensor Forward(const at::Tensor& pixels) const;
-  // Pooled, normed and projected, not normalised to unit length: [batch, output_dim].
+  // Pooled, normed and projected, not normalised to unit length: float32 [batch, output_dim].
   at::Tensor Embed(const at::Tensor& pixels, VitPooling pooling = VitPooling::kCls) const;
 
+  // Of a model that was created or loaded for training.
   ParameterList Parameters();
   // Writes config.json and model.safetensors; preprocessor_config.json is ImageProcessorConfig::ToJson. Makes the
   // folder when absent.
   absl::Status Save(const std::string& folder);
 
  private:
-  struct Layer {
-    at::Tensor norm1_weight, norm1_bias, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias, out_weight, out_bias;
-    at::Tensor norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
-  };
-
-  explicit VitModel(VitConfig config);
+  VitModel(const VitConfig& config, EncoderNames names);
   static absl::StatusOr<std::unique_ptr<VitModel>> LoadImpl(const Checkpoint& checkpoint, const VitConfig& config,
-                                                            const std::vector<std::string>& ignored_prefixes, bool trainable);
-  at::Tensor EmbedPatches(const at::Tensor& pixels) const;
-  at::Tensor Block(const Layer& layer, const at::Tensor& x) const;
+                                                            const std::vector<std::string>& ignored_prefixes, LoadOptions options);
 
   const VitConfig config_;
   at::Tensor class_token_;                      // kClipVision: [hidden]; kVit: [1, 1, hidden]
@@ -91,7 +90,7 @@ class VitModel {
   at::Tensor patch_bias_;                       // [hidden]; kVit only
   at::Tensor positions_;                        // kClipVision: [1 + patches, hidden]; kVit: [1, 1 + patches, hidden]
   at::Tensor pre_norm_weight_, pre_norm_bias_;  // kClipVision only
-  std::vector<Layer> layers_;
+  PreNormEncoder blocks_;
   at::Tensor post_norm_weight_, post_norm_bias_;
   at::Tensor projection_;  // [projection_dim, hidden]
 };

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/layers/encoder_config.h"
 #include "models/vit/vit.h"
 
 namespace palate::models {
@@ -19,14 +20,6 @@ absl::StatusOr<VitConfig::Layout> ReadLayout(const JsonConfig& config) {
       absl::StrCat(config.source(), ": model_type \"", type, "\" is no vision transformer; supported are clip_vision_model and vit"));
 }
 
-absl::StatusOr<VitConfig::Activation> ReadActivation(const JsonConfig& config) {
-  PALATE_ASSIGN_OR_RETURN(const std::string name, config.String("hidden_act"));
-  if (name == "gelu") return VitConfig::Activation::kGelu;
-  if (name == "quick_gelu") return VitConfig::Activation::kQuickGelu;
-  return absl::UnimplementedError(
-      absl::StrCat(config.source(), ": activation \"", name, "\" is not supported; supported are gelu and quick_gelu"));
-}
-
 bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
   if (!config.Has("architectures")) return false;
   const nlohmann::json& list = config.json().at("architectures");
@@ -38,15 +31,16 @@ bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
 absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   VitConfig result;
   PALATE_ASSIGN_OR_RETURN(result.layout, ReadLayout(config));
-  PALATE_ASSIGN_OR_RETURN(result.activation, ReadActivation(config));
   PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxExtent));
   PALATE_ASSIGN_OR_RETURN(result.patch_size, config.IntIn("patch_size", 1, kMaxExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_channels, config.IntIn("num_channels", 1, 16));
-  PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.num_layers, config.IntIn("num_hidden_layers", 1, 1024));
-  PALATE_ASSIGN_OR_RETURN(result.num_heads, config.IntIn("num_attention_heads", 1, 1024));
-  PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));
+  PALATE_ASSIGN_OR_RETURN(const EncoderConfig encoder, ReadEncoderConfig(config));
+  result.hidden_size = encoder.hidden_size;
+  result.intermediate_size = encoder.intermediate_size;
+  result.num_layers = encoder.num_layers;
+  result.num_heads = encoder.num_heads;
+  result.activation = encoder.activation;
+  result.layer_norm_eps = encoder.layer_norm_eps;
   PALATE_ASSIGN_OR_RETURN(result.initializer_range, config.DoubleOr("initializer_range", result.initializer_range));
   PALATE_ASSIGN_OR_RETURN(const bool qkv_bias, config.BoolOr("qkv_bias", true));
   if (!qkv_bias) return absl::UnimplementedError(absl::StrCat(config.source(), ": attention without qkv_bias is not supported"));
@@ -57,13 +51,23 @@ absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   return result;
 }
 
+EncoderConfig VitConfig::encoder() const {
+  return {.hidden_size = hidden_size,
+          .intermediate_size = intermediate_size,
+          .num_layers = num_layers,
+          .num_heads = num_heads,
+          .activation = activation,
+          .layer_norm_eps = layer_norm_eps,
+          .initializer_range = initializer_range};
+}
+
 nlohmann::json VitConfig::ToJson() const {
   const bool clip = layout == Layout::kClipVision;
   nlohmann::json json = {
       {"model_type", clip ? "clip_vision_model" : "vit"},
       {"dtype", "float32"},
       {"attention_dropout", 0.0},
-      {"hidden_act", activation == Activation::kGelu ? "gelu" : "quick_gelu"},
+      {"hidden_act", std::string(ActivationName(activation))},
       {"hidden_size", hidden_size},
       {"image_size", image_size},
       {"initializer_range", initializer_range},
@@ -91,8 +95,8 @@ absl::Status VitConfig::Validate() const {
   if (image_size < 1 || patch_size < 1 || num_channels < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 || num_heads < 1) {
     return absl::InvalidArgumentError("vision transformer sizes must all be at least 1");
   }
-  if (image_size % patch_size != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("image_size (", image_size, ") is no multiple of patch_size (", patch_size, ")"));
+  if (patch_size > image_size) {
+    return absl::InvalidArgumentError(absl::StrCat("patch_size (", patch_size, ") is above image_size (", image_size, ")"));
   }
   if (hidden_size % num_heads != 0) {
     return absl::InvalidArgumentError(

@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t kMaxRefusedShown = 20;
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
+// Counts that stand still for so long are taken as final.
+constexpr absl::Duration kSettled = absl::Seconds(2);
 constexpr char kItemsStep[] = "items";
 
 size_t SizeOf(const ItemUpload& upload) {
@@ -190,19 +192,20 @@ absl::Status Importer::SendEvents(const std::string& step, EventReader& reader, 
 }
 
 absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress) {
-  int64_t last_pending = -1;
-  absl::Time last_progress = absl::Now();
+  CatalogProgress last;
+  last.pending_embeddings = -1;
+  absl::Time last_change = absl::Now();
   while (true) {
     PALATE_ASSIGN_OR_RETURN(const CatalogProgress progress, client_.GetProgress(options_.catalog, options_.call_timeout));
     on_progress(progress.items - progress.pending_embeddings, progress.items);
-    if (progress.pending_embeddings == 0 && progress.index_current) return absl::OkStatus();
-    if (progress.pending_embeddings != last_pending) {
-      last_pending = progress.pending_embeddings;
-      last_progress = absl::Now();
-    }
-    if (absl::Now() - last_progress > limit) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(progress.pending_embeddings, " items still wait to be embedded, and none was for ", absl::FormatDuration(limit)));
+    if (progress.pending_embeddings != last.pending_embeddings || progress.index_vectors != last.index_vectors) last_change = absl::Now();
+    last = progress;
+    const absl::Duration still = absl::Now() - last_change;
+    const bool indexed = progress.index_current || (progress.index_idle && still >= kSettled);
+    if (progress.pending_embeddings == 0 && indexed) return absl::OkStatus();
+    if (still > limit) {
+      return absl::DeadlineExceededError(absl::StrCat(progress.pending_embeddings, " items wait to be embedded, ", progress.index_vectors,
+                                                      " vectors are indexed, and nothing has moved for ", absl::FormatDuration(limit)));
     }
     absl::SleepFor(kPollInterval);
   }

@@ -95,49 +95,6 @@ KeyReader Into(std::string& out) {
   return [&out](absl::string_view key, const Json& value) { return ReadString(key, value, out); };
 }
 
-struct ItemLine {
-  Item item;
-  std::vector<std::string> images;
-};
-
-absl::StatusOr<ItemLine> ParseItem(const std::string& text) {
-  PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
-  ItemLine line;
-  const KeyReader attributes = [&](absl::string_view key, const Json& value) -> absl::Status {
-    if (!value.is_object()) return WrongType(key, value, "an object");
-    for (const auto& [name, attribute] : value.items()) {
-      if (attribute.is_null()) continue;
-      PALATE_RETURN_IF_ERROR(ReadAttribute(absl::StrCat("attributes.", name), attribute, line.item.attributes[name]));
-    }
-    return absl::OkStatus();
-  };
-  const KeyReader images = [&](absl::string_view key, const Json& value) -> absl::Status {
-    AttributeValue list;
-    PALATE_RETURN_IF_ERROR(ReadAttribute(key, value, list));
-    if (!std::holds_alternative<std::vector<std::string>>(list)) return WrongType(key, value, "a list of file names");
-    line.images = std::get<std::vector<std::string>>(list);
-    return absl::OkStatus();
-  };
-  const KeyReader hidden = [&](absl::string_view key, const Json& value) -> absl::Status {
-    if (!value.is_boolean()) return WrongType(key, value, "a boolean");
-    line.item.hidden = value.get<bool>();
-    return absl::OkStatus();
-  };
-  const KeyReader create = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.create_time); };
-  const KeyReader expire = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.expire_time.emplace()); };
-  PALATE_RETURN_IF_ERROR(ReadKeys(object,
-                                  {{"id", Into(line.item.id)},
-                                   {"title", Into(line.item.title)},
-                                   {"description", Into(line.item.description)},
-                                   {"attributes", attributes},
-                                   {"images", images},
-                                   {"hidden", hidden},
-                                   {"create_time", create},
-                                   {"expire_time", expire}},
-                                  {"id"}));
-  return line;
-}
-
 absl::StatusOr<Event> ParseEvent(const std::string& text) {
   PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
   Event event;
@@ -203,7 +160,7 @@ class JsonItemReader final : public ItemReader {
   absl::StatusOr<std::optional<ItemUpload>> Next() override {
     std::string text;
     while (file_.Next(text)) {
-      absl::StatusOr<ItemLine> line = ParseItem(text);
+      absl::StatusOr<ItemLine> line = ParseItemLine(text);
       if (!line.ok()) {
         report_.AddMalformed(file_.path(), file_.number(), std::string(line.status().message()));
         continue;
@@ -222,12 +179,7 @@ class JsonItemReader final : public ItemReader {
  private:
   // An item whose picture is missing is still an item.
   void AddImage(const std::string& name, ItemUpload& upload) {
-    const std::filesystem::path relative = std::filesystem::path(name).lexically_normal();
-    if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
-      report_.AddMalformed(file_.path(), file_.number(), absl::StrCat("image ", QuoteForMessage(name), " leaves the images folder"));
-      return;
-    }
-    absl::StatusOr<std::string> image = ReadFile((std::filesystem::path(images_folder_) / relative).string(), kMaxImageBytes);
+    absl::StatusOr<std::string> image = ReadNamedImage(images_folder_, name);
     if (image.ok()) {
       upload.images.push_back(*std::move(image));
     } else {
@@ -276,6 +228,52 @@ AttributeType TypeOf(const AttributeValue& value) { return static_cast<Attribute
 
 }  // namespace
 
+absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
+  PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
+  ItemLine line;
+  const KeyReader attributes = [&](absl::string_view key, const Json& value) -> absl::Status {
+    if (!value.is_object()) return WrongType(key, value, "an object");
+    for (const auto& [name, attribute] : value.items()) {
+      if (attribute.is_null()) continue;
+      PALATE_RETURN_IF_ERROR(ReadAttribute(absl::StrCat("attributes.", name), attribute, line.item.attributes[name]));
+    }
+    return absl::OkStatus();
+  };
+  const KeyReader images = [&](absl::string_view key, const Json& value) -> absl::Status {
+    AttributeValue list;
+    PALATE_RETURN_IF_ERROR(ReadAttribute(key, value, list));
+    if (!std::holds_alternative<std::vector<std::string>>(list)) return WrongType(key, value, "a list of file names");
+    line.images = std::get<std::vector<std::string>>(list);
+    return absl::OkStatus();
+  };
+  const KeyReader hidden = [&](absl::string_view key, const Json& value) -> absl::Status {
+    if (!value.is_boolean()) return WrongType(key, value, "a boolean");
+    line.item.hidden = value.get<bool>();
+    return absl::OkStatus();
+  };
+  const KeyReader create = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.create_time); };
+  const KeyReader expire = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.expire_time.emplace()); };
+  PALATE_RETURN_IF_ERROR(ReadKeys(object,
+                                  {{"id", Into(line.item.id)},
+                                   {"title", Into(line.item.title)},
+                                   {"description", Into(line.item.description)},
+                                   {"attributes", attributes},
+                                   {"images", images},
+                                   {"hidden", hidden},
+                                   {"create_time", create},
+                                   {"expire_time", expire}},
+                                  {"id"}));
+  return line;
+}
+
+absl::StatusOr<std::string> ReadNamedImage(const std::string& images_folder, const std::string& name) {
+  const std::filesystem::path relative = std::filesystem::path(name).lexically_normal();
+  if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
+    return absl::InvalidArgumentError(absl::StrCat("image ", QuoteForMessage(name), " leaves the images folder"));
+  }
+  return ReadFile((std::filesystem::path(images_folder) / relative).string(), kMaxImageBytes);
+}
+
 absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder, SourceReport& report) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
   return std::make_unique<JsonItemReader>(std::move(file), images_folder, report);
@@ -291,7 +289,7 @@ absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::str
   std::map<std::string, AttributeType> types;
   std::string text;
   while (file.Next(text)) {
-    const absl::StatusOr<ItemLine> line = ParseItem(text);
+    const absl::StatusOr<ItemLine> line = ParseItemLine(text);
     if (!line.ok()) continue;  // the import itself reports it
     for (const auto& [name, value] : line->item.attributes) {
       const auto [entry, fresh] = types.emplace(name, TypeOf(value));

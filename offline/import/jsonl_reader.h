@@ -24,6 +24,17 @@
 
 namespace palate::offline {
 
+// One item line.
+struct ItemLine {
+  Item item;
+  std::vector<std::string> images;  // file names
+};
+
+// InvalidArgument saying what is wrong with the line.
+absl::StatusOr<ItemLine> ParseItemLine(const std::string& line);
+// The bytes of a picture that a line names. InvalidArgument when the name leaves the folder, otherwise as ReadFile.
+absl::StatusOr<std::string> ReadNamedImage(const std::string& images_folder, const std::string& name);
+
 // NotFound when the file is missing. `report` outlives the reader.
 absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder, SourceReport& report);
 absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path, SourceReport& report);

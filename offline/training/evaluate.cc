@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "offline/demo/vocabulary.h"
 #include "offline/training/item_text.h"
+#include "offline/training/splits.h"
 #include "offline/training/vision_task.h"
 #include "pipeline/recommender.h"
 
@@ -169,6 +170,28 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
     figures.deed_blended.push_back(evaluation::NdcgAt(kResults, blended, deeds));
   }
   return figures;
+}
+
+absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models, const SweepOptions& options) {
+  std::vector<WeightFigures> sweep;
+  for (const double weight : options.weights) sweep.push_back({weight, {}});
+  for (int number = 0; number < options.shops; ++number) {
+    PALATE_ASSIGN_OR_RETURN(const demo::Shop shop,
+                            demo::GenerateShop(ShopOf(Split::kValidation, options.seed, static_cast<uint64_t>(number))));
+    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors, EmbedShop(shop, models.text, models.vision, models.processor));
+    spdlog::info("validation shop {}: {} products, {} shoppers", number, shop.products.size(), shop.shoppers.size());
+    ShopRecommender recommender(shop, vectors, models.ranker);
+    for (const demo::Shopper& shopper : shop.shoppers) {
+      const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
+      if (truth.empty()) continue;
+      for (WeightFigures& figures : sweep) {
+        PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                                recommender.Recommend(shopper, figures.weight, pipeline::ExplainMode::kNone, kResults));
+        figures.ndcg.push_back(evaluation::NdcgAt(kResults, IdsOf(result), truth));
+      }
+    }
+  }
+  return sweep;
 }
 
 absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker,

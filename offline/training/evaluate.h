@@ -80,6 +80,21 @@ struct MeasuredModels {
   pipeline::Ranker& ranker;
 };
 
+// The pipeline at one weight of the language model.
+struct WeightFigures {
+  double weight = 0;
+  std::vector<double> ndcg;  // NDCG@10 per shopper, in the same order at every weight
+};
+
+struct SweepOptions {
+  std::vector<double> weights;  // each in [0, 1], at least one
+  int shops = 6;
+  uint64_t seed = 1;  // of the choice of shops
+};
+
+// Over validation shops, so that a weight is chosen before the held-out shops are looked at. In the order of the weights.
+absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models, const SweepOptions& options);
+
 struct EvaluationFigures {
   double rerank_weight = 0;
   std::vector<uint64_t> seeds;
@@ -93,6 +108,7 @@ struct EvaluationFigures {
 absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models, const EvaluationOptions& options);
 // Tables for people, and the same as JSON.
 std::string FormatFigures(const EvaluationFigures& figures);
+std::string FormatSweep(const std::vector<WeightFigures>& sweep);
 nlohmann::json ToJson(const EvaluationFigures& figures);
 
 }  // namespace palate::training

@@ -13,14 +13,14 @@ namespace palate::training {
 namespace {
 
 constexpr uint64_t kBootstrapSeed = 1;
-constexpr size_t kSamples = 8;
+constexpr size_t kReportedSamples = 8;
 
 void Merge(const ExplanationFigures& from, ExplanationFigures& to) {
   to.total += from.total;
   to.accepted += from.accepted;
   for (const auto& [texts, all] : {std::pair(&from.samples, &to.samples), std::pair(&from.rejections, &to.rejections)}) {
     for (const std::string& text : *texts) {
-      if (all->size() < kSamples) all->push_back(text);
+      if (all->size() < kReportedSamples) all->push_back(text);
     }
   }
 }
@@ -111,6 +111,16 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   for (const std::string& sample : explanations.samples) absl::StrAppend(&text, "  + ", sample, "\n");
   for (const std::string& reason : explanations.rejections) absl::StrAppend(&text, "  - ", reason, "\n");
   return text;
+}
+
+std::string FormatSweep(const std::vector<WeightFigures>& sweep) {
+  std::vector<std::vector<std::string>> rows = {{"weight", "shoppers", "NDCG@10", "over the first weight (95%)"}};
+  for (const WeightFigures& figures : sweep) {
+    const evaluation::Gain gain = evaluation::PairedBootstrap(sweep.front().ndcg, figures.ndcg, kBootstrapSeed);
+    rows.push_back({absl::StrFormat("%.2f", figures.weight), absl::StrCat(figures.ndcg.size()), Number(evaluation::Mean(figures.ndcg)),
+                    absl::StrCat(Percent(gain.relative), " [", Percent(gain.low), ", ", Percent(gain.high), "]")});
+  }
+  return evaluation::FormatTable(rows);
 }
 
 nlohmann::json ToJson(const EvaluationFigures& figures) {

@@ -11,6 +11,7 @@
 #include "ranking/explanation_plan.h"
 #include "ranking/explanation_templates.h"
 #include "ranking/preferences.h"
+#include "ranking/reasons.h"
 
 namespace palate::training {
 namespace {
@@ -158,7 +159,12 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   const std::vector<size_t> candidates = DrawCandidates(*world, moment, summary, seed);
   if (candidates.empty()) return absl::InternalError("a generated shop without a product to explain");
   input.item = world->disguise.Facts(world->shop->products[random.Pick(candidates)]);
-  for (const auto& [source, chance] : {std::pair("content", 0.8), {"trending", 0.3}, {"fresh", 0.2}, {"query", 0.1}, {"similar", 0.1}}) {
+  const std::pair<const char*, double> sources[] = {{ranking::kContentReason, 0.8},
+                                                    {ranking::kTrendingReason, 0.3},
+                                                    {ranking::kFreshReason, 0.2},
+                                                    {ranking::kQueryReason, 0.1},
+                                                    {ranking::kContextReason, 0.1}};
+  for (const auto& [source, chance] : sources) {
     if (random.Chance(chance)) input.reasons.push_back(source);
   }
   const ranking::ExplanationPlan plan = ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);

@@ -27,8 +27,8 @@ constexpr int kValidationExplanations = 60;
 constexpr float kListTemperature = 0.5f;
 constexpr int64_t kMaxPositions = 4096;
 
-models::Qwen3Config ConfigOf(const LmTaskOptions& options, const ranking::PromptEncoder& encoder) {
-  models::Qwen3Config config;
+models::DecoderConfig ConfigOf(const LmTaskOptions& options, const ranking::PromptEncoder& encoder) {
+  models::DecoderConfig config;
   config.vocab_size = encoder.vocab_size();
   config.hidden_size = options.hidden_size;
   config.intermediate_size = options.intermediate_size;
@@ -38,6 +38,7 @@ models::Qwen3Config ConfigOf(const LmTaskOptions& options, const ranking::Prompt
   config.head_dim = options.head_dim;
   config.max_positions = kMaxPositions;
   config.initializer_range = 0.05;
+  config.qk_norm = true;
   config.rope.theta = 10000.0;
   config.pad_token_id = encoder.Id(ranking::SpecialToken::kPad);
   config.eos_token_ids = {encoder.Id(ranking::SpecialToken::kEnd)};
@@ -142,7 +143,7 @@ RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id
   return batch;
 }
 
-at::Tensor LabelLogOdds(const models::Qwen3Model& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id) {
+at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id) {
   const at::Tensor logits = model.LabelLogits(hidden, {yes_id, no_id});
   return logits.select(1, 0) - logits.select(1, 1);
 }
@@ -158,7 +159,7 @@ absl::StatusOr<std::unique_ptr<LmTask>> LmTask::Create(const LmTaskOptions& opti
   data_options.disguised_share = 0.25;
   data_options.vary_history = false;
   PALATE_ASSIGN_OR_RETURN(auto validation, MakeData(tokenizer, data_options));
-  PALATE_ASSIGN_OR_RETURN(auto model, models::Qwen3Model::CreateRandom(ConfigOf(options, data->encoder()), options.seed));
+  PALATE_ASSIGN_OR_RETURN(auto model, models::DecoderModel::CreateRandom(ConfigOf(options, data->encoder()), options.seed));
   return std::unique_ptr<LmTask>(new LmTask(options, std::move(model), std::move(data), std::move(validation)));
 }
 

@@ -13,7 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "models/qwen3/qwen3.h"
+#include "models/decoder/decoder.h"
 #include "offline/training/lm_data.h"
 #include "offline/training/loop.h"
 
@@ -39,7 +39,7 @@ struct LmTaskOptions {
   double explain_weight = 0.5;
 };
 
-// Rank examples as one batch for Qwen3Model::Forward: rows are padded to the longest, candidates see the prefix and themselves.
+// Rank examples as one batch for DecoderModel::Forward: rows are padded to the longest, candidates see the prefix and themselves.
 struct RankBatch {
   models::MaskedTokens tokens;
   at::Tensor label_rows;  // int64 [labels]: rows of Forward's result that are label slots; history first, then candidates
@@ -50,7 +50,7 @@ struct RankBatch {
 RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id);
 
 // log-odds of kYes over kNo: [n]. `hidden` is [n, hidden].
-at::Tensor LabelLogOdds(const models::Qwen3Model& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id);
+at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id);
 
 class LmTask : public TrainingTask {
  public:
@@ -64,10 +64,10 @@ class LmTask : public TrainingTask {
   // config.json, model.safetensors, tokenizer files, palate.json.
   absl::Status Save(const std::string& folder) override;
 
-  models::Qwen3Model& model() { return *model_; }
+  models::DecoderModel& model() { return *model_; }
 
  private:
-  LmTask(const LmTaskOptions& options, std::unique_ptr<models::Qwen3Model> model, std::unique_ptr<LmData> data,
+  LmTask(const LmTaskOptions& options, std::unique_ptr<models::DecoderModel> model, std::unique_ptr<LmData> data,
          std::unique_ptr<LmData> validation)
       : options_(options), model_(std::move(model)), data_(std::move(data)), validation_(std::move(validation)) {}
 
@@ -79,7 +79,7 @@ class LmTask : public TrainingTask {
   double MarkScore(const std::vector<int64_t>& candidate) const;
 
   const LmTaskOptions options_;
-  std::unique_ptr<models::Qwen3Model> model_;
+  std::unique_ptr<models::DecoderModel> model_;
   std::unique_ptr<LmData> data_;
   std::unique_ptr<LmData> validation_;
 };

@@ -3,12 +3,16 @@
 //   palate-train tokenizer --out=DIR [--seed=1]
 //   palate-train lm        --out=DIR --tokenizer=DIR [--steps=4000] [--minutes=N] [--resume] [--seed=1]
 //   palate-train vision    --out=DIR --text=DIR [--steps=4000] [--minutes=N] [--resume] [--seed=1]
-//   palate-train evaluate  --lm=DIR --text=DIR --vision=DIR [--json=FILE]
+//   palate-train weights   --lm=DIR --text=DIR --vision=DIR [--weights=0.5,0.75,1] [--shops=6] [--seed=1]
+//   palate-train evaluate  --lm=DIR --text=DIR --vision=DIR [--rerank_weight=0.5] [--json=FILE]
+//
+// weights chooses the language model's share of the blend on validation shops; evaluate then measures it on held-out ones.
 //
 // The commands behind the committed weights stand in their model cards, models/builtin/*/README.md.
 #include <ATen/Parallel.h>
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +21,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -38,9 +43,12 @@ ABSL_FLAG(int, threads, 1, "of LibTorch; results are reproducible bit for bit wi
 ABSL_FLAG(double, learning_rate, 0, "at its peak; 0: the model's default");
 ABSL_FLAG(int, accumulation, 1, "micro batches per step");
 ABSL_FLAG(std::string, tokenizer, "", "lm: folder with tokenizer.json");
-ABSL_FLAG(std::string, text, "", "vision, evaluate: the text tower's folder");
-ABSL_FLAG(std::string, lm, "", "evaluate: the language model's folder");
-ABSL_FLAG(std::string, vision, "", "evaluate: the image tower's folder");
+ABSL_FLAG(std::string, text, "", "vision, weights, evaluate: the text tower's folder");
+ABSL_FLAG(std::string, lm, "", "weights, evaluate: the language model's folder");
+ABSL_FLAG(std::string, vision, "", "weights, evaluate: the image tower's folder");
+ABSL_FLAG(std::vector<std::string>, weights, std::vector<std::string>({"0", "0.5", "0.6", "0.7", "0.8", "0.9", "1"}),
+          "weights: shares of the blend to compare, each from 0 to 1");
+ABSL_FLAG(int, shops, 6, "weights: how many validation shops");
 ABSL_FLAG(double, rerank_weight, 0.5, "evaluate: the language model's share of the blend");
 ABSL_FLAG(std::string, json, "", "evaluate: file for the figures");
 
@@ -104,7 +112,8 @@ class LibraryRanker : public pipeline::Ranker {
   const std::unique_ptr<ranking::Ranker> ranker_;
 };
 
-absl::Status RunEvaluate() {
+// Loads what the flags name and hands it to `measure`.
+absl::Status WithModels(const std::function<absl::Status(const MeasuredModels&)>& measure) {
   PALATE_ASSIGN_OR_RETURN(const auto text, models::SentenceEncoder::Load(absl::GetFlag(FLAGS_text)));
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(absl::GetFlag(FLAGS_vision)));
   PALATE_ASSIGN_OR_RETURN(const auto vision, models::VitModel::Load(checkpoint));
@@ -114,9 +123,29 @@ absl::Status RunEvaluate() {
   config.engine.intra_op_threads = absl::GetFlag(FLAGS_threads);
   PALATE_ASSIGN_OR_RETURN(auto ranker, ranking::Ranker::Create(config));
   LibraryRanker measured(std::move(ranker));
+  return measure({*text, *vision, processor, measured});
+}
+
+absl::Status SweepWith(const MeasuredModels& models) {
+  SweepOptions options;
+  options.seed = absl::GetFlag(FLAGS_seed);
+  options.shops = absl::GetFlag(FLAGS_shops);
+  for (const std::string& text : absl::GetFlag(FLAGS_weights)) {
+    double weight = 0;
+    if (!absl::SimpleAtod(text, &weight) || !(weight >= 0 && weight <= 1)) {
+      return absl::InvalidArgumentError(absl::StrCat("--weights: '", text, "' is not from 0 to 1"));
+    }
+    options.weights.push_back(weight);
+  }
+  PALATE_ASSIGN_OR_RETURN(const std::vector<WeightFigures> sweep, SweepWeights(models, options));
+  std::fputs(FormatSweep(sweep).c_str(), stdout);
+  return absl::OkStatus();
+}
+
+absl::Status EvaluateWith(const MeasuredModels& models) {
   EvaluationOptions options;
   options.rerank_weight = absl::GetFlag(FLAGS_rerank_weight);
-  PALATE_ASSIGN_OR_RETURN(const EvaluationFigures figures, Evaluate({*text, *vision, processor, measured}, options));
+  PALATE_ASSIGN_OR_RETURN(const EvaluationFigures figures, Evaluate(models, options));
   std::fputs(FormatFigures(figures).c_str(), stdout);
   const std::string json = absl::GetFlag(FLAGS_json);
   return json.empty() ? absl::OkStatus() : models::WriteFileAtomically(json, ToJson(figures).dump(2) + "\n");
@@ -127,19 +156,20 @@ absl::Status Run(const std::string& command) {
   if (command == "tokenizer") return RunTokenizer();
   if (command == "lm") return RunLm();
   if (command == "vision") return RunVision();
-  if (command == "evaluate") return RunEvaluate();
-  return absl::InvalidArgumentError(absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision or evaluate"));
+  if (command == "weights") return WithModels(SweepWith);
+  if (command == "evaluate") return WithModels(EvaluateWith);
+  return absl::InvalidArgumentError(absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision, weights or evaluate"));
 }
 
 }  // namespace
 }  // namespace palate::training
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("palate-train tokenizer|lm|vision|evaluate [flags]");
+  absl::SetProgramUsageMessage("palate-train tokenizer|lm|vision|weights|evaluate [flags]");
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   palate::InitLogging("info");
   if (arguments.size() != 2) {
-    std::fprintf(stderr, "palate-train: exactly one of tokenizer, lm, vision, evaluate\n");
+    std::fprintf(stderr, "palate-train: exactly one of tokenizer, lm, vision, weights, evaluate\n");
     return 2;
   }
   const absl::Status status = palate::training::Run(arguments[1]);

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "models/qwen3/qwen3.h"
+#include "models/decoder/decoder.h"
 #include "models/text/tokenizer.h"
 #include "offline/demo/random.h"
 #include "offline/demo/shop.h"
@@ -16,6 +16,7 @@
 #include "ranking/explanation_templates.h"
 #include "ranking/preferences.h"
 #include "ranking/prompt.h"
+#include "ranking/reasons.h"
 
 namespace palate::training {
 namespace {
@@ -44,7 +45,7 @@ void AppendShopper(const ShopHistories& histories, size_t shopper, const Disguis
     ranking::ExplainInput explain;
     explain.history = input.history;
     explain.item = input.candidates[i];
-    explain.reasons = {"content", i % 2 == 0 ? "trending" : "fresh"};
+    explain.reasons = {ranking::kContentReason, i % 2 == 0 ? ranking::kTrendingReason : ranking::kFreshReason};
     const ranking::ExplanationPlan plan = ranking::MakePlan(explain, summary);
     AppendText(ranking::BuildExplainPrompt(plan), corpus);
     for (uint64_t wording = 0; wording < 4; ++wording) AppendText(ranking::WriteExplanation(plan, i * 4 + wording), corpus);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -14,8 +15,11 @@
 namespace palate::ranking {
 namespace {
 
-// Tokens that may be refused at one place before the next one is taken as it is; the check of the whole text then decides.
-constexpr int kMaxRedraws = 16;
+// Tokens that are tried at one place before the text is given up: by then a text that may begin so is hardly among what the model writes.
+constexpr int kMaxDraws = 16;
+// A token counts when it is so likely, relative to the likeliest one. The tail of a small model's distribution is noise, and to fall back
+// on it where the likely tokens are refused gives texts that are true and make no sense.
+constexpr double kMinLikelihood = 0.05;
 
 }  // namespace
 
@@ -70,14 +74,17 @@ std::vector<DecodedText> DecodeWave::Advance() {
   std::vector<std::vector<int64_t>> next;
   for (size_t i = 0; i < sequences_.size(); ++i) {
     Sequence& sequence = sequences_[i];
-    const int64_t token = Draw(logits.data_ptr<float>() + static_cast<int64_t>(i) * vocabulary, sequence);
-    if (token != end) sequence.ids.push_back(token);
-    if (token == end || static_cast<int>(sequence.ids.size()) >= options_.max_new_tokens) {
-      finished.push_back({sequence.request.key, std::move(sequence.ids), token == end});
+    const std::optional<int64_t> token = Draw(logits.data_ptr<float>() + static_cast<int64_t>(i) * vocabulary, sequence);
+    const bool goes_on = token.has_value() && *token != end;
+    if (goes_on) sequence.ids.push_back(*token);
+    if (!goes_on || static_cast<int>(sequence.ids.size()) >= options_.max_new_tokens) {
+      const DecodedText::End why =
+          goes_on ? DecodedText::End::kTooLong : (token.has_value() ? DecodedText::End::kComplete : DecodedText::End::kStuck);
+      finished.push_back({sequence.request.key, std::move(sequence.ids), why});
       continue;
     }
     rows.push_back(static_cast<int64_t>(i));
-    next.push_back({token});
+    next.push_back({*token});
     remaining.push_back(std::move(sequence));
   }
   if (!finished.empty() && !rows.empty()) cache_ = cache_.Select(rows);
@@ -86,17 +93,24 @@ std::vector<DecodedText> DecodeWave::Advance() {
   return finished;
 }
 
-int64_t DecodeWave::Draw(const float* logits, Sequence& sequence) const {
-  int64_t token = DrawOnce(logits, sequence.allowed, sequence);
-  if (sequence.request.admits == nullptr) return token;
+std::optional<int64_t> DecodeWave::Draw(const float* logits, Sequence& sequence) const {
   std::vector<bool> allowed = sequence.allowed;
-  std::vector<int64_t> text = sequence.ids;
-  text.push_back(token);
-  for (int redraw = 0; redraw < kMaxRedraws && !sequence.request.admits(text); ++redraw) {
-    allowed[static_cast<size_t>(token)] = false;
-    text.back() = token = DrawOnce(logits, allowed, sequence);
+  float likeliest = -std::numeric_limits<float>::infinity();
+  for (size_t id = 0; id < allowed.size(); ++id) {
+    if (allowed[id]) likeliest = std::max(likeliest, logits[id]);
   }
-  return token;
+  const double floor = likeliest + std::log(kMinLikelihood);
+  for (size_t id = 0; id < allowed.size(); ++id) allowed[id] = allowed[id] && logits[id] >= floor;
+  const auto& admits = sequence.request.admits;
+  std::vector<int64_t> text = sequence.ids;
+  text.push_back(0);
+  for (int draw = 0; draw < kMaxDraws; ++draw) {
+    if (std::find(allowed.begin(), allowed.end(), true) == allowed.end()) return std::nullopt;
+    text.back() = DrawOnce(logits, allowed, sequence);
+    if (admits == nullptr || admits(text)) return text.back();
+    allowed[static_cast<size_t>(text.back())] = false;
+  }
+  return std::nullopt;
 }
 
 int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allowed, Sequence& sequence) const {

@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/qwen3/qwen3.h"
+#include "models/decoder/decoder.h"
 #include "ranking/engine/loaded_model.h"
 
 namespace palate::ranking {
@@ -18,7 +19,8 @@ struct DecodeRequest {
   std::vector<int64_t> prompt;      // at least one token
   std::vector<SpecialToken> slots;  // special tokens that the text may use besides kEnd
   uint64_t seed = 0;
-  // Whether the text may begin with these ids, kEnd among them; a token that it may not go on with is drawn again. Null admits all.
+  // Whether the text may begin with these ids, kEnd among them. A token that it may not go on with is drawn again; where none of many fits,
+  // the text is given up. Null admits all.
   std::function<bool(const std::vector<int64_t>& ids)> admits;
 };
 
@@ -28,9 +30,14 @@ struct DecodeOptions {
 };
 
 struct DecodedText {
+  enum class End {
+    kComplete,  // kEnd was drawn
+    kTooLong,   // max_new_tokens came first
+    kStuck,     // no token was admitted
+  };
   size_t key = 0;
   std::vector<int64_t> ids;  // without kEnd
-  bool ended = false;        // kEnd came before max_new_tokens
+  End end = End::kComplete;
 };
 
 // One thread at a time. Each sequence draws from its own seed, so its text does not depend on what else is in the batch.
@@ -55,7 +62,8 @@ class DecodeWave {
   DecodeWave(const LoadedModel& loaded, const DecodeOptions& options) : loaded_(loaded), options_(options) {}
   void Begin(std::vector<DecodeRequest> requests);
   std::vector<DecodedText> Advance();
-  int64_t Draw(const float* logits, Sequence& sequence) const;
+  // The next token; nothing when none that was tried is admitted.
+  std::optional<int64_t> Draw(const float* logits, Sequence& sequence) const;
   int64_t DrawOnce(const float* logits, const std::vector<bool>& allowed, Sequence& sequence) const;
 
   const LoadedModel& loaded_;

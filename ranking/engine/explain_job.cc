@@ -10,7 +10,7 @@
 #include "absl/time/clock.h"
 #include "absl/types/span.h"
 #include "base/status.h"
-#include "ranking/evidence_check.h"
+#include "ranking/evidence_words.h"
 #include "ranking/explanation_templates.h"
 #include "ranking/preferences.h"
 #include "ranking/prompt.h"
@@ -60,6 +60,7 @@ absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(const std::vector
     PALATE_ASSIGN_OR_RETURN(text.prompt, loaded.encoder->Encode(BuildExplainPrompt(text.plan)));
     job->waiting_.push_back(job->texts_.size());
     job->texts_.push_back(std::move(text));
+    job->texts_.back().checker = std::make_unique<const EvidenceChecker>(job->texts_.back().plan);
   }
   return job;
 }
@@ -92,7 +93,7 @@ absl::Status ExplainJob::StartWave() {
     const size_t index = waiting_.front();
     waiting_.pop_front();
     Text& text = texts_[index];
-    const auto admits = [this, &text](const std::vector<int64_t>& ids) { return Admits(text.plan, ids); };
+    const auto admits = [this, &text](const std::vector<int64_t>& ids) { return Admits(*text.checker, ids); };
     requests.push_back({index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++), admits});
   }
   const DecodeOptions options{.max_new_tokens = options_.max_new_tokens, .temperature = options_.temperature};
@@ -100,7 +101,7 @@ absl::Status ExplainJob::StartWave() {
   return absl::OkStatus();
 }
 
-bool ExplainJob::Admits(const ExplanationPlan& plan, const std::vector<int64_t>& ids) const {
+bool ExplainJob::Admits(const EvidenceChecker& checker, const std::vector<int64_t>& ids) const {
   const PromptEncoder& encoder = *loaded_.encoder;
   const bool ends = ids.back() == encoder.Id(SpecialToken::kEnd);
   // A token that may go on as a longer word is judged with that word.
@@ -110,19 +111,21 @@ bool ExplainJob::Admits(const ExplanationPlan& plan, const std::vector<int64_t>&
   }
   const absl::StatusOr<std::vector<Segment>> text = encoder.Decode(absl::MakeSpan(ids).first(ids.size() - (ends ? 1 : 0)));
   if (!text.ok()) return true;
-  return ends ? CheckExplanation(plan, *text).accepted : RefuseBeginning(plan, *text).empty();
+  return ends ? checker.Check(*text).accepted : checker.RefuseBeginning(*text).empty();
 }
 
 void ExplainJob::Judge(const DecodedText& decoded) {
   Text& text = texts_[decoded.key];
   EvidenceVerdict verdict;
   const absl::StatusOr<std::vector<Segment>> segments = loaded_.encoder->Decode(decoded.ids);
-  if (!decoded.ended) {
+  if (decoded.end == DecodedText::End::kTooLong) {
     verdict.reason = absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
+  } else if (decoded.end == DecodedText::End::kStuck) {
+    verdict.reason = "no word would have kept the text true";
   } else if (!segments.ok()) {
     verdict.reason = std::string(segments.status().message());
   } else {
-    verdict = CheckExplanation(text.plan, *segments);
+    verdict = text.checker->Check(*segments);
   }
   if (verdict.accepted) {
     counts_.accepted.fetch_add(1, std::memory_order_relaxed);

@@ -17,6 +17,7 @@
 #include "ranking/engine/decoder.h"
 #include "ranking/engine/llm_engine.h"
 #include "ranking/engine/loaded_model.h"
+#include "ranking/evidence_check.h"
 #include "ranking/explanation_plan.h"
 #include "ranking/types.h"
 
@@ -62,6 +63,7 @@ class ExplainJob {
   struct Text {
     ExplainInput input;
     ExplanationPlan plan;
+    std::unique_ptr<const EvidenceChecker> checker;  // of `plan`
     std::vector<int64_t> prompt;
     std::vector<SpecialToken> slots;
     int attempts = 0;
@@ -75,7 +77,7 @@ class ExplainJob {
   absl::Status Advance();
   absl::Status StartWave();
   // Whether the check leaves room for a text that begins so.
-  bool Admits(const ExplanationPlan& plan, const std::vector<int64_t>& ids) const;
+  bool Admits(const EvidenceChecker& checker, const std::vector<int64_t>& ids) const;
   void Judge(const DecodedText& decoded) ABSL_LOCKS_EXCLUDED(mutex_);
   Explanation TemplateFor(const Text& text, std::string reason) const;
   void Deliver(size_t index, Explanation explanation) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -9,12 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "ranking/engine/cost_meter.h"
 #include "ranking/engine/executor.h"
 #include "ranking/engine/explain_job.h"
 #include "ranking/engine/loaded_model.h"
+#include "ranking/engine/score_queue.h"
 #include "ranking/engine/scorer.h"
 #include "ranking/preferences.h"
 #include "ranking/template_explainer.h"
@@ -22,18 +22,10 @@
 namespace palate::ranking {
 namespace {
 
-// How often a waiting caller asks whether it still wants the answer.
-constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
 // Kept back from a deadline for putting templates in the place of unfinished texts.
 constexpr absl::Duration kTemplateReserve = absl::Milliseconds(5);
 // Tokens of a usual explanation, for the estimate of its cost.
 constexpr double kUsualTextTokens = 28;
-
-absl::Status TooLate(absl::Duration needed, absl::Duration remaining) {
-  return absl::DeadlineExceededError(absl::StrCat("the model needs about ",
-                                                  absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))), ", the caller has ",
-                                                  absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
-}
 
 // The prompt style's budgets, shortened where the model has fewer positions.
 PromptOptions FitPrompt(const LoadedModel& loaded) {
@@ -43,16 +35,6 @@ PromptOptions FitPrompt(const LoadedModel& loaded) {
   return options;
 }
 
-// The scores of one request, handed from the executor to the waiting caller.
-struct RankJob {
-  EncodedRankPrompt prompt;
-  std::atomic<bool> abandoned = false;
-  Mutex mutex;
-  CondVar changed;
-  bool done ABSL_GUARDED_BY(mutex) = false;
-  absl::StatusOr<std::vector<float>> scores ABSL_GUARDED_BY(mutex) = absl::InternalError("not computed");
-};
-
 }  // namespace
 
 class LlmEngine::Impl {
@@ -61,6 +43,7 @@ class LlmEngine::Impl {
       : loaded_(std::move(loaded)),
         options_(options),
         prompt_options_(FitPrompt(loaded_)),
+        rankings_queue_(executor_),
         executor_("llm", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = options.max_queued_explanations}) {}
 
   absl::Status WarmUp();
@@ -73,19 +56,18 @@ class LlmEngine::Impl {
 
  private:
   absl::StatusOr<std::vector<float>> Score(EncodedRankPrompt prompt, absl::Time deadline, const CancelledFn& cancelled);
-  void RunRanking(RankJob& job);
-  absl::Status Admit(const absl::Status& submitted);
+  absl::Status AdmitExplanations(const absl::Status& submitted);
   absl::Status Collect(ExplainJob& job, const OnTextFn& on_text, absl::Time deadline, const CancelledFn& cancelled);
 
   const LoadedModel loaded_;
   const EngineOptions options_;
   const PromptOptions prompt_options_;
-  CostMeter rank_cost_;                   // per token
-  CostMeter decode_cost_;                 // per step
-  std::atomic<int64_t> rank_backlog_{0};  // tokens that wait or run
+  ScoreQueue rankings_queue_;
+  CostMeter decode_cost_;  // per step
   ExplainCounts explain_counts_;
-  std::atomic<int64_t> rankings_{0}, explanations_{0}, refused_for_overload_{0}, refused_for_deadline_{0};
-  ModelExecutor executor_;  // last: its thread uses all of the above
+  std::atomic<int64_t> rankings_{0}, explanations_{0};
+  std::atomic<int64_t> refused_for_overload_{0}, refused_for_deadline_{0};  // of explanations
+  ModelExecutor executor_;                                                  // last: its thread uses all of the above
 };
 
 absl::Status LlmEngine::Impl::WarmUp() {
@@ -104,13 +86,15 @@ absl::Status LlmEngine::Impl::WarmUp() {
         loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter())));
     const absl::Time began = absl::Now();
     PALATE_RETURN_IF_ERROR(ScoreCandidates(loaded_, prompt, options_.max_forward_tokens, [] { return true; }).status());
-    if (i == 1) rank_cost_.Add(static_cast<double>(prompt.num_tokens()), absl::Now() - began);
+    if (i == 1) rankings_queue_.Measured(prompt.num_tokens(), absl::Now() - began);
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
+  if (input.query.has_value()) return InvalidField("query", "is given", "none: the model ranks candidates for a history");
+  if (!input.documents.empty()) return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
   const RankPrompt prompt = BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter());
   PALATE_ASSIGN_OR_RETURN(EncodedRankPrompt encoded, loaded_.encoder->Encode(prompt));
   const int64_t tokens = encoded.num_tokens();
@@ -128,54 +112,21 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, absl::T
 }
 
 absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prompt, absl::Time deadline, const CancelledFn& cancelled) {
-  const int64_t tokens = prompt.num_tokens();
-  const absl::Duration needed = rank_cost_.Estimate(static_cast<double>(rank_backlog_.load(std::memory_order_relaxed) + tokens));
-  const absl::Duration remaining = deadline - absl::Now();
-  if (needed > remaining) {
-    refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
-    return TooLate(needed, remaining);
-  }
-  const auto job = std::make_shared<RankJob>();
-  job->prompt = std::move(prompt);
-  rank_backlog_.fetch_add(tokens, std::memory_order_relaxed);
-  const absl::Status submitted = executor_.Submit(Lane::kScoring, [this, job, tokens] {
-    RunRanking(*job);
-    rank_backlog_.fetch_sub(tokens, std::memory_order_relaxed);
+  struct Work {
+    EncodedRankPrompt prompt;
+    std::vector<float> scores;
+  };
+  const auto work = std::make_shared<Work>(Work{std::move(prompt), {}});
+  const ScoreQueue::Step step = [this, work](const std::function<bool()>& wanted) -> absl::StatusOr<bool> {
+    PALATE_ASSIGN_OR_RETURN(work->scores, ScoreCandidates(loaded_, work->prompt, options_.max_forward_tokens, wanted));
     return false;
-  });
-  if (!submitted.ok()) {
-    rank_backlog_.fetch_sub(tokens, std::memory_order_relaxed);
-    return Admit(submitted);
-  }
-  while (true) {
-    const bool unwanted = cancelled != nullptr && cancelled();
-    const absl::Duration left = deadline - absl::Now();
-    MutexLock lock(job->mutex);
-    if (job->done) return std::move(job->scores);
-    if (unwanted || left <= absl::ZeroDuration()) {
-      job->abandoned = true;
-      if (unwanted) return absl::CancelledError("the caller no longer waits for the scores");
-      refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
-      return absl::DeadlineExceededError("the deadline passed while the candidates were being scored");
-    }
-    job->changed.WaitFor(job->mutex, cancelled == nullptr ? left : std::min(left, kPollInterval));
-  }
-}
-
-void LlmEngine::Impl::RunRanking(RankJob& job) {
-  if (job.abandoned) return;
-  const absl::Time began = absl::Now();
-  absl::StatusOr<std::vector<float>> scores =
-      ScoreCandidates(loaded_, job.prompt, options_.max_forward_tokens, [&job] { return !job.abandoned; });
-  if (scores.ok()) rank_cost_.Add(static_cast<double>(job.prompt.num_tokens()), absl::Now() - began);
-  MutexLock lock(job.mutex);
-  job.scores = std::move(scores);
-  job.done = true;
-  job.changed.Signal();
+  };
+  PALATE_RETURN_IF_ERROR(rankings_queue_.Run(work->prompt.num_tokens(), step, deadline, cancelled));
+  return std::move(work->scores);
 }
 
 // Counts a refusal for overload.
-absl::Status LlmEngine::Impl::Admit(const absl::Status& submitted) {
+absl::Status LlmEngine::Impl::AdmitExplanations(const absl::Status& submitted) {
   if (absl::IsResourceExhausted(submitted)) refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
   return submitted;
 }
@@ -194,7 +145,7 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(const std::vec
   }
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<ExplainJob> job,
                           ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
-  PALATE_RETURN_IF_ERROR(Admit(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
+  PALATE_RETURN_IF_ERROR(AdmitExplanations(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
   PALATE_RETURN_IF_ERROR(Collect(*job, on_text, deadline, cancelled));
   return job->TakeExplanations();
 }
@@ -226,11 +177,11 @@ EngineStats LlmEngine::Impl::stats() const {
   stats.accepted_texts = explain_counts_.accepted;
   stats.refused_texts = explain_counts_.refused;
   stats.template_explanations = explain_counts_.templates;
-  stats.refused_for_overload = refused_for_overload_;
-  stats.refused_for_deadline = refused_for_deadline_;
+  stats.refused_for_overload = refused_for_overload_ + rankings_queue_.refused_for_overload();
+  stats.refused_for_deadline = refused_for_deadline_ + rankings_queue_.refused_for_deadline();
   stats.queued_rankings = executor_.waiting(Lane::kScoring);
   stats.queued_explanations = executor_.waiting(Lane::kDecoding);
-  stats.seconds_per_rank_token = rank_cost_.seconds_per_unit();
+  stats.seconds_per_rank_token = rankings_queue_.seconds_per_token();
   stats.seconds_per_decode_step = decode_cost_.seconds_per_unit();
   return stats;
 }

@@ -1,4 +1,4 @@
-// One language model that scores candidates and writes explanations: a Hugging Face folder of the Qwen3 family with a palate.json.
+// One language model that scores candidates and writes explanations: a Hugging Face folder of a text decoder family with a palate.json.
 //
 // Rank is one causal forward over prompt.h's RANK prompt; only the logits of the two label tokens are computed, at the label slots.
 // Explain decodes several prompts at once with a KV cache; sequences leave the batch as they end. Decoding is constrained: a word or slot
@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "ranking/engine/ranking_model.h"
 #include "ranking/types.h"
 
 namespace palate::ranking {
@@ -48,37 +49,21 @@ struct EngineOptions {
   absl::Duration stuck_after = absl::Seconds(30);
 };
 
-// Counts since Load; monotone but for the queues.
-struct EngineStats {
-  int64_t rankings = 0;
-  int64_t explanations = 0;           // asked for
-  int64_t accepted_texts = 0;         // the model's own, after the check
-  int64_t refused_texts = 0;          // drawn texts that the check refused, each attempt
-  int64_t template_explanations = 0;  // explanations that ended as the template
-  int64_t refused_for_overload = 0;
-  int64_t refused_for_deadline = 0;
-  size_t queued_rankings = 0;
-  size_t queued_explanations = 0;
-  double seconds_per_rank_token = 0;   // moving average
-  double seconds_per_decode_step = 0;  // moving average
-};
-
-// Polled between steps, from several threads; true once the caller no longer wants the answer. Null never cancels.
-using CancelledFn = std::function<bool()>;
 // A piece of an accepted text, on the calling thread. False stops the call with CANCELLED.
 using OnTextFn = std::function<bool(size_t input_index, const std::string& piece)>;
 
-class LlmEngine {
+class LlmEngine final : public RankingModel {
  public:
   // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file; FailedPrecondition when the tokenizer lacks a special token of
   // the prompt style. Runs one small prompt, to warm up and to learn what a token costs.
   static absl::StatusOr<std::unique_ptr<LlmEngine>> Load(const std::string& folder, const EngineOptions& options = {});
-  ~LlmEngine();
+  ~LlmEngine() override;
   LlmEngine(const LlmEngine&) = delete;
   LlmEngine& operator=(const LlmEngine&) = delete;
 
-  // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens.
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr);
+  // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens, or when there
+  // is a query or documents, which the prompt has no place for.
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) override;
 
   // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the
   // template's text streams too. When the deadline passes while texts are being written, what is not finished becomes the template, and
@@ -86,13 +71,15 @@ class LlmEngine {
   absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
                                                    const CancelledFn& cancelled = nullptr);
 
-  // Names weights, tokenizer and prompt style: 16 hex digits.
-  const std::string& fingerprint() const;
+  RankMode mode() const override { return RankMode::kListwise; }
+  bool reads_images() const override { return false; }
+  // Names weights, tokenizer and prompt style.
+  const std::string& fingerprint() const override;
   // Longest rank prompt for one candidate that the model has positions for.
-  int max_prompt_tokens() const;
-  EngineStats stats() const;
+  int max_prompt_tokens() const override;
+  EngineStats stats() const override;
   // Unavailable when one step has been running for longer than stuck_after.
-  absl::Status Health() const;
+  absl::Status Health() const override;
 
  private:
   class Impl;

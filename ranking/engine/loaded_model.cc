@@ -6,13 +6,14 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/decoder/families.h"
 #include "models/registry.h"
 #include "models/text/tokenizer.h"
+#include "ranking/engine/ranking_model.h"
 
 namespace palate::ranking {
 namespace {
 
-constexpr char kPalateFile[] = "palate.json";
 // An explanation's prompt and text, and a shortened rank prompt.
 constexpr int64_t kMinPositions = 256;
 
@@ -39,12 +40,12 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
   LoadedModel loaded;
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(checkpoint.config()));
-  if (family != models::ModelFamily::kQwen3) {
-    return absl::UnimplementedError(absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; the ranker runs ",
-                                                 models::ModelFamilyName(models::ModelFamily::kQwen3)));
+  if (!models::IsTextDecoder(family)) {
+    return absl::UnimplementedError(
+        absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; prompts of candidates are for text decoders"));
   }
   PALATE_ASSIGN_OR_RETURN(loaded.style, ReadStyle(folder));
-  PALATE_ASSIGN_OR_RETURN(loaded.model, models::Qwen3Model::Load(checkpoint));
+  PALATE_ASSIGN_OR_RETURN(loaded.model, models::DecoderModel::Load(checkpoint));
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, models::Tokenizer::Load(folder));
   absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = PromptEncoder::Create(tokenizer);
   if (!encoder.ok()) return Annotate(encoder.status(), folder);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "models/qwen3/qwen3.h"
+#include "models/decoder/decoder.h"
 #include "ranking/engine/prompt_encoder.h"
 #include "ranking/prompt.h"
 
@@ -14,7 +14,7 @@ namespace palate::ranking {
 
 // Immutable after loading; thread-safe.
 struct LoadedModel {
-  std::shared_ptr<const models::Qwen3Model> model;
+  std::shared_ptr<const models::DecoderModel> model;
   std::unique_ptr<PromptEncoder> encoder;
   PromptStyle style = PromptStyle::kBuiltIn;
   std::string fingerprint;  // 16 hex digits over weights, config, tokenizer and prompt style

@@ -25,8 +25,9 @@ absl::Status WrongFlag(const std::string& name, const std::string& value, absl::
 const char kConnectionHelp[] =
     "  --server HOST:PORT   a running Palate (all services in one process, or the gateway)\n"
     "  --data-dir DIR       or: the data in DIR, opened by this process\n"
-    "  --config FILE        with --data-dir: configuration as for `palate serve`\n"
-    "  --catalog ID         default: the only catalog there is\n"
+    "  --config FILE        with --data-dir: configuration as for `palate serve`\n";
+const char kCatalogHelp[] = "  --catalog ID         default: the only catalog there is\n";
+const char kAnswerHelp[] =
     "  --timeout-ms N       how long to wait for an answer (default 10000)\n"
     "  --json               print the response as JSON, proto field names, defaults written out\n";
 

@@ -77,7 +77,9 @@ class Connection {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
-// What every client command's --help ends with.
+// Parts of the client commands' --help: where to connect to; the catalog; how the answer is waited for and printed.
 extern const char kConnectionHelp[];
+extern const char kCatalogHelp[];
+extern const char kAnswerHelp[];
 
 }  // namespace palate::services

@@ -17,6 +17,7 @@ absl::Status RunSimilar(const Arguments& arguments);
 absl::Status RunEvents(const Arguments& arguments);
 absl::Status RunStatus(const Arguments& arguments);
 absl::Status RunImport(const Arguments& arguments);
+absl::Status RunEmbed(const Arguments& arguments);
 absl::Status RunDemoCommand(const Arguments& arguments);
 
 }  // namespace palate::services

@@ -34,6 +34,8 @@ const char kDemoHelp[] =
     "  --serve              keep the services up afterwards, until Ctrl-C\n"
     "  --data-dir DIR       keep the data there (default: a temporary folder, removed at the end)\n"
     "  --server HOST:PORT   load the shop into a running Palate instead\n"
+    "  --config FILE        configuration of the services in this process, as for `palate serve`\n"
+    "  --catalog ID         the shop's catalog (default demo-shop)\n"
     "  --timeout-ms N       for each call (default 60000)\n";
 
 // A folder that goes when the command ends.
@@ -163,13 +165,15 @@ demo::Page ToPage(const demo::DemoOutcome& outcome) {
 }
 
 void PrintHowToCall(const Connection& connection, const demo::DemoOptions& options, const demo::DemoOutcome& outcome) {
-  const int port = connection.local()->port();
-  std::cout << absl::StrFormat(
-      "\nserving on 127.0.0.1:%d; try\n"
-      "  palate recommend --server 127.0.0.1:%d --catalog %s --user %s --explain llm\n"
-      "  palate search --server 127.0.0.1:%d --catalog %s --text \"a minimalist lamp\"\n"
-      "Ctrl-C ends it\n",
-      port, port, options.catalog, outcome.shoppers.front().shopper->id, port, options.catalog);
+  const std::string where = absl::StrFormat("--server 127.0.0.1:%d --catalog %s", connection.local()->port(), options.catalog);
+  std::cout << "\nserving on 127.0.0.1:" << connection.local()->port() << "; try\n";
+  if (!outcome.shoppers.empty()) {
+    const std::string& user = outcome.shoppers.front().shopper->id;
+    std::cout << "  palate recommend " << where << " --user " << user << " --explain llm\n"
+              << "  palate events " << where << " --user " << user << "\n";
+  }
+  std::cout << "  palate search " << where << " --text \"a minimalist lamp\"\n"
+            << "Ctrl-C ends it\n";
 }
 
 struct DemoFlags {
@@ -194,11 +198,18 @@ absl::StatusOr<DemoFlags> ParseDemoFlags(Flags& flags) {
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlags& parsed, std::unique_ptr<TemporaryFolder>& folder) {
-  if (!flags.Text("server").empty() || !flags.Text("data-dir").empty()) return Connection::Open(flags);
+  std::string data_dir = flags.Text("data-dir");
   const std::string config = flags.Text("config");
+  if (!flags.Text("server").empty()) {
+    if (parsed.serve) return absl::InvalidArgumentError("--serve goes without --server");
+    return Connection::Open(flags);
+  }
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
-  PALATE_ASSIGN_OR_RETURN(folder, TemporaryFolder::Make());
-  return Connection::OpenLocal(folder->path(), config, parsed.serve ? "127.0.0.1:0" : "");
+  if (data_dir.empty()) {
+    PALATE_ASSIGN_OR_RETURN(folder, TemporaryFolder::Make());
+    data_dir = folder->path();
+  }
+  return Connection::OpenLocal(data_dir, config, parsed.serve ? "127.0.0.1:0" : "");
 }
 
 }  // namespace
@@ -214,7 +225,6 @@ absl::Status RunDemoCommand(const Arguments& arguments) {
   if (parsed.serve) BlockTerminationSignals();  // before any thread starts: the end is waited for, not suffered
   std::unique_ptr<TemporaryFolder> folder;
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connect(flags, parsed, folder));
-  if (parsed.serve && connection->local() == nullptr) return absl::InvalidArgumentError("--serve goes without --server");
   GrpcOfflineClient client(connection->provider());
   offline::ConsoleReporter reporter;
   PALATE_ASSIGN_OR_RETURN(const auto outcome, demo::RunDemo(client, parsed.demo, reporter));

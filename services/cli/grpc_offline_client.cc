@@ -26,17 +26,20 @@ std::vector<offline::ElementFailure> FromProtoFailures(const Failures& failures)
   return out;
 }
 
-// Whether retrieval has a current vector of every item that can have one.
-bool IsCurrent(const retrieval_pb::GetStatsResponse& stats, const std::string& catalog, const offline::CatalogProgress& progress) {
-  if (!stats.follower().ready() || !stats.follower().connected()) return false;
+// Adds how far retrieval is with the catalog.
+void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::string& catalog, offline::CatalogProgress& progress) {
+  const retrieval_pb::FollowerStats& follower = stats.follower();
+  if (!follower.ready() || !follower.connected()) return;
   for (const retrieval_pb::CatalogStats& index : stats.catalogs()) {
     if (index.catalog() != catalog || index.items() != progress.items) continue;
-    if (progress.items == progress.failed_embeddings) return true;
+    progress.index_idle = follower.lag().seconds() == 0 && follower.lag().nanos() == 0;
+    progress.index_current = progress.items == progress.failed_embeddings;
     for (const retrieval_pb::SpaceStats& space : index.spaces()) {
-      if (space.active() && space.space().name() == kTextSpace) return space.vectors() >= progress.items - progress.failed_embeddings;
+      progress.index_vectors += space.vectors();
+      const bool text = space.active() && space.space().name() == kTextSpace;
+      if (text && space.vectors() >= progress.items - progress.failed_embeddings) progress.index_current = true;
     }
   }
-  return false;
 }
 
 }  // namespace
@@ -119,7 +122,7 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     retrieval_pb::GetStatsResponse retrieval;
     PALATE_RETURN_IF_ERROR(CallUnary(retrieval_.async(), &retrieval_pb::RetrievalService::StubInterface::async_interface::GetStats,
                                      retrieval_pb::GetStatsRequest(), retrieval, deadline));
-    progress.index_current = IsCurrent(retrieval, catalog, progress);
+    AddIndexProgress(retrieval, catalog, progress);
     return progress;
   }
   return absl::NotFoundError(absl::StrCat("catalog ", catalog, " is unknown"));

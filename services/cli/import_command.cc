@@ -28,7 +28,8 @@ const char kImportHelp[] =
     "  --images DIR         folder of the pictures that items name (default: the file's folder)\n"
     "  --checkpoint FILE    where an interrupted import goes on (default: in the data directory, or beside the file)\n"
     "  --no-evaluate        movielens: do not measure the answers on the way\n"
-    "  --no-wait            do not wait until everything is searchable\n";
+    "  --no-wait            do not wait until everything is searchable\n"
+    "  --timeout-ms N       how long one call may take (default 120000)\n";
 
 struct ImportFlags {
   std::string kind;
@@ -110,7 +111,7 @@ absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags, con
 }  // namespace
 
 absl::Status RunImport(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"no-evaluate", "no-wait"}));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::ParseWithSwitches(arguments, {"help", "no-evaluate", "no-wait"}));
   if (flags.Switch("help")) {
     std::cout << kImportHelp << kConnectionHelp;
     return absl::OkStatus();

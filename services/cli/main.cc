@@ -23,6 +23,7 @@ const std::map<std::string, Command>& Commands() {
       {"serve", {"all services in one process", &palate::services::RunServe}},
       {"demo", {"a generated shop, recommended to and explained", &palate::services::RunDemoCommand}},
       {"import", {"items and events: MovieLens, or your own JSON lines", &palate::services::RunImport}},
+      {"embed", {"a file of items or queries to vectors, without any service", &palate::services::RunEmbed}},
       {"recommend", {"items for a user, with reasons", &palate::services::RunRecommend}},
       {"search", {"items by words, by a picture, or by both", &palate::services::RunSearch}},
       {"similar", {"items like a given one", &palate::services::RunSimilar}},

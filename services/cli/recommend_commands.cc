@@ -30,6 +30,7 @@ const char kRecommendHelp[] =
     "  --explain MODE       none, template or llm (default none)\n"
     "  --filter EXPRESSION  such as 'genres: ANY(\"Comedy\") AND year >= 1990'\n"
     "  --exclude ID         never returned; may stand several times\n"
+    "  --context ID         an item that the user is looking at; may stand several times\n"
     "  --text TEXT          what the user looks for\n"
     "  --image FILE         the same, as a picture\n"
     "  --at TIME            answer for this moment, RFC 3339 (default now)\n"
@@ -114,7 +115,7 @@ absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Me
 absl::Status RunRecommend(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"include-seen", "debug"}));
   if (flags.Switch("help")) {
-    std::cout << kRecommendHelp << kConnectionHelp;
+    std::cout << kRecommendHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
   pb::RecommendRequest request;
@@ -126,6 +127,7 @@ absl::Status RunRecommend(const Arguments& arguments) {
   request.set_explain(explain);
   request.set_filter(flags.Text("filter"));
   for (const std::string& id : flags.Texts("exclude")) request.add_exclude_item_ids(id);
+  for (const std::string& id : flags.Texts("context")) request.add_context_item_ids(id);
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
   PALATE_ASSIGN_OR_RETURN(const absl::Time at, flags.Time("at", absl::InfiniteFuture()));
   if (at != absl::InfiniteFuture()) *request.mutable_request_time() = ToProto(at);
@@ -142,7 +144,7 @@ absl::Status RunRecommend(const Arguments& arguments) {
 absl::Status RunSearch(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
   if (flags.Switch("help")) {
-    std::cout << kSearchHelp << kConnectionHelp;
+    std::cout << kSearchHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
   pb::SearchRequest request;
@@ -159,7 +161,7 @@ absl::Status RunSearch(const Arguments& arguments) {
 absl::Status RunSimilar(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
   if (flags.Switch("help")) {
-    std::cout << kSimilarHelp << kConnectionHelp;
+    std::cout << kSimilarHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
   pb::SimilarItemsRequest request;

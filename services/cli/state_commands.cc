@@ -33,7 +33,7 @@ const char kEventsHelp[] =
     "  --type NAME          its declared event type\n"
     "  --value NUMBER       its value, such as a rating\n"
     "  --at TIME            when, RFC 3339 (default now)\n";
-const char kStatusHelp[] = "palate status: counts, embedding backlog, and how far the index is\n\n";
+const char kStatusHelp[] = "palate status: counts, embedding backlog, and how far the index is, of every catalog\n\n";
 
 absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub, const std::string& catalog, const Event& event,
                            absl::Time deadline) {
@@ -101,7 +101,7 @@ void PrintStatus(const store_pb::GetStatsResponse& store, const retrieval_pb::Ge
 absl::Status RunEvents(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
   if (flags.Switch("help")) {
-    std::cout << kEventsHelp << kConnectionHelp;
+    std::cout << kEventsHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const Event event, EventFromFlags(flags));
@@ -131,10 +131,9 @@ absl::Status RunEvents(const Arguments& arguments) {
 absl::Status RunStatus(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
   if (flags.Switch("help")) {
-    std::cout << kStatusHelp << kConnectionHelp;
+    std::cout << kStatusHelp << kConnectionHelp << kAnswerHelp;
     return absl::OkStatus();
   }
-  flags.Text("catalog");
   const bool json = flags.Switch("json");
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));

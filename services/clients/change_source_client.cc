@@ -63,9 +63,11 @@ void AddChange(const pb::Change& change, std::vector<retrieval::Change>& out) {
       converted.item_id = change.key();
       break;
     case pb::CHANGE_KIND_CATALOG_CHANGED:
-    case pb::CHANGE_KIND_CATALOG_DELETED:
     case pb::CHANGE_KIND_SPACES_SWITCHED:
       converted.kind = retrieval::Change::Kind::kCatalog;
+      break;
+    case pb::CHANGE_KIND_CATALOG_DELETED:
+      converted.kind = retrieval::Change::Kind::kCatalogDeleted;
       break;
     default:
       return;

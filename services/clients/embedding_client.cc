@@ -55,6 +55,8 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
   pb::EmbedRequest request;
   request.set_model(query.model);
   request.set_instruction(query.instruction);
+  request.set_catalog(query.catalog);
+  request.set_user_id(query.user_id);
   pb::EmbedInput* input = request.add_inputs();
   input->set_role(pb::EMBED_ROLE_QUERY);
   if (!query.text.empty()) {
@@ -100,11 +102,12 @@ absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& 
   return keys;
 }
 
-absl::Status ItemEmbedderClient::EmbedGroup(const SpaceDeclaration& group, const std::vector<std::string>& names,
-                                            const std::vector<featurestore::EmbedItem>& items, Results& results,
-                                            std::map<size_t, absl::Status>& failures) {
+absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const SpaceDeclaration& group,
+                                            const std::vector<std::string>& names, const std::vector<featurestore::EmbedItem>& items,
+                                            Results& results, std::map<size_t, absl::Status>& failures) {
   Call::Scope scope(&call_);
   pb::EmbedRequest request;
+  request.set_catalog(catalog);
   request.set_model(group.model);
   request.set_output_dimensions(group.dimensions);
   request.set_lane(pb::LANE_BULK);
@@ -152,7 +155,7 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
       }
     }
     if (wanted.empty()) continue;
-    PALATE_RETURN_IF_ERROR(EmbedGroup({"", group.first, group.second}, wanted, items, results, failures));
+    PALATE_RETURN_IF_ERROR(EmbedGroup(catalog.id, {"", group.first, group.second}, wanted, items, results, failures));
   }
   std::vector<absl::StatusOr<std::vector<SpaceVector>>> out;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -164,6 +167,14 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
     }
   }
   return out;
+}
+
+absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id, absl::Time deadline) {
+  pb::DropUserRequest request;
+  request.set_catalog(catalog);
+  request.set_user_id(user_id);
+  pb::DropUserResponse response;
+  return CallUnary(stub_.async(), &Async::DropUser, request, response, deadline);
 }
 
 }  // namespace palate::services

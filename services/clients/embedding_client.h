@@ -40,12 +40,23 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
  private:
   using Results = std::vector<std::vector<SpaceVector>>;
   // The items' vectors in the spaces `names`, which share a model and dimensions, added to `results`; failures to `failures`.
-  absl::Status EmbedGroup(const SpaceDeclaration& group, const std::vector<std::string>& names,
+  absl::Status EmbedGroup(const std::string& catalog, const SpaceDeclaration& group, const std::vector<std::string>& names,
                           const std::vector<featurestore::EmbedItem>& items, Results& results, std::map<size_t, absl::Status>& failures);
 
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;
   const absl::Duration call_timeout_;
   Call call_{absl::InfiniteFuture()};
+};
+
+// What the embedding service remembers of users.
+class QueryVectorsClient {
+ public:
+  explicit QueryVectorsClient(ChannelProvider channel) : stub_(std::move(channel)) {}
+
+  absl::Status DropUser(const std::string& catalog, const std::string& user_id, absl::Time deadline);
+
+ private:
+  LazyStub<palate::embedding::v1::EmbeddingService> stub_;
 };
 
 }  // namespace palate::services

@@ -22,6 +22,13 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
   if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ", input.candidates.size(), " candidates"));
   }
+  // The pipeline blends all scores or none; a candidate without one would silently sink.
+  if (!response.failures().empty()) {
+    const auto& failure = response.failures(0);
+    return absl::UnavailableError(absl::StrCat(response.failures_size(), " of ", input.candidates.size(),
+                                               " candidates were not scored: candidate ", failure.index(), ": ",
+                                               failure.status().message()));
+  }
   return FromProto(response);
 }
 

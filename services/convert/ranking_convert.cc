@@ -15,7 +15,10 @@ namespace pb = palate::ranking::v1;
 constexpr int kMaxHistory = 1000;
 constexpr int kMaxCandidates = 500;
 constexpr int kMaxExplanations = 500;
+constexpr int kMaxDocuments = 500;
 constexpr size_t kMaxInstructionBytes = 4096;
+constexpr size_t kMaxContentBytes = 262'144;
+constexpr int kMaxContentImages = 16;
 
 pb::ItemFacts FactsMessage(const ranking::ItemFacts& facts) {
   pb::ItemFacts out;
@@ -72,7 +75,55 @@ absl::Status ConvertAll(const google::protobuf::RepeatedPtrField<Element>& eleme
   return absl::OkStatus();
 }
 
+pb::RankContent ContentMessage(const ranking::RankContent& content) {
+  pb::RankContent out;
+  out.set_text(content.text);
+  for (const std::string& image : content.images) out.add_images(image);
+  return out;
+}
+
+absl::StatusOr<ranking::RankContent> ContentFrom(const pb::RankContent& content) {
+  if (content.text().size() > kMaxContentBytes) {
+    return InvalidField("text", absl::StrCat("has ", content.text().size(), " bytes"), absl::StrCat("at most ", kMaxContentBytes));
+  }
+  PALATE_RETURN_IF_ERROR(CheckSize("images", content.images_size(), 0, kMaxContentImages));
+  return ranking::RankContent{content.text(), {content.images().begin(), content.images().end()}};
+}
+
+absl::StatusOr<ranking::RankMode> ModeFrom(pb::RankMode mode) {
+  switch (mode) {
+    case pb::RANK_MODE_UNSPECIFIED:
+      return ranking::RankMode::kOfModel;
+    case pb::RANK_MODE_LISTWISE:
+      return ranking::RankMode::kListwise;
+    case pb::RANK_MODE_POINTWISE:
+      return ranking::RankMode::kPointwise;
+    default:
+      return InvalidField("mode", absl::StrCat("is ", static_cast<int>(mode)), "a value of RankMode");
+  }
+}
+
+// Candidates or documents, not both.
+absl::Status CheckWhatIsRanked(const pb::RankRequest& request) {
+  if (request.documents().empty()) return CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates);
+  PALATE_RETURN_IF_ERROR(CheckSize("documents", request.documents_size(), 1, kMaxDocuments));
+  if (request.candidates().empty()) return absl::OkStatus();
+  return InvalidField("candidates", absl::StrCat("has ", request.candidates_size(), " elements"), "none beside documents");
+}
+
 }  // namespace
+
+pb::RankMode ToProto(ranking::RankMode mode) {
+  switch (mode) {
+    case ranking::RankMode::kListwise:
+      return pb::RANK_MODE_LISTWISE;
+    case ranking::RankMode::kPointwise:
+      return pb::RANK_MODE_POINTWISE;
+    case ranking::RankMode::kOfModel:
+      break;
+  }
+  return pb::RANK_MODE_UNSPECIFIED;
+}
 
 pb::RankRequest ToProto(const ranking::RankInput& input) {
   pb::RankRequest out;
@@ -80,12 +131,15 @@ pb::RankRequest ToProto(const ranking::RankInput& input) {
   for (const ranking::HistoryEntry& entry : input.history) *out.add_history() = EntryMessage(entry);
   for (const ranking::ItemFacts& candidate : input.candidates) *out.add_candidates() = FactsMessage(candidate);
   out.set_instruction(input.instruction);
+  out.set_mode(ToProto(input.mode));
+  if (input.query.has_value()) *out.mutable_query() = ContentMessage(*input.query);
+  for (const ranking::RankContent& document : input.documents) *out.add_documents() = ContentMessage(document);
   return out;
 }
 
 absl::StatusOr<ranking::RankInput> FromProto(const pb::RankRequest& request) {
   PALATE_RETURN_IF_ERROR(CheckSize("history", request.history_size(), 0, kMaxHistory));
-  PALATE_RETURN_IF_ERROR(CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates));
+  PALATE_RETURN_IF_ERROR(CheckWhatIsRanked(request));
   if (request.instruction().size() > kMaxInstructionBytes) {
     return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"),
                         absl::StrCat("at most ", kMaxInstructionBytes));
@@ -95,6 +149,13 @@ absl::StatusOr<ranking::RankInput> FromProto(const pb::RankRequest& request) {
   PALATE_RETURN_IF_ERROR(ConvertAll(request.history(), "history", EntryFrom, out.history));
   PALATE_RETURN_IF_ERROR(ConvertAll(request.candidates(), "candidates", FactsFrom, out.candidates));
   out.instruction = request.instruction();
+  PALATE_ASSIGN_OR_RETURN(out.mode, ModeFrom(request.mode()));
+  if (request.has_query()) {
+    absl::StatusOr<ranking::RankContent> query = ContentFrom(request.query());
+    if (!query.ok()) return PrefixFields(query.status(), "query");
+    out.query = *std::move(query);
+  }
+  PALATE_RETURN_IF_ERROR(ConvertAll(request.documents(), "documents", ContentFrom, out.documents));
   return out;
 }
 
@@ -104,6 +165,8 @@ pb::RankResponse ToProto(const ranking::RankOutput& output) {
   out.set_model_fingerprint(output.model_fingerprint);
   out.set_prompt_tokens(output.prompt_tokens);
   out.set_truncated_history(output.truncated_history);
+  out.set_truncated_documents(output.truncated_documents);
+  out.mutable_relevance()->Add(output.relevance.begin(), output.relevance.end());
   return out;
 }
 
@@ -113,6 +176,8 @@ ranking::RankOutput FromProto(const pb::RankResponse& response) {
   out.model_fingerprint = response.model_fingerprint();
   out.prompt_tokens = response.prompt_tokens();
   out.truncated_history = response.truncated_history();
+  out.truncated_documents = response.truncated_documents();
+  out.relevance.assign(response.relevance().begin(), response.relevance().end());
   return out;
 }
 

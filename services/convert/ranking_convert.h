@@ -13,6 +13,9 @@ palate::ranking::v1::RankRequest ToProto(const ranking::RankInput& input);
 // Errors carry paths in the request.
 absl::StatusOr<ranking::RankInput> FromProto(const palate::ranking::v1::RankRequest& request);
 
+palate::ranking::v1::RankMode ToProto(ranking::RankMode mode);
+
+// Without failures, which are statuses: they are converted where gRPC is known (services/runtime/status_convert.h).
 palate::ranking::v1::RankResponse ToProto(const ranking::RankOutput& output);
 ranking::RankOutput FromProto(const palate::ranking::v1::RankResponse& response);
 

@@ -5,10 +5,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "base/bytes.h"
 #include "base/status.h"
-#include "services/convert/types_convert.h"
+#include "services/embedding/embedding_convert.h"
 #include "services/runtime/status_convert.h"
 
 namespace palate::services {
@@ -16,111 +14,83 @@ namespace {
 
 namespace pb = palate::embedding::v1;
 
-constexpr size_t kMaxInstructionBytes = 8192;
-
-absl::StatusOr<embedding::EmbedOptions> OptionsFrom(const pb::EmbedRequest& request, const Call& call) {
-  if (request.instruction().size() > kMaxInstructionBytes) {
-    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"),
-                        absl::StrCat("at most ", kMaxInstructionBytes));
+// Adds what the cached embedders of all models have counted to what their cache says of itself.
+embedding::CacheStats Sum(embedding::CacheStats cache, const std::map<std::string, ServedModel>& models,
+                          embedding::CacheStats (embedding::CachedEmbedder::*counts)() const) {
+  for (const auto& [name, model] : models) {
+    const embedding::CacheStats counted = (model.cached.get()->*counts)();
+    cache.hits += counted.hits;
+    cache.misses += counted.misses;
+    cache.shared += counted.shared;
   }
-  if (!IsValidUtf8(request.instruction())) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
-  embedding::EmbedOptions options;
-  options.spaces.assign(request.spaces().begin(), request.spaces().end());
-  options.instruction = request.instruction();
-  options.dimensions = request.output_dimensions();
-  options.lane = request.lane() == pb::LANE_BULK ? embedding::Lane::kBulk : embedding::Lane::kInteractive;
-  options.deadline = call.deadline();
-  options.cancelled = call.cancel_flag();
-  return options;
-}
-
-pb::Calibration ToProto(const embedding::Calibration& calibration) {
-  pb::Calibration out;
-  out.set_mean(calibration.mean);
-  out.set_deviation(calibration.deviation);
-  return out;
-}
-
-pb::EmbedResult ResultMessage(const embedding::EmbedResult& result, const embedding::ModelInfo& model) {
-  pb::EmbedResult out;
-  for (const SpaceVector& vector : result.vectors) {
-    pb::EmbeddedVector* embedded = out.add_vectors();
-    *embedded->mutable_vector() = palate::services::ToProto(vector);
-    const embedding::SpaceInfo* space = model.FindSpace(vector.space.name);
-    if (space != nullptr) *embedded->mutable_calibration() = ToProto(space->calibration);
-  }
-  out.set_tokens(result.tokens);
-  out.set_truncated_tokens(result.truncated_tokens);
-  return out;
-}
-
-pb::ModelInfo InfoMessage(const std::string& name, const embedding::ModelInfo& info, bool is_default) {
-  pb::ModelInfo out;
-  out.set_name(name);
-  out.set_is_default(is_default);
-  out.set_dimensions(info.dimensions);
-  out.set_max_text_tokens(info.max_text_tokens);
-  out.set_image_size(info.image_size);
-  for (const embedding::SpaceInfo& space : info.spaces) {
-    pb::SpaceInfo* served = out.add_spaces();
-    *served->mutable_space() = palate::services::ToProto(SpaceKey{space.name, space.fingerprint});
-    served->set_available(space.available);
-    *served->mutable_calibration() = ToProto(space.calibration);
-  }
-  return out;
+  return cache;
 }
 
 }  // namespace
 
-EmbeddingGrpc::EmbeddingGrpc(std::map<std::string, embedding::Embedder*> embedders, std::string default_model, int max_bulk_calls,
-                             ThreadPool& pool)
-    : RpcService("palate.embedding.v1.EmbeddingService", pool),
-      embedders_(std::move(embedders)),
-      default_model_(std::move(default_model)),
-      max_bulk_calls_(max_bulk_calls) {
+EmbeddingGrpc::EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bulk_calls, ThreadPool& pool, ThreadPool& quick)
+    : RpcService("palate.embedding.v1.EmbeddingService", pool), path_(path), streams_(streams), max_bulk_calls_(max_bulk_calls) {
   Unary("Embed", this, &EmbeddingGrpc::Embed);
-  Unary("GetModelInfo", this, &EmbeddingGrpc::GetModelInfo);
+  BidiReactor("EmbedStream", [this](grpc::CallbackServerContext* context) { return streams_.Open(*this, context); });
+  Unary("DropUser", this, &EmbeddingGrpc::DropUser, &quick);
+  Unary("GetModelInfo", this, &EmbeddingGrpc::GetModelInfo, &quick);
+  Unary("GetStats", this, &EmbeddingGrpc::GetStats, &quick);
   CheckComplete();
 }
 
-absl::StatusOr<embedding::Embedder*> EmbeddingGrpc::Find(const std::string& model) const {
-  const auto found = embedders_.find(model.empty() ? default_model_ : model);
-  if (found != embedders_.end()) return found->second;
-  const std::string names = absl::StrJoin(embedders_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
-  return absl::NotFoundError(absl::StrCat("model: there is no embedding model ", QuoteForMessage(model), "; there are: ", names));
-}
-
 absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(embedding::Embedder * embedder, Find(request.model()));
-  PALATE_ASSIGN_OR_RETURN(const embedding::EmbedOptions options, OptionsFrom(request, call));
-  const bool bulk = options.lane == embedding::Lane::kBulk;
+  PALATE_ASSIGN_OR_RETURN(const EmbedSettings settings, path_.Open(request, call));
+  const bool bulk = settings.options.lane == embedding::Lane::kBulk;
   const int running = bulk ? ++bulk_calls_ : 0;
   const absl::Cleanup leave = [&] { bulk_calls_ -= bulk ? 1 : 0; };
   if (running > max_bulk_calls_) {
     return absl::ResourceExhaustedError(absl::StrCat("embedding: ", max_bulk_calls_, " bulk calls run already, which is the limit"));
   }
-  if (request.inputs().empty()) return InvalidField("inputs", "is empty", "1 or more inputs");
-  std::vector<embedding::EmbedInput> inputs;
-  for (const pb::EmbedInput& input : request.inputs()) {
-    inputs.push_back({{input.fields().begin(), input.fields().end()},
-                      {input.images().begin(), input.images().end()},
-                      input.role() == pb::EMBED_ROLE_QUERY ? embedding::EmbedRole::kQuery : embedding::EmbedRole::kItem});
+  if (request.inputs().empty() || request.inputs_size() > EmbedPath::kMaxInputs) {
+    return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"), absl::StrCat("1 to ", EmbedPath::kMaxInputs));
   }
-  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, embedder->Embed(inputs, options));
+  std::vector<WireInput> inputs;
+  for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, path_.Embed(std::move(inputs), settings));
   for (size_t i = 0; i < results.size(); ++i) {
-    *response.add_results() = ResultMessage(results[i], embedder->info());
-    if (!results[i].status.ok()) *response.add_failures() = ToItemFailure(i, results[i].status);
+    pb::EmbedResult* result = response.add_results();
+    if (results[i].status.ok()) {
+      *result = ToProto(results[i], settings.model->embedder->info());
+    } else {
+      *response.add_failures() = ToItemFailure(i, results[i].status);
+    }
   }
   return absl::OkStatus();
 }
 
+absl::Status EmbeddingGrpc::DropUser(Call&, const pb::DropUserRequest& request, pb::DropUserResponse& response) {
+  if (request.catalog().empty()) return InvalidField("catalog", "is empty", "a catalog's id");
+  if (request.user_id().empty()) return InvalidField("user_id", "is empty", "1 to 256 bytes");
+  embedding::QueryCache* queries = path_.parts().queries;
+  if (queries != nullptr) response.set_dropped_vectors(queries->Drop({request.catalog(), request.user_id()}));
+  return absl::OkStatus();
+}
+
 absl::Status EmbeddingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& request, pb::GetModelInfoResponse& response) {
-  if (!request.model().empty()) PALATE_RETURN_IF_ERROR(Find(request.model()).status());
-  for (const auto& [name, embedder] : embedders_) {
-    if (request.model().empty() || request.model() == name) {
-      *response.add_models() = InfoMessage(name, embedder->info(), name == default_model_);
-    }
+  if (!request.model().empty()) PALATE_RETURN_IF_ERROR(path_.Find(request.model()).status());
+  for (const auto& [name, model] : path_.models()) {
+    if (!request.model().empty() && request.model() != name) continue;
+    *response.add_models() = ToProto(name, model.embedder->info(), name == path_.parts().default_model);
   }
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingGrpc::GetStats(Call&, const pb::GetStatsRequest&, pb::GetStatsResponse& response) {
+  for (const auto& [name, model] : path_.models()) *response.add_engines() = ToProto(name, model.embedder->stats());
+  const EmbedPath::Parts& parts = path_.parts();
+  if (parts.items != nullptr) {
+    *response.mutable_items() = ToProto(Sum(parts.items->stats(), path_.models(), &embedding::CachedEmbedder::item_counts));
+  }
+  if (parts.queries != nullptr) {
+    *response.mutable_queries() = ToProto(Sum(parts.queries->stats(), path_.models(), &embedding::CachedEmbedder::query_counts));
+  }
+  if (parts.fetcher != nullptr) *response.mutable_fetches() = ToProto(parts.fetcher->stats());
+  response.set_open_streams(streams_.open());
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "services/convert/types_convert.h"
 #include "services/featurestore/feature_store_convert.h"
@@ -41,9 +42,12 @@ void AddScored(const std::vector<featurestore::ScoredItemId>& in, RepeatedPtrFie
 
 }  // namespace
 
-FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, WatchStreams& watch, ThreadPool& reads,
-                                   ThreadPool& writes)
-    : RpcService("palate.featurestore.v1.FeatureStoreService", reads), store_(store), worker_stats_(std::move(worker_stats)) {
+FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, DropQueries drop_queries,
+                                   WatchStreams& watch, ThreadPool& reads, ThreadPool& writes)
+    : RpcService("palate.featurestore.v1.FeatureStoreService", reads),
+      store_(store),
+      worker_stats_(std::move(worker_stats)),
+      drop_queries_(std::move(drop_queries)) {
   Unary("UpsertItems", this, &FeatureStoreGrpc::UpsertItems, &writes);
   Unary("GetItems", this, &FeatureStoreGrpc::GetItems);
   Unary("DeleteItems", this, &FeatureStoreGrpc::DeleteItems, &writes);
@@ -175,6 +179,10 @@ absl::Status FeatureStoreGrpc::PurgeUser(Call&, const pb::PurgeUserRequest& requ
   response.set_removed_events(report.events);
   response.set_removed_impressions(report.impressions);
   response.set_removed_profile(report.had_profile);
+  // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to fail a purge that is done.
+  const absl::Status dropped = drop_queries_(request.catalog(), request.user_id());
+  if (!dropped.ok()) spdlog::warn("a purged user's query vectors were not dropped: {}; they expire by themselves", dropped.ToString());
+  response.set_dropped_query_vectors(dropped.ok());
   return absl::OkStatus();
 }
 

@@ -15,9 +15,12 @@ namespace palate::services {
 class FeatureStoreGrpc final : public RpcService {
  public:
   using WorkerStats = std::function<featurestore::EmbeddingWorker::Stats()>;
+  // Has what is remembered elsewhere of a user's queries dropped; may block for seconds.
+  using DropQueries = std::function<absl::Status(const std::string& catalog, const std::string& user_id)>;
 
   // Borrows the rest. Reads and writes have pools of their own, so that an import does not keep recommendations waiting.
-  FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, WatchStreams& watch, ThreadPool& reads, ThreadPool& writes);
+  FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, DropQueries drop_queries, WatchStreams& watch,
+                   ThreadPool& reads, ThreadPool& writes);
 
  private:
   absl::Status UpsertItems(Call& call, const palate::featurestore::v1::UpsertItemsRequest& request,
@@ -45,6 +48,7 @@ class FeatureStoreGrpc final : public RpcService {
 
   featurestore::FeatureStore& store_;
   const WorkerStats worker_stats_;
+  const DropQueries drop_queries_;
 };
 
 class CatalogGrpc final : public RpcService {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "services/clients/embedding_client.h"
@@ -10,6 +11,9 @@
 
 namespace palate::services {
 namespace {
+
+// How long a purge waits for the embedding service.
+constexpr absl::Duration kDropLimit = absl::Seconds(5);
 
 // The embedding worker starts when it is made; this makes it when the server has started and ends it before the server stops. Thread-safe.
 class WorkerSlot {
@@ -72,13 +76,18 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
   ServiceSet set;
   PALATE_ASSIGN_OR_RETURN(auto opened, featurestore::FeatureStore::Open(std::move(options)));
   featurestore::FeatureStore* store = set.Own(std::move(opened));
+  auto* queries = set.Own(std::make_unique<QueryVectorsClient>(embedding));
   auto* embedder = set.Own(std::make_unique<ItemEmbedderClient>(std::move(embedding), config.embedding_timeout));
   auto* worker = set.Own(std::make_unique<WorkerSlot>(store, embedder, config.worker));
   auto* watch = set.Own(std::make_unique<WatchStreams>(*store, config.max_watchers));
   ThreadPool* reads = set.Own(std::make_unique<ThreadPool>("store-reads", config.read_threads, config.queue_limit));
   ThreadPool* writes = set.Own(std::make_unique<ThreadPool>("store-writes", config.write_threads, config.queue_limit));
   set.Add(std::make_unique<FeatureStoreGrpc>(
-      *store, [worker] { return worker->stats(); }, *watch, *reads, *writes));
+      *store, [worker] { return worker->stats(); },
+      [queries](const std::string& catalog, const std::string& user_id) {
+        return queries->DropUser(catalog, user_id, absl::Now() + kDropLimit);
+      },
+      *watch, *reads, *writes));
   set.Add(std::make_unique<CatalogGrpc>(*store, *writes));
   set.OnStarted([worker](const Server&) { worker->Start(); });
   set.OnStopping([worker, watch] {

@@ -78,7 +78,9 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config, 
   ServiceSet set;
   Clients* clients = set.Own(std::make_unique<Clients>(channels));
   const pipeline::RecommenderParts parts{clients->features, clients->embedder, clients->retriever, clients->ranker};
-  const pipeline::Recommender* recommender = set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
+  pipeline::Recommender* recommender = set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
+  // In one process, the feature store's channel goes with the server.
+  set.OnStopping([recommender] { recommender->StopRecording(); });
   ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
   set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store, config.pipeline.default_deadline, *pool));
   return set;

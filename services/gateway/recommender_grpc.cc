@@ -166,6 +166,7 @@ absl::Status RecommenderGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& 
   response.set_removed_events(answer.removed_events());
   response.set_removed_impressions(answer.removed_impressions());
   response.set_removed_profile(answer.removed_profile());
+  response.set_dropped_query_vectors(answer.dropped_query_vectors());
   return absl::OkStatus();
 }
 

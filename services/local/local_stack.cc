@@ -31,12 +31,16 @@ void StackConfig::Bind(Config& config) {
 absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   FeatureStoreConfig feature_store = config.feature_store;
   RetrievalConfig retrieval = config.retrieval;
+  EmbeddingConfig embedding = config.embedding;
   if (config.data_dir.empty() && feature_store.store.dir.empty()) {
     return absl::InvalidArgumentError("data_dir is empty; it must name the folder of the data");
   }
   if (feature_store.store.dir.empty()) feature_store.store.dir = (fs::path(config.data_dir) / "store").string();
   if (retrieval.indexes.snapshot_dir.empty() && !config.data_dir.empty()) {
     retrieval.indexes.snapshot_dir = (fs::path(config.data_dir) / "index").string();
+  }
+  if (embedding.item_cache.dir.empty() && !config.data_dir.empty()) {
+    embedding.item_cache.dir = (fs::path(config.data_dir) / "embedding-cache").string();
   }
   std::error_code error;
   if (!config.data_dir.empty()) fs::create_directories(config.data_dir, error);
@@ -49,7 +53,7 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   // The store first: a folder that is open elsewhere is said before models are loaded.
   PALATE_ASSIGN_OR_RETURN(ServiceSet store_services, MakeFeatureStoreServices(feature_store, here));
   set.Merge(std::move(store_services));
-  PALATE_ASSIGN_OR_RETURN(ServiceSet embedding_services, MakeEmbeddingServices(config.embedding));
+  PALATE_ASSIGN_OR_RETURN(ServiceSet embedding_services, MakeEmbeddingServices(embedding));
   set.Merge(std::move(embedding_services));
   PALATE_ASSIGN_OR_RETURN(ServiceSet ranking_services, MakeRankingServices(config.ranking));
   set.Merge(std::move(ranking_services));

@@ -18,7 +18,8 @@ namespace palate::services {
 
 // The configuration of every part. Addresses of parts are not used: they are all here.
 struct StackConfig {
-  // Folder of the data: the store is in <data_dir>/store, index snapshots in <data_dir>/index, unless their own keys say otherwise.
+  // Folder of the data: the store is in <data_dir>/store, index snapshots in <data_dir>/index, the cache of item vectors in
+  // <data_dir>/embedding-cache, unless their own keys say otherwise.
   std::string data_dir;
   ServerConfig server;
   GatewayConfig gateway;

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "services/convert/ranking_convert.h"
 #include "services/convert/types_convert.h"
+#include "services/runtime/status_convert.h"
 
 namespace palate::services {
 namespace {
@@ -28,6 +29,7 @@ absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::R
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.deadline(), [&call] { return call.cancelled(); }));
   response = ToProto(output);
+  for (const ranking::RankFailure& failure : output.failures) *response.add_failures() = ToItemFailure(failure.index, failure.status);
   return absl::OkStatus();
 }
 
@@ -61,6 +63,8 @@ absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& req
     out->set_is_default(model.is_default);
     out->set_fingerprint(model.fingerprint);
     out->set_max_prompt_tokens(model.max_prompt_tokens);
+    out->set_mode(ToProto(model.mode));
+    out->set_reads_images(model.reads_images);
   }
   if (response.models().empty() && !request.model().empty()) {
     return absl::NotFoundError(absl::StrCat("model: there is no language model ", QuoteForMessage(request.model())));

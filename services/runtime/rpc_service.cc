@@ -23,16 +23,6 @@ namespace {
 using google::protobuf::Message;
 using grpc::ByteBuffer;
 
-// A handler's libraries report errors as statuses; what they throw nevertheless must not end the process.
-absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
-  try {
-    return handler();
-  } catch (const std::exception& error) {
-    spdlog::error("a handler threw: {}", error.what());
-    return absl::InternalError(absl::StrCat("unexpected: ", error.what()));
-  }
-}
-
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
   UnaryReactor(RpcService& service, grpc::CallbackServerContext* context)
@@ -176,6 +166,11 @@ void RpcService::Reactor(const std::string& method, ReactorMaker make) {
                         new grpc::internal::CallbackServerStreamingHandler<ByteBuffer, ByteBuffer>(std::move(make)));
 }
 
+void RpcService::BidiReactor(const std::string& method, BidiReactorMaker make) {
+  MarkMethodRawCallback(AddMethodNamed(method, grpc::internal::RpcMethod::BIDI_STREAMING),
+                        new grpc::internal::CallbackBidiHandler<ByteBuffer, ByteBuffer>(std::move(make)));
+}
+
 void RpcService::CheckComplete() const {
   const google::protobuf::ServiceDescriptor* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service_name_);
   std::set<std::string> expected;
@@ -198,6 +193,15 @@ absl::Status RpcService::RunUnary(const ByteBuffer& in, Message& request, ByteBu
 absl::Status RpcService::RunStream(const ByteBuffer& in, Message& request, const std::function<absl::Status()>& handler) {
   PALATE_RETURN_IF_ERROR(ParseRequest(in, request));
   return handler();
+}
+
+absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
+  try {
+    return handler();
+  } catch (const std::exception& error) {
+    spdlog::error("a handler threw: {}", error.what());
+    return absl::InternalError(absl::StrCat("unexpected: ", error.what()));
+  }
 }
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {

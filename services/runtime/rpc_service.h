@@ -56,6 +56,9 @@ class ResponseWriter {
 
 class RpcService : public grpc::Service {
  public:
+  // The full name, by which health is asked for.
+  const std::string& service_name() const { return service_name_; }
+
   // From now on calls from other processes are UNAVAILABLE; those from this process, which calls in progress may need, are still taken.
   void RefuseNewCalls() { refusing_ = true; }
   // Waits until no call of the registered handlers is in progress. False when `deadline` passed. Reactor() methods do not count.
@@ -96,6 +99,10 @@ class RpcService : public grpc::Service {
   using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
   void Reactor(const std::string& method, ReactorMaker make);
 
+  // The same for streams in both directions.
+  using BidiReactorMaker = std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(grpc::CallbackServerContext*)>;
+  void BidiReactor(const std::string& method, BidiReactorMaker make);
+
   // Aborts unless exactly the methods of the service's descriptor were registered: a forgotten RPC shows in the first test.
   void CheckComplete() const;
 
@@ -125,6 +132,9 @@ class RpcService : public grpc::Service {
 
 // The deadline that the caller set; infinite when it set none.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context);
+
+// Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and must not end the process.
+absl::Status RunGuarded(const std::function<absl::Status()>& handler);
 
 // Parse and serialise, with errors that a caller understands.
 absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message& request);

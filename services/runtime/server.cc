@@ -56,7 +56,7 @@ absl::Status Server::Build() {
     return absl::UnavailableError(absl::StrCat("cannot serve on ", config_.listen, ": the address is in use or not this machine's"));
   }
   port_ = bound;
-  server_->GetHealthCheckService()->SetServingStatus(true);
+  health_ = std::make_unique<HealthWatch>(*server_->GetHealthCheckService(), services_);
   services_.RunStarted(*this);
   return absl::OkStatus();
 }
@@ -70,7 +70,7 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() const {
 
 void Server::Drain() {
   if (std::exchange(drained_, true) || server_ == nullptr) return;
-  server_->GetHealthCheckService()->SetServingStatus(false);
+  if (health_ != nullptr) health_->Stop();
   services_.RunStopping();
   // Calls in progress may still call services of this server, so it must not close before they have ended.
   const absl::Time deadline = absl::Now() + config_.drain;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "services/runtime/health_watch.h"
 #include "services/runtime/server_config.h"
 #include "services/runtime/service_set.h"
 
@@ -35,6 +36,7 @@ class Server {
   const ServerConfig config_;
   ServiceSet services_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<HealthWatch> health_;
   int port_ = 0;
   bool drained_ = false;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "services/runtime/rpc_service.h"
 
 namespace palate::services {
@@ -37,15 +38,26 @@ class ServiceSet {
   // Runs when the server begins to stop, before calls in flight are waited for: ends what would never end by itself.
   void OnStopping(std::function<void()> hook) { stopping_.push_back(std::move(hook)); }
 
+  // Asked again and again while the server serves, from a thread of its own; quick. While it says anything but OK, the health of `service`
+  // and of the server as a whole is NOT_SERVING; calls are still taken.
+  void AddHealthCheck(const RpcService* service, std::function<absl::Status()> check) { checks_.push_back({service, std::move(check)}); }
+
   // Takes over everything of `other`.
   void Merge(ServiceSet other) {
     Append(services_, other.services_);
+    Append(checks_, other.checks_);
     Append(parts_, other.parts_);
     Append(started_, other.started_);
     Append(stopping_, other.stopping_);
   }
 
+  struct HealthCheck {
+    const RpcService* service;
+    std::function<absl::Status()> check;
+  };
+
   const std::vector<RpcService*>& services() const { return services_; }
+  const std::vector<HealthCheck>& health_checks() const { return checks_; }
   void RunStarted(const Server& server) const {
     for (const StartedHook& hook : started_) hook(server);
   }
@@ -68,6 +80,7 @@ class ServiceSet {
   }
 
   std::vector<RpcService*> services_;
+  std::vector<HealthCheck> checks_;
   std::vector<std::shared_ptr<void>> parts_;
   std::vector<StartedHook> started_;
   std::vector<std::function<void()>> stopping_;

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -11,25 +14,20 @@
 namespace palate::embedding {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-class Group final : public WorkGroup {
+class Work final : public QueuedWork {
  public:
-  Group(Lane lane, std::vector<int64_t> costs, absl::Time deadline = absl::InfiniteFuture(),
-        std::shared_ptr<const CancelFlag> cancelled = nullptr)
-      : WorkGroup(lane, deadline, std::move(cancelled)) {
-    for (int64_t cost : costs) AddCost(cost);
-  }
+  using QueuedWork::QueuedWork;
+
+  absl::Status Wanted(absl::Time) const override { return abandoned ? absl::CancelledError("not wanted") : absl::OkStatus(); }
+  void Dropped(const absl::Status& why) override { dropped = why; }
+
+  std::atomic<bool> abandoned = false;
+  absl::Status dropped;
 };
-
-std::shared_ptr<Group> Interactive(std::vector<int64_t> costs) { return std::make_shared<Group>(Lane::kInteractive, std::move(costs)); }
-std::shared_ptr<Group> Bulk(std::vector<int64_t> costs) { return std::make_shared<Group>(Lane::kBulk, std::move(costs)); }
-
-int CountOf(const std::vector<BatchUnit>& batch, const std::shared_ptr<Group>& group) {
-  int count = 0;
-  for (const BatchUnit& unit : batch) count += unit.group == group ? 1 : 0;
-  return count;
-}
 
 BatchQueue::Options SmallBatches() {
   BatchQueue::Options options;
@@ -37,148 +35,197 @@ BatchQueue::Options SmallBatches() {
   options.bulk_share = 0.25;
   options.max_queued_tokens_interactive = 1000;
   options.max_queued_tokens_bulk = 1000;
-  options.poll_interval = absl::Milliseconds(1);
   return options;
 }
 
-TEST(BatchQueue, CutsBatchesByTokensAndResumesAGroup) {
-  BatchQueue queue(SmallBatches());
-  const auto group = Interactive({40, 40, 40});
-  ASSERT_TRUE(queue.Submit(group, false).ok());
-  const auto first = queue.NextBatch();
-  ASSERT_EQ(first.size(), 2u);
-  EXPECT_EQ(queue.queued_tokens(Lane::kInteractive), 40);
-  const auto second = queue.NextBatch();
-  ASSERT_EQ(second.size(), 1u);
-  EXPECT_EQ(second[0].unit, 2u);
-  queue.Finish(first, absl::OkStatus());
-  queue.Finish(second, absl::OkStatus());
-  EXPECT_TRUE(queue.Wait(*group).ok());
+class BatchQueueTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Work> Push(Lane lane, int64_t tokens) {
+    auto work = std::make_shared<Work>(lane, tokens);
+    EXPECT_TRUE(queue_.Push(work).ok());
+    return work;
+  }
+  std::shared_ptr<Work> Interactive(int64_t tokens) { return Push(Lane::kInteractive, tokens); }
+  std::shared_ptr<Work> Bulk(int64_t tokens) { return Push(Lane::kBulk, tokens); }
+  // The tokens of the next batch's work, bulk work negative.
+  std::vector<int64_t> Next() {
+    std::vector<int64_t> tokens;
+    for (const auto& work : queue_.NextBatch()) tokens.push_back(work->lane() == Lane::kBulk ? -work->tokens() : work->tokens());
+    return tokens;
+  }
+  static int64_t Sum(const std::vector<int64_t>& tokens, bool bulk) {
+    int64_t sum = 0;
+    for (int64_t count : tokens) sum += (count < 0) == bulk ? std::abs(count) : 0;
+    return sum;
+  }
+
+  BatchQueue queue_{SmallBatches()};
+};
+
+TEST_F(BatchQueueTest, CutsBatchesByTokens) {
+  for (int i = 0; i < 5; ++i) Interactive(40);
+  EXPECT_THAT(Next(), ElementsAre(40, 40));
+  EXPECT_THAT(Next(), ElementsAre(40, 40));
+  EXPECT_THAT(Next(), ElementsAre(40));
 }
 
-TEST(BatchQueue, TakesAUnitLargerThanABatchAlone) {
-  BatchQueue queue(SmallBatches());
-  ASSERT_TRUE(queue.Submit(Interactive({500}), false).ok());
-  ASSERT_TRUE(queue.Submit(Interactive({1}), false).ok());
-  EXPECT_EQ(queue.NextBatch().size(), 1u);
-  EXPECT_EQ(queue.NextBatch().size(), 1u);
+TEST_F(BatchQueueTest, JoinsWorkOfLikeLengthAroundTheOldest) {
+  for (int64_t tokens : {20, 50, 20, 50, 21, 20, 19}) Interactive(tokens);
+  EXPECT_THAT(Next(), ElementsAre(21, 20, 20, 20, 19));
+  EXPECT_THAT(Next(), ElementsAre(50, 50));
 }
 
-TEST(BatchQueue, PutsCallsOfDifferentCallersIntoOneBatch) {
-  BatchQueue queue(SmallBatches());
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(queue.Submit(Interactive({10}), false).ok());
-  EXPECT_EQ(queue.NextBatch().size(), 5u);
+TEST_F(BatchQueueTest, TheOldestIsAlwaysInTheNextBatch) {
+  Interactive(90);
+  for (int i = 0; i < 20; ++i) Interactive(10);
+  EXPECT_THAT(Next(), ElementsAre(90, 10));
 }
 
-TEST(BatchQueue, InteractiveWorkGoesFirstAndBulkKeepsItsShare) {
-  BatchQueue queue(SmallBatches());
-  const auto bulk = Bulk(std::vector<int64_t>(30, 5));
-  const auto interactive = Interactive(std::vector<int64_t>(40, 5));
-  ASSERT_TRUE(queue.Submit(bulk, false).ok());
-  ASSERT_TRUE(queue.Submit(interactive, false).ok());
-  const auto batch = queue.NextBatch();
-  EXPECT_EQ(batch[0].group, interactive);
-  EXPECT_EQ(CountOf(batch, interactive), 15);
-  EXPECT_EQ(CountOf(batch, bulk), 5);
+TEST_F(BatchQueueTest, WorkIsPassedOverAFewTimesAtMost) {
+  Interactive(10);
+  Interactive(60);
+  int batches = 0;
+  bool seen = false;
+  for (; batches < 20 && !seen; ++batches) {
+    for (int i = 0; i < 10; ++i) Interactive(10);
+    for (int64_t tokens : Next()) seen |= tokens == 60;
+  }
+  EXPECT_TRUE(seen);
+  EXPECT_LE(batches, 5);
 }
 
-TEST(BatchQueue, BulkWorkFillsBatchesThatInteractiveWorkLeaves) {
-  BatchQueue queue(SmallBatches());
-  const auto bulk = Bulk(std::vector<int64_t>(30, 5));
-  ASSERT_TRUE(queue.Submit(bulk, false).ok());
-  ASSERT_TRUE(queue.Submit(Interactive({5}), false).ok());
-  EXPECT_EQ(CountOf(queue.NextBatch(), bulk), 19);
+TEST_F(BatchQueueTest, LargeWorkIsComputedAlone) {
+  Interactive(500);
+  Interactive(1);
+  EXPECT_THAT(Next(), ElementsAre(500));
+  EXPECT_THAT(Next(), ElementsAre(1));
 }
 
-TEST(BatchQueue, RefusesCallsAtOnceWhenTheLaneIsFull) {
-  BatchQueue queue(SmallBatches());
-  ASSERT_TRUE(queue.Submit(Interactive({1000}), false).ok());
-  const absl::Status refused = queue.Submit(Interactive({1}), false);
+TEST_F(BatchQueueTest, LargeWorkHoldsUpSmallWorkForOneBatchAtMost) {
+  for (int i = 0; i < 5; ++i) Interactive(500);
+  Interactive(1);
+  Interactive(2);
+  EXPECT_THAT(Next(), ElementsAre(500));
+  EXPECT_THAT(Next(), ElementsAre(2, 1));
+  EXPECT_THAT(Next(), ElementsAre(500));
+  Bulk(7);
+  EXPECT_THAT(Next(), ElementsAre(-7)) << "work of the other lane is small work too";
+  EXPECT_THAT(Next(), ElementsAre(500));
+}
+
+TEST_F(BatchQueueTest, InteractiveWorkGoesFirstAndBulkKeepsItsShare) {
+  for (int i = 0; i < 30; ++i) Bulk(5);
+  for (int i = 0; i < 40; ++i) Interactive(5);
+  const std::vector<int64_t> batch = Next();
+  EXPECT_EQ(Sum(batch, false), 75);
+  EXPECT_EQ(Sum(batch, true), 25);
+}
+
+TEST_F(BatchQueueTest, BulkWorkFillsBatchesThatInteractiveWorkLeaves) {
+  for (int i = 0; i < 30; ++i) Bulk(5);
+  Interactive(5);
+  EXPECT_EQ(Sum(Next(), true), 95);
+}
+
+TEST_F(BatchQueueTest, BulkWorkLargerThanItsShareOrABatchDoesNotStarve) {
+  for (const int64_t tokens : {60, 500}) {
+    Bulk(tokens);
+    int64_t interactive = 0;
+    bool served = false;
+    for (int batches = 0; batches < 40 && !served; ++batches) {
+      for (int i = 0; i < 4; ++i) Interactive(50);
+      const std::vector<int64_t> batch = Next();
+      served = Sum(batch, true) > 0;
+      interactive += Sum(batch, false);
+    }
+    EXPECT_TRUE(served) << tokens;
+    EXPECT_GE(interactive, tokens) << "three quarters are interactive work's";
+  }
+}
+
+TEST_F(BatchQueueTest, LargeBulkWorkDoesNotStarveBehindSmallBulkWork) {
+  Bulk(300);
+  int batches = 0;
+  for (bool served = false; !served && batches < 40; ++batches) {
+    Bulk(5);
+    Interactive(50);
+    for (int64_t tokens : Next()) served |= tokens == -300;
+  }
+  EXPECT_LE(batches, 14);
+}
+
+TEST_F(BatchQueueTest, InteractiveWorkThatFillsEveryBatchLeavesBulkItsShare) {
+  int64_t bulk = 0;
+  int64_t interactive = 0;
+  for (int i = 0; i < 100; ++i) {
+    Bulk(20);
+    Interactive(90);
+    const std::vector<int64_t> batch = Next();
+    bulk += Sum(batch, true);
+    interactive += Sum(batch, false);
+  }
+  EXPECT_GT(bulk, interactive / 6);
+  EXPECT_GT(interactive, 2 * bulk);
+}
+
+TEST_F(BatchQueueTest, RefusesCallsAtOnceWhenTheLaneIsFull) {
+  ASSERT_TRUE(queue_.Admit(Lane::kInteractive, 1500).ok()) << "a lane with room takes a call whole";
+  const absl::Status refused = queue_.Admit(Lane::kInteractive, 1);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("1000 tokens wait in the interactive lane, at most 1000"));
-  EXPECT_TRUE(queue.Submit(Bulk({1}), false).ok()) << "the other lane has room";
-  EXPECT_TRUE(queue.Submit(Interactive({1}), true).ok()) << "an admitted call may go on";
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("1500 tokens wait in the interactive lane, at most 1000"));
+  EXPECT_TRUE(queue_.Admit(Lane::kBulk, 1).ok()) << "the other lane has room";
+  queue_.Release(Lane::kInteractive, 600);
+  EXPECT_TRUE(queue_.Admit(Lane::kInteractive, 1).ok());
+  EXPECT_EQ(queue_.queued_tokens(Lane::kInteractive), 901);
 }
 
-TEST(BatchQueue, DropsQueuedWorkWhoseDeadlinePassed) {
-  BatchQueue queue(SmallBatches());
-  const auto late = std::make_shared<Group>(Lane::kInteractive, std::vector<int64_t>{10}, absl::Now() - absl::Seconds(1));
-  const auto good = Interactive({10});
-  ASSERT_TRUE(queue.Submit(late, false).ok());
-  ASSERT_TRUE(queue.Submit(good, false).ok());
-  const auto batch = queue.NextBatch();
-  EXPECT_EQ(CountOf(batch, late), 0);
-  EXPECT_EQ(CountOf(batch, good), 1);
-  EXPECT_EQ(queue.Wait(*late).code(), absl::StatusCode::kDeadlineExceeded);
+TEST_F(BatchQueueTest, WorkThatNobodyWantsIsDroppedAndNotComputed) {
+  const auto late = Interactive(10);
+  const auto good = Interactive(20);
+  late->abandoned = true;
+  EXPECT_THAT(Next(), ElementsAre(20));
+  EXPECT_EQ(late->dropped.message(), "not wanted");
+  EXPECT_TRUE(good->dropped.ok());
 }
 
-TEST(BatchQueue, WaitEndsAtTheDeadlineAndFreesTheLane) {
-  BatchQueue queue(SmallBatches());
-  const auto group = std::make_shared<Group>(Lane::kBulk, std::vector<int64_t>{10}, absl::Now() + absl::Milliseconds(20));
-  ASSERT_TRUE(queue.Submit(group, false).ok());
-  EXPECT_EQ(queue.Wait(*group).code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(queue.queued_tokens(Lane::kBulk), 0);
+TEST_F(BatchQueueTest, DropUnwantedFreesWhatWaits) {
+  const auto work = Bulk(10);
+  EXPECT_LT(queue_.waiting_since(), absl::InfiniteFuture());
+  work->abandoned = true;
+  queue_.DropUnwanted();
+  EXPECT_EQ(work->dropped.message(), "not wanted");
+  EXPECT_EQ(queue_.waiting_since(), absl::InfiniteFuture());
 }
 
-TEST(BatchQueue, WaitEndsWhenTheCallIsCancelled) {
-  BatchQueue queue(SmallBatches());
-  const auto cancelled = std::make_shared<CancelFlag>(false);
-  const auto group = std::make_shared<Group>(Lane::kBulk, std::vector<int64_t>{10}, absl::InfiniteFuture(), cancelled);
-  ASSERT_TRUE(queue.Submit(group, false).ok());
-  std::thread canceller([&] { cancelled->store(true); });
-  EXPECT_EQ(queue.Wait(*group).code(), absl::StatusCode::kCancelled);
-  canceller.join();
-  EXPECT_EQ(queue.queued_tokens(Lane::kBulk), 0);
-}
-
-TEST(BatchQueue, FinishPassesOnAFailure) {
-  BatchQueue queue(SmallBatches());
-  const auto group = Interactive({60, 60});
-  ASSERT_TRUE(queue.Submit(group, false).ok());
-  const auto batch = queue.NextBatch();
-  queue.Finish(batch, absl::InternalError("broken"));
-  EXPECT_EQ(queue.Wait(*group).message(), "broken");
-  EXPECT_EQ(queue.queued_tokens(Lane::kInteractive), 0) << "the rest is not worth computing";
-}
-
-TEST(BatchQueue, ShutdownWakesCallersAndExecutor) {
-  BatchQueue queue(SmallBatches());
-  const auto group = Interactive({10});
-  ASSERT_TRUE(queue.Submit(group, false).ok());
-  std::thread executor([&] {
-    while (!queue.NextBatch().empty()) {
-    }
-  });
-  queue.Shutdown();
+TEST_F(BatchQueueTest, ShutdownDropsWorkAndWakesTheExecutor) {
+  const auto work = Interactive(10);
+  queue_.Shutdown();
+  EXPECT_EQ(work->dropped.code(), absl::StatusCode::kUnavailable);
+  std::thread executor([&] { EXPECT_THAT(queue_.NextBatch(), IsEmpty()); });
   executor.join();
-  EXPECT_EQ(queue.Submit(Interactive({1}), false).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(queue_.Push(std::make_shared<Work>(Lane::kBulk, 1)).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(queue_.Admit(Lane::kBulk, 1).code(), absl::StatusCode::kUnavailable);
 }
 
-TEST(BatchQueue, EveryCallerGetsItsAnswerUnderContention) {
-  BatchQueue queue(SmallBatches());
-  std::thread executor([&] {
-    while (true) {
-      const auto batch = queue.NextBatch();
-      if (batch.empty()) return;
-      queue.Finish(batch, absl::OkStatus());
-    }
-  });
-  std::atomic<int> answered = 0;
+TEST_F(BatchQueueTest, EverythingIsServedOnceUnderContention) {
+  constexpr int kEach = 500;
+  constexpr int kCallers = 6;
   std::vector<std::thread> callers;
-  for (int t = 0; t < 6; ++t) {
+  for (int t = 0; t < kCallers; ++t) {
     callers.emplace_back([&, t] {
-      for (int i = 0; i < 200; ++i) {
-        const auto group = t % 2 == 0 ? Interactive({7, 30, 5}) : Bulk({50, 3});
-        while (absl::IsResourceExhausted(queue.Submit(group, false))) std::this_thread::yield();
-        if (queue.Wait(*group).ok()) ++answered;
-      }
+      for (int i = 0; i < kEach; ++i) Push(t % 2 == 0 ? Lane::kInteractive : Lane::kBulk, 1 + (t * 37 + i * 11) % 150);
     });
   }
+  std::set<const QueuedWork*> seen;
+  WorkBatch kept;
+  while (seen.size() < kEach * kCallers) {
+    for (auto& work : queue_.NextBatch()) {
+      EXPECT_TRUE(seen.insert(work.get()).second);
+      kept.push_back(std::move(work));
+    }
+  }
   for (std::thread& caller : callers) caller.join();
-  queue.Shutdown();
-  executor.join();
-  EXPECT_EQ(answered, 1200);
-  EXPECT_EQ(queue.queued_tokens(Lane::kInteractive), 0);
+  EXPECT_EQ(queue_.waiting_since(), absl::InfiniteFuture());
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ class EmbedderTest : public ::testing::Test {
     embedder_ = *std::move(embedder);
   }
   EmbedResult One(const EmbedInput& input, const EmbedOptions& options = {}) {
-    const auto results = embedder_->Embed({&input, 1}, options);
+    const auto results = embedder_->Embed({input}, options);
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? (*results)[0] : EmbedResult{.status = results.status(), .vectors = {}};
   }
@@ -322,7 +322,7 @@ TEST_F(EmbedderTest, ConcurrentCallersGetTheirOwnVectors) {
       options.lane = t % 2 == 0 ? Lane::kBulk : Lane::kInteractive;
       for (int i = 0; i < 10; ++i) {
         const EmbedInput input = {.fields = {"Text " + std::to_string(i)}, .images = {}};
-        const auto results = embedder_->Embed({&input, 1}, options);
+        const auto results = embedder_->Embed({input}, options);
         if (!results.ok()) {
           ++wrong;
         } else if (i == 3 && MaxDifference(VectorIn((*results)[0], "text"), expected) > 1e-5) {

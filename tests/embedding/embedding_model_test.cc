@@ -50,7 +50,6 @@ TEST_F(EmbeddingModelTest, PairServesThreeSpaces) {
 TEST_F(EmbeddingModelTest, PairWithoutVisionWeightsServesTextOnly) {
   const auto model = EmbeddingModel::Load(pair_.path());
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_FALSE((*model)->has_vision());
   EXPECT_TRUE((*model)->info().FindSpace("text")->available);
   EXPECT_FALSE((*model)->info().FindSpace("image")->available);
   EXPECT_FALSE((*model)->info().FindSpace("fused")->available);
@@ -128,13 +127,6 @@ TEST_F(EmbeddingModelTest, PairJsonErrorsNameTheKey) {
 TEST_F(EmbeddingModelTest, MissingTextTowerIsNotFound) {
   std::filesystem::remove_all(pair_.file("text"));
   ExpectError(absl::StatusCode::kNotFound, "text/config.json");
-}
-
-TEST(EmbeddingModel, LanguageModelFolderIsNoTextEncoder) {
-  const models::Golden golden("qwen3-gqa");
-  PALATE_SKIP_WITHOUT(golden);
-  const auto model = EmbeddingModel::Load(golden.checkpoint());
-  EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
 }
 
 TEST(EmbeddingModel, BuiltInPairDescriptionIsValid) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "embedding/embedding_model.h"
+#include "models/image/processor.h"
 #include "models/vit/vit.h"
 #include "tests/models/golden.h"
 

@@ -78,6 +78,16 @@ TEST(ChatTemplate, SaysWhenAFolderHasNone) {
   EXPECT_TRUE(absl::IsNotFound(ChatTemplate::Load(folder.path()).status()));
 }
 
+TEST(ChatTemplate, PrefersTheProcessorsFilesToTheTokenizers) {
+  const TemporaryFolder folder;
+  WriteAll(folder.file("tokenizer_config.json"), R"({"chat_template": "tokenizer"})");
+  WriteAll(folder.file("chat_template.json"), R"({"chat_template": "older file"})");
+  const auto render = [&] { return *(*ChatTemplate::Load(folder.path()))->Render(Json::object()); };
+  EXPECT_EQ(render(), "older file");
+  WriteAll(folder.file("chat_template.jinja"), "file");
+  EXPECT_EQ(render(), "file");
+}
+
 TEST(ChatTemplate, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
   const TemporaryFolder folder;
   WriteAll(folder.file("tokenizer_config.json"),

@@ -57,6 +57,32 @@ TEST_F(CheckpointTest, WidensNarrowFloatTypes) {
   EXPECT_EQ(b_[0].item<float>(), 0.25f);
 }
 
+TEST_F(CheckpointTest, ConvertsToTheComputeTypeAndKeepsWhatIsStoredInIt) {
+  const at::Tensor stored = at::randn({2, 3}).to(at::kBFloat16);
+  Save({{"a.weight", stored}, {"b", at::full({4}, 0.25)}});
+  ASSERT_TRUE(Load({.dtype = at::kBFloat16}).ok());
+  EXPECT_TRUE(at::equal(a_, stored));
+  EXPECT_TRUE(at::equal(b_, at::full({4}, 0.25).to(at::kBFloat16)));
+}
+
+// Conversion goes by pieces; a tensor of many of them must come out whole.
+TEST_F(CheckpointTest, ConvertsTensorsLargerThanAPiece) {
+  const at::Tensor stored = at::randn({3000, 1001}).to(at::kHalf);
+  Save({{"large", stored}});
+  at::Tensor loaded;
+  ASSERT_TRUE(LoadParameters(*Checkpoint::Open(folder_.path()), {{"large", {3000, 1001}, {}, &loaded}}, {}).ok());
+  EXPECT_TRUE(at::equal(loaded, stored.to(at::kFloat)));
+}
+
+TEST_F(CheckpointTest, ReplacesThePrefixOfListedNamesOnly) {
+  Save({{"norm", at::ones({4})}, {"head", at::ones({2})}, {"layers.0.inv_freq", at::ones({1})}});
+  at::Tensor norm, head;
+  const ParameterList list = {{"model.norm", {4}, {}, &norm}, {"head", {2}, {}, &head}};
+  const auto load = [&](const LoadOptions& options) { return LoadParameters(*Checkpoint::Open(folder_.path()), list, options); };
+  EXPECT_TRUE(load({.prefixes = {"model.", ""}, .replaced_prefix = "model.", .ignored_suffixes = {".inv_freq"}}).ok());
+  EXPECT_THAT(MessageOf(load({.prefixes = {"model.", ""}, .replaced_prefix = "model."})), HasSubstr("layers.0.inv_freq"));
+}
+
 TEST_F(CheckpointTest, FindsTensorsUnderAKnownPrefix) {
   Save({{"model.a.weight", at::ones({2, 3})}, {"model.b", at::ones({4})}});
   EXPECT_TRUE(Load({.prefixes = {"", "model."}}).ok());
@@ -167,11 +193,21 @@ TEST(JsonConfig, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
   EXPECT_FALSE(config->IntOr("n", 3).ok());
 }
 
+TEST(JsonConfig, RefusesDeepNesting) {
+  const std::string deep = "{\"a\": " + std::string(1000, '[') + std::string(1000, ']') + "}";
+  EXPECT_THAT(MessageOf(JsonConfig::Parse(deep, "config.json").status()), HasSubstr("nested deeper"));
+  EXPECT_TRUE(JsonConfig::Parse(R"({"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})", "config.json").ok());
+}
+
 TEST(FindModelFamily, KnowsFamiliesByTypeAndArchitecture) {
   const auto family = [](const std::string& json) { return FindModelFamily(*JsonConfig::Parse(json, "config.json")); };
   EXPECT_EQ(*family(R"({"model_type": "bert", "architectures": ["BertModel"]})"), ModelFamily::kBert);
   EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"), ModelFamily::kQwen3);
   EXPECT_EQ(*family(R"({"model_type": "vit"})"), ModelFamily::kVit);
+  EXPECT_EQ(*family(R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})"), ModelFamily::kLlama);
+  EXPECT_EQ(*family(R"({"model_type": "siglip", "architectures": ["SiglipModel"]})"), ModelFamily::kSiglip);
+  EXPECT_EQ(*family(R"({"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]})"), ModelFamily::kQwen3Vl);
+  EXPECT_EQ(family(R"({"model_type": "bert", "architectures": "BertModel"})").status().code(), absl::StatusCode::kInvalidArgument);
   const auto unknown = family(R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"]})").status();
   EXPECT_EQ(unknown.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(MessageOf(unknown), HasSubstr("MambaForCausalLM"));

@@ -65,6 +65,30 @@ TEST(ImageProcessorConfig, NamesWhatItDoesNotSupport) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(ImageProcessorConfig, RefusesSettingsItDoesNotCompute) {
+  const auto message = [](const std::string& json) { return std::string(Read(json).status().message()); };
+  EXPECT_THAT(message(R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 8, "longest_edge": 9}})"),
+              HasSubstr("longest_edge"));
+  EXPECT_THAT(message(R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})"), HasSubstr("do_pad"));
+}
+
+TEST(ImageProcessorConfig, TakesAPlainSizeAsItsClassDoes) {
+  const auto vit = Read(R"({"image_processor_type": "ViTImageProcessor", "size": 32})");
+  EXPECT_EQ(vit->resize_height, 32);
+  const auto siglip = Read(R"({"image_processor_type": "SiglipImageProcessorFast", "size": 32})");
+  EXPECT_EQ(siglip->shortest_edge, 32);
+}
+
+TEST(ImageProcessor, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
+  const TemporaryFolder folder;
+  WriteAll(folder.file("preprocessor_config.json"), R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
+  EXPECT_EQ(ImageProcessor::Load(folder.path()).status().code(), absl::StatusCode::kUnimplemented);
+  WriteAll(folder.file("config.json"), R"({"model_type": "vit"})");
+  const auto processor = ImageProcessor::Load(folder.path());
+  ASSERT_TRUE(processor.ok()) << processor.status();
+  EXPECT_EQ(processor->config().resize_height, 24);
+}
+
 TEST(ImageProcessor, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
   const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
   ASSERT_TRUE(processor.ok());

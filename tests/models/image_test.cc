@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
+#include <fstream>
 #include <numeric>
 #include <random>
 
@@ -134,6 +137,58 @@ TEST(DecodeImage, RefusesABombByItsHeaderBeforeDecoding) {
   EXPECT_EQ(MessageOf(image), "declares 50000 x 50000 pixels, at most 40000000 in all");
   EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0xFFFFFFFF, 0xFFFFFFFF))), HasSubstr("4294967295 x 4294967295"));
   EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0, 5))), HasSubstr("declares 0 x 5 pixels"));
+}
+
+// What this process has in memory.
+int64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t total_pages = 0;
+  int64_t resident_pages = 0;
+  file >> total_pages >> resident_pages;
+  return resident_pages * ::sysconf(_SC_PAGESIZE);
+}
+
+// A JPEG that says it has other sides than it holds.
+std::string JpegDeclaring(std::string jpeg, uint16_t width, uint16_t height) {
+  for (const char* frame : {"\xff\xc0", "\xff\xc2"}) {
+    const size_t at = jpeg.find(frame);
+    if (at == std::string::npos) continue;
+    const std::array<uint16_t, 2> sides = {height, width};
+    for (size_t i = 0; i < sides.size(); ++i) {
+      jpeg[at + 5 + 2 * i] = static_cast<char>(sides[i] >> 8);
+      jpeg[at + 6 + 2 * i] = static_cast<char>(sides[i]);
+    }
+  }
+  return jpeg;
+}
+
+// A WebP whose canvas, but not its picture, is that large; it says that it is animated, so that the canvas counts.
+std::string WebpDeclaring(uint32_t width, uint32_t height, char flags) {
+  const auto little_endian = [](uint32_t value, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) text.push_back(static_cast<char>(value >> (8 * i)));
+    return text;
+  };
+  const std::string chunk = std::string("VP8X") + little_endian(10, 4) + std::string(1, flags) + std::string(3, '\0') +
+                            little_endian(width - 1, 3) + little_endian(height - 1, 3);
+  return "RIFF" + little_endian(static_cast<uint32_t>(4 + chunk.size()), 4) + "WEBP" + chunk;
+}
+
+TEST_F(GoldenImageTest, RefusesTheBombOfEveryFormatInLittleMemory) {
+  constexpr uint16_t kSide = 50'000;
+  constexpr int64_t kLimitBytes = 64 << 20;
+  const std::string baseline = ReadAll(golden_.input("baseline.jpg"));
+  const std::string progressive = ReadAll(golden_.input("progressive_420.jpg"));
+  const std::vector<std::string> bombs = {PngDeclaring(kSide, kSide), JpegDeclaring(baseline, kSide, kSide),
+                                          JpegDeclaring(progressive, kSide, kSide), WebpDeclaring(kSide, kSide, 0x02),
+                                          WebpDeclaring(kSide, kSide, 0x10)};
+  const int64_t before = ResidentBytes();
+  for (size_t i = 0; i < bombs.size(); ++i) {
+    const auto image = DecodeImage(bombs[i]);
+    EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument) << i;
+    EXPECT_LT(ResidentBytes() - before, kLimitBytes) << i;
+  }
+  for (size_t i = 0; i < 3; ++i) EXPECT_THAT(MessageOf(DecodeImage(bombs[i])), HasSubstr("declares 50000 x 50000 pixels")) << i;
 }
 
 TEST(DecodeImage, HonoursTheCallersLimits) {

@@ -99,6 +99,33 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "ab"), "gap");
 }
 
+TEST_F(SafetensorsFileTest, RefusesWhatOnlyAHostileHeaderHas) {
+  const std::string entry = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+  ExpectDataLoss(FileWith("{\"a\":" + entry + ",\"a\":" + entry + "}", "x"), "the key \"a\" twice");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"), "the key \"dtype\" twice");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", "x"), "the key \"shape\" twice");
+  ExpectDataLoss(FileWith(R"({"__metadata__":{"k":"v","k":"w"}})", ""), "the key \"k\" twice");
+  ExpectDataLoss(FileWith(R"({"__metadata__":{},"__metadata__":{}})", ""), "the key \"__metadata__\" twice");
+  ExpectDataLoss(FileWith(R"({"__metadata__":{"k":1}})", ""), "entry \"k\" is not a string");
+  ExpectDataLoss(FileWith(R"({"__metadata__":3})", ""), "not an object");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"code":"x"}})", "x"), "unknown field \"code\"");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[[1]],"data_offsets":[0,1]}})", "x"), "no list of sizes");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x"), "no list of sizes");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,18446744073709551615]}})", "x"), "lies at");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}})", "x"), "no pair of positions");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", "x"), "no list of sizes");
+  ExpectDataLoss(FileWith("{\"a\":" + entry + "} trailing", "x"), "not valid JSON");
+}
+
+TEST_F(SafetensorsFileTest, RefusesDeepAndEndlessHeadersWithoutReadingThemWhole) {
+  const std::string deep(1 << 20, '[');
+  ExpectDataLoss(FileWith(R"({"a":)" + deep, ""), "lacks dtype");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":)" + deep, ""), "no list of sizes");
+  std::string ones = "1";
+  for (int i = 0; i < 100'000; ++i) ones += ",1";
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","data_offsets":[0,1],"shape":[)" + ones + "]}}", "x"), "more than 32 numbers");
+}
+
 TEST_F(SafetensorsFileTest, SurvivesRandomDamageToItsHeader) {
   const std::string good = FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})", "abcdefgh");
   std::mt19937 random(7);

@@ -35,6 +35,20 @@ TEST(GoldenVit, VisionTowerOfClipEqualsTheReference) {
   }
 }
 
+TEST(VitModel, EqualsTheReferenceUnderTheNamesOfTransformers5) {
+  Golden golden("vit-model");
+  golden.folder = std::string(PALATE_SOURCE_DIR) + "/tests/goldens/vit-model";
+  PALATE_SKIP_WITHOUT(golden);
+  const auto model = VitModel::Load(*Checkpoint::Open(golden.checkpoint()));
+  ASSERT_TRUE(model.ok()) << model.status();
+  const TensorMap expected = ReferenceTensors(golden);
+  const c10::InferenceMode inference;
+  const at::Tensor pixels = expected.at("pixel_values");
+  ExpectClose((*model)->Forward(pixels), expected.at("last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose((*model)->Embed(pixels), expected.at("pooled_cls"), 1e-4, "class token");
+  ExpectClose((*model)->Embed(pixels, VitPooling::kMean), expected.at("pooled_mean"), 1e-4, "mean of the patches");
+}
+
 VitConfig SmallConfig(VitConfig::Layout layout) {
   VitConfig config;
   config.layout = layout;
@@ -85,11 +99,11 @@ TEST(VitConfig, NamesWhatIsWrong) {
     return VitConfig::FromJson(JsonConfig(json, "config.json")).status();
   };
   EXPECT_TRUE(read(nlohmann::json::object()).ok());
-  EXPECT_THAT(std::string(read({{"patch_size", 5}}).message()), HasSubstr("no multiple of patch_size"));
+  EXPECT_THAT(std::string(read({{"patch_size", 17}}).message()), HasSubstr("patch_size (17) is above image_size (16)"));
   EXPECT_THAT(std::string(read({{"num_attention_heads", 5}}).message()), HasSubstr("num_attention_heads"));
   EXPECT_THAT(std::string(read({{"image_size", nullptr}}).message()), HasSubstr("image_size"));
   EXPECT_EQ(read({{"model_type", "swin"}}).code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(read({{"hidden_act", "relu"}}).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(read({{"hidden_act", "mish"}}).code(), absl::StatusCode::kUnimplemented);
 }
 
 TEST(VitModel, ListsTensorsOfAnotherShape) {

@@ -50,7 +50,8 @@ class FakeClient final : public Client {
     CatalogProgress progress;
     progress.items = static_cast<int64_t>(items.size());
     progress.pending_embeddings = pending;
-    progress.index_current = pending == 0;
+    progress.index_current = pending == 0 && !without_vectors;
+    progress.index_idle = true;
     if (pending > 0 && !stuck) --pending;
     return progress;
   }
@@ -76,6 +77,7 @@ class FakeClient final : public Client {
   int64_t calls_until_failure = 1'000'000;
   int64_t pending = 0;
   bool stuck = false;
+  bool without_vectors = false;                             // items have nothing to embed
   std::map<std::string, std::pair<double, double>> served;  // item id to stage-4 and blended score
 };
 

@@ -149,6 +149,7 @@ class FakeRanker final : public Ranker {
   absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
                                                             absl::Time) override {
     if (!explain_status.ok()) return explain_status;
+    explained = inputs;
     std::vector<ranking::Explanation> explanations;
     for (size_t i = 0; i < inputs.size(); ++i) {
       ranking::Explanation explanation;
@@ -163,6 +164,7 @@ class FakeRanker final : public Ranker {
   absl::Status rank_status;
   absl::Status explain_status;
   std::map<std::string, float> scores;
+  std::vector<ranking::ExplainInput> explained;  // the last request's
   int rank_calls = 0;
 };
 

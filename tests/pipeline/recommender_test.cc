@@ -5,9 +5,11 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
 #include <set>
 
 #include "base/status.h"
+#include "ranking/explanation_plan.h"
 #include "tests/pipeline/fake_parts.h"
 
 namespace palate::pipeline {
@@ -236,6 +238,33 @@ TEST_F(RecommenderTest, FallsBackToTemplateTextsMarkedWhenTheModelCannotExplain)
   EXPECT_THAT(Notes(Report(*result, StageId::kExplain)), Contains(Degradation::kTemplateFallback));
 }
 
+TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAnItem) {
+  auto query = Query();
+  query.explain = ExplainMode::kLlm;
+  query.context_item_ids = {"liked"};
+  query.query.text = "something like it";
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  std::map<std::string, ranking::ExplanationPlan> plans;
+  for (const ranking::ExplainInput& input : ranker_.explained) plans[input.item.item_id] = ranking::MakePlan(input, {});
+  ASSERT_THAT(plans, testing::SizeIs(3));
+  for (const auto& [id, plan] : plans) {
+    EXPECT_TRUE(plan.similar) << id;  // all three are neighbours of the item at hand
+    EXPECT_TRUE(plan.searched) << id;
+    EXPECT_EQ(plan.trending, id == "far") << id;
+    EXPECT_EQ(plan.fresh, id == "middle") << id;
+    EXPECT_FALSE(plan.neighbours) << id;
+  }
+}
+
+TEST_F(RecommenderTest, ClaimsNoClosenessToAnythingWithoutAContext) {
+  auto query = Query();
+  query.explain = ExplainMode::kLlm;
+  ASSERT_TRUE(recommender_.Recommend(query, Deadline()).ok());
+  ASSERT_FALSE(ranker_.explained.empty());
+  for (const ranking::ExplainInput& input : ranker_.explained) EXPECT_FALSE(ranking::MakePlan(input, {}).similar);
+}
+
 TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
   auto query = Query();
   query.explain = ExplainMode::kLlm;
@@ -334,6 +363,22 @@ struct BadRequest {
   const char* field;
   std::function<void(RecommendQuery&)> spoil;
 };
+
+TEST_F(RecommenderTest, WritesWhatWaitsWhenRecordingStopsAndTouchesTheStoreNoMore) {
+  const auto query = Query();
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok());
+  recommender_.RecordImpression(query, *result);
+  recommender_.StopRecording();
+  {
+    MutexLock lock(features_.mutex);
+    EXPECT_EQ(features_.impressions.size(), 1u);
+  }
+  recommender_.RecordImpression(query, *result);
+  EXPECT_TRUE(recommender_.Recommend(query, Deadline()).ok());
+  MutexLock lock(features_.mutex);
+  EXPECT_EQ(features_.impressions.size(), 1u);
+}
 
 class WrongRequestTest : public RecommenderTest, public ::testing::WithParamInterface<BadRequest> {};
 

@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "ranking/evidence_check.h"
 #include "ranking/explanation_templates.h"
+#include "ranking/reasons.h"
 #include "ranking/template_explainer.h"
 #include "tests/ranking/ranking_test_data.h"
 
@@ -51,6 +52,35 @@ TEST(MakePlan, ClaimsNothingAboutAUserWithoutHistory) {
   for (const PlannedPoint& point : plan.points) EXPECT_EQ(point.kind, PlannedPoint::Kind::kItemFact);
 }
 
+TEST(MakePlan, ReadsEverySourceByItsName) {
+  const auto plan_of = [](const char* reason) {
+    ExplainInput input = ChairInput();
+    input.reasons = {reason};
+    return MakePlan(input, {});
+  };
+  EXPECT_TRUE(plan_of(kTrendingReason).trending);
+  EXPECT_TRUE(plan_of(kFreshReason).fresh);
+  EXPECT_TRUE(plan_of(kQueryReason).searched);
+  EXPECT_TRUE(plan_of(kContextReason).similar);
+  EXPECT_TRUE(plan_of(kCoEngagementReason).neighbours);
+  for (const char* silent : {kContentReason, kCallerReason, "horoscope"}) {
+    const ExplanationPlan plan = plan_of(silent);
+    EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbours) << silent;
+  }
+}
+
+TEST(WriteExplanation, SaysOfAnItemFromTheContextThatItIsCloseToIt) {
+  ExplainInput input = ChairInput();
+  input.reasons = {kContextReason};
+  const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
+  bool said = false;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const std::string text = FillSlots(plan, WriteExplanation(plan, seed)).value();
+    said = said || absl::StrContains(text, "looking at") || absl::StrContains(text, "have open");
+  }
+  EXPECT_TRUE(said);
+}
+
 TEST(WriteExplanation, IsTheSameForTheSameSeedAndVariesOverSeeds) {
   const ExplanationPlan plan = ChairPlan();
   std::set<std::string> texts;
@@ -69,11 +99,13 @@ TEST(WriteExplanation, PassesTheEvidenceCheckForAnyShopperAndSeed) {
       ExplainInput input;
       input.history = shopper.history;
       input.item = item;
-      const std::vector<std::string> sources = {"content", "trending", "fresh", "query", "similar", "co_engagement"};
+      const std::vector<std::string> sources = {kContentReason, kTrendingReason, kFreshReason,
+                                                kQueryReason,   kContextReason,  kCoEngagementReason};
       input.reasons = {sources[seed % sources.size()], sources[(seed / 6) % sources.size()]};
       const ExplanationPlan plan = MakePlan(input, summary);
+      const EvidenceChecker checker(plan);
       for (uint64_t draw = 0; draw < 20; ++draw) {
-        const EvidenceVerdict verdict = CheckExplanation(plan, WriteExplanation(plan, draw));
+        const EvidenceVerdict verdict = checker.Check(WriteExplanation(plan, draw));
         ASSERT_TRUE(verdict.accepted) << verdict.text << "\n" << verdict.reason;
         EXPECT_FALSE(verdict.text.empty());
         EXPECT_FALSE(absl::StrContains(verdict.text, "<|")) << verdict.text;
@@ -117,6 +149,32 @@ TEST(ExplainWithTemplate, SaysSomethingOfAnItemWithoutAnyFacts) {
   ExplainInput input;
   input.item = MakeItem("x", "");
   EXPECT_FALSE(ExplainWithTemplate(input).text.empty());
+}
+
+TEST(RoleOf, TellsByTheNameAndTheValue) {
+  EXPECT_EQ(RoleOf("main_color", "red"), PointRole::kColor);
+  EXPECT_EQ(RoleOf("kind", "teapot"), PointRole::kKind);
+  EXPECT_EQ(RoleOf("genres", "Comedy"), PointRole::kKind);
+  EXPECT_EQ(RoleOf("category", "kitchen"), PointRole::kCategory);
+  EXPECT_EQ(RoleOf("price", "49.90"), PointRole::kPrice);
+  EXPECT_EQ(RoleOf("price_level", "premium"), PointRole::kOther);
+  EXPECT_EQ(RoleOf("hand_made", "hand made"), PointRole::kFeature);  // a true bool
+  EXPECT_EQ(RoleOf("country", "France"), PointRole::kOther);
+  EXPECT_EQ(PointRoleWord(RoleOf("category", "kitchen")), PointRoleWord(RoleOf("kind", "teapot")));
+}
+
+TEST(MakePlan, SpellsValuesSoThatTheyFitTheirPhrases) {
+  ExplainInput input;
+  const auto said = [&input](const char* attribute, AttributeValue value) {
+    input.item = MakeItem("x", "X", {{attribute, std::move(value)}});
+    return MakePlan(input, {}).points.at(0).said;
+  };
+  EXPECT_EQ(said("price_level", std::string("premium")), "a premium price");
+  EXPECT_EQ(said("price_level", std::string("entry")), "an entry price");
+  EXPECT_EQ(said("occasion", std::string("travel")), "travel use");
+  EXPECT_EQ(said("country", std::string("France")), "country France");
+  EXPECT_EQ(said("hand_made", true), "hand made");
+  EXPECT_EQ(said("material", std::string("Walnut")), "Walnut");
 }
 
 TEST(DeedOf, ReadsCommonEventNames) {

@@ -241,6 +241,34 @@ TEST_F(LlmEngineTest, DecodesABatchAsEachTextAlone) {
   for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(RunWave(*loaded, {requests[i]}, options)[i], together[i]) << i;
 }
 
+TEST_F(LlmEngineTest, DrawsOnlyWhatIsAdmittedAndGivesUpWhereNothingIs) {
+  const auto loaded = LoadedModel::Load(folder_);
+  ASSERT_TRUE(loaded.ok());
+  const DecodeOptions options{.max_new_tokens = 20, .temperature = 0.7};
+  DecodeRequest free = RequestFor(*loaded, ExplainInputs(1)[0], 0);
+  const int64_t first = RunWave(*loaded, {free}, options)[0].at(0);
+  DecodeRequest guarded = free;
+  guarded.admits = [first](const std::vector<int64_t>& ids) { return ids.back() != first; };
+  const std::vector<int64_t> ids = RunWave(*loaded, {guarded}, options)[0];
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), first), 0);
+
+  DecodeRequest stuck = free;
+  stuck.key = 1;
+  stuck.admits = [](const std::vector<int64_t>& ids) { return ids.size() <= 3; };
+  auto wave = DecodeWave::Start(*loaded, {free, stuck}, options);
+  ASSERT_TRUE(wave.ok());
+  while (!(*wave)->done()) {
+    const auto finished = (*wave)->Step();
+    ASSERT_TRUE(finished.ok()) << finished.status();
+    for (const DecodedText& text : *finished) {
+      EXPECT_EQ(text.end == DecodedText::End::kStuck, text.key == 1);
+      if (text.key == 1) {
+        EXPECT_EQ(text.ids.size(), 3u);
+      }
+    }
+  }
+}
+
 TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
   const auto engine = Load({.max_new_tokens = 30, .max_attempts = 2});
   std::vector<std::string> streamed(12);

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/checkpoint/config.h"
-#include "models/qwen3/qwen3.h"
+#include "models/decoder/decoder.h"
 #include "models/text/tokenizer.h"
 #include "ranking/explanation_templates.h"
 #include "ranking/preferences.h"
@@ -47,7 +47,7 @@ inline absl::Status WriteTinyModel(const std::string& folder, const std::vector<
   bpe.special_tokens = special_tokens;
   PALATE_RETURN_IF_ERROR(models::TrainByteLevelBpe(TinyCorpus(), bpe, folder + "/tokenizer.json"));
   PALATE_RETURN_IF_ERROR(models::SaveTokenizerConfig({}, folder));
-  models::Qwen3Config config;
+  models::DecoderConfig config;
   config.vocab_size = 704;
   config.hidden_size = 32;
   config.intermediate_size = 64;
@@ -56,8 +56,9 @@ inline absl::Status WriteTinyModel(const std::string& folder, const std::vector<
   config.num_kv_heads = 2;
   config.head_dim = 8;
   config.max_positions = 4096;
+  config.qk_norm = true;
   config.initializer_range = 0.3;  // large, so that scores differ visibly
-  PALATE_ASSIGN_OR_RETURN(const auto model, models::Qwen3Model::CreateRandom(config, 7));
+  PALATE_ASSIGN_OR_RETURN(const auto model, models::DecoderModel::CreateRandom(config, 7));
   PALATE_RETURN_IF_ERROR(model->Save(folder));
   return models::WriteFileAtomically(folder + "/palate.json", palate_json);
 }

@@ -31,7 +31,7 @@ class FakeStore final : public ChangeSource {
   void DropCatalog(const std::string& id) {
     MutexLock lock(mutex_);
     catalogs_.erase(id);
-    Append({.kind = Change::Kind::kCatalog, .catalog = id});
+    Append({.kind = Change::Kind::kCatalogDeleted, .catalog = id});
   }
   void PutItem(ItemUpdate item, const std::string& catalog = "movies") {
     MutexLock lock(mutex_);
@@ -363,6 +363,24 @@ TEST_F(FollowerTest, CreatesDropsAndReplacesCatalogs) {
   store_.PutCatalog(shop);
   ASSERT_TRUE(CaughtUp(store_));
   EXPECT_THAT(Items("shop"), IsEmpty());
+}
+
+TEST_F(FollowerTest, KeepsNothingOfACatalogThatWasReplacedByAnEqualDeclarationWhileItWasAway) {
+  CatalogConfig shop = TestConfig();
+  shop.id = "shop";
+  store_.PutCatalog(shop);
+  store_.PutItem(TestItem(random_, 1), "shop");
+  Follow(store_);
+  ASSERT_TRUE(Eventually([&] { return follower_->ready(); }));
+  ASSERT_TRUE(CaughtUp(store_));
+  ASSERT_THAT(Items("shop"), ElementsAre("item-000001"));
+  store_.SetDown(true);
+  store_.DropCatalog("shop");
+  store_.PutCatalog(shop);  // its create_time and all else as before
+  store_.PutItem(TestItem(random_, 2), "shop");
+  store_.SetDown(false);
+  ASSERT_TRUE(CaughtUp(store_));
+  EXPECT_THAT(Items("shop"), ElementsAre("item-000002"));
 }
 
 TEST_F(FollowerTest, SwitchesActiveFingerprintWithTheStore) {

@@ -364,6 +364,7 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   pb::PurgeUserResponse purged;
   ASSERT_TRUE(Call(store_->async(), &Store::PurgeUser, purge, purged).ok());
   EXPECT_EQ(purged.removed_events(), 1);
+  EXPECT_FALSE(purged.dropped_query_vectors()) << "the embedding service is away here, which is said";
   pb::GetUserContextRequest context;
   context.set_catalog("shop");
   context.set_user_id("u");

@@ -84,11 +84,11 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
 
   const auto checkpoint = models::Checkpoint::Open(Folder("model"));
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  const auto loaded = models::Qwen3Model::Load(*checkpoint);
+  const auto loaded = models::DecoderModel::Load(*checkpoint);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const at::NoGradGuard no_grad;
   const models::PackedTokens tokens = models::PackTokens({{1, 2, 3, 4, 5}});
-  EXPECT_TRUE(at::allclose((*loaded)->Forward(tokens), (*task)->model().Forward(tokens), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose((*loaded)->Forward(tokens), (*task)->model().Forward(tokens), 1e-4, 1e-5));
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/tokenizer.json"));
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/palate.json"));
 }

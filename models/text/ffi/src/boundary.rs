@@ -91,6 +91,12 @@ pub fn run_or<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
+/// Runs the reading of a file. The libraries panic on some malformed ones instead of returning an error; for the caller both are a bad file.
+pub fn read_contained<T>(body: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|panic| Err(format!("malformed: {}", panic_message(panic.as_ref()))))
+}
+
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     if let Some(message) = panic.downcast_ref::<&str>() {
         (*message).to_owned()

@@ -1,12 +1,14 @@
 //! Rendering of chat templates.
 
-use crate::boundary::{run, run_or, OwnedString, Slice};
+use crate::boundary::{read_contained, run, run_or, OwnedString, Slice};
 use crate::chat_json::tojson;
 use minijinja::value::merge_maps;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use std::ffi::c_int;
 
 const NAME: &str = "chat";
+/// Instructions of one rendering, about a second. Published templates take some hundred per message; nested loops must not take a thread for good.
+const FUEL: u64 = 2_000_000;
 
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -31,6 +33,7 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
+        environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -69,7 +72,8 @@ pub unsafe extern "C" fn palate_chat_template_new(
     error: *mut OwnedString,
 ) -> c_int {
     run(out, error, || {
-        ChatTemplate::new(source.text()?, variables.text()?)
+        let (source, variables) = (source.text()?, variables.text()?);
+        read_contained(|| ChatTemplate::new(source, variables))
             .map(|template| Box::into_raw(Box::new(template)))
     })
 }

@@ -1,6 +1,6 @@
 //! Encoding and decoding over a tokenizer.json.
 
-use crate::boundary::{leak, reclaim, run, run_or, slice_of, OwnedString, Slice};
+use crate::boundary::{leak, read_contained, reclaim, run, run_or, slice_of, OwnedString, Slice};
 use std::ffi::c_int;
 use std::sync::OnceLock;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
@@ -135,7 +135,8 @@ pub unsafe extern "C" fn palate_tokenizer_new(
     error: *mut OwnedString,
 ) -> c_int {
     run(out, error, || {
-        load(json.text()?).map(|handle| Box::into_raw(Box::new(handle)))
+        let text = json.text()?;
+        read_contained(|| load(text)).map(|handle| Box::into_raw(Box::new(handle)))
     })
 }
 

@@ -1,0 +1,141 @@
+#include "embedding/embed_call.h"
+
+#include <numeric>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+
+namespace palate::embedding {
+
+EmbedCall::EmbedCall(std::vector<EmbedInput> inputs, EmbedOptions options, SpaceSet wanted, std::vector<int64_t> estimates,
+                     const Limits& limits, BatchQueue& queue)
+    : inputs_(std::move(inputs)),
+      options_(std::move(options)),
+      wanted_spaces_(wanted),
+      estimates_(std::move(estimates)),
+      limits_(limits),
+      queue_(queue),
+      states_(inputs_.size()),
+      admitted_tokens_(std::accumulate(estimates_.begin(), estimates_.end(), int64_t{0})) {}
+
+absl::Status EmbedCall::Wanted(absl::Time now) const {
+  if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed)) {
+    return absl::CancelledError("embedding was cancelled");
+  }
+  if (now >= options_.deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
+  if (over_.load(std::memory_order_relaxed)) return absl::CancelledError("embedding was given up");
+  return absl::OkStatus();
+}
+
+bool EmbedCall::HasRoom() const { return preparing_ < limits_.preparing && prepared_tokens_ < limits_.prepared_tokens; }
+
+bool EmbedCall::BeginPreparing() {
+  const MutexLock lock(mutex_);
+  if (!HasRoom()) return false;
+  ++preparing_;
+  return true;
+}
+
+absl::StatusOr<std::vector<size_t>> EmbedCall::WaitForProgress(bool more) {
+  const MutexLock lock(mutex_);
+  while (true) {
+    if (!ending_.ok()) return ending_;
+    const absl::Time now = absl::Now();
+    if (const absl::Status wanted = Wanted(now); !wanted.ok()) {
+      EndWith(wanted);
+      return wanted;
+    }
+    if (!finished_.empty() || (more && HasRoom())) return std::exchange(finished_, {});
+    // The flag has no way to wake us, so that a call with one looks at it from time to time.
+    const absl::Duration poll = options_.cancelled == nullptr ? absl::InfiniteDuration() : limits_.poll_interval;
+    changed_.WaitFor(mutex_, std::min(poll, options_.deadline - now));
+  }
+}
+
+InputOutcome EmbedCall::TakeOutcome(size_t input) {
+  const MutexLock lock(mutex_);
+  return std::move(states_[input].outcome);
+}
+
+void EmbedCall::EndWith(const absl::Status& why) {
+  if (ending_.ok()) ending_ = why;
+  over_.store(true, std::memory_order_relaxed);
+  changed_.SignalAll();
+}
+
+void EmbedCall::Release(int64_t tokens) {
+  if (closed_) return;
+  admitted_tokens_ -= tokens;
+  queue_.Release(options_.lane, tokens);
+}
+
+void EmbedCall::Close() {
+  {
+    const MutexLock lock(mutex_);
+    over_.store(true, std::memory_order_relaxed);
+    Release(admitted_tokens_);
+    closed_ = true;
+  }
+  queue_.DropUnwanted();
+}
+
+void EmbedCall::GiveUp(const absl::Status& why) {
+  const MutexLock lock(mutex_);
+  EndWith(why);
+}
+
+void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes) {
+  std::vector<std::shared_ptr<EmbedWork>> works;
+  {
+    const MutexLock lock(mutex_);
+    InputState& state = states_[input];
+    --preparing_;
+    int64_t cost = 0;
+    if (passes.ok()) {
+      state.open_passes = passes->size();
+      for (size_t i = 0; i < passes->size(); ++i) {
+        InputPass& pass = (*passes)[i];
+        cost += pass.pass.cost;
+        state.outcome.tokens += pass.pass.tokens;
+        state.outcome.truncated_tokens += pass.pass.truncated_tokens;
+        state.outcome.vectors.push_back({pass.spaces, {}});
+        works.push_back(std::make_shared<EmbedWork>(shared_from_this(), input, i, std::move(pass)));
+      }
+    } else {
+      state.outcome.status = passes.status();
+    }
+    if (works.empty()) finished_.push_back(input);
+    prepared_tokens_ += cost;
+    Release(estimates_[input] - cost);
+    changed_.SignalAll();
+  }
+  for (std::shared_ptr<EmbedWork>& work : works) {
+    if (const absl::Status pushed = queue_.Push(std::move(work)); !pushed.ok()) return GiveUp(pushed);
+  }
+}
+
+void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status status, std::vector<float> vector) {
+  const MutexLock lock(mutex_);
+  InputState& state = states_[input];
+  if (status.ok()) {
+    state.outcome.vectors[pass].values = std::move(vector);
+  } else if (state.outcome.status.ok()) {
+    state.outcome.status = std::move(status);
+  }
+  prepared_tokens_ -= cost;
+  Release(cost);
+  if (--state.open_passes == 0) finished_.push_back(input);
+  changed_.SignalAll();
+}
+
+EmbedWork::EmbedWork(std::shared_ptr<EmbedCall> call, size_t input, size_t index, InputPass pass)
+    : QueuedWork(call->options().lane, pass.pass.cost), call_(std::move(call)), input_(input), index_(index), pass_(std::move(pass)) {}
+
+void EmbedWork::Computed(absl::Span<const float> vector) {
+  call_->PassDone(input_, index_, tokens(), absl::OkStatus(), {vector.begin(), vector.end()});
+}
+
+void EmbedWork::Failed(const absl::Status& why) { call_->PassDone(input_, index_, tokens(), Annotate(why, pass_.name), {}); }
+
+}  // namespace palate::embedding

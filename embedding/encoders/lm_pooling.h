@@ -1,0 +1,15 @@
+// From a language model's states to one vector per sequence. Internal to embedding/.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "absl/types/span.h"
+#include "models/bert/sentence_layout.h"
+#include "models/causal_lm/causal_lm.h"
+
+namespace palate::embedding {
+
+// Over each sequence's states after the last norm: float32 [sequences, hidden] on the CPU, of any length. Throws as ATen does.
+at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences, models::TextPooling pooling);
+
+}  // namespace palate::embedding

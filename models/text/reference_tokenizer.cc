@@ -1,0 +1,94 @@
+#include "models/text/reference_tokenizer.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/strip.h"
+#include "base/status.h"
+#include "models/checkpoint/config.h"
+#include "nlohmann/json.hpp"
+
+namespace palate::models {
+namespace {
+
+// BertTokenizer's normaliser.
+absl::StatusOr<nlohmann::json> BertNormalizer(const JsonConfig& config) {
+  PALATE_ASSIGN_OR_RETURN(const bool lower_case, config.BoolOr("do_lower_case", true));
+  PALATE_ASSIGN_OR_RETURN(const bool split_chinese, config.BoolOr("tokenize_chinese_chars", true));
+  nlohmann::json strip_accents;  // null: as lower_case
+  if (config.Has("strip_accents")) {
+    PALATE_ASSIGN_OR_RETURN(strip_accents, config.Bool("strip_accents"));
+  }
+  return nlohmann::json{{"type", "BertNormalizer"},
+                        {"clean_text", true},
+                        {"handle_chinese_chars", split_chinese},
+                        {"strip_accents", strip_accents},
+                        {"lowercase", lower_case}};
+}
+
+nlohmann::json LowerCaseThen(const nlohmann::json& normalizer) {
+  nlohmann::json steps = nlohmann::json::array({{{"type", "Lowercase"}}});
+  if (!normalizer.is_null()) steps.push_back(normalizer);
+  return {{"type", "Sequence"}, {"normalizers", steps}};
+}
+
+// The file's decoder, then the mark of a word's end as a space, and no space at either end.
+nlohmann::json DecodesWordEnds(const nlohmann::json& decoder, const std::string& suffix) {
+  const auto replace = [](nlohmann::json pattern, const char* content) {
+    return nlohmann::json{{"type", "Replace"}, {"pattern", std::move(pattern)}, {"content", content}};
+  };
+  nlohmann::json steps = nlohmann::json::array();
+  if (!decoder.is_null()) steps.push_back(decoder);
+  steps.push_back(replace({{"String", suffix}}, " "));
+  steps.push_back(replace({{"Regex", "\\A\\s+|\\s+\\z"}}, ""));
+  return {{"type", "Sequence"}, {"decoders", steps}};
+}
+
+constexpr std::array<absl::string_view, 3> kDepartingClasses = {"BertTokenizer", "Siglip2Tokenizer", "CLIPTokenizer"};
+
+bool Departs(absl::string_view tokenizer_class) {
+  return std::find(kDepartingClasses.begin(), kDepartingClasses.end(), tokenizer_class) != kDepartingClasses.end();
+}
+
+// Puts what the class makes itself in place of what the file says.
+absl::Status Rewrite(absl::string_view tokenizer_class, const JsonConfig& config, nlohmann::json& file) {
+  if (tokenizer_class == "BertTokenizer") {
+    PALATE_ASSIGN_OR_RETURN(file["normalizer"], BertNormalizer(config));
+  } else if (tokenizer_class == "Siglip2Tokenizer") {
+    file["normalizer"] = LowerCaseThen({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}});
+  } else if (tokenizer_class == "CLIPTokenizer") {
+    const JsonConfig model(file.value("model", nlohmann::json::object()), config.source());
+    PALATE_ASSIGN_OR_RETURN(const std::string suffix, model.StringOr("end_of_word_suffix", ""));
+    if (!suffix.empty()) file["decoder"] = DecodesWordEnds(file["decoder"], suffix);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<JsonConfig> TokenizerConfig(const std::string& folder) {
+  const std::string path = folder + "/tokenizer_config.json";
+  if (!FileExists(path)) return JsonConfig(nlohmann::json::object(), path);
+  return JsonConfig::Load(path);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(const std::string& folder,
+                                                                        const ReferenceTokenizerOptions& options) {
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig config, TokenizerConfig(folder));
+  PALATE_ASSIGN_OR_RETURN(std::string tokenizer_class, config.StringOr("tokenizer_class", options.default_class));
+  tokenizer_class = std::string(absl::StripSuffix(tokenizer_class, "Fast"));
+
+  const std::string path = folder + "/tokenizer.json";
+  PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path, kMaxTokenizerBytes));
+  // Some files are tens of megabytes: most need no second reading.
+  if (!Departs(tokenizer_class) && !options.lower_case) return Tokenizer::Parse(text, path);
+
+  nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!file.is_object()) return absl::InvalidArgumentError(absl::StrCat(path, " holds no JSON object"));
+  PALATE_RETURN_IF_ERROR(Rewrite(tokenizer_class, config, file));
+  if (options.lower_case) file["normalizer"] = LowerCaseThen(file["normalizer"]);
+  return Tokenizer::Parse(file.dump(), path);
+}
+
+}  // namespace palate::models

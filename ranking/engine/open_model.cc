@@ -1,0 +1,34 @@
+#include "ranking/engine/open_model.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "models/checkpoint/config.h"
+
+namespace palate::ranking {
+namespace {
+
+RankMode Recognise(const std::string& folder) {
+  return models::FileExists(absl::StrCat(folder, "/", kPalateFile)) ? RankMode::kListwise : RankMode::kPointwise;
+}
+
+}  // namespace
+
+absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted, const EngineOptions& engine,
+                                             const RerankerOptions& reranker) {
+  const RankMode mode = wanted == RankMode::kOfModel ? Recognise(folder) : wanted;
+  OpenedModel opened;
+  if (mode == RankMode::kPointwise) {
+    absl::StatusOr<std::unique_ptr<PointwiseReranker>> loaded = PointwiseReranker::Load(folder, reranker);
+    if (!loaded.ok()) return Annotate(loaded.status(), "read as a pointwise reranker");
+    opened.model = *std::move(loaded);
+    return opened;
+  }
+  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<LlmEngine> loaded, LlmEngine::Load(folder, engine));
+  opened.writer = loaded.get();
+  opened.model = std::move(loaded);
+  return opened;
+}
+
+}  // namespace palate::ranking

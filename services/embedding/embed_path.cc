@@ -1,0 +1,179 @@
+#include "services/embedding/embed_path.h"
+
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "embedding/cache/rename_field.h"
+
+namespace palate::services {
+namespace {
+
+using embedding::EmbedResult;
+using embedding::ImageFetcher;
+using embedding::InputName;
+using embedding::RenameField;
+
+constexpr size_t kMaxInstructionBytes = 8192;
+constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxImages = 16;
+static_assert(kMaxImages <= ImageFetcher::kMaxUris, "the pictures of one input are fetched together");
+
+// The fetched pictures of input `index` stand behind the `own` ones that came as bytes.
+absl::Status NameByUri(absl::Status status, size_t index, size_t own, size_t uris) {
+  for (size_t i = 0; i < uris && !status.ok(); ++i) {
+    status = RenameField(status, absl::StrCat(InputName(index), ".images[", own + i, "]"),
+                         absl::StrCat(InputName(index), ".image_uris[", i, "]"));
+  }
+  return status;
+}
+
+// Groups of inputs that are embedded together: first all without URIs, then the others, by how many URIs may be fetched at once.
+std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs, const std::vector<EmbedResult>& results) {
+  std::vector<std::vector<size_t>> groups(1);
+  std::vector<size_t> group;
+  size_t uris = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!results[i].status.ok()) continue;
+    const size_t count = inputs[i].image_uris.size();
+    if (count == 0) {
+      groups[0].push_back(i);
+      continue;
+    }
+    if (uris + count > ImageFetcher::kMaxUris) groups.push_back(std::exchange(group, {}));
+    uris = group.empty() ? count : uris + count;
+    group.push_back(i);
+  }
+  groups.push_back(std::move(group));
+  return groups;
+}
+
+}  // namespace
+
+WireInput FromProto(const palate::embedding::v1::EmbedInput& input) {
+  WireInput out;
+  out.input.fields.assign(input.fields().begin(), input.fields().end());
+  out.input.images.assign(input.images().begin(), input.images().end());
+  out.input.role = input.role() == palate::embedding::v1::EMBED_ROLE_QUERY ? embedding::EmbedRole::kQuery : embedding::EmbedRole::kItem;
+  out.image_uris.assign(input.image_uris().begin(), input.image_uris().end());
+  return out;
+}
+
+EmbedPath::EmbedPath(Parts parts) : parts_(std::move(parts)) {
+  for (const auto& [name, embedder] : parts_.embedders) {
+    const auto compute = [embedder = embedder](std::vector<embedding::EmbedInput> inputs, const embedding::EmbedOptions& options) {
+      return embedder->Embed(std::move(inputs), options);
+    };
+    models_[name] = {name, embedder, std::make_unique<embedding::CachedEmbedder>(compute, embedder->info(), parts_.items, parts_.queries)};
+  }
+}
+
+absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) const {
+  const auto found = models_.find(model.empty() ? parts_.default_model : model);
+  if (found != models_.end()) return &found->second;
+  const std::string names = absl::StrJoin(models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
+  return absl::NotFoundError(absl::StrCat("model: there is no embedding model ", QuoteForMessage(model), "; there are: ", names));
+}
+
+absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model, EmbedSettings settings) const {
+  PALATE_ASSIGN_OR_RETURN(settings.model, Find(model));
+  const std::string& instruction = settings.options.instruction;
+  if (instruction.size() > kMaxInstructionBytes) {
+    return InvalidField("instruction", absl::StrCat("has ", instruction.size(), " bytes"), absl::StrCat("at most ", kMaxInstructionBytes));
+  }
+  if (!IsValidUtf8(instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+  const int dimensions = settings.options.dimensions;
+  const int most = settings.model->embedder->info().dimensions;
+  if (dimensions < 0 || dimensions > most) {
+    return InvalidField("output_dimensions", absl::StrCat("is ", dimensions), absl::StrCat("from 0 to ", most));
+  }
+  for (const auto& [field, value] : {std::pair("catalog", settings.caller.catalog), std::pair("user_id", settings.caller.user_id)}) {
+    if (value.size() > kMaxNameBytes) {
+      return InvalidField(field, absl::StrCat("has ", value.size(), " bytes"), absl::StrCat("at most ", kMaxNameBytes));
+    }
+  }
+  return settings;
+}
+
+absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput> inputs, const EmbedSettings& settings) {
+  std::vector<EmbedResult> results(inputs.size());
+  bool any_uris = false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].image_uris.empty()) continue;
+    results[i].status = CheckUris(inputs[i], InputName(i));
+    any_uris |= results[i].status.ok();
+  }
+  const int running = any_uris ? ++uri_calls_ : 0;
+  const absl::Cleanup leave = [&] { uri_calls_ -= any_uris ? 1 : 0; };
+  if (running > parts_.max_uri_calls) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("embedding: ", parts_.max_uri_calls, " calls with image_uris run, which is the limit"));
+  }
+  for (const std::vector<size_t>& group : Groups(inputs, results)) {
+    PALATE_RETURN_IF_ERROR(EmbedGroup(group, inputs, settings, results));
+  }
+  return results;
+}
+
+absl::Status EmbedPath::CheckUris(const WireInput& input, const std::string& name) const {
+  if (parts_.fetcher == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, ".image_uris[0]: pictures by URI are off: embedding.uri.allowed_hosts names no host"));
+  }
+  const size_t images = input.input.images.size() + input.image_uris.size();
+  if (images <= kMaxImages) return absl::OkStatus();
+  return InvalidField(name + ".image_uris", absl::StrCat("and images have ", images, " pictures together"),
+                      absl::StrCat("at most ", kMaxImages));
+}
+
+absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,
+                                   std::vector<EmbedResult>& results) {
+  std::vector<size_t> complete = group;
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory, FetchImages(complete, inputs, settings, results));
+  if (complete.empty()) return absl::OkStatus();
+  std::vector<embedding::EmbedInput> ready;
+  std::vector<size_t> own_images;
+  for (const size_t i : complete) {
+    own_images.push_back(inputs[i].input.images.size() - inputs[i].image_uris.size());
+    ready.push_back(std::move(inputs[i].input));
+  }
+  PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> embedded,
+                          settings.model->cached->Embed(std::move(ready), settings.options, settings.caller));
+  for (size_t k = 0; k < complete.size(); ++k) {
+    const size_t i = complete[k];
+    results[i] = std::move(embedded[k]);
+    results[i].status = RenameField(results[i].status, InputName(k), InputName(i));
+    results[i].status = NameByUri(results[i].status, i, own_images[k], inputs[i].image_uris.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
+                                                             const EmbedSettings& settings, std::vector<EmbedResult>& results) {
+  std::vector<std::string> uris;
+  for (const size_t i : group) uris.insert(uris.end(), inputs[i].image_uris.begin(), inputs[i].image_uris.end());
+  if (uris.empty()) return std::shared_ptr<void>();
+  PALATE_ASSIGN_OR_RETURN(ImageFetcher::Batch batch, parts_.fetcher->Fetch(uris, settings.options.deadline, settings.options.cancelled));
+  size_t next = 0;
+  std::vector<size_t> complete;
+  for (const size_t i : group) {
+    for (size_t u = 0; u < inputs[i].image_uris.size(); ++u, ++next) {
+      absl::StatusOr<std::string>& image = batch.images[next];
+      if (image.ok()) {
+        inputs[i].input.images.push_back(*std::move(image));
+        continue;
+      }
+      const std::string name = absl::StrCat(InputName(i), ".image_uris[", u, "]");
+      const bool named = !FieldViolations(image.status()).empty();
+      if (results[i].status.ok()) results[i].status = named ? PrefixFields(image.status(), name) : Annotate(image.status(), name);
+    }
+    if (results[i].status.ok()) complete.push_back(i);
+  }
+  group = std::move(complete);
+  return batch.memory;
+}
+
+}  // namespace palate::services

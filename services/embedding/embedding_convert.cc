@@ -1,0 +1,95 @@
+#include "services/embedding/embedding_convert.h"
+
+#include "services/convert/types_convert.h"
+
+namespace palate::services {
+namespace {
+
+namespace pb = palate::embedding::v1;
+
+pb::Calibration ToProto(const embedding::Calibration& calibration) {
+  pb::Calibration out;
+  out.set_mean(calibration.mean);
+  out.set_deviation(calibration.deviation);
+  return out;
+}
+
+}  // namespace
+
+pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model) {
+  pb::EmbedResult out;
+  for (const SpaceVector& vector : result.vectors) {
+    pb::EmbeddedVector* embedded = out.add_vectors();
+    *embedded->mutable_vector() = palate::services::ToProto(vector);
+    const embedding::SpaceInfo* space = model.FindSpace(vector.space.name);
+    if (space != nullptr) *embedded->mutable_calibration() = ToProto(space->calibration);
+  }
+  out.set_tokens(result.tokens);
+  out.set_truncated_tokens(result.truncated_tokens);
+  return out;
+}
+
+pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default) {
+  pb::ModelInfo out;
+  out.set_name(name);
+  out.set_is_default(is_default);
+  out.set_dimensions(info.dimensions);
+  out.set_max_text_tokens(info.max_text_tokens);
+  out.set_image_size(info.image_size);
+  for (const embedding::SpaceInfo& space : info.spaces) {
+    pb::SpaceInfo* served = out.add_spaces();
+    *served->mutable_space() = palate::services::ToProto(SpaceKey{space.name, space.fingerprint});
+    served->set_available(space.available);
+    *served->mutable_calibration() = ToProto(space.calibration);
+  }
+  out.set_family(info.family);
+  out.set_weights_sha256(info.weights_digest);
+  out.set_pooling(info.pooling);
+  out.set_query_template(info.query_template);
+  out.set_item_template(info.item_template);
+  out.set_default_instruction(info.default_instruction);
+  if (info.max_pixels > 0) {
+    out.mutable_pixel_budget()->set_min_pixels(info.min_pixels);
+    out.mutable_pixel_budget()->set_max_pixels(info.max_pixels);
+  }
+  out.set_numeric_type(info.dtype);
+  out.set_device(info.device);
+  return out;
+}
+
+pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats) {
+  pb::EngineStats out;
+  out.set_model(model);
+  out.set_queued_tokens_interactive(stats.queued_tokens_interactive);
+  out.set_queued_tokens_bulk(stats.queued_tokens_bulk);
+  out.set_batches(stats.batches);
+  out.set_tokens(stats.tokens);
+  out.set_images(stats.images);
+  out.set_rejected(stats.rejected);
+  out.set_failed(stats.failed);
+  out.set_stalled_ms(absl::ToInt64Milliseconds(stats.stalled_for()));
+  return out;
+}
+
+pb::CacheStats ToProto(const embedding::CacheStats& stats) {
+  pb::CacheStats out;
+  out.set_hits(stats.hits);
+  out.set_misses(stats.misses);
+  out.set_shared(stats.shared);
+  out.set_vectors(stats.vectors);
+  out.set_bytes(stats.bytes);
+  out.set_max_bytes(stats.max_bytes);
+  out.set_errors(stats.errors);
+  return out;
+}
+
+pb::FetchStats ToProto(const embedding::FetchStats& stats) {
+  pb::FetchStats out;
+  out.set_fetched(stats.fetched);
+  out.set_bytes(stats.bytes);
+  out.set_refused(stats.refused);
+  out.set_failed(stats.failed);
+  return out;
+}
+
+}  // namespace palate::services

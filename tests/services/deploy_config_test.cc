@@ -1,0 +1,73 @@
+// The files of deploy/config: what an operator reads there is what the program does.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "services/local/local_stack.h"
+
+namespace palate::services {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The values of all keys, by key.
+std::map<std::string, std::string> Values(const Config& config) {
+  const std::string help = config.Help();
+  std::map<std::string, std::string> values;
+  for (absl::string_view line : absl::StrSplit(help, '\n')) {
+    const std::pair<absl::string_view, absl::string_view> flag = absl::StrSplit(line, absl::MaxSplits('=', 1));
+    if (line.substr(0, 4) == "  --") values.emplace(flag.first.substr(4), flag.second);
+  }
+  return values;
+}
+
+// The last part of a key: its name in the file.
+std::string NameOf(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+
+// `config` holds the defaults.
+void CheckFile(const std::string& name, Config& config) {
+  const std::string path = absl::StrCat(PALATE_SOURCE_DIR, "/deploy/config/", name, ".yaml");
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  const std::map<std::string, std::string> defaults = Values(config);
+  const absl::Status loaded = config.LoadFile(path);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  for (const auto& [key, value] : Values(config)) {
+    EXPECT_THAT(text.str(), HasSubstr(absl::StrCat(NameOf(key), ":"))) << key << " does not stand in " << path;
+    // Folders are given as an installation would.
+    if (NameOf(key) == "dir" || NameOf(key) == "data_dir") continue;
+    EXPECT_EQ(value, defaults.at(key)) << key << " in " << path;
+  }
+}
+
+template <typename Part>
+void CheckPart(const std::string& name, const std::string& listen) {
+  ServerConfig server;
+  server.listen = listen;
+  Part part;
+  Config config;
+  server.Bind(config);
+  part.Bind(config);
+  CheckFile(name, config);
+}
+
+TEST(DeployConfig, EmbeddingFileHoldsEveryKeyWithItsDefault) { CheckPart<EmbeddingConfig>("embedding", "127.0.0.1:7102"); }
+TEST(DeployConfig, RankingFileHoldsEveryKeyWithItsDefault) { CheckPart<RankingConfig>("ranking", "127.0.0.1:7104"); }
+TEST(DeployConfig, RetrievalFileHoldsEveryKeyWithItsDefault) { CheckPart<RetrievalConfig>("retrieval", "127.0.0.1:7103"); }
+TEST(DeployConfig, FeatureStoreFileHoldsEveryKeyWithItsDefault) { CheckPart<FeatureStoreConfig>("featurestore", "127.0.0.1:7101"); }
+TEST(DeployConfig, GatewayFileHoldsEveryKeyWithItsDefault) { CheckPart<GatewayConfig>("gateway", "127.0.0.1:7100"); }
+
+TEST(DeployConfig, FileOfAllInOneHoldsEveryKeyWithItsDefault) {
+  StackConfig stack;
+  stack.server.listen = "127.0.0.1:7100";
+  Config config;
+  stack.Bind(config);
+  CheckFile("palate", config);
+}
+
+}  // namespace
+}  // namespace palate::services
