@@ -1,5 +1,6 @@
 // A decoder's parameters in checkpoint folders: loading, fresh weights, saving.
 #include <ATen/ATen.h>
+#include <malloc.h>
 
 #include <cmath>
 #include <filesystem>
@@ -146,6 +147,8 @@ void DecoderModel::Pack(const Checkpoint& checkpoint) {
                        .gate = pack(layer.gate_proj, layer.gate_bias, Activation::kSilu),
                        .up = pack(layer.up_proj, layer.up_bias),
                        .down = pack(layer.down_proj, layer.down_bias)});
+    // glibc keeps freed weights of this size for later: the peak would grow by a layer or more.
+    ::malloc_trim(0);
   }
 }
 
