@@ -12,12 +12,28 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
+# Threads everywhere: a precompiled header is only reused where this is the same.
+add_compile_options(-pthread)
+add_link_options(-pthread)
+# As LibTorch is built, and the default; named here too because it must be the same wherever a precompiled header is reused.
+add_compile_definitions(_GLIBCXX_USE_CXX11_ABI=1)
+
+# Part of binutils, and several times as fast as the default linker.
+find_program(PALATE_GOLD ld.gold)
+if(PALATE_GOLD AND NOT PALATE_FUZZ)
+  add_link_options(-fuse-ld=gold)
+endif()
+
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or RelWithDebInfo" FORCE)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 # RelWithDebInfo keeps assertions; -O1 -g1 compiles LibTorch users in half the time of -O2 -g.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+
+# Tests are compiled without optimisation: their code runs once, the code under test is in the libraries.
+add_library(palate_test_options INTERFACE)
+target_compile_options(palate_test_options INTERFACE -O0)
 
 set(PALATE_SANITIZER "" CACHE STRING "address, thread or empty")
 set_property(CACHE PALATE_SANITIZER PROPERTY STRINGS "" address thread)

@@ -7,7 +7,9 @@
 #   palate_benchmark(NAME n SRCS ... [DEPS ...] [TORCH])                executable in bench/, run by `make bench`
 #   palate_proto(NAME n SRCS ... [DEPS ...] [GRPC])                     generated messages (and stubs), alias palate::n
 #
-# Include paths start at the repository root. TORCH links LibTorch and uses the one precompiled header of ATen.
+# Include paths start at the repository root. TORCH links LibTorch. Each target reuses a precompiled header of
+# third_party/precompiled: with TORCH the one of ATen, otherwise the one that the folder's variable PALATE_PRECOMPILED names
+# (plain or grpc; plain when unset).
 # palate_finish(), called once at the end, leaves out of this build what a sanitizer cannot run.
 
 include_guard(GLOBAL)
@@ -16,15 +18,17 @@ define_property(GLOBAL PROPERTY PALATE_TARGETS BRIEF_DOCS "Every target declared
 define_property(GLOBAL PROPERTY PALATE_TESTS BRIEF_DOCS "Every test executable")
 define_property(GLOBAL PROPERTY PALATE_BENCHMARKS BRIEF_DOCS "Every benchmark executable")
 
-# What all targets of ours have in common.
-function(palate_configure_target target torch)
+# What all targets of ours have in common. `prefix` is "test_" for tests, whose precompiled headers hold GoogleTest too.
+function(palate_configure_target target torch prefix)
   target_link_libraries(${target} PRIVATE palate_warnings)
+  set(kind plain)
   if(torch)
     target_link_libraries(${target} PUBLIC palate::torch)
-    if(TARGET palate_torch_pch)
-      target_precompile_headers(${target} REUSE_FROM palate_torch_pch)
-    endif()
+    set(kind torch)
+  elseif(PALATE_PRECOMPILED)
+    set(kind ${PALATE_PRECOMPILED})
   endif()
+  target_precompile_headers(${target} REUSE_FROM palate_precompiled_${prefix}${kind})
   set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
 endfunction()
 
@@ -46,7 +50,7 @@ function(palate_library)
     add_library(${target} STATIC ${arg_SRCS} ${arg_HDRS})
     target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
     target_link_libraries(${target} PUBLIC ${arg_DEPS})
-    palate_configure_target(${target} "${arg_TORCH}")
+    palate_configure_target(${target} "${arg_TORCH}" "")
   else()
     add_library(${target} INTERFACE ${arg_HDRS})
     target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}")
@@ -67,7 +71,7 @@ function(palate_binary)
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS})
   set_target_properties(${arg_NAME} PROPERTIES INSTALL_RPATH "\$ORIGIN/../lib")
   install(TARGETS ${arg_NAME} RUNTIME DESTINATION bin)
-  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+  palate_configure_target(${arg_NAME} "${arg_TORCH}" "")
 endfunction()
 
 # A test finds the checkout, the built binaries and the shared data through PALATE_SOURCE_DIR (also a macro),
@@ -85,8 +89,8 @@ function(palate_test)
     PALATE_TEST_TIMEOUT "${arg_TIMEOUT}")
   target_compile_definitions(${arg_NAME} PRIVATE "PALATE_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
   target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
-  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} palate_test_options GTest::gmock GTest::gtest_main)
+  palate_configure_target(${arg_NAME} "${arg_TORCH}" test_)
   set_property(GLOBAL APPEND PROPERTY PALATE_TESTS ${arg_NAME})
   list(TRANSFORM arg_SRCS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   set_property(GLOBAL APPEND PROPERTY PALATE_TEST_SOURCES ${arg_SRCS})
@@ -100,7 +104,7 @@ function(palate_benchmark)
   target_compile_definitions(${arg_NAME} PRIVATE "PALATE_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
   target_include_directories(${arg_NAME} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS})
-  palate_configure_target(${arg_NAME} "${arg_TORCH}")
+  palate_configure_target(${arg_NAME} "${arg_TORCH}" "")
   set_property(GLOBAL APPEND PROPERTY PALATE_BENCHMARKS ${arg_NAME})
 endfunction()
 
@@ -136,6 +140,7 @@ function(palate_proto)
   add_library(${target} STATIC ${generated})
   # Generated sources repeat their internal names, so they are never compiled together.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  target_precompile_headers(${target} REUSE_FROM palate_precompiled_grpc)
   # SYSTEM: the generated headers are not ours to keep free of warnings.
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC ${arg_DEPS} protobuf::libprotobuf)

@@ -35,7 +35,6 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
     case models::ModelFamily::kSiglip:
       return LoadDualEncoder(folder, family, options);
     case models::ModelFamily::kVit:
-    case models::ModelFamily::kSiglip2:
       break;
   }
   return absl::UnimplementedError(

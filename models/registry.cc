@@ -26,7 +26,6 @@ constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"vit", "ViTModel", ModelFamily::kVit},
     {"clip", "CLIPModel", ModelFamily::kClip},
     {"siglip", "SiglipModel", ModelFamily::kSiglip},
-    {"siglip2", "Siglip2Model", ModelFamily::kSiglip2},
     {"qwen2", "Qwen2ForCausalLM", ModelFamily::kQwen2},
     {"qwen2", "Qwen2Model", ModelFamily::kQwen2},
     {"qwen3", "Qwen3ForCausalLM", ModelFamily::kQwen3},
@@ -71,8 +70,6 @@ absl::string_view ModelFamilyName(ModelFamily family) {
       return "CLIP";
     case ModelFamily::kSiglip:
       return "SigLIP";
-    case ModelFamily::kSiglip2:
-      return "SigLIP 2 (NaFlex)";
     case ModelFamily::kQwen2:
       return "Qwen2";
     case ModelFamily::kQwen3:

@@ -8,12 +8,11 @@
 namespace palate::models {
 
 enum class ModelFamily {
-  kBert,     // text encoder
-  kVit,      // image encoder, also CLIP's image tower alone
-  kClip,     // text and image towers
-  kSiglip,   // the same; fixed resolution, SigLIP 2 included
-  kSiglip2,  // the same with any aspect ratio ("NaFlex")
-  kQwen2,    // text decoders
+  kBert,    // text encoder
+  kVit,     // image encoder, also CLIP's image tower alone
+  kClip,    // text and image towers
+  kSiglip,  // the same; fixed resolution, SigLIP 2 included
+  kQwen2,   // text decoders
   kQwen3,
   kLlama,
   kQwen25Vl,  // vision-language decoders

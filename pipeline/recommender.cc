@@ -105,6 +105,7 @@ RequestState Recommender::NewState(RecommendQuery query, absl::Time deadline) co
   RequestState state;
   state.now = query.request_time == absl::InfiniteFuture() ? clock_.Now() : query.request_time;
   state.deadline = deadline == absl::InfiniteFuture() ? clock_.Now() + options_.default_deadline : deadline;
+  state.query_user_id = query.user_id;
   state.query = std::move(query);
   return state;
 }
@@ -166,6 +167,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, ab
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
   RequestState state = NewState(std::move(inner), deadline);
+  state.query_user_id = query.user_id;
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   state.context.trending.clear();

@@ -125,6 +125,7 @@ struct RecommendResult {
 
 struct SearchQuery {
   std::string catalog;
+  std::string user_id;  // whose search it is; the results do not depend on it
   SearchInput query;
   std::string filter;
   std::vector<std::string> exclude_item_ids;

@@ -99,7 +99,7 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
   query.text = state.query.query.text;
   query.image = state.query.query.image;
   query.catalog = state.query.catalog;
-  query.user_id = state.query.user_id;
+  query.user_id = state.query_user_id;
   return query;
 }
 

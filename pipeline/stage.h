@@ -37,8 +37,9 @@ struct Candidate {
 
 struct RequestState {
   RecommendQuery query;
-  absl::Time now;       // the request's time, resolved
-  absl::Time deadline;  // wall-clock end of the answer
+  absl::Time now;             // the request's time, resolved
+  absl::Time deadline;        // wall-clock end of the answer
+  std::string query_user_id;  // whose query it is: what is remembered of it belongs to them
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
   std::set<std::string> excluded;             // the request's list and, unless wanted, what the user has seen

@@ -110,6 +110,7 @@ absl::Status Validate(const RecommendQuery& query) {
 
 absl::Status Validate(const SearchQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
+  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
   if (query.query.empty()) return InvalidField("query", "has neither text nor image", "a text, an image or both");
   PALATE_RETURN_IF_ERROR(CheckSearchInput("query", query.query));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));

@@ -44,8 +44,6 @@ std::string FamilyId(models::ModelFamily family) {
       return "clip";
     case models::ModelFamily::kSiglip:
       return "siglip";
-    case models::ModelFamily::kSiglip2:
-      return "siglip2";
     case models::ModelFamily::kQwen2:
       return "qwen2";
     case models::ModelFamily::kQwen3:

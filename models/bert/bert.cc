@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "models/layers/attention.h"
+#include "models/layers/norm.h"
 #include "models/torch_status.h"
 
 namespace palate::models {
@@ -123,17 +124,16 @@ at::Tensor BertModel::Embed(const at::Tensor& ids, absl::Span<const int64_t> len
   at::Tensor x = at::embedding(words_, ids.to(device()));
   x += at::embedding(positions_, at::tensor(positions, at::kLong).to(device()));
   x += types_[0];
-  return at::layer_norm(x, {config_.hidden_size}, norm_weight_, norm_bias_, config_.layer_norm_eps);
+  return LayerNormInPlace(x, norm_weight_, norm_bias_, config_.layer_norm_eps);
 }
 
 at::Tensor BertModel::Forward(const at::Tensor& ids, absl::Span<const int64_t> lengths) const {
-  const std::vector<int64_t> size = {config_.hidden_size};
   const double eps = config_.layer_norm_eps;
   at::Tensor x = Embed(ids, lengths);
   for (const Layer& layer : layers_) {
     const at::Tensor mixed = PackedAttention(layer.qkv(x), lengths, config_.num_heads);
-    x = at::layer_norm(layer.attention_out.Plus(mixed, x), size, layer.attention_norm_weight, layer.attention_norm_bias, eps);
-    x = at::layer_norm(layer.down.Plus(layer.up(x), x), size, layer.output_norm_weight, layer.output_norm_bias, eps);
+    x = LayerNormInPlace(layer.attention_out.Plus(mixed, x), layer.attention_norm_weight, layer.attention_norm_bias, eps);
+    x = LayerNormInPlace(layer.down.Plus(layer.up(x), x), layer.output_norm_weight, layer.output_norm_bias, eps);
   }
   return x;
 }

@@ -17,15 +17,14 @@ namespace {
 
 #define PALATE_AVX512 __attribute__((target("avx512f,avx512dq")))
 
-constexpr int64_t kLanes = 16;     // floats in a register
-constexpr int64_t kKeyBlock = 32;  // keys scored at once: two registers
-constexpr int64_t kRows = 8;       // queries computed together: 16 accumulators with two registers each
+constexpr int64_t kLanes = 16;  // floats in a register
+constexpr int64_t kRows = 8;    // queries computed together: 16 accumulators with two registers each
 constexpr float kLog2E = 1.44269504f;
 
-int64_t PaddedLength(int64_t length) { return (length + kKeyBlock - 1) / kKeyBlock * kKeyBlock; }
+int64_t PaddedLength(int64_t length) { return (length + kLanes - 1) / kLanes * kLanes; }
 
-// Floats that AttendFloats needs: the transposed keys, and the scores of some rows.
-int64_t ScratchSize(int64_t length, int64_t head_dim) { return (head_dim + kRows) * PaddedLength(length); }
+// Floats that AttendFloats needs: the transposed keys, the values, and the scores of some rows.
+int64_t ScratchSize(int64_t length, int64_t head_dim) { return (2 * head_dim + kRows) * PaddedLength(length); }
 
 PALATE_AVX512 inline __m512 PairsLow(__m512 a, __m512 b) {
   return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
@@ -75,26 +74,40 @@ PALATE_AVX512 void TransposeKeys(const HeadTask<float>& task, float* keys, int64
   }
 }
 
-// scores[r][j] = query r · key j for `R` queries; `scores` rows are `padded` floats apart.
-template <int R>
-PALATE_AVX512 void Score(const HeadTask<float>& task, const float* query, const float* keys, int64_t padded, float* scores) {
-  for (int64_t j = 0; j < padded; j += kKeyBlock) {
-    __m512 sum[R][2];
-    for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    for (int64_t d = 0; d < task.head_dim; ++d) {
-      const __m512 first = _mm512_loadu_ps(keys + d * padded + j);
-      const __m512 second = _mm512_loadu_ps(keys + d * padded + j + kLanes);
-      for (int r = 0; r < R; ++r) {
-        const __m512 q = _mm512_set1_ps(query[r * task.stride + d]);
-        sum[r][0] = _mm512_fmadd_ps(q, first, sum[r][0]);
-        sum[r][1] = _mm512_fmadd_ps(q, second, sum[r][1]);
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      _mm512_storeu_ps(scores + r * padded + j, sum[r][0]);
-      _mm512_storeu_ps(scores + r * padded + j + kLanes, sum[r][1]);
+// The values as [length, head_dim]: where they stand, tokens are so far apart that they share few places of the cache.
+PALATE_AVX512 void CopyValues(const HeadTask<float>& task, float* values) {
+  for (int64_t j = 0; j < task.length; ++j) {
+    for (int64_t d = 0; d < task.head_dim; d += kLanes) {
+      _mm512_storeu_ps(values + j * task.head_dim + d, _mm512_loadu_ps(task.value + j * task.stride + d));
     }
   }
+}
+
+// scores[r][j] = query r · key j for `R` queries and `C` registers of keys from `j` on; `scores` rows are `padded` floats apart.
+template <int R, int C>
+PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, const float* keys, int64_t j, int64_t padded, float* scores) {
+  __m512 sum[R][C];
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
+  }
+  for (int64_t d = 0; d < task.head_dim; ++d) {
+    __m512 key[C];
+    for (int c = 0; c < C; ++c) key[c] = _mm512_loadu_ps(keys + d * padded + j + c * kLanes);
+    for (int r = 0; r < R; ++r) {
+      const __m512 q = _mm512_set1_ps(query[r * task.stride + d]);
+      for (int c = 0; c < C; ++c) sum[r][c] = _mm512_fmadd_ps(q, key[c], sum[r][c]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) _mm512_storeu_ps(scores + r * padded + j + c * kLanes, sum[r][c]);
+  }
+}
+
+template <int R>
+PALATE_AVX512 void Score(const HeadTask<float>& task, const float* query, const float* keys, int64_t padded, float* scores) {
+  int64_t j = 0;
+  for (; j + 2 * kLanes <= padded; j += 2 * kLanes) ScoreKeys<R, 2>(task, query, keys, j, padded, scores);
+  if (j < padded) ScoreKeys<R, 1>(task, query, keys, j, padded, scores);
 }
 
 // 2^x for x at most 0, to about 1 in 10^7; below 2^-126 it stays there.
@@ -131,15 +144,15 @@ PALATE_AVX512 float Weigh(float* scores, int64_t length, int64_t padded, float s
 
 // out[r] = inverse_sum[r] * sum over j of weights[r][j] * value j, for `R` queries and `C` registers of columns.
 template <int R, int C>
-PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* weights, int64_t padded, const float* inverse_sum, int64_t column,
-                       float* out) {
+PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const float* weights, int64_t padded, const float* inverse_sum,
+                       int64_t column, float* out) {
   __m512 sum[R][C];
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   }
   for (int64_t j = 0; j < task.length; ++j) {
     __m512 value[C];
-    for (int c = 0; c < C; ++c) value[c] = _mm512_loadu_ps(task.value + j * task.stride + column + c * kLanes);
+    for (int c = 0; c < C; ++c) value[c] = _mm512_loadu_ps(values + j * task.head_dim + column + c * kLanes);
     for (int r = 0; r < R; ++r) {
       const __m512 weight = _mm512_set1_ps(weights[r * padded + j]);
       for (int c = 0; c < C; ++c) sum[r][c] = _mm512_fmadd_ps(weight, value[c], sum[r][c]);
@@ -152,30 +165,33 @@ PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* weights, int64_
 }
 
 template <int R>
-PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const float* keys, int64_t padded, float* scores) {
+PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const float* keys, const float* values, int64_t padded,
+                              float* scores) {
   Score<R>(task, task.query + row * task.stride, keys, padded, scores);
   const float scale = 1.0f / std::sqrt(static_cast<float>(task.head_dim));
   float inverse_sum[R];
   for (int r = 0; r < R; ++r) inverse_sum[r] = Weigh(scores + r * padded, task.length, padded, scale);
   float* out = task.out + row * task.out_stride;
   int64_t column = 0;
-  for (; column + 2 * kLanes <= task.head_dim; column += 2 * kLanes) Mix<R, 2>(task, scores, padded, inverse_sum, column, out);
-  if (column < task.head_dim) Mix<R, 1>(task, scores, padded, inverse_sum, column, out);
+  for (; column + 2 * kLanes <= task.head_dim; column += 2 * kLanes) Mix<R, 2>(task, values, scores, padded, inverse_sum, column, out);
+  if (column < task.head_dim) Mix<R, 1>(task, values, scores, padded, inverse_sum, column, out);
 }
 
 // Attention of one head within `scratch`, which has room for it.
 void AttendFloats(const HeadTask<float>& task, float* scratch) {
   const int64_t padded = PaddedLength(task.length);
   float* const keys = scratch;
-  float* const scores = keys + task.head_dim * padded;
+  float* const values = keys + task.head_dim * padded;
+  float* const scores = values + task.head_dim * padded;
   TransposeKeys(task, keys, padded);
+  CopyValues(task, values);
   if (task.length < kRows) {
-    for (int64_t row = 0; row < task.length; ++row) AttendRows<1>(task, row, keys, padded, scores);
+    for (int64_t row = 0; row < task.length; ++row) AttendRows<1>(task, row, keys, values, padded, scores);
     return;
   }
   // The last rows are computed again where the length is no multiple.
   for (int64_t row = 0; row < task.length; row += kRows) {
-    AttendRows<kRows>(task, std::min(row, task.length - kRows), keys, padded, scores);
+    AttendRows<kRows>(task, std::min(row, task.length - kRows), keys, values, padded, scores);
   }
 }
 

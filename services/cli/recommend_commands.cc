@@ -41,6 +41,7 @@ const char kSearchHelp[] =
     "palate search: items by words, by a picture, or by both\n\n"
     "  --text TEXT          words\n"
     "  --image FILE         a JPEG, PNG or WebP\n"
+    "  --user ID            whose search it is; what is remembered of it goes when the user is purged\n"
     "  --num-results N      1 to 500 (default 10)\n"
     "  --filter EXPRESSION  such as 'price < 30'\n";
 const char kSimilarHelp[] =
@@ -148,6 +149,7 @@ absl::Status RunSearch(const Arguments& arguments) {
     return absl::OkStatus();
   }
   pb::SearchRequest request;
+  request.set_user_id(flags.Text("user"));
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
   PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", 10, 1, 500));
   request.set_num_results(num_results);

@@ -166,6 +166,7 @@ absl::StatusOr<pipeline::RecommendQuery> FromProto(const recommender_pb::Recomme
 absl::StatusOr<pipeline::SearchQuery> FromProto(const recommender_pb::SearchRequest& request) {
   pipeline::SearchQuery query;
   query.catalog = request.catalog();
+  query.user_id = request.user_id();
   query.query = FromProto(request.query());
   query.filter = request.filter();
   query.exclude_item_ids = Strings(request.exclude_item_ids());

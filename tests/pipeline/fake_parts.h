@@ -89,7 +89,8 @@ class FakeFeatures final : public FeatureReader {
 
 class FakeEmbedder final : public Embedder {
  public:
-  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery&, absl::Time) override {
+  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time) override {
+    last_query = query;
     if (down) return absl::UnavailableError("embedding is down");
     QueryVector vector;
     vector.vector = {kText, query_vector};
@@ -100,6 +101,7 @@ class FakeEmbedder final : public Embedder {
 
   bool down = false;
   std::vector<float> query_vector = {1, 0};
+  EmbedQuery last_query;
 };
 
 // Searches the fake features' items by brute force, without knowing the filter: what slips through must be caught after it.

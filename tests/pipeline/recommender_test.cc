@@ -315,6 +315,22 @@ TEST_F(RecommenderTest, SearchesByTheQueryAlone) {
   EXPECT_NEAR(result->results[0].score, (1 - 0.1) / 0.2, 1e-6);
 }
 
+TEST_F(RecommenderTest, SearchKeepsTheQueryUnderItsUserButAnswersAllUsersAlike) {
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+  const auto anonymous = recommender_.Search(query, Deadline());
+  ASSERT_TRUE(anonymous.ok()) << anonymous.status();
+  EXPECT_EQ(embedder_.last_query.user_id, "");
+  query.user_id = "u";
+  const auto known = recommender_.Search(query, Deadline());
+  ASSERT_TRUE(known.ok()) << known.status();
+  EXPECT_EQ(embedder_.last_query.user_id, "u");
+  EXPECT_EQ(Ids(*known), Ids(*anonymous));
+  query.user_id = std::string(257, 'u');
+  EXPECT_TRUE(absl::IsInvalidArgument(recommender_.Search(query, Deadline()).status()));
+}
+
 TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
   SearchQuery query;
   query.catalog = "shop";

@@ -1,0 +1,1 @@
+// Gives each precompiled header a target to be built in.

@@ -1,0 +1,11 @@
+// The precompiled header of tests of what uses torch.h.
+
+#ifndef PALATE_THIRD_PARTY_PRECOMPILED_TEST_TORCH_H_
+#define PALATE_THIRD_PARTY_PRECOMPILED_TEST_TORCH_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "third_party/precompiled/torch.h"
+
+#endif  // PALATE_THIRD_PARTY_PRECOMPILED_TEST_TORCH_H_

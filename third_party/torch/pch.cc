@@ -1,1 +1,0 @@
-// Gives the precompiled header of LibTorch's users a target to be built in.
