@@ -93,8 +93,8 @@ absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder, c
       sequences.push_back(std::move(encoded.ids));
     }
     PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder.Encode(sequences));
-    // A copy, so that autograd accepts what was computed for inference.
-    rows.push_back(vectors.clone());
+    // A copy, so that autograd accepts what was computed for inference; unit length, which not every text tower ends with.
+    rows.push_back(Normalized(vectors.clone()));
   }
   return at::cat(rows).contiguous();
 }
