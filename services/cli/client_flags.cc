@@ -127,13 +127,13 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
 }
 
 absl::StatusOr<std::string> Connection::ResolveCatalog(const std::string& wanted) const {
-  namespace pb = palate::catalog::v1;
+  namespace catalog_pb = palate::catalog::v1;
   if (!wanted.empty()) return wanted;
-  const auto stub = pb::CatalogService::NewStub(channel_);
-  pb::ListCatalogsRequest request;
-  pb::ListCatalogsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &pb::CatalogService::StubInterface::async_interface::ListCatalogs, request, response,
-                                   absl::Now() + kCatalogTimeout));
+  const auto stub = catalog_pb::CatalogService::NewStub(channel_);
+  catalog_pb::ListCatalogsRequest request;
+  catalog_pb::ListCatalogsResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs, request,
+                                   response, absl::Now() + kCatalogTimeout));
   std::vector<std::string> ids;
   for (const auto& catalog : response.catalogs()) ids.push_back(catalog.id());
   if (ids.size() == 1) return ids.front();

@@ -16,6 +16,9 @@
 
 namespace palate::services {
 
+// How long a command waits for an answer, unless it is told.
+inline constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
+
 class LocalStack;
 
 // A parsed command line whose flags are taken one by one; what nobody took is an error.

@@ -21,7 +21,6 @@ namespace pb = palate::recommender::v1;
 using Stub = pb::RecommenderService::StubInterface::async_interface;
 
 constexpr size_t kMaxImageBytes = 16 << 20;
-constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
 
 const char kRecommendHelp[] =
     "palate recommend: items for a user, with reasons\n\n"

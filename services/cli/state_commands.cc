@@ -23,8 +23,6 @@ namespace pb = palate::recommender::v1;
 namespace store_pb = palate::featurestore::v1;
 namespace retrieval_pb = palate::retrieval::v1;
 
-constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
-
 const char kEventsHelp[] =
     "palate events: what a user did; with --item and --type, writes one more event\n\n"
     "  --user ID            the user\n"

@@ -10,15 +10,15 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::featurestore::v1;
+namespace store_pb = palate::featurestore::v1;
 namespace catalog_pb = palate::catalog::v1;
-using StoreAsync = pb::FeatureStoreService::StubInterface::async_interface;
+using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 using CatalogAsync = catalog_pb::CatalogService::StubInterface::async_interface;
 
 constexpr int kPageSize = 1000;
 
 // Everything that an index holds of an item, vectors of a model that is being switched to included.
-void WantVectors(pb::ItemView& view) {
+void WantVectors(store_pb::ItemView& view) {
   view.set_all_spaces(true);
   view.set_all_fingerprints(true);
 }
@@ -48,25 +48,25 @@ absl::StatusOr<std::vector<retrieval::ItemUpdate>> UpdatesFrom(const google::pro
 }
 
 // Appends the change unless it is one that an index does not care for.
-void AddChange(const pb::Change& change, std::vector<retrieval::Change>& out) {
+void AddChange(const store_pb::Change& change, std::vector<retrieval::Change>& out) {
   retrieval::Change converted;
   converted.catalog = change.catalog();
   converted.revision = change.revision();
   switch (change.kind()) {
-    case pb::CHANGE_KIND_ITEM_UPSERTED:
-    case pb::CHANGE_KIND_VECTORS_CHANGED:
+    case store_pb::CHANGE_KIND_ITEM_UPSERTED:
+    case store_pb::CHANGE_KIND_VECTORS_CHANGED:
       converted.kind = retrieval::Change::Kind::kItem;
       converted.item_id = change.key();
       break;
-    case pb::CHANGE_KIND_ITEM_DELETED:
+    case store_pb::CHANGE_KIND_ITEM_DELETED:
       converted.kind = retrieval::Change::Kind::kDelete;
       converted.item_id = change.key();
       break;
-    case pb::CHANGE_KIND_CATALOG_CHANGED:
-    case pb::CHANGE_KIND_SPACES_SWITCHED:
+    case store_pb::CHANGE_KIND_CATALOG_CHANGED:
+    case store_pb::CHANGE_KIND_SPACES_SWITCHED:
       converted.kind = retrieval::Change::Kind::kCatalog;
       break;
-    case pb::CHANGE_KIND_CATALOG_DELETED:
+    case store_pb::CHANGE_KIND_CATALOG_DELETED:
       converted.kind = retrieval::Change::Kind::kCatalogDeleted;
       break;
     default:
@@ -85,8 +85,8 @@ struct ChangeSourceClient::Stream {
   }
 
   BoundContext context;
-  pb::WatchChangesRequest request;
-  StreamReader<pb::WatchChangesResponse> reader;
+  store_pb::WatchChangesRequest request;
+  StreamReader<store_pb::WatchChangesResponse> reader;
   std::string position;  // behind what was read last
 };
 
@@ -97,11 +97,11 @@ ChangeSourceClient::~ChangeSourceClient() = default;
 
 absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCatalogs() {
   Call::Scope scope(&call_);
-  pb::GetStatsResponse stats;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, pb::GetStatsRequest(), stats, absl::Now() + call_timeout_));
+  store_pb::GetStatsResponse stats;
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, store_pb::GetStatsRequest(), stats, absl::Now() + call_timeout_));
   std::map<std::string, std::map<std::string, std::string>> active;
-  for (const pb::CatalogStats& catalog : stats.catalogs()) {
-    for (const pb::SpaceStats& space : catalog.spaces()) {
+  for (const store_pb::CatalogStats& catalog : stats.catalogs()) {
+    for (const store_pb::SpaceStats& space : catalog.spaces()) {
       if (!space.active_fingerprint().empty()) active[catalog.catalog()][space.name()] = space.active_fingerprint();
     }
   }
@@ -134,12 +134,12 @@ absl::StatusOr<std::string> ChangeSourceClient::CurrentPosition() {
 
 absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::string& catalog, const std::string& page_token) {
   Call::Scope scope(&call_);
-  pb::ListItemsRequest request;
+  store_pb::ListItemsRequest request;
   request.set_catalog(catalog);
   request.set_page_size(kPageSize);
   request.set_page_token(page_token);
   WantVectors(*request.mutable_view());
-  pb::ListItemsResponse response;
+  store_pb::ListItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, absl::Now() + call_timeout_));
   retrieval::ItemPage page;
   PALATE_ASSIGN_OR_RETURN(page.items, UpdatesFrom(response.items()));
@@ -150,11 +150,11 @@ absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::str
 absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(const std::string& catalog,
                                                                                 const std::vector<std::string>& item_ids) {
   Call::Scope scope(&call_);
-  pb::GetItemsRequest request;
+  store_pb::GetItemsRequest request;
   request.set_catalog(catalog);
   request.mutable_item_ids()->Assign(item_ids.begin(), item_ids.end());
   WantVectors(*request.mutable_view());
-  pb::GetItemsResponse response;
+  store_pb::GetItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, absl::Now() + call_timeout_));
   return UpdatesFrom(response.items());
 }
@@ -163,10 +163,10 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
   Call::Scope scope(&call_);
   auto stream = std::make_unique<Stream>();
   stream->request.set_resume_token(position);
-  stream->reader.Start([&](grpc::ClientReadReactor<pb::WatchChangesResponse>* reactor) {
+  stream->reader.Start([&](grpc::ClientReadReactor<store_pb::WatchChangesResponse>* reactor) {
     store_.async()->WatchChanges(stream->context.get(), &stream->request, reactor);
   });
-  pb::WatchChangesResponse first;
+  store_pb::WatchChangesResponse first;
   bool timed_out = false;
   if (!stream->reader.Read(first, absl::Now() + call_timeout_, &timed_out)) {
     if (timed_out) return absl::DeadlineExceededError("the feature store did not begin to send changes");
@@ -186,10 +186,10 @@ absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const st
   }
   retrieval::ChangeBatch batch;
   batch.next_position = position;
-  pb::WatchChangesResponse message;
+  store_pb::WatchChangesResponse message;
   bool timed_out = false;
   if (stream_->reader.Read(message, absl::Now() + timeout, &timed_out)) {
-    for (const pb::Change& change : message.changes()) AddChange(change, batch.changes);
+    for (const store_pb::Change& change : message.changes()) AddChange(change, batch.changes);
     batch.next_position = stream_->position = message.next_token();
     return batch;
   }

@@ -13,8 +13,8 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::embedding::v1;
-using Async = pb::EmbeddingService::StubInterface::async_interface;
+namespace embedding_pb = palate::embedding::v1;
+using EmbeddingAsync = embedding_pb::EmbeddingService::StubInterface::async_interface;
 
 // What one message can carry, with room for text.
 constexpr size_t kMaxImageBytesPerItem = 30u << 20;
@@ -34,7 +34,7 @@ std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(cons
 
 // Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the vectors, and this is how it is known
 // before.
-std::string FingerprintOf(const pb::SpaceInfo& space, int dimensions, int model_dimensions) {
+std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions, int model_dimensions) {
   const std::string& whole = space.space().fingerprint();
   return dimensions == 0 || dimensions == model_dimensions ? whole : absl::StrCat(whole, "@", dimensions);
 }
@@ -52,13 +52,13 @@ absl::Status InQueryTerms(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const pipeline::EmbedQuery& query, absl::Time deadline) {
-  pb::EmbedRequest request;
+  embedding_pb::EmbedRequest request;
   request.set_model(query.model);
   request.set_instruction(query.instruction);
   request.set_catalog(query.catalog);
   request.set_user_id(query.user_id);
-  pb::EmbedInput* input = request.add_inputs();
-  input->set_role(pb::EMBED_ROLE_QUERY);
+  embedding_pb::EmbedInput* input = request.add_inputs();
+  input->set_role(embedding_pb::EMBED_ROLE_QUERY);
   if (!query.text.empty()) {
     input->add_fields(query.text);
     request.add_spaces("text");
@@ -67,12 +67,12 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
     input->add_images(query.image);
     request.add_spaces("image");
   }
-  pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Embed, request, response, deadline));
+  embedding_pb::EmbedResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, deadline));
   if (!response.failures().empty()) return InQueryTerms(FromRpcStatus(response.failures(0).status()));
   std::vector<pipeline::QueryVector> vectors;
   if (response.results().empty()) return vectors;
-  for (const pb::EmbeddedVector& embedded : response.results(0).vectors()) {
+  for (const embedding_pb::EmbeddedVector& embedded : response.results(0).vectors()) {
     pipeline::QueryVector vector;
     PALATE_ASSIGN_OR_RETURN(vector.vector, FromProto(embedded.vector()));
     vector.score_mean = embedded.calibration().mean();
@@ -86,13 +86,13 @@ absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& 
   Call::Scope scope(&call_);
   std::vector<SpaceKey> keys;
   for (const auto& [group, names] : GroupSpaces(catalog)) {
-    pb::GetModelInfoRequest request;
+    embedding_pb::GetModelInfoRequest request;
     request.set_model(group.first);
-    pb::GetModelInfoResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::GetModelInfo, request, response, absl::Now() + call_timeout_));
-    for (const pb::ModelInfo& model : response.models()) {
+    embedding_pb::GetModelInfoResponse response;
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, absl::Now() + call_timeout_));
+    for (const embedding_pb::ModelInfo& model : response.models()) {
       if (group.first.empty() ? !model.is_default() : model.name() != group.first) continue;
-      for (const pb::SpaceInfo& space : model.spaces()) {
+      for (const embedding_pb::SpaceInfo& space : model.spaces()) {
         const bool declared = std::find(names.begin(), names.end(), space.space().name()) != names.end();
         if (!declared || !space.available()) continue;
         keys.push_back({space.space().name(), FingerprintOf(space, group.second, model.dimensions())});
@@ -106,16 +106,16 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const Sp
                                             const std::vector<std::string>& names, const std::vector<featurestore::EmbedItem>& items,
                                             Results& results, std::map<size_t, absl::Status>& failures) {
   Call::Scope scope(&call_);
-  pb::EmbedRequest request;
+  embedding_pb::EmbedRequest request;
   request.set_catalog(catalog);
   request.set_model(group.model);
   request.set_output_dimensions(group.dimensions);
-  request.set_lane(pb::LANE_BULK);
+  request.set_lane(embedding_pb::LANE_BULK);
   request.mutable_spaces()->Assign(names.begin(), names.end());
   for (size_t i = 0; i < items.size(); ++i) {
     const featurestore::EmbedItem& item = items[i];
-    pb::EmbedInput* input = request.add_inputs();
-    input->set_role(pb::EMBED_ROLE_ITEM);
+    embedding_pb::EmbedInput* input = request.add_inputs();
+    input->set_role(embedding_pb::EMBED_ROLE_ITEM);
     const size_t image_bytes = ImageBytes(item);
     if (image_bytes > kMaxImageBytesPerItem) {
       failures.emplace(i, InvalidField("images", absl::StrCat("have ", image_bytes, " bytes together"),
@@ -125,8 +125,8 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const Sp
     input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
     input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
-  pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Embed, request, response, absl::Now() + call_timeout_));
+  embedding_pb::EmbedResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, absl::Now() + call_timeout_));
   if (static_cast<size_t>(response.results_size()) != items.size()) {
     return absl::InternalError(absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
   }
@@ -134,7 +134,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const Sp
     failures.emplace(static_cast<size_t>(failure.index()), FromRpcStatus(failure.status()));
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    for (const pb::EmbeddedVector& embedded : response.results(static_cast<int>(i)).vectors()) {
+    for (const embedding_pb::EmbeddedVector& embedded : response.results(static_cast<int>(i)).vectors()) {
       PALATE_ASSIGN_OR_RETURN(SpaceVector vector, FromProto(embedded.vector()));
       results[i].push_back(std::move(vector));
     }
@@ -170,11 +170,11 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
 }
 
 absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id, absl::Time deadline) {
-  pb::DropUserRequest request;
+  embedding_pb::DropUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(user_id);
-  pb::DropUserResponse response;
-  return CallUnary(stub_.async(), &Async::DropUser, request, response, deadline);
+  embedding_pb::DropUserResponse response;
+  return CallUnary(stub_.async(), &EmbeddingAsync::DropUser, request, response, deadline);
 }
 
 }  // namespace palate::services

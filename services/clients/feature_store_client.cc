@@ -10,8 +10,8 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::featurestore::v1;
-using Async = pb::FeatureStoreService::StubInterface::async_interface;
+namespace store_pb = palate::featurestore::v1;
+using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 
 constexpr size_t kMaxIdsPerCall = 1000;
 
@@ -32,13 +32,13 @@ std::vector<pipeline::ScoredId> ScoredFrom(const google::protobuf::RepeatedPtrFi
   return out;
 }
 
-absl::StatusOr<std::vector<pipeline::ContextEvent>> EventsFrom(const pb::GetUserContextResponse& response) {
+absl::StatusOr<std::vector<pipeline::ContextEvent>> EventsFrom(const store_pb::GetUserContextResponse& response) {
   std::map<std::string, pipeline::ItemRecord> items;
   for (const types_pb::ItemRecord& record : response.items()) {
     PALATE_ASSIGN_OR_RETURN(items[record.item().id()], RecordFrom(record));
   }
   std::vector<pipeline::ContextEvent> events;
-  for (const pb::ContextEvent& event : response.events()) {
+  for (const store_pb::ContextEvent& event : response.events()) {
     pipeline::ContextEvent out;
     PALATE_ASSIGN_OR_RETURN(out.event, FromProto(event.event(), /*time_required=*/false));
     out.weight = event.weight();
@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<pipeline::ContextEvent>> EventsFrom(const pb::GetUser
 }  // namespace
 
 absl::StatusOr<pipeline::UserContext> FeatureStoreClient::GetUserContext(const pipeline::UserContextQuery& query, absl::Time deadline) {
-  pb::GetUserContextRequest request;
+  store_pb::GetUserContextRequest request;
   request.set_catalog(query.catalog);
   request.set_user_id(query.user_id);
   request.set_max_events(query.max_events);
@@ -60,8 +60,8 @@ absl::StatusOr<pipeline::UserContext> FeatureStoreClient::GetUserContext(const p
   request.mutable_spaces()->Assign(query.spaces.begin(), query.spaces.end());
   request.set_num_trending(query.num_trending);
   request.set_num_fresh(query.num_fresh);
-  pb::GetUserContextResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::GetUserContext, request, response, deadline));
+  store_pb::GetUserContextResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetUserContext, request, response, deadline));
   pipeline::UserContext context;
   PALATE_ASSIGN_OR_RETURN(context.catalog, FromProto(response.catalog()));
   for (const types_pb::SpaceKey& space : response.active_spaces()) context.active_spaces.push_back(FromProto(space));
@@ -83,12 +83,12 @@ absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> FeatureStoreCli
   std::map<std::string, pipeline::ItemRecord> found;
   for (size_t begin = 0; begin < item_ids.size(); begin += kMaxIdsPerCall) {
     const size_t end = std::min(item_ids.size(), begin + kMaxIdsPerCall);
-    pb::GetItemsRequest request;
+    store_pb::GetItemsRequest request;
     request.set_catalog(catalog);
     request.mutable_item_ids()->Assign(item_ids.begin() + begin, item_ids.begin() + end);
     request.mutable_view()->mutable_spaces()->Assign(spaces.begin(), spaces.end());
-    pb::GetItemsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::GetItems, request, response, deadline));
+    store_pb::GetItemsResponse response;
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, deadline));
     for (const types_pb::ItemRecord& record : response.items()) {
       PALATE_ASSIGN_OR_RETURN(found[record.item().id()], RecordFrom(record));
     }
@@ -102,15 +102,15 @@ absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> FeatureStoreCli
 }
 
 absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) {
-  pb::WriteImpressionRequest request;
+  store_pb::WriteImpressionRequest request;
   request.set_catalog(catalog);
   request.set_recommendation_id(impression.recommendation_id);
   request.set_user_id(impression.user_id);
   request.set_scenario(impression.scenario);
   request.mutable_item_ids()->Assign(impression.item_ids.begin(), impression.item_ids.end());
   *request.mutable_time() = ToProto(impression.time);
-  pb::WriteImpressionResponse response;
-  return CallUnary(stub_.async(), &Async::WriteImpression, request, response, deadline);
+  store_pb::WriteImpressionResponse response;
+  return CallUnary(stub_.async(), &StoreAsync::WriteImpression, request, response, deadline);
 }
 
 }  // namespace palate::services

@@ -11,14 +11,14 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::ranking::v1;
-using Async = pb::RankingService::StubInterface::async_interface;
+namespace ranking_pb = palate::ranking::v1;
+using RankingAsync = ranking_pb::RankingService::StubInterface::async_interface;
 
 }  // namespace
 
 absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input, absl::Time deadline) {
-  pb::RankResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &Async::Rank, ToProto(input), response, deadline));
+  ranking_pb::RankResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, deadline));
   if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ", input.candidates.size(), " candidates"));
   }
@@ -34,14 +34,15 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
 
 absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const std::vector<ranking::ExplainInput>& inputs,
                                                                          const OnText& on_text, absl::Time deadline) {
-  const pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
+  const ranking_pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
   BoundContext context(deadline);
-  StreamReader<pb::ExplainResponse> reader;
-  reader.Start([&](grpc::ClientReadReactor<pb::ExplainResponse>* reactor) { stub_.async()->Explain(context.get(), &request, reactor); });
+  StreamReader<ranking_pb::ExplainResponse> reader;
+  reader.Start(
+      [&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) { stub_.async()->Explain(context.get(), &request, reactor); });
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;
-  pb::ExplainResponse message;
+  ranking_pb::ExplainResponse message;
   while (reader.Read(message)) {
     if (message.has_text() && !stopped && on_text != nullptr && !on_text(message.text().input_index(), message.text().piece())) {
       stopped = true;

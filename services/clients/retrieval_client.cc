@@ -12,12 +12,12 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::retrieval::v1;
-using Async = pb::RetrievalService::StubInterface::async_interface;
+namespace retrieval_pb = palate::retrieval::v1;
+using RetrievalAsync = retrieval_pb::RetrievalService::StubInterface::async_interface;
 using Hits = absl::StatusOr<std::vector<pipeline::ScoredId>>;
 
-void AddQuery(const pipeline::RetrievalQuery& query, pb::SearchRequest& request) {
-  pb::SearchQuery* out = request.add_queries();
+void AddQuery(const pipeline::RetrievalQuery& query, retrieval_pb::SearchRequest& request) {
+  retrieval_pb::SearchQuery* out = request.add_queries();
   *out->mutable_vector() = ToProto(query.vector);
   out->set_k(query.k);
   out->set_filter(query.filter);
@@ -27,7 +27,7 @@ void AddQuery(const pipeline::RetrievalQuery& query, pb::SearchRequest& request)
   if (query.request_time != absl::InfiniteFuture()) *out->mutable_request_time() = ToProto(query.request_time);
 }
 
-Hits HitsFrom(const pb::SearchResponse& response, int index) {
+Hits HitsFrom(const retrieval_pb::SearchResponse& response, int index) {
   for (const types_pb::ItemFailure& failure : response.failures()) {
     if (failure.index() == index) return FromRpcStatus(failure.status());
   }
@@ -45,11 +45,11 @@ std::vector<Hits> RetrievalClient::Search(const std::vector<pipeline::RetrievalQ
   for (size_t i = 0; i < queries.size(); ++i) by_catalog[queries[i].catalog].push_back(i);
   std::vector<Hits> results(queries.size(), absl::UnknownError("not searched"));
   for (const auto& [catalog, indices] : by_catalog) {
-    pb::SearchRequest request;
+    retrieval_pb::SearchRequest request;
     request.set_catalog(catalog);
     for (const size_t index : indices) AddQuery(queries[index], request);
-    pb::SearchResponse response;
-    const absl::Status status = CallUnary(stub_.async(), &Async::Search, request, response, deadline);
+    retrieval_pb::SearchResponse response;
+    const absl::Status status = CallUnary(stub_.async(), &RetrievalAsync::Search, request, response, deadline);
     for (size_t i = 0; i < indices.size(); ++i) {
       results[indices[i]] = status.ok() ? HitsFrom(response, static_cast<int>(i)) : Hits(status);
     }

@@ -6,10 +6,10 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::catalog::v1;
+namespace catalog_pb = palate::catalog::v1;
 
 constexpr int kMaxPage = 1000;
-constexpr int kDefaultPage = 100;
+constexpr int kDefaultCatalogPage = 100;
 
 absl::StatusOr<Catalog> DeclarationFrom(const types_pb::Catalog& catalog) {
   absl::StatusOr<Catalog> converted = FromProto(catalog);
@@ -29,7 +29,8 @@ CatalogGrpc::CatalogGrpc(featurestore::FeatureStore& store, ThreadPool& pool)
   CheckComplete();
 }
 
-absl::Status CatalogGrpc::CreateCatalog(Call&, const pb::CreateCatalogRequest& request, pb::CreateCatalogResponse& response) {
+absl::Status CatalogGrpc::CreateCatalog(Call&, const catalog_pb::CreateCatalogRequest& request,
+                                        catalog_pb::CreateCatalogResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
   const absl::StatusOr<Catalog> created = store_.CreateCatalog(catalog);
   if (!created.ok()) return PrefixFields(created.status(), "catalog");
@@ -37,13 +38,14 @@ absl::Status CatalogGrpc::CreateCatalog(Call&, const pb::CreateCatalogRequest& r
   return absl::OkStatus();
 }
 
-absl::Status CatalogGrpc::GetCatalog(Call&, const pb::GetCatalogRequest& request, pb::GetCatalogResponse& response) {
+absl::Status CatalogGrpc::GetCatalog(Call&, const catalog_pb::GetCatalogRequest& request, catalog_pb::GetCatalogResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, store_.GetCatalog(request.catalog()));
   *response.mutable_catalog() = ToProto(catalog);
   return absl::OkStatus();
 }
 
-absl::Status CatalogGrpc::UpdateCatalog(Call&, const pb::UpdateCatalogRequest& request, pb::UpdateCatalogResponse& response) {
+absl::Status CatalogGrpc::UpdateCatalog(Call&, const catalog_pb::UpdateCatalogRequest& request,
+                                        catalog_pb::UpdateCatalogResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
   PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogUpdateMask mask, CatalogMaskFrom(request.update_mask()));
   std::optional<int64_t> expected;
@@ -54,18 +56,18 @@ absl::Status CatalogGrpc::UpdateCatalog(Call&, const pb::UpdateCatalogRequest& r
   return absl::OkStatus();
 }
 
-absl::Status CatalogGrpc::ListCatalogs(Call&, const pb::ListCatalogsRequest& request, pb::ListCatalogsResponse& response) {
+absl::Status CatalogGrpc::ListCatalogs(Call&, const catalog_pb::ListCatalogsRequest& request, catalog_pb::ListCatalogsResponse& response) {
   if (request.page_size() < 0 || request.page_size() > kMaxPage) {
     return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPage));
   }
-  const int page_size = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  const int page_size = request.page_size() == 0 ? kDefaultCatalogPage : request.page_size();
   PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page, store_.ListCatalogs(page_size, request.page_token()));
   for (const Catalog& catalog : page.catalogs) *response.add_catalogs() = ToProto(catalog);
   response.set_next_page_token(page.next_page_token);
   return absl::OkStatus();
 }
 
-absl::Status CatalogGrpc::DeleteCatalog(Call&, const pb::DeleteCatalogRequest& request, pb::DeleteCatalogResponse&) {
+absl::Status CatalogGrpc::DeleteCatalog(Call&, const catalog_pb::DeleteCatalogRequest& request, catalog_pb::DeleteCatalogResponse&) {
   return store_.DeleteCatalog(request.catalog());
 }
 
