@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/embedding/cache/cache_folder.h"
 
 namespace palate::embedding {
@@ -25,6 +27,12 @@ class ItemCacheTest : public ::testing::Test {
     cache_ = *std::move(opened);
   }
   void Put(int number) { cache_->Put({{KeyOf(number), VectorOf(number)}}); }
+  // Files are written and dropped by threads of RocksDB, and a flush may exceed the limit for a moment.
+  bool SettlesWithin(int64_t bytes) const {
+    const absl::Time limit = absl::Now() + absl::Seconds(60);
+    while (folder_.bytes() > bytes && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
+    return folder_.bytes() <= bytes;
+  }
   bool Holds(int number) {
     const std::string key = KeyOf(number);
     const auto found = cache_->Get({&key, 1});
@@ -79,7 +87,7 @@ TEST_F(ItemCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {
   Open(ItemCache::kMinBytes);
   constexpr int kEntries = 20'000;  // about 31 MB
   for (int i = 0; i < kEntries; ++i) Put(i);
-  EXPECT_LE(folder_.bytes(), ItemCache::kMinBytes);
+  EXPECT_TRUE(SettlesWithin(ItemCache::kMinBytes)) << folder_.bytes();
   EXPECT_LE(cache_->stats().bytes, ItemCache::kMinBytes);
   EXPECT_FALSE(Holds(0));
   int held = 0;
