@@ -3,19 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-// GCC 12 finds the deliberately undefined registers inside its own intrinsics.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "models/layers/avx512.h"
 
 namespace palate::models {
 
 #if defined(__x86_64__)
 namespace {
-
-#define PALATE_AVX512 __attribute__((target("avx512f,avx512dq")))
 
 constexpr int64_t kLanes = 16;  // floats in a register
 constexpr int64_t kRows = 8;    // queries computed together: 16 accumulators with two registers each
@@ -224,10 +217,7 @@ float* Reserve(std::vector<float>& scratch, int64_t size) {
 
 }  // namespace
 
-bool HasAttentionKernel(int64_t head_dim) {
-  static const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-  return supported && head_dim % kLanes == 0;
-}
+bool HasAttentionKernel(int64_t head_dim) { return HasAvx512() && head_dim % kLanes == 0; }
 
 void AttendHead(const HeadTask<float>& task, std::vector<float>& scratch) {
   AttendFloats(task, Reserve(scratch, ScratchSize(task.length, task.head_dim)));

@@ -2,25 +2,18 @@
 
 #include <cmath>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-// GCC 12 finds the deliberately undefined registers inside its own intrinsics.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "models/layers/avx512.h"
 
 namespace palate::models {
 
 #if defined(__x86_64__)
 namespace {
 
-#define PALATE_AVX512_NORM __attribute__((target("avx512f,avx512dq")))
-
 constexpr int64_t kNormLanes = 16;  // floats in a register
 
 // Sums over a row; a row of a few hundred floats stays in the first-level cache between the passes, so that the variance can be
 // that of the differences, which loses no digits.
-PALATE_AVX512_NORM void NormRow(float* x, int64_t width, const float* weight, const float* bias, float epsilon) {
+PALATE_AVX512 void NormRow(float* x, int64_t width, const float* weight, const float* bias, float epsilon) {
   const int64_t whole = width / kNormLanes * kNormLanes;
   const auto rest = static_cast<__mmask16>((1u << (width - whole)) - 1);
   __m512 sum = _mm512_maskz_loadu_ps(rest, x + whole);
@@ -45,10 +38,7 @@ PALATE_AVX512_NORM void NormRow(float* x, int64_t width, const float* weight, co
 
 }  // namespace
 
-bool HasNormKernel() {
-  static const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-  return supported;
-}
+bool HasNormKernel() { return HasAvx512(); }
 
 void NormRows(float* x, int64_t rows, int64_t width, const float* weight, const float* bias, float epsilon) {
   for (int64_t row = 0; row < rows; ++row) NormRow(x + row * width, width, weight, bias, epsilon);
