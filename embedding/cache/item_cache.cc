@@ -33,8 +33,9 @@ rocksdb::Options DatabaseOptions(int64_t max_bytes) {
   options.compaction_style = rocksdb::kCompactionStyleFIFO;
   // Beside the table files: two memtables' logs, and one file that is written before the oldest goes.
   options.compaction_options_fifo.max_table_files_size = static_cast<uint64_t>(max_bytes) - 4 * options.write_buffer_size;
-  options.compaction_options_fifo.allow_compaction = true;  // of the small files that restarts leave
-  options.compression = rocksdb::kNoCompression;            // vectors are noise to a compressor
+  options.compaction_options_fifo.allow_compaction = true;   // of the small files that restarts leave,
+  options.max_compaction_bytes = options.write_buffer_size;  // to one like the others: the oldest file is dropped as a whole
+  options.compression = rocksdb::kNoCompression;             // vectors are noise to a compressor
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // every file may hold a key
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);

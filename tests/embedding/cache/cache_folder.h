@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -27,17 +28,27 @@ class CacheFolder {
   // Made by the cache.
   std::string dir() const { return path_ + "/cache"; }
 
+  // Of all files together.
   int64_t bytes() const {
-    int64_t sum = 0;
-    for (const auto& file : std::filesystem::recursive_directory_iterator(dir())) {
-      std::error_code gone;
-      const auto size = file.is_regular_file(gone) ? file.file_size(gone) : 0;
-      if (!gone) sum += static_cast<int64_t>(size);
-    }
-    return sum;
+    const std::vector<int64_t> sizes = Sizes("");
+    return std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   }
+  // The bytes of each of RocksDB's table files.
+  std::vector<int64_t> tables() const { return Sizes(".sst"); }
 
  private:
+  // Of files that end with `extension`; one that goes meanwhile is left out.
+  std::vector<int64_t> Sizes(const std::string& extension) const {
+    std::vector<int64_t> sizes;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(dir())) {
+      if (!extension.empty() && file.path().extension() != extension) continue;
+      std::error_code gone;
+      const auto size = file.is_regular_file(gone) ? file.file_size(gone) : 0;
+      if (!gone) sizes.push_back(static_cast<int64_t>(size));
+    }
+    return sizes;
+  }
+
   std::string path_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/embedding/cache/cache_folder.h"
@@ -27,11 +28,17 @@ class ItemCacheTest : public ::testing::Test {
     cache_ = *std::move(opened);
   }
   void Put(int number) { cache_->Put({{KeyOf(number), VectorOf(number)}}); }
-  // Files are written and dropped by threads of RocksDB, and a flush may exceed the limit for a moment.
-  bool SettlesWithin(int64_t bytes) const {
+  // Files are written, merged and dropped by threads of RocksDB, and a flush may exceed the limit for a moment.
+  static bool Becomes(absl::FunctionRef<bool()> holds) {
     const absl::Time limit = absl::Now() + absl::Seconds(60);
-    while (folder_.bytes() > bytes && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
-    return folder_.bytes() <= bytes;
+    while (!holds() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
+    return holds();
+  }
+  bool SettlesWithin(int64_t bytes) const {
+    return Becomes([&] { return folder_.bytes() <= bytes; });
+  }
+  bool SettlesWithinTables(size_t tables) const {
+    return Becomes([&] { return folder_.tables().size() <= tables; });
   }
   bool Holds(int number) {
     const std::string key = KeyOf(number);
@@ -94,6 +101,23 @@ TEST_F(ItemCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {
   while (held < kEntries && Holds(kEntries - 1 - held)) ++held;
   EXPECT_GT(held, 1000) << "the newest are there";
   for (int i = 0; i < kEntries - held; ++i) ASSERT_FALSE(Holds(i)) << i << " outlived an entry that is newer";
+}
+
+TEST_F(ItemCacheTest, SmallFilesOfRestartsAreMergedUpToASixteenthOfTheBound) {
+  constexpr int64_t kSixteenth = ItemCache::kMinBytes / 16;
+  constexpr int kSmall = 12;
+  constexpr int kLarge = 10;
+  int next = 0;
+  for (int restart = 0; restart < kSmall + kLarge; ++restart) {
+    Open(ItemCache::kMinBytes);
+    // About 9 KB at first, which merge; then 190 KB, of which two would exceed the sixteenth.
+    for (int end = next + (restart < kSmall ? 6 : 120); next < end; ++next) Put(next);
+  }
+  Open(ItemCache::kMinBytes);
+  EXPECT_TRUE(SettlesWithinTables(kSmall / 2 + kLarge)) << folder_.tables().size() << " tables";
+  // Were one file most of the cache, most of the cache would be dropped with it.
+  for (const int64_t bytes : folder_.tables()) EXPECT_LE(bytes, kSixteenth);
+  for (int i = 0; i < next; ++i) ASSERT_TRUE(Holds(i)) << i;
 }
 
 TEST_F(ItemCacheTest, FolderWithADamagedManifestIsSetAsideAndBegunAnew) {
