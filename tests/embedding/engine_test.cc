@@ -159,6 +159,7 @@ TEST_F(EngineTest, CallThatFillsItsLaneIsFollowedByRefusalsAtOnce) {
 TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   EmbedderOptions options;
   options.batch_tokens = 40;
+  options.prepare_threads = 1;
   Start(options);
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
@@ -168,16 +169,14 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   std::thread bulk_call = Call(std::vector<EmbedInput>(40, Text("bulk bulk ")), bulk, slow);
   encoder_->WaitForPrepared(9);  // more than a batch of it waits
   absl::Status fast;
-  std::thread interactive = Call({Text("interactive")}, {}, fast);
-  encoder_->WaitForPrepared("interactive");
-  // The batch in hand, one that may have been cut before the interactive text came to the queue, and the one with it.
-  encoder_->LetThrough(3);
-  interactive.join();
-  EXPECT_TRUE(fast.ok()) << fast;
-  EXPECT_LE(encoder_->batches().size(), 3u);
+  std::thread interactive = Call({Text("interactive"), Text("another")}, {}, fast);
+  encoder_->WaitForPrepared("another");  // by the one thread that put "interactive" into the queue before
+  encoder_->LetThrough(2);               // the batch in hand, and the first that is cut from now on
+  encoder_->WaitForBatches(3);
+  EXPECT_THAT(encoder_->batches().at(1), Contains("interactive"));
   encoder_->Open();
-  caller.join();
-  bulk_call.join();
+  for (std::thread* thread : {&caller, &bulk_call, &interactive}) thread->join();
+  EXPECT_TRUE(fast.ok()) << fast;
   EXPECT_TRUE(slow.ok()) << slow;
 }
 
