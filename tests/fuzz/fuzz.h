@@ -27,7 +27,7 @@ namespace palate::fuzz {
 // A folder of this process, in memory where the system has such a file system. Removed at exit.
 inline const std::string& ScratchFolder() {
   static const std::string* const folder = [] {
-    const std::filesystem::path root = std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
+    const std::filesystem::path root = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
     auto* const path = new std::string((root / ("palate-fuzz-" + std::to_string(::getpid()))).string());
     std::filesystem::create_directories(*path);
     std::atexit([] { std::filesystem::remove_all(ScratchFolder()); });

@@ -76,11 +76,18 @@ inline std::string ReadAll(const std::string& path) {
 
 inline void WriteAll(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
-// Copies a folder's files, so that a test can damage them.
+// Copies a folder's files, so that a test can damage them: whoever runs it may write the copies, also where the
+// originals are read-only.
 inline void CopyFolder(const std::string& from, const std::string& to) {
-  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(to)) {
-    std::filesystem::permissions(entry, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+  std::filesystem::create_directories(to);
+  for (const auto& entry : std::filesystem::directory_iterator(from)) {
+    const std::string target = to + "/" + entry.path().filename().string();
+    if (entry.is_directory()) {
+      CopyFolder(entry.path(), target);
+    } else {
+      std::filesystem::copy_file(entry.path(), target);
+      std::filesystem::permissions(target, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    }
   }
 }
 
