@@ -3,6 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
+// The formatter is compiled in libfmt; fmt 9 does not say so, and every file that logs would compile it again.
+extern template void fmt::detail::vformat_to(fmt::detail::buffer<char>&, fmt::string_view, fmt::format_args, fmt::detail::locale_ref);
+
 namespace palate {
 
 // Sets the pattern and the level ("debug", "info", "warning", "error") of the process. Called from main's thread; the

@@ -14,7 +14,7 @@
 namespace palate::models {
 namespace {
 
-constexpr int64_t kMaxExtent = 1 << 24;
+constexpr int64_t kMaxBertExtent = 1 << 24;
 
 absl::Status CheckPlainEncoder(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string positions, config.StringOr("position_embedding_type", "absolute"));
@@ -33,13 +33,13 @@ absl::Status CheckPlainEncoder(const JsonConfig& config) {
 
 absl::StatusOr<BertConfig> BertConfig::FromJson(const JsonConfig& config) {
   BertConfig result;
-  PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxExtent));
+  PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxBertExtent));
+  PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxBertExtent));
+  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxBertExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_layers, config.IntIn("num_hidden_layers", 1, 1024));
   PALATE_ASSIGN_OR_RETURN(result.num_heads, config.IntIn("num_attention_heads", 1, 1024));
-  PALATE_ASSIGN_OR_RETURN(result.max_positions, config.IntIn("max_position_embeddings", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.type_vocab_size, config.IntIn("type_vocab_size", 1, kMaxExtent));
+  PALATE_ASSIGN_OR_RETURN(result.max_positions, config.IntIn("max_position_embeddings", 1, kMaxBertExtent));
+  PALATE_ASSIGN_OR_RETURN(result.type_vocab_size, config.IntIn("type_vocab_size", 1, kMaxBertExtent));
   PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
   const auto known = ActivationFromName(activation);
@@ -66,12 +66,10 @@ ParameterList BertModel::Parameters(std::vector<StoredLayer>& stored) {
   for (size_t i = 0; i < stored.size(); ++i) {
     const std::string prefix = absl::StrCat("encoder.layer.", i, ".");
     const auto linear = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias) {
-      list.push_back({prefix + name + ".weight", {out, in}, {}, &weight});
-      list.push_back({prefix + name + ".bias", {out}, {}, &bias});
+      AddLinear(list, absl::StrCat(prefix, name, "."), out, in, weight, bias);
     };
     const auto norm = [&](const std::string& name, at::Tensor& weight, at::Tensor& bias) {
-      list.push_back({prefix + name + ".weight", {hidden}, {}, &weight});
-      list.push_back({prefix + name + ".bias", {hidden}, {}, &bias});
+      AddNorm(list, absl::StrCat(prefix, name, "."), hidden, weight, bias);
     };
     StoredLayer& from = stored[i];
     Layer& to = layers_[i];

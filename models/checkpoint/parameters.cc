@@ -256,6 +256,17 @@ absl::StatusOr<TensorEntry> EntryOf(const std::string& name, const at::Tensor& c
 
 }  // namespace
 
+void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight, at::Tensor& bias) {
+  list.push_back({prefix + "weight", {width}, Init::Ones(), &weight});
+  list.push_back({prefix + "bias", {width}, Init::Zeros(), &bias});
+}
+
+void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias,
+               const Init& init) {
+  list.push_back({prefix + "weight", {out, in}, init, &weight});
+  list.push_back({prefix + "bias", {out}, Init::Zeros(), &bias});
+}
+
 absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourceFinder(checkpoint, parameters, options).Find());
   return CatchTorch([&] {

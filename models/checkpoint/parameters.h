@@ -39,6 +39,11 @@ struct Parameter {
 };
 using ParameterList = std::vector<Parameter>;
 
+// Append `prefix` + "weight" and `prefix` + "bias": of a layer normalisation, and of a linear layer whose weight starts as `init` says.
+void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight, at::Tensor& bias);
+void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias,
+               const Init& init = {});
+
 struct LoadOptions {
   // Prefixes that the folder may carry before every listed name, tried in order: BertForMaskedLM stores
   // "bert.embeddings…".

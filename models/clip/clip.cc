@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/layers/norm.h"
 #include "models/torch_status.h"
 
 namespace palate::models {
@@ -14,11 +15,6 @@ namespace {
 
 // The end token id that early configs hold by mistake.
 constexpr int64_t kMistakenEos = 2;
-
-at::Tensor Unit(const at::Tensor& features) {
-  const at::Tensor wide = features.to(at::kFloat);
-  return wide / wide.norm(2, {-1}, /*keepdim=*/true);
-}
 
 }  // namespace
 
@@ -80,7 +76,7 @@ at::Tensor ClipModel::ImageStates(const at::Tensor& pixels) const { return visio
 at::Tensor ClipModel::ImageFeatures(const at::Tensor& pixels) const { return vision_->Embed(pixels); }
 
 at::Tensor ClipModel::LogitsPerText(const at::Tensor& text_features, const at::Tensor& image_features) const {
-  return at::matmul(Unit(text_features), Unit(image_features).t()) * logit_scale_;
+  return at::matmul(UnitRows(text_features), UnitRows(image_features).t()) * logit_scale_;
 }
 
 }  // namespace palate::models

@@ -5,13 +5,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "models/layers/attention.h"
+
 namespace palate::models {
 namespace {
-
-// [batch * tokens, heads, dim] to [batch, heads, tokens, dim].
-at::Tensor ByHead(const at::Tensor& x, int64_t batch, int64_t tokens) {
-  return x.reshape({batch, tokens, x.size(1), x.size(2)}).transpose(1, 2);
-}
 
 // [batch, heads, tokens, dim] to [batch * tokens, heads * dim].
 at::Tensor Flat(const at::Tensor& x) { return x.transpose(1, 2).reshape({x.size(0) * x.size(2), x.size(1) * x.size(3)}); }

@@ -71,4 +71,8 @@ at::Tensor PackedAttention(const at::Tensor& qkv, absl::Span<const int64_t> leng
   return AttendByRuns(qkv, lengths, num_heads);
 }
 
+at::Tensor ByHead(const at::Tensor& x, int64_t batch, int64_t tokens) {
+  return x.reshape({batch, tokens, x.size(1), x.size(2)}).transpose(1, 2);
+}
+
 }  // namespace palate::models

@@ -17,4 +17,7 @@ namespace palate::models {
 // else goes through at::scaled_dot_product_attention, one call for each run of equal lengths.
 at::Tensor PackedAttention(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads);
 
+// [batch * tokens, heads, dim] to a view, or copy, of [batch, heads, tokens, dim].
+at::Tensor ByHead(const at::Tensor& x, int64_t batch, int64_t tokens);
+
 }  // namespace palate::models

@@ -43,12 +43,10 @@ void PreNormEncoder::AddParameters(ParameterList& list) {
     Block& block = blocks_[i];
     const std::string prefix = absl::StrCat(names_.prefix, i, ".");
     const auto linear = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias) {
-      list.push_back({prefix + name + "weight", {out, in}, normal, &weight});
-      list.push_back({prefix + name + "bias", {out}, Init::Zeros(), &bias});
+      AddLinear(list, prefix + name, out, in, weight, bias, normal);
     };
     const auto norm = [&](const std::string& name, at::Tensor& weight, at::Tensor& bias) {
-      list.push_back({prefix + name + "weight", {hidden}, Init::Ones(), &weight});
-      list.push_back({prefix + name + "bias", {hidden}, Init::Zeros(), &bias});
+      AddNorm(list, prefix + name, hidden, weight, bias);
     };
     norm(names_.norm1, block.norm1_weight, block.norm1_bias);
     linear(names_.query, hidden, hidden, block.q_weight, block.q_bias);

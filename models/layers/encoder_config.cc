@@ -6,11 +6,6 @@
 #include "base/status.h"
 
 namespace palate::models {
-namespace {
-
-constexpr int64_t kMaxExtent = 1 << 16;
-
-}  // namespace
 
 absl::StatusOr<JsonConfig> NestedWithDefaults(const JsonConfig& config, absl::string_view key, const nlohmann::json& defaults) {
   nlohmann::json values = defaults;
@@ -25,8 +20,8 @@ absl::StatusOr<JsonConfig> NestedWithDefaults(const JsonConfig& config, absl::st
 
 absl::StatusOr<EncoderConfig> ReadEncoderConfig(const JsonConfig& config) {
   EncoderConfig result;
-  PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxExtent));
+  PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxTowerExtent));
+  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_layers, config.IntIn("num_hidden_layers", 1, 1024));
   PALATE_ASSIGN_OR_RETURN(result.num_heads, config.IntIn("num_attention_heads", 1, 1024));
   PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));

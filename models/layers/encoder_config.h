@@ -2,6 +2,7 @@
 // reference's defaults.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,6 +12,10 @@
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
+
+// What a tower config may hold at most: vocabularies and token ids; every other size.
+inline constexpr int64_t kMaxTowerVocabulary = 1 << 24;
+inline constexpr int64_t kMaxTowerExtent = 1 << 16;
 
 // The object under `key`, with `defaults` for what is absent or null; all defaults when the object itself is absent.
 // InvalidArgument when it is no object.

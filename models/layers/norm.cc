@@ -30,4 +30,9 @@ at::Tensor LayerNormInPlace(at::Tensor x, const at::Tensor& weight, const at::Te
   return x;
 }
 
+at::Tensor UnitRows(const at::Tensor& x) {
+  const at::Tensor wide = x.to(at::kFloat);
+  return wide / wide.norm(2, {-1}, /*keepdim=*/true);
+}
+
 }  // namespace palate::models

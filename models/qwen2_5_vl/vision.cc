@@ -13,8 +13,6 @@
 namespace palate::models {
 namespace {
 
-// Not in the config: a constant of the architecture.
-constexpr double kNormEps = 1e-6;
 constexpr int64_t kMaxWindow = 1 << 20;
 
 absl::StatusOr<std::vector<bool>> ReadWholeImageLayers(const JsonConfig& config, int64_t depth) {
@@ -113,9 +111,9 @@ ParameterList Qwen25VisionTower::Parameters() {
 at::Tensor Qwen25VisionTower::RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate,
                                        const std::vector<int64_t>& lengths) const {
   const at::Tensor attended =
-      AttendSegments(block.qkv(at::rms_norm(x, {config_.hidden_size}, block.norm1, kNormEps)), rotate, config_.num_heads, lengths);
+      AttendSegments(block.qkv(at::rms_norm(x, {config_.hidden_size}, block.norm1, kVisionNormEps)), rotate, config_.num_heads, lengths);
   const at::Tensor y = x + block.proj(attended);
-  const at::Tensor normed = at::rms_norm(y, {config_.hidden_size}, block.norm2, kNormEps);
+  const at::Tensor normed = at::rms_norm(y, {config_.hidden_size}, block.norm2, kVisionNormEps);
   return y + block.down(Activate(block.gate(normed), config_.activation) * block.up(normed));
 }
 
@@ -133,7 +131,7 @@ VisionFeatures Qwen25VisionTower::Forward(absl::Span<const ImagePatches> images)
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = RunBlock(blocks_[i], x, rotate, config_.sees_whole_image[i] ? frames : windows.lengths);
   }
-  const at::Tensor normed = at::rms_norm(x, {config_.hidden_size}, merger_norm_, kNormEps).reshape({-1, config_.merged_size()});
+  const at::Tensor normed = at::rms_norm(x, {config_.hidden_size}, merger_norm_, kVisionNormEps).reshape({-1, config_.merged_size()});
   const at::Tensor merged = merger_out_(at::gelu(merger_in_(normed)));
   const at::Tensor back = at::argsort(at::tensor(windows.blocks, at::kLong)).to(device);
   return {.embeddings = merged.index_select(0, back), .deepstack = {}};

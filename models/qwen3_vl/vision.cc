@@ -13,8 +13,6 @@
 namespace palate::models {
 namespace {
 
-// Not in the config: a constant of the architecture.
-constexpr double kNormEps = 1e-6;
 constexpr int64_t kMaxPositions = 1 << 20;
 
 absl::StatusOr<std::vector<int64_t>> ReadDeepstackLayers(const JsonConfig& config, int64_t depth) {
@@ -138,7 +136,7 @@ at::Tensor Qwen3VisionTower::Positions(absl::Span<const ImagePatches> images, co
 at::Tensor Qwen3VisionTower::RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate,
                                       const std::vector<int64_t>& lengths) const {
   const auto norm = [&](const Norm& of, const at::Tensor& values) {
-    return at::layer_norm(values, {config_.hidden_size}, of.weight, of.bias, kNormEps);
+    return at::layer_norm(values, {config_.hidden_size}, of.weight, of.bias, kVisionNormEps);
   };
   const at::Tensor y = x + block.proj(AttendSegments(block.qkv(norm(block.norm1, x)), rotate, config_.num_heads, lengths));
   return y + block.fc2(Activate(block.fc1(norm(block.norm2, y)), config_.activation));
@@ -147,7 +145,7 @@ at::Tensor Qwen3VisionTower::RunBlock(const Block& block, const at::Tensor& x, c
 at::Tensor Qwen3VisionTower::Merge(const Merger& merger, const at::Tensor& x) const {
   const int64_t merged = config_.merged_size();
   const at::Tensor input = merger.norm_after_merge ? x.reshape({-1, merged}) : x;
-  const at::Tensor normed = at::layer_norm(input, {input.size(1)}, merger.norm.weight, merger.norm.bias, kNormEps);
+  const at::Tensor normed = at::layer_norm(input, {input.size(1)}, merger.norm.weight, merger.norm.bias, kVisionNormEps);
   return merger.fc2(at::gelu(merger.fc1(normed.reshape({-1, merged}))));
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "models/layers/attention.h"
 
 namespace palate::models {
 namespace {
@@ -32,11 +33,6 @@ absl::Status CheckChannels(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const int64_t channels, config.IntOr("in_channels", 3));
   if (channels == 3) return absl::OkStatus();
   return absl::UnimplementedError(absl::StrCat(config.source(), ": ", channels, " image channels are not supported, only 3"));
-}
-
-// [batch * length, heads, dim] to [batch, heads, length, dim].
-at::Tensor ByHead(const at::Tensor& x, int64_t batch, int64_t length) {
-  return x.reshape({batch, length, x.size(1), x.size(2)}).transpose(1, 2);
 }
 
 }  // namespace

@@ -21,6 +21,9 @@
 
 namespace palate::models {
 
+// Of the towers' normalisations. Not in the config: a constant of both architectures.
+inline constexpr double kVisionNormEps = 1e-6;
+
 // The shape that both towers share. Sizes are at least 1; `num_heads` divides `hidden_size`.
 struct VisionShape {
   int64_t depth = 0;

@@ -8,29 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/layers/norm.h"
 #include "models/layers/patches.h"
 #include "models/torch_status.h"
 
 namespace palate::models {
-namespace {
-
-at::Tensor Unit(const at::Tensor& features) {
-  const at::Tensor wide = features.to(at::kFloat);
-  return wide / wide.norm(2, {-1}, /*keepdim=*/true);
-}
-
-void AddLinear(const std::string& name, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias, ParameterList& list) {
-  list.push_back({name + "weight", {out, in}, {}, &weight});
-  list.push_back({name + "bias", {out}, {}, &bias});
-}
-
-void AddNorm(const std::string& name, int64_t size, at::Tensor& weight, at::Tensor& bias, ParameterList& list) {
-  list.push_back({name + "weight", {size}, {}, &weight});
-  list.push_back({name + "bias", {size}, {}, &bias});
-}
-
-}  // namespace
-
 SiglipModel::SiglipModel(const SiglipConfig& config)
     : config_(config),
       text_(config.text.encoder, EncoderNames::Clip("text_model.")),
@@ -43,8 +25,8 @@ ParameterList SiglipModel::Parameters(at::Tensor& logit_scale, at::Tensor& logit
                         {"logit_scale", {1}, {}, &logit_scale},
                         {"logit_bias", {1}, {}, &logit_bias}};
   text_.AddParameters(list);
-  AddNorm("text_model.final_layer_norm.", width, text_norm_weight_, text_norm_bias_, list);
-  AddLinear("text_model.head.", config_.text.projection_size, width, head_weight_, head_bias_, list);
+  AddNorm(list, "text_model.final_layer_norm.", width, text_norm_weight_, text_norm_bias_);
+  AddLinear(list, "text_model.head.", config_.text.projection_size, width, head_weight_, head_bias_);
 
   const SiglipVisionConfig& vision = config_.vision;
   const int64_t hidden = vision.encoder.hidden_size;
@@ -55,16 +37,16 @@ ParameterList SiglipModel::Parameters(at::Tensor& logit_scale, at::Tensor& logit
   list.push_back({embeddings + "patch_embedding.bias", {hidden}, {}, &patch_bias_});
   list.push_back({embeddings + "position_embedding.weight", {patches, hidden}, {}, &patch_positions_});
   vision_.AddParameters(list);
-  AddNorm("vision_model.post_layernorm.", hidden, vision_norm_weight_, vision_norm_bias_, list);
+  AddNorm(list, "vision_model.post_layernorm.", hidden, vision_norm_weight_, vision_norm_bias_);
 
   const std::string head = "vision_model.head.";
   list.push_back({head + "probe", {1, 1, hidden}, {}, &pooling_.probe});
   list.push_back({head + "attention.in_proj_weight", {3 * hidden, hidden}, {}, &pooling_.in_weight});
   list.push_back({head + "attention.in_proj_bias", {3 * hidden}, {}, &pooling_.in_bias});
-  AddLinear(head + "attention.out_proj.", hidden, hidden, pooling_.out_weight, pooling_.out_bias, list);
-  AddNorm(head + "layernorm.", hidden, pooling_.norm_weight, pooling_.norm_bias, list);
-  AddLinear(head + "mlp.fc1.", vision.encoder.intermediate_size, hidden, pooling_.fc1_weight, pooling_.fc1_bias, list);
-  AddLinear(head + "mlp.fc2.", hidden, vision.encoder.intermediate_size, pooling_.fc2_weight, pooling_.fc2_bias, list);
+  AddLinear(list, head + "attention.out_proj.", hidden, hidden, pooling_.out_weight, pooling_.out_bias);
+  AddNorm(list, head + "layernorm.", hidden, pooling_.norm_weight, pooling_.norm_bias);
+  AddLinear(list, head + "mlp.fc1.", vision.encoder.intermediate_size, hidden, pooling_.fc1_weight, pooling_.fc1_bias);
+  AddLinear(list, head + "mlp.fc2.", hidden, vision.encoder.intermediate_size, pooling_.fc2_weight, pooling_.fc2_bias);
   return list;
 }
 
@@ -122,7 +104,7 @@ at::Tensor SiglipModel::Pool(const at::Tensor& states) const {
 at::Tensor SiglipModel::ImageFeatures(const at::Tensor& pixels) const { return Pool(ImageStates(pixels)).to(at::kFloat); }
 
 at::Tensor SiglipModel::LogitsPerText(const at::Tensor& text_features, const at::Tensor& image_features) const {
-  return at::matmul(Unit(text_features), Unit(image_features).t()) * logit_scale_ + logit_bias_;
+  return at::matmul(UnitRows(text_features), UnitRows(image_features).t()) * logit_scale_ + logit_bias_;
 }
 
 }  // namespace palate::models

@@ -17,11 +17,6 @@ namespace {
 // The class of the published checkpoints misspells "pre_layernorm".
 constexpr const char* kClipPreNorm = "vision_model.pre_layrnorm.";
 
-void AddNorm(const std::string& name, int64_t size, at::Tensor& weight, at::Tensor& bias, ParameterList& list) {
-  list.push_back({name + "weight", {size}, Init::Ones(), &weight});
-  list.push_back({name + "bias", {size}, Init::Zeros(), &bias});
-}
-
 // What transformers 5 calls the blocks of ViTModel where it stores them under its own names.
 EncoderNames NewVitNames() {
   return {.prefix = "layers.",
@@ -61,7 +56,7 @@ ParameterList VitModel::Parameters() {
     list.push_back({"vision_model.embeddings.class_embedding", {hidden}, normal, &class_token_});
     list.push_back({"vision_model.embeddings.patch_embedding.weight", patch, normal, &patch_weight_});
     list.push_back({"vision_model.embeddings.position_embedding.weight", {tokens, hidden}, normal, &positions_});
-    AddNorm(kClipPreNorm, hidden, pre_norm_weight_, pre_norm_bias_, list);
+    AddNorm(list, kClipPreNorm, hidden, pre_norm_weight_, pre_norm_bias_);
   } else {
     list.push_back({"embeddings.cls_token", {1, 1, hidden}, normal, &class_token_});
     list.push_back({"embeddings.position_embeddings", {1, tokens, hidden}, normal, &positions_});
@@ -69,7 +64,7 @@ ParameterList VitModel::Parameters() {
     list.push_back({"embeddings.patch_embeddings.projection.bias", {hidden}, Init::Zeros(), &patch_bias_});
   }
   blocks_.AddParameters(list);
-  AddNorm(clip ? "vision_model.post_layernorm." : "layernorm.", hidden, post_norm_weight_, post_norm_bias_, list);
+  AddNorm(list, clip ? "vision_model.post_layernorm." : "layernorm.", hidden, post_norm_weight_, post_norm_bias_);
   if (config_.projection_dim > 0) list.push_back({"visual_projection.weight", {config_.projection_dim, hidden}, normal, &projection_});
   return list;
 }

@@ -9,8 +9,6 @@
 namespace palate::models {
 namespace {
 
-constexpr int64_t kMaxExtent = 1 << 16;
-
 absl::StatusOr<VitConfig::Layout> ReadLayout(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("model_type"));
   const absl::string_view name = type;
@@ -31,8 +29,8 @@ bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
 absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   VitConfig result;
   PALATE_ASSIGN_OR_RETURN(result.layout, ReadLayout(config));
-  PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.patch_size, config.IntIn("patch_size", 1, kMaxExtent));
+  PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxTowerExtent));
+  PALATE_ASSIGN_OR_RETURN(result.patch_size, config.IntIn("patch_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_channels, config.IntIn("num_channels", 1, 16));
   PALATE_ASSIGN_OR_RETURN(const EncoderConfig encoder, ReadEncoderConfig(config));
   result.hidden_size = encoder.hidden_size;
@@ -45,7 +43,7 @@ absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const bool qkv_bias, config.BoolOr("qkv_bias", true));
   if (!qkv_bias) return absl::UnimplementedError(absl::StrCat(config.source(), ": attention without qkv_bias is not supported"));
   if (HasArchitecture(config, "CLIPVisionModelWithProjection")) {
-    PALATE_ASSIGN_OR_RETURN(result.projection_dim, config.IntIn("projection_dim", 1, kMaxExtent));
+    PALATE_ASSIGN_OR_RETURN(result.projection_dim, config.IntIn("projection_dim", 1, kMaxTowerExtent));
   }
   PALATE_RETURN_IF_ERROR(Annotate(result.Validate(), config.source()));
   return result;

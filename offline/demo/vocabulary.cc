@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <set>
 
-#include "spdlog/spdlog.h"
+#include "base/log.h"
 
 namespace palate::demo {
 namespace {

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "embedding/embedder.h"
 #include "embedding/embedding_model.h"
+#include "tests/embedding/inputs.h"
 #include "tests/embedding/scripted_encoder.h"
 
 namespace palate::embedding {
@@ -22,8 +23,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-EmbedInput Text(const std::string& text) { return {.fields = {text}, .images = {}}; }
 
 class EngineTest : public ::testing::Test {
  protected:

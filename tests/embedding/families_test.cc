@@ -15,6 +15,7 @@
 #include "embedding/embedder.h"
 #include "embedding/embedding_model.h"
 #include "models/image/image.h"
+#include "tests/embedding/inputs.h"
 #include "tests/models/golden.h"
 #include "tests/models/golden_tensors.h"
 
@@ -63,7 +64,6 @@ Served Serve(const std::string& folder, const EmbeddingModelOptions& options = {
   return served;
 }
 
-EmbedInput Text(const std::string& text) { return {.fields = {text}, .images = {}}; }
 EmbedInput Query(const std::string& text) { return {.fields = {text}, .images = {}, .role = EmbedRole::kQuery}; }
 EmbedInput Picture(const std::string& encoded) { return {.fields = {}, .images = {encoded}}; }
 

@@ -12,8 +12,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-at::Tensor Unit(const at::Tensor& features) { return features / features.norm(2, {1}, /*keepdim=*/true); }
-
 std::vector<std::string> Texts(const Golden& golden) { return golden.inputs()["texts"].get<std::vector<std::string>>(); }
 
 class GoldenClipTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/checkpoint/parameters.h"
+#include "models/image/image.h"
 #include "tests/models/golden.h"
 
 namespace palate::models {
@@ -19,6 +20,16 @@ inline TensorMap ReferenceTensors(const Golden& golden) {
   auto tensors = LoadTensors(golden.tensors());
   EXPECT_TRUE(tensors.ok()) << tensors.status();
   return tensors.ok() ? *std::move(tensors) : TensorMap();
+}
+
+inline at::Tensor Unit(const at::Tensor& rows) { return rows / rows.norm(2, {1}, /*keepdim=*/true); }
+
+// A decoded picture of the goldens, uint8 [height, width, 3].
+inline Image ImageOf(const at::Tensor& pixels) {
+  const at::Tensor flat = pixels.contiguous();
+  Image image{.width = pixels.size(1), .height = pixels.size(0)};
+  image.rgb.assign(flat.const_data_ptr<uint8_t>(), flat.const_data_ptr<uint8_t>() + flat.numel());
+  return image;
 }
 
 inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {

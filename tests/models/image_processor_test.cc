@@ -9,13 +9,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Image ImageOf(const at::Tensor& pixels) {
-  const at::Tensor flat = pixels.contiguous();
-  Image image{.width = pixels.size(1), .height = pixels.size(0)};
-  image.rgb.assign(flat.const_data_ptr<uint8_t>(), flat.const_data_ptr<uint8_t>() + flat.numel());
-  return image;
-}
-
 class GoldenProcessorTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenProcessorTest, PixelsEqualTheReference) {

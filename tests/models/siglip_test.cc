@@ -12,8 +12,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-at::Tensor Unit(const at::Tensor& features) { return features / features.norm(2, {1}, /*keepdim=*/true); }
-
 class GoldenSiglipTest : public ::testing::Test {
  protected:
   void SetUp() override {

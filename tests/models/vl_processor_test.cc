@@ -10,24 +10,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Image ImageOf(const at::Tensor& pixels) {
-  const at::Tensor flat = pixels.contiguous();
-  Image image{.width = pixels.size(1), .height = pixels.size(0)};
-  image.rgb.assign(flat.const_data_ptr<uint8_t>(), flat.const_data_ptr<uint8_t>() + flat.numel());
-  return image;
-}
-
 Image Black(int64_t width, int64_t height) {
   Image image{.width = width, .height = height};
   image.rgb.resize(static_cast<size_t>(3 * width * height));
   return image;
 }
 
-absl::StatusOr<VlProcessorConfig> Read(const std::string& json) {
+absl::StatusOr<VlProcessorConfig> ReadVl(const std::string& json) {
   return VlProcessorConfig::FromJson(*JsonConfig::Parse(json, "preprocessor_config.json"));
 }
 
-VlImageProcessor ProcessorOf(const std::string& json) { return *VlImageProcessor::Create(*Read(json)); }
+VlImageProcessor ProcessorOf(const std::string& json) { return *VlImageProcessor::Create(*ReadVl(json)); }
 
 class GoldenVlProcessorTest : public ::testing::TestWithParam<const char*> {};
 
@@ -52,16 +45,16 @@ TEST_P(GoldenVlProcessorTest, PatchesAndGridsEqualTheReference) {
 INSTANTIATE_TEST_SUITE_P(DynamicSizes, GoldenVlProcessorTest, ::testing::Values("qwen2_5_vl", "qwen3_vl"));
 
 TEST(VlProcessorConfig, ReadsBothSpellingsOfThePixelBudget) {
-  const auto by_area = Read(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 4096, "max_pixels": 1843200})");
+  const auto by_area = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 4096, "max_pixels": 1843200})");
   ASSERT_TRUE(by_area.ok()) << by_area.status();
   EXPECT_EQ(by_area->budget.min_pixels, 4096);
   EXPECT_EQ(by_area->budget.max_pixels, 1843200);
-  const auto by_edge = Read(R"({"image_processor_type": "Qwen2VLImageProcessorFast", "min_pixels": null, "max_pixels": null,
+  const auto by_edge = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessorFast", "min_pixels": null, "max_pixels": null,
                                 "size": {"shortest_edge": 65536, "longest_edge": 16777216}})");
   ASSERT_TRUE(by_edge.ok()) << by_edge.status();
   EXPECT_EQ(by_edge->budget.min_pixels, 65536);
   EXPECT_EQ(by_edge->budget.max_pixels, 16777216);
-  const auto both = Read(R"({"image_processor_type": "Qwen2_5_VLImageProcessor", "max_pixels": 5000,
+  const auto both = ReadVl(R"({"image_processor_type": "Qwen2_5_VLImageProcessor", "max_pixels": 5000,
                              "size": {"shortest_edge": 100, "longest_edge": 6000}})");
   ASSERT_TRUE(both.ok()) << both.status();
   EXPECT_EQ(both->budget.min_pixels, 100);
@@ -69,7 +62,7 @@ TEST(VlProcessorConfig, ReadsBothSpellingsOfThePixelBudget) {
 }
 
 TEST(VlProcessorConfig, TakesTheClassesValuesForKeysLeftOut) {
-  const auto config = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
+  const auto config = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->budget.min_pixels, 3136);
   EXPECT_EQ(config->budget.max_pixels, 1003520);
@@ -78,13 +71,13 @@ TEST(VlProcessorConfig, TakesTheClassesValuesForKeysLeftOut) {
 }
 
 TEST(VlProcessorConfig, NamesWhatIsWrong) {
-  const auto message = [](const std::string& json) { return std::string(Read(json).status().message()); };
+  const auto message = [](const std::string& json) { return std::string(ReadVl(json).status().message()); };
   EXPECT_THAT(message(R"({"image_processor_type": "CLIPImageProcessor"})"), HasSubstr("\"CLIP\""));
   EXPECT_THAT(message(R"({"image_processor_type": "Qwen2VLImageProcessor", "size": {"height": 4}})"), HasSubstr("shortest_edge"));
   EXPECT_THAT(message(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0})"), HasSubstr("min_pixels"));
   EXPECT_FALSE(
-      VlImageProcessor::Create(*Read(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 9, "max_pixels": 8})")).ok());
-  EXPECT_FALSE(VlImageProcessor::Create(*Read(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 0})")).ok());
+      VlImageProcessor::Create(*ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 9, "max_pixels": 8})")).ok());
+  EXPECT_FALSE(VlImageProcessor::Create(*ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 0})")).ok());
 }
 
 TEST(VlImageProcessor, LoadsASettingThatIsNestedOrNamesNoType) {

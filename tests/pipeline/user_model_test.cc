@@ -9,14 +9,14 @@
 namespace palate::pipeline {
 namespace {
 
-const absl::Time kNow = absl::FromUnixSeconds(820454400);  // 1996: the age of an event is relative to the user's newest one
+const absl::Time kNewest = absl::FromUnixSeconds(820454400);  // 1996: the age of an event is relative to the user's newest one
 
 TEST(UserModel, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});
-  features.AddEvent("a", 1, kNow);
-  features.AddEvent("a", 1, kNow - absl::Hours(24));
-  features.AddEvent("a", -2, kNow - absl::Hours(48));
+  features.AddEvent("a", 1, kNewest);
+  features.AddEvent("a", 1, kNewest - absl::Hours(24));
+  features.AddEvent("a", -2, kNewest - absl::Hours(48));
   const std::vector<double> weights = DecayedWeights(features.context.events, absl::Hours(24));
   ASSERT_EQ(weights.size(), 3u);
   EXPECT_DOUBLE_EQ(weights[0], 1);
@@ -29,7 +29,7 @@ TEST(UserModel, KeepsUnrelatedInterestsApart) {
   features.AddItem("a", {1, 0});
   features.AddItem("b", {1, 0.1f});
   features.AddItem("c", {0, 1});
-  for (const char* id : {"a", "b", "c"}) features.AddEvent(id, 1, kNow);
+  for (const char* id : {"a", "b", "c"}) features.AddEvent(id, 1, kNewest);
   const UserModel model = BuildUserModel(features.context.events, {});
   ASSERT_EQ(model.likes.size(), 2u);
   EXPECT_EQ(model.likes[0].item_ids, (std::vector<std::string>{"a", "b"}));
@@ -42,8 +42,8 @@ TEST(UserModel, KeepsUnrelatedInterestsApart) {
 TEST(UserModel, NetsSeveralEventsOnOneItem) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});
-  features.AddEvent("a", 1, kNow);
-  features.AddEvent("a", -3, kNow);
+  features.AddEvent("a", 1, kNewest);
+  features.AddEvent("a", -3, kNewest);
   const UserModel model = BuildUserModel(features.context.events, {});
   EXPECT_TRUE(model.likes.empty());
   ASSERT_EQ(model.dislikes.size(), 1u);
@@ -54,7 +54,7 @@ TEST(UserModel, IsEmptyWithoutEventsOrVectors) {
   FakeFeatures features;
   EXPECT_TRUE(BuildUserModel({}, {}).likes.empty());
   features.AddItem("a", {1, 0}).vectors.clear();
-  features.AddEvent("a", 1, kNow);
+  features.AddEvent("a", 1, kNewest);
   EXPECT_TRUE(BuildUserModel(features.context.events, {}).likes.empty());
 }
 
@@ -63,7 +63,7 @@ TEST(UserModel, NeverMakesMoreCentroidsThanAllowed) {
   for (int i = 0; i < 12; ++i) {
     const std::string id = absl::StrCat("item", i);
     features.AddItem(id, {static_cast<float>(std::cos(i * 0.5)), static_cast<float>(std::sin(i * 0.5))});
-    features.AddEvent(id, 1, kNow);
+    features.AddEvent(id, 1, kNewest);
   }
   UserModelOptions options;
   options.max_centroids = 3;

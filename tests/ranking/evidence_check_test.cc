@@ -13,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // The walnut shopper is shown a walnut chair that is also brass (turned down before) and green (never met), for 70.
-ExplanationPlan ChairPlan() {
+ExplanationPlan GreenChairPlan() {
   ExplainInput input;
   input.history = WalnutHistory();
   input.item = WalnutChair();
@@ -34,7 +34,7 @@ struct Case {
 class EvidenceCheckTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(EvidenceCheckTest, AcceptsTruthAndRefusesTheRest) {
-  const ExplanationPlan plan = ChairPlan();
+  const ExplanationPlan plan = GreenChairPlan();
   const EvidenceVerdict verdict = EvidenceChecker(plan).Check(GetParam().text);
   const bool truth = GetParam().refusal[0] == '\0';
   EXPECT_EQ(verdict.accepted, truth) << GetParam().text << "\n" << verdict.reason;
@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
 
 TEST(EvidenceCheck, RefusesABeginningOnlyWhenNothingCanSaveIt) {
-  const ExplanationPlan plan = ChairPlan();
+  const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
   const auto refusal = [&checker](const char* text) { return checker.RefuseBeginning({Segment::Text(text)}); };
   for (const char* open : {"", "You", "You often", "You bought", "You like", "Its price", "Its price of 70 is in your",
@@ -160,12 +160,12 @@ TEST(EvidenceCheck, LeavesTheWayOpenToEveryTextOfTheGrammar) {
 TEST(EvidenceCheck, RefusesATextWithoutEnd) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "it is walnut and ";
-  const ExplanationPlan plan = ChairPlan();
+  const ExplanationPlan plan = GreenChairPlan();
   EXPECT_THAT(EvidenceChecker(plan).Check(text + ".").reason, HasSubstr("at most"));
 }
 
 TEST(EvidenceCheck, CitesEventFactAndTrend) {
-  const ExplanationPlan plan = ChairPlan();
+  const ExplanationPlan plan = GreenChairPlan();
   const EvidenceVerdict verdict =
       EvidenceChecker(plan).Check("You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
   ASSERT_TRUE(verdict.accepted) << verdict.reason;
@@ -217,7 +217,7 @@ TEST(EvidenceCheck, HoldsPhrasesToWhatTheirValueIs) {
 }
 
 TEST(EvidenceCheck, RefusesSlotsOutsideOfThePlan) {
-  const ExplanationPlan plan = ChairPlan();
+  const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
   EXPECT_FALSE(checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(2)), Segment::Text(".")}).accepted);
 }

@@ -27,7 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr float kTolerance = 1e-5f;  // of a published score
+constexpr float kScoreTolerance = 1e-5f;  // of a published score
 
 std::unique_ptr<PointwiseReranker> Load(const models::Golden& golden, const RerankerOptions& options = {}) {
   absl::StatusOr<std::unique_ptr<PointwiseReranker>> reranker = PointwiseReranker::Load(golden.checkpoint(), options);
@@ -61,7 +61,7 @@ std::vector<std::string> SomeDocuments(int count) {
 
 void ExpectSameScores(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kTolerance) << i;
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kScoreTolerance) << i;
 }
 
 // A fixture of ../shared/goldens by its name, or of tests/goldens by its path from the checkout.
@@ -97,7 +97,7 @@ TEST_P(GoldenRerankerTest, ScoresAsTheReferenceDoes) {
     const RankOutput output = Rank(*reranker, input);
     ASSERT_EQ(output.relevance.size(), 1u);
     const auto row = static_cast<int64_t>(i);
-    EXPECT_NEAR(output.relevance[0], scores[row].item<float>(), kTolerance) << i;
+    EXPECT_NEAR(output.relevance[0], scores[row].item<float>(), kScoreTolerance) << i;
     EXPECT_NEAR(output.scores[0], (logits[row][1] - logits[row][0]).item<float>(), 1e-4) << i;
   }
 }
@@ -176,7 +176,7 @@ TEST_F(PointwiseRerankerTest, ABadDocumentFailsAlone) {
   EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "documents[1].text");
   EXPECT_EQ(FieldViolations(output.failures[1].status)[0].field, "documents[3].images");
   EXPECT_TRUE(std::isnan(output.scores[1]) && std::isnan(output.relevance[3]));
-  for (const size_t i : {0, 2, 4}) EXPECT_NEAR(output.relevance[i], good.relevance[i], kTolerance);
+  for (const size_t i : {0, 2, 4}) EXPECT_NEAR(output.relevance[i], good.relevance[i], kScoreTolerance);
 }
 
 TEST_F(PointwiseRerankerTest, ABadQueryFailsTheRequest) {
@@ -331,7 +331,7 @@ TEST_F(VisionRerankerTest, ScoresPicturesAndTextInQueryAndDocuments) {
     const RankOutput output = Rank(*reranker, input);
     EXPECT_THAT(output.failures, IsEmpty());
     for (size_t i = 0; i < input.documents.size(); ++i) {
-      EXPECT_NEAR(output.relevance[i], Expected(**model, input, input.documents[i]), kTolerance) << i;
+      EXPECT_NEAR(output.relevance[i], Expected(**model, input, input.documents[i]), kScoreTolerance) << i;
     }
     EXPECT_GT(std::abs(output.scores[0] - output.scores[3]), 1e-4) << "the picture makes no difference";
   }

@@ -22,7 +22,6 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 const char kService[] = "palate.embedding.v1.EmbeddingService";
-constexpr absl::Duration kLimit = absl::Seconds(120);
 
 class EmbeddingServiceTest : public ::testing::Test {
  protected:

@@ -21,8 +21,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr absl::Duration kLimit = absl::Seconds(120);
-
 absl::Status CheckHealth(const std::string& address) {
   BoundContext context(absl::Now() + absl::Seconds(20));
   grpc::ByteBuffer request;

@@ -18,7 +18,6 @@
 namespace palate::services {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(120);
 constexpr absl::Duration kHealLimit = absl::Seconds(5);
 constexpr absl::Duration kCallLimit = absl::Seconds(20);  // generous: a busy machine must not look like a fault
 

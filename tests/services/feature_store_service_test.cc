@@ -21,9 +21,9 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::featurestore::v1;
+namespace store_pb = palate::featurestore::v1;
 namespace catalog_pb = palate::catalog::v1;
-using Store = pb::FeatureStoreService::StubInterface::async_interface;
+using Store = store_pb::FeatureStoreService::StubInterface::async_interface;
 using Catalogs = catalog_pb::CatalogService::StubInterface::async_interface;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -72,7 +72,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = DialTcp("127.0.0.1:" + std::to_string(server_->port()));
-    store_ = pb::FeatureStoreService::NewStub(channel_);
+    store_ = store_pb::FeatureStoreService::NewStub(channel_);
     catalogs_ = catalog_pb::CatalogService::NewStub(channel_);
   }
 
@@ -91,19 +91,19 @@ class FeatureStoreServiceTest : public ::testing::Test {
 
   // Writes one item after `change` and returns its failure.
   absl::Status WriteItem(const std::function<void(types_pb::ItemWrite&)>& change) {
-    pb::UpsertItemsRequest request;
+    store_pb::UpsertItemsRequest request;
     request.set_catalog("shop");
     types_pb::ItemWrite* write = request.add_writes();
     write->mutable_item()->set_id("a");
     change(*write);
-    pb::UpsertItemsResponse response;
+    store_pb::UpsertItemsResponse response;
     const absl::Status status = Call(store_->async(), &Store::UpsertItems, request, response);
     if (!status.ok()) return status;
     return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
   }
 
   absl::Status WriteEvent(const std::function<void(types_pb::Event&)>& change) {
-    pb::WriteEventsRequest request;
+    store_pb::WriteEventsRequest request;
     request.set_catalog("shop");
     types_pb::Event* event = request.add_events();
     event->set_user_id("u");
@@ -111,7 +111,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     event->set_event_type("view");
     *event->mutable_event_time() = ToProto(absl::Now());
     change(*event);
-    pb::WriteEventsResponse response;
+    store_pb::WriteEventsResponse response;
     const absl::Status status = Call(store_->async(), &Store::WriteEvents, request, response);
     if (!status.ok()) return status;
     return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
@@ -120,12 +120,12 @@ class FeatureStoreServiceTest : public ::testing::Test {
   std::string dir_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<pb::FeatureStoreService::Stub> store_;
+  std::unique_ptr<store_pb::FeatureStoreService::Stub> store_;
   std::unique_ptr<catalog_pb::CatalogService::Stub> catalogs_;
 };
 
 TEST_F(FeatureStoreServiceTest, ElementsOfABatchFailAlone) {
-  pb::UpsertItemsRequest request;
+  store_pb::UpsertItemsRequest request;
   request.set_catalog("shop");
   request.add_writes()->mutable_item()->set_id("good");
   types_pb::Item* bad = request.add_writes()->mutable_item();
@@ -133,7 +133,7 @@ TEST_F(FeatureStoreServiceTest, ElementsOfABatchFailAlone) {
   bad->set_title(kBadUtf8);
   request.add_writes()->mutable_item()->mutable_create_time()->set_seconds(-5);
   request.add_writes()->mutable_item()->set_id("good too");
-  pb::UpsertItemsResponse response;
+  store_pb::UpsertItemsResponse response;
   ASSERT_TRUE(Call(store_->async(), &Store::UpsertItems, request, response).ok());
   ASSERT_EQ(response.revisions_size(), 4);
   EXPECT_GT(response.revisions(0), 0);
@@ -205,27 +205,27 @@ TEST_F(FeatureStoreServiceTest, BadEventsAreRefusedByField) {
 }
 
 TEST_F(FeatureStoreServiceTest, EmptyAndOverlongBatchesFailAsAWhole) {
-  pb::UpsertItemsRequest items;
+  store_pb::UpsertItemsRequest items;
   items.set_catalog("shop");
-  pb::UpsertItemsResponse items_response;
+  store_pb::UpsertItemsResponse items_response;
   EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)), ElementsAre("writes"));
   for (int i = 0; i < 1001; ++i) items.add_writes();
   EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)), ElementsAre("writes"));
-  pb::WriteEventsRequest events;
+  store_pb::WriteEventsRequest events;
   events.set_catalog("shop");
-  pb::WriteEventsResponse events_response;
+  store_pb::WriteEventsResponse events_response;
   EXPECT_THAT(Fields(Call(store_->async(), &Store::WriteEvents, events, events_response)), ElementsAre("events"));
 }
 
 TEST_F(FeatureStoreServiceTest, UnknownCatalogIsNotFoundEverywhere) {
-  pb::GetUserContextRequest context;
+  store_pb::GetUserContextRequest context;
   context.set_catalog("nowhere");
-  pb::GetUserContextResponse context_response;
+  store_pb::GetUserContextResponse context_response;
   EXPECT_TRUE(absl::IsNotFound(Call(store_->async(), &Store::GetUserContext, context, context_response)));
-  pb::WriteEventsRequest events;
+  store_pb::WriteEventsRequest events;
   events.set_catalog("nowhere");
   events.add_events();  // cannot be converted, so nothing is left to write
-  pb::WriteEventsResponse events_response;
+  store_pb::WriteEventsResponse events_response;
   EXPECT_TRUE(absl::IsNotFound(Call(store_->async(), &Store::WriteEvents, events, events_response)));
   catalog_pb::GetCatalogRequest get;
   get.set_catalog("nowhere");
@@ -234,7 +234,7 @@ TEST_F(FeatureStoreServiceTest, UnknownCatalogIsNotFoundEverywhere) {
 }
 
 TEST_F(FeatureStoreServiceTest, SameEventSentTwiceCountsOnce) {
-  pb::WriteEventsRequest request;
+  store_pb::WriteEventsRequest request;
   request.set_catalog("shop");
   types_pb::Event* event = request.add_events();
   event->set_event_id("e1");
@@ -242,7 +242,7 @@ TEST_F(FeatureStoreServiceTest, SameEventSentTwiceCountsOnce) {
   event->set_item_id("a");
   event->set_event_type("view");
   *event->mutable_event_time() = ToProto(absl::Now());
-  pb::WriteEventsResponse response;
+  store_pb::WriteEventsResponse response;
   ASSERT_TRUE(Call(store_->async(), &Store::WriteEvents, request, response).ok());
   EXPECT_EQ(response.written(), 1);
   ASSERT_TRUE(Call(store_->async(), &Store::WriteEvents, request, response).ok());
@@ -299,10 +299,10 @@ TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
   create.mutable_catalog()->set_id("later");
   catalog_pb::CreateCatalogResponse created;
   ASSERT_TRUE(Call(catalogs_->async(), &Catalogs::CreateCatalog, create, created).ok());
-  pb::UpsertItemsRequest upsert;
+  store_pb::UpsertItemsRequest upsert;
   upsert.set_catalog("later");
   upsert.add_writes()->mutable_item()->set_id("x");
-  pb::UpsertItemsResponse upserted;
+  store_pb::UpsertItemsResponse upserted;
   ASSERT_TRUE(Call(store_->async(), &Store::UpsertItems, upsert, upserted).ok());
   bool seen = false;
   while (!seen) {
@@ -358,18 +358,18 @@ TEST_F(FeatureStoreServiceTest, UnknownResumeTokenIsRefused) {
 
 TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   ASSERT_TRUE(WriteEvent([](auto&) {}).ok());
-  pb::PurgeUserRequest purge;
+  store_pb::PurgeUserRequest purge;
   purge.set_catalog("shop");
   purge.set_user_id("u");
-  pb::PurgeUserResponse purged;
+  store_pb::PurgeUserResponse purged;
   ASSERT_TRUE(Call(store_->async(), &Store::PurgeUser, purge, purged).ok());
   EXPECT_EQ(purged.removed_events(), 1);
   EXPECT_FALSE(purged.dropped_query_vectors()) << "the embedding service is away here, which is said";
-  pb::GetUserContextRequest context;
+  store_pb::GetUserContextRequest context;
   context.set_catalog("shop");
   context.set_user_id("u");
   context.set_max_events(10);
-  pb::GetUserContextResponse answer;
+  store_pb::GetUserContextResponse answer;
   ASSERT_TRUE(Call(store_->async(), &Store::GetUserContext, context, answer).ok());
   EXPECT_THAT(answer.events(), IsEmpty());
   EXPECT_THAT(answer.seen_item_ids(), IsEmpty());
@@ -377,8 +377,8 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
 
 TEST_F(FeatureStoreServiceTest, ItemsWaitWhileEmbeddingIsAway) {
   ASSERT_TRUE(WriteItem([](auto& write) { write.mutable_item()->set_title("Chair"); }).ok());
-  pb::GetStatsResponse stats;
-  ASSERT_TRUE(Call(store_->async(), &Store::GetStats, pb::GetStatsRequest(), stats).ok());
+  store_pb::GetStatsResponse stats;
+  ASSERT_TRUE(Call(store_->async(), &Store::GetStats, store_pb::GetStatsRequest(), stats).ok());
   ASSERT_EQ(stats.catalogs_size(), 1);
   EXPECT_EQ(stats.catalogs(0).items(), 1);
   EXPECT_EQ(stats.catalogs(0).embedding_backlog(), 1);

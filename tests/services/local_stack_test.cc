@@ -20,7 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Stub = shop_pb::RecommenderService::StubInterface::async_interface;
 
-constexpr absl::Duration kLimit = absl::Seconds(120);
 const char kBadUtf8[] = "caf\xE9";
 
 std::vector<std::string> Fields(const absl::Status& status) {

@@ -54,6 +54,9 @@ struct Outcome {
 // Runs one of our binaries to its end.
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments);
 
+// How long a test waits for what must happen; generous, so that a busy machine is no failure.
+inline constexpr absl::Duration kLimit = absl::Seconds(120);
+
 // Asks until `condition` holds. False when `limit` passed first.
 template <typename Condition>
 bool Eventually(const Condition& condition, absl::Duration limit) {

@@ -21,7 +21,6 @@ using RecommenderStub = shop_pb::RecommenderService::StubInterface::async_interf
 using CatalogStub = shop_catalog_pb::CatalogService::StubInterface::async_interface;
 
 constexpr absl::Duration kCall = absl::Seconds(30);
-constexpr absl::Duration kLimit = absl::Seconds(120);
 // More than a source asks of the index, so that leftovers of the predecessor would crowd its successor out.
 constexpr int kOldItems = 120;
 constexpr int kNewItems = 3;

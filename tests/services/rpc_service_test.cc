@@ -19,14 +19,14 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::catalog::v1;
-using Stub = pb::CatalogService::StubInterface::async_interface;
+namespace catalog_pb = palate::catalog::v1;
+using Stub = catalog_pb::CatalogService::StubInterface::async_interface;
 using ::testing::HasSubstr;
 
 // GetCatalog: "block" waits until it is cancelled or released, "throw" throws, anything else comes back.
 class TestService final : public RpcService {
  public:
-  explicit TestService(ThreadPool& pool) : RpcService(pb::CatalogService::service_full_name(), pool) {
+  explicit TestService(ThreadPool& pool) : RpcService(catalog_pb::CatalogService::service_full_name(), pool) {
     Unary("CreateCatalog", this, &TestService::Create);
     Unary("GetCatalog", this, &TestService::Get);
     Unary("UpdateCatalog", this, &TestService::Update);
@@ -38,7 +38,7 @@ class TestService final : public RpcService {
   absl::Notification entered, cancelled, release;
 
  private:
-  absl::Status Get(Call& call, const pb::GetCatalogRequest& request, pb::GetCatalogResponse& response) {
+  absl::Status Get(Call& call, const catalog_pb::GetCatalogRequest& request, catalog_pb::GetCatalogResponse& response) {
     if (request.catalog() == "throw") throw std::runtime_error("boom");
     if (request.catalog() == "block") {
       entered.Notify();
@@ -49,13 +49,13 @@ class TestService final : public RpcService {
     response.mutable_catalog()->set_id(request.catalog());
     return absl::OkStatus();
   }
-  absl::Status Create(Call&, const pb::CreateCatalogRequest& request, pb::CreateCatalogResponse& response) {
+  absl::Status Create(Call&, const catalog_pb::CreateCatalogRequest& request, catalog_pb::CreateCatalogResponse& response) {
     *response.mutable_catalog() = request.catalog();
     return absl::OkStatus();
   }
-  absl::Status Update(Call&, const pb::UpdateCatalogRequest&, pb::UpdateCatalogResponse&) { return absl::OkStatus(); }
-  absl::Status List(Call&, const pb::ListCatalogsRequest&, pb::ListCatalogsResponse&) { return absl::OkStatus(); }
-  absl::Status Delete(Call&, const pb::DeleteCatalogRequest&, pb::DeleteCatalogResponse&) { return absl::OkStatus(); }
+  absl::Status Update(Call&, const catalog_pb::UpdateCatalogRequest&, catalog_pb::UpdateCatalogResponse&) { return absl::OkStatus(); }
+  absl::Status List(Call&, const catalog_pb::ListCatalogsRequest&, catalog_pb::ListCatalogsResponse&) { return absl::OkStatus(); }
+  absl::Status Delete(Call&, const catalog_pb::DeleteCatalogRequest&, catalog_pb::DeleteCatalogResponse&) { return absl::OkStatus(); }
 };
 
 class RpcServiceTest : public ::testing::Test {
@@ -70,20 +70,20 @@ class RpcServiceTest : public ::testing::Test {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = DialTcp("127.0.0.1:" + std::to_string(server_->port()));
-    stub_ = pb::CatalogService::NewStub(channel_);
+    stub_ = catalog_pb::CatalogService::NewStub(channel_);
   }
 
   absl::Status Get(const std::string& id, absl::Duration timeout = absl::Seconds(20)) {
-    pb::GetCatalogRequest request;
+    catalog_pb::GetCatalogRequest request;
     request.set_catalog(id);
-    pb::GetCatalogResponse response;
+    catalog_pb::GetCatalogResponse response;
     return CallUnary(stub_->async(), &Stub::GetCatalog, request, response, absl::Now() + timeout);
   }
 
   std::unique_ptr<Server> server_;
   TestService* service_ = nullptr;
   std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<pb::CatalogService::Stub> stub_;
+  std::unique_ptr<catalog_pb::CatalogService::Stub> stub_;
 };
 
 // The health service has no generated code in the packages; its messages are small enough to read by hand.
@@ -147,9 +147,9 @@ TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
 TEST_F(RpcServiceTest, HandlerLearnsThatItsCallerHasGone) {
   Start(1, 1);
   grpc::ClientContext context;
-  pb::GetCatalogRequest request;
+  catalog_pb::GetCatalogRequest request;
   request.set_catalog("block");
-  pb::GetCatalogResponse response;
+  catalog_pb::GetCatalogResponse response;
   StatusWaiter waiter;
   stub_->async()->GetCatalog(&context, &request, &response, [&](grpc::Status status) { waiter.Set(status); });
   service_->entered.WaitForNotification();
@@ -176,12 +176,12 @@ TEST_F(RpcServiceTest, ExceptionOfALibraryIsInternalAndTheServerGoesOn) {
 
 TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
   Start(1, 1);
-  pb::CreateCatalogRequest request;
+  catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_display_name(std::string(kMessageCapBytes + 1, 'x'));
-  pb::CreateCatalogResponse response;
+  catalog_pb::CreateCatalogResponse response;
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(-1);
-  const auto stub = pb::CatalogService::NewStub(
+  const auto stub = catalog_pb::CatalogService::NewStub(
       grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()), grpc::InsecureChannelCredentials(), arguments));
   EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response, absl::Now() + absl::Seconds(20)).code(),
             absl::StatusCode::kResourceExhausted);

@@ -16,13 +16,13 @@
 namespace palate::training {
 namespace {
 
-std::string Folder(const std::string& name) { return absl::StrCat(testing::TempDir(), "/vision_task_test/", name); }
+std::string VisionFolder(const std::string& name) { return absl::StrCat(testing::TempDir(), "/vision_task_test/", name); }
 
-VisionTaskOptions TinyTask() {
+VisionTaskOptions TinyVisionTask() {
   VisionTaskOptions options;
   options.text =
       absl::StrCat(std::getenv("PALATE_BIN_DIR") != nullptr ? std::getenv("PALATE_BIN_DIR") : "bin", "/../share/models/pair/text");
-  options.cache = Folder("cache");
+  options.cache = VisionFolder("cache");
   options.image_size = 16;
   options.patch_size = 8;
   options.hidden_size = 32;
@@ -55,15 +55,15 @@ TEST(Caption, SaysColorPatternMaterialAndKind) {
 }
 
 TEST(VisionTask, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
-  VisionTaskOptions options = TinyTask();
+  VisionTaskOptions options = TinyVisionTask();
   if (!std::filesystem::exists(options.text + "/config.json")) GTEST_SKIP() << "no text tower in " << options.text;
-  std::filesystem::remove_all(Folder(""));
+  std::filesystem::remove_all(VisionFolder(""));
   at::set_num_threads(1);
   const auto task = VisionTask::Create(options);
   ASSERT_TRUE(task.ok()) << task.status();
   const double before = (*task)->ComputeLoss(1000)->loss.item<double>();
   LoopOptions loop;
-  loop.out = Folder("model");
+  loop.out = VisionFolder("model");
   loop.steps = 60;
   loop.peak_learning_rate = 3e-3;
   loop.warmup_steps = 5;
@@ -71,12 +71,12 @@ TEST(VisionTask, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_LT((*task)->ComputeLoss(1000)->loss.item<double>(), 0.9 * before);
 
-  const auto checkpoint = models::Checkpoint::Open(Folder("model"));
+  const auto checkpoint = models::Checkpoint::Open(VisionFolder("model"));
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   const auto model = models::VitModel::Load(*checkpoint);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ((*model)->config().output_dim(), 384);
-  EXPECT_TRUE(models::ImageProcessor::Load(Folder("model")).ok());
+  EXPECT_TRUE(models::ImageProcessor::Load(VisionFolder("model")).ok());
 }
 
 }  // namespace

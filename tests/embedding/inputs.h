@@ -1,0 +1,12 @@
+// Inputs that several tests of embedding share.
+#pragma once
+
+#include <string>
+
+#include "embedding/embedder.h"
+
+namespace palate::embedding {
+
+inline EmbedInput Text(const std::string& text) { return {.fields = {text}, .images = {}}; }
+
+}  // namespace palate::embedding
