@@ -48,6 +48,7 @@ elseif(PALATE_SANITIZER)
 endif()
 
 if(PALATE_FUZZ)
+  add_compile_definitions(PALATE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()

@@ -76,6 +76,13 @@ target_include_directories(palate::torch INTERFACE
 target_compile_definitions(palate::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(palate::torch INTERFACE palate::c10)
 
+# at::parallel_for runs on LibTorch's own threads only in files compiled with OpenMP; in others it is a plain loop. Targets with TORCH
+# are (palate_openmp in cmake/Palate.cmake), against the runtime that LibTorch itself uses. The fuzzers' compiler has another.
+if(NOT PALATE_FUZZ)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_link_libraries(palate::torch INTERFACE ${OpenMP_CXX_LIBRARIES})
+endif()
+
 # No fuzzer reaches FAISS, and it is not built for their compiler.
 if(PALATE_FUZZ)
   return()

@@ -18,12 +18,20 @@ define_property(GLOBAL PROPERTY PALATE_TARGETS BRIEF_DOCS "Every target declared
 define_property(GLOBAL PROPERTY PALATE_TESTS BRIEF_DOCS "Every test executable")
 define_property(GLOBAL PROPERTY PALATE_BENCHMARKS BRIEF_DOCS "Every benchmark executable")
 
+# For a target that includes ATen's headers.
+function(palate_openmp target)
+  if(OpenMP_CXX_FLAGS)
+    target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
+  endif()
+endfunction()
+
 # What all targets of ours have in common. `prefix` is "test_" for tests, whose precompiled headers hold GoogleTest too.
 function(palate_configure_target target torch prefix)
   target_link_libraries(${target} PRIVATE palate_warnings)
   set(kind plain)
   if(torch)
     target_link_libraries(${target} PUBLIC palate::torch)
+    palate_openmp(${target})
     set(kind torch)
   elseif(PALATE_PRECOMPILED)
     set(kind ${PALATE_PRECOMPILED})
@@ -188,6 +196,19 @@ function(palate_reaches out target forbidden)
   set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
+# Stops at a source with compile options of its own that uses a precompiled header: gcc then takes the header's options and
+# drops the file's, without a word.
+function(palate_check_source_options target)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    get_source_file_property(options "${source}" TARGET_DIRECTORY ${target} COMPILE_OPTIONS)
+    get_source_file_property(skips "${source}" TARGET_DIRECTORY ${target} SKIP_PRECOMPILE_HEADERS)
+    if(options AND NOT skips)
+      message(FATAL_ERROR "${target}: ${source} has COMPILE_OPTIONS, which its precompiled header would undo; set SKIP_PRECOMPILE_HEADERS")
+    endif()
+  endforeach()
+endfunction()
+
 # Registers the tests with ctest and makes the targets palate_tests and palate_benchmarks. ThreadSanitizer would report
 # races inside libraries that were not built with it, so under it everything on top of LibTorch, FAISS and gRPC is left out.
 function(palate_finish)
@@ -195,6 +216,9 @@ function(palate_finish)
   get_property(tests GLOBAL PROPERTY PALATE_TESTS)
   get_property(benchmarks GLOBAL PROPERTY PALATE_BENCHMARKS)
   set(left_out)
+  foreach(target IN LISTS targets)
+    palate_check_source_options(${target})
+  endforeach()
   if(PALATE_SANITIZER STREQUAL "thread")
     foreach(target IN LISTS targets)
       palate_reaches(reaches ${target} "palate::torch;palate::faiss;gRPC::grpc++;gRPC::grpc++_reflection")

@@ -1,11 +1,12 @@
 #include "models/layers/attention.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
+#include <atomic>
 #include <vector>
 
 #include "models/layers/attention_kernel.h"
+#include "models/layers/parallel.h"
 
 namespace palate::models {
 namespace {
@@ -30,8 +31,9 @@ at::Tensor AttendByRuns(const at::Tensor& qkv, absl::Span<const int64_t> lengths
   return out;
 }
 
-// Tasks run from head to head, each over all sequences, so that equal shares of them cost the same however the lengths
-// are ordered. `Element` is what the kernel calls the elements of `qkv`.
+// A task is one sequence, or one head of one where sequences are few. Heads of a sequence share its rows, so they follow each
+// other while the rows are near; threads take the next task when they are ready, as neither tasks nor cores are equal.
+// `Element` is what the kernel calls the elements of `qkv`.
 template <typename Element>
 at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads) {
   const int64_t hidden = qkv.size(1) / 3;
@@ -42,21 +44,27 @@ at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> length
   const auto* const in = static_cast<const Element*>(qkv.const_data_ptr());
   auto* const to = static_cast<Element*>(out.mutable_data_ptr());
   const auto sequences = static_cast<int64_t>(lengths.size());
-  at::parallel_for(0, num_heads * sequences, 1, [&](int64_t begin, int64_t end) {
+  const int64_t threads = at::get_num_threads();
+  const int64_t heads_per_task = sequences >= 4 * threads ? num_heads : 1;
+  const int64_t heads = num_heads * sequences;
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
     std::vector<float> scratch;
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t column = task / sequences * head_dim;
-      const auto sequence = static_cast<size_t>(task % sequences);
-      const Element* const first = in + starts[sequence] * 3 * hidden + column;
-      AttendHead(HeadTask<Element>{.query = first,
-                                   .key = first + hidden,
-                                   .value = first + 2 * hidden,
-                                   .stride = 3 * hidden,
-                                   .out = to + starts[sequence] * hidden + column,
-                                   .out_stride = hidden,
-                                   .length = lengths[sequence],
-                                   .head_dim = head_dim},
-                 scratch);
+    for (int64_t first = next.fetch_add(heads_per_task); first < heads; first = next.fetch_add(heads_per_task)) {
+      for (int64_t i = first; i < first + heads_per_task; ++i) {
+        const auto sequence = static_cast<size_t>(i / num_heads);
+        const int64_t column = i % num_heads * head_dim;
+        const Element* const query = in + starts[sequence] * 3 * hidden + column;
+        AttendHead(HeadTask<Element>{.query = query,
+                                     .key = query + hidden,
+                                     .value = query + 2 * hidden,
+                                     .stride = 3 * hidden,
+                                     .out = to + starts[sequence] * hidden + column,
+                                     .out_stride = hidden,
+                                     .length = lengths[sequence],
+                                     .head_dim = head_dim},
+                   scratch);
+      }
     }
   });
   return out;

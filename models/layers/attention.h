@@ -13,7 +13,7 @@ namespace palate::models {
 // them; `lengths` are the sequences' and sum up to `tokens`. Softmax over query·key / sqrt(hidden / num_heads).
 // Returns [tokens, hidden] in the type of `qkv`. Not differentiable.
 //
-// Float32 and bfloat16 (computed in float32) on processors with AVX-512 run our own kernel, parallel over heads and sequences; everything
+// Float32 and bfloat16 (computed in float32) on processors with AVX-512 run our own kernel, parallel over sequences and heads; everything
 // else goes through at::scaled_dot_product_attention, one call for each run of equal lengths.
 at::Tensor PackedAttention(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads);
 

@@ -1,11 +1,11 @@
 #include "models/layers/norm.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 
 #include "models/layers/norm_kernel.h"
+#include "models/layers/parallel.h"
 
 namespace palate::models {
 namespace {

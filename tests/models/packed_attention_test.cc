@@ -55,7 +55,8 @@ TEST_P(PackedAttentionTest, Bfloat16DiffersByItsRoundingOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, PackedAttentionTest,
                          ::testing::Values(Shape{12, 32, {256, 97, 64, 33, 32, 31, 17, 16, 9, 8, 7, 1}}, Shape{3, 64, {40, 40, 5}},
-                                           Shape{2, 16, {1, 2, 100}}, Shape{1, 48, {70}}, Shape{4, 12, {20, 20, 3}}));
+                                           Shape{2, 16, {1, 2, 100}}, Shape{1, 48, {70}}, Shape{4, 12, {20, 20, 3}},
+                                           Shape{2, 32, std::vector<int64_t>(70, 6)}));
 
 TEST(PackedAttention, IgnoresHugeScoresOfOtherSequences) {
   const c10::InferenceMode inference;
