@@ -10,7 +10,8 @@
 # Include paths start at the repository root. TORCH links LibTorch. Each target reuses a precompiled header of
 # third_party/precompiled: with TORCH the one of ATen, otherwise the one that the folder's variable PALATE_PRECOMPILED names
 # (plain or grpc; plain when unset).
-# palate_finish(), called once at the end, leaves out of this build what a sanitizer cannot run.
+# palate_finish(), called once at the end, registers the tests, leaves out of this build what a sanitizer cannot run, and stops at a source
+# whose own compile options its precompiled header would undo.
 
 include_guard(GLOBAL)
 

@@ -74,8 +74,6 @@ std::string Png(uint8_t seed, int64_t width, int64_t height) {
   return *models::EncodePng(image);
 }
 
-at::Tensor Unit(const at::Tensor& rows) { return rows / rows.norm(2, {-1}, true); }
-
 // The input alone gives the vectors that it gives among others.
 void ExpectBatchEqualsSingle(const Served& served) {
   std::vector<EmbedInput> inputs;
@@ -235,7 +233,7 @@ TEST(DecoderEmbedding, IsTheLastStateAfterTheLastNorm) {
     for (size_t i = 0; i < prompts.size(); ++i) {
       const at::Tensor states = expected.at("last_hidden_state." + std::to_string(i));
       const at::Tensor vectors = served.Vectors({Text(prompts[i].get<std::string>())}, "text");
-      models::ExpectSameEmbeddings(vectors, Unit(states.narrow(0, states.size(0) - 1, 1)), name);
+      models::ExpectSameEmbeddings(vectors, models::Unit(states.narrow(0, states.size(0) - 1, 1)), name);
     }
   }
 }
@@ -275,7 +273,7 @@ TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
     WritePooling(key);
     const Served served = Serve(folder());
     ASSERT_NE(served.embedder, nullptr);
-    models::ExpectSameEmbeddings(served.Vectors({Text(prompt)}, "text"), Unit(pooled), key);
+    models::ExpectSameEmbeddings(served.Vectors({Text(prompt)}, "text"), models::Unit(pooled), key);
     fingerprints.insert(served.info().spaces[0].fingerprint);
   }
   EXPECT_EQ(fingerprints.size(), 3u);
@@ -389,7 +387,7 @@ TEST(DualEncoderEmbedding, TextsAndPicturesHaveTheReferenceVectorsInOneSpace) {
     EXPECT_EQ(served.info().FindSpace("text")->fingerprint, served.info().FindSpace("image")->fingerprint);
     EmbedInput both = texts[0];
     both.images = pictures[2].images;
-    models::ExpectClose(served.Vectors({both}, "fused"), Unit(text.narrow(0, 0, 1) + image.narrow(0, 2, 1)), 1e-5, "fused");
+    models::ExpectClose(served.Vectors({both}, "fused"), models::Unit(text.narrow(0, 0, 1) + image.narrow(0, 2, 1)), 1e-5, "fused");
   }
 }
 
