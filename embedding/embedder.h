@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "embedding/model_info.h"
 
 namespace palate::embedding {

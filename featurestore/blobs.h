@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "base/types.h"
+#include "domain/item.h"
 #include "featurestore/store_core.h"
 
 namespace palate::featurestore {

@@ -7,7 +7,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
+#include "domain/user.h"
 #include "featurestore/types.h"
 #include "palate/storage/v1/records.pb.h"
 

@@ -10,7 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/item.h"
+#include "domain/vector.h"
 #include "featurestore/feature_store.h"
 
 namespace palate::featurestore {

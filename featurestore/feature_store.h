@@ -24,7 +24,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/user.h"
+#include "domain/vector.h"
 #include "featurestore/options.h"
 #include "featurestore/types.h"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "base/types.h"
+#include "domain/item.h"
 #include "featurestore/blobs.h"
 #include "featurestore/store_core.h"
 

@@ -14,7 +14,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
-#include "base/types.h"
+#include "domain/item.h"
+#include "domain/vector.h"
 
 namespace palate::featurestore {
 

@@ -24,7 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
-#include "base/types.h"
+#include "domain/catalog.h"
 #include "featurestore/codec.h"
 #include "featurestore/directory_lock.h"
 #include "featurestore/feed.h"

@@ -1,4 +1,4 @@
-// What the feature store takes and gives, beside the shared nouns of base/types.h. Plain values, copyable, no thread safety of their own.
+// What the feature store takes and gives, beside the shared nouns of domain/. Plain values, copyable, no thread safety of their own.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,11 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
+#include "domain/user.h"
+#include "domain/vector.h"
 
 namespace palate::featurestore {
 

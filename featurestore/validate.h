@@ -8,7 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
+#include "domain/user.h"
 #include "featurestore/options.h"
 #include "featurestore/types.h"
 

@@ -13,7 +13,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
 #include "pipeline/request.h"
 
 namespace palate::offline {

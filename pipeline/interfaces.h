@@ -12,7 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
+#include "domain/user.h"
+#include "domain/vector.h"
 #include "ranking/types.h"
 
 namespace palate::pipeline {

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/event.h"
+#include "domain/item.h"
 #include "ranking/types.h"
 
 namespace palate::pipeline {

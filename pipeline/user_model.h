@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "pipeline/interfaces.h"
 
 namespace palate::pipeline {

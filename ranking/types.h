@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/attribute.h"
 
 namespace palate::ranking {
 

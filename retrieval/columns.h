@@ -17,7 +17,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/types.h"
+#include "domain/attribute.h"
 #include "retrieval/bitmap.h"
 #include "retrieval/codec.h"
 #include "retrieval/filter.h"

@@ -37,7 +37,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "base/types.h"
+#include "domain/attribute.h"
+#include "domain/catalog.h"
 
 namespace palate::retrieval {
 

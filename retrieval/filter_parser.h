@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "base/types.h"
+#include "domain/catalog.h"
 #include "retrieval/filter.h"
 
 namespace palate::retrieval {

@@ -28,7 +28,9 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "base/types.h"
+#include "domain/attribute.h"
+#include "domain/catalog.h"
+#include "domain/vector.h"
 #include "retrieval/filter.h"
 
 namespace palate::retrieval {

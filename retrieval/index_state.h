@@ -11,7 +11,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "retrieval/bitmap.h"
 #include "retrieval/index.h"
 #include "retrieval/row_segment.h"

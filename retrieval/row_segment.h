@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "retrieval/bitmap.h"
 #include "retrieval/columns.h"
 #include "retrieval/index.h"

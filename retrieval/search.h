@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "retrieval/index.h"
 #include "retrieval/index_state.h"
 

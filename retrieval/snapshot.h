@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "base/types.h"
+#include "domain/vector.h"
 #include "retrieval/index.h"
 #include "retrieval/index_state.h"
 #include "retrieval/vector_segment.h"

@@ -6,20 +6,21 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
-folders="base models embedding retrieval ranking featurestore pipeline services offline tests bench"
+folders="base domain models embedding retrieval ranking featurestore pipeline services offline tests bench"
 
 # may_include FOLDER: the folders of ours that FOLDER's files may include.
 may_include() {
   case "$1" in
     base) echo base ;;
+    domain) echo base domain ;;
     models) echo base models ;;
-    embedding) echo base models embedding ;;
-    retrieval) echo base retrieval ;;
-    ranking) echo base ranking ;;
-    ranking/engine) echo base models ranking ;;
-    featurestore) echo base featurestore ;;
-    pipeline) echo base ranking embedding retrieval featurestore pipeline ;;
-    offline) echo base models embedding retrieval ranking featurestore pipeline offline ;;
+    embedding) echo base domain models embedding ;;
+    retrieval) echo base domain retrieval ;;
+    ranking) echo base domain ranking ;;
+    ranking/engine) echo base domain models ranking ;;
+    featurestore) echo base domain featurestore ;;
+    pipeline) echo base domain ranking embedding retrieval featurestore pipeline ;;
+    offline) echo base domain models embedding retrieval ranking featurestore pipeline offline ;;
     services | tests | bench) echo "$folders" ;;
   esac
 }

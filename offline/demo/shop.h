@@ -21,7 +21,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
 
 namespace palate::demo {
 

@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "base/types.h"
+#include "domain/vector.h"
 
 namespace palate::offline {
 

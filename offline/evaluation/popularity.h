@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
 
 namespace palate::evaluation {
 

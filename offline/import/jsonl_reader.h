@@ -19,7 +19,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/item.h"
 #include "offline/import/source.h"
 
 namespace palate::offline {

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/types.h"
+#include "domain/catalog.h"
+#include "domain/event.h"
+#include "domain/item.h"
 #include "offline/import/source.h"
 
 namespace palate::offline {

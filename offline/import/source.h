@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/types.h"
+#include "domain/event.h"
 #include "offline/client.h"
 
 namespace palate::offline {

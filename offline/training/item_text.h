@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/types.h"
+#include "domain/item.h"
 #include "models/bert/bert.h"
 
 namespace palate::training {

@@ -1,0 +1,52 @@
+// A catalog and what it declares: attributes, event types and vector spaces.
+//
+// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
+// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "domain/attribute.h"
+
+namespace palate {
+
+struct AttributeDeclaration {
+  std::string name;  // [a-z][a-z0-9_]{0,63}
+  AttributeType type = AttributeType::kString;
+  bool filterable = true;
+  bool operator==(const AttributeDeclaration&) const = default;
+};
+
+struct EventTypeDeclaration {
+  std::string name;     // [a-z][a-z0-9_]{0,63}
+  double weight = 1.0;  // signed strength of one such event; finite
+  bool marks_seen = true;
+  // The event's value is a rating: its weight is `weight` times (value - the user's own mean value), so below the mean is negative.
+  bool value_is_rating = false;
+  bool operator==(const EventTypeDeclaration&) const = default;
+};
+
+// A named vector space of a catalog: "text", "image" or "fused". The metric is always the inner product of unit vectors.
+struct SpaceDeclaration {
+  std::string name;
+  std::string model;   // the embedding model's configured name; empty means the server's default
+  int dimensions = 0;  // 0 means the model's own
+  bool operator==(const SpaceDeclaration&) const = default;
+};
+
+struct Catalog {
+  std::string id;  // [a-z0-9][a-z0-9_-]{0,62}
+  std::string display_name;
+  std::vector<AttributeDeclaration> attributes;
+  std::vector<EventTypeDeclaration> event_types;
+  std::vector<SpaceDeclaration> spaces;
+  // Share of the language model's score in the blend with the stage-4 score, 0 (the model is not asked) to 1.
+  double rerank_weight = 0.5;
+  absl::Time create_time = absl::UnixEpoch();
+  int64_t revision = 0;
+};
+
+}  // namespace palate

@@ -1,0 +1,39 @@
+// An item and its stored images.
+//
+// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
+// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "domain/attribute.h"
+
+namespace palate {
+
+// A stored image, named by the SHA-256 of its encoded bytes.
+struct ImageRef {
+  std::string sha256;      // 32 raw bytes
+  std::string media_type;  // "image/jpeg", "image/png" or "image/webp"
+  int width = 0;
+  int height = 0;
+  int64_t size_bytes = 0;
+  bool operator==(const ImageRef&) const = default;
+};
+
+struct Item {
+  std::string id;  // 1 to 256 bytes of UTF-8 without control characters
+  std::string title;
+  std::string description;
+  Attributes attributes;
+  std::vector<ImageRef> images;
+  bool hidden = false;
+  absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
+  std::optional<absl::Time> expire_time;       // from then on never returned
+  int64_t revision = 0;                        // grows with every change; 0 means never stored
+};
+
+}  // namespace palate

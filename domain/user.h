@@ -1,0 +1,22 @@
+// A user's profile.
+//
+// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
+// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "domain/attribute.h"
+
+namespace palate {
+
+struct User {
+  std::string id;
+  std::string profile_text;  // free text about the person, data and never instruction
+  std::string persona;
+  Attributes attributes;
+  absl::Time update_time = absl::UnixEpoch();
+};
+
+}  // namespace palate
