@@ -45,9 +45,9 @@ class CondVar {
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const absl::Duration bounded = std::min(timeout, absl::Hours(24));
-    const bool signalled = condition_.wait_for(lock, absl::ToChronoNanoseconds(bounded)) == std::cv_status::no_timeout;
+    const bool signaled = condition_.wait_for(lock, absl::ToChronoNanoseconds(bounded)) == std::cv_status::no_timeout;
     lock.release();
-    return signalled;
+    return signaled;
   }
   void Signal() { condition_.notify_one(); }
   void SignalAll() { condition_.notify_all(); }

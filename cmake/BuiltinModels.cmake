@@ -1,12 +1,12 @@
 # Lays out share/models/ of the build folder as an installation has it: the built-in models, by links. The committed weights
-# stand in models/builtin/; the text tower of the pair is all-MiniLM-L6-v2 from the download cache.
+# stand in models/builtin/; the text tower of the dual encoder is all-MiniLM-L6-v2 from the download cache.
 include_guard(GLOBAL)
 
 set(share "${CMAKE_BINARY_DIR}/share/models")
 set(builtin "${PROJECT_SOURCE_DIR}/models/builtin")
 palate_require_download("${PALATE_CACHE_DIR}/all-MiniLM-L6-v2/model.safetensors")
-file(MAKE_DIRECTORY "${share}/pair")
-file(CREATE_LINK "${PALATE_CACHE_DIR}/all-MiniLM-L6-v2" "${share}/pair/text" SYMBOLIC)
-file(CREATE_LINK "${builtin}/pair/vision" "${share}/pair/vision" SYMBOLIC)
-file(CREATE_LINK "${builtin}/pair/pair.json" "${share}/pair/pair.json" SYMBOLIC)
+file(MAKE_DIRECTORY "${share}/dual_encoder")
+file(CREATE_LINK "${PALATE_CACHE_DIR}/all-MiniLM-L6-v2" "${share}/dual_encoder/text" SYMBOLIC)
+file(CREATE_LINK "${builtin}/dual_encoder/vision" "${share}/dual_encoder/vision" SYMBOLIC)
+file(CREATE_LINK "${builtin}/dual_encoder/dual_encoder.json" "${share}/dual_encoder/dual_encoder.json" SYMBOLIC)
 file(CREATE_LINK "${builtin}/shopper-lm" "${share}/shopper-lm" SYMBOLIC)

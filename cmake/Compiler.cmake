@@ -31,7 +31,7 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 # RelWithDebInfo keeps assertions; -O1 -g1 compiles LibTorch users in half the time of -O2 -g.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
 
-# Tests are compiled without optimisation: their code runs once, the code under test is in the libraries.
+# Tests are compiled without optimization: their code runs once, the code under test is in the libraries.
 add_library(palate_test_options INTERFACE)
 target_compile_options(palate_test_options INTERFACE -O0)
 

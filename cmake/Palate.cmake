@@ -41,7 +41,7 @@ function(palate_configure_target target torch prefix)
   set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
 endfunction()
 
-# Stops at an argument that no keyword takes: a misspelt keyword would otherwise vanish.
+# Stops at an argument that no keyword takes: a misspelled keyword would otherwise vanish.
 function(palate_check_arguments function name unparsed)
   if(NOT name)
     message(FATAL_ERROR "${function} without a NAME in ${CMAKE_CURRENT_SOURCE_DIR}")

@@ -43,7 +43,7 @@ struct Catalog {
   std::vector<AttributeDeclaration> attributes;
   std::vector<EventTypeDeclaration> event_types;
   std::vector<SpaceDeclaration> spaces;
-  // Share of the language model's score in the blend with the stage-4 score, 0 (the model is not asked) to 1.
+  // Share of the language model's score in the blend with the first-stage score, 0 (the model is not asked) to 1.
   double rerank_weight = 0.5;
   absl::Time create_time = absl::UnixEpoch();
   int64_t revision = 0;

@@ -52,7 +52,7 @@ std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> BatchQueue::Ta
   const absl::Time now = absl::Now();
   for (LaneState* lane : {&interactive_, &bulk_}) {
     std::erase_if(lane->waiting, [&](std::shared_ptr<QueuedWork>& work) {
-      absl::Status why = work->Wanted(now);
+      absl::Status why = work->CheckStillWanted(now);
       if (why.ok()) return false;
       unwanted.emplace_back(std::move(work), std::move(why));
       return true;

@@ -24,7 +24,7 @@ class QueuedWork {
   int64_t tokens() const { return tokens_; }
 
   // Why nobody wants the result any more; OK while somebody does. Called with the queue locked: quick, and never calling the queue.
-  virtual absl::Status Wanted(absl::Time now) const = 0;
+  virtual absl::Status CheckStillWanted(absl::Time now) const = 0;
   // The queue gives the work up and lets it go. Called without the lock.
   virtual void Dropped(const absl::Status& why) = 0;
 

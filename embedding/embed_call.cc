@@ -19,7 +19,7 @@ EmbedCall::EmbedCall(std::vector<EmbedInput> inputs, EmbedOptions options, Space
       states_(inputs_.size()),
       admitted_tokens_(std::accumulate(estimates_.begin(), estimates_.end(), int64_t{0})) {}
 
-absl::Status EmbedCall::Wanted(absl::Time now) const {
+absl::Status EmbedCall::CheckStillWanted(absl::Time now) const {
   if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed)) {
     return absl::CancelledError("embedding was cancelled");
   }
@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<size_t>> EmbedCall::WaitForProgress(bool more) {
   while (true) {
     if (!ending_.ok()) return ending_;
     const absl::Time now = absl::Now();
-    if (const absl::Status wanted = Wanted(now); !wanted.ok()) {
+    if (const absl::Status wanted = CheckStillWanted(now); !wanted.ok()) {
       EndWith(wanted);
       return wanted;
     }

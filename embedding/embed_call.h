@@ -64,7 +64,7 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   const SpaceSet& wanted_spaces() const { return wanted_spaces_; }
 
   // OK until the call is cancelled, late or given up. Lock-free.
-  absl::Status Wanted(absl::Time now) const;
+  absl::Status CheckStillWanted(absl::Time now) const;
 
   // The caller's thread: whether the next input may be prepared now; counts it as being prepared.
   bool BeginPreparing() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -122,7 +122,7 @@ class EmbedWork final : public QueuedWork {
   void Computed(absl::Span<const float> vector);
   void Failed(const absl::Status& why);
 
-  absl::Status Wanted(absl::Time now) const override { return call_->Wanted(now); }
+  absl::Status CheckStillWanted(absl::Time now) const override { return call_->CheckStillWanted(now); }
   void Dropped(const absl::Status& why) override { call_->GiveUp(why); }
 
  private:

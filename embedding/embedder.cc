@@ -167,7 +167,7 @@ class Embedder::Impl {
                                       .prepared_tokens = kPreparedBatches * options_.batch_tokens,
                                       .poll_interval = options_.poll_interval};
     auto call = std::make_shared<EmbedCall>(std::move(inputs), options, request.set, std::move(estimates), limits, queue_);
-    PALATE_RETURN_IF_ERROR(call->Wanted(absl::Now()));
+    PALATE_RETURN_IF_ERROR(call->CheckStillWanted(absl::Now()));
     if (const absl::Status admitted = queue_.Admit(options.lane, total); !admitted.ok()) {
       if (absl::IsResourceExhausted(admitted)) rejected_.fetch_add(1, std::memory_order_relaxed);
       return admitted;
@@ -176,7 +176,7 @@ class Embedder::Impl {
   }
 
   absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index) {
-    PALATE_RETURN_IF_ERROR(call.Wanted(absl::Now()));
+    PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
     return preparer_.Prepare(call, index);
   }
 

@@ -1,6 +1,6 @@
 // Items and queries to vectors: the embedding library's front door. No LibTorch in this header.
 //
-// A call is prepared (tokenised, decoded, resized) by a pool of threads and computed by one executor per model, both at the
+// A call is prepared (tokenized, decoded, resized) by a pool of threads and computed by one executor per model, both at the
 // same time; batches mix the work of all calls.
 #pragma once
 
@@ -30,11 +30,11 @@ using CancelFlag = std::atomic<bool>;
 
 // One item or query. Texts are UTF-8; empty ones are skipped.
 //
-// text:  each field is a pass of its own; the vector is the normalised mean of the fields' vectors.
+// text:  each field is a pass of its own; the vector is the normalized mean of the fields' vectors.
 // image: each picture is a pass of its own; likewise.
-// fused: for a vision-language model one joint pass over all pictures, then the fields, one per line. For models of two towers (the pair,
-//        CLIP, SigLIP) the normalised weighted mean of the text and the image vector (the pair's weights stand in pair.json; equal
-//        ones for CLIP and SigLIP, whose two vectors lie in one space); only one of them where there is no other.
+// fused: for a vision-language model one joint pass over all pictures, then the fields, one per line. For two towers (the dual encoder,
+//        CLIP, SigLIP) the normalized weighted mean of the text and the image vector (the dual encoder's weights stand in
+//        dual_encoder.json; equal ones for CLIP and SigLIP, whose two vectors lie in one space); only one of them where there is no other.
 struct EmbedInput {
   std::vector<std::string> fields;
   std::vector<std::string> images;  // encoded bytes: JPEG, PNG or WebP
@@ -47,7 +47,7 @@ struct EmbedOptions {
   // The task of a query, in the place that the model's protocol has for it (ModelInfo::query_template); empty means the model's own, if it
   // has one. Items never carry it.
   std::string instruction;
-  // Vectors are cut to this many dimensions and normalised again; 0 means the model's own.
+  // Vectors are cut to this many dimensions and normalized again; 0 means the model's own.
   int dimensions = 0;
   Lane lane = Lane::kInteractive;
   absl::Time deadline = absl::InfiniteFuture();
@@ -82,7 +82,7 @@ struct EmbedderOptions {
   // A lane refuses new calls (ResourceExhausted) while calls for this many tokens, by an estimate from the inputs' sizes, are in it.
   int64_t max_queued_tokens_interactive = 128 * 1024;
   int64_t max_queued_tokens_bulk = 1024 * 1024;
-  // Threads that tokenise, decode and resize; bulk calls leave one of them free.
+  // Threads that tokenize, decode and resize; bulk calls leave one of them free.
   int prepare_threads = 3;
   // Images decoded at once, over all calls: bounds the memory of decoded pixels (3 bytes a pixel each).
   int max_concurrent_decodes = 2;

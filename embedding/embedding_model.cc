@@ -7,14 +7,14 @@
 #include "embedding/encoder.h"
 #include "embedding/encoders/loading.h"
 #include "models/checkpoint/adapter.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/registry.h"
 
 namespace palate::embedding {
 namespace {
 
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& folder, const EmbeddingModelOptions& options) {
-  if (models::FileExists(folder + "/pair.json")) return LoadPair(folder, options);
+  if (models::FileExists(folder + "/dual_encoder.json")) return LoadDualEncoder(folder, options);
   std::string base = folder;
   if (models::IsAdapterFolder(folder)) {
     PALATE_ASSIGN_OR_RETURN(base, models::AdapterBaseFolder(folder));
@@ -33,13 +33,13 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
       return LoadSentenceEncoder(folder, options);
     case models::ModelFamily::kClip:
     case models::ModelFamily::kSiglip:
-      return LoadDualEncoder(folder, family, options);
+      return LoadClipEncoder(folder, family, options);
     case models::ModelFamily::kVit:
       break;
   }
   return absl::UnimplementedError(
       absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
-                   " model, which is no text encoder; supported are a pair, bert, clip, siglip, qwen2, qwen3, llama, "
+                   " model, which is no text encoder; supported are a dual encoder, bert, clip, siglip, qwen2, qwen3, llama, "
                    "qwen2_5_vl and qwen3_vl"));
 }
 

@@ -28,14 +28,14 @@ struct EmbeddingModelOptions {
 class EmbeddingModel {
  public:
   // What the folder holds decides:
-  //   pair.json                        a text and an image tower that share a space
+  //   dual_encoder.json                a text and an image tower that share a space
   //   BERT                             a sentence encoder
   //   Qwen2, Qwen3, Llama              a decoder used as an encoder (Qwen3-Embedding and its like)
   //   CLIP, SigLIP                     a dual encoder
   //   Qwen2.5-VL, Qwen3-VL             a vision-language model (Qwen3-VL-Embedding and its like)
   //   adapter_config.json              the model that the adapter names, with the adapter
-  // Unimplemented naming another family, or what the family cannot do (adapters, types). A pair whose vision folder holds no weights
-  // loads as text only, and says so in the log; corrupt weights are an error.
+  // Unimplemented naming another family, or what the family cannot do (adapters, types). A dual encoder whose vision folder holds no
+  // weights loads as text only, and says so in the log; corrupt weights are an error.
   static absl::StatusOr<std::shared_ptr<const EmbeddingModel>> Load(const std::string& folder, const EmbeddingModelOptions& options = {});
   // Around an encoder that the caller made.
   static std::shared_ptr<const EmbeddingModel> FromEncoder(std::unique_ptr<const Encoder> encoder);

@@ -67,7 +67,7 @@ class Encoder {
   virtual absl::StatusOr<PreparedPass> Prepare(const PassContent& content) const = 0;
 
   // Unit vectors, float32 [passes, dimensions] on the CPU, in the given order. Passes do not influence each other. Fastest when passes of
-  // like length are neighbours.
+  // like length are neighbors.
   virtual absl::StatusOr<at::Tensor> Encode(absl::Span<const PreparedPass* const> passes) const = 0;
 
  protected:

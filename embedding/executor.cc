@@ -64,7 +64,7 @@ void Executor::RunBatch(const WorkBatch& batch) {
 }
 
 void Executor::ComputeAlone(EmbedWork& work) {
-  if (const absl::Status wanted = work.Wanted(absl::Now()); !wanted.ok()) return work.Dropped(wanted);
+  if (const absl::Status wanted = work.CheckStillWanted(absl::Now()); !wanted.ok()) return work.Dropped(wanted);
   retried_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = Compute({&work});
   if (status.ok()) return;

@@ -19,7 +19,7 @@ struct Calibration {
 // A fingerprint is a digest of everything that decides what a vector means: weights, LoRA adapter, tokenizer, config,
 // pooling, the texts put around an input, the longest input, the pixel budget, and for `fused` how it is made. Left out are
 //   - the type and device of the computation: a vector in bf16 lies within a cosine of 0.999 of the one in fp32 and is
-//     compared with the same neighbours. With `auto`, processors of one fleet choose different types, and a catalog must not be embedded
+//     compared with the same neighbors. With `auto`, processors of one fleet choose different types, and a catalog must not be embedded
 //     anew because another machine answers;
 //   - the instruction of a single request, which only queries carry, and queries are never stored;
 //   - the calibration, which changes no vector.
@@ -33,8 +33,8 @@ struct SpaceInfo {
 struct ModelInfo {
   std::string name;
   std::string folder;
-  std::string family;   // "pair", or the family of the folder: "bert", "qwen3", "clip", "qwen3_vl", …
-  int dimensions = 0;   // Matryoshka: any prefix may be asked for, which is cut off and then normalised
+  std::string family;   // "dual_encoder", or the family of the folder: "bert", "qwen3", "clip", "qwen3_vl", …
+  int dimensions = 0;   // Matryoshka: any prefix may be asked for, which is cut off and then normalized
   std::string pooling;  // "mean", "cls", "last_token"; "head" where the family pools through weights of its own
 
   int64_t max_text_tokens = 0;  // of one pass, special tokens included

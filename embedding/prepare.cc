@@ -159,7 +159,7 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
     }
   }
   for (size_t i = 0; encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
-    PALATE_RETURN_IF_ERROR(call.Wanted(absl::Now()));
+    PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
     const std::string field = absl::StrCat(name, ".images[", i, "]");
     PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
     content.images.emplace_back(field, std::move(image));

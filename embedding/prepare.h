@@ -1,4 +1,4 @@
-// From one input to its passes: checking it, decoding its pictures, composing and tokenising its texts. Internal to embedding/.
+// From one input to its passes: checking it, decoding its pictures, composing and tokenizing its texts. Internal to embedding/.
 #pragma once
 
 #include <cstdint>

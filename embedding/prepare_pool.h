@@ -1,4 +1,4 @@
-// The threads that make inputs ready for the model: tokenise, decode, resize. No LibTorch.
+// The threads that make inputs ready for the model: tokenize, decode, resize. No LibTorch.
 #pragma once
 
 #include <deque>

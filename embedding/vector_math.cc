@@ -10,7 +10,7 @@ constexpr double kSmallestLength = 1e-6;
 
 }  // namespace
 
-bool Normalise(std::vector<float>& vector) {
+bool Normalize(std::vector<float>& vector) {
   double square = 0;
   for (float value : vector) square += static_cast<double>(value) * value;
   const double length = std::sqrt(square);
@@ -29,9 +29,9 @@ void WeightedSum::Add(absl::Span<const float> vector, double weight) {
 
 std::vector<float> WeightedSum::UnitVector(size_t dimensions) const {
   std::vector<float> result(sum_.begin(), sum_.begin() + static_cast<ptrdiff_t>(dimensions));
-  if (Normalise(result)) return result;
+  if (Normalize(result)) return result;
   result.assign(first_.begin(), first_.begin() + static_cast<ptrdiff_t>(dimensions));
-  Normalise(result);
+  Normalize(result);
   return result;
 }
 

@@ -8,7 +8,7 @@
 namespace palate::embedding {
 
 // Scales to unit length. False, and the vector untouched, when its length is zero or not finite.
-bool Normalise(std::vector<float>& vector);
+bool Normalize(std::vector<float>& vector);
 
 // Adds up vectors with weights. Starts empty; all vectors have the same size.
 class WeightedSum {

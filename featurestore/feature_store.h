@@ -79,7 +79,7 @@ class FeatureStore {
   // ---- Vectors and embedding state ----
 
   // Stores vectors of the item's content as of `revision`. FAILED_PRECONDITION when the content has changed since; NOT_FOUND for the item.
-  // Vectors are normalised to unit length; zero, non-finite or wrongly sized ones (against the catalog's declaration or other vectors of
+  // Vectors are normalized to unit length; zero, non-finite or wrongly sized ones (against the catalog's declaration or other vectors of
   // the same fingerprint) are refused. `complete`: these are all the vectors that the current models make of the item, so
   // others of the target fingerprints go and the item is no longer pending.
   absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision, const std::vector<SpaceVector>& vectors,

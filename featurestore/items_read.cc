@@ -5,8 +5,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
-#include "featurestore/item_reader.h"
 #include "featurestore/store_core.h"
+#include "featurestore/stored_item_reader.h"
 #include "featurestore/validate.h"
 
 namespace palate::featurestore {
@@ -16,7 +16,7 @@ absl::StatusOr<GetItemsResult> FeatureStore::GetItems(absl::string_view catalog,
   const StoreLimits& limits = core_->options.limits;
   PALATE_RETURN_IF_ERROR(ValidateBatchSize("item_ids", ids.size(), limits.max_batch));
   const Snapshot snapshot(core_->db());
-  PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(*core_, *access.state, options, snapshot.read()));
+  PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, StoredItemReader::Create(*core_, *access.state, options, snapshot.read()));
   GetItemsResult result;
   // Pictures must belong to the item as it is read, hence the snapshot; the cache knows active fingerprints only.
   const bool cached = !options.image_bytes && !options.all_fingerprints;
@@ -29,7 +29,7 @@ absl::StatusOr<GetItemsResult> FeatureStore::GetItems(absl::string_view catalog,
       status = ValidateId(absl::StrCat("item_ids[", i, "]"), ids[i], limits);
       if (status.ok()) status = absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(ids[i]), " is not known"));
     } else if (options.image_bytes) {
-      image_bytes += ItemReader::ImageBytes(item->item);
+      image_bytes += StoredItemReader::ImageBytes(item->item);
       if (image_bytes > limits.max_read_image_bytes) {
         status = absl::ResourceExhaustedError(
             absl::StrCat("the answer's pictures pass ", limits.max_read_image_bytes, " bytes: ask for fewer items"));
@@ -50,7 +50,7 @@ absl::StatusOr<ItemPage> FeatureStore::ListItems(absl::string_view catalog, int 
   PALATE_ASSIGN_OR_RETURN(const std::string after, DecodePageToken(page_token));
   const Snapshot snapshot(core_->db());
   const rocksdb::ReadOptions& read = snapshot.read();
-  PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(*core_, *access.state, options, read));
+  PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, StoredItemReader::Create(*core_, *access.state, options, read));
   const std::string prefix = CatalogPrefix(access.state->number);
   const std::string from = after.empty() ? prefix : ItemKey(access.state->number, after);
   ItemPage page;
@@ -64,7 +64,7 @@ absl::StatusOr<ItemPage> FeatureStore::ListItems(absl::string_view catalog, int 
         PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
         StoredItem item;
         item.item = FromRecord(std::move(id), std::move(record));
-        if (options.image_bytes) image_bytes += ItemReader::ImageBytes(item.item);
+        if (options.image_bytes) image_bytes += StoredItemReader::ImageBytes(item.item);
         const bool full = page.items.size() == static_cast<size_t>(limit) || image_bytes > core_->options.limits.max_read_image_bytes;
         if (full && !page.items.empty()) {
           page.next_page_token = EncodePageToken(page.items.back().item.id);
@@ -102,13 +102,13 @@ absl::StatusOr<std::vector<StoredItem>> FeatureStore::ListPending(absl::string_v
         ids.push_back(std::move(id));
         return ids.size() < static_cast<size_t>(limit);
       }));
-  PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(*core_, *access.state, {}, read));
+  PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, StoredItemReader::Create(*core_, *access.state, {}, read));
   PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(ids));
   std::vector<StoredItem> pending;
   int64_t image_bytes = 0;
   for (std::optional<StoredItem>& item : items) {
     if (!item.has_value()) return absl::DataLossError("an item that waits for vectors is missing from the store");
-    image_bytes += ItemReader::ImageBytes(item->item);
+    image_bytes += StoredItemReader::ImageBytes(item->item);
     if (!pending.empty() && image_bytes > max_image_bytes) break;
     PALATE_RETURN_IF_ERROR(reader.AddImages(*item));
     pending.push_back(*std::move(item));

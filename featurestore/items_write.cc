@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
-#include "featurestore/image_header.h"
+#include "featurestore/image_properties.h"
 #include "featurestore/item_batch.h"
 #include "featurestore/store_core.h"
 #include "featurestore/validate.h"
@@ -47,7 +47,7 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
   if (size > limits.max_image_bytes) {
     return InvalidField(field, absl::StrCat("has ", size, " bytes"), absl::StrCat("at most ", limits.max_image_bytes));
   }
-  const absl::StatusOr<ImageHeader> header = ReadImageHeader(image.bytes);
+  const absl::StatusOr<ImageProperties> header = ReadImageProperties(image.bytes);
   if (!header.ok()) return InvalidField(field, absl::StrCat("is ", header.status().message()), "a whole JPEG, PNG or WebP file");
   if (int64_t{header->width} * header->height > limits.max_image_pixels) {
     return InvalidField(field, absl::StrCat("declares ", header->width, " x ", header->height, " pixels"),

@@ -25,13 +25,13 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 #include "domain/catalog.h"
-#include "featurestore/codec.h"
 #include "featurestore/directory_lock.h"
 #include "featurestore/feed.h"
-#include "featurestore/item_cache.h"
+#include "featurestore/item_record_cache.h"
 #include "featurestore/keys.h"
 #include "featurestore/locks.h"
 #include "featurestore/options.h"
+#include "featurestore/record_codec.h"
 #include "featurestore/trending.h"
 #include "featurestore/types.h"
 
@@ -218,7 +218,7 @@ class StoreCore {
 
   const StoreOptions options;
   FeedSequencer feed;
-  mutable ItemCache item_cache;
+  mutable ItemRecordCache item_cache;
   LockTable item_locks{32};
   LockTable blob_locks{12};
   LockTable user_locks{32};

@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
-#include "featurestore/item_reader.h"
 #include "featurestore/popularity_reader.h"
 #include "featurestore/store_core.h"
+#include "featurestore/stored_item_reader.h"
 #include "featurestore/validate.h"
 
 namespace palate::featurestore {
@@ -182,7 +182,7 @@ class ContextReader {
   }
 
   absl::Status ReadItems(UserContext& context) {
-    PALATE_ASSIGN_OR_RETURN(const ItemReader reader, ItemReader::Create(core_, state_, {.spaces = options_.spaces}, read_));
+    PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, StoredItemReader::Create(core_, state_, {.spaces = options_.spaces}, read_));
     std::vector<std::string> ids;
     absl::flat_hash_map<absl::string_view, size_t> position;
     for (const ContextEvent& event : context.events) {

@@ -25,15 +25,15 @@ absl::Status ValidateSpaceKey(const std::string& field, const SpaceKey& space, c
 }
 
 // The vectors at unit length.
-absl::StatusOr<std::vector<SpaceVector>> Normalised(const std::vector<SpaceVector>& vectors, const Catalog& catalog,
+absl::StatusOr<std::vector<SpaceVector>> Normalized(const std::vector<SpaceVector>& vectors, const Catalog& catalog,
                                                     const StoreLimits& limits) {
-  std::vector<SpaceVector> normalised = vectors;
-  for (size_t i = 0; i < normalised.size(); ++i) {
+  std::vector<SpaceVector> normalized = vectors;
+  for (size_t i = 0; i < normalized.size(); ++i) {
     const std::string field = absl::StrCat("vectors[", i, "]");
-    std::vector<float>& values = normalised[i].values;
-    PALATE_RETURN_IF_ERROR(ValidateSpaceKey(absl::StrCat(field, ".space"), normalised[i].space, catalog, limits));
+    std::vector<float>& values = normalized[i].values;
+    PALATE_RETURN_IF_ERROR(ValidateSpaceKey(absl::StrCat(field, ".space"), normalized[i].space, catalog, limits));
     PALATE_RETURN_IF_ERROR(ValidateBatchSize(absl::StrCat(field, ".values"), values.size(), limits.max_dimensions));
-    const int declared = FindSpace(catalog, normalised[i].space.name)->dimensions;
+    const int declared = FindSpace(catalog, normalized[i].space.name)->dimensions;
     if (declared != 0 && values.size() != static_cast<size_t>(declared)) {
       return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has ", values.size(), " numbers"),
                           absl::StrCat(declared, ", as declared"));
@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<SpaceVector>> Normalised(const std::vector<SpaceVecto
     if (std::abs(scale - 1) < 1e-6) continue;
     for (float& value : values) value = static_cast<float>(value * scale);
   }
-  return normalised;
+  return normalized;
 }
 
 absl::Status WrongDimensions(const SpaceVector& vector, int32_t expected) {
@@ -136,19 +136,19 @@ absl::Status FeatureStore::PutVectors(absl::string_view catalog, absl::string_vi
   const StoreLimits& limits = core_->options.limits;
   PALATE_RETURN_IF_ERROR(ValidateId("item_id", item_id, limits));
   if (!complete) PALATE_RETURN_IF_ERROR(ValidateBatchSize("vectors", vectors.size(), limits.max_batch));
-  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> normalised, Normalised(vectors, *access.catalog, limits));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> normalized, Normalized(vectors, *access.catalog, limits));
   {
     const LockTable::Hold held(core_->item_locks, {item_id});
     PALATE_ASSIGN_OR_RETURN(const storage::ItemRecord item, CheckRevision(*core_, state.number, item_id, revision));
     rocksdb::WriteBatch batch;
-    PALATE_RETURN_IF_ERROR(NoteSpaces(*core_, state, normalised, batch));
+    PALATE_RETURN_IF_ERROR(NoteSpaces(*core_, state, normalized, batch));
     BacklogChange backlog;
     if (complete) {
       PALATE_ASSIGN_OR_RETURN(backlog, LeaveBacklog(*core_, state.number, item_id));
       batch.Delete(core_->family(kCounters), TaggedItemKey(state.number, CounterTag::kEmbedding, item_id));
-      PALATE_RETURN_IF_ERROR(DropOthers(*core_, state, item_id, normalised, batch));
+      PALATE_RETURN_IF_ERROR(DropOthers(*core_, state, item_id, normalized, batch));
     }
-    for (const SpaceVector& vector : normalised) {
+    for (const SpaceVector& vector : normalized) {
       storage::VectorRecord record;
       record.set_content_revision(item.content_revision());
       record.set_values(FloatsToBytes(vector.values));

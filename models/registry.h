@@ -3,7 +3,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 
 namespace palate::models {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 #include "ranking/template_explainer.h"
 
 namespace palate::pipeline {

@@ -4,7 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
 namespace {

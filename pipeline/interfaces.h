@@ -17,7 +17,7 @@
 #include "domain/item.h"
 #include "domain/user.h"
 #include "domain/vector.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::pipeline {
 
@@ -91,9 +91,9 @@ struct QueryVector {
   double score_deviation = 1;  // their standard deviation; above 0
 };
 
-class Embedder {
+class QueryEmbedder {
  public:
-  virtual ~Embedder() = default;
+  virtual ~QueryEmbedder() = default;
   // Text gives space `text`, an image gives space `image`.
   virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time deadline) = 0;
 };
@@ -114,9 +114,9 @@ class Retriever {
   virtual std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time deadline) = 0;
 };
 
-class Ranker {
+class CandidateRanker {
  public:
-  virtual ~Ranker() = default;
+  virtual ~CandidateRanker() = default;
   virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) = 0;
 
   // Called with pieces of text as they are generated, from the calling thread. Return false to stop: the call ends with Cancelled.

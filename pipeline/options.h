@@ -6,10 +6,10 @@
 
 namespace palate::pipeline {
 
-// What stage 4 adds up. Each signal is standardised over the request's candidates first, so the weights compare like with like.
+// What the first stage adds up. Each signal is standardized over the request's candidates first, so the weights compare like with like.
 struct ScoreWeights {
-  double text_taste = 1.0;
-  double image_taste = 0.6;
+  double text_interest = 1.0;
+  double image_interest = 0.6;
   double dislike = 0.4;  // subtracted
   double query = 2.0;
   double context = 1.0;

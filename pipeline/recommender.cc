@@ -29,7 +29,7 @@ ResultItem ToResult(const Candidate& candidate) {
   ResultItem result;
   result.item = candidate.record.item;
   result.score = candidate.score;
-  result.stage4_score = candidate.stage4_score;
+  result.relevance_score = candidate.relevance_score;
   result.rerank_score = candidate.rerank_score;
   result.reasons = candidate.reasons;
   result.explanation = candidate.explanation;
@@ -215,7 +215,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   for (const ScoredId& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
-    candidate.score = candidate.stage4_score = hit.score;
+    candidate.score = candidate.relevance_score = hit.score;
     candidate.reasons.push_back({Source::kContext, hit.score, retrieval.vector.space.name, {query.item_id}});
     state.candidates.push_back(std::move(candidate));
   }

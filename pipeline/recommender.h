@@ -18,16 +18,16 @@
 #include "base/thread_pool.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/options.h"
+#include "pipeline/recommend_stages.h"
 #include "pipeline/request.h"
-#include "pipeline/stages.h"
 
 namespace palate::pipeline {
 
 struct RecommenderParts {
   FeatureReader& features;
-  Embedder& embedder;
+  QueryEmbedder& embedder;
   Retriever& retriever;
-  Ranker& ranker;
+  CandidateRanker& ranker;
 };
 
 // What a streaming caller hears before the whole answer is there, from the calling thread. Both may be null.
@@ -48,7 +48,7 @@ class Recommender {
   // Best first; each result's reason is the query.
   absl::StatusOr<RecommendResult> Search(const SearchQuery& query, absl::Time deadline) const;
 
-  // Neighbours of one item in one space, without the item itself.
+  // Neighbors of one item in one space, without the item itself.
   absl::StatusOr<RecommendResult> SimilarItems(const SimilarQuery& query, absl::Time deadline) const;
 
   // The caller's own list in the order that suits the user. Everything that the filter admits comes back.

@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "domain/event.h"
 #include "domain/item.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::pipeline {
 
@@ -34,7 +34,7 @@ struct Reason {
   Source source = Source::kContent;
   double score = 0;                   // the source's own score for the item
   std::string space;                  // for vector sources: the space that found it
-  std::vector<std::string> item_ids;  // the user's items behind it: the strongest members of the taste, at most 3
+  std::vector<std::string> item_ids;  // the user's items behind it: the interest centroid's strongest members, at most 3
 };
 
 // The eight stages in the order of a request's life.
@@ -49,10 +49,10 @@ enum class Degradation {
   kRetrievalUnavailable,  // only trending and fresh items were considered
   kEmbeddingUnavailable,  // the query's meaning was not used
   kSpaceUnavailable,      // a declared space has no vectors yet
-  kRankingUnavailable,    // the stage-4 order came back
+  kRankingUnavailable,    // the first-stage order came back
   kDeadlineShort,         // too little time was left
   kWeightZero,            // the catalog gives the language model no weight
-  kNoHistory,             // nothing is known of the user's taste
+  kNoHistory,             // nothing is known of the user's interests
   kNotRequested,          // the request did not ask for the stage
   kTemplateFallback,      // template texts stand where the language model's were asked for
   kFewerThanRequested,    // not enough items pass the filters
@@ -106,7 +106,7 @@ struct RecommendQuery {
 struct ResultItem {
   Item item;
   double score = 0;
-  double stage4_score = 0;
+  double relevance_score = 0;
   std::optional<double> rerank_score;  // the language model's log-odds
   std::vector<Reason> reasons;         // strongest first
   std::optional<ranking::Explanation> explanation;

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 #include "ranking/blend.h"
 #include "ranking/preferences.h"
 
@@ -12,10 +12,10 @@ namespace {
 // The catalog's weight, less for a user of whom little is known.
 double WeightFor(const RequestState& state, const std::vector<ranking::HistoryEntry>& history) {
   const double largest = ranking::MaxAbsoluteWeight(history);
-  const int64_t telling = std::count_if(history.begin(), history.end(), [&](const ranking::HistoryEntry& entry) {
+  const int64_t informative = std::count_if(history.begin(), history.end(), [&](const ranking::HistoryEntry& entry) {
     return ranking::EngagementOf(entry.weight, largest) != ranking::Engagement::kPassing;
   });
-  return ranking::GatedWeight(state.context.catalog.rerank_weight, static_cast<int>(telling));
+  return ranking::GatedWeight(state.context.catalog.rerank_weight, static_cast<int>(informative));
 }
 
 // Why the language model is not asked at all; kNone when it is.
@@ -46,10 +46,10 @@ absl::Status RerankStage::Run(RequestState& state) const {
   }
   const size_t head = std::min<size_t>(state.candidates.size(), options_.rerank_candidates);
   input.instruction = state.query.instruction;
-  std::vector<double> stage4;
+  std::vector<double> first_stage;
   for (size_t i = 0; i < head; ++i) {
     input.candidates.push_back(FactsOf(state.candidates[i].record.item));
-    stage4.push_back(state.candidates[i].stage4_score);
+    first_stage.push_back(state.candidates[i].relevance_score);
   }
   const absl::StatusOr<ranking::RankOutput> output = ranker_.Rank(input, state.deadline - options_.rerank_reserve);
   if (!output.ok()) {
@@ -62,7 +62,7 @@ absl::Status RerankStage::Run(RequestState& state) const {
     return absl::InternalError(absl::StrCat("the ranker scored ", output->scores.size(), " of ", head, " candidates"));
   }
   state.ranking_fingerprint = output->model_fingerprint;
-  PALATE_ASSIGN_OR_RETURN(const std::vector<double> blended, ranking::Blend(stage4, output->scores, state.rerank_weight));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<double> blended, ranking::Blend(first_stage, output->scores, state.rerank_weight));
   for (size_t i = 0; i < head; ++i) {
     state.candidates[i].rerank_score = output->scores[i];
     state.candidates[i].score = blended[i];

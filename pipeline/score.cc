@@ -3,7 +3,7 @@
 #include <map>
 #include <optional>
 
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 using Signal = std::vector<std::optional<double>>;  // one per candidate; absent: not known for it
 
 // Adds weight * (value - mean) / deviation to each total; an absent value adds nothing, which is the mean.
-void AddStandardised(const Signal& signal, double weight, std::vector<double>& totals) {
+void AddStandardized(const Signal& signal, double weight, std::vector<double>& totals) {
   double sum = 0;
   double squares = 0;
   int count = 0;
@@ -31,18 +31,18 @@ void AddStandardised(const Signal& signal, double weight, std::vector<double>& t
   }
 }
 
-// The best match with any of the tastes in `space`; weaker tastes count up to half less.
-Signal TasteSignal(const std::vector<Candidate>& candidates, const std::vector<Taste>& tastes, const std::string& space) {
+// The best match with any of the interest centroids in `space`; weaker ones count up to half less.
+Signal InterestSignal(const std::vector<Candidate>& candidates, const std::vector<InterestCentroid>& interests, const std::string& space) {
   double strongest = 0;
-  for (const Taste& taste : tastes) {
-    if (taste.space.name == space) strongest = std::max(strongest, taste.weight);
+  for (const InterestCentroid& interest : interests) {
+    if (interest.space.name == space) strongest = std::max(strongest, interest.weight);
   }
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
-    for (const Taste& taste : tastes) {
-      const std::vector<float>* vector = taste.space.name == space ? candidates[i].FindVector(taste.space) : nullptr;
-      if (vector == nullptr || vector->size() != taste.centroid.size()) continue;
-      const double match = Dot(*vector, taste.centroid) * (0.5 + 0.5 * taste.weight / strongest);
+    for (const InterestCentroid& interest : interests) {
+      const std::vector<float>* vector = interest.space.name == space ? candidates[i].FindVector(interest.space) : nullptr;
+      if (vector == nullptr || vector->size() != interest.centroid.size()) continue;
+      const double match = Dot(*vector, interest.centroid) * (0.5 + 0.5 * interest.weight / strongest);
       signal[i] = std::max(signal[i].value_or(match), match);
     }
   }
@@ -103,7 +103,7 @@ Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<S
 }
 
 void OrderByScore(std::vector<Candidate>& candidates, const std::vector<double>& scores) {
-  for (size_t i = 0; i < scores.size(); ++i) candidates[i].score = candidates[i].stage4_score = scores[i];
+  for (size_t i = 0; i < scores.size(); ++i) candidates[i].score = candidates[i].relevance_score = scores[i];
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
 }
@@ -121,13 +121,13 @@ absl::Status ScoreStage::Run(RequestState& state) const {
   const std::vector<Candidate>& candidates = state.candidates;
   const ScoreWeights& weights = options_.score;
   std::vector<double> totals(candidates.size(), 0);
-  AddStandardised(TasteSignal(candidates, state.user_model.likes, kTextSpace), weights.text_taste, totals);
-  AddStandardised(TasteSignal(candidates, state.user_model.likes, kImageSpace), weights.image_taste, totals);
-  AddStandardised(TasteSignal(candidates, state.user_model.dislikes, kTextSpace), -weights.dislike, totals);
-  AddStandardised(QuerySignal(candidates, state.query_vectors), weights.query, totals);
-  AddStandardised(ContextSignal(candidates, state.context_items), weights.context, totals);
-  AddStandardised(TrendingSignal(candidates, state.context.trending), weights.trending, totals);
-  AddStandardised(FreshSignal(candidates, state.context.fresh), weights.fresh, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.likes, kTextSpace), weights.text_interest, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.likes, kImageSpace), weights.image_interest, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.dislikes, kTextSpace), -weights.dislike, totals);
+  AddStandardized(QuerySignal(candidates, state.query_vectors), weights.query, totals);
+  AddStandardized(ContextSignal(candidates, state.context_items), weights.context, totals);
+  AddStandardized(TrendingSignal(candidates, state.context.trending), weights.trending, totals);
+  AddStandardized(FreshSignal(candidates, state.context.fresh), weights.fresh, totals);
   OrderByScore(state.candidates, totals);
   return absl::OkStatus();
 }

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
 namespace {
@@ -53,12 +53,13 @@ RetrievalQuery MakeQuery(const RequestState& state, SpaceVector vector, int k) {
   return query;
 }
 
-std::vector<VectorSource> TasteSources(const RequestState& state, int per_source) {
+std::vector<VectorSource> InterestSources(const RequestState& state, int per_source) {
   std::vector<VectorSource> sources;
-  for (const Taste& taste : state.user_model.likes) {
-    const int k = std::max(kMinPerVector, static_cast<int>(per_source * taste.weight));
-    std::vector<std::string> items(taste.item_ids.begin(), taste.item_ids.begin() + std::min(taste.item_ids.size(), kEvidenceItems));
-    sources.push_back({MakeQuery(state, {taste.space, taste.centroid}, k), Source::kContent, std::move(items)});
+  for (const InterestCentroid& interest : state.user_model.likes) {
+    const int k = std::max(kMinPerVector, static_cast<int>(per_source * interest.weight));
+    std::vector<std::string> items(interest.item_ids.begin(),
+                                   interest.item_ids.begin() + std::min(interest.item_ids.size(), kEvidenceItems));
+    sources.push_back({MakeQuery(state, {interest.space, interest.centroid}, k), Source::kContent, std::move(items)});
   }
   for (const ItemRecord& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
@@ -116,7 +117,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
     if (!pool_.Submit([task] { (*task)(); }).ok()) (*task)();
   }
   CandidateSet candidates(state.excluded);
-  RunSearches(retriever_, TasteSources(state, options_.candidates_per_source), deadline, state, candidates);
+  RunSearches(retriever_, InterestSources(state, options_.candidates_per_source), deadline, state, candidates);
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();

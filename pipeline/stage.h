@@ -26,7 +26,7 @@ struct Candidate {
   std::string item_id;
   std::vector<Reason> reasons;
   ItemRecord record;  // empty until the filter stage has fetched the facts
-  double stage4_score = 0;
+  double relevance_score = 0;
   std::optional<double> rerank_score;
   double score = 0;
   std::optional<ranking::Explanation> explanation;

@@ -62,12 +62,12 @@ std::vector<Cluster> GreedyClusters(const std::vector<WeightedItem>& items, cons
   return clusters;
 }
 
-void AppendTastes(const SpaceKey& space, std::vector<Cluster> clusters, std::vector<Taste>& tastes) {
+void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters, std::vector<InterestCentroid>& interests) {
   double total = 0;
   for (const Cluster& cluster : clusters) total += cluster.weight;
   std::stable_sort(clusters.begin(), clusters.end(), [](const Cluster& a, const Cluster& b) { return a.weight > b.weight; });
   for (Cluster& cluster : clusters) {
-    tastes.push_back({space, std::move(cluster.centroid), cluster.weight / total, std::move(cluster.item_ids)});
+    interests.push_back({space, std::move(cluster.centroid), cluster.weight / total, std::move(cluster.item_ids)});
   }
 }
 
@@ -117,10 +117,10 @@ UserModel BuildUserModel(const std::vector<ContextEvent>& events, const UserMode
       if (item.weight > 0) liked[id] = item;
       if (item.weight < 0) disliked[id] = {item.item_id, -item.weight, item.vector};
     }
-    AppendTastes(space, GreedyClusters(StrongestFirst(std::move(liked)), options), model.likes);
+    AppendInterests(space, GreedyClusters(StrongestFirst(std::move(liked)), options), model.likes);
     UserModelOptions one = options;
     one.max_centroids = 1;
-    AppendTastes(space, GreedyClusters(StrongestFirst(std::move(disliked)), one), model.dislikes);
+    AppendInterests(space, GreedyClusters(StrongestFirst(std::move(disliked)), one), model.dislikes);
   }
   return model;
 }

@@ -1,4 +1,4 @@
-// The user's taste as vectors: recency-decayed centroids of what they liked, and one of what they did not, per space.
+// The user's interests as vectors: recency-decayed centroids of what they liked, and one of what they did not, per space.
 //
 // Centroids instead of one mean keep separate interests apart (PinnerSage, Pal et al., KDD 2020, makes the same case); here they are found
 // by one greedy pass over the strongest items, which is deterministic and needs no choice of cluster count. Thread-safe: free functions
@@ -21,7 +21,7 @@ struct UserModelOptions {
 };
 
 // One interest of the user in one space.
-struct Taste {
+struct InterestCentroid {
   SpaceKey space;
   std::vector<float> centroid;        // [dimensions], unit length
   double weight = 0;                  // share of the user's decayed weight in this space, sums to 1 over the likes
@@ -29,8 +29,8 @@ struct Taste {
 };
 
 struct UserModel {
-  std::vector<Taste> likes;     // grouped by space, strongest first within one
-  std::vector<Taste> dislikes;  // at most one per space
+  std::vector<InterestCentroid> likes;     // grouped by space, strongest first within one
+  std::vector<InterestCentroid> dislikes;  // at most one per space
 };
 
 // The decayed, signed weight of each event: weight * 2^(-age / half_life), age measured from the newest event in `events`, so that a log of

@@ -44,10 +44,10 @@ std::vector<double> Ranked(absl::Span<const double> scores) {
 
 }  // namespace
 
-double GatedWeight(double weight, int telling_events, const GateOptions& options) {
+double GatedWeight(double weight, int informative_events, const GateOptions& options) {
   const int steps = options.full_history - options.min_history + 1;
-  if (steps <= 0) return telling_events >= options.min_history ? weight : 0.0;
-  const double open = static_cast<double>(telling_events - options.min_history + 1) / steps;
+  if (steps <= 0) return informative_events >= options.min_history ? weight : 0.0;
+  const double open = static_cast<double>(informative_events - options.min_history + 1) / steps;
   return weight * std::clamp(open, 0.0, 1.0);
 }
 

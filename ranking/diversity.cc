@@ -12,7 +12,7 @@ namespace palate::ranking {
 namespace {
 
 uint64_t SeededHash(const std::string& text, uint64_t seed) {
-  uint64_t hash = 14695981039346656037ull ^ seed;  // FNV-1a, then SplitMix64's finaliser
+  uint64_t hash = 14695981039346656037ull ^ seed;  // FNV-1a, then SplitMix64's finalizer
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   hash = (hash ^ (hash >> 30)) * 0xBF58476D1CE4E5B9ull;
   hash = (hash ^ (hash >> 27)) * 0x94D049BB133111EBull;

@@ -159,7 +159,8 @@ class Claims {
   std::string RefuseClaimWord(Run sentence, size_t i) const {
     if (tokens_[i].kind != Kind::kWord) return "";
     const std::string& word = tokens_[i].word;
-    if (const auto deed = DeedWords().find(word); deed != DeedWords().end()) return RefuseDeed(sentence, i, deed->second);
+    if (const auto interaction = InteractionWords().find(word); interaction != InteractionWords().end())
+      return RefuseInteraction(sentence, i, interaction->second);
     if (const auto source = SourceWords().find(word); source != SourceWords().end() && !Brought(source->second)) {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
@@ -175,7 +176,7 @@ class Claims {
 
   bool Brought(const SourceClaim& claim) const {
     return (claim.trending && plan_.trending) || (claim.fresh && plan_.fresh) || (claim.searched && plan_.searched) ||
-           (claim.similar && plan_.similar) || (claim.neighbours && plan_.neighbours);
+           (claim.similar && plan_.similar) || (claim.neighbors && plan_.neighbors);
   }
 
   template <typename Predicate>
@@ -194,7 +195,8 @@ class Claims {
     return false;
   }
 
-  // The title that a deed is said of: behind it in its clause ("you bought T"), else the last one before it ("T, which you bought").
+  // The title that an interaction is said of: behind it in its clause ("you bought T"), else the last one before it ("T, which you
+  // bought").
   const TextToken* ObjectOf(Run sentence, size_t at) const {
     for (size_t i = at + 1; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
       if (IsTitle(tokens_[i])) return &tokens_[i];
@@ -205,15 +207,15 @@ class Claims {
     return nullptr;
   }
 
-  std::string RefuseDeed(Run sentence, size_t at, Deed deed) const {
+  std::string RefuseInteraction(Run sentence, size_t at, Interaction interaction) const {
     const TextToken* object = ObjectOf(sentence, at);
     const std::string claim = absl::StrCat("says '", tokens_[at].word, "'");
     if (object == nullptr && IsOpen(sentence)) return "";
     if (object == nullptr) return absl::StrCat(claim, " without an item of the history that it is said of");
     if (object->mention.kind != Mention::Kind::kEvent) return absl::StrCat(claim, " of the recommended item itself");
     const PlannedEvent& event = plan_.events[static_cast<size_t>(object->mention.event)];
-    if (event.deed == deed) return "";
-    return absl::StrCat(claim, " of '", event.title, "', which the user ", DeedPhrase(event.deed));
+    if (event.interaction == interaction) return "";
+    return absl::StrCat(claim, " of '", event.title, "', which the user ", InteractionPhrase(event.interaction));
   }
 
   // "like" compares with a title, or says what the user likes; in both cases with a mention behind it.
@@ -393,8 +395,8 @@ Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& match
       tokens.push_back({Kind::kMention, "", MentionOfSlot(plan, segment)});
       continue;
     }
-    Tokens spelt = matcher.Match(TokenizeText(segment.text));
-    tokens.insert(tokens.end(), std::make_move_iterator(spelt.begin()), std::make_move_iterator(spelt.end()));
+    Tokens spelled = matcher.Match(TokenizeText(segment.text));
+    tokens.insert(tokens.end(), std::make_move_iterator(spelled.begin()), std::make_move_iterator(spelled.end()));
   }
   return tokens;
 }

@@ -4,7 +4,7 @@
 // item are mentions. Every other word must be on a closed list of plain English words that claim nothing by themselves, or be one of the
 // claim words below, whose claim is then proven:
 //   a number outside of a mention                      refused
-//   a deed ("bought", "watched")                       the title that it is said of must have that deed
+//   an interaction ("bought", "watched")              the title that it is said of must have that interaction
 //   a frequency ("often", "keep", "twice")             the values in its clause must have that many events
 //   "you" or "your" with a value in the clause         the value must be a liked one, or be said to lie in the user's range and do so
 //   a title and a value in one sentence                the title's item must have the value too
@@ -29,7 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "ranking/explanation_plan.h"
 #include "ranking/prompt.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 
@@ -60,7 +60,7 @@ class EvidenceChecker {
 
  private:
   const ExplanationPlan& plan_;
-  const std::unique_ptr<const MentionMatcher> matcher_;  // how the plan's facts are spelt
+  const std::unique_ptr<const MentionMatcher> matcher_;  // how the plan's facts are spelled
 };
 
 }  // namespace palate::ranking

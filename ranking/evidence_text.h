@@ -44,7 +44,7 @@ std::vector<TextToken> TokenizeText(absl::string_view text);
 class MentionMatcher {
  public:
   MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::string_view));
-  // Replaces every spelt mention by one kMention token.
+  // Replaces every spelled mention by one kMention token.
   std::vector<TextToken> Match(std::vector<TextToken> tokens) const;
 
  private:

@@ -22,7 +22,7 @@ const absl::flat_hash_set<absl::string_view>& PlainWords() {
 }
 
 bool IsClaimWord(absl::string_view word) {
-  return DeedWords().contains(word) || FrequencyWords().contains(word) || SourceWords().contains(word) || word == "price" ||
+  return InteractionWords().contains(word) || FrequencyWords().contains(word) || SourceWords().contains(word) || word == "price" ||
          word == "priced" || word == "range";
 }
 
@@ -30,12 +30,13 @@ bool IsClaimWord(absl::string_view word) {
 
 bool IsPlainWord(absl::string_view word) { return PlainWords().contains(word) || IsClaimWord(word); }
 
-const absl::flat_hash_map<absl::string_view, Deed>& DeedWords() {
-  static const auto& words = *new absl::flat_hash_map<absl::string_view, Deed>{
-      {"bought", Deed::kBought}, {"purchased", Deed::kBought}, {"ordered", Deed::kBought}, {"liked", Deed::kLiked},
-      {"basket", Deed::kBasket}, {"cart", Deed::kBasket},      {"put", Deed::kBasket},     {"looked", Deed::kOpened},
-      {"opened", Deed::kOpened}, {"rated", Deed::kRated},      {"highly", Deed::kRated},   {"watched", Deed::kWatched},
-      {"played", Deed::kPlayed}, {"read", Deed::kRead},        {"saved", Deed::kSaved}};
+const absl::flat_hash_map<absl::string_view, Interaction>& InteractionWords() {
+  static const auto& words = *new absl::flat_hash_map<absl::string_view, Interaction>{
+      {"bought", Interaction::kBought}, {"purchased", Interaction::kBought}, {"ordered", Interaction::kBought},
+      {"liked", Interaction::kLiked},   {"basket", Interaction::kBasket},    {"cart", Interaction::kBasket},
+      {"put", Interaction::kBasket},    {"looked", Interaction::kOpened},    {"opened", Interaction::kOpened},
+      {"rated", Interaction::kRated},   {"highly", Interaction::kRated},     {"watched", Interaction::kWatched},
+      {"played", Interaction::kPlayed}, {"read", Interaction::kRead},        {"saved", Interaction::kSaved}};
   return words;
 }
 
@@ -58,13 +59,13 @@ const absl::flat_hash_map<absl::string_view, int>& FrequencyWords() {
 
 const absl::flat_hash_map<absl::string_view, SourceClaim>& SourceWords() {
   static const auto& words = *new absl::flat_hash_map<absl::string_view, SourceClaim>{
-      {"popular", {.trending = true}},  {"trending", {.trending = true}},
-      {"many", {.trending = true}},     {"people", {.trending = true, .neighbours = true}},
-      {"others", {.neighbours = true}}, {"similar", {.similar = true, .neighbours = true}},
-      {"close", {.similar = true}},     {"looking", {.similar = true}},
-      {"open", {.similar = true}},      {"new", {.fresh = true}},
-      {"arrived", {.fresh = true}},     {"arrival", {.fresh = true}},
-      {"search", {.searched = true}},   {"searched", {.searched = true}}};
+      {"popular", {.trending = true}}, {"trending", {.trending = true}},
+      {"many", {.trending = true}},    {"people", {.trending = true, .neighbors = true}},
+      {"others", {.neighbors = true}}, {"similar", {.similar = true, .neighbors = true}},
+      {"close", {.similar = true}},    {"looking", {.similar = true}},
+      {"open", {.similar = true}},     {"new", {.fresh = true}},
+      {"arrived", {.fresh = true}},    {"arrival", {.fresh = true}},
+      {"search", {.searched = true}},  {"searched", {.searched = true}}};
   return words;
 }
 

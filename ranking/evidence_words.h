@@ -16,15 +16,15 @@ namespace palate::ranking {
 // Whether the word is on the closed list or a claim word: what a text may use besides mentions.
 bool IsPlainWord(absl::string_view word);
 
-// The words that claim a deed.
-const absl::flat_hash_map<absl::string_view, Deed>& DeedWords();
+// The words that claim an interaction.
+const absl::flat_hash_map<absl::string_view, Interaction>& InteractionWords();
 
 // Words that claim a habit, and how many events it takes.
 const absl::flat_hash_map<absl::string_view, int>& FrequencyWords();
 
 // Words that claim a source, any of the given ones.
 struct SourceClaim {
-  bool trending = false, fresh = false, searched = false, similar = false, neighbours = false;
+  bool trending = false, fresh = false, searched = false, similar = false, neighbors = false;
 };
 const absl::flat_hash_map<absl::string_view, SourceClaim>& SourceWords();
 

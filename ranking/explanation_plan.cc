@@ -96,11 +96,11 @@ bool Sayable(const ItemFacts& item, const AttributeWord& word) {
 }
 
 // What was done to "#", in the order of the enum.
-const char* DeedPattern(Deed deed) {
+const char* InteractionPattern(Interaction interaction) {
   static constexpr const char* kPatterns[] = {
       "bought #", "liked #", "put # in your basket", "looked at #", "rated # highly", "watched #", "played #", "read #",
       "saved #",  "chose #"};
-  return kPatterns[static_cast<size_t>(deed)];
+  return kPatterns[static_cast<size_t>(interaction)];
 }
 
 // Adds the event to the plan. False when it may not be named, or one of that title is there already.
@@ -109,7 +109,7 @@ bool AddEvent(const HistoryEntry* entry, const PlanOptions& options, Explanation
   if (static_cast<int>(plan.events.size()) >= std::min(options.max_events, kNumTitleSlots)) return false;
   const auto same_title = [entry](const PlannedEvent& e) { return absl::EqualsIgnoreCase(e.title, entry->item.title); };
   if (std::any_of(plan.events.begin(), plan.events.end(), same_title)) return false;
-  plan.events.push_back({entry->item.item_id, entry->item.title, DeedOf(entry->event_type)});
+  plan.events.push_back({entry->item.item_id, entry->item.title, InteractionOf(entry->event_type)});
   return true;
 }
 
@@ -159,30 +159,32 @@ void AddReasons(const std::vector<std::string>& reasons, ExplanationPlan& plan) 
     plan.fresh = plan.fresh || reason == kFreshReason;
     plan.searched = plan.searched || reason == kQueryReason;
     plan.similar = plan.similar || reason == kContextReason;
-    plan.neighbours = plan.neighbours || reason == kCoEngagementReason;
+    plan.neighbors = plan.neighbors || reason == kCoEngagementReason;
   }
 }
 
 }  // namespace
 
-Deed DeedOf(const std::string& event_type) {
+Interaction InteractionOf(const std::string& event_type) {
   struct Entry {
     const char* stem;
-    Deed deed;
+    Interaction interaction;
   };
   // The first stem that the name contains decides.
   static constexpr Entry kStems[] = {
-      {"purchase", Deed::kBought}, {"buy", Deed::kBought},    {"bought", Deed::kBought}, {"order", Deed::kBought},
-      {"cart", Deed::kBasket},     {"basket", Deed::kBasket}, {"wish", Deed::kSaved},    {"save", Deed::kSaved},
-      {"bookmark", Deed::kSaved},  {"favo", Deed::kLiked},    {"like", Deed::kLiked},    {"love", Deed::kLiked},
-      {"rating", Deed::kRated},    {"rate", Deed::kRated},    {"review", Deed::kRated},  {"watch", Deed::kWatched},
-      {"listen", Deed::kPlayed},   {"play", Deed::kPlayed},   {"read", Deed::kRead},     {"click", Deed::kOpened},
-      {"open", Deed::kOpened},     {"view", Deed::kOpened},   {"visit", Deed::kOpened}};
+      {"purchase", Interaction::kBought}, {"buy", Interaction::kBought},    {"bought", Interaction::kBought},
+      {"order", Interaction::kBought},    {"cart", Interaction::kBasket},   {"basket", Interaction::kBasket},
+      {"wish", Interaction::kSaved},      {"save", Interaction::kSaved},    {"bookmark", Interaction::kSaved},
+      {"favo", Interaction::kLiked},      {"like", Interaction::kLiked},    {"love", Interaction::kLiked},
+      {"rating", Interaction::kRated},    {"rate", Interaction::kRated},    {"review", Interaction::kRated},
+      {"watch", Interaction::kWatched},   {"listen", Interaction::kPlayed}, {"play", Interaction::kPlayed},
+      {"read", Interaction::kRead},       {"click", Interaction::kOpened},  {"open", Interaction::kOpened},
+      {"view", Interaction::kOpened},     {"visit", Interaction::kOpened}};
   const std::string name = absl::AsciiStrToLower(event_type);
   for (const Entry& entry : kStems) {
-    if (absl::StrContains(name, entry.stem)) return entry.deed;
+    if (absl::StrContains(name, entry.stem)) return entry.interaction;
   }
-  return Deed::kChose;
+  return Interaction::kChose;
 }
 
 bool StartsWithVowel(absl::string_view text) { return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1)); }
@@ -225,9 +227,11 @@ std::string SaidOf(const std::string& attribute, const std::string& value) {
   return absl::StrCat(NameOf(attribute), " ", value);
 }
 
-std::string DeedPhrase(Deed deed) { return absl::StrReplaceAll(DeedPattern(deed), {{" #", ""}}); }
+std::string InteractionPhrase(Interaction interaction) { return absl::StrReplaceAll(InteractionPattern(interaction), {{" #", ""}}); }
 
-std::string DeedPhrase(Deed deed, const std::string& object) { return absl::StrReplaceAll(DeedPattern(deed), {{"#", object}}); }
+std::string InteractionPhrase(Interaction interaction, const std::string& object) {
+  return absl::StrReplaceAll(InteractionPattern(interaction), {{"#", object}});
+}
 
 std::string FormatNumber(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e15) return absl::StrFormat("%.0f", value);

@@ -10,23 +10,23 @@
 
 #include "absl/strings/string_view.h"
 #include "ranking/preferences.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 
 // What the user did, as a sentence may say it. Derived from the event type's name; an unknown name is kChose.
-enum class Deed { kBought, kLiked, kBasket, kOpened, kRated, kWatched, kPlayed, kRead, kSaved, kChose };
-Deed DeedOf(const std::string& event_type);
+enum class Interaction { kBought, kLiked, kBasket, kOpened, kRated, kWatched, kPlayed, kRead, kSaved, kChose };
+Interaction InteractionOf(const std::string& event_type);
 // "bought", "rated highly", "put in your basket": as in "which you …".
-std::string DeedPhrase(Deed deed);
+std::string InteractionPhrase(Interaction interaction);
 // With the item in its place: "bought T", "rated T highly", "put T in your basket".
-std::string DeedPhrase(Deed deed, const std::string& object);
+std::string InteractionPhrase(Interaction interaction, const std::string& object);
 
 // One of the user's events that the text may name.
 struct PlannedEvent {
   std::string item_id;
   std::string title;
-  Deed deed = Deed::kChose;
+  Interaction interaction = Interaction::kChose;
 };
 
 // What sort of fact an attribute's value is: it decides how a sentence may phrase the value. kKind is what one thing is called ("a
@@ -67,9 +67,9 @@ struct ExplanationPlan {
   std::vector<PlannedEvent> events;  // at most kNumTitleSlots, all engaged, titles distinct and short enough to be said
   bool trending = false;
   bool fresh = false;
-  bool searched = false;    // a query of the user brought the item
-  bool similar = false;     // an item in the request's context brought it
-  bool neighbours = false;  // users with the same items brought it
+  bool searched = false;   // a query of the user brought the item
+  bool similar = false;    // an item in the request's context brought it
+  bool neighbors = false;  // users with the same items brought it
   // Not for saying, for checking: values that the user dislikes.
   std::vector<AttributeWord> disliked;
 };

@@ -17,7 +17,7 @@
 namespace palate::ranking {
 namespace {
 
-uint64_t Mix(uint64_t z) {  // SplitMix64's finaliser
+uint64_t Mix(uint64_t z) {  // SplitMix64's finalizer
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
   return z ^ (z >> 31);
@@ -186,8 +186,8 @@ class Writer {
 
   std::string EventSentence(size_t point, size_t event) {
     const std::string title = absl::StrCat("{t", event, "}");
-    const Deed deed = plan_.events[event].deed;
-    const std::string did = absl::StrCat("you ", DeedPhrase(deed, title));
+    const Interaction interaction = plan_.events[event].interaction;
+    const std::string did = absl::StrCat("you ", InteractionPhrase(interaction, title));
     const std::string fact = absl::StrCat("Y", did.substr(1));
     const std::string predicate = Predicate(point);
     switch (choice_.Index(7)) {
@@ -196,7 +196,7 @@ class Writer {
       case 1:
         return absl::StrCat("Because ", did, ": ", Subject(), " ", predicate, " as well.");
       case 2:
-        return absl::StrCat("Like ", title, ", which you ", DeedPhrase(deed), ", ", Subject(), " ", predicate, ".");
+        return absl::StrCat("Like ", title, ", which you ", InteractionPhrase(interaction), ", ", Subject(), " ", predicate, ".");
       case 3:
         return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate, ".");
       case 4:
@@ -250,7 +250,7 @@ class Writer {
     if (plan_.fresh) more.push_back(choice_.Of({"It has just arrived.", "It is new here.", "It is a new arrival."}));
     if (plan_.searched) more.push_back(choice_.Of({"It matches your search.", "It fits what you searched for."}));
     if (plan_.similar) more.push_back(choice_.Of({"It is close to what you are looking at.", "It is similar to what you have open."}));
-    if (plan_.neighbours) more.push_back(choice_.Of({"People with similar picks chose it too.", "Others with similar picks went for it."}));
+    if (plan_.neighbors) more.push_back(choice_.Of({"People with similar picks chose it too.", "Others with similar picks went for it."}));
     return more;
   }
 

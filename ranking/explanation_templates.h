@@ -1,8 +1,8 @@
 // A grammar of English explanations over an ExplanationPlan: what TEMPLATE mode says and what the language model is trained to write.
 //
 // A sentence is a list of segments in which slots (kName, kValue1.., kTitle1..) stand for the plan's facts. Every sentence of the grammar
-// is true by construction: frequency words only where enough events support them, deeds as they happened, "popular" only where the trending
-// source brought the item. Pure functions, thread-safe; the same plan and seed give the same text.
+// is true by construction: frequency words only where enough events support them, interactions as they happened, "popular" only where the
+// trending source brought the item. Pure functions, thread-safe; the same plan and seed give the same text.
 #pragma once
 
 #include <cstdint>

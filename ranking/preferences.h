@@ -5,10 +5,10 @@
 //
 // How a value's weight comes about. Each item counts once, by its strongest event: that event's signed weight (scaled so that the largest
 // is 1), trusted by 0.5^(age / half_life). Age is measured from the user's newest event, so a log of the nineties works. The values'
-// weights are then fitted together by ridge regression: a value gets what it explains by itself, and a colour that merely comes with a
+// weights are then fitted together by ridge regression: a value gets what it explains by itself, and a color that merely comes with a
 // liked material gets little. Shrinkage makes a habit outshine a single event; for a short history the result is proportional to plain
 // sums. Over four generated shops (320 shoppers, ordering 300 products by the sum of matched weights) this gave an NDCG@10 of 0.33 against
-// 0.26 to 0.28 for decayed sums of several normalisations.
+// 0.26 to 0.28 for decayed sums of several normalizations.
 // Reference: Hoerl and Kennard, "Ridge regression", Technometrics 1970.
 #pragma once
 
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 

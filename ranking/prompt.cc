@@ -40,7 +40,7 @@ int CountPhrase(const Phrase& phrase, const TokenCounter& count) { return (phras
 
 void AppendPhrase(const Phrase& phrase, std::vector<Segment>& segments) {
   if (phrase.marked) segments.push_back(Segment::Special(phrase.mark));
-  // Neighbouring text is one segment, as it is one piece of text to the tokenizer.
+  // Neighboring text is one segment, as it is one piece of text to the tokenizer.
   if (!segments.empty() && segments.back().kind == Segment::Kind::kText) {
     segments.back().text += phrase.words;
   } else {
@@ -172,12 +172,12 @@ std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& 
   }
   num_items = static_cast<int>(distinct.size());
   const double largest = MaxAbsoluteWeight(history);
-  const auto telling = [largest](const HistoryEntry* e) { return EngagementOf(e->weight, largest) != Engagement::kPassing; };
-  int room_for_passing = limit - static_cast<int>(std::count_if(distinct.begin(), distinct.end(), telling));
+  const auto informative = [largest](const HistoryEntry* e) { return EngagementOf(e->weight, largest) != Engagement::kPassing; };
+  int room_for_passing = limit - static_cast<int>(std::count_if(distinct.begin(), distinct.end(), informative));
   std::vector<const HistoryEntry*> chosen;
   for (const HistoryEntry* entry : distinct) {
     if (static_cast<int>(chosen.size()) >= limit) break;
-    if (telling(entry) || room_for_passing-- > 0) chosen.push_back(entry);
+    if (informative(entry) || room_for_passing-- > 0) chosen.push_back(entry);
   }
   return chosen;
 }
@@ -270,7 +270,7 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
   for (size_t i = 0; i < plan.events.size(); ++i) {
     prompt.push_back(Segment::Special(SpecialToken::kEvent));
     prompt.push_back(Segment::Special(TitleSlot(static_cast<int>(i))));
-    prompt.push_back(Segment::Text(absl::StrCat(" ", DeedPhrase(plan.events[i].deed))));
+    prompt.push_back(Segment::Text(absl::StrCat(" ", InteractionPhrase(plan.events[i].interaction))));
     for (size_t p = 0; p < plan.points.size(); ++p) {
       const std::vector<int>& events = plan.points[p].events;
       if (std::find(events.begin(), events.end(), static_cast<int>(i)) == events.end()) continue;
@@ -281,7 +281,7 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
                                                   {plan.fresh, " new"},
                                                   {plan.searched, " search"},
                                                   {plan.similar, " similar"},
-                                                  {plan.neighbours, " others"}};
+                                                  {plan.neighbors, " others"}};
   for (const auto& [given, word] : reasons) {
     if (!given) continue;
     prompt.push_back(Segment::Special(SpecialToken::kReason));

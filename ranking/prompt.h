@@ -34,8 +34,8 @@
 #include <vector>
 
 #include "ranking/explanation_plan.h"
+#include "ranking/ranking_types.h"
 #include "ranking/special_tokens.h"
-#include "ranking/types.h"
 
 namespace palate::ranking {
 
@@ -88,8 +88,8 @@ RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summ
 //   <|write|>
 //
 // The model then writes words and slots ("You often go for <|value1|>, and this one …") up to <|end|>; FillSlots
-// (explanation_templates.h) puts the plan's facts in. A slot is pointed at, never spelt: a small model cannot misspell a title, and since
-// the prompt holds roles instead of words, what it learnt on one catalog holds on every other. <|name|> stands there only when the item's
+// (explanation_templates.h) puts the plan's facts in. A slot is pointed at, never spelled: a small model cannot misspell a title, and since
+// the prompt holds roles instead of words, what it learned on one catalog holds on every other. <|name|> stands there only when the item's
 // title may be said.
 std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan);
 

@@ -14,7 +14,7 @@
 #include "ranking/engine/llm_engine.h"
 #include "ranking/engine/open_model.h"
 #include "ranking/engine/pointwise_reranker.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 

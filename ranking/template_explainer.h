@@ -5,7 +5,7 @@
 
 #include "ranking/explanation_plan.h"
 #include "ranking/preferences.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 

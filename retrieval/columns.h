@@ -19,7 +19,7 @@
 #include "absl/status/statusor.h"
 #include "domain/attribute.h"
 #include "retrieval/bitmap.h"
-#include "retrieval/codec.h"
+#include "retrieval/byte_codec.h"
 #include "retrieval/filter.h"
 
 namespace palate::retrieval {
@@ -33,7 +33,7 @@ class AttributeColumn {
 
   // Nothing for a row without the attribute.
   std::optional<AttributeValue> Get(size_t row) const;
-  // Which rows fulfil the term, whose type is this column's.
+  // Which rows fulfill the term, whose type is this column's.
   Bitmap Evaluate(const FilterTerm& term) const;
   int64_t memory_bytes() const;
 

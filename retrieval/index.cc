@@ -16,7 +16,7 @@
 namespace palate::retrieval {
 namespace {
 
-constexpr size_t kMaxBuried = 65'536;
+constexpr size_t kMaxDeletedRevisions = 65'536;
 constexpr double kUnitLengthTolerance = 1e-2;
 
 bool IsUnitVector(const std::vector<float>& values) {
@@ -136,25 +136,25 @@ bool CatalogIndex::SetCatalog(CatalogConfig config) {
   return needs_listing;
 }
 
-int64_t CatalogIndex::BuriedRevision(absl::string_view item_id) const {
-  const auto buried = buried_.find(item_id);
-  return buried == buried_.end() ? 0 : buried->second;
+int64_t CatalogIndex::DeletedRevision(absl::string_view item_id) const {
+  const auto deleted = deleted_revisions_.find(item_id);
+  return deleted == deleted_revisions_.end() ? 0 : deleted->second;
 }
 
-void CatalogIndex::Bury(const std::string& item_id, int64_t revision) {
-  const auto [entry, added] = buried_.try_emplace(item_id, revision);
+void CatalogIndex::RecordDeletion(const std::string& item_id, int64_t revision) {
+  const auto [entry, added] = deleted_revisions_.try_emplace(item_id, revision);
   entry->second = std::max(entry->second, revision);
   if (!added) return;
-  burial_order_.push_back(item_id);
-  if (burial_order_.size() <= kMaxBuried) return;
-  buried_.erase(burial_order_.front());
-  burial_order_.pop_front();
+  deletion_order_.push_back(item_id);
+  if (deletion_order_.size() <= kMaxDeletedRevisions) return;
+  deleted_revisions_.erase(deletion_order_.front());
+  deletion_order_.pop_front();
 }
 
 CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes,
                                             const StateEditor& editor) {
   Accepted accepted;
-  for (const ItemDelete& deletion : deletes) Bury(deletion.item_id, deletion.revision);
+  for (const ItemDelete& deletion : deletes) RecordDeletion(deletion.item_id, deletion.revision);
   NewestUpdates newest;
   for (const ItemUpdate& update : updates) {
     const ItemUpdate*& known = newest[update.item_id];
@@ -175,7 +175,7 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
     if (newest.at(candidate.item_id) != &candidate) continue;
     const std::optional<RowPlace> place = editor.Find(candidate.item_id);
     const int64_t held = place.has_value() ? editor.state().segments[place->segment].rows->revision(place->row) : 0;
-    if (candidate.revision < held || candidate.revision <= BuriedRevision(candidate.item_id)) {
+    if (candidate.revision < held || candidate.revision <= DeletedRevision(candidate.item_id)) {
       ++accepted.result.stale;
       continue;
     }
@@ -270,8 +270,8 @@ absl::Status CatalogIndex::FoldDelta(StateEditor& editor) {
 
 int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_ids) {
   MutexLock lock(write_mutex_);
-  buried_.clear();
-  burial_order_.clear();
+  deleted_revisions_.clear();
+  deletion_order_.clear();
   StateEditor editor(*state());
   int64_t removed = 0;
   for (size_t i = 0; i < editor.state().segments.size(); ++i) {

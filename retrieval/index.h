@@ -209,8 +209,8 @@ class CatalogIndex {
   void Install(const std::vector<SegmentView>& inputs, std::shared_ptr<const RowSegment> merged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // The highest revision at which the item is known to be deleted; 0 when it is not.
-  int64_t BuriedRevision(absl::string_view item_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  void Bury(const std::string& item_id, int64_t revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  int64_t DeletedRevision(absl::string_view item_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void RecordDeletion(const std::string& item_id, int64_t revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
 
   const IndexOptions options_;
   const VectorSegmentFactory& factory_;
@@ -218,8 +218,8 @@ class CatalogIndex {
 
   Mutex write_mutex_;  // taken before state_mutex_
   // Deleted items with their revision, so that a late, older update does not bring one back; the oldest are forgotten.
-  absl::flat_hash_map<std::string, int64_t> buried_ ABSL_GUARDED_BY(write_mutex_);
-  std::deque<std::string> burial_order_ ABSL_GUARDED_BY(write_mutex_);
+  absl::flat_hash_map<std::string, int64_t> deleted_revisions_ ABSL_GUARDED_BY(write_mutex_);
+  std::deque<std::string> deletion_order_ ABSL_GUARDED_BY(write_mutex_);
   absl::flat_hash_set<const RowSegment*> merging_ ABSL_GUARDED_BY(write_mutex_);  // being read by Maintain()
 
   mutable Mutex state_mutex_;  // held for the copy of a pointer and for counters only

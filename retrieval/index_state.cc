@@ -96,7 +96,7 @@ std::shared_ptr<const IndexState> StateEditor::Finish(absl::Time retire_at) {
     for (size_t i = 0; i < view.live_vectors.size(); ++i) {
       const SpacePart& part = view.rows->spaces()[i];
       if (view.live_vectors[i] == 0 || state_.dropped.contains(part.key)) continue;
-      SpaceInfo& info = state_.spaces[part.key];
+      IndexedSpace& info = state_.spaces[part.key];
       info.dimensions = part.vectors->dimensions();
       info.live_vectors += view.live_vectors[i];
     }

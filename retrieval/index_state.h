@@ -31,7 +31,7 @@ struct SegmentView {
 // A view of the whole segment, without the rows of `dead` (which may be null).
 SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows, std::shared_ptr<const Bitmap> dead);
 
-struct SpaceInfo {
+struct IndexedSpace {
   int dimensions = 0;
   int64_t live_vectors = 0;  // above 0
 };
@@ -40,7 +40,7 @@ struct SpaceInfo {
 struct IndexState {
   std::shared_ptr<const CatalogConfig> config;
   std::vector<SegmentView> segments;  // large ones first, the delta last, newest at the end
-  std::map<SpaceKey, SpaceInfo> spaces;
+  std::map<SpaceKey, IndexedSpace> spaces;
   std::map<std::string, std::string> active;  // fingerprint by space name; absent where nothing is embedded
   std::map<SpaceKey, absl::Time> retiring;    // formerly active, searched until then
   std::set<SpaceKey> dropped;                 // retired: vectors are refused, and left out of the next merge

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "retrieval/codec.h"
+#include "retrieval/byte_codec.h"
 
 namespace palate::retrieval {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "retrieval/codec.h"
+#include "retrieval/byte_codec.h"
 #include "retrieval/row_segment.h"
 #include "retrieval/section_file.h"
 

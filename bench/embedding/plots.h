@@ -1,4 +1,4 @@
-// The text that the encoder benchmark embeds: plots of films, tokenised by us, in batches of like length.
+// The text that the encoder benchmark embeds: plots of films, tokenized by us, in batches of like length.
 #pragma once
 
 #include <cstdint>

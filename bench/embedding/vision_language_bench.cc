@@ -26,7 +26,7 @@
 #include "models/dtype.h"
 #include "models/image/image.h"
 #include "models/image/vl_processor.h"
-#include "models/qwen3_vl/config.h"
+#include "models/qwen3_vl/qwen3_vl_config.h"
 #include "models/qwen3_vl/vision.h"
 #include "models/qwen_vl/positions.h"
 #include "models/qwen_vl/tensor_names.h"

@@ -1,9 +1,9 @@
 // How much of an Embed request's time is spent on anything but the model: films of ../shared/data/movielens (title and plot) over gRPC on
 // one machine. Prints for each request size, with medians of requests that are timed one by one:
 //   request     from the caller's call to its answer, the cache off
-//   tokenise    processor time of tokenising the request's texts
+//   tokenize    processor time of tokenizing the request's texts
 //   wire        processor time of writing and parsing request and response, on both sides
-//   share       (tokenise + wire) / request
+//   share       (tokenize + wire) / request
 //   cached      the same request again, answered from the cache
 //
 //   embedding_service_bench [model folder] [movielens folder]
@@ -66,7 +66,7 @@ double WireMs(const google::protobuf::Message& message) {
   });
 }
 
-double TokeniseMs(const embedding::Encoder& encoder, const pb::EmbedRequest& request) {
+double TokenizeMs(const embedding::Encoder& encoder, const pb::EmbedRequest& request) {
   return MedianMs([&] {
     for (const pb::EmbedInput& input : request.inputs()) {
       for (const std::string& field : input.fields()) {
@@ -110,7 +110,7 @@ absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder&
   pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(CallMs(stub, request, response).status());  // warms up
   PALATE_ASSIGN_OR_RETURN(const double whole, MedianCallMs(stub, request, response));
-  const double tokenise = TokeniseMs(encoder, request);
+  const double tokenize = TokenizeMs(encoder, request);
   const double wire = WireMs(request) + WireMs(response);
   request.set_catalog("bench");
   PALATE_RETURN_IF_ERROR(CallMs(stub, request, response).status());
@@ -118,7 +118,7 @@ absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder&
   int64_t tokens = 0;
   for (const pb::EmbedResult& result : response.results()) tokens += result.tokens();
   std::printf("%-8s %6zu %8ld %10.2f ms %9.3f ms %8.3f ms %7.2f %% %9.2f ms\n", role == pb::EMBED_ROLE_QUERY ? "queries" : "items", inputs,
-              static_cast<long>(tokens), whole, tokenise, wire, 100 * (tokenise + wire) / whole, cached);
+              static_cast<long>(tokens), whole, tokenize, wire, 100 * (tokenize + wire) / whole, cached);
   return absl::OkStatus();
 }
 
@@ -132,7 +132,7 @@ absl::Status Run(const std::string& model_folder, const std::string& data_folder
   PALATE_ASSIGN_OR_RETURN(ServiceSet services, MakeEmbeddingServices(config, EmbeddingModels{{config.default_model, model}}));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server, Server::Start(ServerConfig(), std::move(services)));
   const auto stub = pb::EmbeddingService::NewStub(DialTcp(absl::StrCat("127.0.0.1:", server->port())));
-  std::printf("%-8s %6s %8s %13s %12s %11s %9s %12s\n", "inputs", "count", "tokens", "request", "tokenise", "wire", "share", "cached");
+  std::printf("%-8s %6s %8s %13s %12s %11s %9s %12s\n", "inputs", "count", "tokens", "request", "tokenize", "wire", "share", "cached");
   PALATE_RETURN_IF_ERROR(Measure(*stub, model->encoder(), data.movies, 1, pb::EMBED_ROLE_QUERY));
   for (const size_t inputs : {1, 8, 32, 128}) {
     PALATE_RETURN_IF_ERROR(Measure(*stub, model->encoder(), data.movies, inputs, pb::EMBED_ROLE_ITEM));
@@ -145,7 +145,7 @@ absl::Status Run(const std::string& model_folder, const std::string& data_folder
 
 int main(int argc, char** argv) {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
-  const std::string model = argc > 1 ? argv[1] : palate::services::SharedFile("models/pair");
+  const std::string model = argc > 1 ? argv[1] : palate::services::SharedFile("models/dual_encoder");
   const std::string data =
       argc > 2 ? argv[2] : std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
   std::string cache = (std::filesystem::temp_directory_path() / "palate-bench-XXXXXX").string();

@@ -18,14 +18,14 @@ namespace {
 constexpr char kMarker[] = "\x01text\x02";
 constexpr char kNothing[] = "NULL";
 
-// Every control token of the families that this serves is spelt so.
+// Every control token of the families that this serves is spelled so.
 bool MaySpellControlTokens(absl::string_view text) { return absl::StrContains(text, "<|"); }
 
 nlohmann::ordered_json TextPart(absl::string_view text) { return {{"type", "text"}, {"text", std::string(text)}}; }
 
 }  // namespace
 
-std::string NormaliseInstruction(absl::string_view instruction) {
+std::string NormalizeInstruction(absl::string_view instruction) {
   const absl::string_view stripped = StripUnicodeWhitespace(instruction);
   if (stripped.empty()) return kDefaultVlInstruction;
   return EndsWithPunctuation(stripped) ? std::string(stripped) : absl::StrCat(stripped, ".");
@@ -103,7 +103,7 @@ absl::StatusOr<ChatPrompt::Encoded> ChatPrompt::Encode(absl::string_view text, a
     return absl::InvalidArgumentError(absl::StrCat("instruction ", QuoteForMessage(instruction), " spells a control token"));
   }
   if (text.empty() && images.empty()) text = kNothing;
-  PALATE_ASSIGN_OR_RETURN(const auto frame, Frame(NormaliseInstruction(instruction), images.size()));
+  PALATE_ASSIGN_OR_RETURN(const auto frame, Frame(NormalizeInstruction(instruction), images.size()));
   PALATE_ASSIGN_OR_RETURN(std::vector<int64_t> body, Body(frame.first, text, images));
   PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> after, Tokens(frame.second, /*parse_control_tokens=*/true));
   Encoded encoded;

@@ -9,7 +9,7 @@
 // A prompt that is too long loses the end of its text: never a picture's placeholder, and nothing of what follows the text, since the last
 // token is what becomes the vector.
 //
-// Control tokens spelt in a text are ordinary characters. (The reference lets them through; without them the ids are equal.)
+// Control tokens spelled in a text are ordinary characters. (The reference lets them through; without them the ids are equal.)
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ namespace palate::embedding {
 inline constexpr char kDefaultVlInstruction[] = "Represent the user's input.";
 
 // As the system message says it.
-std::string NormaliseInstruction(absl::string_view instruction);
+std::string NormalizeInstruction(absl::string_view instruction);
 
 // Immutable; thread-safe.
 class ChatPrompt {

@@ -46,9 +46,9 @@ absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::st
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family);
 
 // One loader for each kind of folder; EmbeddingModel::Load chooses.
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadPair(const std::string& folder, const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string& folder, const EmbeddingModelOptions& options);
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(const std::string& folder, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string& folder, models::ModelFamily family,
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(const std::string& folder, models::ModelFamily family,
                                                                const EmbeddingModelOptions& options);
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder, const EmbeddingModelOptions& options);
 

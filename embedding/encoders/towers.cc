@@ -22,7 +22,7 @@ std::string TextPrompts::QueryTemplate() const { return absl::StrCat(before_inst
 
 std::string TextPrompts::ItemTemplate() const { return absl::StrCat(item, "{text}"); }
 
-at::Tensor NormaliseRows(const at::Tensor& vectors) { return vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12); }
+at::Tensor NormalizeRows(const at::Tensor& vectors) { return vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12); }
 
 TowerEncoder::TowerEncoder(Parts parts) : text_(std::move(parts.text)), image_(std::move(parts.image)), prompts_(std::move(parts.prompts)) {
   info_ = std::move(parts.info);
@@ -74,10 +74,10 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(absl::Span<const PreparedPass* c
     at::Tensor vectors = at::empty({static_cast<int64_t>(passes.size()), info_.dimensions}, at::kFloat);
     if (!sequences.empty()) {
       PALATE_ASSIGN_OR_RETURN(const at::Tensor encoded, text_->Encode(sequences));
-      vectors.index_copy_(0, at::tensor(text_rows, at::kLong), NormaliseRows(encoded));
+      vectors.index_copy_(0, at::tensor(text_rows, at::kLong), NormalizeRows(encoded));
     }
     if (!pixels.empty()) {
-      vectors.index_copy_(0, at::tensor(image_rows, at::kLong), NormaliseRows(image_->Encode(at::stack(pixels))));
+      vectors.index_copy_(0, at::tensor(image_rows, at::kLong), NormalizeRows(image_->Encode(at::stack(pixels))));
     }
     return vectors;
   });

@@ -80,6 +80,6 @@ class TowerEncoder final : public Encoder {
 };
 
 // `vectors` is [n, dimensions]; rows at unit length, as the reference's normalize with its epsilon.
-at::Tensor NormaliseRows(const at::Tensor& vectors);
+at::Tensor NormalizeRows(const at::Tensor& vectors);
 
 }  // namespace palate::embedding

@@ -71,7 +71,7 @@ absl::StatusOr<at::Tensor> VlEncoder::Encode(absl::Span<const PreparedPass* cons
   for (const PreparedPass* pass : passes) sequences.push_back({.ids = pass->ids, .images = ToPatches(pass->images)});
   return models::CatchTorch([&] {
     const c10::InferenceMode inference;
-    return NormaliseRows(PoolStates(*lm_, sequences, pooling_));
+    return NormalizeRows(PoolStates(*lm_, sequences, pooling_));
   });
 }
 

@@ -152,8 +152,8 @@ ImageFetcher::ImageFetcher(const FetchOptions& options)
     : options_(options),
       budget_(std::make_shared<Budget>(std::max(options.max_bytes_held, static_cast<int64_t>(kMaxUris) * options.max_bytes))),
       pool_("image-fetch", options.max_concurrent, static_cast<size_t>(options.max_bytes_held / options.max_bytes) + kMaxUris) {
-  static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
-  static_cast<void>(initialised);  // curl_easy_init reports a failure again
+  static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static_cast<void>(initialized);  // curl_easy_init reports a failure again
 }
 
 ImageFetcher::~ImageFetcher() = default;

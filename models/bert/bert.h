@@ -49,7 +49,7 @@ class BertModel {
   const BertConfig& config() const { return config_; }
   at::Device device() const { return words_.device(); }
 
-  // `ids` is int64 [tokens], sequences of `lengths` laid end to end; fastest when equal lengths are neighbours. Returns
+  // `ids` is int64 [tokens], sequences of `lengths` laid end to end; fastest when equal lengths are neighbors. Returns
   // the last hidden states, [tokens, hidden] in the compute type. Throws as ATen does. REQUIRES: ids in the vocabulary,
   // lengths in [1, max_positions].
   at::Tensor Forward(const at::Tensor& ids, absl::Span<const int64_t> lengths) const;
@@ -76,14 +76,14 @@ class BertModel {
 class SentenceEncoder {
  public:
   // A folder in the sentence-transformers layout (see models/bert/sentence_layout.h), or a bare BERT folder, which is mean-pooled
-  // up to its max_position_embeddings and not normalised. Of `options` only dtype and device are used.
+  // up to its max_position_embeddings and not normalized. Of `options` only dtype and device are used.
   static absl::StatusOr<std::shared_ptr<const SentenceEncoder>> Load(const std::string& folder, const LoadOptions& options = {});
 
   int64_t dimensions() const { return dimensions_; }
   // Longest input in tokens, special ones included.
   int64_t max_tokens() const { return max_tokens_; }
   TextPooling pooling() const { return layout_.pooling; }
-  // Whether the checkpoint's own modules end with normalisation, so that Encode gives unit vectors.
+  // Whether the checkpoint's own modules end with normalization, so that Encode gives unit vectors.
   bool normalizes() const { return layout_.normalize; }
   // Texts put before an input, from config_sentence_transformers.json: by role, and before every query; empty when
   // there is none.

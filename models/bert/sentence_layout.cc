@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
@@ -86,7 +86,7 @@ absl::StatusOr<DenseModule> ReadDense(const std::string& folder) {
   return dense;
 }
 
-// Reads modules.json in its order: transformer, pooling, dense layers, normalisation.
+// Reads modules.json in its order: transformer, pooling, dense layers, normalization.
 class ModuleReader {
  public:
   ModuleReader(std::string folder, SentenceLayout& layout) : folder_(std::move(folder)), layout_(layout) {}
@@ -100,7 +100,7 @@ class ModuleReader {
     if (absl::StrContains(path, "..") || absl::StartsWith(path, "/")) {
       return absl::InvalidArgumentError(absl::StrCat(Source(), ": the path ", QuoteForMessage(path), " leaves the folder"));
     }
-    if (layout_.normalize) return absl::UnimplementedError(absl::StrCat(Source(), ": a module after the normalisation is not supported"));
+    if (layout_.normalize) return absl::UnimplementedError(absl::StrCat(Source(), ": a module after the normalization is not supported"));
     if (absl::EndsWith(type, ".Transformer")) return Transformer(path);
     if (!transformer_) return absl::InvalidArgumentError(absl::StrCat(Source(), " does not begin with a transformer"));
     if (absl::EndsWith(type, ".Pooling")) return Pooling(absl::StrCat(folder_, "/", path));

@@ -38,14 +38,14 @@ struct SentencePrompts {
 
 struct SentenceLayout {
   TextPooling pooling = TextPooling::kMean;
-  std::vector<DenseModule> dense;  // in order, between pooling and normalisation
+  std::vector<DenseModule> dense;  // in order, between pooling and normalization
   bool normalize = false;
   int64_t max_tokens = 0;   // 0 when no file says
   bool lower_case = false;  // texts are lower-cased before the tokenizer sees them
   SentencePrompts prompts;
 };
 
-// Reads what `folder` has of these files; a folder without modules.json is pooled by the mean and not normalised.
+// Reads what `folder` has of these files; a folder without modules.json is pooled by the mean and not normalized.
 // InvalidArgument for files that do not parse or contradict themselves; Unimplemented naming a module, a pooling or an
 // activation that is not supported.
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder);

@@ -39,7 +39,7 @@ using Pattern = std::vector<std::pair<std::string, double>>;
 struct LoraConfig {
   int64_t rank = 0;
   double alpha = 0;
-  bool rank_stabilised = false;
+  bool rank_stabilized = false;
   Pattern rank_pattern;
   Pattern alpha_pattern;
   std::optional<std::vector<std::string>> targets;  // absent where they are a regular expression or "all-linear"
@@ -100,7 +100,7 @@ absl::StatusOr<LoraConfig> ReadConfig(const std::string& path) {
   LoraConfig result;
   PALATE_ASSIGN_OR_RETURN(result.rank, config.IntIn("r", 1, kMaxRank));
   PALATE_ASSIGN_OR_RETURN(result.alpha, config.Double("lora_alpha"));
-  PALATE_ASSIGN_OR_RETURN(result.rank_stabilised, config.BoolOr("use_rslora", false));
+  PALATE_ASSIGN_OR_RETURN(result.rank_stabilized, config.BoolOr("use_rslora", false));
   // "fan_in_fan_out" is for layers that store their weight transposed. No layer of our families does; PEFT ignores it there.
   PALATE_RETURN_IF_ERROR(config.BoolOr("fan_in_fan_out", false).status());
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
@@ -240,7 +240,7 @@ absl::StatusOr<Adapter> Adapter::Open(const std::string& folder) {
       contents.problems.push_back(absl::StrCat(QuoteForMessage(module), " ", problem));
       continue;
     }
-    const double scaling = alpha / (config.rank_stabilised ? std::sqrt(rank) : rank);
+    const double scaling = alpha / (config.rank_stabilized ? std::sqrt(rank) : rank);
     adapter.updates_.emplace(module, LoraUpdate{.a = *halves.a, .b = *halves.b, .scaling = scaling, .embedding = halves.embedding});
   }
   adapter.replacements_ = std::move(contents.replacements);

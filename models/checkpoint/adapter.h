@@ -32,7 +32,7 @@ struct LoraUpdate {
 class Adapter {
  public:
   // NotFound without adapter_config.json or adapter_model.safetensors. Unimplemented naming what is not merged: another PEFT method, DoRA,
-  // trained biases, replicated layers, an initialisation that changes the base's weights, … InvalidArgument listing tensors that do not fit
+  // trained biases, replicated layers, an initialization that changes the base's weights, … InvalidArgument listing tensors that do not fit
   // together or the config.
   static absl::StatusOr<Adapter> Open(const std::string& folder);
 

@@ -27,7 +27,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   for (const auto& [name, file] : weight_map.json().items()) {
     if (!file.is_string()) return absl::DataLossError(absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
     const std::string shard = file.get<std::string>();
-    // A shard is a neighbour of its index; a path would let a downloaded folder read files elsewhere.
+    // A shard is a neighbor of its index; a path would let a downloaded folder read files elsewhere.
     if (shard.empty() || absl::StrContains(shard, '/') || absl::StrContains(shard, '\0')) {
       return absl::DataLossError(absl::StrCat(path, ": the shard name ", QuoteForMessage(shard), " is not a plain file name"));
     }

@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/checkpoint/safetensors.h"
 
 namespace palate::models {

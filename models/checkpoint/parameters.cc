@@ -274,7 +274,7 @@ absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& p
   });
 }
 
-absl::Status InitialiseParameters(const ParameterList& parameters, uint64_t seed, bool trainable) {
+absl::Status InitializeParameters(const ParameterList& parameters, uint64_t seed, bool trainable) {
   return CatchTorch([&] {
     at::Generator generator = at::detail::createCPUGenerator(seed);
     for (const Parameter& parameter : parameters) {

@@ -1,9 +1,9 @@
-// One listing of a model's parameters serves loading, random initialisation, training and saving.
+// One listing of a model's parameters serves loading, random initialization, training and saving.
 //
 // A family writes a function that lists its tensors under their checkpoint names:
 //   ParameterList list;
 //   list.push_back({"norm.weight", {hidden}, Init::Ones(), &norm_weight_});
-// and then calls LoadParameters(), InitialiseParameters() or SaveParameters() on it.
+// and then calls LoadParameters(), InitializeParameters() or SaveParameters() on it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,11 +35,11 @@ struct Parameter {
   std::string name;            // as in the checkpoint
   std::vector<int64_t> shape;  // exact
   Init init;
-  at::Tensor* tensor = nullptr;  // not owned; filled by Load or Initialise
+  at::Tensor* tensor = nullptr;  // not owned; filled by Load or Initialize
 };
 using ParameterList = std::vector<Parameter>;
 
-// Append `prefix` + "weight" and `prefix` + "bias": of a layer normalisation, and of a linear layer whose weight starts as `init` says.
+// Append `prefix` + "weight" and `prefix` + "bias": of a layer normalization, and of a linear layer whose weight starts as `init` says.
 void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight, at::Tensor& bias);
 void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias,
                const Init& init = {});
@@ -75,12 +75,12 @@ absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& p
 
 // Fills every listed tensor with fresh float32 memory; the same seed gives the same values. With `trainable`,
 // requires_grad is set.
-absl::Status InitialiseParameters(const ParameterList& parameters, uint64_t seed, bool trainable);
+absl::Status InitializeParameters(const ParameterList& parameters, uint64_t seed, bool trainable);
 
 // Writes the listed tensors in their own types to `path` (model.safetensors).
 absl::Status SaveParameters(const ParameterList& parameters, const std::string& path);
 
-// Any named tensors, for optimiser state and test fixtures. Types: float32, float16, bfloat16, float64, int64, int32,
+// Any named tensors, for optimizer state and test fixtures. Types: float32, float16, bfloat16, float64, int64, int32,
 // uint8, bool.
 absl::Status SaveTensors(const std::map<std::string, at::Tensor>& tensors, const std::string& path);
 // Tensors that own their memory, in the file's types.

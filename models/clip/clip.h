@@ -52,16 +52,16 @@ class ClipModel {
   // shape, is 0 at padding; without it, padding attends to padding (no other token ever sees it).
   // Returns the states after the final norm: compute type, [texts, length, hidden].
   at::Tensor TextStates(const at::Tensor& ids, const at::Tensor& attention_mask = {}) const;
-  // Pooled and projected, not normalised: float32 [texts, dimensions]. Padding changes nothing.
+  // Pooled and projected, not normalized: float32 [texts, dimensions]. Padding changes nothing.
   at::Tensor TextFeatures(const at::Tensor& ids, const at::Tensor& attention_mask = {}) const;
 
   // `pixels` is [images, channels, image_size, image_size]. Returns the last block's output, which CLIP does not norm:
   // [images, 1 + patches, hidden].
   at::Tensor ImageStates(const at::Tensor& pixels) const;
-  // Class token, normed and projected, not normalised: float32 [images, dimensions].
+  // Class token, normed and projected, not normalized: float32 [images, dimensions].
   at::Tensor ImageFeatures(const at::Tensor& pixels) const;
 
-  // Scaled cosine similarities of features (normalised or not): float32 [texts, images].
+  // Scaled cosine similarities of features (normalized or not): float32 [texts, images].
   at::Tensor LogitsPerText(const at::Tensor& text_features, const at::Tensor& image_features) const;
 
  private:

@@ -41,7 +41,7 @@ class DecoderAttention {
   virtual at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) = 0;
 };
 
-// Neighbouring sequences that are computed as one batch.
+// Neighboring sequences that are computed as one batch.
 struct SequenceRun {
   int64_t first = 0;   // sequence
   int64_t batch = 0;   // sequences

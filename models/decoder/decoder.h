@@ -19,7 +19,7 @@
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/parameters.h"
 #include "models/decoder/attention.h"
-#include "models/decoder/config.h"
+#include "models/decoder/decoder_config.h"
 #include "models/layers/linear.h"
 
 namespace palate::models {
@@ -90,7 +90,7 @@ class DecoderModel {
   bool has_output() const { return output().defined(); }
 
   // Hidden states after the last norm, in the compute type: [tokens, hidden]. Attention is causal within each sequence.
-  // Neighbours of equal length are computed as one batch: a trainer pads on the right to one length, which no real position
+  // Neighbors of equal length are computed as one batch: a trainer pads on the right to one length, which no real position
   // sees, and leaves the padding out of its loss. Inputs on the CPU are brought to the model's device, here and below.
   at::Tensor Forward(const PackedTokens& tokens) const;
 

@@ -198,7 +198,7 @@ absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadTrainable(const 
 absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::CreateRandom(const DecoderConfig& config, uint64_t seed) {
   PALATE_RETURN_IF_ERROR(config.Validate());
   auto model = std::unique_ptr<DecoderModel>(new DecoderModel(config));
-  PALATE_RETURN_IF_ERROR(InitialiseParameters(model->Parameters(), seed, /*trainable=*/true));
+  PALATE_RETURN_IF_ERROR(InitializeParameters(model->Parameters(), seed, /*trainable=*/true));
   PALATE_RETURN_IF_ERROR(model->CreateRope());
   return model;
 }

@@ -5,9 +5,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/llama/config.h"
-#include "models/qwen2/config.h"
-#include "models/qwen3/config.h"
+#include "models/llama/llama_config.h"
+#include "models/qwen2/qwen2_config.h"
+#include "models/qwen3/qwen3_config.h"
 
 namespace palate::models {
 namespace {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "models/checkpoint/config.h"
-#include "models/decoder/config.h"
+#include "models/checkpoint/json_config.h"
+#include "models/decoder/decoder_config.h"
 #include "models/registry.h"
 
 namespace palate::models {

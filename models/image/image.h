@@ -33,7 +33,7 @@ struct ImageHeader {
 struct Image {
   int64_t width = 0;
   int64_t height = 0;
-  std::vector<uint8_t> rgb = {};  // [height, width, 3], sRGB as stored (colour profiles are not applied)
+  std::vector<uint8_t> rgb = {};  // [height, width, 3], sRGB as stored (color profiles are not applied)
 };
 
 // Both functions are thread-safe and fail with InvalidArgument that says what is wrong: empty, over the byte limit, an

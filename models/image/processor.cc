@@ -102,7 +102,7 @@ ImageSize ResizedSize(const ImageProcessorConfig& config, const Image& image) {
 // comes first.
 int64_t CropOffset(int64_t image, int64_t crop) { return crop > image ? -((crop - image) / 2) : (image - crop) / 2; }
 
-// Crops, rescales and normalises in one pass, by hand: no kernel that might start threads on a caller's thread.
+// Crops, rescales and normalizes in one pass, by hand: no kernel that might start threads on a caller's thread.
 at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) {
   const ImageSize image = {.height = pixels.size(2), .width = pixels.size(3)};
   const ImageSize out = config.do_center_crop ? ImageSize{.height = config.crop_height, .width = config.crop_width} : image;

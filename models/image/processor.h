@@ -1,7 +1,7 @@
-// Pixels to a model's input tensor, as preprocessor_config.json says: resize, centre crop, rescale, normalise.
+// Pixels to a model's input tensor, as preprocessor_config.json says: resize, center crop, rescale, normalize.
 //
 // Follows the reference's default (torchvision) backend: resizing uint8 with antialiasing, which rounds to uint8 before
-// normalising. Serves ViT, CLIP and SigLIP style processors (fixed output size).
+// normalizing. Serves ViT, CLIP and SigLIP style processors (fixed output size).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/image/image.h"
 #include "models/image/preprocess.h"
 

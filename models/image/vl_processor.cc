@@ -41,7 +41,7 @@ absl::Status CheckBudget(const PixelBudget& budget) {
   return absl::OkStatus();
 }
 
-// Cuts into patches, rescales and normalises in one pass, by hand: no kernel that might start threads on a caller's thread.
+// Cuts into patches, rescales and normalizes in one pass, by hand: no kernel that might start threads on a caller's thread.
 ImagePatches CutIntoPatches(const at::Tensor& pixels, const VlProcessorConfig& config) {
   const int64_t patch = config.patch_size;
   const int64_t merge = config.merge_size;

@@ -3,7 +3,7 @@
 //
 // An image keeps its aspect: both sides are rounded to multiples of patch_size * merge_size so that the area lies within a budget
 // of pixels. Follows the reference's default (torchvision) backend: resizing uint8 with antialiasing, which rounds to uint8 before
-// normalising.
+// normalizing.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/image/image.h"
 #include "models/image/preprocess.h"
 

@@ -119,7 +119,7 @@ PALATE_AVX512 inline __m512 Exp2(__m512 x) {
   return _mm512_scalef_ps(y, whole);
 }
 
-// Turns one row of scores into unnormalised weights; returns one over their sum.
+// Turns one row of scores into unnormalized weights; returns one over their sum.
 PALATE_AVX512 float Weigh(float* scores, int64_t length, int64_t padded, float scale) {
   for (int64_t j = length; j < padded; ++j) scores[j] = -INFINITY;
   __m512 top = _mm512_loadu_ps(scores);

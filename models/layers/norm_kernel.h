@@ -8,7 +8,7 @@ namespace palate::models {
 // Whether this processor runs NormRows.
 bool HasNormKernel();
 
-// Layer normalisation of `rows` rows of `width` floats each, in place. `weight` and `bias` have `width` floats.
+// Layer normalization of `rows` rows of `width` floats each, in place. `weight` and `bias` have `width` floats.
 // REQUIRES: HasNormKernel().
 void NormRows(float* x, int64_t rows, int64_t width, const float* weight, const float* bias, float epsilon);
 

@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<int64_t>> ReadDeepstackLayers(const JsonConfig& confi
   return layers;
 }
 
-// The two neighbours of each place on one axis of the table, and how much each counts.
+// The two neighbors of each place on one axis of the table, and how much each counts.
 struct Taps {
   std::array<at::Tensor, 2> index;   // int64 [patches]
   std::array<at::Tensor, 2> weight;  // float32 [patches]

@@ -49,7 +49,7 @@ class Qwen3VisionTower : public VisionTower {
     Norm norm1, norm2;
     BiasedLinear qkv, proj, fc1, fc2;
   };
-  // Makes one row for the decoder of a block of patches, normalising the patches or the block.
+  // Makes one row for the decoder of a block of patches, normalizing the patches or the block.
   struct Merger {
     Norm norm;
     BiasedLinear fc1, fc2;

@@ -123,7 +123,7 @@ at::Tensor AttendSegments(const at::Tensor& qkv, const PatchRotation& rotate, in
   const at::Tensor v = parts.select(1, 2);
   std::vector<at::Tensor> attended;
   int64_t start = 0;
-  // Neighbours of equal length are one batch.
+  // Neighbors of equal length are one batch.
   for (size_t i = 0; i < lengths.size();) {
     size_t end = i + 1;
     while (end < lengths.size() && lengths[end] == lengths[i]) ++end;

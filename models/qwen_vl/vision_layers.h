@@ -14,14 +14,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/checkpoint/parameters.h"
 #include "models/image/vl_processor.h"
 #include "models/layers/activation.h"
 
 namespace palate::models {
 
-// Of the towers' normalisations. Not in the config: a constant of both architectures.
+// Of the towers' normalizations. Not in the config: a constant of both architectures.
 inline constexpr double kVisionNormEps = 1e-6;
 
 // The shape that both towers share. Sizes are at least 1; `num_heads` divides `hidden_size`.

@@ -59,20 +59,20 @@ class SiglipModel {
   // token, so texts of another length get other vectors. Returns the states after the final norm:
   // [texts, length, hidden].
   at::Tensor TextStates(const at::Tensor& ids) const;
-  // The last position's state through the head, not normalised: float32 [texts, dimensions].
+  // The last position's state through the head, not normalized: float32 [texts, dimensions].
   at::Tensor TextFeatures(const at::Tensor& ids) const;
 
   // `pixels` is [images, channels, image_size, image_size]. Returns the states after the final norm:
   // [images, patches, hidden].
   at::Tensor ImageStates(const at::Tensor& pixels) const;
-  // Pooled, not normalised: float32 [images, hidden].
+  // Pooled, not normalized: float32 [images, hidden].
   at::Tensor ImageFeatures(const at::Tensor& pixels) const;
 
-  // Logits of features (normalised or not): float32 [texts, images].
+  // Logits of features (normalized or not): float32 [texts, images].
   at::Tensor LogitsPerText(const at::Tensor& text_features, const at::Tensor& image_features) const;
 
  private:
-  // Pools by the attention of one learnt query over all patches.
+  // Pools by the attention of one learned query over all patches.
   struct PoolingHead {
     at::Tensor probe, in_weight, in_bias, out_weight, out_bias, norm_weight, norm_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
   };

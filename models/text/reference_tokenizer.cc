@@ -6,13 +6,13 @@
 
 #include "absl/strings/strip.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
 namespace {
 
-// BertTokenizer's normaliser.
+// BertTokenizer's normalizer.
 absl::StatusOr<nlohmann::json> BertNormalizer(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const bool lower_case, config.BoolOr("do_lower_case", true));
   PALATE_ASSIGN_OR_RETURN(const bool split_chinese, config.BoolOr("tokenize_chinese_chars", true));

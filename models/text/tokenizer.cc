@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/text/ffi_status.h"
 
 namespace palate::models {

@@ -91,7 +91,7 @@ class StreamDecoder {
 struct BpeTrainingOptions {
   // Entries of the result, the 256 bytes and the special tokens included.
   size_t vocab_size = 8192;
-  // Get the ids after the learnt entries, in this order, and are never split.
+  // Get the ids after the learned entries, in this order, and are never split.
   std::vector<std::string> special_tokens = {};
   // Pairs rarer than this are not merged.
   uint64_t min_frequency = 2;

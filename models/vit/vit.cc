@@ -104,7 +104,7 @@ absl::StatusOr<std::shared_ptr<const VitModel>> VitModel::LoadTower(const Checkp
 absl::StatusOr<std::unique_ptr<VitModel>> VitModel::CreateRandom(const VitConfig& config, uint64_t seed) {
   PALATE_RETURN_IF_ERROR(config.Validate());
   auto model = std::unique_ptr<VitModel>(new VitModel(config, NamesOf(config.layout)));
-  PALATE_RETURN_IF_ERROR(InitialiseParameters(model->Parameters(), seed, /*trainable=*/true));
+  PALATE_RETURN_IF_ERROR(InitializeParameters(model->Parameters(), seed, /*trainable=*/true));
   return model;
 }
 

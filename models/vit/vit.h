@@ -70,7 +70,7 @@ class VitModel {
   // block's output, before the final norm for kClipVision and after it for kVit (as the reference's
   // last_hidden_state): [batch, 1 + patches, hidden].
   at::Tensor Forward(const at::Tensor& pixels) const;
-  // Pooled, normed and projected, not normalised to unit length: float32 [batch, output_dim].
+  // Pooled, normed and projected, not normalized to unit length: float32 [batch, output_dim].
   at::Tensor Embed(const at::Tensor& pixels, VitPooling pooling = VitPooling::kCls) const;
 
   // Of a model that was created or loaded for training.

@@ -69,7 +69,7 @@ class Canvas {
   Random& random() { return random_; }
   absl::Status status() const;
 
-  // A studio backdrop that light falls on, from `color` (at the top) to a floor of nearly the same colour.
+  // A studio backdrop that light falls on, from `color` (at the top) to a floor of nearly the same color.
   void Backdrop(const Rgb& color, double horizon);
   // The soft shadow of an object that stands at (x, y).
   void GroundShadow(double x, double y, double radius_x, double radius_y);

@@ -17,7 +17,7 @@ namespace palate::demo {
 namespace {
 
 constexpr absl::Duration kStallLimit = absl::Minutes(2);
-constexpr int kMinTellingEvents = 5;
+constexpr int kMinInformativeEvents = 5;
 constexpr size_t kShownEvents = 8;
 
 // Draws each product's picture when its turn comes.
@@ -57,14 +57,14 @@ class ShopEvents final : public offline::EventReader {
 };
 
 // Looking in passing tells little.
-bool IsTelling(const Event& event) { return event.type != kView; }
+bool IsInformative(const Event& event) { return event.type != kView; }
 
-// The last deed with each product, newest first: what came before it (a click before a purchase) adds nothing.
-std::vector<const Event*> TellingEvents(const Shop& shop, const std::string& user_id) {
+// The last interaction with each product, newest first: what came before it (a click before a purchase) adds nothing.
+std::vector<const Event*> InformativeEvents(const Shop& shop, const std::string& user_id) {
   std::vector<const Event*> events;
   absl::flat_hash_set<std::string> met;
   for (auto event = shop.events.rbegin(); event != shop.events.rend(); ++event) {
-    if (event->user_id != user_id || event->time >= shop.split_time || !IsTelling(*event)) continue;
+    if (event->user_id != user_id || event->time >= shop.split_time || !IsInformative(*event)) continue;
     if (met.insert(event->item_id).second) events.push_back(&*event);
   }
   return events;
@@ -112,7 +112,7 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
 absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& options, const Shop& shop, const Shopper& shopper) {
   ShownShopper shown;
   shown.shopper = &shopper;
-  shown.recent = TellingEvents(shop, shopper.id);
+  shown.recent = InformativeEvents(shop, shopper.id);
   if (shown.recent.size() > kShownEvents) shown.recent.resize(kShownEvents);
   pipeline::RecommendQuery query;
   query.catalog = options.catalog;
@@ -144,13 +144,13 @@ void AppendShopper(const ShownShopper& shown, const absl::flat_hash_map<std::str
 }  // namespace
 
 std::vector<const Shopper*> ShoppersToMeasure(const Shop& shop) {
-  absl::flat_hash_map<std::string, int> telling;
+  absl::flat_hash_map<std::string, int> informative;
   for (const Event& event : shop.events) {
-    if (event.time < shop.split_time && IsTelling(event)) ++telling[event.user_id];
+    if (event.time < shop.split_time && IsInformative(event)) ++informative[event.user_id];
   }
   std::vector<const Shopper*> shoppers;
   for (const Shopper& shopper : shop.shoppers) {
-    if (telling[shopper.id] >= kMinTellingEvents && !HeldOutInteractions(shop, shopper).empty()) shoppers.push_back(&shopper);
+    if (informative[shopper.id] >= kMinInformativeEvents && !HeldOutInteractions(shop, shopper).empty()) shoppers.push_back(&shopper);
   }
   return shoppers;
 }

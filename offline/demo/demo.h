@@ -28,7 +28,7 @@ struct DemoOptions {
 // One shopper as the demo shows them.
 struct ShownShopper {
   const Shopper* shopper = nullptr;
-  std::vector<const Event*> recent;  // telling events before the split, newest first
+  std::vector<const Event*> recent;  // informative events before the split, newest first
   offline::Answer answer;
 };
 

@@ -9,7 +9,7 @@
 namespace palate::demo {
 namespace {
 
-// A band in the product's colour around something that keeps its natural colour; dyed things need none.
+// A band in the product's color around something that keeps its natural color; dyed things need none.
 void DrawBand(Canvas& canvas, const Look& look, const std::string& path) {
   if (!look.dyed) canvas.Fill(path, look.accent, Form::kCylinder);
 }

@@ -13,7 +13,7 @@
 
 namespace palate::demo {
 
-// Members have initialisers so that callers name only those that they set.
+// Members have initializers so that callers name only those that they set.
 struct PageItem {
   std::string title{};
   std::string facts{};   // one short line: "walnut, minimalist, 49.50"

@@ -1,6 +1,6 @@
 // Product pictures of the generated shop, drawn from a product's facts.
 //
-// Kind, colour, material and pattern are all to be seen; style chooses among three forms of each kind; pose, size,
+// Kind, color, material and pattern are all to be seen; style chooses among three forms of each kind; pose, size,
 // backdrop and details vary a little from product to product. The same product gives the same pixels. Thread-safe;
 // about 7 ms a picture of 224 x 224.
 #pragma once

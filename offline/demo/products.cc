@@ -20,7 +20,7 @@ namespace {
 
 struct Brand {
   std::string name;
-  std::vector<std::string> styles;  // its favourites
+  std::vector<std::string> styles;  // its favorites
 };
 
 std::string Capitalized(std::string text) {

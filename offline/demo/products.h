@@ -1,4 +1,4 @@
-// The catalogue part of the generated shop. Internal to offline/demo; callers use shop.h.
+// The catalog part of the generated shop. Internal to offline/demo; callers use shop.h.
 #pragma once
 
 #include <vector>

@@ -54,7 +54,7 @@ std::string JoinWords(const Taste& taste, bool liked, const char* last) {
   return joined;
 }
 
-double DeedGrade(const Event& event) {
+double InteractionGrade(const Event& event) {
   if (event.type == kPurchase) return 3;
   if (event.type == kLike || event.type == kCart) return 2;
   return event.type == kClick ? 1 : 0;
@@ -147,7 +147,7 @@ GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper) {
   for (const Event& event : shop.events) {
     if (event.user_id != shopper.id || event.time < shop.split_time || seen.contains(event.item_id)) continue;
     if (event.type == kDislike) rejected.insert(event.item_id);
-    if (const double grade = DeedGrade(event); grade > 0) graded[event.item_id] = std::max(graded[event.item_id], grade);
+    if (const double grade = InteractionGrade(event); grade > 0) graded[event.item_id] = std::max(graded[event.item_id], grade);
   }
   for (const std::string& id : rejected) graded.erase(id);
   return graded;

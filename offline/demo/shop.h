@@ -29,13 +29,13 @@ namespace palate::demo {
 
 // Which (kind, material, style) combinations a shop may use. One combination in five, fixed for all seeds, is held out:
 // a model trained on kTraining shops has never seen a product of a kHeldOut shop, nor one that differs from it only in
-// colour, pattern, features or price.
+// color, pattern, features or price.
 enum class Combinations { kAll, kTraining, kHeldOut };
 
 struct ShopOptions {
   uint64_t seed = 1;
   int num_products = 400;  // at least 1
-  int num_shoppers = 200;  // 0 for a catalogue alone
+  int num_shoppers = 200;  // 0 for a catalog alone
   Combinations combinations = Combinations::kAll;
   absl::Time start_time = absl::FromUnixSeconds(1735689600);  // 2025-01-01 00:00 UTC
   absl::Duration train_span = absl::Hours(24 * 60);
@@ -139,7 +139,7 @@ using GradedItems = absl::flat_hash_map<std::string, double>;
 // Truth by taste: every product that the shopper would want at `time`, seen ones included.
 GradedItems TrueRelevance(const Shop& shop, const Shopper& shopper, absl::Time time);
 
-// Truth by deed: what the shopper did from split_time on with products not seen before it: 1 click, 2 like or cart, 3
+// Truth by interaction: what the shopper did from split_time on with products not seen before it: 1 click, 2 like or cart, 3
 // purchase. A product that got a dislike in the test span is not relevant.
 GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper);
 

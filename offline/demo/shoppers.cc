@@ -88,10 +88,10 @@ class TasteMaker {
   }
 
   void ChooseBand(Taste& taste) {
-    const double centre = Dream(taste, true).price;
+    const double center = Dream(taste, true).price;
     const auto to_five = [](double price) { return std::max(5.0, std::round(price / 5) * 5); };
-    taste.low_price = to_five(centre / random_.Uniform(1.4, 2.2));
-    taste.high_price = std::max(taste.low_price + 15, to_five(centre * random_.Uniform(1.4, 2.2)));
+    taste.low_price = to_five(center / random_.Uniform(1.4, 2.2));
+    taste.high_price = std::max(taste.low_price + 15, to_five(center * random_.Uniform(1.4, 2.2)));
   }
 
   std::optional<AttributeWord> AnyWord(const Taste& taste, const std::string& attribute, bool liked) {

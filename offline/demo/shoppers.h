@@ -1,4 +1,4 @@
-// The shoppers' part of the generated shop: hidden tastes and simulated behaviour. Internal to offline/demo; callers
+// The shoppers' part of the generated shop: hidden tastes and simulated behavior. Internal to offline/demo; callers
 // use shop.h.
 #pragma once
 

@@ -16,7 +16,7 @@ enum class MaterialFamily { kWood, kMetal, kFabric, kLeather, kCeramic, kGlass, 
 struct MaterialWord {
   std::string name;
   MaterialFamily family;
-  unsigned rgb = 0;  // its natural colour, 0xRRGGBB
+  unsigned rgb = 0;  // its natural color, 0xRRGGBB
 };
 
 struct ColorWord {

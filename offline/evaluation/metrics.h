@@ -30,7 +30,7 @@ double RecallAt(int k, const std::vector<std::string>& ranking, const Relevance&
 // One over the rank of the first relevant item; 0 when the first k have none.
 double ReciprocalRankAt(int k, const std::vector<std::string>& ranking, const Relevance& relevance);
 
-// Share of a catalogue of `catalog_size` items that is among the first k of some ranking.
+// Share of a catalog of `catalog_size` items that is among the first k of some ranking.
 double CoverageAt(int k, const std::vector<std::vector<std::string>>& rankings, int64_t catalog_size);
 
 // The best order that anyone could give: by grade, ties by item id.

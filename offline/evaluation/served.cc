@@ -67,12 +67,12 @@ absl::StatusOr<ServedQuality> EvaluateServed(offline::Client& client, const std:
                                              const std::vector<std::string>& popular, const ServedOptions& options,
                                              const std::function<void(int64_t done, int64_t total)>& on_progress) {
   ServedQuality quality;
-  std::vector<double> stage4;
+  std::vector<double> first_stage;
   std::vector<double> with_model;
   for (const EvaluationCase& user : cases) {
     PALATE_ASSIGN_OR_RETURN(const offline::Answer answer, client.Recommend(QueryFor(user, options), options.call_timeout));
     const std::vector<ResultItem>& results = answer.result.results;
-    stage4.push_back(NdcgAt(options.k, OrderBy(results, &ResultItem::stage4_score), user.relevance));
+    first_stage.push_back(NdcgAt(options.k, OrderBy(results, &ResultItem::relevance_score), user.relevance));
     with_model.push_back(NdcgAt(options.k, OrderBy(results, &ResultItem::score), user.relevance));
     quality.popularity += NdcgAt(options.k, PopularUnseen(popular, user, options.k), user.relevance);
     quality.oracle += BestOf(options.k, results, user.relevance);
@@ -87,9 +87,9 @@ absl::StatusOr<ServedQuality> EvaluateServed(offline::Client& client, const std:
   quality.popularity /= quality.users;
   quality.oracle /= quality.users;
   quality.mean_weight /= quality.users;
-  quality.stage4 = Mean(stage4);
+  quality.first_stage = Mean(first_stage);
   quality.with_model = Mean(with_model);
-  quality.gain = PairedBootstrap(stage4, with_model, options.bootstrap_seed);
+  quality.gain = PairedBootstrap(first_stage, with_model, options.bootstrap_seed);
   return quality;
 }
 
@@ -97,10 +97,10 @@ std::string FormatQuality(const ServedQuality& quality, int k) {
   const auto number = [](double value) { return absl::StrFormat("%.4f", value); };
   std::string text = FormatTable({{"order", absl::StrCat("NDCG@", k)},
                                   {"most popular first", number(quality.popularity)},
-                                  {"stage 4, without the language model", number(quality.stage4)},
+                                  {"first stage, without the language model", number(quality.first_stage)},
                                   {"with the language model", number(quality.with_model)},
                                   {"best order of the same candidates", number(quality.oracle)}});
-  absl::StrAppendFormat(&text, "language model: %+.1f%% over stage 4, 95%% interval %+.1f%% to %+.1f%%, %d users\n",
+  absl::StrAppendFormat(&text, "language model: %+.1f%% over the first stage, 95%% interval %+.1f%% to %+.1f%%, %d users\n",
                         100 * quality.gain.relative, 100 * quality.gain.low, 100 * quality.gain.high, quality.users);
   if (quality.explanations > 0) {
     absl::StrAppendFormat(&text, "explanations: %d of %d are the model's own after the evidence check\n", quality.explanations_by_model,

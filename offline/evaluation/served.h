@@ -1,8 +1,8 @@
 // How good are the answers that a running Palate really gives: NDCG@k of the served order with and without the language model, beside
 // popularity and the best order possible, and the share of explanations that the model wrote itself.
 //
-// One answer per user serves both orders: it holds the stage-4 score and the blended score of every item that the model was asked about.
-// Thread-safe: free functions; the client is called from the calling thread.
+// One answer per user serves both orders: it holds the first-stage score and the blended score of every item that the model was asked
+// about. Thread-safe: free functions; the client is called from the calling thread.
 #pragma once
 
 #include <functional>
@@ -36,10 +36,10 @@ struct ServedOptions {
 struct ServedQuality {
   int users = 0;
   double popularity = 0;  // mean NDCG@k
-  double stage4 = 0;
+  double first_stage = 0;
   double with_model = 0;
   double oracle = 0;       // the best order of the same candidates
-  Gain gain;               // of with_model over stage4
+  Gain gain;               // of with_model over first_stage
   double mean_weight = 0;  // that the model's score had
   int explanations = 0;
   int explanations_by_model = 0;  // passed the evidence check

@@ -112,7 +112,7 @@ absl::StatusOr<DualTexts> CompareTexts(Fixture& fixture, Report& report, const D
   return result;
 }
 
-at::Tensor Normalised(const at::Tensor& features) { return features / features.norm(2, -1, /*keepdim=*/true); }
+at::Tensor Normalized(const at::Tensor& features) { return features / features.norm(2, -1, /*keepdim=*/true); }
 
 // Each row alone must be what it is in the batch.
 void CompareWithSingles(Report& report, const std::string& what, const at::Tensor& batch,
@@ -146,7 +146,7 @@ absl::Status CheckDualEncoder(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
     CompareTensor(report, name, actual, expected, kStateTolerance);
   }
-  const std::vector<std::pair<std::string, at::Tensor>> vectors = {{"text_embeds", Normalised(text)}, {"image_embeds", Normalised(image)}};
+  const std::vector<std::pair<std::string, at::Tensor>> vectors = {{"text_embeds", Normalized(text)}, {"image_embeds", Normalized(image)}};
   for (const auto& [name, actual] : vectors) {
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
     CompareVectors(report, name, actual, expected);

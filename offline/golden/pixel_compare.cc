@@ -46,7 +46,7 @@ models::Image ImageOfPixels(const at::Tensor& pixels) {
   return image;
 }
 
-std::array<double, 3> GreyLevels(const models::ImageProcessorConfig& config) {
+std::array<double, 3> GrayLevels(const models::ImageProcessorConfig& config) {
   std::array<double, 3> levels = {1, 1, 1};
   for (size_t c = 0; c < levels.size(); ++c) {
     if (config.do_rescale) levels[c] *= config.rescale_factor;
@@ -61,7 +61,7 @@ void CompareOtherBackend(Report& report, const std::string& what, const at::Tens
     report.Add(false, what, "another shape");
     return;
   }
-  const std::array<double, 3> per_channel = GreyLevels(config);
+  const std::array<double, 3> per_channel = GrayLevels(config);
   const at::Tensor levels = at::tensor(std::vector<double>(per_channel.begin(), per_channel.end()), at::kDouble).view({3, 1, 1});
   Deviation best = Measure(actual, expected, levels);
   // Only a crop pads, and only then may the backends be a row or a column apart.
@@ -70,7 +70,7 @@ void CompareOtherBackend(Report& report, const std::string& what, const at::Tens
     if (shifted.most_levels < best.most_levels) best = shifted;
   }
   report.Add(best.share_within_one >= kShareWithinOneLevel && best.most_levels <= kMostLevels, what,
-             absl::StrFormat("%.2f%% within one grey level (at least %.1f%%), all within %.1f (at most %.0f)", 100 * best.share_within_one,
+             absl::StrFormat("%.2f%% within one gray level (at least %.1f%%), all within %.1f (at most %.0f)", 100 * best.share_within_one,
                              100 * kShareWithinOneLevel, best.most_levels, kMostLevels));
 }
 

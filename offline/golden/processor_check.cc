@@ -14,7 +14,7 @@
 namespace palate::golden {
 namespace {
 
-// One grey level, for the rounding of the reference's blending.
+// One gray level, for the rounding of the reference's blending.
 constexpr double kBlendTolerance = 1;
 
 // Our decoder against the stored pixels, which it returns: they are what the processors are given.
@@ -35,7 +35,7 @@ absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report, c
   if (transparent != fixture.HasTensor(dropped_name))
     return absl::InvalidArgumentError(absl::StrCat(dropped_name, " disagrees with alpha_on_white"));
   if (transparent) {
-    // What lies on white is nowhere darker than the colour that was laid there.
+    // What lies on white is nowhere darker than the color that was laid there.
     PALATE_ASSIGN_OR_RETURN(const at::Tensor dropped, fixture.Tensor(dropped_name));
     const double darker = (dropped.to(at::kDouble) - actual.to(at::kDouble)).max().item<double>();
     report.AtMost(dropped_name, "composite darker by", std::max(0.0, darker), kBlendTolerance);

@@ -16,7 +16,7 @@ void Report::AtMost(const std::string& what, const std::string& measure, double 
 
 void Report::Fail(const std::string& what, const absl::Status& status) { Add(false, what, std::string(status.message())); }
 
-void Report::Summarise() { out_ << passed_ << " passed, " << failed_ << " failed\n"; }
+void Report::Summarize() { out_ << passed_ << " passed, " << failed_ << " failed\n"; }
 
 void Tally::Add(bool equal, const std::string& difference) {
   ++total_;

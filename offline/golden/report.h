@@ -24,7 +24,7 @@ class Report {
   void Fail(const std::string& what, const absl::Status& status);
 
   // The last line: "N passed, M failed".
-  void Summarise();
+  void Summarize();
 
   int passed() const { return passed_; }
   int failed() const { return failed_; }

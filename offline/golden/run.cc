@@ -57,7 +57,7 @@ int Run(const RunOptions& options, std::ostream& out) {
     }
     out.flush();
   }
-  report.Summarise();
+  report.Summarize();
   return report.failed() == 0 ? 0 : 1;
 }
 

@@ -78,7 +78,7 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
 
 using KeyReader = std::function<absl::Status(absl::string_view key, const Json& value)>;
 
-// Hands each key to its reader. Unknown keys are errors: a misspelt one would otherwise vanish.
+// Hands each key to its reader. Unknown keys are errors: a misspelled one would otherwise vanish.
 absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>& readers, const std::set<std::string>& required) {
   for (const std::string& key : required) {
     if (!object.contains(key)) return InvalidField(key, "is missing", "present");

@@ -34,7 +34,7 @@ constexpr int kPictureSize = 224;
 // The pipeline over one shop.
 class ShopRecommender {
  public:
-  ShopRecommender(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker)
+  ShopRecommender(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker)
       : shop_(shop),
         features_(shop, vectors),
         retriever_(shop, vectors),
@@ -115,12 +115,12 @@ std::vector<std::vector<float>> ToVectors(const at::Tensor& rows) {
 
 void RankingFigures::Append(const RankingFigures& other) {
   AppendAll(popularity, other.popularity);
-  AppendAll(stage4, other.stage4);
+  AppendAll(first_stage, other.first_stage);
   AppendAll(model, other.model);
   AppendAll(blended, other.blended);
   AppendAll(oracle, other.oracle);
-  AppendAll(deed_stage4, other.deed_stage4);
-  AppendAll(deed_blended, other.deed_blended);
+  AppendAll(interaction_first_stage, other.interaction_first_stage);
+  AppendAll(interaction_blended, other.interaction_blended);
 }
 
 absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text, const models::VitModel& vision,
@@ -138,7 +138,7 @@ absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::Sent
   return ShopVectors{ToVectors(texts), ToVectors(at::cat(images))};
 }
 
-absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker,
+absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker,
                                               double rerank_weight) {
   ShopRecommender recommender(shop, vectors, ranker);
   const std::vector<pipeline::ScoredId> trending = recommender.features().Trending(shop.split_time, shop.products.size());
@@ -151,7 +151,7 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
                               recommender.Recommend(shopper, weight, pipeline::ExplainMode::kNone, kResults));
       return IdsOf(result);
     };
-    PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> stage4, ndcg(0));
+    PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> first_stage, ndcg(0));
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> blended, ndcg(rerank_weight));
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> model, ndcg(1));
     const absl::flat_hash_set<std::string> seen = demo::SeenBefore(shop, shopper, shop.split_time);
@@ -160,14 +160,14 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
       if (!seen.contains(item.item_id)) popular.push_back(item.item_id);
     }
     figures.popularity.push_back(evaluation::NdcgAt(kResults, popular, truth));
-    figures.stage4.push_back(evaluation::NdcgAt(kResults, stage4, truth));
+    figures.first_stage.push_back(evaluation::NdcgAt(kResults, first_stage, truth));
     figures.model.push_back(evaluation::NdcgAt(kResults, model, truth));
     figures.blended.push_back(evaluation::NdcgAt(kResults, blended, truth));
     figures.oracle.push_back(evaluation::NdcgAt(kResults, evaluation::OracleRanking(truth), truth));
-    const evaluation::Relevance deeds = demo::HeldOutInteractions(shop, shopper);
-    if (deeds.empty()) continue;
-    figures.deed_stage4.push_back(evaluation::NdcgAt(kResults, stage4, deeds));
-    figures.deed_blended.push_back(evaluation::NdcgAt(kResults, blended, deeds));
+    const evaluation::Relevance interactions = demo::HeldOutInteractions(shop, shopper);
+    if (interactions.empty()) continue;
+    figures.interaction_first_stage.push_back(evaluation::NdcgAt(kResults, first_stage, interactions));
+    figures.interaction_blended.push_back(evaluation::NdcgAt(kResults, blended, interactions));
   }
   return figures;
 }
@@ -194,8 +194,8 @@ absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& mo
   return sweep;
 }
 
-absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker,
-                                                       const EvaluationOptions& options) {
+absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors,
+                                                       pipeline::CandidateRanker& ranker, const EvaluationOptions& options) {
   ShopRecommender recommender(shop, vectors, ranker);
   ExplanationFigures figures;
   const size_t shoppers = std::min(shop.shoppers.size(), static_cast<size_t>(options.explained_shoppers));

@@ -22,14 +22,14 @@ namespace palate::training {
 
 // NDCG@10 per shopper, in shopper order; every list has the same length.
 struct RankingFigures {
-  std::vector<double> popularity;  // trending, unseen
-  std::vector<double> stage4;      // the full pipeline without the language model
-  std::vector<double> model;       // the head ordered by the language model alone
-  std::vector<double> blended;     // the pipeline as it serves
-  std::vector<double> oracle;      // the truth's own order
-  // Truth by deed: what the shopper did in the test span.
-  std::vector<double> deed_stage4;
-  std::vector<double> deed_blended;
+  std::vector<double> popularity;   // trending, unseen
+  std::vector<double> first_stage;  // the full pipeline without the language model
+  std::vector<double> model;        // the head ordered by the language model alone
+  std::vector<double> blended;      // the pipeline as it serves
+  std::vector<double> oracle;       // the truth's own order
+  // Truth by interaction: what the shopper did in the test span.
+  std::vector<double> interaction_first_stage;
+  std::vector<double> interaction_blended;
 
   void Append(const RankingFigures& other);
 };
@@ -66,10 +66,10 @@ struct EvaluationOptions {
 absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text, const models::VitModel& vision,
                                       const models::ImageProcessor& processor);
 
-absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker,
+absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker,
                                               double rerank_weight);
-absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors, pipeline::Ranker& ranker,
-                                                       const EvaluationOptions& options);
+absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors,
+                                                       pipeline::CandidateRanker& ranker, const EvaluationOptions& options);
 absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors, const models::SentenceEncoder& text);
 
 // What is measured. Borrowed.
@@ -77,7 +77,7 @@ struct MeasuredModels {
   const models::SentenceEncoder& text;
   const models::VitModel& vision;
   const models::ImageProcessor& processor;
-  pipeline::Ranker& ranker;
+  pipeline::CandidateRanker& ranker;
 };
 
 // The pipeline at one weight of the language model.

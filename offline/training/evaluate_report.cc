@@ -30,11 +30,11 @@ std::string Number(double value) { return absl::StrFormat("%.4f", value); }
 std::string Percent(double value) { return absl::StrFormat("%+.1f%%", 100 * value); }
 
 std::vector<std::string> RankingRow(const std::string& name, const RankingFigures& figures) {
-  const evaluation::Gain gain = evaluation::PairedBootstrap(figures.stage4, figures.blended, kBootstrapSeed);
+  const evaluation::Gain gain = evaluation::PairedBootstrap(figures.first_stage, figures.blended, kBootstrapSeed);
   return {name,
-          absl::StrCat(figures.stage4.size()),
+          absl::StrCat(figures.first_stage.size()),
           Number(evaluation::Mean(figures.popularity)),
-          Number(evaluation::Mean(figures.stage4)),
+          Number(evaluation::Mean(figures.first_stage)),
           Number(evaluation::Mean(figures.blended)),
           Number(evaluation::Mean(figures.model)),
           Number(evaluation::Mean(figures.oracle)),
@@ -47,16 +47,16 @@ nlohmann::json GainJson(const std::vector<double>& a, const std::vector<double>&
 }
 
 nlohmann::json RankingJson(const RankingFigures& figures) {
-  return {{"shoppers", figures.stage4.size()},
+  return {{"shoppers", figures.first_stage.size()},
           {"popularity", evaluation::Mean(figures.popularity)},
-          {"stage4", evaluation::Mean(figures.stage4)},
+          {"first_stage", evaluation::Mean(figures.first_stage)},
           {"blended", evaluation::Mean(figures.blended)},
           {"model_alone", evaluation::Mean(figures.model)},
           {"oracle", evaluation::Mean(figures.oracle)},
-          {"gain", GainJson(figures.stage4, figures.blended)},
-          {"deeds_stage4", evaluation::Mean(figures.deed_stage4)},
-          {"deeds_blended", evaluation::Mean(figures.deed_blended)},
-          {"deeds_gain", GainJson(figures.deed_stage4, figures.deed_blended)}};
+          {"gain", GainJson(figures.first_stage, figures.blended)},
+          {"interactions_first_stage", evaluation::Mean(figures.interaction_first_stage)},
+          {"interactions_blended", evaluation::Mean(figures.interaction_blended)},
+          {"interactions_gain", GainJson(figures.interaction_first_stage, figures.interaction_blended)}};
 }
 
 double Share(int part, int whole) { return whole > 0 ? static_cast<double>(part) / whole : 0; }
@@ -85,16 +85,17 @@ absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models, const E
 
 std::string FormatFigures(const EvaluationFigures& figures) {
   std::vector<std::vector<std::string>> rows = {
-      {"NDCG@10", "shoppers", "popularity", "stage 4", "blended", "model alone", "oracle", "blended over stage 4 (95%)"}};
+      {"NDCG@10", "shoppers", "popularity", "first stage", "blended", "model alone", "oracle", "blended over the first stage (95%)"}};
   for (size_t i = 0; i < figures.by_seed.size(); ++i) {
     rows.push_back(RankingRow(absl::StrCat("seed ", figures.seeds[i]), figures.by_seed[i]));
   }
   rows.push_back(RankingRow("all", figures.ranking));
   std::string text = evaluation::FormatTable(rows);
-  const evaluation::Gain deeds = evaluation::PairedBootstrap(figures.ranking.deed_stage4, figures.ranking.deed_blended, kBootstrapSeed);
-  absl::StrAppend(&text, "\nBy what shoppers then did: stage 4 ", Number(evaluation::Mean(figures.ranking.deed_stage4)), ", blended ",
-                  Number(evaluation::Mean(figures.ranking.deed_blended)), ", ", Percent(deeds.relative), " [", Percent(deeds.low), ", ",
-                  Percent(deeds.high), "]\n\n");
+  const evaluation::Gain interactions =
+      evaluation::PairedBootstrap(figures.ranking.interaction_first_stage, figures.ranking.interaction_blended, kBootstrapSeed);
+  absl::StrAppend(&text, "\nBy what shoppers then did: first stage ", Number(evaluation::Mean(figures.ranking.interaction_first_stage)),
+                  ", blended ", Number(evaluation::Mean(figures.ranking.interaction_blended)), ", ", Percent(interactions.relative), " [",
+                  Percent(interactions.low), ", ", Percent(interactions.high), "]\n\n");
   rows = {{"pictures", "products", "kind by caption", "kind R@1", "kind R@10", "product R@1", "product R@10", "text mean, dev",
            "image mean, dev"}};
   for (size_t i = 0; i < figures.images.size(); ++i) {

@@ -10,8 +10,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "offline/demo/shop.h"
-#include "offline/training/disguise.h"
-#include "ranking/types.h"
+#include "offline/training/attribute_shuffle.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::training {
 
@@ -23,7 +23,7 @@ class ShopHistories {
   explicit ShopHistories(const demo::Shop& shop);
 
   // Events of the shop's shopper with that number before `time`, newest first, at most kMaxHistoryEvents.
-  std::vector<ranking::HistoryEntry> Before(size_t shopper, absl::Time time, const Disguise& disguise) const;
+  std::vector<ranking::HistoryEntry> Before(size_t shopper, absl::Time time, const AttributeShuffle& shuffle) const;
   // The shopper's events, oldest first.
   const std::vector<const Event*>& EventsOf(size_t shopper) const { return events_[shopper]; }
   // Index into shop.products.

@@ -1,4 +1,4 @@
-// Items' text vectors as the services make them: every text field by itself, then the normalised mean. Thread-safe.
+// Items' text vectors as the services make them: every text field by itself, then the normalized mean. Thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -20,7 +20,7 @@ constexpr uint64_t kExamplesPerShop = 64;
 constexpr uint64_t kShopsAtOnce = 12;
 // The steepness of the step from unwanted to wanted, per unit of utility, and where it lies: at the lowest relevance grade.
 constexpr double kTargetSlope = 2.0;
-constexpr double kTargetCentre = 1.4;
+constexpr double kTargetCenter = 1.4;
 
 // How strongly the summary's values speak for the item: what a retrieval by content would bring.
 double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attributes) {
@@ -36,7 +36,7 @@ double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attr
 
 }  // namespace
 
-float LmData::TargetOf(double utility) { return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCentre)))); }
+float LmData::TargetOf(double utility) { return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCenter)))); }
 
 LmData::LmData(std::unique_ptr<const ranking::PromptEncoder> encoder, const LmDataOptions& options)
     : encoder_(std::move(encoder)), options_(options), worlds_(kShopsAtOnce) {}
@@ -54,7 +54,7 @@ absl::StatusOr<const LmData::World*> LmData::WorldOf(uint64_t example) {
   world.shop = std::make_unique<const demo::Shop>(std::move(shop));
   world.histories = std::make_unique<ShopHistories>(*world.shop);
   demo::Random random = demo::Random::ForPart(shop_options.seed, "look");
-  if (random.Chance(options_.disguised_share)) world.disguise = Disguise(*world.shop, shop_options.seed);
+  if (random.Chance(options_.shuffled_share)) world.shuffle = AttributeShuffle(*world.shop, shop_options.seed);
   kept = std::move(world);
   return &*kept;
 }
@@ -70,7 +70,7 @@ LmData::Moment LmData::DrawMoment(const World& world, uint64_t seed) {
   for (int tries = 0; tries < 20 && moment.history.size() < 3; ++tries) {
     moment.shopper = random.Index(world.shop->shoppers.size());
     moment.time = world.shop->options.start_time + world.shop->options.train_span * random.Uniform(0.15, 1.0);
-    moment.history = world.histories->Before(moment.shopper, moment.time, world.disguise);
+    moment.history = world.histories->Before(moment.shopper, moment.time, world.shuffle);
   }
   return moment;
 }
@@ -94,7 +94,7 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
   std::vector<std::pair<double, size_t>> matches;
   for (const size_t i : pool) {
     const double noise = 0.15 * random.Normal();
-    matches.emplace_back(-MatchOf(summary, world.disguise.Facts(world.shop->products[i]).attributes) + noise, i);
+    matches.emplace_back(-MatchOf(summary, world.shuffle.Facts(world.shop->products[i]).attributes) + noise, i);
   }
   std::stable_sort(matches.begin(), matches.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<size_t> candidates;
@@ -117,7 +117,7 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
   RankExample example;
   for (const size_t i : DrawCandidates(*world, moment, summary, seed)) {
     const demo::Product& product = world->shop->products[i];
-    input.candidates.push_back(world->disguise.Facts(product));
+    input.candidates.push_back(world->shuffle.Facts(product));
     const double utility = demo::Utility(shopper, product, moment.time);
     example.utilities.push_back(static_cast<float>(utility));
     example.targets.push_back(TargetOf(utility));
@@ -158,7 +158,7 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   if (random.Chance(0.1)) input.history.clear();
   const std::vector<size_t> candidates = DrawCandidates(*world, moment, summary, seed);
   if (candidates.empty()) return absl::InternalError("a generated shop without a product to explain");
-  input.item = world->disguise.Facts(world->shop->products[random.Pick(candidates)]);
+  input.item = world->shuffle.Facts(world->shop->products[random.Pick(candidates)]);
   const std::pair<const char*, double> sources[] = {{ranking::kContentReason, 0.8},
                                                     {ranking::kTrendingReason, 0.3},
                                                     {ranking::kFreshReason, 0.2},

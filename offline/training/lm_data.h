@@ -1,8 +1,8 @@
 // Training examples of the language model: rank prompts with a soft target at every label slot, and explanations to write.
 //
-// An example follows from (split, seed, number) alone. Made from generated shops, some of them disguised as other catalogues (disguise.h).
-// One thread at a time: the shops in use are kept.
-// Neighbouring numbers are examples of different shops, so that a batch is varied.
+// An example follows from (split, seed, number) alone. Made from generated shops, some of them with shuffled attributes
+// (attribute_shuffle.h). One thread at a time: the shops in use are kept. Neighboring numbers are examples of different shops, so that a
+// batch is varied.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,9 @@ struct ExplainExample {
 struct LmDataOptions {
   Split split = Split::kTraining;
   uint64_t seed = 1;
-  int candidates = 16;           // per rank example
-  double disguised_share = 0.5;  // of shops
-  bool vary_history = true;      // prompts show between none and prompt.max_history events, few more often than many
+  int candidates = 16;          // per rank example
+  double shuffled_share = 0.5;  // of shops
+  bool vary_history = true;     // prompts show between none and prompt.max_history events, few more often than many
   ranking::PromptOptions prompt;
 };
 
@@ -60,7 +60,7 @@ class LmData {
     uint64_t number = 0;
     std::unique_ptr<const demo::Shop> shop;
     std::unique_ptr<ShopHistories> histories;
-    Disguise disguise;
+    AttributeShuffle shuffle;
   };
   // A shopper at a moment.
   struct Moment {

@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/text/tokenizer.h"
 #include "nlohmann/json.hpp"
 #include "offline/demo/shop.h"
@@ -156,7 +156,7 @@ absl::StatusOr<std::unique_ptr<LmTask>> LmTask::Create(const LmTaskOptions& opti
   PALATE_ASSIGN_OR_RETURN(auto data, MakeData(tokenizer, data_options));
   data_options.split = Split::kValidation;
   data_options.candidates = kValidationCandidates;
-  data_options.disguised_share = 0.25;
+  data_options.shuffled_share = 0.25;
   data_options.vary_history = false;
   PALATE_ASSIGN_OR_RETURN(auto validation, MakeData(tokenizer, data_options));
   PALATE_ASSIGN_OR_RETURN(auto model, models::DecoderModel::CreateRandom(ConfigOf(options, data->encoder()), options.seed));

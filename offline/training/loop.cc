@@ -12,7 +12,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/checkpoint/parameters.h"
 #include "models/torch_status.h"
 
@@ -77,18 +77,18 @@ class Window {
 
 class Loop {
  public:
-  Loop(TrainingTask& task, const LoopOptions& options) : task_(task), options_(options), optimiser_(task.Tensors(), options.adamw) {}
+  Loop(TrainingTask& task, const LoopOptions& options) : task_(task), options_(options), optimizer_(task.Tensors(), options.adamw) {}
 
   absl::StatusOr<LoopResult> Run() {
     PALATE_RETURN_IF_ERROR(ResumeIfAsked());
     absl::Time last_save = absl::Now();
     const absl::Time stop = absl::Now() + options_.time_limit;
-    const int64_t last_step = options_.step_limit > 0 ? std::min(options_.steps, optimiser_.steps() + options_.step_limit) : options_.steps;
+    const int64_t last_step = options_.step_limit > 0 ? std::min(options_.steps, optimizer_.steps() + options_.step_limit) : options_.steps;
     LoopResult result;
-    while (optimiser_.steps() < last_step && absl::Now() < stop) {
+    while (optimizer_.steps() < last_step && absl::Now() < stop) {
       PALATE_RETURN_IF_ERROR(models::CatchTorch([&] { return Step(); }));
       result.last_loss = window_.MeanLoss();
-      const int64_t step = optimiser_.steps();
+      const int64_t step = optimizer_.steps();
       if (step % options_.log_every == 0 || step == options_.steps) window_.Log(options_, step);
       if (options_.validate_every > 0 && step % options_.validate_every == 0 && step < options_.steps) {
         PALATE_ASSIGN_OR_RETURN(result.validation, Validate());
@@ -100,7 +100,7 @@ class Loop {
     }
     PALATE_RETURN_IF_ERROR(Save());
     PALATE_ASSIGN_OR_RETURN(result.validation, Validate());
-    result.steps_done = optimiser_.steps();
+    result.steps_done = optimizer_.steps();
     result.finished = result.steps_done >= options_.steps;
     return result;
   }
@@ -111,14 +111,14 @@ class Loop {
   absl::Status ResumeIfAsked() {
     if (!options_.resume || !models::FileExists(StatePath())) return absl::OkStatus();
     PALATE_ASSIGN_OR_RETURN(const auto state, models::LoadTensors(StatePath()));
-    PALATE_RETURN_IF_ERROR(Annotate(optimiser_.Restore(state), StatePath()));
-    spdlog::info("resumed at step {} from {}", optimiser_.steps(), StatePath());
+    PALATE_RETURN_IF_ERROR(Annotate(optimizer_.Restore(state), StatePath()));
+    spdlog::info("resumed at step {} from {}", optimizer_.steps(), StatePath());
     return absl::OkStatus();
   }
 
   absl::Status Step() {
-    const int64_t step = optimiser_.steps();
-    optimiser_.ZeroGrad();
+    const int64_t step = optimizer_.steps();
+    optimizer_.ZeroGrad();
     double loss = 0;
     int64_t tokens = 0;
     Metrics metrics;
@@ -130,18 +130,18 @@ class Loop {
       tokens += batch.tokens;
       metrics.insert(metrics.end(), batch.metrics.begin(), batch.metrics.end());
     }
-    const double norm = optimiser_.ClipGradNorm(options_.max_grad_norm);
+    const double norm = optimizer_.ClipGradNorm(options_.max_grad_norm);
     if (!std::isfinite(loss) || !std::isfinite(norm)) {
       return absl::InternalError(absl::StrCat("loss ", loss, " with gradient norm ", norm, " at step ", step));
     }
-    optimiser_.Step(LearningRateAt(options_, step));
+    optimizer_.Step(LearningRateAt(options_, step));
     window_.Add(loss, norm, tokens, metrics);
     return absl::OkStatus();
   }
 
   absl::StatusOr<Metrics> Validate() {
     PALATE_ASSIGN_OR_RETURN(Metrics metrics, models::CatchTorch([&] { return task_.Validate(); }));
-    spdlog::info("step {}/{}  validation{}", optimiser_.steps(), options_.steps, Describe(metrics));
+    spdlog::info("step {}/{}  validation{}", optimizer_.steps(), options_.steps, Describe(metrics));
     return metrics;
   }
 
@@ -150,12 +150,12 @@ class Loop {
     std::filesystem::create_directories(options_.out, error);
     if (error) return absl::UnavailableError(absl::StrCat("cannot make ", options_.out, ": ", error.message()));
     PALATE_RETURN_IF_ERROR(task_.Save(options_.out));
-    return models::SaveTensors(optimiser_.State(), StatePath());
+    return models::SaveTensors(optimizer_.State(), StatePath());
   }
 
   TrainingTask& task_;
   const LoopOptions& options_;
-  AdamW optimiser_;
+  AdamW optimizer_;
   Window window_;
 };
 

@@ -44,7 +44,7 @@ class TrainingTask {
 
 struct LoopOptions {
   std::string out;                                       // the model folder; the training state lies beside the weights in kStateFile
-  int64_t steps = 1000;                                  // optimiser steps of the whole run; the schedule ends there
+  int64_t steps = 1000;                                  // optimizer steps of the whole run; the schedule ends there
   absl::Duration time_limit = absl::InfiniteDuration();  // of this call; the run stops early, with a checkpoint to resume from
   int64_t step_limit = 0;                                // of this call, likewise; 0: none
   bool resume = false;                                   // go on from the state in `out` when there is one
@@ -66,7 +66,7 @@ struct LoopResult {
   Metrics validation;      // of the last validation
 };
 
-// The file in LoopOptions::out that holds the optimiser's state. Not part of a served model; delete it before publishing a folder.
+// The file in LoopOptions::out that holds the optimizer's state. Not part of a served model; delete it before publishing a folder.
 inline constexpr char kStateFile[] = "training_state.safetensors";
 
 // InvalidArgument for options out of range or a state that does not fit the task; Internal when the loss stops being finite.

@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "models/checkpoint/checkpoint.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "offline/training/evaluate.h"
 #include "offline/training/lm_task.h"
 #include "offline/training/loop.h"
@@ -36,7 +36,7 @@
 
 ABSL_FLAG(std::string, out, "", "folder to write");
 ABSL_FLAG(uint64_t, seed, 1, "of weights and data");
-ABSL_FLAG(int64_t, steps, 4000, "optimiser steps of the whole run; the learning rate's schedule ends there");
+ABSL_FLAG(int64_t, steps, 4000, "optimizer steps of the whole run; the learning rate's schedule ends there");
 ABSL_FLAG(double, minutes, 0, "stop after this long, with a checkpoint to resume from; 0: no limit");
 ABSL_FLAG(bool, resume, false, "go on from the checkpoint in --out");
 ABSL_FLAG(int, threads, 1, "of LibTorch; results are reproducible bit for bit with 1");
@@ -97,7 +97,7 @@ absl::Status RunVision() {
 }
 
 // The ranking library behind the pipeline's interface.
-class LibraryRanker : public pipeline::Ranker {
+class LibraryRanker : public pipeline::CandidateRanker {
  public:
   explicit LibraryRanker(std::unique_ptr<ranking::Ranker> ranker) : ranker_(std::move(ranker)) {}
   absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) override {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/container/flat_hash_set.h"
-#include "pipeline/stages.h"
+#include "pipeline/recommend_stages.h"
 #include "pipeline/user_model.h"
 
 namespace palate::training {

@@ -68,7 +68,7 @@ class ShopRetriever : public pipeline::Retriever {
 };
 
 // The measured requests carry no query.
-class NoEmbedder : public pipeline::Embedder {
+class NoEmbedder : public pipeline::QueryEmbedder {
  public:
   absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, absl::Time deadline) override;
 };

@@ -25,7 +25,7 @@ uint64_t FirstSeed(Split split) {
 
 demo::ShopOptions ShopOf(Split split, uint64_t seed, uint64_t number) {
   demo::ShopOptions options;
-  // Runs of one seed use neighbouring shops; different seeds are far apart.
+  // Runs of one seed use neighboring shops; different seeds are far apart.
   const uint64_t shift = demo::Random::ForPart(seed, "shops").Next();
   options.seed = FirstSeed(split) + (shift + number) % kSeedsPerSplit;
   if (split == Split::kHeldOut) {

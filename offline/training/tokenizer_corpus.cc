@@ -22,7 +22,7 @@ namespace palate::training {
 namespace {
 
 constexpr int kModelMaxLength = 4096;
-// How often the words of disguises are repeated, so that each becomes a token of its own.
+// How often the words of attribute shuffles are repeated, so that each becomes a token of its own.
 constexpr int kWordRepeats = 30;
 
 void AppendText(const std::vector<ranking::Segment>& segments, std::vector<std::string>& corpus) {
@@ -32,12 +32,12 @@ void AppendText(const std::vector<ranking::Segment>& segments, std::vector<std::
 }
 
 // Prompts and explanations of one shopper over some of the shop's products.
-void AppendShopper(const ShopHistories& histories, size_t shopper, const Disguise& disguise, std::vector<std::string>& corpus) {
+void AppendShopper(const ShopHistories& histories, size_t shopper, const AttributeShuffle& shuffle, std::vector<std::string>& corpus) {
   const demo::Shop& shop = histories.shop();
   ranking::RankInput input;
-  input.history = histories.Before(shopper, shop.split_time, disguise);
+  input.history = histories.Before(shopper, shop.split_time, shuffle);
   const ranking::PreferenceSummary summary = ranking::Summarize(input.history);
-  for (size_t i = shopper; i < shop.products.size(); i += 7) input.candidates.push_back(disguise.Facts(shop.products[i]));
+  for (size_t i = shopper; i < shop.products.size(); i += 7) input.candidates.push_back(shuffle.Facts(shop.products[i]));
   const ranking::RankPrompt prompt = ranking::BuildRankPrompt(input, summary);
   AppendText(prompt.prefix, corpus);
   for (const auto& line : prompt.candidates) AppendText(line, corpus);
@@ -61,8 +61,8 @@ absl::StatusOr<std::vector<std::string>> TokenizerCorpus(const TokenizerOptions&
     shop_options.num_shoppers = 8;
     PALATE_ASSIGN_OR_RETURN(const demo::Shop shop, demo::GenerateShop(shop_options));
     const ShopHistories histories(shop);
-    const Disguise disguise = i % 4 == 3 ? Disguise(shop, shop_options.seed) : Disguise();
-    for (size_t shopper = 0; shopper < shop.shoppers.size(); ++shopper) AppendShopper(histories, shopper, disguise, corpus);
+    const AttributeShuffle shuffle = i % 4 == 3 ? AttributeShuffle(shop, shop_options.seed) : AttributeShuffle();
+    for (size_t shopper = 0; shopper < shop.shoppers.size(); ++shopper) AppendShopper(histories, shopper, shuffle, corpus);
     // Titles and descriptions as they are, a few of each shop: their brand and model names are not worth tokens.
     for (size_t p = 0; p < shop.products.size(); p += 10) {
       corpus.push_back(absl::StrCat(" ", shop.products[p].item.title));
@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<std::string>> TokenizerCorpus(const TokenizerOptions&
     }
   }
   for (int i = 0; i < kWordRepeats; ++i) {
-    for (const auto* words : {&Disguise::Words(), &Disguise::AttributeNames()}) {
+    for (const auto* words : {&AttributeShuffle::Words(), &AttributeShuffle::AttributeNames()}) {
       for (const std::string& word : *words) corpus.push_back(absl::StrCat(" ", word));
     }
   }

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/checkpoint/parameters.h"
 #include "models/image/image.h"
 #include "offline/demo/picture.h"

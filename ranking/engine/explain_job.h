@@ -14,12 +14,12 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 #include "ranking/engine/cost_meter.h"
-#include "ranking/engine/decoder.h"
+#include "ranking/engine/decode_wave.h"
 #include "ranking/engine/llm_engine.h"
 #include "ranking/engine/loaded_model.h"
 #include "ranking/evidence_check.h"
 #include "ranking/explanation_plan.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 

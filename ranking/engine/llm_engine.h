@@ -24,7 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "ranking/engine/ranking_model.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 

@@ -4,12 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 
 namespace palate::ranking {
 namespace {
 
-RankMode Recognise(const std::string& folder) {
+RankMode Recognize(const std::string& folder) {
   return models::FileExists(absl::StrCat(folder, "/", kPalateFile)) ? RankMode::kListwise : RankMode::kPointwise;
 }
 
@@ -17,7 +17,7 @@ RankMode Recognise(const std::string& folder) {
 
 absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted, const EngineOptions& engine,
                                              const RerankerOptions& reranker) {
-  const RankMode mode = wanted == RankMode::kOfModel ? Recognise(folder) : wanted;
+  const RankMode mode = wanted == RankMode::kOfModel ? Recognize(folder) : wanted;
   OpenedModel opened;
   if (mode == RankMode::kPointwise) {
     absl::StatusOr<std::unique_ptr<PointwiseReranker>> loaded = PointwiseReranker::Load(folder, reranker);

@@ -99,7 +99,7 @@ void PairScoring::SplitSharedPrefix() {
   }
 }
 
-// Neighbours in length stand together, since equal lengths are computed as one batch.
+// Neighbors in length stand together, since equal lengths are computed as one batch.
 void PairScoring::MakeGroups() {
   std::vector<size_t> order(sequences_.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -19,7 +19,7 @@
 #include "models/dtype.h"
 #include "models/image/image.h"
 #include "models/image/vl_processor.h"
-#include "ranking/engine/executor.h"
+#include "ranking/engine/llm_executor.h"
 #include "ranking/engine/pair_scorer.h"
 #include "ranking/engine/rerank_protocol.h"
 #include "ranking/pointwise_text.h"

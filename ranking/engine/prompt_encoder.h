@@ -24,7 +24,7 @@ struct EncodedRankPrompt {
   int64_t num_tokens() const;
 };
 
-// Thread-safe. Text is data: special tokens spelt inside it are encoded as ordinary characters.
+// Thread-safe. Text is data: special tokens spelled inside it are encoded as ordinary characters.
 class PromptEncoder {
  public:
   // FailedPrecondition naming the special token that the tokenizer lacks.

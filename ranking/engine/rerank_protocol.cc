@@ -176,8 +176,8 @@ absl::StatusOr<size_t> RerankProtocol::DropOrdinaryTokens(std::vector<int64_t>& 
 absl::StatusOr<bool> RerankProtocol::IsSpecial(int64_t id) const {
   PALATE_ASSIGN_OR_RETURN(const std::string shown, tokenizer_->Decode({id}, /*skip_special_tokens=*/true));
   if (!shown.empty()) return false;
-  PALATE_ASSIGN_OR_RETURN(const std::string spelt, tokenizer_->Decode({id}, /*skip_special_tokens=*/false));
-  return !spelt.empty();
+  PALATE_ASSIGN_OR_RETURN(const std::string spelled, tokenizer_->Decode({id}, /*skip_special_tokens=*/false));
+  return !spelled.empty();
 }
 
 std::string RerankProtocol::Description() const {

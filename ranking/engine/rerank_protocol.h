@@ -20,7 +20,7 @@
 //   with neither text nor media is the text NULL. Where all but the last 5 tokens are more than max_tokens (10,240 at most), special tokens
 //   are kept and others are dropped from the end; then the last 5 tokens follow.
 //
-// Control tokens spelt inside an instruction, query or document are text: they are encoded as ordinary characters, so that a document
+// Control tokens spelled inside an instruction, query or document are text: they are encoded as ordinary characters, so that a document
 // cannot end its turn or bring an image placeholder of its own. The reference lets them through; for text without them the ids are equal.
 // Added tokens that the vocabulary does not mark as special ("<think>") are encoded as the reference does.
 #pragma once

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "ranking/engine/cost_meter.h"
-#include "ranking/engine/executor.h"
+#include "ranking/engine/llm_executor.h"
 
 namespace palate::ranking {
 

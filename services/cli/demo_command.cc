@@ -64,9 +64,9 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
   std::ofstream file(path);
   file << "{\"answers\": [" << absl::StrJoin(answers, ",\n") << "],\n"
        << absl::StrFormat(
-              "\"quality\": {\"users\": %d, \"ndcg_at_10\": {\"popularity\": %.6f, \"stage4\": %.6f, \"with_language_model\": %.6f, "
+              "\"quality\": {\"users\": %d, \"ndcg_at_10\": {\"popularity\": %.6f, \"first_stage\": %.6f, \"with_language_model\": %.6f, "
               "\"oracle\": %.6f}, \"relative_gain\": {\"mean\": %.6f, \"low\": %.6f, \"high\": %.6f}},\n",
-              quality.users, quality.popularity, quality.stage4, quality.with_model, quality.oracle, quality.gain.relative,
+              quality.users, quality.popularity, quality.first_stage, quality.with_model, quality.oracle, quality.gain.relative,
               quality.gain.low, quality.gain.high)
        << absl::StrFormat("\"explanations\": {\"total\": %d, \"by_language_model\": %d}}\n", outcome.explanations,
                           outcome.explanations_by_model);
@@ -155,7 +155,7 @@ demo::Page ToPage(const demo::DemoOutcome& outcome) {
   page.tables.push_back({"Measured against the shoppers' hidden tastes",
                          {{"order", "NDCG@10"},
                           {"most popular first", number(quality.popularity)},
-                          {"stage 4, without the language model", number(quality.stage4)},
+                          {"first stage, without the language model", number(quality.first_stage)},
                           {"with the language model", number(quality.with_model)},
                           {"best order of the same candidates", number(quality.oracle)}},
                          absl::StrFormat("%d shoppers; gain of the language model %+.1f%%, 95%% interval %+.1f%% to %+.1f%%", quality.users,

@@ -23,7 +23,7 @@ constexpr int kMostPixels = 1 << 30;
 const char kEmbedHelp[] =
     "palate embed: a file of items or queries to vectors, in this process\n\n"
     "  palate embed --model DIR --in FILE.jsonl --out FILE.safetensors\n\n"
-    "  --model DIR          a pair, or a Hugging Face folder: bert, clip, siglip, qwen2, qwen3, llama, qwen2_5_vl, qwen3_vl,\n"
+    "  --model DIR          a dual encoder, or a Hugging Face folder: bert, clip, siglip, qwen2, qwen3, llama, qwen2_5_vl, qwen3_vl,\n"
     "                       or a LoRA adapter that names its base\n"
     "  --in FILE            JSON lines: items as for `palate import items`, or {\"id\": …, \"text\": …, \"images\": [FILE, …]}\n"
     "  --out FILE           safetensors: `vectors` [n, dimensions] float32; the ids, in order, are \"ids\" in its metadata\n"
@@ -32,7 +32,7 @@ const char kEmbedHelp[] =
     "                       (default: fused where the model sees pictures, else text)\n"
     "  --query              the lines are queries, not items\n"
     "  --instruction TEXT   the queries' task, where the model reads one\n"
-    "  --dimensions N       cut the vectors to N dimensions and normalise them again\n"
+    "  --dimensions N       cut the vectors to N dimensions and normalize them again\n"
     "  --dtype TYPE         fp32 (default), bf16, fp16, or auto: what the processor accelerates\n"
     "  --device NAME        cpu (default), cuda, cuda:1, or auto\n"
     "  --adapter DIR        a LoRA adapter to merge\n"

@@ -14,7 +14,7 @@
 namespace palate::services {
 
 // Queries, on the interactive lane.
-class EmbeddingClient final : public pipeline::Embedder {
+class EmbeddingClient final : public pipeline::QueryEmbedder {
  public:
   explicit EmbeddingClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 

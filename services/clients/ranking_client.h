@@ -1,4 +1,4 @@
-// pipeline::Ranker over RankingService. Thread-safe; calls block the calling thread until their deadline at most.
+// pipeline::CandidateRanker over RankingService. Thread-safe; calls block the calling thread until their deadline at most.
 #pragma once
 
 #include "palate/ranking/v1/ranking_service.grpc.pb.h"
@@ -7,7 +7,7 @@
 
 namespace palate::services {
 
-class RankingClient final : public pipeline::Ranker {
+class RankingClient final : public pipeline::CandidateRanker {
  public:
   explicit RankingClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 

@@ -1,11 +1,11 @@
-// Between RankingService's messages and ranking/types.h, for the server and its clients.
+// Between RankingService's messages and ranking/ranking_types.h, for the server and its clients.
 #pragma once
 
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "palate/ranking/v1/ranking_service.pb.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::services {
 

@@ -1,4 +1,4 @@
-// Between the shared public messages (palate.types.v1) and the domain's types (base/types.h, ranking/types.h).
+// Between the shared public messages (palate.types.v1) and the domain's types (base/types.h, ranking/ranking_types.h).
 //
 // ToProto never fails. FromProto checks what only the message can get wrong (times out of range, an attribute without a value, vectors of a
 // broken length) and returns InvalidField with paths relative to the message; limits and declarations are the libraries' to check.
@@ -17,7 +17,7 @@
 #include "google/protobuf/map.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "palate/types/v1/types.pb.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::services {
 

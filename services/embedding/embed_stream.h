@@ -1,6 +1,6 @@
 // All EmbedStream calls of the service.
 //
-// gRPC's threads only move a stream's state on; parsing, embedding and serialising run on pools, one for each lane, so that bulk streams do
+// gRPC's threads only move a stream's state on; parsing, embedding and serializing run on pools, one for each lane, so that bulk streams do
 // not keep interactive ones waiting. A stream is read only while it has room: that, and HTTP/2's own flow control behind it, is what slows
 // its caller down.
 //

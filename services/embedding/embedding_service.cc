@@ -39,7 +39,7 @@ void BindEmbedder(embedding::EmbedderOptions& options, Config& config) {
                   "Waiting interactive work, in tokens; more is refused.");
   config.AddInt64("embedding.max_queued_tokens_bulk", &options.max_queued_tokens_bulk, 1024, int64_t{1} << 32,
                   "Waiting bulk work, in tokens; more is refused.");
-  config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256, "Threads that tokenise, decode and resize, for each model.");
+  config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256, "Threads that tokenize, decode and resize, for each model.");
   config.AddInt("embedding.max_concurrent_decodes", &options.max_concurrent_decodes, 1, 64,
                 "Pictures decoded at once; each may take 3 bytes a pixel.");
   config.AddInt("embedding.intra_op_threads", &options.intra_op_threads, 0, 256,

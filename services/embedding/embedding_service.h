@@ -19,8 +19,8 @@
 namespace palate::services {
 
 struct EmbeddingConfig {
-  std::map<std::string, std::string> models = {{"pair", SharedFile("models/pair")}};  // folders by name
-  std::string default_model = "pair";
+  std::map<std::string, std::string> models = {{"dual_encoder", SharedFile("models/dual_encoder")}};  // folders by name
+  std::string default_model = "dual_encoder";
   embedding::EmbeddingModelOptions load;        // of every model; the adapter apart
   std::map<std::string, std::string> adapters;  // LoRA folders by the model's name
   int threads = 16;

@@ -137,8 +137,8 @@ class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuf
       if (!status.ok()) return End(status);
       if (message.changes().empty()) return true;
     }
-    const absl::Status serialised = SerializeResponse(message, buffer_);
-    if (!serialised.ok()) return End(serialised);
+    const absl::Status serialized = SerializeResponse(message, buffer_);
+    if (!serialized.ok()) return End(serialized);
     writing_ = true;
     StartWrite(&buffer_);
     return true;

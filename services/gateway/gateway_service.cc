@@ -36,8 +36,8 @@ void BindPipeline(pipeline::PipelineOptions& options, Config& config) {
   config.AddMilliseconds("pipeline.half_life_ms", &options.user_model.half_life, 1000, 3'153'600'000'000,
                          "An event this much older than the user's newest one counts half.");
   pipeline::ScoreWeights& weights = options.score;
-  config.AddDouble("pipeline.score.text_taste", &weights.text_taste, 0, 100, "Weight of closeness to what the user liked, by text.");
-  config.AddDouble("pipeline.score.image_taste", &weights.image_taste, 0, 100, "The same by picture.");
+  config.AddDouble("pipeline.score.text_interest", &weights.text_interest, 0, 100, "Weight of closeness to what the user liked, by text.");
+  config.AddDouble("pipeline.score.image_interest", &weights.image_interest, 0, 100, "The same by picture.");
   config.AddDouble("pipeline.score.dislike", &weights.dislike, 0, 100, "Weight of closeness to what the user disliked; subtracted.");
   config.AddDouble("pipeline.score.query", &weights.query, 0, 100, "Weight of the match with the query.");
   config.AddDouble("pipeline.score.context", &weights.context, 0, 100, "Weight of closeness to the items at hand.");

@@ -86,7 +86,7 @@ recommender_pb::RankedItem ToProto(const pipeline::ResultItem& item) {
   recommender_pb::RankedItem out;
   out.set_item_id(item.item.id);
   out.set_score(item.score);
-  out.set_stage4_score(item.stage4_score);
+  out.set_relevance_score(item.relevance_score);
   if (item.rerank_score.has_value()) out.set_rerank_score(*item.rerank_score);
   for (const pipeline::Reason& reason : item.reasons) *out.add_reasons() = ToProto(reason);
   if (item.explanation.has_value()) *out.mutable_explanation() = services::ToProto(*item.explanation);
@@ -106,7 +106,7 @@ absl::StatusOr<pipeline::ResultItem> FromProto(const recommender_pb::RankedItem&
   PALATE_ASSIGN_OR_RETURN(out.item, services::FromProto(item.item()));
   for (const types_pb::ItemImage& image : item.item().images()) out.item.images.push_back(services::FromProto(image));
   out.score = item.score();
-  out.stage4_score = item.stage4_score();
+  out.relevance_score = item.relevance_score();
   if (item.has_rerank_score()) out.rerank_score = item.rerank_score();
   for (const recommender_pb::Reason& reason : item.reasons()) {
     out.reasons.push_back({static_cast<pipeline::Source>(static_cast<int>(reason.source()) - 1), reason.score(), reason.space(),

@@ -224,7 +224,7 @@ absl::Status SerializeResponse(const Message& response, ByteBuffer& bytes) {
   const size_t size = response.ByteSizeLong();
   grpc::Slice slice(size);
   if (!response.SerializeToArray(const_cast<uint8_t*>(slice.begin()), static_cast<int>(size))) {
-    return absl::InternalError("the response cannot be serialised");
+    return absl::InternalError("the response cannot be serialized");
   }
   bytes = ByteBuffer(&slice, 1);
   return absl::OkStatus();

@@ -10,7 +10,7 @@
 //     absl::Status Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response);
 //   };
 //
-// gRPC's callback threads only queue: parsing, the handler and serialisation run on `pool`, and a full pool answers RESOURCE_EXHAUSTED at
+// gRPC's callback threads only queue: parsing, the handler and serialization run on `pool`, and a full pool answers RESOURCE_EXHAUSTED at
 // once. A request whose caller has gone, or whose deadline passed in the queue, is not begun. An exception that a library lets out
 // becomes INTERNAL. Requests with invalid UTF-8 reach the handler as they are (services/runtime/wire_text.h), which names the field.
 //
@@ -136,7 +136,7 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& context);
 // Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and must not end the process.
 absl::Status RunGuarded(const std::function<absl::Status()>& handler);
 
-// Parse and serialise, with errors that a caller understands.
+// Parse and serialize, with errors that a caller understands.
 absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message& request);
 absl::Status SerializeResponse(const google::protobuf::Message& response, grpc::ByteBuffer& bytes);
 

@@ -22,7 +22,7 @@ class Work final : public QueuedWork {
  public:
   using QueuedWork::QueuedWork;
 
-  absl::Status Wanted(absl::Time) const override { return abandoned ? absl::CancelledError("not wanted") : absl::OkStatus(); }
+  absl::Status CheckStillWanted(absl::Time) const override { return abandoned ? absl::CancelledError("not wanted") : absl::OkStatus(); }
   void Dropped(const absl::Status& why) override { dropped = why; }
 
   std::atomic<bool> abandoned = false;

@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "embedding/embedding_model.h"
 #include "models/image/image.h"
-#include "tests/embedding/pair_folder.h"
+#include "tests/embedding/dual_encoder_folder.h"
 #include "tests/models/golden_tensors.h"
 
 namespace palate::embedding {
@@ -56,12 +56,12 @@ const std::vector<float>& VectorIn(const EmbedResult& result, const std::string&
 class EmbedderTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!pair_.exists()) GTEST_SKIP() << "the goldens are absent";
-    pair_.WriteVision();
+    if (!folder_.exists()) GTEST_SKIP() << "the goldens are absent";
+    folder_.WriteVision();
     Start({});
   }
   void Start(const EmbedderOptions& options) {
-    auto model = EmbeddingModel::Load(pair_.path());
+    auto model = EmbeddingModel::Load(folder_.path());
     ASSERT_TRUE(model.ok()) << model.status();
     auto embedder = Embedder::Create(*model, options);
     ASSERT_TRUE(embedder.ok()) << embedder.status();
@@ -77,7 +77,7 @@ class EmbedderTest : public ::testing::Test {
     return embedder_->Embed(inputs, options).status();
   }
 
-  PairFolder pair_;
+  DualEncoderFolder folder_;
   std::unique_ptr<Embedder> embedder_;
 };
 
@@ -199,7 +199,7 @@ TEST_F(EmbedderTest, LongTextIsCutAndCounted) {
   EXPECT_GT(result.truncated_tokens, 400);
 }
 
-TEST_F(EmbedderTest, FewerDimensionsAreAPrefixOfTheVectorNormalisedAgain) {
+TEST_F(EmbedderTest, FewerDimensionsAreAPrefixOfTheVectorNormalizedAgain) {
   const std::vector<float> whole = VectorIn(One(kLamp), "text");
   const EmbedResult cut = One(kLamp, {.spaces = {"text"}, .instruction = "", .dimensions = 16, .cancelled = nullptr});
   std::vector<float> expected(whole.begin(), whole.begin() + 16);
@@ -248,7 +248,7 @@ TEST_F(EmbedderTest, WrongCallsFailAsAWhole) {
 }
 
 TEST_F(EmbedderTest, SpaceWithoutATowerIsAFailedPrecondition) {
-  std::filesystem::remove_all(pair_.file("vision"));
+  std::filesystem::remove_all(folder_.file("vision"));
   Start({});
   EmbedOptions options;
   options.spaces = {"image"};
@@ -336,20 +336,20 @@ TEST_F(EmbedderTest, ConcurrentCallersGetTheirOwnVectors) {
 }
 
 TEST_F(EmbedderTest, ImpossibleOptionsAreRefused) {
-  auto model = EmbeddingModel::Load(pair_.path());
+  auto model = EmbeddingModel::Load(folder_.path());
   EmbedderOptions options;
   options.batch_tokens = 0;
   EXPECT_EQ(Embedder::Create(*model, options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(Embedder, ReferenceVectorsHoldThroughThePair) {
+TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   const models::Golden golden("bert-all_minilm_l6_v2");
   PALATE_SKIP_WITHOUT(golden);
   if (!models::FileExists(models::MiniLmFolder() + "/config.json")) GTEST_SKIP() << models::MiniLmFolder() << " is absent";
   const models::TemporaryFolder folder;
   std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
-  const std::string pair_json = std::string(PALATE_SOURCE_DIR) + "/models/builtin/pair/pair.json";
-  std::filesystem::copy_file(pair_json, folder.file("pair.json"));
+  const std::string dual_encoder_json = std::string(PALATE_SOURCE_DIR) + "/models/builtin/dual_encoder/dual_encoder.json";
+  std::filesystem::copy_file(dual_encoder_json, folder.file("dual_encoder.json"));
   auto model = EmbeddingModel::Load(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
   auto embedder = Embedder::Create(*model);

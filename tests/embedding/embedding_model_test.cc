@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/embedding/pair_folder.h"
+#include "tests/embedding/dual_encoder_folder.h"
 
 namespace palate::embedding {
 namespace {
@@ -13,24 +13,24 @@ using ::testing::HasSubstr;
 class EmbeddingModelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!pair_.exists()) GTEST_SKIP() << "the goldens are absent";
+    if (!folder_.exists()) GTEST_SKIP() << "the goldens are absent";
   }
   std::string FingerprintOf(const std::string& space) {
-    const auto model = EmbeddingModel::Load(pair_.path());
+    const auto model = EmbeddingModel::Load(folder_.path());
     EXPECT_TRUE(model.ok()) << model.status();
     return (*model)->info().FindSpace(space)->fingerprint;
   }
   void ExpectError(absl::StatusCode code, const std::string& part) {
-    const auto model = EmbeddingModel::Load(pair_.path());
+    const auto model = EmbeddingModel::Load(folder_.path());
     EXPECT_EQ(model.status().code(), code) << model.status();
     EXPECT_THAT(std::string(model.status().message()), HasSubstr(part));
   }
-  PairFolder pair_;
+  DualEncoderFolder folder_;
 };
 
-TEST_F(EmbeddingModelTest, PairServesThreeSpaces) {
-  pair_.WriteVision();
-  const auto model = EmbeddingModel::Load(pair_.path());
+TEST_F(EmbeddingModelTest, DualEncoderServesThreeSpaces) {
+  folder_.WriteVision();
+  const auto model = EmbeddingModel::Load(folder_.path());
   ASSERT_TRUE(model.ok()) << model.status();
   const ModelInfo& info = (*model)->info();
   EXPECT_EQ(info.name, "small");
@@ -47,8 +47,8 @@ TEST_F(EmbeddingModelTest, PairServesThreeSpaces) {
   EXPECT_EQ(info.FindSpace("audio"), nullptr);
 }
 
-TEST_F(EmbeddingModelTest, PairWithoutVisionWeightsServesTextOnly) {
-  const auto model = EmbeddingModel::Load(pair_.path());
+TEST_F(EmbeddingModelTest, DualEncoderWithoutVisionWeightsServesTextOnly) {
+  const auto model = EmbeddingModel::Load(folder_.path());
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_TRUE((*model)->info().FindSpace("text")->available);
   EXPECT_FALSE((*model)->info().FindSpace("image")->available);
@@ -56,31 +56,31 @@ TEST_F(EmbeddingModelTest, PairWithoutVisionWeightsServesTextOnly) {
 }
 
 TEST_F(EmbeddingModelTest, PlainSentenceEncoderServesTextOnly) {
-  const auto model = EmbeddingModel::Load(pair_.file("text"));
+  const auto model = EmbeddingModel::Load(folder_.file("text"));
   ASSERT_TRUE(model.ok()) << model.status();
   ASSERT_EQ((*model)->info().spaces.size(), 1u);
   EXPECT_EQ((*model)->info().name, "text");
-  // The pair serves the same text vectors, so that they may be compared.
+  // The dual encoder serves the same text vectors, so that they may be compared.
   EXPECT_EQ((*model)->info().spaces[0].fingerprint, FingerprintOf("text"));
 }
 
 TEST_F(EmbeddingModelTest, FingerprintsFollowExactlyWhatTheVectorsDependOn) {
-  pair_.WriteVision();
+  folder_.WriteVision();
   const std::string text = FingerprintOf("text");
   const std::string image = FingerprintOf("image");
   const std::string fused = FingerprintOf("fused");
-  pair_.WriteVision(64, /*seed=*/2);
+  folder_.WriteVision(64, /*seed=*/2);
   EXPECT_EQ(FingerprintOf("text"), text);
   EXPECT_NE(FingerprintOf("image"), image);
   EXPECT_NE(FingerprintOf("fused"), fused);
-  pair_.WriteVision();
+  folder_.WriteVision();
   EXPECT_EQ(FingerprintOf("fused"), fused);
-  pair_.WritePairJson({{"fusion", {{"text", 0.5}}}});
+  folder_.WriteDualEncoderJson({{"fusion", {{"text", 0.5}}}});
   EXPECT_EQ(FingerprintOf("image"), image);
   EXPECT_NE(FingerprintOf("fused"), fused);
-  pair_.WritePairJson({{"vision", {{"pooling", "mean"}}}});
+  folder_.WriteDualEncoderJson({{"vision", {{"pooling", "mean"}}}});
   EXPECT_NE(FingerprintOf("image"), image);
-  pair_.WritePairJson({{"calibration", {{"image", {{"mean", 0.7}}}}}});
+  folder_.WriteDualEncoderJson({{"calibration", {{"image", {{"mean", 0.7}}}}}});
   EXPECT_EQ(FingerprintOf("fused"), fused) << "calibration changes no vector";
 }
 
@@ -91,48 +91,48 @@ TEST_F(EmbeddingModelTest, CutVectorsHaveAnotherFingerprint) {
 }
 
 TEST_F(EmbeddingModelTest, CorruptVisionWeightsAreAnErrorAndNotSilence) {
-  pair_.WriteVision();
-  models::WriteAll(pair_.file("vision/model.safetensors"), "garbage that is long enough");
+  folder_.WriteVision();
+  models::WriteAll(folder_.file("vision/model.safetensors"), "garbage that is long enough");
   ExpectError(absl::StatusCode::kDataLoss, "vision/model.safetensors");
 }
 
 TEST_F(EmbeddingModelTest, TowersOfDifferentDimensionsAreRefused) {
-  pair_.WriteVision(/*dimensions=*/32);
+  folder_.WriteVision(/*dimensions=*/32);
   ExpectError(absl::StatusCode::kInvalidArgument, "gives vectors of 32 dimensions, the text tower of 64");
 }
 
 TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {
-  pair_.WriteVision();
-  nlohmann::json input = models::Golden::Read(pair_.file("vision/preprocessor_config.json"));
+  folder_.WriteVision();
+  nlohmann::json input = models::Golden::Read(folder_.file("vision/preprocessor_config.json"));
   input["size"] = {{"height", 16}, {"width", 16}};
-  models::WriteAll(pair_.file("vision/preprocessor_config.json"), input.dump());
+  models::WriteAll(folder_.file("vision/preprocessor_config.json"), input.dump());
   ExpectError(absl::StatusCode::kInvalidArgument, "pictures of 16 x 16");
 }
 
-TEST_F(EmbeddingModelTest, PairJsonErrorsNameTheKey) {
-  pair_.WritePairJson({{"fusion", nullptr}});
+TEST_F(EmbeddingModelTest, DualEncoderJsonErrorsNameTheKey) {
+  folder_.WriteDualEncoderJson({{"fusion", nullptr}});
   ExpectError(absl::StatusCode::kInvalidArgument, "lacks the key \"fusion\"");
-  pair_.WritePairJson({{"format", 2}});
+  folder_.WriteDualEncoderJson({{"format", 2}});
   ExpectError(absl::StatusCode::kInvalidArgument, "\"format\" is 2");
-  pair_.WritePairJson({{"vision", {{"pooling", "max"}}}});
+  folder_.WriteDualEncoderJson({{"vision", {{"pooling", "max"}}}});
   ExpectError(absl::StatusCode::kInvalidArgument, "neither cls nor mean");
-  pair_.WritePairJson({{"calibration", {{"text", {{"deviation", 0}}}}}});
+  folder_.WriteDualEncoderJson({{"calibration", {{"text", {{"deviation", 0}}}}}});
   ExpectError(absl::StatusCode::kInvalidArgument, "deviation is not above 0");
-  pair_.WritePairJson({{"dimensions", 65}});
+  folder_.WriteDualEncoderJson({{"dimensions", 65}});
   ExpectError(absl::StatusCode::kInvalidArgument, "\"dimensions\" is 65");
-  models::WriteAll(pair_.file("pair.json"), "{");
-  ExpectError(absl::StatusCode::kInvalidArgument, "pair.json is not valid JSON");
+  models::WriteAll(folder_.file("dual_encoder.json"), "{");
+  ExpectError(absl::StatusCode::kInvalidArgument, "dual_encoder.json is not valid JSON");
 }
 
 TEST_F(EmbeddingModelTest, MissingTextTowerIsNotFound) {
-  std::filesystem::remove_all(pair_.file("text"));
+  std::filesystem::remove_all(folder_.file("text"));
   ExpectError(absl::StatusCode::kNotFound, "text/config.json");
 }
 
-TEST(EmbeddingModel, BuiltInPairDescriptionIsValid) {
-  const auto pair = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/models/builtin/pair/pair.json");
-  ASSERT_TRUE(pair.ok()) << pair.status();
-  EXPECT_EQ(*pair->Int("dimensions"), 384);
+TEST(BuiltinEmbeddingModelTest, BuiltInDualEncoderDescriptionIsValid) {
+  const auto description = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/models/builtin/dual_encoder/dual_encoder.json");
+  ASSERT_TRUE(description.ok()) << description.status();
+  EXPECT_EQ(*description->Int("dimensions"), 384);
 }
 
 }  // namespace

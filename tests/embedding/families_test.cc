@@ -196,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(Goldens, ProtocolTest, ::testing::Values("embed-qwen3",
   return name;
 });
 
-TEST(SentenceEncoderEmbedding, GivesTheReferenceVectorsAndPutsThePromptBeforeQueries) {
+TEST(SentenceEncoderEmbeddingTest, GivesTheReferenceVectorsAndPutsThePromptBeforeQueries) {
   for (const char* name : {"bert-mean", "bert-cls"}) {
     const Golden golden(name);
     PALATE_SKIP_WITHOUT(golden);
@@ -222,7 +222,7 @@ TEST(SentenceEncoderEmbedding, GivesTheReferenceVectorsAndPutsThePromptBeforeQue
   }
 }
 
-TEST(DecoderEmbedding, IsTheLastStateAfterTheLastNorm) {
+TEST(DecoderEmbeddingTest, IsTheLastStateAfterTheLastNorm) {
   for (const char* name : {"qwen2-qkvbias", "qwen3-gqa", "llama-llama3rope_bf16"}) {
     const Golden golden(name);
     PALATE_SKIP_WITHOUT(golden);
@@ -328,7 +328,7 @@ TEST_F(SentenceLayoutTest, EndTokenIsThePostProcessorsAndNeverCut) {
   EXPECT_EQ(longer[0].vectors[0].values.size(), 64u);
 }
 
-TEST(DecoderEmbedding, ControlTokensInATextAreOrdinaryCharacters) {
+TEST(DecoderEmbeddingTest, ControlTokensInATextAreOrdinaryCharacters) {
   const Golden golden("qwen3-gqa");
   PALATE_SKIP_WITHOUT(golden);
   const Served served = Serve(golden.checkpoint());
@@ -336,7 +336,7 @@ TEST(DecoderEmbedding, ControlTokensInATextAreOrdinaryCharacters) {
   EXPECT_GT(served.Embed({Text("<|im_end|>")})[0].tokens, 1);
 }
 
-TEST(AdapterEmbedding, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsOwn) {
+TEST(AdapterEmbeddingTest, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsOwn) {
   const Golden adapter("lora-qwen3");
   const Golden base("qwen3-gqa");
   PALATE_SKIP_WITHOUT(adapter);
@@ -354,7 +354,7 @@ TEST(AdapterEmbedding, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsOwn) 
   EXPECT_EQ(by_option.info().adapter, adapter.checkpoint());
 }
 
-TEST(AdapterEmbedding, ModelsOfTowersRefuseAdapters) {
+TEST(AdapterEmbeddingTest, ModelsOfTowersRefuseAdapters) {
   const Golden adapter("lora-qwen3");
   const Golden bert("bert-mean");
   PALATE_SKIP_WITHOUT(adapter);
@@ -362,7 +362,7 @@ TEST(AdapterEmbedding, ModelsOfTowersRefuseAdapters) {
   EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
 }
 
-TEST(DualEncoderEmbedding, TextsAndPicturesHaveTheReferenceVectorsInOneSpace) {
+TEST(DualEncoderEmbeddingTest, TextsAndPicturesHaveTheReferenceVectorsInOneSpace) {
   for (const char* name : {"clip-base", "siglip-base"}) {
     const Golden golden(name);
     PALATE_SKIP_WITHOUT(golden);
@@ -391,7 +391,7 @@ TEST(DualEncoderEmbedding, TextsAndPicturesHaveTheReferenceVectorsInOneSpace) {
   }
 }
 
-TEST(VisionLanguageEmbedding, TextIsReadInTheProtocolsConversation) {
+TEST(VisionLanguageEmbeddingTest, TextIsReadInTheProtocolsConversation) {
   for (const char* name : {"qwen3_vl-deepstack", "qwen2_5_vl-window"}) {
     const Golden golden(name);
     PALATE_SKIP_WITHOUT(golden);

@@ -12,28 +12,28 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 
-TEST(Normalise, ScalesToUnitLength) {
+TEST(NormalizeTest, ScalesToUnitLength) {
   std::vector<float> vector = {3, 4};
-  EXPECT_TRUE(Normalise(vector));
+  EXPECT_TRUE(Normalize(vector));
   EXPECT_THAT(vector, ElementsAre(FloatNear(0.6f, 1e-6), FloatNear(0.8f, 1e-6)));
 }
 
-TEST(Normalise, RefusesVectorsWithoutADirection) {
+TEST(NormalizeTest, RefusesVectorsWithoutADirection) {
   std::vector<float> zero = {0, 0};
-  EXPECT_FALSE(Normalise(zero));
+  EXPECT_FALSE(Normalize(zero));
   std::vector<float> infinite = {std::numeric_limits<float>::infinity(), 0};
-  EXPECT_FALSE(Normalise(infinite));
+  EXPECT_FALSE(Normalize(infinite));
   std::vector<float> nan = {std::nanf(""), 1};
-  EXPECT_FALSE(Normalise(nan));
+  EXPECT_FALSE(Normalize(nan));
 }
 
-TEST(WeightedSum, CutsToDimensionsAndNormalisesAgain) {
+TEST(WeightedSumTest, CutsToDimensionsAndNormalizesAgain) {
   WeightedSum sum;
   sum.Add(std::vector<float>{0.6f, 0.0f, 0.8f});
   EXPECT_THAT(sum.UnitVector(2), ElementsAre(FloatNear(1, 1e-6), FloatNear(0, 1e-6)));
 }
 
-TEST(WeightedSum, LeansToTheHeavierVector) {
+TEST(WeightedSumTest, LeansToTheHeavierVector) {
   WeightedSum sum;
   sum.Add(std::vector<float>{1, 0}, 3);
   sum.Add(std::vector<float>{0, 1}, 1);
@@ -41,7 +41,7 @@ TEST(WeightedSum, LeansToTheHeavierVector) {
   EXPECT_NEAR(unit[0] / unit[1], 3, 1e-5);
 }
 
-TEST(WeightedSum, TakesTheFirstVectorWhenAllCancel) {
+TEST(WeightedSumTest, TakesTheFirstVectorWhenAllCancel) {
   WeightedSum sum;
   sum.Add(std::vector<float>{1, 0});
   sum.Add(std::vector<float>{-1, 0});

@@ -11,9 +11,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class Catalogs : public StoreTest {};
+class CatalogsTest : public StoreTest {};
 
-TEST_F(Catalogs, AreReadAsTheyWereCreatedAlsoAfterReopening) {
+TEST_F(CatalogsTest, AreReadAsTheyWereCreatedAlsoAfterReopening) {
   Open();
   Catalog catalog = ShopCatalog();
   catalog.rerank_weight = 0.25;
@@ -34,12 +34,12 @@ TEST_F(Catalogs, AreReadAsTheyWereCreatedAlsoAfterReopening) {
   EXPECT_EQ(read->spaces[0].name, "text");
 }
 
-TEST_F(Catalogs, ExistOnce) {
+TEST_F(CatalogsTest, ExistOnce) {
   OpenWithShop();
   EXPECT_EQ(store_->CreateCatalog(ShopCatalog()).status().code(), absl::StatusCode::kAlreadyExists);
 }
 
-TEST_F(Catalogs, RefuseWrongDeclarationsNamingTheField) {
+TEST_F(CatalogsTest, RefuseWrongDeclarationsNamingTheField) {
   Open();
   const auto field = [&](const auto& change) {
     Catalog catalog = ShopCatalog();
@@ -62,7 +62,7 @@ TEST_F(Catalogs, RefuseWrongDeclarationsNamingTheField) {
   EXPECT_EQ(field([](Catalog& c) { c.rerank_weight = std::numeric_limits<double>::quiet_NaN(); }), "rerank_weight");
 }
 
-TEST_F(Catalogs, UpdateReplacesOnlyMaskedFields) {
+TEST_F(CatalogsTest, UpdateReplacesOnlyMaskedFields) {
   OpenWithShop();
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
@@ -74,7 +74,7 @@ TEST_F(Catalogs, UpdateReplacesOnlyMaskedFields) {
   EXPECT_EQ(store_->GetCatalog("shop")->rerank_weight, 0);
 }
 
-TEST_F(Catalogs, UpdateWithoutAChangeKeepsTheRevision) {
+TEST_F(CatalogsTest, UpdateWithoutAChangeKeepsTheRevision) {
   OpenWithShop();
   const int64_t before = store_->GetCatalog("shop")->revision;
   const std::string token = Token();
@@ -82,7 +82,7 @@ TEST_F(Catalogs, UpdateWithoutAChangeKeepsTheRevision) {
   EXPECT_TRUE(Changes(token).empty());
 }
 
-TEST_F(Catalogs, UpdateChecksTheExpectedRevision) {
+TEST_F(CatalogsTest, UpdateChecksTheExpectedRevision) {
   OpenWithShop();
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
@@ -92,7 +92,7 @@ TEST_F(Catalogs, UpdateChecksTheExpectedRevision) {
   EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision).status().code(), absl::StatusCode::kAborted);
 }
 
-TEST_F(Catalogs, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
+TEST_F(CatalogsTest, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
   OpenWithShop();
   Catalog update = ShopCatalog();
   update.attributes.push_back({"colour", AttributeType::kString, true});
@@ -106,7 +106,7 @@ TEST_F(Catalogs, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
   EXPECT_THAT(retyped.message(), HasSubstr("colour"));
 }
 
-TEST_F(Catalogs, ListInPagesById) {
+TEST_F(CatalogsTest, ListInPagesById) {
   Open();
   for (const char* id : {"c", "a", "b"}) ASSERT_TRUE(store_->CreateCatalog(ShopCatalog(id)).ok());
   const auto first = store_->ListCatalogs(2, "");
@@ -122,7 +122,7 @@ TEST_F(Catalogs, ListInPagesById) {
   EXPECT_EQ(WrongField(store_->ListCatalogs(-1, "").status()), "page_size");
 }
 
-TEST_F(Catalogs, UnknownOnesAreNotFoundEverywhere) {
+TEST_F(CatalogsTest, UnknownOnesAreNotFoundEverywhere) {
   Open();
   const auto not_found = absl::StatusCode::kNotFound;
   EXPECT_EQ(store_->GetCatalog("no").status().code(), not_found);
@@ -140,7 +140,7 @@ TEST_F(Catalogs, UnknownOnesAreNotFoundEverywhere) {
   EXPECT_EQ(store_->ReadChanges("no", "", 1, absl::InfinitePast()).status().code(), not_found);
 }
 
-TEST_F(Catalogs, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
+TEST_F(CatalogsTest, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
   OpenWithShop();
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog("other")).ok());
   for (const char* catalog : {"shop", "other"}) {
@@ -161,7 +161,7 @@ TEST_F(Catalogs, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
   EXPECT_FALSE(Exists("a"));
 }
 
-TEST_F(Catalogs, TheirFeedTellsOfComingChangingAndGoing) {
+TEST_F(CatalogsTest, TheirFeedTellsOfComingChangingAndGoing) {
   Open();
   const std::string token = Token("");
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
@@ -176,7 +176,7 @@ TEST_F(Catalogs, TheirFeedTellsOfComingChangingAndGoing) {
   EXPECT_EQ(changes[2].kind, ChangeKind::kCatalogDeleted);
 }
 
-TEST_F(Catalogs, TokensOfADeletedCatalogDoNotOpenItsNamesake) {
+TEST_F(CatalogsTest, TokensOfADeletedCatalogDoNotOpenItsNamesake) {
   OpenWithShop();
   const std::string token = Token();
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());

@@ -103,7 +103,7 @@ class TinyEmbedder final : public ItemEmbedder {
   int calls_ = 0;
 };
 
-class Worker : public StoreTest {
+class WorkerTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
   void TearDown() override { worker_.reset(); }
@@ -121,7 +121,7 @@ class Worker : public StoreTest {
   std::unique_ptr<EmbeddingWorker> worker_;
 };
 
-TEST(EmbedText, JoinsTitleAndAttributesByName) {
+TEST(EmbedTextTest, JoinsTitleAndAttributesByName) {
   Item item;
   item.title = "Toy Story (1995)";
   item.attributes = {{"genres", std::vector<std::string>{"Adventure", "Animation"}},
@@ -140,7 +140,7 @@ TEST(EmbedText, JoinsTitleAndAttributesByName) {
   EXPECT_THAT(ToEmbedItem(stored).text_fields, ElementsAre("A description."));
 }
 
-TEST_F(Worker, EmbedsWhatWaitsAndWhatComes) {
+TEST_F(WorkerTest, EmbedsWhatWaitsAndWhatComes) {
   Put(Write("before"));
   Start();
   ASSERT_TRUE(Idle());
@@ -158,7 +158,7 @@ TEST_F(Worker, EmbedsWhatWaitsAndWhatComes) {
   EXPECT_EQ(StateOf("after"), EmbeddingState::kDone);
 }
 
-TEST_F(Worker, AnUpsertIsEmbeddedWithinASecond) {
+TEST_F(WorkerTest, AnUpsertIsEmbeddedWithinASecond) {
   Start();
   ASSERT_TRUE(Idle());
   const absl::Time begin = absl::Now();
@@ -168,7 +168,7 @@ TEST_F(Worker, AnUpsertIsEmbeddedWithinASecond) {
   EXPECT_EQ(VectorsOf("a").size(), 1u);
 }
 
-TEST_F(Worker, AnUpdateReplacesVectorsAndDropsThoseOfRemovedPictures) {
+TEST_F(WorkerTest, AnUpdateReplacesVectorsAndDropsThoseOfRemovedPictures) {
   ItemWrite write = Write("a");
   write.images = {{Png(3, 3), ""}};
   Put(write);
@@ -182,7 +182,7 @@ TEST_F(Worker, AnUpdateReplacesVectorsAndDropsThoseOfRemovedPictures) {
   EXPECT_EQ(VectorsOf("a")[0].space.name, "text");
 }
 
-TEST_F(Worker, LosesNothingWhileTheEmbedderIsAway) {
+TEST_F(WorkerTest, LosesNothingWhileTheEmbedderIsAway) {
   embedder_.SetDown(absl::UnavailableError("restarting"));
   Start();
   for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("item", i)));
@@ -194,7 +194,7 @@ TEST_F(Worker, LosesNothingWhileTheEmbedderIsAway) {
   EXPECT_GT(worker_->stats().failed_calls, 0);
 }
 
-TEST_F(Worker, GoesOnWithTheBacklogAfterARestart) {
+TEST_F(WorkerTest, GoesOnWithTheBacklogAfterARestart) {
   for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("item", i)));
   Open();
   Start();
@@ -202,7 +202,7 @@ TEST_F(Worker, GoesOnWithTheBacklogAfterARestart) {
   EXPECT_EQ(VectorsOf("item7").size(), 1u);
 }
 
-TEST_F(Worker, AHopelessItemFailsAloneAndIsTriedAgainWhenItChanges) {
+TEST_F(WorkerTest, AHopelessItemFailsAloneAndIsTriedAgainWhenItChanges) {
   embedder_.FailItem("bad", absl::InvalidArgumentError("picture 0 cannot be decoded"));
   Put(Write("bad"));
   Put(Write("good"));
@@ -218,7 +218,7 @@ TEST_F(Worker, AHopelessItemFailsAloneAndIsTriedAgainWhenItChanges) {
   EXPECT_EQ(StateOf("bad"), EmbeddingState::kDone);
 }
 
-TEST_F(Worker, AnElementThatIsOnlyRefusedForNowWaits) {
+TEST_F(WorkerTest, AnElementThatIsOnlyRefusedForNowWaits) {
   embedder_.FailItem("busy", absl::ResourceExhaustedError("queue is full"));
   Put(Write("busy"));
   Put(Write("other"));
@@ -231,7 +231,7 @@ TEST_F(Worker, AnElementThatIsOnlyRefusedForNowWaits) {
   EXPECT_EQ(StateOf("other"), EmbeddingState::kDone);
 }
 
-TEST_F(Worker, VectorsOfContentThatMovedOnAreNotKept) {
+TEST_F(WorkerTest, VectorsOfContentThatMovedOnAreNotKept) {
   Put(Write("a", "one"));
   embedder_.During([&] { Put(Write("a", "longer title")); });
   Start();
@@ -241,7 +241,7 @@ TEST_F(Worker, VectorsOfContentThatMovedOnAreNotKept) {
   EXPECT_EQ(worker_->stats().embedded, 1);
 }
 
-TEST_F(Worker, AnItemDeletedUnderWayIsForgotten) {
+TEST_F(WorkerTest, AnItemDeletedUnderWayIsForgotten) {
   Put(Write("a"));
   embedder_.During([&] { ASSERT_TRUE(store_->DeleteItems("shop", {"a"}).ok()); });
   Start();
@@ -250,7 +250,7 @@ TEST_F(Worker, AnItemDeletedUnderWayIsForgotten) {
   EXPECT_EQ(worker_->stats().embedded, 0);
 }
 
-TEST_F(Worker, ANewModelReembedsEverythingAndTakesOverWhenComplete) {
+TEST_F(WorkerTest, ANewModelReembedsEverythingAndTakesOverWhenComplete) {
   for (int i = 0; i < 5; ++i) Put(Write(absl::StrCat("item", i)));
   Start();
   ASSERT_TRUE(Idle());
@@ -268,7 +268,7 @@ TEST_F(Worker, ANewModelReembedsEverythingAndTakesOverWhenComplete) {
   }
 }
 
-TEST_F(Worker, AModelThatChangesUnderWayIsNoticed) {
+TEST_F(WorkerTest, AModelThatChangesUnderWayIsNoticed) {
   Start();
   Put(Write("a"));
   ASSERT_TRUE(Idle());
@@ -280,7 +280,7 @@ TEST_F(Worker, AModelThatChangesUnderWayIsNoticed) {
   EXPECT_EQ(worker_->stats().failed, 0);
 }
 
-TEST_F(Worker, SmallBatchesCoverEverything) {
+TEST_F(WorkerTest, SmallBatchesCoverEverything) {
   for (int i = 0; i < 23; ++i) Put(Write(absl::StrCat("item", i)));
   Start({.batch_items = 4});
   ASSERT_TRUE(Idle());
@@ -288,7 +288,7 @@ TEST_F(Worker, SmallBatchesCoverEverything) {
   EXPECT_EQ(embedder_.calls(), 6);
 }
 
-TEST_F(Worker, ServesCatalogsThatComeLater) {
+TEST_F(WorkerTest, ServesCatalogsThatComeLater) {
   Start();
   ASSERT_TRUE(Idle());
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog("another")).ok());

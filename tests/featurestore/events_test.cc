@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Optional;
 
-class Events : public StoreTest {
+class EventsTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
 
@@ -25,7 +25,7 @@ class Events : public StoreTest {
   }
 };
 
-TEST_F(Events, RefuseWrongFieldsNamingThem) {
+TEST_F(EventsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](Event& e) { e.user_id = ""; }), "events[0].user_id");
   EXPECT_EQ(Refused([](Event& e) { e.item_id = std::string(300, 'i'); }), "events[0].item_id");
   EXPECT_EQ(Refused([](Event& e) { e.event_id = "\x01"; }), "events[0].event_id");
@@ -41,14 +41,14 @@ TEST_F(Events, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(WrongField(store_->WriteEvents("shop", {}).status()), "events");
 }
 
-TEST_F(Events, ImportsSkipTheLatenessBoundOnly) {
+TEST_F(EventsTest, ImportsSkipTheLatenessBoundOnly) {
   const absl::Time nineties = absl::FromUnixSeconds(830'000'000);
   EXPECT_FALSE(Record(View("u", "i", nineties)).ok());
   EXPECT_TRUE(Record(View("u", "i", nineties), {.skip_lateness_bound = true}).ok());
   EXPECT_FALSE(Record(View("u", "i", kNow + absl::Hours(25)), {.skip_lateness_bound = true}).ok());
 }
 
-TEST_F(Events, OneBadElementFailsAlone) {
+TEST_F(EventsTest, OneBadElementFailsAlone) {
   const auto result = store_->WriteEvents("shop", {View("u", "a", kNow), View("", "a", kNow), View("v", "a", kNow)});
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->num_written, 2);
@@ -56,7 +56,7 @@ TEST_F(Events, OneBadElementFailsAlone) {
   EXPECT_EQ(result->failures[0].index, 1u);
 }
 
-TEST_F(Events, TheSameEventCountsOnceWithinAndAcrossBatches) {
+TEST_F(EventsTest, TheSameEventCountsOnceWithinAndAcrossBatches) {
   const Event event = Rating("u", "a", 4, kNow);
   auto result = store_->WriteEvents("shop", {event, event});
   ASSERT_TRUE(result.ok());
@@ -73,7 +73,7 @@ TEST_F(Events, TheSameEventCountsOnceWithinAndAcrossBatches) {
   EXPECT_THAT(Context("u").rating_mean, Optional(4.5));
 }
 
-TEST_F(Events, TheCallersEventIdIsTheIdentity) {
+TEST_F(EventsTest, TheCallersEventIdIsTheIdentity) {
   Event event = View("u", "a", kNow);
   event.event_id = "e1";
   Event changed = View("u", "b", kNow - absl::Hours(1));
@@ -87,7 +87,7 @@ TEST_F(Events, TheCallersEventIdIsTheIdentity) {
   EXPECT_EQ(Context("u").events[0].event.item_id, "a");
 }
 
-TEST_F(Events, ComeNewestFirstWithItemsAndVectors) {
+TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
   const int64_t revision = Put(Write("a", "A"));
   Put(Write("b", "B"));
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {0, 1}), Vector("image", "m1", {1, 0})}).ok());
@@ -122,7 +122,7 @@ TEST_F(Events, ComeNewestFirstWithItemsAndVectors) {
   EXPECT_THAT(context.catalog_newest_event_time, Optional(kNow));
 }
 
-TEST_F(Events, AreBoundedByCountSinceAndRequestTime) {
+TEST_F(EventsTest, AreBoundedByCountSinceAndRequestTime) {
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow - absl::Minutes(i))).ok());
   EXPECT_EQ(Context("u", {.max_events = 3}).events.size(), 3u);
   EXPECT_EQ(Context("u", {.max_events = 0}).events.size(), 0u);
@@ -135,7 +135,7 @@ TEST_F(Events, AreBoundedByCountSinceAndRequestTime) {
   EXPECT_EQ(WrongField(store_->GetUserContext("shop", "u", {.max_events = 5001}).status()), "max_events");
 }
 
-TEST_F(Events, RatingsBelowTheUsersOwnMeanWeighNegative) {
+TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
   ASSERT_TRUE(store_
                   ->WriteEvents("shop", {Rating("u", "good", 5, kNow), Rating("u", "bad", 2, kNow - absl::Minutes(1)),
                                          View("u", "seen", kNow - absl::Minutes(2))})
@@ -153,7 +153,7 @@ TEST_F(Events, RatingsBelowTheUsersOwnMeanWeighNegative) {
   EXPECT_THAT(context.seen_item_ids, ElementsAre("bad", "good", "seen"));
 }
 
-TEST_F(Events, ALookIntoThePastKnowsOnlyEarlierRatings) {
+TEST_F(EventsTest, ALookIntoThePastKnowsOnlyEarlierRatings) {
   ASSERT_TRUE(store_
                   ->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)), Rating("u", "b", 4, kNow - absl::Hours(1)),
                                          Rating("u", "c", 5, kNow)})
@@ -161,7 +161,7 @@ TEST_F(Events, ALookIntoThePastKnowsOnlyEarlierRatings) {
   EXPECT_THAT(Context("u", {.request_time = kNow - absl::Minutes(30)}).rating_mean, Optional(3.0));
 }
 
-TEST_F(Events, UsersWhoseIdsBeginAlikeAreApart) {
+TEST_F(EventsTest, UsersWhoseIdsBeginAlikeAreApart) {
   for (const char* user : {"u", "u1", "u10", "u "}) ASSERT_TRUE(Record(View(user, absl::StrCat("of ", user), kNow)).ok());
   for (const char* user : {"u", "u1", "u10", "u "}) {
     const UserContext context = Context(user);
@@ -171,7 +171,7 @@ TEST_F(Events, UsersWhoseIdsBeginAlikeAreApart) {
   }
 }
 
-TEST_F(Events, SeenSetIsCutWhereAsked) {
+TEST_F(EventsTest, SeenSetIsCutWhereAsked) {
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow)).ok());
   const UserContext context = Context("u", {.max_seen = 3});
   EXPECT_EQ(context.seen_item_ids.size(), 3u);
@@ -179,7 +179,7 @@ TEST_F(Events, SeenSetIsCutWhereAsked) {
   EXPECT_FALSE(Context("u", {.max_seen = 5}).seen_truncated);
 }
 
-TEST_F(Events, UnknownAndAnonymousUsersGetAnEmptyContext) {
+TEST_F(EventsTest, UnknownAndAnonymousUsersGetAnEmptyContext) {
   Put(Write("a"));
   const UserContext unknown = Context("nobody", {.num_fresh = 5});
   EXPECT_FALSE(unknown.user.has_value());
@@ -189,7 +189,7 @@ TEST_F(Events, UnknownAndAnonymousUsersGetAnEmptyContext) {
   EXPECT_THAT(Ids(Context("", {.num_fresh = 5}).fresh), ElementsAre("a"));
 }
 
-class Trending : public StoreTest {
+class TrendingTest : public StoreTest {
  protected:
   void SetUp() override {
     OpenWithShop();
@@ -206,7 +206,7 @@ class Trending : public StoreTest {
   int next_user_ = 0;
 };
 
-TEST_F(Trending, RecentEventsOutweighMoreOldOnes) {
+TEST_F(TrendingTest, RecentEventsOutweighMoreOldOnes) {
   Views("old", 6, kNow - absl::Hours(24 * 5));
   Views("mid", 3, kNow - absl::Hours(24));
   Views("new", 2, kNow);
@@ -218,14 +218,14 @@ TEST_F(Trending, RecentEventsOutweighMoreOldOnes) {
   EXPECT_NEAR(scored[1].score, 1.5, 1e-6);
 }
 
-TEST_F(Trending, IsMeasuredFromTheNewestEventSoThatOldLogsTrend) {
+TEST_F(TrendingTest, IsMeasuredFromTheNewestEventSoThatOldLogsTrend) {
   const absl::Time nineties = absl::FromUnixSeconds(830'000'000);
   Views("old", 4, nineties - absl::Hours(24 * 10));
   Views("new", 1, nineties);
   EXPECT_THAT(Top(), ElementsAre("new", "old"));
 }
 
-TEST_F(Trending, FollowsEventsAsTheyComeAndSurvivesReopening) {
+TEST_F(TrendingTest, FollowsEventsAsTheyComeAndSurvivesReopening) {
   Views("old", 2, kNow - absl::Hours(1));
   EXPECT_THAT(Top(), ElementsAre("old"));
   Views("new", 3, kNow);
@@ -236,7 +236,7 @@ TEST_F(Trending, FollowsEventsAsTheyComeAndSurvivesReopening) {
   EXPECT_THAT(Top(), ElementsAre("mid", "new", "old"));
 }
 
-TEST_F(Trending, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
+TEST_F(TrendingTest, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
   StoreOptions options = Options();
   options.trending_refresh = absl::Hours(1);
   Open(options);
@@ -263,12 +263,12 @@ TEST_F(Trending, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
   EXPECT_THAT(Top(), ElementsAre("old"));
 }
 
-TEST_F(Trending, TiesAreBrokenByItemId) {
+TEST_F(TrendingTest, TiesAreBrokenByItemId) {
   for (const char* id : {"new", "old", "mid"}) Views(id, 1, kNow);
   EXPECT_THAT(Top(), ElementsAre("mid", "new", "old"));
 }
 
-TEST_F(Trending, ManyHalfLivesTakeTurns) {
+TEST_F(TrendingTest, ManyHalfLivesTakeTurns) {
   Views("old", 1, kNow);
   for (int round = 0; round < 2; ++round) {
     for (int hours = 1; hours < 10; ++hours) EXPECT_THAT(Top(10, absl::Hours(hours)), ElementsAre("old"));
@@ -276,7 +276,7 @@ TEST_F(Trending, ManyHalfLivesTakeTurns) {
   EXPECT_EQ(WrongField(store_->GetUserContext("shop", "u", {.trending_half_life = absl::Minutes(1)}).status()), "trending_half_life");
 }
 
-TEST_F(Trending, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes) {
+TEST_F(TrendingTest, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes) {
   const auto put = [&](const std::string& id, absl::Duration age, bool hidden, std::optional<absl::Duration> expiry) {
     ItemWrite write = Write(id);
     write.item.create_time = kNow - age;
@@ -300,12 +300,12 @@ TEST_F(Trending, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes) {
   EXPECT_THAT(fresh(10), ElementsAre("future", "a", "c"));
 }
 
-class Users : public StoreTest {
+class UsersTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
 };
 
-TEST_F(Users, AreReadAsTheyWereWritten) {
+TEST_F(UsersTest, AreReadAsTheyWereWritten) {
   User user;
   user.id = "u";
   user.profile_text = "Likes walnut.";
@@ -334,7 +334,7 @@ TEST_F(Users, AreReadAsTheyWereWritten) {
   EXPECT_EQ(store_->GetUser("shop", "v").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(Users, OneBadProfileFailsAlone) {
+TEST_F(UsersTest, OneBadProfileFailsAlone) {
   User good;
   good.id = "good";
   User bad;
@@ -347,7 +347,7 @@ TEST_F(Users, OneBadProfileFailsAlone) {
   EXPECT_TRUE(store_->GetUser("shop", "good").ok());
 }
 
-TEST_F(Users, ImpressionsComeNewestFirst) {
+TEST_F(UsersTest, ImpressionsComeNewestFirst) {
   Impression impression{.recommendation_id = "r1", .user_id = "u", .scenario = "home", .item_ids = {"a", "b"}, .time = kNow};
   ASSERT_TRUE(store_->WriteImpression("shop", impression).ok());
   impression.recommendation_id = "r2";

@@ -14,7 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class Feed : public StoreTest {
+class FeedTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
   absl::StatusOr<ChangeBatch> ReadNow(const std::string& token, int max = 1000) {
@@ -22,7 +22,7 @@ class Feed : public StoreTest {
   }
 };
 
-TEST_F(Feed, GoesOnFromWhereAReaderStopped) {
+TEST_F(FeedTest, GoesOnFromWhereAReaderStopped) {
   std::string token = Token();
   for (const char* id : {"a", "b", "c"}) Put(Write(id));
   const auto first = ReadNow(token, 2);
@@ -35,7 +35,7 @@ TEST_F(Feed, GoesOnFromWhereAReaderStopped) {
   EXPECT_EQ(second->changes[0].revision, Read("c").item.revision);
 }
 
-TEST_F(Feed, TokensOutliveReopening) {
+TEST_F(FeedTest, TokensOutliveReopening) {
   Put(Write("a"));
   const std::string token = Token();
   Open();
@@ -50,7 +50,7 @@ TEST_F(Feed, TokensOutliveReopening) {
   EXPECT_THAT(ReadNow(read->next_token)->changes, IsEmpty());
 }
 
-TEST_F(Feed, StartsAtTheBeginningWithoutAToken) {
+TEST_F(FeedTest, StartsAtTheBeginningWithoutAToken) {
   Put(Write("a"));
   const auto read = ReadNow("");
   ASSERT_TRUE(read.ok());
@@ -59,7 +59,7 @@ TEST_F(Feed, StartsAtTheBeginningWithoutAToken) {
   EXPECT_EQ(read->changes[1].kind, ChangeKind::kItemUpserted);
 }
 
-TEST_F(Feed, EachCatalogHasItsOwn) {
+TEST_F(FeedTest, EachCatalogHasItsOwn) {
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog("other")).ok());
   const std::string token = Token();
   ASSERT_TRUE(store_->UpsertItems("other", {Write("x")}).ok());
@@ -67,7 +67,7 @@ TEST_F(Feed, EachCatalogHasItsOwn) {
   EXPECT_EQ(store_->ReadChanges("other", token, 10, absl::InfinitePast()).status().code(), absl::StatusCode::kOutOfRange);
 }
 
-TEST_F(Feed, AWaitingReaderWakesOnAWrite) {
+TEST_F(FeedTest, AWaitingReaderWakesOnAWrite) {
   const std::string token = Token();
   std::atomic<bool> reading = false;
   absl::StatusOr<ChangeBatch> read;
@@ -82,13 +82,13 @@ TEST_F(Feed, AWaitingReaderWakesOnAWrite) {
   EXPECT_THAT(Keys(read->changes), ElementsAre("a"));
 }
 
-TEST_F(Feed, AWaitEndsAtItsDeadlineWithoutChanges) {
+TEST_F(FeedTest, AWaitEndsAtItsDeadlineWithoutChanges) {
   const auto read = store_->ReadChanges("shop", Token(), 10, absl::Now() + absl::Milliseconds(20));
   ASSERT_TRUE(read.ok());
   EXPECT_THAT(read->changes, IsEmpty());
 }
 
-TEST_F(Feed, ClosingTheStoreEndsAWait) {
+TEST_F(FeedTest, ClosingTheStoreEndsAWait) {
   const std::string token = Token();
   std::thread reader([&] { (void)store_->ReadChanges("shop", token, 10, absl::InfiniteFuture()); });
   EXPECT_TRUE(store_->Close().ok());
@@ -98,7 +98,7 @@ TEST_F(Feed, ClosingTheStoreEndsAWait) {
   EXPECT_TRUE(store_->Close().ok());
 }
 
-TEST_F(Feed, DeletingTheCatalogEndsAWait) {
+TEST_F(FeedTest, DeletingTheCatalogEndsAWait) {
   const std::string token = Token();
   absl::StatusOr<ChangeBatch> read;
   std::thread reader([&] { read = store_->ReadChanges("shop", token, 10, absl::InfiniteFuture()); });
@@ -107,13 +107,13 @@ TEST_F(Feed, DeletingTheCatalogEndsAWait) {
   EXPECT_EQ(read.status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(Feed, RefusesStrangeTokens) {
+TEST_F(FeedTest, RefusesStrangeTokens) {
   EXPECT_EQ(WrongField(ReadNow("\xff\xff\xff").status()), "resume_token");
   EXPECT_EQ(WrongField(ReadNow("", 0).status()), "max_changes");
   EXPECT_EQ(WrongField(ReadNow("", 10001).status()), "max_changes");
 }
 
-TEST_F(Feed, ATokenOfAStoreThatWasReplacedIsOutOfRange) {
+TEST_F(FeedTest, ATokenOfAStoreThatWasReplacedIsOutOfRange) {
   for (int i = 0; i < 5; ++i) Put(Write(absl::StrCat("item", i)));
   const std::string token = Token();
   store_.reset();
@@ -122,7 +122,7 @@ TEST_F(Feed, ATokenOfAStoreThatWasReplacedIsOutOfRange) {
   EXPECT_EQ(ReadNow(token).status().code(), absl::StatusCode::kOutOfRange);
 }
 
-TEST_F(Feed, TrimmingByCountMakesOldTokensOutOfRange) {
+TEST_F(FeedTest, TrimmingByCountMakesOldTokensOutOfRange) {
   StoreOptions options = Options();
   options.feed_max_entries = 10;
   Open(options);
@@ -140,7 +140,7 @@ TEST_F(Feed, TrimmingByCountMakesOldTokensOutOfRange) {
   EXPECT_THAT(Keys(ReadNow(now)->changes), ElementsAre("last"));
 }
 
-TEST_F(Feed, TrimmingByAgeKeepsWhatIsYoung) {
+TEST_F(FeedTest, TrimmingByAgeKeepsWhatIsYoung) {
   const std::string start = Token();
   Put(Write("old"));
   const std::string middle = Token();
@@ -153,7 +153,7 @@ TEST_F(Feed, TrimmingByAgeKeepsWhatIsYoung) {
   EXPECT_THAT(Keys(read->changes), ElementsAre("young"));
 }
 
-TEST_F(Feed, AnEmptiedFeedGoesOnAfterReopening) {
+TEST_F(FeedTest, AnEmptiedFeedGoesOnAfterReopening) {
   clock_->Advance(absl::Hours(24 * 8));
   ASSERT_TRUE(store_->TrimFeed().ok());
   const std::string token = Token();
@@ -163,7 +163,7 @@ TEST_F(Feed, AnEmptiedFeedGoesOnAfterReopening) {
   EXPECT_THAT(Keys(ReadNow(token)->changes), ElementsAre("a"));
 }
 
-TEST_F(Feed, ListThenWatchUnderConcurrentWritersMissesNothing) {
+TEST_F(FeedTest, ListThenWatchUnderConcurrentWritersMissesNothing) {
   constexpr int kWriters = 4;
   constexpr int kWrites = 60;
   std::atomic<int> written = 0;
@@ -217,7 +217,7 @@ TEST_F(Feed, ListThenWatchUnderConcurrentWritersMissesNothing) {
   EXPECT_EQ(Stats().embedding_backlog, static_cast<int64_t>(truth.size()));
 }
 
-TEST_F(Feed, ReadersAndWritersOfEverythingRunSideBySide) {
+TEST_F(FeedTest, ReadersAndWritersOfEverythingRunSideBySide) {
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
   threads.emplace_back([&] {

@@ -20,7 +20,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class Files : public StoreTest {
+class FilesTest : public StoreTest {
  protected:
   std::string state() const { return dir_.path() + "/state"; }
 
@@ -115,7 +115,7 @@ class Files : public StoreTest {
   }
 };
 
-TEST_F(Files, ASecondOwnerIsRefusedNamingTheFirst) {
+TEST_F(FilesTest, ASecondOwnerIsRefusedNamingTheFirst) {
   Open();
   const auto second = FeatureStore::Open(Options());
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
@@ -125,7 +125,7 @@ TEST_F(Files, ASecondOwnerIsRefusedNamingTheFirst) {
   EXPECT_TRUE(FeatureStore::Open(Options()).ok());
 }
 
-TEST_F(Files, AnUnusableDirectoryIsAnError) {
+TEST_F(FilesTest, AnUnusableDirectoryIsAnError) {
   StoreOptions options = Options();
   options.dir = "";
   EXPECT_EQ(WrongField(FeatureStore::Open(options).status()), "dir");
@@ -134,7 +134,7 @@ TEST_F(Files, AnUnusableDirectoryIsAnError) {
   EXPECT_FALSE(FeatureStore::Open(options).ok());
 }
 
-TEST_F(Files, BothDurabilitiesKeepAcknowledgedWrites) {
+TEST_F(FilesTest, BothDurabilitiesKeepAcknowledgedWrites) {
   for (const Durability durability : {Durability::kSync, Durability::kRelaxed}) {
     StoreOptions options = Options();
     options.durability = durability;
@@ -147,14 +147,14 @@ TEST_F(Files, BothDurabilitiesKeepAcknowledgedWrites) {
   }
 }
 
-TEST_F(Files, WholeStoresPassVerification) {
+TEST_F(FilesTest, WholeStoresPassVerification) {
   Fill();
   EXPECT_TRUE(OpenAndReadAll().ok()) << OpenAndReadAll();
   Open();
   EXPECT_TRUE(store_->VerifyChecksums().ok());
 }
 
-TEST_F(Files, DamagedTablesAreReportedAtStart) {
+TEST_F(FilesTest, DamagedTablesAreReportedAtStart) {
   Fill();
   TempDir saved;
   CopyTo(saved.path());
@@ -170,7 +170,7 @@ TEST_F(Files, DamagedTablesAreReportedAtStart) {
   }
 }
 
-TEST_F(Files, DamagedTablesOfLargeStoresAreReportedAtStartOrWhenRead) {
+TEST_F(FilesTest, DamagedTablesOfLargeStoresAreReportedAtStartOrWhenRead) {
   Fill();
   TempDir saved;
   CopyTo(saved.path());
@@ -189,7 +189,7 @@ TEST_F(Files, DamagedTablesOfLargeStoresAreReportedAtStartOrWhenRead) {
   }
 }
 
-TEST_F(Files, DamagedPicturesAreReported) {
+TEST_F(FilesTest, DamagedPicturesAreReported) {
   Fill();
   std::mt19937 random(3);
   const std::vector<std::string> blobs = FilesNamed(".blob");
@@ -198,7 +198,7 @@ TEST_F(Files, DamagedPicturesAreReported) {
   EXPECT_EQ(OpenAndReadAll().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(Files, DamagedManifestsLogsAndPointersAreReported) {
+TEST_F(FilesTest, DamagedManifestsLogsAndPointersAreReported) {
   Fill();
   TempDir saved;
   CopyTo(saved.path());
@@ -215,7 +215,7 @@ TEST_F(Files, DamagedManifestsLogsAndPointersAreReported) {
   }
 }
 
-TEST_F(Files, MissingFilesAreReported) {
+TEST_F(FilesTest, MissingFilesAreReported) {
   Fill();
   TempDir saved;
   CopyTo(saved.path());
@@ -227,7 +227,7 @@ TEST_F(Files, MissingFilesAreReported) {
   }
 }
 
-TEST_F(Files, TruncatedTablesAndManifestsAreReported) {
+TEST_F(FilesTest, TruncatedTablesAndManifestsAreReported) {
   Fill();
   TempDir saved;
   CopyTo(saved.path());
@@ -239,7 +239,7 @@ TEST_F(Files, TruncatedTablesAndManifestsAreReported) {
   }
 }
 
-TEST_F(Files, AStoreThatWasNeverFinishedIsMadeAnew) {
+TEST_F(FilesTest, AStoreThatWasNeverFinishedIsMadeAnew) {
   std::filesystem::create_directories(state());
   std::ofstream(state() + "/MANIFEST-000001") << "half";
   std::ofstream(state() + "/IDENTITY") << "some-id";
@@ -249,7 +249,7 @@ TEST_F(Files, AStoreThatWasNeverFinishedIsMadeAnew) {
   EXPECT_TRUE(Exists("a"));
 }
 
-TEST_F(Files, ALogCutShortByACrashLosesOnlyTheUnfinishedWrite) {
+TEST_F(FilesTest, ALogCutShortByACrashLosesOnlyTheUnfinishedWrite) {
   OpenWithShop();
   for (int i = 0; i < 20; ++i) Put(Write(absl::StrCat("item", 10 + i)));
   store_.reset();
@@ -267,7 +267,7 @@ TEST_F(Files, ALogCutShortByACrashLosesOnlyTheUnfinishedWrite) {
   EXPECT_EQ(Stats().embedding_backlog, 19);
 }
 
-TEST_F(Files, RecordsThatCannotBeParsedAreDataLoss) {
+TEST_F(FilesTest, RecordsThatCannotBeParsedAreDataLoss) {
   OpenWithShop();
   Put(Write("a"));
   store_.reset();
@@ -280,7 +280,7 @@ TEST_F(Files, RecordsThatCannotBeParsedAreDataLoss) {
   EXPECT_EQ(store_->ListItems("shop", 0, "").status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(Files, ANewerFormatIsRefused) {
+TEST_F(FilesTest, ANewerFormatIsRefused) {
   OpenWithShop();
   store_.reset();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -292,7 +292,7 @@ TEST_F(Files, ANewerFormatIsRefused) {
   EXPECT_THAT(opened.status().message(), HasSubstr("version 3"));
 }
 
-TEST_F(Files, AColumnFamilyOfANewerVersionIsRefused) {
+TEST_F(FilesTest, AColumnFamilyOfANewerVersionIsRefused) {
   OpenWithShop();
   store_.reset();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -306,7 +306,7 @@ TEST_F(Files, AColumnFamilyOfANewerVersionIsRefused) {
   EXPECT_THAT(opened.status().message(), HasSubstr("personas"));
 }
 
-TEST_F(Files, AStrangeOrMissingFormatVersionIsDataLoss) {
+TEST_F(FilesTest, AStrangeOrMissingFormatVersionIsDataLoss) {
   OpenWithShop();
   store_.reset();
   for (const char* version : {"two", ""}) {
@@ -321,7 +321,7 @@ TEST_F(Files, AStrangeOrMissingFormatVersionIsDataLoss) {
 }
 
 // Version 1 had no column family `counters`.
-TEST_F(Files, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
+TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
   OpenWithShop();
   ItemWrite a = Write("a");
   a.images = {{Png(4, 4), ""}};

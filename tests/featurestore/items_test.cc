@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class Items : public StoreTest {
+class ItemsTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
 
@@ -24,7 +24,7 @@ class Items : public StoreTest {
   }
 };
 
-TEST_F(Items, AreReadAsTheyWereWritten) {
+TEST_F(ItemsTest, AreReadAsTheyWereWritten) {
   ItemWrite write = Write("a", "Toy Story (1995)");
   write.item.description = "A cowboy doll is threatened.";
   write.item.attributes = {{"genre", std::vector<std::string>{"Adventure", "Animation"}},
@@ -55,7 +55,7 @@ TEST_F(Items, AreReadAsTheyWereWritten) {
   EXPECT_EQ(Stats().items, 1);
 }
 
-TEST_F(Items, RefuseWrongFieldsNamingThem) {
+TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = ""; }), "items[0].id");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = std::string(257, 'a'); }), "items[0].id");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\n"; }), "items[0].id");
@@ -80,7 +80,7 @@ TEST_F(Items, RefuseWrongFieldsNamingThem) {
   EXPECT_FALSE(Exists("a"));
 }
 
-TEST_F(Items, RefuseBadPicturesNamingThem) {
+TEST_F(ItemsTest, RefuseBadPicturesNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(1, 1), ""}, {"GIF89a", ""}}; }), "items[0].images[1]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(50000, 50000), ""}}; }), "items[0].images[0]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8).substr(0, 40), ""}}; }), "items[0].images[0]");
@@ -98,7 +98,7 @@ TEST_F(Items, RefuseBadPicturesNamingThem) {
   EXPECT_THAT(bomb.message(), HasSubstr("40000000"));
 }
 
-TEST_F(Items, OneBadElementFailsAlone) {
+TEST_F(ItemsTest, OneBadElementFailsAlone) {
   ItemWrite bad = Write("b");
   bad.item.title = "\xff";
   const auto result = store_->UpsertItems("shop", {Write("a"), bad, Write("c")});
@@ -113,14 +113,14 @@ TEST_F(Items, OneBadElementFailsAlone) {
   EXPECT_TRUE(Exists("c"));
 }
 
-TEST_F(Items, EmptyAndOverlongBatchesAreRefusedAsAWhole) {
+TEST_F(ItemsTest, EmptyAndOverlongBatchesAreRefusedAsAWhole) {
   EXPECT_EQ(WrongField(store_->UpsertItems("shop", {}).status()), "items");
   EXPECT_EQ(WrongField(store_->UpsertItems("shop", std::vector<ItemWrite>(1001)).status()), "items");
   EXPECT_EQ(WrongField(store_->GetItems("shop", {}).status()), "item_ids");
   EXPECT_EQ(WrongField(store_->DeleteItems("shop", {}).status()), "item_ids");
 }
 
-TEST_F(Items, WritingTheSameAgainIsNoChange) {
+TEST_F(ItemsTest, WritingTheSameAgainIsNoChange) {
   ItemWrite write = Write("a");
   write.images = {{Png(3, 2), ""}};
   write.item.create_time = kNow + absl::Nanoseconds(1234567);
@@ -134,7 +134,7 @@ TEST_F(Items, WritingTheSameAgainIsNoChange) {
   EXPECT_TRUE(Changes(token).empty());
 }
 
-TEST_F(Items, RevisionsGrowAlsoOverDeletion) {
+TEST_F(ItemsTest, RevisionsGrowAlsoOverDeletion) {
   const int64_t first = Put(Write("a", "one"));
   const int64_t second = Put(Write("a", "two"));
   EXPECT_GT(second, first);
@@ -142,7 +142,7 @@ TEST_F(Items, RevisionsGrowAlsoOverDeletion) {
   EXPECT_GT(Put(Write("a", "two")), second);
 }
 
-TEST_F(Items, ExpectedRevisionGuardsAgainstLostUpdates) {
+TEST_F(ItemsTest, ExpectedRevisionGuardsAgainstLostUpdates) {
   ItemWrite write = Write("a", "one");
   write.expected_revision = 5;
   EXPECT_EQ(TryPut(write).code(), absl::StatusCode::kAborted);
@@ -155,7 +155,7 @@ TEST_F(Items, ExpectedRevisionGuardsAgainstLostUpdates) {
   EXPECT_EQ(Read("a").item.title, "two");
 }
 
-TEST_F(Items, MaskedUpdateChangesOnlyWhatItNames) {
+TEST_F(ItemsTest, MaskedUpdateChangesOnlyWhatItNames) {
   ItemWrite write = Write("a", "one");
   write.item.description = "kept";
   write.item.attributes = {{"brand", std::string("b")}, {"year", int64_t{1}}};
@@ -176,14 +176,14 @@ TEST_F(Items, MaskedUpdateChangesOnlyWhatItNames) {
   EXPECT_EQ(TryPut(update).code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(Items, CreateTimeDefaultsToNowAndStays) {
+TEST_F(ItemsTest, CreateTimeDefaultsToNowAndStays) {
   Put(Write("a", "one"));
   clock_->Advance(absl::Hours(1));
   Put(Write("a", "two"));
   EXPECT_EQ(Read("a").item.create_time, kNow);
 }
 
-TEST_F(Items, OneIdTwiceInABatchAppliesInOrder) {
+TEST_F(ItemsTest, OneIdTwiceInABatchAppliesInOrder) {
   ItemWrite second = Write("a", "two");
   second.images = {{Png(2, 2), ""}};
   ItemWrite first = Write("a", "one");
@@ -201,7 +201,7 @@ TEST_F(Items, OneIdTwiceInABatchAppliesInOrder) {
   EXPECT_THAT(Keys(Changes(token)), ElementsAre("a", "a"));
 }
 
-TEST_F(Items, PicturesAreSharedByDigestAndGoWithTheLastItem) {
+TEST_F(ItemsTest, PicturesAreSharedByDigestAndGoWithTheLastItem) {
   const std::string png = Png(5, 5);
   ItemWrite a = Write("a");
   a.images = {{png, ""}};
@@ -222,7 +222,7 @@ TEST_F(Items, PicturesAreSharedByDigestAndGoWithTheLastItem) {
   EXPECT_THAT(Read("c", {.image_bytes = true}).image_bytes, ElementsAre(png));
 }
 
-TEST_F(Items, LargePicturesComeBackWholeAfterReopening) {
+TEST_F(ItemsTest, LargePicturesComeBackWholeAfterReopening) {
   const std::string png = Png(1000, 1000, std::string(3 << 20, 'p'));
   ItemWrite write = Write("a");
   write.images = {{png, ""}};
@@ -231,7 +231,7 @@ TEST_F(Items, LargePicturesComeBackWholeAfterReopening) {
   EXPECT_THAT(Read("a", {.image_bytes = true}).image_bytes, ElementsAre(png));
 }
 
-TEST_F(Items, AnAnswerHoldsABoundedAmountOfPictures) {
+TEST_F(ItemsTest, AnAnswerHoldsABoundedAmountOfPictures) {
   StoreOptions options = Options();
   options.limits.max_read_image_bytes = 3 << 20;
   Open(options);
@@ -252,7 +252,7 @@ TEST_F(Items, AnAnswerHoldsABoundedAmountOfPictures) {
   EXPECT_EQ(store_->ListItems("shop", 0, page->next_page_token, {.image_bytes = true})->items.size(), 2u);
 }
 
-TEST_F(Items, DeletionReportsUnknownIdsAndRemovesTheRest) {
+TEST_F(ItemsTest, DeletionReportsUnknownIdsAndRemovesTheRest) {
   Put(Write("a"));
   const std::string token = Token();
   const auto failures = store_->DeleteItems("shop", {"x", "a", "a", ""});
@@ -270,7 +270,7 @@ TEST_F(Items, DeletionReportsUnknownIdsAndRemovesTheRest) {
   EXPECT_EQ(changes[0].kind, ChangeKind::kItemDeleted);
 }
 
-TEST_F(Items, GetAnswersInRequestOrderAndNamesUnknownIds) {
+TEST_F(ItemsTest, GetAnswersInRequestOrderAndNamesUnknownIds) {
   Put(Write("a"));
   Put(Write("b"));
   const auto read = store_->GetItems("shop", {"b", "x", "a", "b"});
@@ -284,7 +284,7 @@ TEST_F(Items, GetAnswersInRequestOrderAndNamesUnknownIds) {
   EXPECT_EQ(read->failures[0].status.code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(Items, ListGoesThroughAllInPages) {
+TEST_F(ItemsTest, ListGoesThroughAllInPages) {
   std::vector<std::string> expected;
   for (int i = 0; i < 25; ++i) {
     expected.push_back(absl::StrCat("item", 10 + i));
@@ -302,7 +302,7 @@ TEST_F(Items, ListGoesThroughAllInPages) {
   EXPECT_EQ(listed, expected);
 }
 
-TEST_F(Items, UnknownSpacesAreRefused) {
+TEST_F(ItemsTest, UnknownSpacesAreRefused) {
   Put(Write("a"));
   EXPECT_EQ(WrongField(store_->GetItems("shop", {"a"}, {.spaces = {"text", "audio"}}).status()), "spaces[1]");
 }

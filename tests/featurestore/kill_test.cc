@@ -33,7 +33,7 @@ struct GroupPromise {
   std::optional<int64_t> begun;
 };
 
-class KillNine : public ::testing::Test {
+class KillNineTest : public ::testing::Test {
  protected:
   // Runs the writer for a random time after it is ready. Returns its output.
   std::string RunAndKill(int round) {
@@ -192,7 +192,7 @@ class KillNine : public ::testing::Test {
   int64_t acknowledged_ = 0;
 };
 
-TEST_F(KillNine, KeepsEveryAcknowledgedWriteAndServesNoTornOne) {
+TEST_F(KillNineTest, KeepsEveryAcknowledgedWriteAndServesNoTornOne) {
   for (int round = 0; round < kRounds && !HasFailure(); ++round) {
     SCOPED_TRACE(absl::StrCat("round ", round));
     Note(RunAndKill(round));

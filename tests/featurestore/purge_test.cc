@@ -22,7 +22,7 @@ using ::testing::IsEmpty;
 
 constexpr char kUser[] = "person-4711-to-be-forgotten";
 
-class Purge : public StoreTest {
+class PurgeTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
 
@@ -59,7 +59,7 @@ class Purge : public StoreTest {
   }
 };
 
-TEST_F(Purge, RemovesEveryRowOfTheUserAndNoOther) {
+TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("item", i)));
   WriteEverythingOf(kUser);
   WriteEverythingOf("person-4711");
@@ -90,14 +90,14 @@ TEST_F(Purge, RemovesEveryRowOfTheUserAndNoOther) {
   EXPECT_EQ(changes[0].key, UserFeedKey("shop", kUser));
 }
 
-TEST_F(Purge, LeavesNoByteOfTheUserInAnyFile) {
+TEST_F(PurgeTest, LeavesNoByteOfTheUserInAnyFile) {
   WriteEverythingOf(kUser);
   EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty())) << "the scan must find the id before the purge";
   ASSERT_TRUE(store_->PurgeUser("shop", kUser).ok());
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
 }
 
-TEST_F(Purge, LeavesNoByteInOlderTablesLogsAndManifests) {
+TEST_F(PurgeTest, LeavesNoByteInOlderTablesLogsAndManifests) {
   WriteEverythingOf("aaa-before");
   WriteEverythingOf(kUser);
   SettleIntoTables();
@@ -118,7 +118,7 @@ TEST_F(Purge, LeavesNoByteInOlderTablesLogsAndManifests) {
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
 }
 
-TEST_F(Purge, TakesBackTheUsersPartInTrending) {
+TEST_F(PurgeTest, TakesBackTheUsersPartInTrending) {
   for (const char* id : {"a", "b"}) Put(Write(id));
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Record(View(kUser, "a", kNow - absl::Seconds(i))).ok());
   ASSERT_TRUE(Record(View("other", "b", kNow)).ok());
@@ -130,7 +130,7 @@ TEST_F(Purge, TakesBackTheUsersPartInTrending) {
   EXPECT_THAT(trending(), ElementsAre("b"));
 }
 
-TEST_F(Purge, IsIdempotentAndTheUserMayComeBack) {
+TEST_F(PurgeTest, IsIdempotentAndTheUserMayComeBack) {
   WriteEverythingOf(kUser);
   ASSERT_TRUE(store_->PurgeUser("shop", kUser).ok());
   const auto again = store_->PurgeUser("shop", kUser);
@@ -141,7 +141,7 @@ TEST_F(Purge, IsIdempotentAndTheUserMayComeBack) {
   EXPECT_EQ(WrongField(store_->PurgeUser("shop", "").status()), "user_id");
 }
 
-TEST_F(Purge, HoldsWhileOthersReadAndWrite) {
+TEST_F(PurgeTest, HoldsWhileOthersReadAndWrite) {
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
   threads.emplace_back([&] {
@@ -164,7 +164,7 @@ TEST_F(Purge, HoldsWhileOthersReadAndWrite) {
 }
 
 // What a crash between the deletion of the rows and the cleaning of the files leaves.
-TEST_F(Purge, ThatWasCutShortIsCompletedByTheNextOpen) {
+TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
   WriteEverythingOf(kUser);
   SettleIntoTables();
   store_.reset();

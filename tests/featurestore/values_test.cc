@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "featurestore/feed.h"
-#include "featurestore/image_header.h"
+#include "featurestore/image_properties.h"
 #include "featurestore/keys.h"
 #include "tests/featurestore/store_fixture.h"
 
@@ -22,7 +22,7 @@ const std::vector<std::string> kAwkwardIds = {
     "a",    "ab",       "b", std::string("a\0", 2), std::string("a\0b", 3), std::string("a\0\xff", 3), "a\x01",
     "\xff", "\xff\xff", "ä", std::string(256, 'x')};
 
-TEST(Keys, SurviveARoundTripWithAnyBytes) {
+TEST(KeysTest, SurviveARoundTripWithAnyBytes) {
   for (const std::string& id : kAwkwardIds) {
     std::string key;
     AppendId(id, key);
@@ -35,7 +35,7 @@ TEST(Keys, SurviveARoundTripWithAnyBytes) {
   }
 }
 
-TEST(Keys, NoUsersPrefixBeginsAnother) {
+TEST(KeysTest, NoUsersPrefixBeginsAnother) {
   for (const std::string& a : kAwkwardIds) {
     for (const std::string& b : kAwkwardIds) {
       if (a == b) continue;
@@ -46,13 +46,13 @@ TEST(Keys, NoUsersPrefixBeginsAnother) {
   }
 }
 
-TEST(Keys, SortIdsAsBytes) {
+TEST(KeysTest, SortIdsAsBytes) {
   std::vector<std::string> by_id = kAwkwardIds;
   std::sort(by_id.begin(), by_id.end());
   for (size_t i = 1; i < by_id.size(); ++i) EXPECT_LT(ItemKey(1, by_id[i - 1]), ItemKey(1, by_id[i]));
 }
 
-TEST(Keys, NewerEventsSortFirst) {
+TEST(KeysTest, NewerEventsSortFirst) {
   const std::string prefix = UserPrefix(1, "u");
   EXPECT_LT(EventKey(prefix, 2, "a"), EventKey(prefix, 1, "a"));
   EXPECT_LT(EventKey(prefix, 0, "a"), EventKey(prefix, -1, "a"));
@@ -65,7 +65,7 @@ TEST(Keys, NewerEventsSortFirst) {
   EXPECT_EQ(time, -42);
 }
 
-TEST(Keys, RefuseDamagedIds) {
+TEST(KeysTest, RefuseDamagedIds) {
   std::string out;
   for (const absl::string_view bytes :
        {absl::string_view(""), absl::string_view("abc"), absl::string_view("a\0", 2), absl::string_view("a\0\x02", 3)}) {
@@ -74,7 +74,7 @@ TEST(Keys, RefuseDamagedIds) {
   }
 }
 
-TEST(Keys, PrefixEndSkipsBytesThatCannotGrow) {
+TEST(KeysTest, PrefixEndSkipsBytesThatCannotGrow) {
   EXPECT_EQ(PrefixEnd("ab"), "ac");
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
   EXPECT_EQ(PrefixEnd("\xff"), "");
@@ -99,51 +99,51 @@ std::string Webp(absl::string_view chunk, const std::string& body) {
   return webp + inner;
 }
 
-TEST(ImageHeader, ReadsSizesOfEveryFormat) {
-  const auto png = ReadImageHeader(Png(640, 480));
+TEST(ImagePropertiesTest, ReadsSizesOfEveryFormat) {
+  const auto png = ReadImageProperties(Png(640, 480));
   ASSERT_TRUE(png.ok()) << png.status();
   EXPECT_EQ(png->media_type, "image/png");
   EXPECT_EQ(png->width, 640);
   EXPECT_EQ(png->height, 480);
 
-  const auto jpeg = ReadImageHeader(Jpeg(300, 200));
+  const auto jpeg = ReadImageProperties(Jpeg(300, 200));
   ASSERT_TRUE(jpeg.ok()) << jpeg.status();
   EXPECT_EQ(jpeg->media_type, "image/jpeg");
   EXPECT_EQ(jpeg->width, 300);
   EXPECT_EQ(jpeg->height, 200);
 
-  const auto lossy = ReadImageHeader(Webp("VP8 ", std::string("\x00\x00\x00\x9d\x01\x2a\x10\x00\x20\x00", 10)));
+  const auto lossy = ReadImageProperties(Webp("VP8 ", std::string("\x00\x00\x00\x9d\x01\x2a\x10\x00\x20\x00", 10)));
   ASSERT_TRUE(lossy.ok()) << lossy.status();
   EXPECT_EQ(lossy->width, 16);
   EXPECT_EQ(lossy->height, 32);
 
-  const auto lossless = ReadImageHeader(Webp("VP8L", std::string("\x2f\x0f\xc0\x07\x00", 5)));
+  const auto lossless = ReadImageProperties(Webp("VP8L", std::string("\x2f\x0f\xc0\x07\x00", 5)));
   ASSERT_TRUE(lossless.ok()) << lossless.status();
   EXPECT_EQ(lossless->width, 16);
   EXPECT_EQ(lossless->height, 32);
 
-  const auto extended = ReadImageHeader(Webp("VP8X", std::string("\0\0\0\0\x0f\0\0\x1f\0\0", 10)));
+  const auto extended = ReadImageProperties(Webp("VP8X", std::string("\0\0\0\0\x0f\0\0\x1f\0\0", 10)));
   ASSERT_TRUE(extended.ok()) << extended.status();
   EXPECT_EQ(extended->width, 16);
   EXPECT_EQ(extended->height, 32);
 }
 
-TEST(ImageHeader, RefusesTruncatedFiles) {
+TEST(ImagePropertiesTest, RefusesTruncatedFiles) {
   for (const std::string& whole : {Png(8, 8), Jpeg(8, 8), Webp("VP8L", std::string("\x2f\x0f\xc0\x07\x00", 5))}) {
     for (size_t size = 0; size < whole.size(); ++size) {
-      EXPECT_FALSE(ReadImageHeader(whole.substr(0, size)).ok()) << size << " of " << whole.size();
+      EXPECT_FALSE(ReadImageProperties(whole.substr(0, size)).ok()) << size << " of " << whole.size();
     }
   }
 }
 
-TEST(ImageHeader, RefusesOtherFormatsAndEmptyPictures) {
-  EXPECT_THAT(ReadImageHeader("GIF89a").status().message(), HasSubstr("neither JPEG, PNG nor WebP"));
-  EXPECT_FALSE(ReadImageHeader("").ok());
-  EXPECT_FALSE(ReadImageHeader(Png(0, 5)).ok());
-  EXPECT_FALSE(ReadImageHeader(Jpeg(5, 0)).ok());
+TEST(ImagePropertiesTest, RefusesOtherFormatsAndEmptyPictures) {
+  EXPECT_THAT(ReadImageProperties("GIF89a").status().message(), HasSubstr("neither JPEG, PNG nor WebP"));
+  EXPECT_FALSE(ReadImageProperties("").ok());
+  EXPECT_FALSE(ReadImageProperties(Png(0, 5)).ok());
+  EXPECT_FALSE(ReadImageProperties(Jpeg(5, 0)).ok());
 }
 
-TEST(FeedSequencer, ReadersStopBeforeTheOldestUnfinishedWrite) {
+TEST(FeedSequencerTest, ReadersStopBeforeTheOldestUnfinishedWrite) {
   FeedSequencer feed;
   feed.Start(10);
   EXPECT_EQ(feed.watermark(), 9);
@@ -159,7 +159,7 @@ TEST(FeedSequencer, ReadersStopBeforeTheOldestUnfinishedWrite) {
   EXPECT_TRUE(feed.WaitBeyond(11, absl::InfinitePast()));
 }
 
-TEST(FeedSequencer, TellsListenersOnlyWhenReadersCanGoOn) {
+TEST(FeedSequencerTest, TellsListenersOnlyWhenReadersCanGoOn) {
   FeedSequencer feed;
   int calls = 0;
   const int64_t id = feed.AddListener([&calls] { ++calls; });
@@ -174,7 +174,7 @@ TEST(FeedSequencer, TellsListenersOnlyWhenReadersCanGoOn) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST(FeedSequencer, CloseEndsEveryWait) {
+TEST(FeedSequencerTest, CloseEndsEveryWait) {
   FeedSequencer feed;
   feed.Close();
   EXPECT_FALSE(feed.WaitBeyond(100, absl::InfiniteFuture()));

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class Vectors : public StoreTest {
+class VectorsTest : public StoreTest {
  protected:
   void SetUp() override { OpenWithShop(); }
 
@@ -44,7 +44,7 @@ class Vectors : public StoreTest {
   }
 };
 
-TEST_F(Vectors, AreStoredAtUnitLengthAndSurviveReopening) {
+TEST_F(VectorsTest, AreStoredAtUnitLengthAndSurviveReopening) {
   const int64_t revision = Put(Write("a"));
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {3, 4})}).ok());
   Open();
@@ -56,7 +56,7 @@ TEST_F(Vectors, AreStoredAtUnitLengthAndSurviveReopening) {
   EXPECT_THAT(Read("a").vectors, IsEmpty());
 }
 
-TEST_F(Vectors, AreRefusedWhenTheItemHasMovedOn) {
+TEST_F(VectorsTest, AreRefusedWhenTheItemHasMovedOn) {
   const int64_t old = Put(Write("a", "one"));
   const int64_t now = Put(Write("a", "two"));
   EXPECT_EQ(store_->PutVectors("shop", "a", old, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kFailedPrecondition);
@@ -66,7 +66,7 @@ TEST_F(Vectors, AreRefusedWhenTheItemHasMovedOn) {
   EXPECT_TRUE(store_->PutVectors("shop", "a", now, {Vector("text", "m1", {1, 0})}).ok());
 }
 
-TEST_F(Vectors, StayValidWhenOnlyVisibilityChanges) {
+TEST_F(VectorsTest, StayValidWhenOnlyVisibilityChanges) {
   const int64_t embedded = Put(Write("a"));
   ASSERT_TRUE(store_->PutVectors("shop", "a", embedded, {Vector("text", "m1", {1, 0})}, true).ok());
   ItemWrite hide = Write("a");
@@ -76,7 +76,7 @@ TEST_F(Vectors, StayValidWhenOnlyVisibilityChanges) {
   EXPECT_TRUE(store_->PutVectors("shop", "a", embedded, {Vector("text", "m1", {0, 1})}).ok());
 }
 
-TEST_F(Vectors, RefuseWhatCannotBeCompared) {
+TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
   const int64_t revision = Put(Write("a"));
   const auto refused = [&](const SpaceVector& vector) { return store_->PutVectors("shop", "a", revision, {vector}); };
   EXPECT_EQ(WrongField(refused(Vector("audio", "m1", {1, 0}))), "vectors[0].space.name");
@@ -94,7 +94,7 @@ TEST_F(Vectors, RefuseWhatCannotBeCompared) {
   EXPECT_THAT(other.message(), HasSubstr("m2"));
 }
 
-TEST_F(Vectors, DeclaredDimensionsAreKept) {
+TEST_F(VectorsTest, DeclaredDimensionsAreKept) {
   Catalog catalog = ShopCatalog("sized");
   catalog.spaces = {{"text", "", 3}};
   ASSERT_TRUE(store_->CreateCatalog(catalog).ok());
@@ -103,7 +103,7 @@ TEST_F(Vectors, DeclaredDimensionsAreKept) {
   EXPECT_TRUE(store_->PutVectors("sized", "a", revision, {Vector("text", "m1", {1, 0, 0})}).ok());
 }
 
-TEST_F(Vectors, AnnounceThemselvesInTheFeed) {
+TEST_F(VectorsTest, AnnounceThemselvesInTheFeed) {
   const int64_t revision = Put(Write("a"));
   const std::string token = Token();
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0})}).ok());
@@ -114,7 +114,7 @@ TEST_F(Vectors, AnnounceThemselvesInTheFeed) {
   EXPECT_EQ(changes[0].revision, revision);
 }
 
-TEST_F(Vectors, CompleteResultTakesTheItemOutOfTheBacklog) {
+TEST_F(VectorsTest, CompleteResultTakesTheItemOutOfTheBacklog) {
   const int64_t revision = Put(Write("a"));
   EXPECT_THAT(PendingIds(), ElementsAre("a"));
   EXPECT_EQ(*store_->EmbeddingBacklog(), 1);
@@ -129,7 +129,7 @@ TEST_F(Vectors, CompleteResultTakesTheItemOutOfTheBacklog) {
   EXPECT_EQ(Stats().embedding_backlog, 0);
 }
 
-TEST_F(Vectors, ItemsWithoutContentWaitForNothing) {
+TEST_F(VectorsTest, ItemsWithoutContentWaitForNothing) {
   ItemWrite empty = Write("a", "");
   Put(empty);
   EXPECT_THAT(PendingIds(), IsEmpty());
@@ -141,7 +141,7 @@ TEST_F(Vectors, ItemsWithoutContentWaitForNothing) {
   EXPECT_THAT(Spaces("a"), IsEmpty());
 }
 
-TEST_F(Vectors, OldOnesServeUntilNewContentIsEmbedded) {
+TEST_F(VectorsTest, OldOnesServeUntilNewContentIsEmbedded) {
   const int64_t one = Put(Write("a", "one"));
   ASSERT_TRUE(store_->PutVectors("shop", "a", one, {Vector("text", "m1", {1, 0})}, true).ok());
   Put(Write("a", "two"));
@@ -149,7 +149,7 @@ TEST_F(Vectors, OldOnesServeUntilNewContentIsEmbedded) {
   EXPECT_EQ(store_->GetEmbeddingStatus("shop", "a")->state, EmbeddingState::kPending);
 }
 
-TEST_F(Vectors, FailureForGoodIsRecordedAndLeavesTheBacklog) {
+TEST_F(VectorsTest, FailureForGoodIsRecordedAndLeavesTheBacklog) {
   const int64_t revision = Put(Write("a"));
   ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "a", revision, absl::InvalidArgumentError("picture 0 cannot be decoded")).ok());
   EXPECT_THAT(PendingIds(), IsEmpty());
@@ -165,7 +165,7 @@ TEST_F(Vectors, FailureForGoodIsRecordedAndLeavesTheBacklog) {
   EXPECT_EQ(Stats().embedding_failed, 0);
 }
 
-TEST_F(Vectors, PendingItemsComeInBoundedPagesWithTheirPictures) {
+TEST_F(VectorsTest, PendingItemsComeInBoundedPagesWithTheirPictures) {
   for (int i = 0; i < 5; ++i) {
     ItemWrite write = Write(absl::StrCat("item", i));
     write.images = {{Png(4, 4, std::string(1000, static_cast<char>('a' + i))), ""}};
@@ -180,7 +180,7 @@ TEST_F(Vectors, PendingItemsComeInBoundedPagesWithTheirPictures) {
   EXPECT_EQ(store_->ListPending("shop", 5, "", 1)->size(), 1u);
 }
 
-TEST_F(Vectors, NewModelServesOnlyWhenEveryItemHasItsVectors) {
+TEST_F(VectorsTest, NewModelServesOnlyWhenEveryItemHasItsVectors) {
   ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
   const int64_t a = Put(Write("a"));
   const int64_t b = Put(Write("b"));
@@ -213,7 +213,7 @@ TEST_F(Vectors, NewModelServesOnlyWhenEveryItemHasItsVectors) {
   EXPECT_EQ(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(Vectors, TheSameModelAgainChangesNothing) {
+TEST_F(VectorsTest, TheSameModelAgainChangesNothing) {
   ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
   const int64_t a = Put(Write("a"));
   ASSERT_TRUE(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}, true).ok());
@@ -221,7 +221,7 @@ TEST_F(Vectors, TheSameModelAgainChangesNothing) {
   EXPECT_THAT(PendingIds(), IsEmpty());
 }
 
-TEST_F(Vectors, GivingUpOnANewModelKeepsTheOldVectors) {
+TEST_F(VectorsTest, GivingUpOnANewModelKeepsTheOldVectors) {
   ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
   const int64_t a = Put(Write("a"));
   const int64_t b = Put(Write("b"));

@@ -17,7 +17,7 @@
 namespace palate::models {
 namespace {
 
-// As BERT's: normaliser, splitting, word pieces, a template around the text.
+// As BERT's: normalizer, splitting, word pieces, a template around the text.
 constexpr char kWordPiece[] = R"({"version":"1.0","truncation":null,"padding":null,
   "added_tokens":[{"id":0,"content":"[UNK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
                   {"id":1,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},

@@ -22,10 +22,10 @@ using ::testing::HasSubstr;
 
 std::string OwnFixtures() { return std::string(PALATE_SOURCE_DIR) + "/tests/goldens"; }
 
-// The pair's text tower of the build folder, else the download cache.
+// The dual encoder's text tower of the build folder, else the download cache.
 std::string MiniLm() {
   const char* share = std::getenv("PALATE_SHARE_DIR");
-  return share != nullptr ? std::string(share) + "/models/pair/text" : models::MiniLmFolder();
+  return share != nullptr ? std::string(share) + "/models/dual_encoder/text" : models::MiniLmFolder();
 }
 
 struct Outcome {
@@ -51,20 +51,20 @@ std::string Failures(const std::string& output) {
   return failures;
 }
 
-TEST(GoldenCheck, PassesOnTheFixturesOfThisRepository) {
+TEST(GoldenCheckTest, PassesOnTheFixturesOfThisRepository) {
   const Outcome outcome = Check(OwnFixtures());
   EXPECT_EQ(outcome.code, 0) << Failures(outcome.output);
   EXPECT_THAT(outcome.output, EndsWith(" passed, 0 failed\n"));
 }
 
-TEST(GoldenCheck, PassesOnTheSharedFixtures) {
+TEST(GoldenCheckTest, PassesOnTheSharedFixtures) {
   const std::string folder = models::SharedDir() + "/goldens";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent";
   const Outcome outcome = Check(folder);
   EXPECT_EQ(outcome.code, 0) << Failures(outcome.output);
 }
 
-TEST(GoldenCheck, PassesOnOneFixtureGivenByItself) {
+TEST(GoldenCheckTest, PassesOnOneFixtureGivenByItself) {
   const Outcome outcome = Check(OwnFixtures() + "/vit-model/");
   EXPECT_EQ(outcome.code, 0) << Failures(outcome.output);
   EXPECT_THAT(outcome.output, HasSubstr("PASS vit-model last_hidden_state: max abs diff"));
@@ -201,7 +201,7 @@ int ExitCode(const std::string& arguments) {
   return WEXITSTATUS(std::system(command.c_str()));
 }
 
-TEST(GoldenCheckBinary, ExitCodesTellUsageFromFailure) {
+TEST(GoldenCheckBinaryTest, ExitCodesTellUsageFromFailure) {
   const models::TemporaryFolder empty;
   EXPECT_EQ(ExitCode(""), 2);
   EXPECT_EQ(ExitCode("a b"), 2);
@@ -215,7 +215,7 @@ TEST(GoldenCheckBinary, ExitCodesTellUsageFromFailure) {
   EXPECT_EQ(ExitCode(empty.path()), 1);
 }
 
-TEST(JsonNode, ReportsWhatWasNotRead) {
+TEST(JsonNodeTest, ReportsWhatWasNotRead) {
   const JsonNode node(Json::parse(R"({"a": 1, "b": {"c": [1, 2], "d": "x"}, "e": [{"f": 1}, {"f": 2}], "g": []})"), "test");
   EXPECT_EQ(*node.Int("a"), 1);
   EXPECT_EQ(*node.At("b")->String("d"), "x");
@@ -223,7 +223,7 @@ TEST(JsonNode, ReportsWhatWasNotRead) {
   EXPECT_THAT(node.Unread(), ::testing::ElementsAre("test: /b/c", "test: /e/0/f", "test: /g"));
 }
 
-TEST(JsonNode, NamesThePlaceOfWhatIsMissingOrOfAnotherType) {
+TEST(JsonNodeTest, NamesThePlaceOfWhatIsMissingOrOfAnotherType) {
   const JsonNode node(Json::parse(R"({"e": [{"f": 1}]})"), "test");
   const JsonNode first = (*node.List("e"))[0];
   EXPECT_EQ(first.Int("g").status().message(), "test: /e/0/ has no key \"g\"");

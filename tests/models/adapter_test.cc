@@ -97,7 +97,7 @@ TEST_F(AdapterTest, AddsTheScaledProductToTheWeightsThatItNames) {
   EXPECT_TRUE(at::equal(embedding_, weights_.at("embed_tokens.weight")));
 }
 
-TEST_F(AdapterTest, ScalesByTheRootOfTheRankWhenRankStabilised) {
+TEST_F(AdapterTest, ScalesByTheRootOfTheRankWhenRankStabilized) {
   config_["use_rslora"] = true;
   ASSERT_TRUE(Load().ok()) << Load();
   const double scaling = 6 / std::sqrt(2.0);
@@ -184,7 +184,7 @@ TEST_F(AdapterTest, NamesABaseThatIsNoFolder) {
   EXPECT_THAT(MessageOf(status), HasSubstr("Some/Model-On-A-Hub"));
 }
 
-TEST(DecoderModel, RefusesAnAdapterOfSharedEmbeddings) {
+TEST(DecoderModelTest, RefusesAnAdapterOfSharedEmbeddings) {
   const TemporaryFolder base, folder;
   DecoderConfig config;
   config.vocab_size = 5;

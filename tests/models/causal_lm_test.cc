@@ -41,7 +41,7 @@ std::vector<VlCase> CasesOf(const Golden& golden) {
   return cases;
 }
 
-// What a service does with messages: render, tokenise, preprocess, expand.
+// What a service does with messages: render, tokenize, preprocess, expand.
 LmSequence Prepare(const CausalLm& lm, const Golden& golden, const nlohmann::ordered_json& messages) {
   LmSequence sequence;
   for (const auto& message : messages) {
@@ -343,7 +343,7 @@ TEST_P(GoldenVlTest, FilesThatDoNotFitAreRefusedByName) {
 
 INSTANTIATE_TEST_SUITE_P(Families, GoldenVlTest, ::testing::Values("qwen3_vl-deepstack", "qwen2_5_vl-window"));
 
-TEST(CausalLm, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
+TEST(CausalLmTest, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
   const Golden golden("qwen2_5_vl-window");
   PALATE_SKIP_WITHOUT(golden);
   const c10::InferenceMode inference;
@@ -367,7 +367,7 @@ TEST(CausalLm, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
   EXPECT_TRUE(lm->LastHidden({&sequence, 1}).equal(expected->LastHidden({&sequence, 1})));
 }
 
-TEST(CausalLm, LoadsEveryTextFamily) {
+TEST(CausalLmTest, LoadsEveryTextFamily) {
   const c10::InferenceMode inference;
   for (const char* name : {"qwen3-gqa", "qwen3-yarn", "llama-llama3rope_bf16", "qwen2-qkvbias"}) {
     const Golden golden(name);
@@ -391,7 +391,7 @@ TEST(CausalLm, LoadsEveryTextFamily) {
   }
 }
 
-TEST(CausalLm, AnAdapterFolderLoadsItsBase) {
+TEST(CausalLmTest, AnAdapterFolderLoadsItsBase) {
   const Golden base("qwen3-gqa");
   const Golden adapter("lora-qwen3");
   PALATE_SKIP_WITHOUT(adapter);
@@ -422,7 +422,7 @@ TEST(CausalLm, AnAdapterFolderLoadsItsBase) {
   EXPECT_EQ(*plain->Digest(), *LoadLm(base.checkpoint())->Digest());
 }
 
-TEST(CausalLm, SaysWhatIsMissing) {
+TEST(CausalLmTest, SaysWhatIsMissing) {
   const TemporaryFolder empty;
   EXPECT_EQ(CausalLm::Load(empty.path()).status().code(), absl::StatusCode::kNotFound);
   const Golden bert("clip-base");

@@ -41,44 +41,44 @@ constexpr char kSimple[] =
     "{% for message in messages %}<{{ message.role }}>{{ message['content'].strip() }}{{ eos_token }}\n"
     "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
 
-TEST(ChatTemplate, RendersMessagesWithVariablesAndPythonMethods) {
+TEST(ChatTemplateTest, RendersMessagesWithVariablesAndPythonMethods) {
   const auto chat_template = ChatTemplate::Parse(kSimple, Json{{"eos_token", "</s>"}});
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();
   EXPECT_EQ(*(*chat_template)->Render({{"system", " Be brief. "}, {"user", "Hi & <b>"}}, true),
             "<system>Be brief.</s>\n<user>Hi & <b></s>\n<assistant>");
 }
 
-TEST(ChatTemplate, ReportsASyntaxErrorWithItsLine) {
+TEST(ChatTemplateTest, ReportsASyntaxErrorWithItsLine) {
   const auto chat_template = ChatTemplate::Parse("ok\n{% if %}", Json::object());
   EXPECT_EQ(chat_template.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(chat_template.status().message()), HasSubstr("line 2"));
 }
 
-TEST(ChatTemplate, PassesOnWhatTheTemplateRaises) {
+TEST(ChatTemplateTest, PassesOnWhatTheTemplateRaises) {
   const auto chat_template = ChatTemplate::Parse("{{ raise_exception('roles must alternate') }}", Json::object());
   const auto rendered = (*chat_template)->Render({{"user", "x"}}, false);
   EXPECT_EQ(rendered.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(rendered.status().message()), HasSubstr("roles must alternate"));
 }
 
-TEST(ChatTemplate, WritesJsonAsPythonDoes) {
+TEST(ChatTemplateTest, WritesJsonAsPythonDoes) {
   const auto chat_template = ChatTemplate::Parse("{{ tool | tojson }}", Json::object());
   const Json context = {{"tool", {{"name", "f\"é<"}, {"n", {1, 2.5, true, nullptr}}}}};
   EXPECT_EQ(*(*chat_template)->Render(context), R"({"name": "f\"é<", "n": [1, 2.5, true, null]})");
 }
 
-TEST(ChatTemplate, RefusesMessagesThatAreNotUtf8) {
+TEST(ChatTemplateTest, RefusesMessagesThatAreNotUtf8) {
   const auto chat_template = ChatTemplate::Parse(kSimple, Json::object());
   EXPECT_EQ((*chat_template)->Render({{"user", "\xff"}}, false).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ChatTemplate, SaysWhenAFolderHasNone) {
+TEST(ChatTemplateTest, SaysWhenAFolderHasNone) {
   const TemporaryFolder folder;
   WriteAll(folder.file("tokenizer_config.json"), "{}");
   EXPECT_TRUE(absl::IsNotFound(ChatTemplate::Load(folder.path()).status()));
 }
 
-TEST(ChatTemplate, PrefersTheProcessorsFilesToTheTokenizers) {
+TEST(ChatTemplateTest, PrefersTheProcessorsFilesToTheTokenizers) {
   const TemporaryFolder folder;
   WriteAll(folder.file("tokenizer_config.json"), R"({"chat_template": "tokenizer"})");
   WriteAll(folder.file("chat_template.json"), R"({"chat_template": "older file"})");
@@ -88,7 +88,7 @@ TEST(ChatTemplate, PrefersTheProcessorsFilesToTheTokenizers) {
   EXPECT_EQ(render(), "file");
 }
 
-TEST(ChatTemplate, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
+TEST(ChatTemplateTest, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
   const TemporaryFolder folder;
   WriteAll(folder.file("tokenizer_config.json"),
            R"({"eos_token": {"content": "<e>"}, "chat_template": [{"name": "tool", "template": "no"},

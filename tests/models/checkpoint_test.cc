@@ -171,18 +171,18 @@ TEST_F(ShardedCheckpointTest, ReportsATruncatedShard) {
   EXPECT_THAT(MessageOf(Load()), HasSubstr("s1.safetensors"));
 }
 
-TEST(InitialiseParameters, GivesTheSameValuesForTheSameSeed) {
+TEST(InitializeParametersTest, GivesTheSameValuesForTheSameSeed) {
   at::Tensor a, b, c;
-  ASSERT_TRUE(InitialiseParameters({{"a", {100}, Init::Normal(0.5), &a}}, 1, true).ok());
-  ASSERT_TRUE(InitialiseParameters({{"a", {100}, Init::Normal(0.5), &b}}, 1, true).ok());
-  ASSERT_TRUE(InitialiseParameters({{"a", {100}, Init::Normal(0.5), &c}}, 2, true).ok());
+  ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &a}}, 1, true).ok());
+  ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &b}}, 1, true).ok());
+  ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &c}}, 2, true).ok());
   EXPECT_TRUE(at::equal(a, b));
   EXPECT_FALSE(at::equal(a, c));
   EXPECT_NEAR(a.std().item<float>(), 0.5, 0.15);
   EXPECT_TRUE(a.requires_grad());
 }
 
-TEST(JsonConfig, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
+TEST(JsonConfigTest, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
   const auto config = JsonConfig::Parse(R"({"n": "x", "null": null, "f": 1.5})", "config.json");
   ASSERT_TRUE(config.ok());
   EXPECT_THAT(MessageOf(config->Int("absent").status()), HasSubstr("config.json lacks the key \"absent\""));
@@ -193,13 +193,13 @@ TEST(JsonConfig, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
   EXPECT_FALSE(config->IntOr("n", 3).ok());
 }
 
-TEST(JsonConfig, RefusesDeepNesting) {
+TEST(JsonConfigTest, RefusesDeepNesting) {
   const std::string deep = "{\"a\": " + std::string(1000, '[') + std::string(1000, ']') + "}";
   EXPECT_THAT(MessageOf(JsonConfig::Parse(deep, "config.json").status()), HasSubstr("nested deeper"));
   EXPECT_TRUE(JsonConfig::Parse(R"({"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})", "config.json").ok());
 }
 
-TEST(FindModelFamily, KnowsFamiliesByTypeAndArchitecture) {
+TEST(FindModelFamilyTest, KnowsFamiliesByTypeAndArchitecture) {
   const auto family = [](const std::string& json) { return FindModelFamily(*JsonConfig::Parse(json, "config.json")); };
   EXPECT_EQ(*family(R"({"model_type": "bert", "architectures": ["BertModel"]})"), ModelFamily::kBert);
   EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"), ModelFamily::kQwen3);

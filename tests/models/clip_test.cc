@@ -100,7 +100,7 @@ TEST_F(GoldenClipTest, NamedEndTokenIsPooledAtItsFirstOccurrence) {
   ExpectClose((*model)->TextFeatures(longer), (*model)->TextFeatures(shorter), 1e-5, "pooled");
 }
 
-TEST(ClipConfig, ReadsThePublishedSparseFile) {
+TEST(ClipConfigTest, ReadsThePublishedSparseFile) {
   const auto config = ClipConfig::FromJson(*JsonConfig::Parse(R"({
       "model_type": "clip", "projection_dim": 768,
       "text_config": {"model_type": "clip_text_model", "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
@@ -117,7 +117,7 @@ TEST(ClipConfig, ReadsThePublishedSparseFile) {
   EXPECT_EQ(config->vision.projection_dim, 768);
 }
 
-TEST(ClipConfig, EarlyDictReplacesTheTextConfig) {
+TEST(ClipConfigTest, EarlyDictReplacesTheTextConfig) {
   const auto config = ClipConfig::FromJson(*JsonConfig::Parse(
       R"({"model_type": "clip", "text_config": {"hidden_size": 64, "eos_token_id": 2}, "text_config_dict": {"hidden_size": 128},
           "vision_config_dict": null, "vision_config": {"hidden_act": "gelu"}})",
@@ -128,7 +128,7 @@ TEST(ClipConfig, EarlyDictReplacesTheTextConfig) {
   EXPECT_EQ(config->vision.activation, Activation::kGelu);
 }
 
-TEST(ClipConfig, NamesWhatIsWrong) {
+TEST(ClipConfigTest, NamesWhatIsWrong) {
   const auto status = [](const std::string& json) { return ClipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status(); };
   EXPECT_EQ(status(R"({"model_type": "siglip"})").code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status(R"({"model_type": "clip", "text_config": {"hidden_act": "mish"}})").message()), HasSubstr("mish"));

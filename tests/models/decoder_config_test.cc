@@ -1,10 +1,11 @@
+#include "models/decoder/decoder_config.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <string>
 
-#include "models/decoder/config.h"
 #include "models/decoder/families.h"
 
 namespace palate::models {
@@ -98,14 +99,14 @@ TEST_P(EveryFamilyTest, WritesAConfigThatItReadsBack) {
 
 INSTANTIATE_TEST_SUITE_P(Families, EveryFamilyTest, ::testing::Values("qwen2", "qwen3", "llama"));
 
-TEST(ReadQwen3Config, NormalisesQueriesAndKeysAndNeedsAHeadSize) {
+TEST(ReadQwen3ConfigTest, NormalizesQueriesAndKeysAndNeedsAHeadSize) {
   EXPECT_TRUE(Read("qwen3")->qk_norm);
   EXPECT_FALSE(Read("qwen3")->qkv_bias);
   EXPECT_TRUE(Read("qwen3", {{"attention_bias", true}})->o_bias);
   EXPECT_THAT(MessageOf(Read("qwen3", {{"head_dim", nullptr}}).status()), HasSubstr("head_dim"));
 }
 
-TEST(ReadQwen2Config, HasBiasesOnQueryKeyAndValueAndDerivesItsHeadSize) {
+TEST(ReadQwen2ConfigTest, HasBiasesOnQueryKeyAndValueAndDerivesItsHeadSize) {
   const auto config = Read("qwen2");
   EXPECT_TRUE(config->qkv_bias);
   EXPECT_FALSE(config->o_bias);
@@ -114,7 +115,7 @@ TEST(ReadQwen2Config, HasBiasesOnQueryKeyAndValueAndDerivesItsHeadSize) {
   EXPECT_EQ(Read("qwen2", {{"rope_theta", nullptr}}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ReadSlidingWindows, FollowsMaxWindowLayersOrLayerTypes) {
+TEST(ReadSlidingWindowsTest, FollowsMaxWindowLayersOrLayerTypes) {
   EXPECT_TRUE(Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", false}})->sliding_windows.empty());
   EXPECT_THAT(Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", true}})->sliding_windows,
               ElementsAre(0, 8, 8));
@@ -127,7 +128,7 @@ TEST(ReadSlidingWindows, FollowsMaxWindowLayersOrLayerTypes) {
             absl::StatusCode::kUnimplemented);
 }
 
-TEST(ReadLlamaConfig, TakesWhatEarlyFoldersLackFromTheFormat) {
+TEST(ReadLlamaConfigTest, TakesWhatEarlyFoldersLackFromTheFormat) {
   const auto config = Read("llama", {{"num_key_value_heads", nullptr}, {"rope_theta", nullptr}});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->num_kv_heads, 4);
@@ -139,7 +140,7 @@ TEST(ReadLlamaConfig, TakesWhatEarlyFoldersLackFromTheFormat) {
 }
 
 // Values of the published formula for 8 dimensions, theta 10000, computed by hand: wavelengths 6.28, 62.8, 628, 6283.
-TEST(RopeInverseFrequencies, StretchesOnlyLongWavelengthsOfLlama3) {
+TEST(RopeInverseFrequenciesTest, StretchesOnlyLongWavelengthsOfLlama3) {
   RopeConfig rope;
   rope.type = RopeConfig::Type::kLlama3;
   rope.factor = 8;
@@ -154,7 +155,7 @@ TEST(RopeInverseFrequencies, StretchesOnlyLongWavelengthsOfLlama3) {
   EXPECT_FLOAT_EQ(frequencies[3], 0.001f / 8);
 }
 
-TEST(RopeInverseFrequencies, StretchesAllWavelengthsWhenLinearAndNoneWhenDynamic) {
+TEST(RopeInverseFrequenciesTest, StretchesAllWavelengthsWhenLinearAndNoneWhenDynamic) {
   RopeConfig rope;
   rope.factor = 4;
   rope.type = RopeConfig::Type::kLinear;
@@ -163,7 +164,7 @@ TEST(RopeInverseFrequencies, StretchesAllWavelengthsWhenLinearAndNoneWhenDynamic
   EXPECT_FLOAT_EQ(RopeInverseFrequencies(rope, 4)[1], 0.01f);
 }
 
-TEST(RopeConfig, RefusesSectionsThatDoNotFillAHead) {
+TEST(RopeConfigTest, RefusesSectionsThatDoNotFillAHead) {
   const nlohmann::json sections = {{"type", "mrope"}, {"mrope_section", {2, 3, 2}}};
   EXPECT_THAT(MessageOf(Read("qwen2", {{"rope_scaling", sections}}).status()), HasSubstr("covers 7 pairs"));
   EXPECT_TRUE(Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}}}}).ok());

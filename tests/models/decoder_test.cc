@@ -310,8 +310,8 @@ TEST_P(DecoderFamilyTest, EveryParameterHasAGradient) {
 INSTANTIATE_TEST_SUITE_P(Variants, DecoderFamilyTest, ::testing::ValuesIn(kVariants),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// A window of 2 over the only layer: nothing before the neighbour can matter.
-TEST(DecoderModel, SlidingWindowHidesWhatLiesBeforeIt) {
+// A window of 2 over the only layer: nothing before the neighbor can matter.
+TEST(DecoderModelTest, SlidingWindowHidesWhatLiesBeforeIt) {
   const c10::InferenceMode inference;
   DecoderConfig config = SmallConfig();
   config.num_layers = 1;
@@ -323,7 +323,7 @@ TEST(DecoderModel, SlidingWindowHidesWhatLiesBeforeIt) {
   EXPECT_GT(MaxDifference(a[2], b[2]), 1e-3);
 }
 
-TEST(DecoderModel, SectionsTurnTheirPairsByTheirOwnPosition) {
+TEST(DecoderModelTest, SectionsTurnTheirPairsByTheirOwnPosition) {
   const c10::InferenceMode inference;
   DecoderConfig config = SmallConfig();
   config.rope.mrope_section = {4, 2, 2};
@@ -345,7 +345,7 @@ TEST(DecoderModel, SectionsTurnTheirPairsByTheirOwnPosition) {
   }
 }
 
-TEST(DecoderModel, DeepstackIsAddedToItsRowsAfterItsLayer) {
+TEST(DecoderModelTest, DeepstackIsAddedToItsRowsAfterItsLayer) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   const PackedTokens tokens = PackTokens({{1, 2, 3}, {4, 5}});
@@ -360,7 +360,7 @@ TEST(DecoderModel, DeepstackIsAddedToItsRowsAfterItsLayer) {
   ExpectClose(stacked.narrow(0, 3, 2), plain.narrow(0, 3, 2), 1e-6, "the other sequence");
 }
 
-TEST(DecoderModel, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
+TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
   const TemporaryFolder folder;
   DecoderConfig config = SmallConfig();
   config.tie_word_embeddings = false;
@@ -383,7 +383,7 @@ TEST(DecoderModel, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
   EXPECT_THAT(std::string(LoadFolder(folder.path()).status().message()), HasSubstr("missing tensors: lm_head.weight"));
 }
 
-TEST(DecoderModel, TablesOfEarlyCheckpointsAreNoLeftOvers) {
+TEST(DecoderModelTest, TablesOfEarlyCheckpointsAreNoLeftOvers) {
   const TemporaryFolder folder;
   const auto model = RandomModel();
   ASSERT_TRUE(model->Save(folder.path()).ok());
@@ -399,7 +399,7 @@ TEST(DecoderModel, TablesOfEarlyCheckpointsAreNoLeftOvers) {
   EXPECT_THAT(message, HasSubstr("missing tensors: model.norm.weight"));
 }
 
-TEST(DecoderModel, CacheInAnyStepsEqualsOneForward) {
+TEST(DecoderModelTest, CacheInAnyStepsEqualsOneForward) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
@@ -427,7 +427,7 @@ TEST(DecoderModel, CacheInAnyStepsEqualsOneForward) {
   }
 }
 
-TEST(DecoderModel, SelectedCacheRowsContinueTheirSequences) {
+TEST(DecoderModelTest, SelectedCacheRowsContinueTheirSequences) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   KvCache cache = model->NewCache(2, 8);
@@ -442,7 +442,7 @@ TEST(DecoderModel, SelectedCacheRowsContinueTheirSequences) {
   EXPECT_EQ(cache.length(1), 2);
 }
 
-TEST(DecoderModel, CausalMaskEqualsPackedForward) {
+TEST(DecoderModelTest, CausalMaskEqualsPackedForward) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4}, {7, 6, 5, 4}};
@@ -453,7 +453,7 @@ TEST(DecoderModel, CausalMaskEqualsPackedForward) {
   ExpectClose(model->Forward(masked), model->Forward(PackTokens(sequences)), 1e-5, "hidden states");
 }
 
-TEST(DecoderModel, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
+TEST(DecoderModelTest, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   // A prefix of 2 and two branches of 2: each branch sees the prefix and itself.
@@ -467,7 +467,7 @@ TEST(DecoderModel, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
   ExpectClose(hidden.narrow(0, 4, 2), second.narrow(0, 2, 2), 1e-5, "second branch");
 }
 
-TEST(DecoderModel, GradientThroughAMaskEqualsThatOfSeparateSequences) {
+TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
   const auto model = RandomModel();
   // A prefix of 2 and two branches of 2 in one row, against the two whole sequences; the loss looks at the branches.
   MaskedTokens masked;
@@ -492,7 +492,7 @@ TEST(DecoderModel, GradientThroughAMaskEqualsThatOfSeparateSequences) {
   }
 }
 
-TEST(DecoderModel, LossFallsWhenItsGradientIsFollowed) {
+TEST(DecoderModelTest, LossFallsWhenItsGradientIsFollowed) {
   const auto model = RandomModel();
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}});
   const at::Tensor targets = at::tensor(std::vector<int64_t>{2, 3, 4, 5, 6, 4, 3, 2, 1, 0}, at::kLong);
@@ -509,7 +509,7 @@ TEST(DecoderModel, LossFallsWhenItsGradientIsFollowed) {
   EXPECT_LT(loss().item<float>(), before.item<float>());
 }
 
-TEST(DecoderModel, SavedFolderLoadsAsTheSameModel) {
+TEST(DecoderModelTest, SavedFolderLoadsAsTheSameModel) {
   const TemporaryFolder folder;
   for (const bool tied : {true, false}) {
     DecoderConfig config = SmallConfig();
@@ -529,7 +529,7 @@ TEST(DecoderModel, SavedFolderLoadsAsTheSameModel) {
   }
 }
 
-TEST(DecoderModel, TrainableCopyOfASavedFolderGivesTheSameLogits) {
+TEST(DecoderModelTest, TrainableCopyOfASavedFolderGivesTheSameLogits) {
   const TemporaryFolder folder;
   const auto model = RandomModel();
   ASSERT_TRUE(model->Save(folder.path()).ok());
@@ -541,7 +541,7 @@ TEST(DecoderModel, TrainableCopyOfASavedFolderGivesTheSameLogits) {
   EXPECT_TRUE(at::equal(logits, model->Logits(model->Forward(tokens))));
 }
 
-TEST(SaveTokenizerConfig, CompletesTheFolderOfATrainedTokenizer) {
+TEST(SaveTokenizerConfigTest, CompletesTheFolderOfATrainedTokenizer) {
   const TemporaryFolder folder;
   ASSERT_TRUE(
       SaveTokenizerConfig({.bos_token = "", .eos_token = "<|end|>", .pad_token = "<|pad|>", .chat_template = "x", .model_max_length = 512},
@@ -552,7 +552,7 @@ TEST(SaveTokenizerConfig, CompletesTheFolderOfATrainedTokenizer) {
   EXPECT_FALSE(config->Has("bos_token"));
 }
 
-TEST(CatchTorch, TurnsExceptionsIntoStatuses) {
+TEST(CatchTorchTest, TurnsExceptionsIntoStatuses) {
   const auto mismatch = CatchTorch([] { return at::ones({2, 3}).matmul(at::ones({2, 3})); });
   EXPECT_EQ(mismatch.status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(std::string(mismatch.status().message()).find('\n'), std::string::npos);

@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(OpenDevice, OpensTheProcessorAndNamesWhatIsNoDevice) {
+TEST(OpenDeviceTest, OpensTheProcessorAndNamesWhatIsNoDevice) {
   EXPECT_EQ(OpenDevice("cpu")->type(), c10::DeviceType::CPU);
   for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1000"}) {
     const absl::Status status = OpenDevice(name).status();
@@ -19,7 +19,7 @@ TEST(OpenDevice, OpensTheProcessorAndNamesWhatIsNoDevice) {
   }
 }
 
-TEST(OpenDevice, SaysWhyThereIsNoGpuAndTakesTheProcessorInstead) {
+TEST(OpenDeviceTest, SaysWhyThereIsNoGpuAndTakesTheProcessorInstead) {
   const auto gpu = OpenDevice("cuda");
   if (gpu.ok()) GTEST_SKIP() << "this machine has a GPU";
   EXPECT_EQ(gpu.status().code(), absl::StatusCode::kFailedPrecondition);
@@ -27,13 +27,13 @@ TEST(OpenDevice, SaysWhyThereIsNoGpuAndTakesTheProcessorInstead) {
   EXPECT_EQ(OpenDevice("auto")->type(), c10::DeviceType::CPU);
 }
 
-TEST(ParseDtype, ReadsNamesAndRefusesOthers) {
+TEST(ParseDtypeTest, ReadsNamesAndRefusesOthers) {
   const c10::Device cpu(c10::DeviceType::CPU);
   for (const char* name : {"fp32", "bf16", "fp16"}) EXPECT_EQ(DtypeName(*ParseDtype(name, cpu)), name);
   EXPECT_EQ(ParseDtype("float", cpu).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ParseDtype, TakesTheTypeThatTheProcessorAccelerates) {
+TEST(ParseDtypeTest, TakesTheTypeThatTheProcessorAccelerates) {
   const CpuMatrixSupport support = DetectCpuMatrixSupport();
   const auto chosen = ParseDtype("auto", c10::Device(c10::DeviceType::CPU));
   EXPECT_EQ(*chosen, support.avx512_bf16 || support.amx_bf16 ? at::kBFloat16 : at::kFloat);

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {

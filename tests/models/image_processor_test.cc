@@ -31,7 +31,7 @@ absl::StatusOr<ImageProcessorConfig> Read(const std::string& json) {
   return ImageProcessorConfig::FromJson(*JsonConfig::Parse(json, "preprocessor_config.json"));
 }
 
-TEST(ImageProcessorConfig, SurvivesTheRoundTripThroughItsFile) {
+TEST(ImageProcessorConfigTest, SurvivesTheRoundTripThroughItsFile) {
   ImageProcessorConfig config;
   config.resize_height = config.resize_width = 64;
   config.mean = config.std = {0.5, 0.25, 0.125};
@@ -42,14 +42,14 @@ TEST(ImageProcessorConfig, SurvivesTheRoundTripThroughItsFile) {
   EXPECT_FALSE(read->do_center_crop);
 }
 
-TEST(ImageProcessorConfig, ReadsTheOlderSpelling) {
+TEST(ImageProcessorConfigTest, ReadsTheOlderSpelling) {
   const auto read = Read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 30})");
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->shortest_edge, 32);
   EXPECT_EQ(read->crop_width, 30);
 }
 
-TEST(ImageProcessorConfig, NamesWhatItDoesNotSupport) {
+TEST(ImageProcessorConfigTest, NamesWhatItDoesNotSupport) {
   const auto type = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})").status();
   EXPECT_EQ(type.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(type.message()), HasSubstr("Qwen2VL"));
@@ -58,21 +58,21 @@ TEST(ImageProcessorConfig, NamesWhatItDoesNotSupport) {
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ImageProcessorConfig, RefusesSettingsItDoesNotCompute) {
+TEST(ImageProcessorConfigTest, RefusesSettingsItDoesNotCompute) {
   const auto message = [](const std::string& json) { return std::string(Read(json).status().message()); };
   EXPECT_THAT(message(R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 8, "longest_edge": 9}})"),
               HasSubstr("longest_edge"));
   EXPECT_THAT(message(R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})"), HasSubstr("do_pad"));
 }
 
-TEST(ImageProcessorConfig, TakesAPlainSizeAsItsClassDoes) {
+TEST(ImageProcessorConfigTest, TakesAPlainSizeAsItsClassDoes) {
   const auto vit = Read(R"({"image_processor_type": "ViTImageProcessor", "size": 32})");
   EXPECT_EQ(vit->resize_height, 32);
   const auto siglip = Read(R"({"image_processor_type": "SiglipImageProcessorFast", "size": 32})");
   EXPECT_EQ(siglip->shortest_edge, 32);
 }
 
-TEST(ImageProcessor, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
+TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
   const TemporaryFolder folder;
   WriteAll(folder.file("preprocessor_config.json"), R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
   EXPECT_EQ(ImageProcessor::Load(folder.path()).status().code(), absl::StatusCode::kUnimplemented);
@@ -82,7 +82,7 @@ TEST(ImageProcessor, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
   EXPECT_EQ(processor->config().resize_height, 24);
 }
 
-TEST(ImageProcessor, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
+TEST(ImageProcessorTest, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
   const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
   ASSERT_TRUE(processor.ok());
   Image image{.width = 100'000, .height = 1};
@@ -90,7 +90,7 @@ TEST(ImageProcessor, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
   EXPECT_EQ(processor->Process(image).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ImageProcessor, ScalesOnePixelToAFullInput) {
+TEST(ImageProcessorTest, ScalesOnePixelToAFullInput) {
   const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "ViTImageProcessor", "size": 16})"));
   const auto pixels = processor->Process(Image{.width = 1, .height = 1, .rgb = {255, 0, 128}});
   ASSERT_TRUE(pixels.ok());

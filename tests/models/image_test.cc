@@ -121,7 +121,7 @@ std::string PngDeclaring(uint32_t width, uint32_t height) {
   return png;
 }
 
-TEST(DecodeImage, ReturnsTheEncodedPixelsOfAPng) {
+TEST(DecodeImageTest, ReturnsTheEncodedPixelsOfAPng) {
   for (const auto& [width, height] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 300}, {300, 1}, {17, 9}}) {
     const Image image = Gradient(width, height);
     const auto decoded = DecodeImage(*EncodePng(image));
@@ -131,7 +131,7 @@ TEST(DecodeImage, ReturnsTheEncodedPixelsOfAPng) {
   }
 }
 
-TEST(DecodeImage, RefusesABombByItsHeaderBeforeDecoding) {
+TEST(DecodeImageTest, RefusesABombByItsHeaderBeforeDecoding) {
   const auto image = DecodeImage(PngDeclaring(50'000, 50'000));
   EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MessageOf(image), "declares 50000 x 50000 pixels, at most 40000000 in all");
@@ -191,7 +191,7 @@ TEST_F(GoldenImageTest, RefusesTheBombOfEveryFormatInLittleMemory) {
   for (size_t i = 0; i < 3; ++i) EXPECT_THAT(MessageOf(DecodeImage(bombs[i])), HasSubstr("declares 50000 x 50000 pixels")) << i;
 }
 
-TEST(DecodeImage, HonoursTheCallersLimits) {
+TEST(DecodeImageTest, HonorsTheCallersLimits) {
   const std::string png = *EncodePng(Gradient(10, 10));
   EXPECT_TRUE(DecodeImage(png, {.max_pixels = 100}).ok());
   EXPECT_FALSE(DecodeImage(png, {.max_pixels = 99}).ok());
@@ -199,7 +199,7 @@ TEST(DecodeImage, HonoursTheCallersLimits) {
   EXPECT_THAT(MessageOf(DecodeImage(png, {.max_encoded_bytes = png.size() - 1})), HasSubstr("at most"));
 }
 
-TEST(DecodeImage, NamesUnsupportedFormats) {
+TEST(DecodeImageTest, NamesUnsupportedFormats) {
   EXPECT_EQ(MessageOf(DecodeImage("")), "is empty");
   EXPECT_THAT(MessageOf(DecodeImage("GIF89a...")), HasSubstr("is a GIF image; supported are JPEG, PNG and WebP"));
   EXPECT_THAT(MessageOf(DecodeImage("\x01\x02\x03\x04 ftyp")), HasSubstr("is no JPEG, PNG or WebP image"));
@@ -210,7 +210,7 @@ TEST(DecodeImage, NamesUnsupportedFormats) {
   EXPECT_THAT(MessageOf(DecodeImage("<svg xmlns=")), HasSubstr("SVG"));
 }
 
-TEST(ApplyOrientation, TurnsEveryOrientationUpright) {
+TEST(ApplyOrientationTest, TurnsEveryOrientationUpright) {
   // Stored pixels a b c / d e f, one value per pixel.
   const auto stored = [] {
     Image image{.width = 3, .height = 2};
@@ -227,7 +227,7 @@ TEST(ApplyOrientation, TurnsEveryOrientationUpright) {
   }
 }
 
-TEST(ReadExifOrientation, TakesGarbageAsUpright) {
+TEST(ReadExifOrientationTest, TakesGarbageAsUpright) {
   std::mt19937 random(5);
   for (int round = 0; round < 300; ++round) {
     std::string bytes = "\xff\xd8\xff\xe1";

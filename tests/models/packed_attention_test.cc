@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PackedAttentionTest,
                                            Shape{2, 16, {1, 2, 100}}, Shape{1, 48, {70}}, Shape{4, 12, {20, 20, 3}},
                                            Shape{2, 32, std::vector<int64_t>(70, 6)}));
 
-TEST(PackedAttention, IgnoresHugeScoresOfOtherSequences) {
+TEST(PackedAttentionMaskTest, IgnoresHugeScoresOfOtherSequences) {
   const c10::InferenceMode inference;
   at::Tensor qkv = at::randn({30, 3 * 32});
   const at::Tensor before = PackedAttention(qkv, {10, 20}, 1);

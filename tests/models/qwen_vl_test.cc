@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include "models/qwen2_5_vl/config.h"
+#include "models/qwen2_5_vl/qwen2_5_vl_config.h"
 #include "models/qwen2_5_vl/vision.h"
-#include "models/qwen3_vl/config.h"
+#include "models/qwen3_vl/qwen3_vl_config.h"
 #include "models/qwen3_vl/vision.h"
 #include "models/qwen_vl/positions.h"
 #include "models/qwen_vl/vision_layers.h"
@@ -19,13 +19,13 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kImage = 9;
 
-TEST(PositionsOf, CountsUpThroughText) {
+TEST(PositionsOfTest, CountsUpThroughText) {
   const MropePositions positions = PositionsOf(std::vector<int64_t>{4, 5, 6}, {}, kImage, 10);
   for (const auto& axis : positions.axes) EXPECT_THAT(axis, ElementsAre(10, 11, 12));
   EXPECT_EQ(positions.next, 13);
 }
 
-TEST(PositionsOf, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
+TEST(PositionsOfTest, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
   const std::vector<int64_t> ids = {1, kImage, kImage, kImage, kImage, kImage, kImage, 2, 3};
   const MropePositions positions = PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 3}}, kImage, 0);
   EXPECT_THAT(positions.axes[0], ElementsAre(0, 1, 1, 1, 1, 1, 1, 4, 5));
@@ -34,7 +34,7 @@ TEST(PositionsOf, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
   EXPECT_EQ(positions.next, 6);
 }
 
-TEST(PositionsOf, TakesSeveralImagesInOrder) {
+TEST(PositionsOfTest, TakesSeveralImagesInOrder) {
   const std::vector<int64_t> ids = {kImage, kImage, 1, kImage, 2};
   const MropePositions positions = PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 1}, {.t = 1, .h = 1, .w = 1}}, kImage, 7);
   EXPECT_THAT(positions.axes[0], ElementsAre(7, 7, 9, 10, 11));
@@ -42,33 +42,33 @@ TEST(PositionsOf, TakesSeveralImagesInOrder) {
   EXPECT_THAT(positions.axes[2], ElementsAre(7, 7, 9, 10, 11));
 }
 
-TEST(PositionsOf, TakesPlaceholdersWithoutAnImageAsText) {
+TEST(PositionsOfTest, TakesPlaceholdersWithoutAnImageAsText) {
   const MropePositions positions = PositionsOf(std::vector<int64_t>{kImage, 1}, {}, kImage, 3);
   EXPECT_THAT(positions.axes[1], ElementsAre(3, 4));
 }
 
 ImagePatches Grid(int64_t t, int64_t h, int64_t w) { return {.pixel_values = {}, .grid_t = t, .grid_h = h, .grid_w = w}; }
 
-TEST(WindowsOf, CutsWholeAndRaggedWindows) {
+TEST(WindowsOfTest, CutsWholeAndRaggedWindows) {
   // 3 x 5 merge blocks in windows of 2 x 2.
   const WindowOrder order = WindowsOf(std::vector<ImagePatches>{Grid(1, 6, 10)}, 2, 2);
   EXPECT_THAT(order.lengths, ElementsAre(16, 16, 8, 8, 8, 4));
   EXPECT_THAT(order.blocks, ElementsAre(0, 1, 5, 6, 2, 3, 7, 8, 4, 9, 10, 11, 12, 13, 14));
 }
 
-TEST(WindowsOf, KeepsFramesAndImagesApart) {
+TEST(WindowsOfTest, KeepsFramesAndImagesApart) {
   const WindowOrder order = WindowsOf(std::vector<ImagePatches>{Grid(2, 2, 2), Grid(1, 4, 2)}, 2, 4);
   EXPECT_THAT(order.lengths, ElementsAre(4, 4, 8));
   EXPECT_THAT(order.blocks, ElementsAre(0, 1, 2, 3));
 }
 
-TEST(GridOf, FollowsTheMergeBlocksOfEveryFrame) {
+TEST(GridOfTest, FollowsTheMergeBlocksOfEveryFrame) {
   const PatchGrid grid = GridOf(std::vector<ImagePatches>{Grid(2, 2, 4)}, 2);
   EXPECT_THAT(Ids(grid.rows), ElementsAre(0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1));
   EXPECT_THAT(Ids(grid.columns), ElementsAre(0, 1, 0, 1, 2, 3, 2, 3, 0, 1, 0, 1, 2, 3, 2, 3));
 }
 
-TEST(AttendSegments, EqualsAttentionUnderABlockMask) {
+TEST(AttendSegmentsTest, EqualsAttentionUnderABlockMask) {
   const int64_t heads = 2, dim = 8;
   const std::vector<int64_t> lengths = {4, 4, 3, 6, 6, 1};
   const int64_t patches = 24;
@@ -94,7 +94,7 @@ int64_t PeakResidentBytes() {
   return int64_t{1024} * usage.ru_maxrss;
 }
 
-TEST(AttendSegments, NeedsNoMemoryForTheSquareOfThePatches) {
+TEST(AttendSegmentsTest, NeedsNoMemoryForTheSquareOfThePatches) {
   const c10::InferenceMode inference;
   constexpr int64_t kPatches = 16384;
   const at::Tensor qkv = at::randn({kPatches, 3 * 8}, at::kFloat);
@@ -110,7 +110,7 @@ nlohmann::json ConfigOf(const char* name) {
   return golden.exists() ? nlohmann::json::parse(ReadAll(golden.checkpoint() + "/config.json")) : nlohmann::json();
 }
 
-TEST(ReadQwen3VlConfig, CompletesTheNestedPartsWithTheReferencesDefaults) {
+TEST(ReadQwen3VlConfigTest, CompletesTheNestedPartsWithTheReferencesDefaults) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
   for (const char* key : {"patch_size", "spatial_merge_size", "temporal_patch_size", "hidden_act", "num_position_embeddings"}) {
@@ -127,7 +127,7 @@ TEST(ReadQwen3VlConfig, CompletesTheNestedPartsWithTheReferencesDefaults) {
   EXPECT_TRUE(read->decoder.qk_norm);
 }
 
-TEST(ReadQwen3VlConfig, LetsTheTopDecideOnTiedEmbeddings) {
+TEST(ReadQwen3VlConfigTest, LetsTheTopDecideOnTiedEmbeddings) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
   const auto tied = [](const nlohmann::json& json) {
@@ -140,7 +140,7 @@ TEST(ReadQwen3VlConfig, LetsTheTopDecideOnTiedEmbeddings) {
   EXPECT_TRUE(tied(config));
 }
 
-TEST(Qwen3VisionConfig, RefusesDeepstackLayersThatDoNotExist) {
+TEST(Qwen3VisionConfigTest, RefusesDeepstackLayersThatDoNotExist) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
   for (const nlohmann::json& layers : {nlohmann::json{4}, nlohmann::json{-1}, nlohmann::json{1, 1}, nlohmann::json{0.5}}) {
@@ -150,7 +150,7 @@ TEST(Qwen3VisionConfig, RefusesDeepstackLayersThatDoNotExist) {
   }
 }
 
-TEST(Qwen25VisionConfig, ReadsWhichLayersSeeTheWholeImage) {
+TEST(Qwen25VisionConfigTest, ReadsWhichLayersSeeTheWholeImage) {
   nlohmann::json config = ConfigOf("qwen2_5_vl-window");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
   const auto read = [&] { return Qwen25VisionConfig::FromJson(ReadQwen25VlConfig(JsonConfig(config, "config.json"))->vision); };

@@ -138,11 +138,11 @@ TEST_F(SafetensorsFileTest, SurvivesRandomDamageToItsHeader) {
   }
 }
 
-TEST(SafetensorsFile, SaysNotFoundWhenThereIsNoFile) {
+TEST(SafetensorsOpenTest, SaysNotFoundWhenThereIsNoFile) {
   EXPECT_TRUE(absl::IsNotFound(SafetensorsFile::Open("/nonexistent/model.safetensors").status()));
 }
 
-TEST(SafetensorsFile, RefusesAFolder) { EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss); }
+TEST(SafetensorsOpenTest, RefusesAFolder) { EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss); }
 
 }  // namespace
 }  // namespace palate::models

@@ -77,7 +77,7 @@ TEST_F(GoldenSiglipTest, BatchEqualsSingle) {
   }
 }
 
-TEST(SiglipConfig, ReadsThePublishedSparseFile) {
+TEST(SiglipConfigTest, ReadsThePublishedSparseFile) {
   const auto config = SiglipConfig::FromJson(*JsonConfig::Parse(
       R"({"model_type": "siglip", "text_config": {"model_type": "siglip_text_model", "hidden_size": 1152, "intermediate_size": 4304,
           "num_attention_heads": 16, "num_hidden_layers": 27},
@@ -92,7 +92,7 @@ TEST(SiglipConfig, ReadsThePublishedSparseFile) {
   EXPECT_EQ(config->vision.patches_per_side(), 27) << "six pixels are left over";
 }
 
-TEST(SiglipConfig, NamesWhatIsWrong) {
+TEST(SiglipConfigTest, NamesWhatIsWrong) {
   const auto status = [](const std::string& json) { return SiglipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status(); };
   EXPECT_EQ(status(R"({"model_type": "clip"})").code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status(R"({"model_type": "siglip", "vision_config": {"vision_use_head": false}})").message()),

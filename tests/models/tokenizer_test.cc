@@ -136,7 +136,7 @@ TEST_F(QwenTokenizerTest, EncodesFromManyThreads) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST(Tokenizer, ReportsAnUnusableFile) {
+TEST(TokenizerTest, ReportsAnUnusableFile) {
   const TemporaryFolder folder;
   EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load(folder.path()).status()));
   for (const char* content : {"", "{", "[]", "{\"version\": \"1.0\"}", "\xff"}) {
@@ -155,7 +155,7 @@ std::vector<std::string> TrainingTexts() {
   return texts;
 }
 
-TEST(TrainByteLevelBpe, MakesATokenizerThatRoundTripsAnyText) {
+TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
   const TemporaryFolder folder;
   const BpeTrainingOptions options = {.vocab_size = 400, .special_tokens = {"<|end|>", "<|yes|>"}};
   ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(), options, folder.file("tokenizer.json")).ok());
@@ -173,7 +173,7 @@ TEST(TrainByteLevelBpe, MakesATokenizerThatRoundTripsAnyText) {
   EXPECT_LE((*tokenizer)->Encode(" walnut")->ids.size(), 1u);
 }
 
-TEST(TrainByteLevelBpe, IsDeterministic) {
+TEST(TrainByteLevelBpeTest, IsDeterministic) {
   const TemporaryFolder folder;
   for (const char* name : {"1.json", "2.json"}) {
     ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 350}, folder.file(name)).ok());
@@ -181,7 +181,7 @@ TEST(TrainByteLevelBpe, IsDeterministic) {
   EXPECT_EQ(ReadAll(folder.file("1.json")), ReadAll(folder.file("2.json")));
 }
 
-TEST(TrainByteLevelBpe, RefusesAVocabularyWithoutRoomForBytes) {
+TEST(TrainByteLevelBpeTest, RefusesAVocabularyWithoutRoomForBytes) {
   const TemporaryFolder folder;
   const auto status = TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 100}, folder.file("t.json"));
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(GoldenVit, VisionTowerOfClipEqualsTheReference) {
+TEST(GoldenVitTest, VisionTowerOfClipEqualsTheReference) {
   const Golden golden("clip-base");
   PALATE_SKIP_WITHOUT(golden);
   const auto checkpoint = Checkpoint::Open(golden.checkpoint());
@@ -35,7 +35,7 @@ TEST(GoldenVit, VisionTowerOfClipEqualsTheReference) {
   }
 }
 
-TEST(VitModel, EqualsTheReferenceUnderTheNamesOfTransformers5) {
+TEST(VitModelTest, EqualsTheReferenceUnderTheNamesOfTransformers5) {
   Golden golden("vit-model");
   golden.folder = std::string(PALATE_SOURCE_DIR) + "/tests/goldens/vit-model";
   PALATE_SKIP_WITHOUT(golden);
@@ -92,7 +92,7 @@ TEST_P(VitLayoutTest, GradientReachesEveryParameter) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, VitLayoutTest, ::testing::Values(VitConfig::Layout::kClipVision, VitConfig::Layout::kVit));
 
-TEST(VitConfig, NamesWhatIsWrong) {
+TEST(VitConfigTest, NamesWhatIsWrong) {
   const auto read = [](const nlohmann::json& changes) {
     nlohmann::json json = SmallConfig(VitConfig::Layout::kClipVision).ToJson();
     json.merge_patch(changes);
@@ -106,7 +106,7 @@ TEST(VitConfig, NamesWhatIsWrong) {
   EXPECT_EQ(read({{"hidden_act", "mish"}}).code(), absl::StatusCode::kUnimplemented);
 }
 
-TEST(VitModel, ListsTensorsOfAnotherShape) {
+TEST(VitModelTest, ListsTensorsOfAnotherShape) {
   const TemporaryFolder folder;
   const auto model = VitModel::CreateRandom(SmallConfig(VitConfig::Layout::kClipVision), 5);
   ASSERT_TRUE((*model)->Save(folder.path()).ok());

@@ -44,7 +44,7 @@ TEST_P(GoldenVlProcessorTest, PatchesAndGridsEqualTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(DynamicSizes, GoldenVlProcessorTest, ::testing::Values("qwen2_5_vl", "qwen3_vl"));
 
-TEST(VlProcessorConfig, ReadsBothSpellingsOfThePixelBudget) {
+TEST(VlProcessorConfigTest, ReadsBothSpellingsOfThePixelBudget) {
   const auto by_area = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 4096, "max_pixels": 1843200})");
   ASSERT_TRUE(by_area.ok()) << by_area.status();
   EXPECT_EQ(by_area->budget.min_pixels, 4096);
@@ -61,7 +61,7 @@ TEST(VlProcessorConfig, ReadsBothSpellingsOfThePixelBudget) {
   EXPECT_EQ(both->budget.max_pixels, 5000);
 }
 
-TEST(VlProcessorConfig, TakesTheClassesValuesForKeysLeftOut) {
+TEST(VlProcessorConfigTest, TakesTheClassesValuesForKeysLeftOut) {
   const auto config = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->budget.min_pixels, 3136);
@@ -70,7 +70,7 @@ TEST(VlProcessorConfig, TakesTheClassesValuesForKeysLeftOut) {
   EXPECT_DOUBLE_EQ(config->mean[0], 0.48145466);
 }
 
-TEST(VlProcessorConfig, NamesWhatIsWrong) {
+TEST(VlProcessorConfigTest, NamesWhatIsWrong) {
   const auto message = [](const std::string& json) { return std::string(ReadVl(json).status().message()); };
   EXPECT_THAT(message(R"({"image_processor_type": "CLIPImageProcessor"})"), HasSubstr("\"CLIP\""));
   EXPECT_THAT(message(R"({"image_processor_type": "Qwen2VLImageProcessor", "size": {"height": 4}})"), HasSubstr("shortest_edge"));
@@ -80,7 +80,7 @@ TEST(VlProcessorConfig, NamesWhatIsWrong) {
   EXPECT_FALSE(VlImageProcessor::Create(*ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 0})")).ok());
 }
 
-TEST(VlImageProcessor, LoadsASettingThatIsNestedOrNamesNoType) {
+TEST(VlImageProcessorTest, LoadsASettingThatIsNestedOrNamesNoType) {
   const TemporaryFolder nested;
   WriteAll(
       nested.file("processor_config.json"),
@@ -96,7 +96,7 @@ TEST(VlImageProcessor, LoadsASettingThatIsNestedOrNamesNoType) {
   EXPECT_EQ(VlImageProcessor::Load(TemporaryFolder().path()).status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST(SmartResize, KeepsSidesMultiplesWithinTheBudget) {
+TEST(SmartResizeTest, KeepsSidesMultiplesWithinTheBudget) {
   const PixelBudget budget = {.min_pixels = 3136, .max_pixels = 100'000};
   for (const ImageSize& size : std::vector<ImageSize>{{1, 1}, {3, 2}, {14, 14}, {42, 70}, {4000, 3000}, {100, 9999}}) {
     const auto resized = SmartResize(size, 28, budget);
@@ -112,14 +112,14 @@ TEST(SmartResize, KeepsSidesMultiplesWithinTheBudget) {
   EXPECT_EQ(halves->width, 56);
 }
 
-TEST(SmartResize, RefusesAnAbsurdAspect) {
+TEST(SmartResizeTest, RefusesAnAbsurdAspect) {
   EXPECT_TRUE(SmartResize({.height = 1, .width = 200}, 28, {.min_pixels = 3136, .max_pixels = 100'000}).ok());
   const auto refused = SmartResize({.height = 1, .width = 201}, 28, {.min_pixels = 3136, .max_pixels = 100'000}).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(refused.message(), "is 201 x 1: one side may be at most 200 times the other");
 }
 
-TEST(VlImageProcessor, WritesBlocksRowByRowAndRepeatsTheImageInTime) {
+TEST(VlImageProcessorTest, WritesBlocksRowByRowAndRepeatsTheImageInTime) {
   // Four blocks of 2 x 2 patches of 2 x 2 pixels; every pixel says where it is.
   const VlImageProcessor processor = ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 2,
                                                      "do_resize": false, "do_rescale": false, "do_normalize": false})");
@@ -142,7 +142,7 @@ TEST(VlImageProcessor, WritesBlocksRowByRowAndRepeatsTheImageInTime) {
   EXPECT_EQ(row[2][0][1][1].item<float>(), 128 + 9);
 }
 
-TEST(VlImageProcessor, HonoursTheCallersBudget) {
+TEST(VlImageProcessorTest, HonorsTheCallersBudget) {
   const VlImageProcessor processor = ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 16})");
   const Image image = Black(2000, 1500);
   const PixelBudget small = {.min_pixels = 4096, .max_pixels = 20'000};
@@ -154,7 +154,7 @@ TEST(VlImageProcessor, HonoursTheCallersBudget) {
   EXPECT_FALSE(processor.Process(image, PixelBudget{.min_pixels = 10, .max_pixels = 5}).ok());
 }
 
-TEST(VlImageProcessor, RefusesWhatItCannotCut) {
+TEST(VlImageProcessorTest, RefusesWhatItCannotCut) {
   const VlImageProcessor resizing = ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
   EXPECT_EQ(resizing.Process(Black(100'000, 1)).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(resizing.Process(Image{.width = 5, .height = 5}).status().code(), absl::StatusCode::kInvalidArgument);

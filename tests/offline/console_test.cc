@@ -26,7 +26,7 @@ struct Screen {
   long Lines() const { return std::count(text.begin(), text.end(), '\n'); }
 };
 
-TEST(ProgressBar, WritesAPlainLineEveryTenthWhenThereIsNoTerminal) {
+TEST(ProgressBarTest, WritesAPlainLineEveryTenthWhenThereIsNoTerminal) {
   Screen screen;
   ProgressBar bar("items", screen.Options(false));
   for (int i = 1; i <= 1000; ++i) bar.Update(i, 1000);
@@ -36,7 +36,7 @@ TEST(ProgressBar, WritesAPlainLineEveryTenthWhenThereIsNoTerminal) {
   EXPECT_THAT(screen.text, Not(HasSubstr("\r")));
 }
 
-TEST(ProgressBar, RedrawsOneLineOnATerminalTenTimesASecondAtMost) {
+TEST(ProgressBarTest, RedrawsOneLineOnATerminalTenTimesASecondAtMost) {
   Screen screen;
   ProgressBar bar("items", screen.Options(true));
   for (int i = 1; i <= 1000; ++i) {
@@ -50,7 +50,7 @@ TEST(ProgressBar, RedrawsOneLineOnATerminalTenTimesASecondAtMost) {
   EXPECT_THAT(screen.text, HasSubstr("[########################] 100%"));
 }
 
-TEST(ProgressBar, TellsTheTimeThatIsLeft) {
+TEST(ProgressBarTest, TellsTheTimeThatIsLeft) {
   Screen screen;
   ProgressBar bar("items", screen.Options(false));
   screen.now += absl::Seconds(30);
@@ -58,14 +58,14 @@ TEST(ProgressBar, TellsTheTimeThatIsLeft) {
   EXPECT_THAT(screen.text, HasSubstr("0:30, 1:30 left"));
 }
 
-TEST(ProgressBar, NeverWrapsOnANarrowTerminal) {
+TEST(ProgressBarTest, NeverWrapsOnANarrowTerminal) {
   Screen screen;
   ProgressBar bar("a long label of a step", screen.Options(true, 30));
   bar.Update(5, 10);
   EXPECT_EQ(screen.text.size(), std::string("\r\x1b[K").size() + 29);
 }
 
-TEST(ProgressBar, CountsWhenTheTotalIsUnknownAndFinishesOnce) {
+TEST(ProgressBarTest, CountsWhenTheTotalIsUnknownAndFinishesOnce) {
   Screen screen;
   {
     ProgressBar bar("lines", screen.Options(false));
@@ -76,7 +76,7 @@ TEST(ProgressBar, CountsWhenTheTotalIsUnknownAndFinishesOnce) {
   EXPECT_THAT(screen.text, HasSubstr("42"));
 }
 
-TEST(ConsoleReporter, EndsAStepWhenTheNextBeginsOrSomethingIsSaid) {
+TEST(ConsoleReporterTest, EndsAStepWhenTheNextBeginsOrSomethingIsSaid) {
   Screen screen;
   ConsoleReporter reporter(screen.Options(false));
   auto items = reporter.Step("items");

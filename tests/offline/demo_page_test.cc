@@ -25,7 +25,7 @@ Page OneShopper(PageRecommendation recommendation) {
           .shoppers = {std::move(shopper)}};
 }
 
-TEST(RenderPage, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
+TEST(RenderPageTest, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
   const std::string html = RenderPage(OneShopper({.item = {.title = "Walnut stool", .facts = "walnut, 49.00"},
                                                   .score = 0.5,
                                                   .reasons = {"taste"},
@@ -39,13 +39,13 @@ TEST(RenderPage, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
   }
 }
 
-TEST(RenderPage, MarksTheTemplatesWords) {
+TEST(RenderPageTest, MarksTheTemplatesWords) {
   const std::string html = RenderPage(OneShopper({.item = {.title = "T"}, .explanation = "Popular.", .by_model = false}));
   EXPECT_THAT(html, HasSubstr(">TEMPLATE<"));
   EXPECT_THAT(html, Not(HasSubstr(">LLM<")));
 }
 
-TEST(RenderPage, EscapesEveryText) {
+TEST(RenderPageTest, EscapesEveryText) {
   const std::string hostile = "<script>alert(1)</script>\"'&";
   PageRecommendation entry{
       .item = {hostile, hostile, "", hostile, hostile}, .reasons = {hostile}, .explanation = hostile, .evidence = {hostile}};
@@ -60,7 +60,7 @@ TEST(RenderPage, EscapesEveryText) {
   EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
 }
 
-TEST(RenderPage, ShowsOnlyImagesOfItsOwn) {
+TEST(RenderPageTest, ShowsOnlyImagesOfItsOwn) {
   const auto shown = [](const std::string& image) {
     return RenderPage(OneShopper({.item = {.title = "T", .image = image}})).find("<img") != std::string::npos;
   };
@@ -73,9 +73,9 @@ TEST(RenderPage, ShowsOnlyImagesOfItsOwn) {
   EXPECT_FALSE(shown(""));
 }
 
-TEST(ImageDataUri, EncodesBytesAsBase64) { EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8="); }
+TEST(ImageDataUriTest, EncodesBytesAsBase64) { EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8="); }
 
-TEST(WritePage, WritesTheFileAndNamesAPathThatCannotBeWritten) {
+TEST(WritePageTest, WritesTheFileAndNamesAPathThatCannotBeWritten) {
   const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";
   const Page page = OneShopper({.item = {.title = "T"}});
   ASSERT_TRUE(WritePage(page, path.string()).ok());

@@ -40,7 +40,7 @@ RgbPicture Draw(const Product& product) {
   return *std::move(picture);
 }
 
-// Mean absolute difference of all colour values, 0 to 255.
+// Mean absolute difference of all color values, 0 to 255.
 double Difference(const RgbPicture& a, const RgbPicture& b) {
   double sum = 0;
   for (size_t i = 0; i < a.pixels.size(); ++i) sum += std::abs(a.pixels[i] - b.pixels[i]);
@@ -67,9 +67,9 @@ std::vector<uint8_t> DecodeJpeg(const std::string& bytes, int& width, int& heigh
   return pixels;
 }
 
-class EveryKind : public ::testing::TestWithParam<KindWord> {};
+class EveryKindTest : public ::testing::TestWithParam<KindWord> {};
 
-TEST_P(EveryKind, IsDrawnAsASmallJpegThatDecodesToTheSamePicture) {
+TEST_P(EveryKindTest, IsDrawnAsASmallJpegThatDecodesToTheSamePicture) {
   const Product product = ProductOf(GetParam());
   const auto picture = DrawPicture(product);
   ASSERT_TRUE(picture.ok()) << picture.status();
@@ -83,7 +83,7 @@ TEST_P(EveryKind, IsDrawnAsASmallJpegThatDecodesToTheSamePicture) {
   EXPECT_LT(Difference(decoded, Draw(product)), 6);
 }
 
-TEST_P(EveryKind, LooksDifferentInAnotherColorMaterialPatternAndStyle) {
+TEST_P(EveryKindTest, LooksDifferentInAnotherColorMaterialPatternAndStyle) {
   const Product product = ProductOf(GetParam());
   const RgbPicture picture = Draw(product);
   Product other = product;
@@ -100,7 +100,7 @@ TEST_P(EveryKind, LooksDifferentInAnotherColorMaterialPatternAndStyle) {
   EXPECT_GT(Difference(picture, Draw(other)), 0.1) << "style";
 }
 
-TEST_P(EveryKind, LooksUnlikeEveryOtherKind) {
+TEST_P(EveryKindTest, LooksUnlikeEveryOtherKind) {
   const RgbPicture picture = Draw(ProductOf(GetParam()));
   for (const KindWord& kind : Kinds()) {
     if (kind.name == GetParam().name) continue;
@@ -108,7 +108,7 @@ TEST_P(EveryKind, LooksUnlikeEveryOtherKind) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(DrawPicture, EveryKind, ::testing::ValuesIn(Kinds()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(DrawPicture, EveryKindTest, ::testing::ValuesIn(Kinds()), [](const auto& info) {
   std::string name = info.param.name;
   for (char& c : name) {
     if (c == ' ') c = '_';
@@ -116,12 +116,12 @@ INSTANTIATE_TEST_SUITE_P(DrawPicture, EveryKind, ::testing::ValuesIn(Kinds()), [
   return name;
 });
 
-TEST(DrawPicture, GivesTheSameBytesForTheSameProduct) {
+TEST(DrawPictureTest, GivesTheSameBytesForTheSameProduct) {
   const Product product = ProductOf(Kinds()[0]);
   EXPECT_EQ(DrawPicture(product)->bytes, DrawPicture(product)->bytes);
 }
 
-TEST(DrawPicture, VariesPoseAndBackdropFromProductToProduct) {
+TEST(DrawPictureTest, VariesPoseAndBackdropFromProductToProduct) {
   const Product product = ProductOf(Kinds()[0]);
   Product other = product;
   other.item.id = "p-2";
@@ -129,7 +129,7 @@ TEST(DrawPicture, VariesPoseAndBackdropFromProductToProduct) {
   EXPECT_NE(DrawPicture(product)->bytes, DrawPicture(product, {.variation = 1})->bytes);
 }
 
-TEST(DrawPicture, EncodesPngWithoutLoss) {
+TEST(DrawPictureTest, EncodesPngWithoutLoss) {
   const Product product = ProductOf(Kinds()[4]);
   const auto picture = DrawPicture(product, {.size = 96, .format = PictureFormat::kPng});
   ASSERT_TRUE(picture.ok()) << picture.status();
@@ -144,7 +144,7 @@ TEST(DrawPicture, EncodesPngWithoutLoss) {
   EXPECT_EQ(pixels, DrawRgbPicture(product, {.size = 96})->pixels);
 }
 
-TEST(DrawPicture, DrawsEveryProductOfAShop) {
+TEST(DrawPictureTest, DrawsEveryProductOfAShop) {
   const auto shop = GenerateShop({.num_products = 120, .num_shoppers = 0});
   ASSERT_TRUE(shop.ok());
   std::set<std::string> pictures;
@@ -156,7 +156,7 @@ TEST(DrawPicture, DrawsEveryProductOfAShop) {
   EXPECT_EQ(pictures.size(), shop->products.size());
 }
 
-TEST(DrawPicture, RefusesUnknownWordsAndSizesByName) {
+TEST(DrawPictureTest, RefusesUnknownWordsAndSizesByName) {
   Product product = ProductOf(Kinds()[0]);
   EXPECT_THAT(std::string(DrawPicture(product, {.size = 4}).status().message()), HasSubstr("size"));
   EXPECT_THAT(std::string(DrawPicture(product, {.jpeg_quality = 0}).status().message()), HasSubstr("jpeg_quality"));

@@ -66,9 +66,9 @@ Taste TasteOf(std::map<AttributeWord, double> weights) {
   return taste;
 }
 
-TEST(GenerateShop, GivesTheSameShopForTheSameOptions) { EXPECT_EQ(Dump(Generate(Small(7))), Dump(Generate(Small(7)))); }
+TEST(GenerateShopTest, GivesTheSameShopForTheSameOptions) { EXPECT_EQ(Dump(Generate(Small(7))), Dump(Generate(Small(7)))); }
 
-TEST(GenerateShop, GivesOtherProductsAndShoppersForAnotherSeed) {
+TEST(GenerateShopTest, GivesOtherProductsAndShoppersForAnotherSeed) {
   const Shop one = Generate(Small(7)), other = Generate(Small(8));
   std::set<std::string> titles;
   for (const Product& product : one.products) titles.insert(product.item.title);
@@ -76,7 +76,7 @@ TEST(GenerateShop, GivesOtherProductsAndShoppersForAnotherSeed) {
   EXPECT_NE(DescribeTaste(one.shoppers[0].phases[0].taste), DescribeTaste(other.shoppers[0].phases[0].taste));
 }
 
-TEST(GenerateShop, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
+TEST(GenerateShopTest, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
   const Shop shop = Generate();
   std::set<std::string> categories, kinds, ids, titles;
   for (const Product& product : shop.products) {
@@ -92,7 +92,7 @@ TEST(GenerateShop, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
   EXPECT_GT(titles.size(), 395u);
 }
 
-TEST(GenerateShop, DescribesProductsByTheirOwnAttributes) {
+TEST(GenerateShopTest, DescribesProductsByTheirOwnAttributes) {
   const Shop shop = Generate(Small(3));
   for (const Product& product : shop.products) {
     const std::string text = absl::AsciiStrToLower(absl::StrCat(product.item.title, " ", product.item.description));
@@ -103,7 +103,7 @@ TEST(GenerateShop, DescribesProductsByTheirOwnAttributes) {
   }
 }
 
-TEST(GenerateShop, DeclaresEveryAttributeAndEventTypeThatItUses) {
+TEST(GenerateShopTest, DeclaresEveryAttributeAndEventTypeThatItUses) {
   const Shop shop = Generate(Small(4));
   std::map<std::string, AttributeType> declared;
   for (const AttributeDeclaration& attribute : shop.catalog.attributes) declared[attribute.name] = attribute.type;
@@ -118,7 +118,7 @@ TEST(GenerateShop, DeclaresEveryAttributeAndEventTypeThatItUses) {
   for (const Event& event : shop.events) EXPECT_THAT(types, Contains(event.type));
 }
 
-TEST(GenerateShop, KeepsHeldOutCombinationsApart) {
+TEST(GenerateShopTest, KeepsHeldOutCombinationsApart) {
   ShopOptions training = Small(5), held_out = Small(5);
   training.combinations = Combinations::kTraining;
   held_out.combinations = Combinations::kHeldOut;
@@ -128,7 +128,7 @@ TEST(GenerateShop, KeepsHeldOutCombinationsApart) {
     EXPECT_TRUE(IsHeldOutCombination(product.kind, product.material, product.style));
 }
 
-TEST(GenerateShop, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
+TEST(GenerateShopTest, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
   const Shop shop = Generate(Small(6));
   absl::flat_hash_map<std::string, absl::Time> came;
   for (const Product& product : shop.products) came[product.item.id] = product.item.create_time;
@@ -144,7 +144,7 @@ TEST(GenerateShop, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
   EXPECT_LT(shop.split_time, last);
 }
 
-TEST(GenerateShop, ShowsPopularProductsFarMoreOftenThanOthers) {
+TEST(GenerateShopTest, ShowsPopularProductsFarMoreOftenThanOthers) {
   const Shop shop = Generate();
   absl::flat_hash_map<std::string, int> counts;
   for (const Event& event : shop.events) ++counts[event.item_id];
@@ -157,7 +157,7 @@ TEST(GenerateShop, ShowsPopularProductsFarMoreOftenThanOthers) {
   EXPECT_GT(top_tenth, total / 4);
 }
 
-TEST(GenerateShop, MakesShoppersActOnTheirTaste) {
+TEST(GenerateShopTest, MakesShoppersActOnTheirTaste) {
   const Shop shop = Generate();
   absl::flat_hash_map<std::string, const Product*> products;
   for (const Product& product : shop.products) products[product.item.id] = &product;
@@ -176,7 +176,7 @@ TEST(GenerateShop, MakesShoppersActOnTheirTaste) {
   EXPECT_GT(mean(kPurchase), mean(kLike));
 }
 
-TEST(GenerateShop, LetsTastesDriftDuringTheTrainSpan) {
+TEST(GenerateShopTest, LetsTastesDriftDuringTheTrainSpan) {
   const Shop shop = Generate();
   int drifting = 0;
   for (const Shopper& shopper : shop.shoppers) {
@@ -191,7 +191,7 @@ TEST(GenerateShop, LetsTastesDriftDuringTheTrainSpan) {
   EXPECT_NEAR(drifting, 120, 30);
 }
 
-TEST(GenerateShop, GivesEveryShopperSomethingLeftToFind) {
+TEST(GenerateShopTest, GivesEveryShopperSomethingLeftToFind) {
   const Shop shop = Generate();
   int without = 0;
   for (const Shopper& shopper : shop.shoppers) {
@@ -202,7 +202,7 @@ TEST(GenerateShop, GivesEveryShopperSomethingLeftToFind) {
   EXPECT_LT(without, 10);
 }
 
-TEST(GenerateShop, RefusesOptionsOutOfRangeByName) {
+TEST(GenerateShopTest, RefusesOptionsOutOfRangeByName) {
   ShopOptions options;
   options.num_products = 0;
   EXPECT_THAT(std::string(GenerateShop(options).status().message()), HasSubstr("num_products"));
@@ -214,7 +214,7 @@ TEST(GenerateShop, RefusesOptionsOutOfRangeByName) {
   EXPECT_THAT(std::string(GenerateShop(options).status().message()), HasSubstr("test_span"));
 }
 
-TEST(Utility, AddsLikedValuesAndThePriceTerm) {
+TEST(UtilityTest, AddsLikedValuesAndThePriceTerm) {
   const Taste taste = TasteOf({{{"material", "walnut"}, 1.0}, {{"style", "modern"}, 0.5}});
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("walnut", "modern")), 1.0 + 0.5 + 0.3);
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "rustic")), 0.3);
@@ -223,7 +223,7 @@ TEST(Utility, AddsLikedValuesAndThePriceTerm) {
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "rustic", 2)), -0.9);
 }
 
-TEST(Utility, HalvesWhatIsLikedBesideADislikeUnlessItIsExcused) {
+TEST(UtilityTest, HalvesWhatIsLikedBesideADislikeUnlessItIsExcused) {
   Taste taste = TasteOf({{{"material", "brass"}, -1.0}, {{"style", "modern"}, 0.8}});
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "modern")), 0.4 - 1.0 + 0.3);
   taste.excused = {"material", "brass"};
@@ -232,7 +232,7 @@ TEST(Utility, HalvesWhatIsLikedBesideADislikeUnlessItIsExcused) {
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "rustic")), -1.0 + 0.3);
 }
 
-TEST(Utility, PaysALikedPairMoreThanItsParts) {
+TEST(UtilityTest, PaysALikedPairMoreThanItsParts) {
   Taste taste = TasteOf({{{"material", "walnut"}, 1.0}, {{"style", "modern"}, 1.0}});
   taste.pair_first = {"style", "modern"};
   taste.pair_second = {"material", "walnut"};
@@ -240,7 +240,7 @@ TEST(Utility, PaysALikedPairMoreThanItsParts) {
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("walnut", "rustic")), 1.0 + 0.3);
 }
 
-TEST(HeldOutInteractions, GradesTheStrongestNewDeedAndDropsRejectedItems) {
+TEST(HeldOutInteractionsTest, GradesTheStrongestNewInteractionAndDropsRejectedItems) {
   Shop shop = Generate(Small(9));
   shop.events.clear();
   const Shopper& shopper = shop.shoppers[0];
@@ -267,7 +267,7 @@ TEST(HeldOutInteractions, GradesTheStrongestNewDeedAndDropsRejectedItems) {
   EXPECT_EQ(graded.at(shop.products[2].item.id), 3);
 }
 
-TEST(Vocabulary, StaysWithinAFewHundredSharedWords) {
+TEST(VocabularyTest, StaysWithinAFewHundredSharedWords) {
   std::set<std::string> words;
   for (const auto& material : Materials()) words.insert(material.name);
   for (const auto& color : Colors()) words.insert(color.name);
@@ -277,7 +277,7 @@ TEST(Vocabulary, StaysWithinAFewHundredSharedWords) {
   EXPECT_LT(words.size(), 300u);
 }
 
-TEST(Vocabulary, KnowsEveryMaterialCategoryAndFeatureOfEveryKind) {
+TEST(VocabularyTest, KnowsEveryMaterialCategoryAndFeatureOfEveryKind) {
   for (const KindWord& kind : Kinds()) {
     EXPECT_THAT(Categories(), Contains(kind.category));
     EXPECT_THAT(kind.features, Not(IsEmpty()));

@@ -60,7 +60,7 @@ class FakeClient final : public Client {
     for (const auto& [id, scores] : served) {
       pipeline::ResultItem result;
       result.item.id = id;
-      result.stage4_score = scores.first;
+      result.relevance_score = scores.first;
       result.score = scores.second;
       if (query.explain == pipeline::ExplainMode::kLlm) {
         result.explanation.emplace().source = id < "c" ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
@@ -78,7 +78,7 @@ class FakeClient final : public Client {
   int64_t pending = 0;
   bool stuck = false;
   bool without_vectors = false;                             // items have nothing to embed
-  std::map<std::string, std::pair<double, double>> served;  // item id to stage-4 and blended score
+  std::map<std::string, std::pair<double, double>> served;  // item id to first-stage and blended score
 };
 
 }  // namespace palate::offline

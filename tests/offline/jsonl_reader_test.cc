@@ -35,7 +35,7 @@ std::vector<Event> ReadEvents(const std::string& path, SourceReport& report) {
   }
 }
 
-TEST(OpenItemFile, ReadsEveryDocumentedKey) {
+TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
   TempFolder folder;
   folder.Write("pictures/a.jpg", "JPEG");
   const std::string path = folder.Write(
@@ -63,7 +63,7 @@ TEST(OpenItemFile, ReadsEveryDocumentedKey) {
   EXPECT_EQ(report.malformed_count, 0);
 }
 
-TEST(OpenItemFile, SkipsMalformedLinesAndNamesThem) {
+TEST(OpenItemFileTest, SkipsMalformedLinesAndNamesThem) {
   TempFolder folder;
   const std::string path =
       folder.Write("items.jsonl",
@@ -83,7 +83,7 @@ TEST(OpenItemFile, SkipsMalformedLinesAndNamesThem) {
   EXPECT_THAT(report.malformed[6].reason, HasSubstr("create_time"));
 }
 
-TEST(OpenItemFile, KeepsItemsWhosePictureIsMissingOrOutsideTheFolder) {
+TEST(OpenItemFileTest, KeepsItemsWhosePictureIsMissingOrOutsideTheFolder) {
   TempFolder folder;
   folder.Write("secret", "secret");
   const std::string path = folder.Write("items.jsonl", R"({"id":"a","images":["missing.jpg"]})"
@@ -100,7 +100,7 @@ TEST(OpenItemFile, KeepsItemsWhosePictureIsMissingOrOutsideTheFolder) {
   EXPECT_THAT(report.malformed[1].reason, HasSubstr("leaves the images folder"));
 }
 
-TEST(OpenEventFile, ReadsEventsAndReportsIncompleteOnes) {
+TEST(OpenEventFileTest, ReadsEventsAndReportsIncompleteOnes) {
   TempFolder folder;
   const std::string path = folder.Write(
       "events.jsonl",
@@ -124,14 +124,14 @@ TEST(OpenEventFile, ReadsEventsAndReportsIncompleteOnes) {
   EXPECT_THAT(report.malformed[1].reason, HasSubstr("value"));
 }
 
-TEST(OpenEventFile, NamesAFileThatIsMissing) {
+TEST(OpenEventFileTest, NamesAFileThatIsMissing) {
   SourceReport report;
   const auto reader = OpenEventFile("/nonexistent/events.jsonl", report);
   EXPECT_TRUE(absl::IsNotFound(reader.status()));
   EXPECT_THAT(std::string(reader.status().message()), HasSubstr("/nonexistent/events.jsonl"));
 }
 
-TEST(InferAttributes, FindsTheTypeThatFitsEveryLine) {
+TEST(InferAttributesTest, FindsTheTypeThatFitsEveryLine) {
   TempFolder folder;
   const std::string path = folder.Write("items.jsonl", R"({"id":"a","attributes":{"price":5,"color":"red","stock":1}})"
                                                        "\n"
@@ -145,7 +145,7 @@ TEST(InferAttributes, FindsTheTypeThatFitsEveryLine) {
                                          AttributeDeclaration{"stock", AttributeType::kInt64, true}));
 }
 
-TEST(InferAttributes, NamesTheAttributeAndLineThatDoNotFit) {
+TEST(InferAttributesTest, NamesTheAttributeAndLineThatDoNotFit) {
   TempFolder folder;
   const std::string path = folder.Write("items.jsonl", R"({"id":"a","attributes":{"size":5}})"
                                                        "\n"

@@ -19,7 +19,7 @@ using ::testing::SizeIs;
 constexpr char kMovieHeader[] = "movieId,title,genres\r\n";
 constexpr char kRatingHeader[] = "userId,movieId,rating,timestamp\r\n";
 
-TEST(ReadMovieLens, ReadsQuotedTitlesGenresAndYears) {
+TEST(ReadMovieLensTest, ReadsQuotedTitlesGenresAndYears) {
   TempFolder folder;
   folder.Write("movies.csv", std::string(kMovieHeader) +
                                  "1,Toy Story (1995),Adventure|Animation\r\n"
@@ -40,7 +40,7 @@ TEST(ReadMovieLens, ReadsQuotedTitlesGenresAndYears) {
   EXPECT_EQ(data->report.malformed_count, 0);
 }
 
-TEST(ReadMovieLens, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
+TEST(ReadMovieLensTest, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
   TempFolder folder;
   folder.Write("movies.csv", std::string(kMovieHeader) +
                                  "1,A (1990),Drama\n2,\"open quote,Drama\n3,B (1991)\n,no "
@@ -63,7 +63,7 @@ TEST(ReadMovieLens, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
               ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "ratings.csv"), Field(&Malformed::line, 3))));
 }
 
-TEST(ReadMovieLens, TreatsMissingPlotsAndPostersAsOrdinary) {
+TEST(ReadMovieLensTest, TreatsMissingPlotsAndPostersAsOrdinary) {
   TempFolder folder;
   folder.Write("movies.csv", std::string(kMovieHeader) + "1,A (1990),Drama\n2,B (1991),Drama\n");
   folder.Write("ratings.csv", kRatingHeader);
@@ -76,19 +76,19 @@ TEST(ReadMovieLens, TreatsMissingPlotsAndPostersAsOrdinary) {
   EXPECT_THAT(data->report.notes, ElementsAre(HasSubstr("plots.dat is missing"), HasSubstr("1 posters belong to no movie")));
   const auto reader = ReadMovies(*data, data->report);
   EXPECT_THAT((*reader->Next())->images, IsEmpty());
-  EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG"))) << "mislabelled pictures are sent as they are";
+  EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG"))) << "mislabeled pictures are sent as they are";
   EXPECT_FALSE(reader->Next()->has_value());
   EXPECT_THAT(data->report.notes.back(), HasSubstr("movie 2"));
 }
 
-TEST(ReadMovieLens, NamesTheFileThatIsMissing) {
+TEST(ReadMovieLensTest, NamesTheFileThatIsMissing) {
   TempFolder folder;
   EXPECT_TRUE(absl::IsNotFound(ReadMovieLens(folder.path()).status()));
   folder.Write("movies.csv", kMovieHeader);
   EXPECT_THAT(std::string(ReadMovieLens(folder.path()).status().message()), HasSubstr("ratings.csv"));
 }
 
-TEST(ReadRatings, ReadsTheGivenRange) {
+TEST(ReadRatingsTest, ReadsTheGivenRange) {
   TempFolder folder;
   folder.Write("movies.csv", kMovieHeader);
   folder.Write("ratings.csv", std::string(kRatingHeader) + "1,1,4.0,300\n1,2,4.0,100\n1,3,0.5,200\n");
@@ -105,7 +105,7 @@ TEST(ReadRatings, ReadsTheGivenRange) {
   EXPECT_EQ(SplitTime(*data, 0.67), absl::FromUnixSeconds(300));
 }
 
-TEST(ReadMovieLens, ReadsTheRealFolderWhole) {
+TEST(ReadMovieLensTest, ReadsTheRealFolderWhole) {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
   const std::string folder = std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
   if (!std::filesystem::exists(folder + "/movies.csv")) GTEST_SKIP() << "no MovieLens folder at " << folder;

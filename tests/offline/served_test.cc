@@ -9,9 +9,9 @@
 namespace palate::evaluation {
 namespace {
 
-TEST(ServedQuality, TellsBothOrdersApartAndCountsTheModelsOwnExplanations) {
+TEST(ServedQualityTest, TellsBothOrdersApartAndCountsTheModelsOwnExplanations) {
   offline::FakeClient client;
-  // Stage 4 puts "a" first, the model puts "d" first, and "d" is what the user wanted.
+  // The first stage puts "a" first, the model puts "d" first, and "d" is what the user wanted.
   client.served = {{"a", {4, 1}}, {"b", {3, 2}}, {"c", {2, 3}}, {"d", {1, 4}}};
   std::vector<EvaluationCase> cases(3);
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -24,7 +24,7 @@ TEST(ServedQuality, TellsBothOrdersApartAndCountsTheModelsOwnExplanations) {
   const auto quality = EvaluateServed(client, cases, {"p", "d"}, options, [](int64_t, int64_t) {});
   ASSERT_TRUE(quality.ok()) << quality.status();
   EXPECT_EQ(quality->users, 3);
-  EXPECT_NEAR(quality->stage4, 1 / std::log2(5), 1e-9);
+  EXPECT_NEAR(quality->first_stage, 1 / std::log2(5), 1e-9);
   EXPECT_NEAR(quality->with_model, 1, 1e-9);
   EXPECT_NEAR(quality->oracle, 1, 1e-9);
   EXPECT_NEAR(quality->popularity, 1, 1e-9);  // "p" was seen, so "d" is the most popular unseen
@@ -34,7 +34,7 @@ TEST(ServedQuality, TellsBothOrdersApartAndCountsTheModelsOwnExplanations) {
   EXPECT_EQ(quality->explanations_by_model, 4);
 }
 
-TEST(ServedQuality, IsEmptyWithoutUsers) {
+TEST(ServedQualityTest, IsEmptyWithoutUsers) {
   offline::FakeClient client;
   const auto quality = EvaluateServed(client, {}, {}, {}, [](int64_t, int64_t) {});
   ASSERT_TRUE(quality.ok());

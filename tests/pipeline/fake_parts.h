@@ -87,7 +87,7 @@ class FakeFeatures final : public FeatureReader {
   std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
 };
 
-class FakeEmbedder final : public Embedder {
+class FakeEmbedder final : public QueryEmbedder {
  public:
   absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time) override {
     last_query = query;
@@ -134,7 +134,7 @@ class FakeRetriever final : public Retriever {
 };
 
 // Scores a candidate by `scores`; explains with a fixed text.
-class FakeRanker final : public Ranker {
+class FakeRanker final : public CandidateRanker {
  public:
   absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time) override {
     ++rank_calls;

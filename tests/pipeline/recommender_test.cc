@@ -157,7 +157,7 @@ TEST_F(RecommenderTest, DoesNotAskTheLanguageModelAboutAUserOfWhomLittleIsKnown)
   EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kNoHistory));
 }
 
-TEST_F(RecommenderTest, ReturnsTheStage4OrderMarkedWhenRankingIsDown) {
+TEST_F(RecommenderTest, ReturnsTheFirstStageOrderMarkedWhenRankingIsDown) {
   ranker_.rank_status = absl::UnavailableError("ranking is down");
   AddLongHistory();
   const auto result = recommender_.Recommend(Query(), Deadline());
@@ -249,11 +249,11 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
   for (const ranking::ExplainInput& input : ranker_.explained) plans[input.item.item_id] = ranking::MakePlan(input, {});
   ASSERT_THAT(plans, testing::SizeIs(3));
   for (const auto& [id, plan] : plans) {
-    EXPECT_TRUE(plan.similar) << id;  // all three are neighbours of the item at hand
+    EXPECT_TRUE(plan.similar) << id;  // all three are neighbors of the item at hand
     EXPECT_TRUE(plan.searched) << id;
     EXPECT_EQ(plan.trending, id == "far") << id;
     EXPECT_EQ(plan.fresh, id == "middle") << id;
-    EXPECT_FALSE(plan.neighbours) << id;
+    EXPECT_FALSE(plan.neighbors) << id;
   }
 }
 
@@ -342,7 +342,7 @@ TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
   EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Deadline()).status()));
 }
 
-TEST_F(RecommenderTest, FindsNeighboursOfAnItemWithoutTheItem) {
+TEST_F(RecommenderTest, FindsNeighborsOfAnItemWithoutTheItem) {
   SimilarQuery query;
   query.catalog = "shop";
   query.item_id = "liked";

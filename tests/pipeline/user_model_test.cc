@@ -11,7 +11,7 @@ namespace {
 
 const absl::Time kNewest = absl::FromUnixSeconds(820454400);  // 1996: the age of an event is relative to the user's newest one
 
-TEST(UserModel, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
+TEST(UserModelTest, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});
   features.AddEvent("a", 1, kNewest);
@@ -24,7 +24,7 @@ TEST(UserModel, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   EXPECT_DOUBLE_EQ(weights[2], -0.5);
 }
 
-TEST(UserModel, KeepsUnrelatedInterestsApart) {
+TEST(UserModelTest, KeepsUnrelatedInterestsApart) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});
   features.AddItem("b", {1, 0.1f});
@@ -39,7 +39,7 @@ TEST(UserModel, KeepsUnrelatedInterestsApart) {
   EXPECT_TRUE(model.dislikes.empty());
 }
 
-TEST(UserModel, NetsSeveralEventsOnOneItem) {
+TEST(UserModelTest, NetsSeveralEventsOnOneItem) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});
   features.AddEvent("a", 1, kNewest);
@@ -50,7 +50,7 @@ TEST(UserModel, NetsSeveralEventsOnOneItem) {
   EXPECT_EQ(model.dislikes[0].item_ids, std::vector<std::string>{"a"});
 }
 
-TEST(UserModel, IsEmptyWithoutEventsOrVectors) {
+TEST(UserModelTest, IsEmptyWithoutEventsOrVectors) {
   FakeFeatures features;
   EXPECT_TRUE(BuildUserModel({}, {}).likes.empty());
   features.AddItem("a", {1, 0}).vectors.clear();
@@ -58,7 +58,7 @@ TEST(UserModel, IsEmptyWithoutEventsOrVectors) {
   EXPECT_TRUE(BuildUserModel(features.context.events, {}).likes.empty());
 }
 
-TEST(UserModel, NeverMakesMoreCentroidsThanAllowed) {
+TEST(UserModelTest, NeverMakesMoreCentroidsThanAllowed) {
   FakeFeatures features;
   for (int i = 0; i < 12; ++i) {
     const std::string id = absl::StrCat("item", i);

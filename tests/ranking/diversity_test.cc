@@ -28,7 +28,7 @@ std::vector<DiversityCandidate> Numbered(int count) {
   return candidates;
 }
 
-TEST(Diversify, EqualsHandComputedMarginalRelevance) {
+TEST(DiversifyTest, EqualsHandComputedMarginalRelevance) {
   const std::vector<float> east = {1, 0}, north = {0, 1}, between = {0.8f, 0.6f};
   std::vector<DiversityCandidate> candidates(3);
   candidates[0] = {"a", 1.0, east, {}};
@@ -41,14 +41,14 @@ TEST(Diversify, EqualsHandComputedMarginalRelevance) {
   EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0})), ElementsAre("a", "b", "c"));
 }
 
-TEST(Diversify, BreaksTiesByItemId) {
+TEST(DiversifyTest, BreaksTiesByItemId) {
   std::vector<DiversityCandidate> candidates = Numbered(3);
   for (DiversityCandidate& candidate : candidates) candidate.score = 1;
   std::reverse(candidates.begin(), candidates.end());
   EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 2})), ElementsAre("i100", "i101"));
 }
 
-TEST(Diversify, HoldsCapsWhileOthersAreLeft) {
+TEST(DiversifyTest, HoldsCapsWhileOthersAreLeft) {
   std::vector<DiversityCandidate> candidates = Numbered(6);
   for (size_t i = 0; i < 6; ++i) candidates[i].capped_values = {{i < 4 ? "lighting" : "garden"}};
   const DiversityOptions options{.num_results = 5, .strength = 0, .caps = {{"category", 2}}};
@@ -58,7 +58,7 @@ TEST(Diversify, HoldsCapsWhileOthersAreLeft) {
   EXPECT_TRUE(picks[4].over_cap);
 }
 
-TEST(Diversify, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
+TEST(DiversifyTest, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
   const std::vector<DiversityCandidate> candidates = Numbered(50);
   const DiversityOptions options{.num_results = 10, .strength = 0, .exploration_share = 0.2, .seed = 7};
   const std::vector<DiversityPick> picks = Diversify(candidates, options);
@@ -79,7 +79,7 @@ TEST(Diversify, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
   EXPECT_NE(Ids(candidates, picks), Ids(candidates, Diversify(candidates, other)));
 }
 
-TEST(Diversify, ServesWhatThereIs) {
+TEST(DiversifyTest, ServesWhatThereIs) {
   EXPECT_TRUE(Diversify({}, {.num_results = 5}).empty());
   EXPECT_TRUE(Diversify(Numbered(3), {.num_results = 0}).empty());
   EXPECT_EQ(Diversify(Numbered(3), {.num_results = 10, .exploration_share = 1}).size(), 3u);

@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"You put Vega Lamp, and this one is made of walnut too.", "which the user bought"},
                       Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
 
-TEST(EvidenceCheck, RefusesABeginningOnlyWhenNothingCanSaveIt) {
+TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
   const auto refusal = [&checker](const char* text) { return checker.RefuseBeginning({Segment::Text(text)}); };
@@ -137,7 +137,7 @@ std::vector<std::vector<Segment>> BeginningsOf(const std::vector<Segment>& text)
   return beginnings;
 }
 
-TEST(EvidenceCheck, LeavesTheWayOpenToEveryTextOfTheGrammar) {
+TEST(EvidenceCheckerTest, LeavesTheWayOpenToEveryTextOfTheGrammar) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const RandomShopper shopper = MakeRandomShopper(seed, static_cast<int>(seed % 13), 4);
     const PreferenceSummary summary = Summarize(shopper.history);
@@ -157,14 +157,14 @@ TEST(EvidenceCheck, LeavesTheWayOpenToEveryTextOfTheGrammar) {
   }
 }
 
-TEST(EvidenceCheck, RefusesATextWithoutEnd) {
+TEST(EvidenceCheckerTest, RefusesATextWithoutEnd) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "it is walnut and ";
   const ExplanationPlan plan = GreenChairPlan();
   EXPECT_THAT(EvidenceChecker(plan).Check(text + ".").reason, HasSubstr("at most"));
 }
 
-TEST(EvidenceCheck, CitesEventFactAndTrend) {
+TEST(EvidenceCheckerTest, CitesEventFactAndTrend) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceVerdict verdict =
       EvidenceChecker(plan).Check("You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
@@ -178,7 +178,7 @@ TEST(EvidenceCheck, CitesEventFactAndTrend) {
   EXPECT_EQ(verdict.evidence.back().kind, Evidence::Kind::kTrend);
 }
 
-TEST(EvidenceCheck, TakesASlotForItsFactWhateverTheTitleSays) {
+TEST(EvidenceCheckerTest, TakesASlotForItsFactWhateverTheTitleSays) {
   ExplainInput input;
   input.history = WalnutHistory();
   input.history[0].item.title = "It";
@@ -191,11 +191,11 @@ TEST(EvidenceCheck, TakesASlotForItsFactWhateverTheTitleSays) {
                      Segment::Special(ValueSlot(0)), Segment::Text(" too.")});
   EXPECT_TRUE(verdict.accepted) << verdict.reason;
   EXPECT_EQ(verdict.text, "You bought It, and this one is made of walnut too.");
-  // Spelt out, the title is a plain word, and so no item that the deed could be said of.
+  // Spelled out, the title is a plain word, and so no item that the interaction could be said of.
   EXPECT_FALSE(checker.Check("You bought It, and this one is made of walnut too.").accepted);
 }
 
-TEST(EvidenceCheck, HoldsPhrasesToWhatTheirValueIs) {
+TEST(EvidenceCheckerTest, HoldsPhrasesToWhatTheirValueIs) {
   ExplainInput input;
   input.item = MakeItem("pot", "Fjord Pot",
                         {{"kind", std::string("teapot")},
@@ -216,7 +216,7 @@ TEST(EvidenceCheck, HoldsPhrasesToWhatTheirValueIs) {
   }
 }
 
-TEST(EvidenceCheck, RefusesSlotsOutsideOfThePlan) {
+TEST(EvidenceCheckerTest, RefusesSlotsOutsideOfThePlan) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
   EXPECT_FALSE(checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(2)), Segment::Text(".")}).accepted);

@@ -23,7 +23,7 @@ ExplainInput ChairInput() {
 
 ExplanationPlan ChairPlan() { return MakePlan(ChairInput(), Summarize(WalnutHistory())); }
 
-TEST(MakePlan, TakesTheStrongestMetPreferencesAndTheEventsThatShowThem) {
+TEST(MakePlanTest, TakesTheStrongestMetPreferencesAndTheEventsThatShowThem) {
   const ExplanationPlan plan = ChairPlan();
   ASSERT_EQ(plan.points.size(), 3u);
   EXPECT_EQ(plan.points[0].value, "walnut");
@@ -34,17 +34,17 @@ TEST(MakePlan, TakesTheStrongestMetPreferencesAndTheEventsThatShowThem) {
   EXPECT_EQ(plan.points[2].value, "70");
   ASSERT_EQ(plan.events.size(), 2u);
   EXPECT_EQ(plan.events[0].title, "Vega Lamp");
-  EXPECT_EQ(plan.events[0].deed, Deed::kBought);
+  EXPECT_EQ(plan.events[0].interaction, Interaction::kBought);
 }
 
-TEST(MakePlan, NamesNoItemThatTheUserTurnedDown) {
+TEST(MakePlanTest, NamesNoItemThatTheUserTurnedDown) {
   ExplainInput input = ChairInput();
   input.history.insert(input.history.begin(), MakeEntry(input.history[0].item, "dislike", -2.0, 0));
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
   for (const PlannedEvent& event : plan.events) EXPECT_NE(event.item_id, "lamp");
 }
 
-TEST(MakePlan, ClaimsNothingAboutAUserWithoutHistory) {
+TEST(MakePlanTest, ClaimsNothingAboutAUserWithoutHistory) {
   ExplainInput input = ChairInput();
   input.history.clear();
   const ExplanationPlan plan = MakePlan(input, {});
@@ -52,7 +52,7 @@ TEST(MakePlan, ClaimsNothingAboutAUserWithoutHistory) {
   for (const PlannedPoint& point : plan.points) EXPECT_EQ(point.kind, PlannedPoint::Kind::kItemFact);
 }
 
-TEST(MakePlan, ReadsEverySourceByItsName) {
+TEST(MakePlanTest, ReadsEverySourceByItsName) {
   const auto plan_of = [](const char* reason) {
     ExplainInput input = ChairInput();
     input.reasons = {reason};
@@ -62,14 +62,14 @@ TEST(MakePlan, ReadsEverySourceByItsName) {
   EXPECT_TRUE(plan_of(kFreshReason).fresh);
   EXPECT_TRUE(plan_of(kQueryReason).searched);
   EXPECT_TRUE(plan_of(kContextReason).similar);
-  EXPECT_TRUE(plan_of(kCoEngagementReason).neighbours);
+  EXPECT_TRUE(plan_of(kCoEngagementReason).neighbors);
   for (const char* silent : {kContentReason, kCallerReason, "horoscope"}) {
     const ExplanationPlan plan = plan_of(silent);
-    EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbours) << silent;
+    EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbors) << silent;
   }
 }
 
-TEST(WriteExplanation, SaysOfAnItemFromTheContextThatItIsCloseToIt) {
+TEST(WriteExplanationTest, SaysOfAnItemFromTheContextThatItIsCloseToIt) {
   ExplainInput input = ChairInput();
   input.reasons = {kContextReason};
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
@@ -81,7 +81,7 @@ TEST(WriteExplanation, SaysOfAnItemFromTheContextThatItIsCloseToIt) {
   EXPECT_TRUE(said);
 }
 
-TEST(WriteExplanation, IsTheSameForTheSameSeedAndVariesOverSeeds) {
+TEST(WriteExplanationTest, IsTheSameForTheSameSeedAndVariesOverSeeds) {
   const ExplanationPlan plan = ChairPlan();
   std::set<std::string> texts;
   for (uint64_t seed = 0; seed < 200; ++seed) {
@@ -91,7 +91,7 @@ TEST(WriteExplanation, IsTheSameForTheSameSeedAndVariesOverSeeds) {
   EXPECT_GT(texts.size(), 80u);
 }
 
-TEST(WriteExplanation, PassesTheEvidenceCheckForAnyShopperAndSeed) {
+TEST(WriteExplanationTest, PassesTheEvidenceCheckForAnyShopperAndSeed) {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     const RandomShopper shopper = MakeRandomShopper(seed, static_cast<int>(seed % 13), 6);
     const PreferenceSummary summary = Summarize(shopper.history);
@@ -115,7 +115,7 @@ TEST(WriteExplanation, PassesTheEvidenceCheckForAnyShopperAndSeed) {
   }
 }
 
-TEST(FillSlots, FitsArticlesAndCapitals) {
+TEST(FillSlotsTest, FitsArticlesAndCapitals) {
   ExplanationPlan plan;
   PlannedPoint point;
   point.value = point.said = "elegant";
@@ -126,12 +126,12 @@ TEST(FillSlots, FitsArticlesAndCapitals) {
   EXPECT_EQ(*text, "Elegant it is, with an elegant look.");
 }
 
-TEST(FillSlots, RefusesSlotsThatThePlanDoesNotFill) {
+TEST(FillSlotsTest, RefusesSlotsThatThePlanDoesNotFill) {
   EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(TitleSlot(0))}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(SpecialToken::kYes)}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ExplainWithTemplate, CitesTheEventsAndFactsThatItNames) {
+TEST(ExplainWithTemplateTest, CitesTheEventsAndFactsThatItNames) {
   const Explanation explanation = ExplainWithTemplate(ChairInput());
   EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
   EXPECT_TRUE(explanation.rejected_reason.empty());
@@ -145,13 +145,13 @@ TEST(ExplainWithTemplate, CitesTheEventsAndFactsThatItNames) {
   EXPECT_TRUE(event) << explanation.text;
 }
 
-TEST(ExplainWithTemplate, SaysSomethingOfAnItemWithoutAnyFacts) {
+TEST(ExplainWithTemplateTest, SaysSomethingOfAnItemWithoutAnyFacts) {
   ExplainInput input;
   input.item = MakeItem("x", "");
   EXPECT_FALSE(ExplainWithTemplate(input).text.empty());
 }
 
-TEST(RoleOf, TellsByTheNameAndTheValue) {
+TEST(RoleOfTest, TellsByTheNameAndTheValue) {
   EXPECT_EQ(RoleOf("main_color", "red"), PointRole::kColor);
   EXPECT_EQ(RoleOf("kind", "teapot"), PointRole::kKind);
   EXPECT_EQ(RoleOf("genres", "Comedy"), PointRole::kKind);
@@ -163,7 +163,7 @@ TEST(RoleOf, TellsByTheNameAndTheValue) {
   EXPECT_EQ(PointRoleWord(RoleOf("category", "kitchen")), PointRoleWord(RoleOf("kind", "teapot")));
 }
 
-TEST(MakePlan, SpellsValuesSoThatTheyFitTheirPhrases) {
+TEST(MakePlanTest, SpellsValuesSoThatTheyFitTheirPhrases) {
   ExplainInput input;
   const auto said = [&input](const char* attribute, AttributeValue value) {
     input.item = MakeItem("x", "X", {{attribute, std::move(value)}});
@@ -177,12 +177,12 @@ TEST(MakePlan, SpellsValuesSoThatTheyFitTheirPhrases) {
   EXPECT_EQ(said("material", std::string("Walnut")), "Walnut");
 }
 
-TEST(DeedOf, ReadsCommonEventNames) {
-  EXPECT_EQ(DeedOf("purchase"), Deed::kBought);
-  EXPECT_EQ(DeedOf("add_to_cart"), Deed::kBasket);
-  EXPECT_EQ(DeedOf("page_view"), Deed::kOpened);
-  EXPECT_EQ(DeedOf("rating"), Deed::kRated);
-  EXPECT_EQ(DeedOf("frobnicate"), Deed::kChose);
+TEST(InteractionOfTest, ReadsCommonEventNames) {
+  EXPECT_EQ(InteractionOf("purchase"), Interaction::kBought);
+  EXPECT_EQ(InteractionOf("add_to_cart"), Interaction::kBasket);
+  EXPECT_EQ(InteractionOf("page_view"), Interaction::kOpened);
+  EXPECT_EQ(InteractionOf("rating"), Interaction::kRated);
+  EXPECT_EQ(InteractionOf("frobnicate"), Interaction::kChose);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "ranking/engine/decoder.h"
+#include "ranking/engine/decode_wave.h"
 #include "ranking/engine/loaded_model.h"
 #include "ranking/engine/scorer.h"
 #include "ranking/ranker.h"

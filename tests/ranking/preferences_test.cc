@@ -20,14 +20,14 @@ const Preference* FindPreference(const std::vector<Preference>& preferences, con
   return nullptr;
 }
 
-TEST(Summarize, IsEmptyForAnEmptyHistory) {
+TEST(SummarizeTest, IsEmptyForAnEmptyHistory) {
   const PreferenceSummary summary = Summarize({});
   EXPECT_THAT(summary.likes, IsEmpty());
   EXPECT_THAT(summary.dislikes, IsEmpty());
   EXPECT_THAT(summary.ranges, IsEmpty());
 }
 
-TEST(Summarize, PutsTheStrongestLikeFirstWithItsEvidence) {
+TEST(SummarizeTest, PutsTheStrongestLikeFirstWithItsEvidence) {
   const PreferenceSummary summary = Summarize(WalnutHistory());
   ASSERT_FALSE(summary.likes.empty());
   EXPECT_EQ(summary.likes[0].value, "walnut");
@@ -36,7 +36,7 @@ TEST(Summarize, PutsTheStrongestLikeFirstWithItsEvidence) {
   for (size_t i = 1; i < summary.likes.size(); ++i) EXPECT_GE(summary.likes[i - 1].weight, summary.likes[i].weight);
 }
 
-TEST(Summarize, PutsWhatWasTurnedDownUnderDislikes) {
+TEST(SummarizeTest, PutsWhatWasTurnedDownUnderDislikes) {
   const PreferenceSummary summary = Summarize(WalnutHistory());
   const Preference* brass = FindPreference(summary.dislikes, "brass");
   ASSERT_NE(brass, nullptr);
@@ -45,7 +45,7 @@ TEST(Summarize, PutsWhatWasTurnedDownUnderDislikes) {
   EXPECT_EQ(FindPreference(summary.likes, "brass"), nullptr);
 }
 
-TEST(Summarize, WeighsByHandComputedDecayAndShrinkage) {
+TEST(SummarizeTest, WeighsByHandComputedDecayAndShrinkage) {
   SummaryOptions options;
   options.half_life = absl::Hours(24);
   options.shrinkage = 1;
@@ -58,7 +58,7 @@ TEST(Summarize, WeighsByHandComputedDecayAndShrinkage) {
   EXPECT_NEAR(summary.likes[0].weight, 0.5, 1e-9);
 }
 
-TEST(Summarize, SolvesTheRidgeEquations) {
+TEST(SummarizeTest, SolvesTheRidgeEquations) {
   SummaryOptions options;
   options.shrinkage = 1;
   options.min_share = 0;
@@ -73,7 +73,7 @@ TEST(Summarize, SolvesTheRidgeEquations) {
   EXPECT_NEAR(summary.likes[1].weight, 0.3, 1e-6);
 }
 
-TEST(Summarize, CountsAnItemOnceByItsStrongestEvent) {
+TEST(SummarizeTest, CountsAnItemOnceByItsStrongestEvent) {
   std::vector<HistoryEntry> history = WalnutHistory();
   const PreferenceSummary once = Summarize(history);
   for (int i = 0; i < 20; ++i) history.push_back(MakeEntry(history[0].item, "view", 0.1, 1));
@@ -82,7 +82,7 @@ TEST(Summarize, CountsAnItemOnceByItsStrongestEvent) {
   for (size_t i = 0; i < once.likes.size(); ++i) EXPECT_NEAR(once.likes[i].weight, often.likes[i].weight, 1e-9);
 }
 
-TEST(Summarize, MeasuresDecayFromTheUsersNewestEvent) {
+TEST(SummarizeTest, MeasuresDecayFromTheUsersNewestEvent) {
   std::vector<HistoryEntry> history = WalnutHistory();
   const PreferenceSummary now = Summarize(history);
   for (HistoryEntry& entry : history) entry.time -= absl::Hours(24 * 365 * 20);
@@ -91,7 +91,7 @@ TEST(Summarize, MeasuresDecayFromTheUsersNewestEvent) {
   for (size_t i = 0; i < now.likes.size(); ++i) EXPECT_NEAR(now.likes[i].weight, long_ago.likes[i].weight, 1e-9);
 }
 
-TEST(Summarize, SaysLittleOfAValueThatIsOnEverythingSeen) {
+TEST(SummarizeTest, SaysLittleOfAValueThatIsOnEverythingSeen) {
   std::vector<HistoryEntry> history;
   for (int i = 0; i < 8; ++i) {
     const bool liked = i % 2 == 0;
@@ -103,7 +103,7 @@ TEST(Summarize, SaysLittleOfAValueThatIsOnEverythingSeen) {
   EXPECT_EQ(summary.likes[0].value, "red");
 }
 
-TEST(Summarize, KeepsCountsWhenTheHistoryHoldsPurchasesOnly) {
+TEST(SummarizeTest, KeepsCountsWhenTheHistoryHoldsPurchasesOnly) {
   std::vector<HistoryEntry> history;
   for (int i = 0; i < 6; ++i) {
     history.push_back(MakeEntry(MakeItem(std::to_string(i), "x", {{"color", i < 5 ? "red" : "blue"}}), "purchase", 2.0));
@@ -113,7 +113,7 @@ TEST(Summarize, KeepsCountsWhenTheHistoryHoldsPurchasesOnly) {
   EXPECT_EQ(summary.likes[0].value, "red");
 }
 
-TEST(Summarize, MakesRangesFromEngagedItemsOnly) {
+TEST(SummarizeTest, MakesRangesFromEngagedItemsOnly) {
   const PreferenceSummary summary = Summarize(WalnutHistory());
   ASSERT_EQ(summary.ranges.size(), 1u);
   EXPECT_EQ(summary.ranges[0].attribute, "price");
@@ -121,7 +121,7 @@ TEST(Summarize, MakesRangesFromEngagedItemsOnly) {
   EXPECT_EQ(summary.ranges[0].high, 80.0);
 }
 
-TEST(Summarize, PassesOverLongTextAndCountsListsAndBools) {
+TEST(SummarizeTest, PassesOverLongTextAndCountsListsAndBools) {
   const std::vector<HistoryEntry> history = {MakeEntry(
       MakeItem("a", "A",
                {{"plot", std::string(500, 'x')}, {"genres", std::vector<std::string>{"Comedy", " comedy ", "Drama"}}, {"subtitled", true}}),
@@ -133,7 +133,7 @@ TEST(Summarize, PassesOverLongTextAndCountsListsAndBools) {
   EXPECT_EQ(summary.likes.size(), 3u);
 }
 
-TEST(Summarize, StaysWithinItsLimitsOnManyValues) {
+TEST(SummarizeTest, StaysWithinItsLimitsOnManyValues) {
   std::vector<HistoryEntry> history;
   for (int i = 0; i < 300; ++i) {
     std::vector<std::string> tags;
@@ -148,7 +148,7 @@ TEST(Summarize, StaysWithinItsLimitsOnManyValues) {
   for (const Preference& like : summary.likes) EXPECT_LE(like.evidence_item_ids.size(), static_cast<size_t>(options.max_evidence));
 }
 
-TEST(Summarize, SurvivesZeroWeightsAndInfiniteTimes) {
+TEST(SummarizeTest, SurvivesZeroWeightsAndInfiniteTimes) {
   std::vector<HistoryEntry> history = WalnutHistory();
   for (HistoryEntry& entry : history) entry.weight = 0;
   EXPECT_THAT(Summarize(history).likes, IsEmpty());
@@ -157,7 +157,7 @@ TEST(Summarize, SurvivesZeroWeightsAndInfiniteTimes) {
   EXPECT_FALSE(Summarize(history).likes.empty());
 }
 
-TEST(EngagementOf, ComparesWithTheStrongestEvent) {
+TEST(EngagementOfTest, ComparesWithTheStrongestEvent) {
   EXPECT_EQ(EngagementOf(2, 2), Engagement::kEngaged);
   EXPECT_EQ(EngagementOf(0.1, 2), Engagement::kPassing);
   EXPECT_EQ(EngagementOf(-0.1, 2), Engagement::kPassing);

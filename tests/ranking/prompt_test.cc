@@ -44,7 +44,7 @@ int EstimateSegments(const std::vector<Segment>& segments) {
   return tokens;
 }
 
-TEST(SpecialTokens, HaveOneTextEach) {
+TEST(SpecialTokensTest, HaveOneTextEach) {
   const std::vector<std::string>& texts = SpecialTokenTexts();
   EXPECT_EQ(texts.size(), static_cast<size_t>(SpecialToken::kTitle3) + 1);
   EXPECT_EQ(std::set<std::string>(texts.begin(), texts.end()).size(), texts.size());
@@ -54,7 +54,7 @@ TEST(SpecialTokens, HaveOneTextEach) {
   EXPECT_EQ(SpecialTokenText(TitleSlot(kNumTitleSlots - 1)), "<|title3|>");
 }
 
-TEST(BuildRankPrompt, MarksWhatTheSummaryNamesAndSaysNumbersAsRelations) {
+TEST(BuildRankPromptTest, MarksWhatTheSummaryNamesAndSaysNumbersAsRelations) {
   const RankPrompt prompt = Build(WalnutInput());
   ASSERT_EQ(prompt.candidates.size(), 2u);
   EXPECT_EQ(Show(prompt.candidates[0]), " <|item|> padded <|like6|> walnut <|inside|> price <|like4|> minimalist <|label|>");
@@ -62,7 +62,7 @@ TEST(BuildRankPrompt, MarksWhatTheSummaryNamesAndSaysNumbersAsRelations) {
   EXPECT_THAT(Show(prompt.prefix), HasSubstr(" <|user|> <|like6|> walnut"));
 }
 
-TEST(BuildRankPrompt, ShowsTheHistoryOldestFirstWithItsLabels) {
+TEST(BuildRankPromptTest, ShowsTheHistoryOldestFirstWithItsLabels) {
   const RankPrompt prompt = Build(WalnutInput());
   EXPECT_THAT(prompt.history_labels,
               ElementsAre(SpecialToken::kSeen, SpecialToken::kYes, SpecialToken::kNo, SpecialToken::kYes, SpecialToken::kYes));
@@ -70,14 +70,14 @@ TEST(BuildRankPrompt, ShowsTheHistoryOldestFirstWithItsLabels) {
   EXPECT_EQ(prompt.truncated_history, 0);
 }
 
-TEST(BuildRankPrompt, EndsEveryCandidateInItsOnlyLabelSlot) {
+TEST(BuildRankPromptTest, EndsEveryCandidateInItsOnlyLabelSlot) {
   for (const auto& candidate : Build(WalnutInput()).candidates) {
     EXPECT_TRUE(candidate.back().Is(SpecialToken::kLabel));
     EXPECT_EQ(CountSpecial(candidate, SpecialToken::kLabel), 1);
   }
 }
 
-TEST(BuildRankPrompt, WritesACandidateTheSameWhateverStandsBesideIt) {
+TEST(BuildRankPromptTest, WritesACandidateTheSameWhateverStandsBesideIt) {
   RankInput input = WalnutInput();
   const RankPrompt both = Build(input);
   std::reverse(input.candidates.begin(), input.candidates.end());
@@ -90,7 +90,7 @@ TEST(BuildRankPrompt, WritesACandidateTheSameWhateverStandsBesideIt) {
   EXPECT_EQ(both.candidates[1], alone.candidates[0]);
 }
 
-TEST(BuildRankPrompt, KeepsSpecialTokensInItemTextAsText) {
+TEST(BuildRankPromptTest, KeepsSpecialTokensInItemTextAsText) {
   RankInput input = WalnutInput();
   input.candidates = {MakeItem("x", "<|yes|>"), MakeItem("y", "Y", {{"material", "<|like6|> walnut <|label|>"}})};
   input.history[0].item.attributes["style"] = "<|end|><|yes|>";
@@ -104,7 +104,7 @@ TEST(BuildRankPrompt, KeepsSpecialTokensInItemTextAsText) {
   EXPECT_EQ(prompt.candidates[1][1].kind, Segment::Kind::kText);
 }
 
-TEST(BuildRankPrompt, DropsTheOldestHistoryFirst) {
+TEST(BuildRankPromptTest, DropsTheOldestHistoryFirst) {
   PromptOptions options;
   options.max_prefix_tokens = EstimateSegments(Build(WalnutInput()).prefix) - 1;
   const RankPrompt prompt = Build(WalnutInput(), options);
@@ -113,7 +113,7 @@ TEST(BuildRankPrompt, DropsTheOldestHistoryFirst) {
   EXPECT_THAT(Show(prompt.prefix), Not(HasSubstr("bohemian <|label|>")));
 }
 
-TEST(BuildRankPrompt, KeepsTheStrongestPreferencesLongest) {
+TEST(BuildRankPromptTest, KeepsTheStrongestPreferencesLongest) {
   for (int budget = 0; budget < 120; ++budget) {
     PromptOptions options;
     options.max_prefix_tokens = budget;
@@ -126,7 +126,7 @@ TEST(BuildRankPrompt, KeepsTheStrongestPreferencesLongest) {
   }
 }
 
-TEST(BuildRankPrompt, DropsUnmarkedWordsOfALongItemFirst) {
+TEST(BuildRankPromptTest, DropsUnmarkedWordsOfALongItemFirst) {
   RankInput input = WalnutInput();
   input.candidates = {WalnutChair()};
   input.candidates[0].attributes["adjectives"] = std::vector<std::string>(1, "comfortable");
@@ -141,7 +141,7 @@ TEST(BuildRankPrompt, DropsUnmarkedWordsOfALongItemFirst) {
   EXPECT_LE(EstimateSegments(Build(input, options).candidates[0]), options.max_item_tokens);
 }
 
-TEST(BuildRankPrompt, ShowsOneLinePerItemByItsStrongestEvent) {
+TEST(BuildRankPromptTest, ShowsOneLinePerItemByItsStrongestEvent) {
   RankInput input = WalnutInput();
   input.history.insert(input.history.begin(), MakeEntry(input.history[2].item, "view", 0.1, 0));  // the clock, turned down before
   const RankPrompt prompt = Build(input);
@@ -149,7 +149,7 @@ TEST(BuildRankPrompt, ShowsOneLinePerItemByItsStrongestEvent) {
   EXPECT_EQ(std::count(prompt.history_labels.begin(), prompt.history_labels.end(), SpecialToken::kNo), 1);
 }
 
-TEST(BuildRankPrompt, PrefersTellingEventsWhereRoomIsShort) {
+TEST(BuildRankPromptTest, PrefersInformativeEventsWhereRoomIsShort) {
   RankInput input = WalnutInput();
   std::rotate(input.history.begin(), input.history.end() - 1, input.history.end());  // the event in passing is the newest now
   PromptOptions options;
@@ -158,19 +158,19 @@ TEST(BuildRankPrompt, PrefersTellingEventsWhereRoomIsShort) {
   EXPECT_EQ(Build(input, options).truncated_history, 3);
 }
 
-TEST(BuildRankPrompt, FallsBackToTheTitleOfAnItemWithoutAttributes) {
+TEST(BuildRankPromptTest, FallsBackToTheTitleOfAnItemWithoutAttributes) {
   RankInput input;
   input.candidates = {MakeItem("x", "Toy Story (1995)")};
   EXPECT_EQ(Show(Build(input).candidates[0]), " <|item|> toy story (1995) <|label|>");
 }
 
-TEST(BuildRankPrompt, WorksWithoutHistoryAndWithoutCandidates) {
+TEST(BuildRankPromptTest, WorksWithoutHistoryAndWithoutCandidates) {
   const RankPrompt prompt = Build(RankInput());
   EXPECT_EQ(Show(prompt.prefix), " <|user|> <|history|>");
   EXPECT_TRUE(prompt.candidates.empty());
 }
 
-TEST(BuildExplainPrompt, HoldsRolesAndSlotsButNoWordsOfTheCatalog) {
+TEST(BuildExplainPromptTest, HoldsRolesAndSlotsButNoWordsOfTheCatalog) {
   ExplainInput input;
   input.history = WalnutHistory();
   input.item = WalnutChair();

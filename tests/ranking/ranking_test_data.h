@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "ranking/types.h"
+#include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 
@@ -77,11 +77,11 @@ inline RandomShopper MakeRandomShopper(uint64_t seed, int num_history, int num_c
     if (random() % 4 == 0) attributes.erase("material");
     return MakeItem(id, pick({"Vega", "Alto", "Helio", "It", "You"}) + " " + id, std::move(attributes));
   };
-  const std::pair<std::string, double> deeds[] = {{"purchase", 2.0}, {"like", 1.5},     {"add_to_cart", 1.2}, {"click", 0.5},
-                                                  {"view", 0.1},     {"dislike", -2.0}, {"rating", 1.0}};
+  const std::pair<std::string, double> interactions[] = {{"purchase", 2.0}, {"like", 1.5},     {"add_to_cart", 1.2}, {"click", 0.5},
+                                                         {"view", 0.1},     {"dislike", -2.0}, {"rating", 1.0}};
   RandomShopper shopper;
   for (int i = 0; i < num_history; ++i) {
-    const auto& [type, weight] = deeds[random() % std::size(deeds)];
+    const auto& [type, weight] = interactions[random() % std::size(interactions)];
     shopper.history.push_back(MakeEntry(item("h" + std::to_string(i)), type, weight, i));
   }
   for (int i = 0; i < num_candidates; ++i) shopper.candidates.push_back(item("c" + std::to_string(i)));

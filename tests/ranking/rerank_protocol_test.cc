@@ -42,7 +42,7 @@ struct Subject {
     EXPECT_TRUE(encoded.ok()) << encoded.status();
     return encoded.ok() ? *std::move(encoded) : EncodedPair();
   }
-  // The prompt as text, special tokens spelt out.
+  // The prompt as text, special tokens spelled out.
   std::string Prompt(const RerankPair& pair) const { return Spell(Encode(pair).ids); }
   std::string Spell(const std::vector<int64_t>& ids) const {
     auto text = tokenizer->Decode(ids, /*skip_special_tokens=*/false);

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/checkpoint/config.h"
+#include "models/checkpoint/json_config.h"
 #include "models/decoder/decoder.h"
 #include "models/text/tokenizer.h"
 #include "ranking/explanation_templates.h"

@@ -48,7 +48,7 @@ std::string ErrorOf(const std::string& text) {
   return std::string(filter.status().message());
 }
 
-TEST(Filter, MatchesExampleOfTheHeader) {
+TEST(FilterTest, MatchesExampleOfTheHeader) {
   const std::string text = R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true)";
   EXPECT_TRUE(Matches(text, Movie()));
   Attributes old = Movie();
@@ -56,13 +56,13 @@ TEST(Filter, MatchesExampleOfTheHeader) {
   EXPECT_FALSE(Matches(text, old));
 }
 
-TEST(Filter, MatchesEverythingWhenEmpty) {
+TEST(FilterTest, MatchesEverythingWhenEmpty) {
   EXPECT_TRUE(Matches("", {}));
   EXPECT_TRUE(Matches(" \t\n", Movie()));
   EXPECT_TRUE(Filter::Parse(" ", Declarations())->matches_everything());
 }
 
-TEST(Filter, ComparesEveryTypeWithItsOperators) {
+TEST(FilterTest, ComparesEveryTypeWithItsOperators) {
   for (const char* text :
        {"year = 1995", "year != 1994", "year < 1996", "year <= 1995", "year > 1994", "year >= 1995", "year: ANY(1, 1995)", "price = 19.5",
         "price != 19", "price < 20", "price <= 19.5", "price > -1e3", "price >= +19.5", "brand = \"Acme\"", "brand != \"acme\"",
@@ -76,14 +76,14 @@ TEST(Filter, ComparesEveryTypeWithItsOperators) {
   }
 }
 
-TEST(Filter, ComparesIntegersBeyondDoublePrecisionExactly) {
+TEST(FilterTest, ComparesIntegersBeyondDoublePrecisionExactly) {
   const Attributes item = {{"year", int64_t{9007199254740993}}};
   EXPECT_TRUE(Matches("year = 9007199254740993", item));
   EXPECT_FALSE(Matches("year = 9007199254740992", item));
   EXPECT_TRUE(Matches("year >= -9223372036854775808 AND year <= 9223372036854775807", item));
 }
 
-TEST(Filter, BindsNotBeforeAndBeforeOr) {
+TEST(FilterTest, BindsNotBeforeAndBeforeOr) {
   EXPECT_TRUE(Matches("year = 1995 OR year = 1 AND year = 2", Movie()));
   EXPECT_FALSE(Matches("(year = 1995 OR year = 1) AND year = 2", Movie()));
   EXPECT_TRUE(Matches("NOT year = 1 AND year = 1995", Movie()));
@@ -91,7 +91,7 @@ TEST(Filter, BindsNotBeforeAndBeforeOr) {
   EXPECT_TRUE(Matches("NOT NOT year = 1995", Movie()));
 }
 
-TEST(Filter, TreatsMissingAttributeAsFalseUnderEveryOperator) {
+TEST(FilterTest, TreatsMissingAttributeAsFalseUnderEveryOperator) {
   for (const char* text : {"year = 1", "year != 1", "year < 1", "year >= 1", "year: ANY(1)", "brand != \"x\"", "genres: ANY(\"x\")",
                            "in_stock != true", "price > 0"}) {
     EXPECT_FALSE(Matches(text, {})) << text;
@@ -99,7 +99,7 @@ TEST(Filter, TreatsMissingAttributeAsFalseUnderEveryOperator) {
   }
 }
 
-TEST(Filter, ReadsStringEscapes) {
+TEST(FilterTest, ReadsStringEscapes) {
   const auto brand = [](std::string value) { return Attributes{{"brand", std::move(value)}}; };
   EXPECT_TRUE(Matches(R"(brand = "a\"b\\c\/d")", brand("a\"b\\c/d")));
   EXPECT_TRUE(Matches(R"(brand = "\n\r\t")", brand("\n\r\t")));
@@ -108,7 +108,7 @@ TEST(Filter, ReadsStringEscapes) {
   EXPECT_TRUE(Matches("brand = \"é AND ) NOT\"", brand("é AND ) NOT")));
 }
 
-TEST(Filter, NamesPositionAndExpectationWhenUnparsable) {
+TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("year <"), HasSubstr("has the end at character 7; must be an integer"));
   EXPECT_THAT(ErrorOf("year = 1 and year = 2"), HasSubstr("\"and\" at character 10; must be AND, OR or the end"));
   EXPECT_THAT(ErrorOf("yaer = 1"), HasSubstr("\"yaer\" at character 1; must be one of the catalog's filterable attributes: brand, genres"));
@@ -138,7 +138,7 @@ TEST(Filter, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("AND"), HasSubstr("the name of an attribute"));
 }
 
-TEST(Filter, RefusesInputBeyondItsLimits) {
+TEST(FilterTest, RefusesInputBeyondItsLimits) {
   EXPECT_THAT(ErrorOf(std::string(kMaxFilterBytes + 1, ' ')), HasSubstr("8193 bytes; must be at most 8192"));
   EXPECT_THAT(ErrorOf("brand = \"\xff\""), HasSubstr("not valid UTF-8"));
   const auto nested = [](int depth) { return std::string(depth, '(') + "year = 1" + std::string(depth, ')'); };
@@ -153,7 +153,7 @@ TEST(Filter, RefusesInputBeyondItsLimits) {
   EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ",1)")), HasSubstr("more than 1000 literals"));
 }
 
-TEST(Filter, NeverCrashesOnRandomBytes) {
+TEST(FilterTest, NeverCrashesOnRandomBytes) {
   std::mt19937 random(7);
   const std::vector<std::string> pieces = {"year", "price", "brand", "genres", "in_stock", "(",    ")",  "AND", "OR",
                                            "NOT",  "ANY",   ":",     "=",      "!=",       "<",    ">=", "\"",  "\\",
@@ -263,7 +263,7 @@ class RandomFilters {
   std::mt19937 random_;
 };
 
-TEST(Filter, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions) {
+TEST(FilterTest, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions) {
   RandomFilters random(1);
   for (int round = 0; round < 300; ++round) {
     const size_t rows = 1 + round % 130;

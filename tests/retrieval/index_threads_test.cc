@@ -27,7 +27,7 @@ std::vector<ItemUpdate> Generation(std::mt19937& random, int64_t generation) {
   return items;
 }
 
-// What a search through a filter on two neighbouring generations finds has to be the whole group, all of one
+// What a search through a filter on two neighboring generations finds has to be the whole group, all of one
 // generation.
 void CheckOneState(const CatalogIndex& index, std::mt19937& random, const std::atomic<int64_t>& newest) {
   const int64_t at_least = newest.load();
@@ -43,7 +43,7 @@ void CheckOneState(const CatalogIndex& index, std::mt19937& random, const std::a
   ASSERT_TRUE(outdated->hits.front().empty()) << "rows older than what was applied before the search began";
 }
 
-TEST(CatalogIndexThreads, ReadersSeeWholeStatesDuringUpdatesAndMerges) {
+TEST(CatalogIndexThreadsTest, ReadersSeeWholeStatesDuringUpdatesAndMerges) {
   const ExactSegments segments;
   const SystemClock clock;
   CatalogIndex index(TestConfig(), {.delta_rows = 100}, segments, clock);
@@ -71,7 +71,7 @@ TEST(CatalogIndexThreads, ReadersSeeWholeStatesDuringUpdatesAndMerges) {
   EXPECT_EQ(index.GetStats().items, kGroup);
 }
 
-TEST(CatalogIndexThreads, MergeKeepsDeletionsThatHappenWhileItRuns) {
+TEST(CatalogIndexThreadsTest, MergeKeepsDeletionsThatHappenWhileItRuns) {
   const ExactSegments segments;
   const SystemClock clock;
   CatalogIndex index(TestConfig(), {.delta_rows = 50}, segments, clock);

@@ -55,13 +55,13 @@ void CheckPart(const std::string& name, const std::string& listen) {
   CheckFile(name, config);
 }
 
-TEST(DeployConfig, EmbeddingFileHoldsEveryKeyWithItsDefault) { CheckPart<EmbeddingConfig>("embedding", "127.0.0.1:7102"); }
-TEST(DeployConfig, RankingFileHoldsEveryKeyWithItsDefault) { CheckPart<RankingConfig>("ranking", "127.0.0.1:7104"); }
-TEST(DeployConfig, RetrievalFileHoldsEveryKeyWithItsDefault) { CheckPart<RetrievalConfig>("retrieval", "127.0.0.1:7103"); }
-TEST(DeployConfig, FeatureStoreFileHoldsEveryKeyWithItsDefault) { CheckPart<FeatureStoreConfig>("featurestore", "127.0.0.1:7101"); }
-TEST(DeployConfig, GatewayFileHoldsEveryKeyWithItsDefault) { CheckPart<GatewayConfig>("gateway", "127.0.0.1:7100"); }
+TEST(DeployConfigTest, EmbeddingFileHoldsEveryKeyWithItsDefault) { CheckPart<EmbeddingConfig>("embedding", "127.0.0.1:7102"); }
+TEST(DeployConfigTest, RankingFileHoldsEveryKeyWithItsDefault) { CheckPart<RankingConfig>("ranking", "127.0.0.1:7104"); }
+TEST(DeployConfigTest, RetrievalFileHoldsEveryKeyWithItsDefault) { CheckPart<RetrievalConfig>("retrieval", "127.0.0.1:7103"); }
+TEST(DeployConfigTest, FeatureStoreFileHoldsEveryKeyWithItsDefault) { CheckPart<FeatureStoreConfig>("featurestore", "127.0.0.1:7101"); }
+TEST(DeployConfigTest, GatewayFileHoldsEveryKeyWithItsDefault) { CheckPart<GatewayConfig>("gateway", "127.0.0.1:7100"); }
 
-TEST(DeployConfig, FileOfAllInOneHoldsEveryKeyWithItsDefault) {
+TEST(DeployConfigTest, FileOfAllInOneHoldsEveryKeyWithItsDefault) {
   StackConfig stack;
   stack.server.listen = "127.0.0.1:7100";
   Config config;

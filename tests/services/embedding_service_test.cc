@@ -1,4 +1,4 @@
-// The embedding service over the built-in pair: a real server, real models, and a real web server for pictures by URI.
+// The embedding service over the built-in dual encoder: a real server, real models, and a real web server for pictures by URI.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,9 +26,9 @@ const char kService[] = "palate.embedding.v1.EmbeddingService";
 class EmbeddingServiceTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto model = embedding::EmbeddingModel::Load(BuiltinModel("pair"));
+    auto model = embedding::EmbeddingModel::Load(BuiltinModel("dual_encoder"));
     ASSERT_TRUE(model.ok()) << model.status();
-    models_ = new EmbeddingModels{{"pair", *std::move(model)}};
+    models_ = new EmbeddingModels{{"dual_encoder", *std::move(model)}};
   }
   static void TearDownTestSuite() { delete models_; }
   void SetUp() override {
@@ -90,9 +90,9 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
                   .ok());
   ASSERT_EQ(response.models_size(), 1);
   const embedding_pb::ModelInfo& model = response.models(0);
-  EXPECT_EQ(model.name(), "pair");
+  EXPECT_EQ(model.name(), "dual_encoder");
   EXPECT_TRUE(model.is_default());
-  EXPECT_EQ(model.family(), "pair");
+  EXPECT_EQ(model.family(), "dual_encoder");
   EXPECT_EQ(model.dimensions(), 384);
   EXPECT_EQ(model.pooling(), "mean");
   EXPECT_THAT(model.weights_sha256(), MatchesRegex("[0-9a-f]{64}"));
@@ -278,7 +278,7 @@ TEST_F(EmbeddingServiceTest, DamagedCacheFolderIsBegunAnewAndTheServiceServes) {
   EXPECT_TRUE(std::filesystem::exists(config_.item_cache.dir + ".damaged"));
 }
 
-TEST(EmbeddingConfig, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
+TEST(EmbeddingConfigTest, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
   EmbeddingConfig config;
   config.allowed_hosts = "https://img.example.com/";
   config.default_model = "valve";
@@ -289,7 +289,7 @@ TEST(EmbeddingConfig, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
   EXPECT_THAT(std::string(services.status().message()), HasSubstr("embedding.uri.allowed_hosts"));
 }
 
-TEST(EmbeddingConfig, AdapterOfAModelThatIsNotThereIsAnErrorAtStart) {
+TEST(EmbeddingConfigTest, AdapterOfAModelThatIsNotThereIsAnErrorAtStart) {
   EmbeddingConfig config;
   config.adapters = {{"typo", "/nowhere"}};
   EXPECT_THAT(std::string(MakeEmbeddingServices(config).status().message()), HasSubstr("embedding.adapters"));

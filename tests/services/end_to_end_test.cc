@@ -69,7 +69,7 @@ void CheckCommands(Palate& palate, const std::string& folder) {
   EXPECT_THAT(locked.errors, HasSubstr(absl::StrCat(palate.process("featurestore").pid())));
 }
 
-TEST(FiveProcesses, WriteRecommendSearchAndEndInOrder) {
+TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
   TemporaryFolder folder;
   Palate palate(folder.path());
   if (HasFatalFailure()) return;
@@ -116,7 +116,7 @@ TEST(FiveProcesses, WriteRecommendSearchAndEndInOrder) {
   }
 }
 
-TEST(Binaries, UnknownConfigurationKeyFailsWithFileAndLine) {
+TEST(BinariesTest, UnknownConfigurationKeyFailsWithFileAndLine) {
   TemporaryFolder folder;
   const std::string file = folder.path() + "/gateway.yaml";
   std::ofstream(file) << "gateway:\n  threads: 4\n  thread: 5\n";
@@ -125,13 +125,13 @@ TEST(Binaries, UnknownConfigurationKeyFailsWithFileAndLine) {
   EXPECT_THAT(outcome.errors, HasSubstr(file + ":3: gateway.thread: unknown key"));
 }
 
-TEST(Binaries, UnknownFlagFails) {
+TEST(BinariesTest, UnknownFlagFails) {
   const Outcome outcome = RunToEnd("palate-retrieval", {"--retrieval.thread=1"});
   EXPECT_EQ(outcome.exit, 2);
   EXPECT_THAT(outcome.errors, HasSubstr("--retrieval.thread: unknown flag"));
 }
 
-TEST(Binaries, HelpExitsZero) {
+TEST(BinariesTest, HelpExitsZero) {
   for (const char* program :
        {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking", "palate-featurestore", "palate"}) {
     const Outcome outcome = RunToEnd(program, {"--help"});
@@ -141,7 +141,7 @@ TEST(Binaries, HelpExitsZero) {
 }
 
 // Each file of deploy/config names every key that its binary knows, with a value that it takes, and no other.
-TEST(Binaries, CommentedConfigurationFilesNameEveryKey) {
+TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
   const std::string folder = std::string(PALATE_SOURCE_DIR) + "/deploy/config/";
   const std::map<std::string, std::vector<std::string>> programs = {
       {"gateway", {"palate-gateway"}}, {"embedding", {"palate-embedding"}},       {"retrieval", {"palate-retrieval"}},

@@ -137,7 +137,7 @@ class FaultTest : public ::testing::Test {
   std::unique_ptr<Load> load_;
 };
 
-TEST_F(FaultTest, RankingDownGivesTheStage4OrderAndSaysSo) {
+TEST_F(FaultTest, RankingDownGivesTheFirstStageOrderAndSaysSo) {
   if (!HasLanguageModel()) GTEST_SKIP() << "no built-in language model in this build";
   KillAndHeal("ranking", /*may_fail=*/false, [&] {
     const auto answer = shop_->Recommend("u0", kCallLimit);

@@ -32,7 +32,7 @@ StackConfig ConfigFor(const std::string& folder) {
   StackConfig config;
   config.data_dir = folder;
   config.server.listen = "";
-  config.embedding.models = {{"pair", BuiltinModel("pair")}};
+  config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
   config.ranking.models = {{"shopper-lm", BuiltinModel("shopper-lm")}};
   if (!HasLanguageModel()) config.ranking.models.clear();
   return config;
@@ -242,10 +242,10 @@ TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat(::getpid())));
 }
 
-TEST(LocalStack, MissingModelFolderIsAClearErrorAtStart) {
+TEST(LocalStackStartTest, MissingModelFolderIsAClearErrorAtStart) {
   TemporaryFolder folder;
   StackConfig config = ConfigFor(folder.path());
-  config.embedding.models = {{"pair", folder.path() + "/nothing"}};
+  config.embedding.models = {{"dual_encoder", folder.path() + "/nothing"}};
   const absl::Status status = LocalStack::Start(config).status();
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr(folder.path() + "/nothing"));

@@ -14,7 +14,7 @@ namespace {
 namespace pb = palate::recommender::v1;
 using ::testing::HasSubstr;
 
-TEST(StatusConvert, FieldViolationsSurviveTheWay) {
+TEST(StatusConvertTest, FieldViolationsSurviveTheWay) {
   const absl::Status there = InvalidField("items[3].title", "has 70000 bytes", "at most 1024");
   const absl::Status back = ToAbslStatus(ToGrpcStatus(there));
   EXPECT_EQ(back.code(), absl::StatusCode::kInvalidArgument);
@@ -23,7 +23,7 @@ TEST(StatusConvert, FieldViolationsSurviveTheWay) {
   EXPECT_EQ(FieldViolations(back)[0].description, FieldViolations(there)[0].description);
 }
 
-TEST(StatusConvert, CodesAndMessagesSurviveTheWay) {
+TEST(StatusConvertTest, CodesAndMessagesSurviveTheWay) {
   const absl::Status back = ToAbslStatus(ToGrpcStatus(absl::AbortedError("revision 4 is stored")));
   EXPECT_EQ(back, absl::AbortedError("revision 4 is stored"));
   EXPECT_TRUE(ToAbslStatus(ToGrpcStatus(absl::OkStatus())).ok());
@@ -33,7 +33,7 @@ const char kBad[] =
     "a\xFF\xFE"
     "b";
 
-TEST(ParseTolerantly, KeepsBadTextWhereItStood) {
+TEST(ParseTolerantlyTest, KeepsBadTextWhereItStood) {
   pb::UpsertItemsRequest request;
   request.set_catalog("shop");
   request.add_writes()->mutable_item()->set_title("good");
@@ -55,7 +55,7 @@ TEST(ParseTolerantly, KeepsBadTextWhereItStood) {
   EXPECT_EQ(parsed.writes(1).item().attributes().at("tags").string_list_value().values(1), kBad);
 }
 
-TEST(ParseTolerantly, ReplacesBadBytesOfMapKeys) {
+TEST(ParseTolerantlyTest, ReplacesBadBytesOfMapKeys) {
   pb::UpsertItemsRequest request;
   (*request.add_writes()->mutable_item()->mutable_attributes())[kBad].set_int64_value(3);
   pb::UpsertItemsRequest parsed;
@@ -69,13 +69,13 @@ TEST(ParseTolerantly, ReplacesBadBytesOfMapKeys) {
             3);
 }
 
-TEST(ParseTolerantly, RefusesBytesThatAreNoMessage) {
+TEST(ParseTolerantlyTest, RefusesBytesThatAreNoMessage) {
   pb::UpsertItemsRequest parsed;
   EXPECT_EQ(ParseTolerantly("\x0A\x7Fxx", parsed).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ParseTolerantly("\xFF\xFF\xFF", parsed).code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(TypesConvert, ItemSurvivesTheWay) {
+TEST(TypesConvertTest, ItemSurvivesTheWay) {
   Item item;
   item.id = "1";
   item.title = "Chair";
@@ -91,7 +91,7 @@ TEST(TypesConvert, ItemSurvivesTheWay) {
   EXPECT_EQ(back->revision, 7);
 }
 
-TEST(TypesConvert, TimeBefore1970IsRefusedByName) {
+TEST(TypesConvertTest, TimeBefore1970IsRefusedByName) {
   types_pb::Event event;
   event.mutable_event_time()->set_seconds(-1);
   const absl::Status status = FromProto(event, true).status();
@@ -99,18 +99,18 @@ TEST(TypesConvert, TimeBefore1970IsRefusedByName) {
   EXPECT_EQ(FieldViolations(status)[0].field, "event_time");
 }
 
-TEST(TypesConvert, AttributeWithoutValueIsRefusedByName) {
+TEST(TypesConvertTest, AttributeWithoutValueIsRefusedByName) {
   types_pb::Item item;
   (*item.mutable_attributes())["style"];
   EXPECT_THAT(std::string(FromProto(item).status().message()), HasSubstr("attributes[\"style\"] has no value"));
 }
 
-TEST(TypesConvert, VectorWithInfinityIsRefused) {
+TEST(TypesConvertTest, VectorWithInfinityIsRefused) {
   SpaceVector vector{{"text", "f"}, {1.0f, std::numeric_limits<float>::infinity()}};
   EXPECT_THAT(std::string(FromProto(ToProto(vector)).status().message()), HasSubstr("at dimension 1"));
 }
 
-TEST(TypesConvert, VectorOfBrokenLengthIsRefused) {
+TEST(TypesConvertTest, VectorOfBrokenLengthIsRefused) {
   types_pb::Vector vector = ToProto(SpaceVector{{"text", "f"}, {1.0f}});
   vector.mutable_values()->push_back('x');
   EXPECT_THAT(std::string(FromProto(vector).status().message()), HasSubstr("has 5 bytes"));

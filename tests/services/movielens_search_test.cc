@@ -70,7 +70,7 @@ class MovieLensSearchTest : public ::testing::Test {
     StackConfig config;
     config.data_dir = folder_->path();
     config.server.listen = "";
-    config.embedding.models = {{"pair", BuiltinModel("pair")}};
+    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
     config.ranking.models.clear();
     auto stack = LocalStack::Start(config);
     ASSERT_TRUE(stack.ok()) << stack.status();

@@ -93,13 +93,13 @@ class Palate {
 
 std::string ReadFile(const std::string& path);
 
-// Folder of a model that comes with the binaries: "pair", "shopper-lm".
+// Folder of a model that comes with the binaries: "dual_encoder", "shopper-lm".
 std::string BuiltinModel(const std::string& name);
 
 // The built-in language model may be missing from a build; then ranking runs without one and templates explain.
 bool HasLanguageModel();
 
-// A picture of one colour, as a PNG file's bytes.
+// A picture of one color, as a PNG file's bytes.
 std::string MakePng(int width, int height, unsigned char red, unsigned char green, unsigned char blue);
 
 }  // namespace palate::services

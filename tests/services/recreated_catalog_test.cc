@@ -39,7 +39,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     StackConfig config;
     config.data_dir = folder_->path();
     config.server.listen = "127.0.0.1:0";
-    config.embedding.models = {{"pair", BuiltinModel("pair")}};
+    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
     config.ranking.models.clear();  // which order is not the question
     auto stack = LocalStack::Start(config);
     ASSERT_TRUE(stack.ok()) << stack.status();

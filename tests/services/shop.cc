@@ -22,7 +22,7 @@ struct Product {
 constexpr Product kProducts[] = {{"oak chair", "chairs", "A wooden chair for the dining table."},
                                  {"reading lamp", "lamps", "A lamp with warm light for the desk."},
                                  {"hiking tent", "tents", "A light tent for two people in the mountains."}};
-constexpr const char* kColours[] = {"red", "green", "blue", "yellow", "black", "white", "brown", "grey"};
+constexpr const char* kColors[] = {"red", "green", "blue", "yellow", "black", "white", "brown", "grey"};
 
 absl::Time At(absl::Duration ago) { return absl::Now() - ago; }
 
@@ -52,10 +52,10 @@ absl::Status Shop::WriteItems() {
     for (int c = 0; c < 8; ++c) {
       types_pb::Item* item = request.add_writes()->mutable_item();
       item->set_id(absl::StrCat(kProducts[p].plural, "-", c));
-      item->set_title(absl::StrCat(kColours[c], " ", kProducts[p].kind));
+      item->set_title(absl::StrCat(kColors[c], " ", kProducts[p].kind));
       item->set_description(kProducts[p].description);
       (*item->mutable_attributes())["kind"].set_string_value(kProducts[p].plural);
-      (*item->mutable_attributes())["colour"].set_string_value(kColours[c]);
+      (*item->mutable_attributes())["colour"].set_string_value(kColors[c]);
       (*item->mutable_attributes())["price"].set_double_value(10.0 * (c + 1));
       if (c % 2 == 0)
         item->add_images()->set_data(MakePng(32, 24, static_cast<unsigned char>(30 * c), 90, static_cast<unsigned char>(80 * p)));

@@ -12,43 +12,43 @@ namespace {
 
 TrainedTensor Vector(const std::string& name, double value) { return {name, at::full({2}, value, at::kFloat).set_requires_grad(true)}; }
 
-TEST(AdamW, FirstStepMovesByTheLearningRateWhateverTheGradientsSize) {
+TEST(AdamWTest, FirstStepMovesByTheLearningRateWhateverTheGradientsSize) {
   const TrainedTensor parameter = Vector("norm.weight", 1);
-  AdamW optimiser({parameter}, AdamWOptions());
-  optimiser.ZeroGrad();
+  AdamW optimizer({parameter}, AdamWOptions());
+  optimizer.ZeroGrad();
   (parameter.tensor * 300).sum().backward();
-  optimiser.Step(0.125);
+  optimizer.Step(0.125);
   EXPECT_NEAR(parameter.tensor[0].item<float>(), 0.875, 1e-5);
 }
 
-TEST(AdamW, DecaysMatricesOnlyWhenGradientsAreZero) {
+TEST(AdamWTest, DecaysMatricesOnlyWhenGradientsAreZero) {
   const TrainedTensor matrix{"layer.weight", at::ones({2, 2}).set_requires_grad(true)};
   const TrainedTensor norm = Vector("norm.weight", 1);
   const TrainedTensor table{"embed_tokens.weight", at::ones({2, 2}).set_requires_grad(true)};
-  AdamW optimiser({matrix, norm, table}, {.weight_decay = 0.5});
-  optimiser.ZeroGrad();
+  AdamW optimizer({matrix, norm, table}, {.weight_decay = 0.5});
+  optimizer.ZeroGrad();
   ((matrix.tensor.sum() + norm.tensor.sum() + table.tensor.sum()) * 0).backward();
-  optimiser.Step(0.1);
+  optimizer.Step(0.1);
   EXPECT_NEAR(matrix.tensor[0][0].item<float>(), 0.95, 1e-6);
   EXPECT_EQ(norm.tensor[0].item<float>(), 1);
   EXPECT_EQ(table.tensor[0][0].item<float>(), 1);
 }
 
-TEST(AdamW, ClipScalesTheJointNormAndReportsTheOneBefore) {
+TEST(AdamWTest, ClipScalesTheJointNormAndReportsTheOneBefore) {
   const TrainedTensor a = Vector("a", 1), b = Vector("b", 1);
-  AdamW optimiser({a, b}, AdamWOptions());
-  optimiser.ZeroGrad();
+  AdamW optimizer({a, b}, AdamWOptions());
+  optimizer.ZeroGrad();
   ((a.tensor * 3).sum() + (b.tensor * 4).sum()).backward();
-  EXPECT_NEAR(optimiser.ClipGradNorm(1), std::sqrt(50.0), 1e-5);
+  EXPECT_NEAR(optimizer.ClipGradNorm(1), std::sqrt(50.0), 1e-5);
   EXPECT_NEAR(a.tensor.grad()[0].item<float>(), 3 / std::sqrt(50.0), 1e-5);
 }
 
-TEST(AdamW, RefusesAStateOfAnotherShapeAndChangesNothing) {
+TEST(AdamWTest, RefusesAStateOfAnotherShapeAndChangesNothing) {
   const TrainedTensor small = Vector("a", 1);
   const TrainedTensor large{"a", at::zeros({3}).set_requires_grad(true)};
-  AdamW optimiser({small}, AdamWOptions());
+  AdamW optimizer({small}, AdamWOptions());
   const AdamW other({large}, AdamWOptions());
-  EXPECT_EQ(optimiser.Restore(other.State()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(optimizer.Restore(other.State()).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(small.tensor[0].item<float>(), 1);
 }
 

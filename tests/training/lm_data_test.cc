@@ -78,13 +78,13 @@ TEST_F(LmDataTest, SpecialTokensInItemTextStayText) {
   for (const int64_t id : *ids) EXPECT_NE(id, data->encoder().Id(ranking::SpecialToken::kYes));
 }
 
-TEST_F(LmDataTest, DisguisedShopsKeepTheTargetsOfTheSameShoppers) {
+TEST_F(LmDataTest, ShuffledShopsKeepTheTargetsOfTheSameShoppers) {
   LmDataOptions options;
-  options.disguised_share = 0.0;
+  options.shuffled_share = 0.0;
   const auto plain = Data(options);
-  options.disguised_share = 1.0;
-  const auto disguised = Data(options);
-  const RankExample a = *plain->Rank(3), b = *disguised->Rank(3);
+  options.shuffled_share = 1.0;
+  const auto shuffled = Data(options);
+  const RankExample a = *plain->Rank(3), b = *shuffled->Rank(3);
   EXPECT_NE(a.prefix, b.prefix);
   EXPECT_EQ(a.candidates.size(), b.candidates.size());
 }

@@ -54,7 +54,7 @@ LoopOptions Options(const std::string& out, int64_t steps) {
   return options;
 }
 
-TEST(TrainingLoop, LossGoesDownOnALinearTask) {
+TEST(TrainingLoopTest, LossGoesDownOnALinearTask) {
   LinearTask task;
   const double before = task.ComputeLoss(1000)->loss.item<double>();
   const auto result = RunTraining(task, Options(FreshFolder("down"), 200));
@@ -63,7 +63,7 @@ TEST(TrainingLoop, LossGoesDownOnALinearTask) {
   EXPECT_LT(task.ComputeLoss(1000)->loss.item<double>(), 0.05 * before);
 }
 
-TEST(TrainingLoop, ResumedRunEqualsUninterruptedRunBitForBit) {
+TEST(TrainingLoopTest, ResumedRunEqualsUninterruptedRunBitForBit) {
   at::set_num_threads(1);
   LinearTask whole;
   ASSERT_TRUE(RunTraining(whole, Options(FreshFolder("whole"), 40)).ok());
@@ -87,7 +87,7 @@ TEST(TrainingLoop, ResumedRunEqualsUninterruptedRunBitForBit) {
   EXPECT_TRUE(at::equal(second.weight(), whole.weight()));
 }
 
-TEST(TrainingLoop, FailsNamingTheStepWhenTheLossIsNotFinite) {
+TEST(TrainingLoopTest, FailsNamingTheStepWhenTheLossIsNotFinite) {
   LinearTask task;
   task.broken_at = 6;
   const auto result = RunTraining(task, Options(FreshFolder("broken"), 40));
@@ -95,14 +95,14 @@ TEST(TrainingLoop, FailsNamingTheStepWhenTheLossIsNotFinite) {
   EXPECT_NE(result.status().message().find("step 3"), std::string::npos) << result.status();
 }
 
-TEST(TrainingLoop, RefusesOptionsOutOfRangeNamingTheField) {
+TEST(TrainingLoopTest, RefusesOptionsOutOfRangeNamingTheField) {
   LinearTask task;
   const auto result = RunTraining(task, Options(FreshFolder("options"), 0));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(result.status().message().find("steps"), std::string::npos);
 }
 
-TEST(LearningRate, WarmsUpThenFallsToItsFinalShare) {
+TEST(LearningRateTest, WarmsUpThenFallsToItsFinalShare) {
   LoopOptions options = Options("unused", 105);
   EXPECT_NEAR(LearningRateAt(options, 0), 0.06, 1e-9);
   EXPECT_NEAR(LearningRateAt(options, 4), 0.3, 1e-9);

@@ -10,7 +10,7 @@ namespace {
 
 std::string CombinationOf(const demo::Product& product) { return absl::StrCat(product.kind, "|", product.material, "|", product.style); }
 
-TEST(Splits, SeedsOfSplitsNeverMeetWhateverTheRunsSeed) {
+TEST(SplitsTest, SeedsOfSplitsNeverMeetWhateverTheRunsSeed) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     for (const uint64_t number : {uint64_t{0}, uint64_t{1}, kSeedsPerSplit - 1}) {
       for (const Split split : {Split::kTraining, Split::kValidation, Split::kHeldOut}) {
@@ -22,7 +22,7 @@ TEST(Splits, SeedsOfSplitsNeverMeetWhateverTheRunsSeed) {
   }
 }
 
-TEST(Splits, HeldOutShopsHaveNoTrainedCombination) {
+TEST(SplitsTest, HeldOutShopsHaveNoTrainedCombination) {
   std::set<std::string> trained;
   for (uint64_t number = 0; number < 10; ++number) {
     demo::ShopOptions options = ShopOf(Split::kTraining, 1, number);
@@ -38,7 +38,7 @@ TEST(Splits, HeldOutShopsHaveNoTrainedCombination) {
   for (const demo::Product& product : held_out->products) EXPECT_FALSE(trained.contains(CombinationOf(product)));
 }
 
-TEST(Splits, HeldOutTimeLiesAfterEveryTrainedEvent) {
+TEST(SplitsTest, HeldOutTimeLiesAfterEveryTrainedEvent) {
   const absl::Time held_out = ShopOf(Split::kHeldOut, 1, 0).start_time;
   for (uint64_t number = 0; number < 300; ++number) {
     const demo::ShopOptions options = ShopOf(Split::kTraining, 7, number);
@@ -46,7 +46,7 @@ TEST(Splits, HeldOutTimeLiesAfterEveryTrainedEvent) {
   }
 }
 
-TEST(Splits, ValidationShopsOfOneSeedAreTheSameAtEveryCall) {
+TEST(SplitsTest, ValidationShopsOfOneSeedAreTheSameAtEveryCall) {
   EXPECT_EQ(ShopOf(Split::kValidation, 3, 5).seed, ShopOf(Split::kValidation, 3, 5).seed);
   EXPECT_NE(ShopOf(Split::kValidation, 3, 5).seed, ShopOf(Split::kValidation, 3, 6).seed);
 }

@@ -21,7 +21,7 @@ std::string VisionFolder(const std::string& name) { return absl::StrCat(testing:
 VisionTaskOptions TinyVisionTask() {
   VisionTaskOptions options;
   options.text =
-      absl::StrCat(std::getenv("PALATE_BIN_DIR") != nullptr ? std::getenv("PALATE_BIN_DIR") : "bin", "/../share/models/pair/text");
+      absl::StrCat(std::getenv("PALATE_BIN_DIR") != nullptr ? std::getenv("PALATE_BIN_DIR") : "bin", "/../share/models/dual_encoder/text");
   options.cache = VisionFolder("cache");
   options.image_size = 16;
   options.patch_size = 8;
@@ -35,14 +35,14 @@ VisionTaskOptions TinyVisionTask() {
   return options;
 }
 
-TEST(SymmetricInfoNce, IsLeastWhenEveryPictureIsNearestToItsOwnText) {
+TEST(SymmetricInfoNceTest, IsLeastWhenEveryPictureIsNearestToItsOwnText) {
   const at::Tensor rows = at::eye(4), scale = at::full({}, 10.0);
   const at::Tensor turned = rows.roll({1}, {0});
   EXPECT_LT(SymmetricInfoNce(rows, rows, scale).item<float>(), 0.01);
   EXPECT_GT(SymmetricInfoNce(rows, turned, scale).item<float>(), 5);
 }
 
-TEST(Caption, SaysColorPatternMaterialAndKind) {
+TEST(CaptionTest, SaysColorPatternMaterialAndKind) {
   demo::Product product;
   product.kind = "mug";
   product.material = "porcelain";
@@ -54,7 +54,7 @@ TEST(Caption, SaysColorPatternMaterialAndKind) {
   EXPECT_EQ(CaptionOf(product), "orange porcelain sneakers");
 }
 
-TEST(VisionTask, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
+TEST(VisionTaskTest, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
   VisionTaskOptions options = TinyVisionTask();
   if (!std::filesystem::exists(options.text + "/config.json")) GTEST_SKIP() << "no text tower in " << options.text;
   std::filesystem::remove_all(VisionFolder(""));

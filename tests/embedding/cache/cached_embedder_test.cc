@@ -295,7 +295,7 @@ TEST_F(CachedEmbedderTest, CallThatTheModelWouldRefuseIsLeftToTheModel) {
   EXPECT_EQ(items_->stats().vectors, 0);
 }
 
-TEST(CachedEmbedder, ComputesEverythingWithoutCaches) {
+TEST(UncachedEmbedderTest, ComputesEverythingWithoutCaches) {
   Model model;
   CachedEmbedder embedder([&](std::vector<EmbedInput> inputs, const EmbedOptions& options) { return model(std::move(inputs), options); },
                           Info(), nullptr, nullptr);

@@ -15,12 +15,12 @@ EmbedInput Fields(std::vector<std::string> fields) {
   return input;
 }
 
-TEST(ContentDigest, IsTheSameForTheSameContent) {
+TEST(ContentDigestTest, IsTheSameForTheSameContent) {
   EXPECT_EQ(ContentDigest(Fields({"a", "b"}), "find"), ContentDigest(Fields({"a", "b"}), "find"));
   EXPECT_EQ(ContentDigest(Fields({"a"}), "").size(), 32u);
 }
 
-TEST(ContentDigest, TellsApartWhateverDiffers) {
+TEST(ContentDigestTest, TellsApartWhateverDiffers) {
   EmbedInput picture = Fields({"ab"});
   picture.images = {"bytes"};
   EmbedInput two_pictures = picture;
@@ -43,7 +43,7 @@ TEST(ContentDigest, TellsApartWhateverDiffers) {
   EXPECT_EQ(digests.size(), 10u);
 }
 
-TEST(ItemCacheKey, TellsApartCatalogSpaceAndFingerprint) {
+TEST(ItemCacheKeyTest, TellsApartCatalogSpaceAndFingerprint) {
   const std::string content = ContentDigest(Fields({"a"}), "");
   const std::set<std::string> keys = {
       ItemCache::Key("shop", content, "text", "f1"),  ItemCache::Key("shop2", content, "text", "f1"),

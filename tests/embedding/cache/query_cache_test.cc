@@ -50,7 +50,7 @@ TEST_F(QueryCacheTest, LongerLifeThanTenMinutesIsCutToThem) {
   EXPECT_FALSE(Holds(kAda, 1));
 }
 
-TEST(QueryCache, ForgetsWhatHasExpiredThoughNobodyAsks) {
+TEST(QueryCacheExpiryTest, ForgetsWhatHasExpiredThoughNobodyAsks) {
   const SystemClock clock;
   QueryCache cache({.max_bytes = 1 << 20, .life = absl::Milliseconds(30)}, clock);
   cache.Put(kAda, cache.generation(), {{ContentOf(1), VectorOf(1)}});

@@ -33,7 +33,7 @@ bool IsLoopback(const std::string& text) {
   return IsLoopbackAddress(reinterpret_cast<const sockaddr&>(storage));
 }
 
-TEST(IsPublicAddress, TakesAddressesOfTheInternet) {
+TEST(IsPublicAddressTest, TakesAddressesOfTheInternet) {
   for (const char* address : {"1.1.1.1",
                               "8.8.8.8",
                               "9.255.255.255",
@@ -59,7 +59,7 @@ TEST(IsPublicAddress, TakesAddressesOfTheInternet) {
   }
 }
 
-TEST(IsPublicAddress, RefusesAddressesThatAreNotOfTheInternet) {
+TEST(IsPublicAddressTest, RefusesAddressesThatAreNotOfTheInternet) {
   for (const char* address :
        {"0.0.0.0",         "0.1.2.3",         "10.0.0.1",        "10.255.255.255", "100.64.0.1",     "100.127.255.255", "127.0.0.1",
         "127.255.255.255", "169.254.0.1",     "169.254.169.254", "172.16.0.1",     "172.31.255.255", "192.0.0.1",       "192.0.2.1",
@@ -94,13 +94,13 @@ TEST(IsPublicAddress, RefusesAddressesThatAreNotOfTheInternet) {
   }
 }
 
-TEST(IsPublicAddress, RefusesOtherFamilies) {
+TEST(IsPublicAddressTest, RefusesOtherFamilies) {
   sockaddr_storage storage = {};
   storage.ss_family = AF_UNIX;
   EXPECT_FALSE(IsPublicAddress(reinterpret_cast<const sockaddr&>(storage)));
 }
 
-TEST(IsLoopbackAddress, KnowsThisMachine) {
+TEST(IsLoopbackAddressTest, KnowsThisMachine) {
   for (const char* address : {"127.0.0.1", "127.9.9.9", "::1"}) EXPECT_TRUE(IsLoopback(address)) << address;
   for (const char* address : {"0.0.0.0", "10.0.0.1", "128.0.0.1", "::", "::ffff:127.0.0.1"}) EXPECT_FALSE(IsLoopback(address)) << address;
 }

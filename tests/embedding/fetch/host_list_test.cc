@@ -16,13 +16,13 @@ HostList Parsed(const std::string& text) {
 
 bool AllowsHttps(const HostList& list, const std::string& host, int port = 443) { return list.Allows(host, port, 443); }
 
-TEST(HostList, IsEmptyWithoutEntries) {
+TEST(HostListTest, IsEmptyWithoutEntries) {
   EXPECT_TRUE(Parsed("").empty());
   EXPECT_TRUE(Parsed(" , ").empty());
   EXPECT_FALSE(AllowsHttps(Parsed(""), "example.com"));
 }
 
-TEST(HostList, TakesTheNameItselfInAnyCase) {
+TEST(HostListTest, TakesTheNameItselfInAnyCase) {
   const HostList list = Parsed("img.example.com, Other.org");
   EXPECT_TRUE(AllowsHttps(list, "img.example.com"));
   EXPECT_TRUE(AllowsHttps(list, "IMG.Example.COM"));
@@ -33,7 +33,7 @@ TEST(HostList, TakesTheNameItselfInAnyCase) {
   }
 }
 
-TEST(HostList, StarTakesEveryNameBelowButNotTheNameItself) {
+TEST(HostListTest, StarTakesEveryNameBelowButNotTheNameItself) {
   const HostList list = Parsed("*.example.com");
   EXPECT_TRUE(AllowsHttps(list, "a.example.com"));
   EXPECT_TRUE(AllowsHttps(list, "a.b.example.com"));
@@ -42,7 +42,7 @@ TEST(HostList, StarTakesEveryNameBelowButNotTheNameItself) {
   }
 }
 
-TEST(HostList, TakesTheSchemesOwnPortUnlessOneIsNamed) {
+TEST(HostListTest, TakesTheSchemesOwnPortUnlessOneIsNamed) {
   const HostList list = Parsed("a.com,b.com:8443,[::1]:9000");
   EXPECT_FALSE(AllowsHttps(list, "a.com", 8443));
   EXPECT_TRUE(list.Allows("a.com", 80, 80));
@@ -52,7 +52,7 @@ TEST(HostList, TakesTheSchemesOwnPortUnlessOneIsNamed) {
   EXPECT_TRUE(AllowsHttps(list, "[::1]", 9000));
 }
 
-TEST(HostList, RefusesWhatIsNoHost) {
+TEST(HostListTest, RefusesWhatIsNoHost) {
   for (const char* text : {"https://example.com", "example.com/path", "*", "*.", "a..com", ".com", "a.com:", "a.com:0", "a.com:70000",
                            "a.*.com", "a b", "[zz]", "*.[::1]", "user@a.com"}) {
     const auto list = HostList::Parse(std::string("good.com, ") + text);

@@ -4,7 +4,7 @@ import torch
 from transformers import AutoTokenizer, SiglipConfig, SiglipImageProcessor, SiglipModel
 
 from . import tokenizers, vision
-from .fixture import Fixture, randomise, save_config, save_weights, write_json
+from .fixture import Fixture, randomize, save_config, save_weights, write_json
 
 TEXTS = [
     "a photo of a cat",
@@ -47,7 +47,7 @@ def make_siglip2(folder):
     vision.write_pictures(fixture, seed=31)
     trained = tokenizers.train_gemma()
     tokenizers.save_gemma(trained, fixture.checkpoint, MAX_LENGTH)
-    model = randomise(SiglipModel(small_config(trained.get_vocab_size())), seed=32)
+    model = randomize(SiglipModel(small_config(trained.get_vocab_size())), seed=32)
     model.logit_scale.fill_(2.1)
     model.logit_bias.fill_(-3.7)
     save_weights(model, fixture.checkpoint)

@@ -83,7 +83,7 @@ def make_qwen3(folder):
     fixture.finish()
 
 
-def normalise_instruction(instruction):
+def normalize_instruction(instruction):
     instruction = instruction.strip()
     if instruction and not unicodedata.category(instruction[-1]).startswith("P"):
         instruction += "."
@@ -91,7 +91,7 @@ def normalise_instruction(instruction):
 
 
 def conversation(case):
-    instruction = normalise_instruction(case.get("instruction", ""))
+    instruction = normalize_instruction(case.get("instruction", ""))
     content = [{"type": "image", "image": name} for name in case.get("images", [])]
     if case.get("text"):
         content.append({"type": "text", "text": case["text"]})

@@ -44,7 +44,7 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def randomise(model, seed):
+def randomize(model, seed):
     """Fills every parameter so that each part of the model matters: matrices keep the size of what passes through them, norms and
     biases are near 1 and 0 but not there."""
     generator = torch.Generator().manual_seed(seed)

@@ -3,7 +3,7 @@
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from .fixture import randomise, save_config, save_weights, write_json
+from .fixture import randomize, save_config, save_weights, write_json
 from .tokenizers import QWEN_SPECIAL
 
 DECODER = {
@@ -43,7 +43,7 @@ def make_qwen3(folder, tokenizer, seed, max_positions, tied, encoder_names):
         **DECODER, vocab_size=padded_vocab(tokenizer), max_position_embeddings=max_positions, rope_theta=1000000.0,
         tie_word_embeddings=tied, bos_token_id=None, eos_token_id=tokenizer.token_to_id("<|im_end|>"),
     )
-    model = randomise(Qwen3ForCausalLM(config), seed)
+    model = randomize(Qwen3ForCausalLM(config), seed)
     rename = (lambda name: name.removeprefix("model.")) if encoder_names else (lambda name: name)
     save_weights(model, folder, rename, drop=["lm_head.weight"] if tied else [])
     save_config(model, folder, "Qwen3ForCausalLM")
@@ -71,7 +71,7 @@ def make_qwen3_vl(folder, tokenizer, seed, max_positions):
         vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=True,
     )
-    model = randomise(Qwen3VLForConditionalGeneration(config), seed)
+    model = randomize(Qwen3VLForConditionalGeneration(config), seed)
     save_weights(model, folder, drop=["lm_head.weight"])
     save_config(model, folder, "Qwen3VLForConditionalGeneration")
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")

@@ -4,7 +4,7 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, ViTConfig, ViTModel
 from transformers import CLIPImageProcessor, ViTImageProcessor
 
-from .fixture import Fixture, draw, randomise, save_config, save_weights, write_json
+from .fixture import Fixture, draw, randomize, save_config, save_weights, write_json
 
 PICTURES = {"landscape.png": (37, 21), "portrait.png": (19, 40), "small.png": (7, 9), "square.png": (24, 24)}
 
@@ -30,7 +30,7 @@ def make_vit(folder):
     config = ViTConfig(
         hidden_size=24, num_hidden_layers=3, num_attention_heads=3, intermediate_size=56, image_size=24, patch_size=8, hidden_act="gelu"
     )
-    model = randomise(ViTModel(config), seed=12)
+    model = randomize(ViTModel(config), seed=12)
     # The library names ViT's tensors otherwise in memory than in files.
     model.save_pretrained(fixture.checkpoint)
     save_config(model, fixture.checkpoint, "ViTModel")
@@ -63,7 +63,7 @@ def make_clip_vision(folder):
         hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=72, image_size=30, patch_size=10, projection_dim=20,
         hidden_act="gelu",
     )
-    model = randomise(CLIPVisionModelWithProjection(config), seed=22)
+    model = randomize(CLIPVisionModelWithProjection(config), seed=22)
     save_weights(model, fixture.checkpoint)
     save_config(model, fixture.checkpoint, "CLIPVisionModelWithProjection")
     settings = {
