@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "domain/attribute.h"
+#include "domain/limits.h"
 
 namespace palate {
 
@@ -44,7 +45,7 @@ struct Catalog {
   std::vector<EventTypeDeclaration> event_types;
   std::vector<SpaceDeclaration> spaces;
   // Share of the language model's score in the blend with the first-stage score, 0 (the model is not asked) to 1.
-  double rerank_weight = 0.5;
+  double rerank_weight = kDefaultRerankWeight;
   absl::Time create_time = absl::UnixEpoch();
   int64_t revision = 0;
 };

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "domain/limits.h"
 #include "domain/vector.h"
 #include "embedding/model_info.h"
 
@@ -66,12 +67,12 @@ struct EmbedResult {
 
 struct EmbedderOptions {
   // Limits of one call. Beyond them the call (inputs) or the input (the rest) fails with InvalidArgument.
-  size_t max_inputs = 512;
-  size_t max_fields_per_input = 16;
-  size_t max_images_per_input = 16;
-  size_t max_field_bytes = 256 * 1024;
-  int64_t max_image_pixels = 40'000'000;
-  size_t max_image_bytes = 16u << 20;
+  size_t max_inputs = kMaxEmbedInputs;
+  size_t max_fields_per_input = kMaxEmbedFields;
+  size_t max_images_per_input = kMaxEmbedImages;
+  size_t max_field_bytes = kMaxEmbedFieldBytes;
+  int64_t max_image_pixels = kMaxImagePixels;
+  size_t max_image_bytes = kMaxImageBytes;
   // Threads of one matrix operation (LibTorch's intra-op pool, set once for the process); 0 leaves LibTorch's choice.
   int intra_op_threads = 0;
   // Work of one batch, in tokens; an image counts its patches. Larger batches compute no faster, and interactive work waits for the one

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "domain/limits.h"
 
 namespace palate::featurestore {
 
@@ -17,22 +18,22 @@ enum class Durability {
 
 // Limits on input. Exceeding one is InvalidArgument naming field, value and limit.
 struct StoreLimits {
-  int max_batch = 1000;         // items, ids or users in one call
-  int max_event_batch = 10000;  // events in one call
-  int max_id_bytes = 256;
-  int max_title_bytes = 1024;
-  int max_description_bytes = 64 * 1024;
-  int max_profile_bytes = 64 * 1024;
-  int max_attribute_bytes = 4096;  // of one string value
-  int max_list_values = 256;       // in one string-list attribute
-  int max_images = 8;              // per item
-  int64_t max_image_bytes = 16 * 1024 * 1024;
-  int64_t max_image_pixels = 40'000'000;    // declared width * height
-  int64_t max_read_image_bytes = 64 << 20;  // pictures in one answer
-  int max_page = 1000;
-  int max_context_events = 5000;
-  int max_context_list = 1000;  // trending or fresh items in one answer
-  int max_dimensions = 8192;    // of one vector
+  int max_batch = kMaxBatchElements;      // items, ids or users in one call
+  int max_event_batch = kMaxBatchEvents;  // events in one call
+  int max_id_bytes = kMaxIdBytes;
+  int max_title_bytes = kMaxTitleBytes;
+  int max_description_bytes = kMaxDescriptionBytes;
+  int max_profile_bytes = kMaxProfileBytes;
+  int max_attribute_bytes = kMaxAttributeBytes;  // of one string value
+  int max_list_values = kMaxListValues;          // in one string-list attribute
+  int max_images = kMaxItemImages;               // per item
+  int64_t max_image_bytes = kMaxImageBytes;
+  int64_t max_image_pixels = kMaxImagePixels;  // declared width * height
+  int64_t max_read_image_bytes = 64 << 20;     // pictures in one answer
+  int max_page = kMaxPageElements;
+  int max_context_events = 5000;                // more than the API's kMaxUserEvents, for callers of the library
+  int max_context_list = kMaxContextListItems;  // trending or fresh items in one answer
+  int max_dimensions = kMaxDimensions;          // of one vector
 };
 
 struct StoreOptions {

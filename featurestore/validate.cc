@@ -6,15 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 
 namespace palate::featurestore {
 namespace {
-
-constexpr int kMaxAttributes = 64;
-constexpr int kMaxEventTypes = 32;
-constexpr int kMaxDeclaredDimensions = 8192;
-constexpr double kMaxEventWeight = 1000;
-constexpr size_t kMaxDisplayNameBytes = 256;
 
 // C0 controls, DEL and C1 controls (U+0080 to U+009F, 0xC2 0x80 to 0xC2 0x9F in UTF-8).
 bool HasControlCharacter(absl::string_view text) {
@@ -35,12 +30,12 @@ bool IsName(absl::string_view name, size_t max_size) {
 }
 
 absl::Status ValidateName(absl::string_view field, absl::string_view name) {
-  if (IsName(name, 64)) return absl::OkStatus();
+  if (IsName(name, kMaxNameBytes)) return absl::OkStatus();
   return InvalidField(field, absl::StrCat("is ", QuoteForMessage(name)), "of the form [a-z][a-z0-9_]{0,63}");
 }
 
 absl::Status ValidateCatalogId(absl::string_view id) {
-  bool good = !id.empty() && id.size() <= 63 && id[0] != '_' && id[0] != '-';
+  bool good = !id.empty() && id.size() <= kMaxCatalogIdBytes && id[0] != '_' && id[0] != '-';
   for (const char c : id) good = good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-');
   if (good) return absl::OkStatus();
   return InvalidField("id", absl::StrCat("is ", QuoteForMessage(id)), "of the form [a-z0-9][a-z0-9_-]{0,62}");
@@ -103,7 +98,7 @@ absl::Status ValidateAttributeValue(absl::string_view field, const AttributeValu
 
 absl::Status ValidateTime(absl::string_view field, absl::Time time) {
   // What 64 bits of microseconds hold, less a margin for arithmetic on it; far beyond the years that protobuf's Timestamp allows.
-  const absl::Time end = absl::FromUnixSeconds(253402300800);  // year 10000
+  const absl::Time end = absl::FromUnixSeconds(kMaxUnixSeconds + 1);  // year 10000
   if (time < absl::UnixEpoch()) return InvalidField(field, absl::StrCat("is ", absl::FormatTime(time)), "not before 1970");
   if (time >= end) return InvalidField(field, absl::StrCat("is ", absl::FormatTime(time)), "before the year 10000");
   return absl::OkStatus();
@@ -158,13 +153,13 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
     if (space.name != "text" && space.name != "image" && space.name != "fused") {
       return InvalidField(absl::StrCat(path, ".name"), absl::StrCat("is ", QuoteForMessage(space.name)), "text, image or fused");
     }
-    if (space.dimensions < 0 || space.dimensions > kMaxDeclaredDimensions) {
+    if (space.dimensions < 0 || space.dimensions > kMaxDimensions) {
       return InvalidField(absl::StrCat(path, ".dimensions"), absl::StrCat("is ", space.dimensions),
-                          absl::StrCat("from 0 to ", kMaxDeclaredDimensions));
+                          absl::StrCat("from 0 to ", kMaxDimensions));
     }
-    PALATE_RETURN_IF_ERROR(ValidateText(absl::StrCat(path, ".model"), space.model, kMaxDisplayNameBytes));
+    PALATE_RETURN_IF_ERROR(ValidateText(absl::StrCat(path, ".model"), space.model, kMaxModelNameBytes));
   }
-  PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("spaces", catalog.spaces, 3));
+  PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("spaces", catalog.spaces, kMaxSpaces));
   if (!(catalog.rerank_weight >= 0 && catalog.rerank_weight <= 1)) {
     return InvalidField("rerank_weight", absl::StrCat("is ", catalog.rerank_weight), "from 0 to 1");
   }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "featurestore/feature_store.h"
 #include "featurestore/item_batch.h"
 #include "featurestore/store_core.h"
@@ -21,7 +22,8 @@ absl::Status ValidateSpaceKey(const std::string& field, const SpaceKey& space, c
     return InvalidField(absl::StrCat(field, ".name"), absl::StrCat("is ", QuoteForMessage(space.name)),
                         absl::StrCat("a space that catalog ", catalog.id, " declares"));
   }
-  return ValidateId(absl::StrCat(field, ".fingerprint"), space.fingerprint, limits);
+  PALATE_RETURN_IF_ERROR(ValidateId(absl::StrCat(field, ".fingerprint"), space.fingerprint, limits));
+  return ValidateText(absl::StrCat(field, ".fingerprint"), space.fingerprint, kMaxFingerprintBytes);
 }
 
 // The vectors at unit length.

@@ -11,17 +11,10 @@
 #include "absl/time/time.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/limits.h"
 #include "ranking/ranking_types.h"
 
 namespace palate::pipeline {
-
-// Limits of one request; beyond them a request is InvalidArgument.
-inline constexpr int kMaxResults = 500;
-inline constexpr int kMaxExcludedItems = 10'000;
-inline constexpr int kMaxContextItems = 100;
-inline constexpr int kMaxSessionEvents = 500;
-inline constexpr int kMaxRankedItems = 500;
-inline constexpr size_t kMaxQueryBytes = 8 * 1024;
 
 enum class ExplainMode { kNone, kTemplate, kLlm };
 
@@ -73,9 +66,10 @@ struct StageReport {
 };
 
 struct Diversity {
-  double mmr_lambda = 0;                      // 0 keeps the order, 1 looks only at difference; in [0, 1]
-  std::map<std::string, int> attribute_caps;  // at most so many results per value of the attribute; caps are at least 1
-  double exploration_share = 0;               // share of the results drawn from below the cut; in [0, 0.5]
+  double mmr_lambda = 0;  // 0 keeps the order, 1 looks only at difference; in [0, 1]
+  std::map<std::string, int>
+      attribute_caps;  // at most so many results per value of the attribute; 1 to kMaxCappedResults, for at most kMaxAttributeCaps
+  double exploration_share = 0;  // share of the results drawn from below the cut; 0 to kMaxExplorationShare
 };
 
 struct SearchInput {
@@ -94,7 +88,7 @@ struct RecommendQuery {
   std::string filter;
   std::vector<std::string> exclude_item_ids;
   bool include_seen = false;
-  int num_results = 10;
+  int num_results = kDefaultResults;
   ExplainMode explain = ExplainMode::kNone;
   Diversity diversity;
   absl::Time request_time = absl::InfiniteFuture();  // infinite means now
@@ -130,7 +124,7 @@ struct SearchQuery {
   SearchInput query;
   std::string filter;
   std::vector<std::string> exclude_item_ids;
-  int num_results = 10;
+  int num_results = kDefaultResults;
   absl::Time request_time = absl::InfiniteFuture();
 };
 
@@ -140,7 +134,7 @@ struct SimilarQuery {
   std::string space;  // empty: `fused`, or `text` where the catalog has no fused vectors
   std::string filter;
   std::vector<std::string> exclude_item_ids;
-  int num_results = 10;
+  int num_results = kDefaultResults;
   absl::Time request_time = absl::InfiniteFuture();
 };
 
@@ -148,7 +142,7 @@ struct RankQuery {
   std::string catalog;
   std::string user_id;
   std::vector<Event> session_events;
-  std::vector<std::string> item_ids;  // the caller's list, 1 to 500 distinct ids
+  std::vector<std::string> item_ids;  // the caller's list, 1 to kMaxRankedItems distinct ids
   std::string filter;
   ExplainMode explain = ExplainMode::kNone;
   absl::Time request_time = absl::InfiniteFuture();

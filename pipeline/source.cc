@@ -4,13 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
 namespace {
 
 constexpr int kMinPerVector = 20;
-constexpr size_t kEvidenceItems = 3;
 
 // A search to make and what a hit of it means.
 struct VectorSource {
@@ -58,7 +58,7 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
   for (const InterestCentroid& interest : state.user_model.likes) {
     const int k = std::max(kMinPerVector, static_cast<int>(per_source * interest.weight));
     std::vector<std::string> items(interest.item_ids.begin(),
-                                   interest.item_ids.begin() + std::min(interest.item_ids.size(), kEvidenceItems));
+                                   interest.item_ids.begin() + std::min<size_t>(interest.item_ids.size(), kMaxReasonItems));
     sources.push_back({MakeQuery(state, {interest.space, interest.centroid}, k), Source::kContent, std::move(items)});
   }
   for (const ItemRecord& record : state.context_items) {

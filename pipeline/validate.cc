@@ -7,14 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 
 namespace palate::pipeline {
 namespace {
-
-constexpr size_t kMaxIdBytes = 256;
-constexpr size_t kMaxFilterBytes = 8 * 1024;
-constexpr size_t kMaxImageBytes = 16 << 20;
-constexpr size_t kMaxInstructionBytes = 2 * 1024;
 
 absl::Status CheckId(absl::string_view field, const std::string& id) {
   if (id.empty()) return InvalidField(field, "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes of UTF-8"));
@@ -73,6 +69,10 @@ absl::Status CheckSessionEvents(const std::vector<Event>& events) {
   for (size_t i = 0; i < events.size(); ++i) {
     const std::string field = absl::StrCat("session_events[", i, "]");
     PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, ".item_id"), events[i].item_id));
+    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".event_id"), events[i].event_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".user_id"), events[i].user_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".session_id"), events[i].session_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".recommendation_id"), events[i].recommendation_id, kMaxIdBytes));
     if (events[i].value.has_value() && !std::isfinite(*events[i].value)) {
       return InvalidField(absl::StrCat(field, ".value"), absl::StrCat("is ", *events[i].value), "finite");
     }
@@ -83,9 +83,15 @@ absl::Status CheckSessionEvents(const std::vector<Event>& events) {
 
 absl::Status CheckDiversity(const Diversity& diversity) {
   PALATE_RETURN_IF_ERROR(CheckShare("diversity.mmr_lambda", diversity.mmr_lambda, 1));
-  PALATE_RETURN_IF_ERROR(CheckShare("diversity.exploration_share", diversity.exploration_share, 0.5));
+  PALATE_RETURN_IF_ERROR(CheckShare("diversity.exploration_share", diversity.exploration_share, kMaxExplorationShare));
+  if (diversity.attribute_caps.size() > kMaxAttributeCaps) {
+    return InvalidField("diversity.attribute_caps", absl::StrCat("has ", diversity.attribute_caps.size(), " entries"),
+                        absl::StrCat("at most ", kMaxAttributeCaps));
+  }
   for (const auto& [name, cap] : diversity.attribute_caps) {
-    if (cap < 1) return InvalidField(absl::StrCat("diversity.attribute_caps[", name, "]"), absl::StrCat("is ", cap), "at least 1");
+    if (cap >= 1 && cap <= kMaxCappedResults) continue;
+    return InvalidField(absl::StrCat("diversity.attribute_caps[", name, "]"), absl::StrCat("is ", cap),
+                        absl::StrCat("1 to ", kMaxCappedResults));
   }
   return absl::OkStatus();
 }
@@ -96,7 +102,7 @@ absl::Status Validate(const RecommendQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
   PALATE_RETURN_IF_ERROR(CheckText("scenario", query.scenario, kMaxIdBytes));
-  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, 35));
+  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));
@@ -141,7 +147,7 @@ absl::Status Validate(const RankQuery& query) {
   }
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
-  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, 35));
+  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));
   return CheckTime(query.request_time);
 }

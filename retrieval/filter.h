@@ -39,10 +39,10 @@
 #include "absl/types/span.h"
 #include "domain/attribute.h"
 #include "domain/catalog.h"
+#include "domain/limits.h"
 
 namespace palate::retrieval {
 
-inline constexpr size_t kMaxFilterBytes = 8 * 1024;
 inline constexpr int kMaxFilterNesting = 64;
 inline constexpr int kMaxFilterLiterals = 1000;
 

@@ -30,6 +30,7 @@
 #include "base/mutex.h"
 #include "domain/attribute.h"
 #include "domain/catalog.h"
+#include "domain/limits.h"
 #include "domain/vector.h"
 #include "retrieval/filter.h"
 
@@ -40,11 +41,6 @@ class StateEditor;
 class VectorSegmentFactory;
 struct IndexState;
 struct SegmentView;
-
-inline constexpr int kMaxSearchResults = 1000;
-inline constexpr int kMaxSearchQueries = 256;
-inline constexpr int kMaxExcludedItems = 10'000;
-inline constexpr int kMaxDimensions = 8192;
 
 // An item as the feature store has it now: the whole of it, a space that is absent here has no vector any more.
 struct ItemUpdate {
@@ -81,10 +77,10 @@ struct CatalogConfig {
 
 struct SearchRequest {
   SpaceKey space;
-  std::vector<std::vector<float>> queries;    // 1 to 256 of [dimensions]; any length above 0, the index makes them unit vectors
-  int k = 10;                                 // 1 to 1000
-  std::shared_ptr<const Filter> filter;       // null: no filter
-  std::vector<std::string> exclude_item_ids;  // at most 10,000; unknown ids do no harm
+  std::vector<std::vector<float>> queries;  // 1 to kMaxSearchQueries of [dimensions]; any length above 0, the index makes them unit vectors
+  int k = 10;                               // 1 to kMaxSearchResults
+  std::shared_ptr<const Filter> filter;     // null: no filter
+  std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; unknown ids do no harm
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not returned; infinite: the
                                               // index's clock
   absl::Time deadline = absl::InfiniteFuture();

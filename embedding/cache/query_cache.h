@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "domain/limits.h"
 #include "embedding/cache/cached_vector.h"
 
 namespace palate::embedding {
@@ -25,7 +26,7 @@ namespace palate::embedding {
 class QueryCache {
  public:
   // The longest that anything may be kept.
-  static constexpr absl::Duration kLongestLife = absl::Minutes(10);
+  static constexpr absl::Duration kLongestLife = absl::Minutes(kMaxQueryVectorMinutes);
 
   struct Options {
     int64_t max_bytes = 16 << 20;

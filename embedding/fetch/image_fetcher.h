@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 #include "base/thread_pool.h"
+#include "domain/limits.h"
 #include "embedding/embedder.h"
 #include "embedding/fetch/host_list.h"
 
@@ -31,7 +32,7 @@ namespace palate::embedding {
 struct FetchOptions {
   HostList allowed_hosts;  // empty: nothing is fetched
   bool allow_http = false;
-  int64_t max_bytes = 16 << 20;  // of one picture
+  int64_t max_bytes = kMaxImageBytes;  // of one picture
   absl::Duration timeout = absl::Seconds(5);
   int max_concurrent = 8;  // fetches at once, over all calls; at least 1
   // Of pictures that are being fetched (each counts max_bytes) or wait to be embedded, over all calls; calls wait for room. At least
@@ -56,7 +57,7 @@ class ImageFetcher {
   ImageFetcher& operator=(const ImageFetcher&) = delete;
 
   // In one call of Fetch.
-  static constexpr size_t kMaxUris = 16;
+  static constexpr size_t kMaxUris = kMaxEmbedImages;
 
   // Pictures of one call, in the order of its URIs, and what they count of max_bytes_held until `memory` goes.
   struct Batch {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "offline/import/text_files.h"
 
 namespace palate::offline {
@@ -19,7 +20,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxLineBytes = 1 << 20;
-constexpr size_t kMaxImageBytes = 16 << 20;
 
 absl::Status WrongType(absl::string_view key, const Json& value, absl::string_view wanted) {
   return InvalidField(key, absl::StrCat("is a JSON ", value.type_name()), wanted);

@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "offline/import/text_files.h"
 
 namespace palate::offline {
@@ -23,7 +24,6 @@ namespace {
 
 constexpr size_t kPlotFields = 11;
 constexpr size_t kPlotColumn = 9;
-constexpr size_t kMaxPosterBytes = 16 << 20;
 constexpr char kJpegMagic[] = "\xff\xd8\xff";
 
 std::string PathIn(const std::string& folder, const std::string& name) { return absl::StrCat(folder, "/", name); }
@@ -164,7 +164,7 @@ class MovieReader final : public ItemReader {
     const Movie& movie = data_.movies[next_++];
     ItemUpload upload{movie.item, {}};
     if (movie.poster_path.empty()) return upload;
-    absl::StatusOr<std::string> poster = ReadFile(movie.poster_path, kMaxPosterBytes);
+    absl::StatusOr<std::string> poster = ReadFile(movie.poster_path, kMaxImageBytes);
     if (poster.ok()) {
       if (!absl::StartsWith(*poster, kJpegMagic)) {
         report_.notes.push_back(absl::StrCat("the poster of movie ", movie.item.id, " is named .jpg and is no JPEG; it is sent as it is"));

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "models/causal_lm/causal_lm.h"
 #include "models/device.h"
 #include "models/dtype.h"
@@ -30,6 +31,7 @@ namespace {
 // The pixels that an image is given, in tokens of the language model: the published vision protocol's.
 constexpr int64_t kMinImageTokens = 4;
 constexpr int64_t kMaxImageTokens = 1800;
+constexpr models::ImageLimits kPictureLimits = {.max_pixels = kMaxImagePixels, .max_encoded_bytes = kMaxImageBytes};
 
 // A content's pictures, ready for the model.
 struct Pictures {
@@ -113,7 +115,7 @@ absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(const std::vector
   for (size_t i = 0; i < images.size(); ++i) {
     const int64_t side = model.image_processor()->config().patch_size * model.image_processor()->config().merge_size;
     const models::PixelBudget budget{kMinImageTokens * side * side, kMaxImageTokens * side * side};
-    const absl::StatusOr<models::Image> image = models::DecodeImage(images[i]);
+    const absl::StatusOr<models::Image> image = models::DecodeImage(images[i], kPictureLimits);
     if (!image.ok()) return PictureError(image.status(), i);
     absl::StatusOr<models::ImagePatches> patches = model.image_processor()->Process(*image, budget);
     if (!patches.ok()) return PictureError(patches.status(), i);

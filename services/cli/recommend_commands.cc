@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "offline/import/text_files.h"
 #include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "services/cli/client_flags.h"
@@ -19,8 +20,6 @@ namespace {
 
 namespace pb = palate::recommender::v1;
 using Stub = pb::RecommenderService::StubInterface::async_interface;
-
-constexpr size_t kMaxImageBytes = 16 << 20;
 
 const char kRecommendHelp[] =
     "palate recommend: items for a user, with reasons\n\n"
@@ -121,7 +120,7 @@ absl::Status RunRecommend(const Arguments& arguments) {
   pb::RecommendRequest request;
   request.set_user_id(flags.Text("user"));
   request.set_scenario("command-line");
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", 10, 1, 500));
+  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   PALATE_ASSIGN_OR_RETURN(const types_pb::ExplainMode explain, ExplainModeOf(flags.Text("explain")));
   request.set_explain(explain);
@@ -150,7 +149,7 @@ absl::Status RunSearch(const Arguments& arguments) {
   pb::SearchRequest request;
   request.set_user_id(flags.Text("user"));
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", 10, 1, 500));
+  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SearchResponse response;
@@ -168,7 +167,7 @@ absl::Status RunSimilar(const Arguments& arguments) {
   pb::SimilarItemsRequest request;
   request.set_item_id(flags.Text("item"));
   request.set_space(flags.Text("space"));
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", 10, 1, 500));
+  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SimilarItemsResponse response;

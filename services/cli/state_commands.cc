@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
 #include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "palate/retrieval/v1/retrieval_service.grpc.pb.h"
@@ -103,7 +104,7 @@ absl::Status RunEvents(const Arguments& arguments) {
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const Event event, EventFromFlags(flags));
-  PALATE_ASSIGN_OR_RETURN(const int max_events, flags.Int("max", 20, 0, 1000));
+  PALATE_ASSIGN_OR_RETURN(const int max_events, flags.Int("max", 20, 0, kMaxUserEvents));
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
   const std::string wanted = flags.Text("catalog");
   const bool json = flags.Switch("json");

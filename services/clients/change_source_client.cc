@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
@@ -14,8 +15,6 @@ namespace store_pb = palate::featurestore::v1;
 namespace catalog_pb = palate::catalog::v1;
 using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 using CatalogAsync = catalog_pb::CatalogService::StubInterface::async_interface;
-
-constexpr int kPageSize = 1000;
 
 // Everything that an index holds of an item, vectors of a model that is being switched to included.
 void WantVectors(store_pb::ItemView& view) {
@@ -136,7 +135,7 @@ absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::str
   Call::Scope scope(&call_);
   store_pb::ListItemsRequest request;
   request.set_catalog(catalog);
-  request.set_page_size(kPageSize);
+  request.set_page_size(kMaxPageElements);
   request.set_page_token(page_token);
   WantVectors(*request.mutable_view());
   store_pb::ListItemsResponse response;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 #include "services/runtime/client_call.h"
 
@@ -12,8 +13,6 @@ namespace {
 
 namespace store_pb = palate::featurestore::v1;
 using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
-
-constexpr size_t kMaxIdsPerCall = 1000;
 
 absl::StatusOr<pipeline::ItemRecord> RecordFrom(const types_pb::ItemRecord& record) {
   pipeline::ItemRecord out;
@@ -81,8 +80,8 @@ absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> FeatureStoreCli
                                                                                               const std::vector<std::string>& spaces,
                                                                                               absl::Time deadline) {
   std::map<std::string, pipeline::ItemRecord> found;
-  for (size_t begin = 0; begin < item_ids.size(); begin += kMaxIdsPerCall) {
-    const size_t end = std::min(item_ids.size(), begin + kMaxIdsPerCall);
+  for (size_t begin = 0; begin < item_ids.size(); begin += kMaxBatchElements) {
+    const size_t end = std::min(item_ids.size(), begin + kMaxBatchElements);
     store_pb::GetItemsRequest request;
     request.set_catalog(catalog);
     request.mutable_item_ids()->Assign(item_ids.begin() + begin, item_ids.begin() + end);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "domain/limits.h"
 #include "retrieval/index.h"
 #include "services/convert/types_convert.h"
 #include "services/runtime/client_call.h"
@@ -22,7 +23,7 @@ void AddQuery(const pipeline::RetrievalQuery& query, retrieval_pb::SearchRequest
   out->set_k(query.k);
   out->set_filter(query.filter);
   // A user may have seen more than the service excludes; the pipeline drops the rest of them from the answer.
-  const size_t excluded = std::min<size_t>(query.exclude_item_ids.size(), retrieval::kMaxExcludedItems);
+  const size_t excluded = std::min<size_t>(query.exclude_item_ids.size(), kMaxExcludedItems);
   out->mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(), query.exclude_item_ids.begin() + excluded);
   if (query.request_time != absl::InfiniteFuture()) *out->mutable_request_time() = ToProto(query.request_time);
 }

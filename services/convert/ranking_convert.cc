@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
@@ -12,13 +13,10 @@ namespace {
 
 namespace pb = palate::ranking::v1;
 
-constexpr int kMaxHistory = 1000;
-constexpr int kMaxCandidates = 500;
-constexpr int kMaxExplanations = 500;
-constexpr int kMaxDocuments = 500;
-constexpr size_t kMaxInstructionBytes = 4096;
-constexpr size_t kMaxContentBytes = 262'144;
-constexpr int kMaxContentImages = 16;
+absl::Status CheckText(absl::string_view field, const std::string& text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", max_bytes));
+}
 
 pb::ItemFacts FactsMessage(const ranking::ItemFacts& facts) {
   pb::ItemFacts out;
@@ -30,7 +28,10 @@ pb::ItemFacts FactsMessage(const ranking::ItemFacts& facts) {
 }
 
 absl::StatusOr<ranking::ItemFacts> FactsFrom(const pb::ItemFacts& facts) {
-  if (facts.item_id().empty()) return InvalidField("item_id", "is empty", "of 1 to 256 bytes");
+  if (facts.item_id().empty()) return InvalidField("item_id", "is empty", absl::StrCat("of 1 to ", kMaxIdBytes, " bytes"));
+  PALATE_RETURN_IF_ERROR(CheckText("item_id", facts.item_id(), kMaxIdBytes));
+  PALATE_RETURN_IF_ERROR(CheckText("title", facts.title(), kMaxTitleBytes));
+  PALATE_RETURN_IF_ERROR(CheckText("description", facts.description(), kMaxDescriptionBytes));
   ranking::ItemFacts out{facts.item_id(), facts.title(), facts.description(), {}};
   PALATE_ASSIGN_OR_RETURN(out.attributes, FromProto(facts.attributes()));
   return out;
@@ -83,9 +84,7 @@ pb::RankContent ContentMessage(const ranking::RankContent& content) {
 }
 
 absl::StatusOr<ranking::RankContent> ContentFrom(const pb::RankContent& content) {
-  if (content.text().size() > kMaxContentBytes) {
-    return InvalidField("text", absl::StrCat("has ", content.text().size(), " bytes"), absl::StrCat("at most ", kMaxContentBytes));
-  }
+  PALATE_RETURN_IF_ERROR(CheckText("text", content.text(), kMaxContentBytes));
   PALATE_RETURN_IF_ERROR(CheckSize("images", content.images_size(), 0, kMaxContentImages));
   return ranking::RankContent{content.text(), {content.images().begin(), content.images().end()}};
 }
@@ -138,12 +137,9 @@ pb::RankRequest ToProto(const ranking::RankInput& input) {
 }
 
 absl::StatusOr<ranking::RankInput> FromProto(const pb::RankRequest& request) {
-  PALATE_RETURN_IF_ERROR(CheckSize("history", request.history_size(), 0, kMaxHistory));
+  PALATE_RETURN_IF_ERROR(CheckSize("history", request.history_size(), 0, kMaxHistoryEntries));
   PALATE_RETURN_IF_ERROR(CheckWhatIsRanked(request));
-  if (request.instruction().size() > kMaxInstructionBytes) {
-    return InvalidField("instruction", absl::StrCat("has ", request.instruction().size(), " bytes"),
-                        absl::StrCat("at most ", kMaxInstructionBytes));
-  }
+  PALATE_RETURN_IF_ERROR(CheckText("instruction", request.instruction(), kMaxInstructionBytes));
   ranking::RankInput out;
   out.model = request.model();
   PALATE_RETURN_IF_ERROR(ConvertAll(request.history(), "history", EntryFrom, out.history));
@@ -201,7 +197,8 @@ absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(const pb::ExplainRe
   for (int i = 0; i < request.inputs_size(); ++i) {
     const pb::ExplainInput& input = request.inputs(i);
     const std::string element = absl::StrCat("inputs[", i, "]");
-    PALATE_RETURN_IF_ERROR(CheckSize(element + ".history", input.history_size(), 0, kMaxHistory));
+    PALATE_RETURN_IF_ERROR(CheckSize(element + ".history", input.history_size(), 0, kMaxHistoryEntries));
+    PALATE_RETURN_IF_ERROR(CheckText(element + ".language", input.language(), kMaxLanguageBytes));
     ranking::ExplainInput out;
     out.model = request.model();
     PALATE_RETURN_IF_ERROR(PrefixFields(ConvertAll(input.history(), "history", EntryFrom, out.history), element));

@@ -6,11 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 
 namespace palate::services {
 namespace {
-
-constexpr int64_t kLatestSecond = 253402300799;  // 9999-12-31T23:59:59Z
 
 types_pb::AttributeType ToProto(AttributeType type) {
   switch (type) {
@@ -137,7 +136,7 @@ google::protobuf::Duration ToProto(absl::Duration duration) {
 }
 
 absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time, absl::string_view field) {
-  if (time.seconds() < 0 || time.seconds() > kLatestSecond) {
+  if (time.seconds() < 0 || time.seconds() > kMaxUnixSeconds) {
     return InvalidField(field, absl::StrCat("is ", time.seconds(), " s"), "between 1970-01-01 and 9999-12-31");
   }
   if (time.nanos() < 0 || time.nanos() > 999'999'999) {

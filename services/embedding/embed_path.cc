@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "embedding/cache/rename_field.h"
 
 namespace palate::services {
@@ -16,11 +17,6 @@ using embedding::EmbedResult;
 using embedding::ImageFetcher;
 using embedding::InputName;
 using embedding::RenameField;
-
-constexpr size_t kMaxInstructionBytes = 8192;
-constexpr size_t kMaxNameBytes = 256;
-constexpr size_t kMaxImages = 16;
-static_assert(kMaxImages <= ImageFetcher::kMaxUris, "the pictures of one input are fetched together");
 
 // The fetched pictures of input `index` stand behind the `own` ones that came as bytes.
 absl::Status NameByUri(absl::Status status, size_t index, size_t own, size_t uris) {
@@ -81,8 +77,9 @@ absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) con
 absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model, EmbedSettings settings) const {
   PALATE_ASSIGN_OR_RETURN(settings.model, Find(model));
   const std::string& instruction = settings.options.instruction;
-  if (instruction.size() > kMaxInstructionBytes) {
-    return InvalidField("instruction", absl::StrCat("has ", instruction.size(), " bytes"), absl::StrCat("at most ", kMaxInstructionBytes));
+  if (instruction.size() > kMaxEmbedInstructionBytes) {
+    return InvalidField("instruction", absl::StrCat("has ", instruction.size(), " bytes"),
+                        absl::StrCat("at most ", kMaxEmbedInstructionBytes));
   }
   if (!IsValidUtf8(instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
   const int dimensions = settings.options.dimensions;
@@ -91,8 +88,8 @@ absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model, EmbedSe
     return InvalidField("output_dimensions", absl::StrCat("is ", dimensions), absl::StrCat("from 0 to ", most));
   }
   for (const auto& [field, value] : {std::pair("catalog", settings.caller.catalog), std::pair("user_id", settings.caller.user_id)}) {
-    if (value.size() > kMaxNameBytes) {
-      return InvalidField(field, absl::StrCat("has ", value.size(), " bytes"), absl::StrCat("at most ", kMaxNameBytes));
+    if (value.size() > kMaxIdBytes) {
+      return InvalidField(field, absl::StrCat("has ", value.size(), " bytes"), absl::StrCat("at most ", kMaxIdBytes));
     }
   }
   return settings;
@@ -124,9 +121,9 @@ absl::Status EmbedPath::CheckUris(const WireInput& input, const std::string& nam
         absl::StrCat(name, ".image_uris[0]: pictures by URI are off: embedding.uri.allowed_hosts names no host"));
   }
   const size_t images = input.input.images.size() + input.image_uris.size();
-  if (images <= kMaxImages) return absl::OkStatus();
+  if (images <= kMaxEmbedImages) return absl::OkStatus();
   return InvalidField(name + ".image_uris", absl::StrCat("and images have ", images, " pictures together"),
-                      absl::StrCat("at most ", kMaxImages));
+                      absl::StrCat("at most ", kMaxEmbedImages));
 }
 
 absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,

@@ -50,8 +50,6 @@ class EmbedPath {
   };
   explicit EmbedPath(Parts parts);
 
-  static constexpr int kMaxInputs = 512;
-
   // Settings of an EmbedRequest or of EmbedStreamSettings, for a call that ends with `call`. InvalidArgument names the field; NotFound
   // names the models that there are.
   template <typename Message>

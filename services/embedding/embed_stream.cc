@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "embedding/cache/rename_field.h"
 #include "services/embedding/embedding_convert.h"
 #include "services/runtime/status_convert.h"
@@ -27,7 +28,6 @@ constexpr size_t kChunkInputs = 32;
 constexpr int kChunksAtOnce = 2;
 // Tasks of one stream that may wait for a thread: its chunks, and one message to be parsed.
 constexpr size_t kTasksPerStream = kChunksAtOnce + 1;
-constexpr size_t kMaxIdBytes = 256;
 
 struct StreamInput {
   std::string id;
@@ -171,9 +171,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     pb::EmbedStreamRequest request;
     PALATE_RETURN_IF_ERROR(ParseRequest(incoming_, request));
     incoming_.Clear();
-    if (request.inputs_size() > EmbedPath::kMaxInputs) {
-      return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"),
-                          absl::StrCat("at most ", EmbedPath::kMaxInputs));
+    if (request.inputs_size() > kMaxEmbedInputs) {
+      return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"), absl::StrCat("at most ", kMaxEmbedInputs));
     }
     std::optional<EmbedSettings> settings;
     if (request.has_settings() == has_settings_) {

@@ -6,6 +6,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/embedding/embedding_convert.h"
 #include "services/runtime/status_convert.h"
 
@@ -46,8 +47,8 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, p
   if (running > max_bulk_calls_) {
     return absl::ResourceExhaustedError(absl::StrCat("embedding: ", max_bulk_calls_, " bulk calls run already, which is the limit"));
   }
-  if (request.inputs().empty() || request.inputs_size() > EmbedPath::kMaxInputs) {
-    return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"), absl::StrCat("1 to ", EmbedPath::kMaxInputs));
+  if (request.inputs().empty() || request.inputs_size() > kMaxEmbedInputs) {
+    return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"), absl::StrCat("1 to ", kMaxEmbedInputs));
   }
   std::vector<WireInput> inputs;
   for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
@@ -65,7 +66,7 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, p
 
 absl::Status EmbeddingGrpc::DropUser(Call&, const pb::DropUserRequest& request, pb::DropUserResponse& response) {
   if (request.catalog().empty()) return InvalidField("catalog", "is empty", "a catalog's id");
-  if (request.user_id().empty()) return InvalidField("user_id", "is empty", "1 to 256 bytes");
+  if (request.user_id().empty()) return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
   embedding::QueryCache* queries = path_.parts().queries;
   if (queries != nullptr) response.set_dropped_vectors(queries->Drop({request.catalog(), request.user_id()}));
   return absl::OkStatus();

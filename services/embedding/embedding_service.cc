@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/embedding/embed_path.h"
 #include "services/embedding/embedding_grpc.h"
 
@@ -65,7 +66,7 @@ void BindUri(EmbeddingConfig& own, Config& config) {
       "Hosts that pictures may be fetched from, separated by commas: img.example.com, *.cdn.example.com (all below it), with :port "
       "where it is not the scheme's own. Empty: pictures by URI are off.");
   config.AddBool("embedding.uri.allow_http", &own.fetch.allow_http, "Whether http is fetched as well as https.");
-  config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, 16 << 20, "Largest picture that is fetched, in bytes.");
+  config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, kMaxImageBytes, "Largest picture that is fetched, in bytes.");
   config.AddMilliseconds("embedding.uri.timeout_ms", &own.fetch.timeout, 10, 120'000,
                          "How long fetching one picture may take, from the name's look-up to the last byte.");
   config.AddInt("embedding.uri.max_concurrent", &own.fetch.max_concurrent, 1, 256, "Pictures fetched at once.");

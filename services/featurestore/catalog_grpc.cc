@@ -1,4 +1,5 @@
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 #include "services/featurestore/feature_store_convert.h"
 #include "services/featurestore/feature_store_grpc.h"
@@ -7,9 +8,6 @@ namespace palate::services {
 namespace {
 
 namespace catalog_pb = palate::catalog::v1;
-
-constexpr int kMaxPage = 1000;
-constexpr int kDefaultCatalogPage = 100;
 
 absl::StatusOr<Catalog> DeclarationFrom(const types_pb::Catalog& catalog) {
   absl::StatusOr<Catalog> converted = FromProto(catalog);
@@ -57,10 +55,10 @@ absl::Status CatalogGrpc::UpdateCatalog(Call&, const catalog_pb::UpdateCatalogRe
 }
 
 absl::Status CatalogGrpc::ListCatalogs(Call&, const catalog_pb::ListCatalogsRequest& request, catalog_pb::ListCatalogsResponse& response) {
-  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
-    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPage));
+  if (request.page_size() < 0 || request.page_size() > kMaxPageElements) {
+    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPageElements));
   }
-  const int page_size = request.page_size() == 0 ? kDefaultCatalogPage : request.page_size();
+  const int page_size = request.page_size() == 0 ? kDefaultPageElements : request.page_size();
   PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page, store_.ListCatalogs(page_size, request.page_token()));
   for (const Catalog& catalog : page.catalogs) *response.add_catalogs() = ToProto(catalog);
   response.set_next_page_token(page.next_page_token);

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 #include "services/featurestore/feature_store_convert.h"
 #include "services/runtime/status_convert.h"
@@ -17,10 +18,6 @@ namespace {
 namespace pb = palate::featurestore::v1;
 using google::protobuf::RepeatedPtrField;
 
-constexpr int kMaxBatch = 1000;
-constexpr int kMaxEventBatch = 10'000;
-constexpr int kMaxContextEvents = 1000;
-constexpr int kDefaultPage = 100;
 // Leaves room in the message cap for what a size estimate misses.
 constexpr size_t kMaxPageBytes = 24 << 20;
 
@@ -64,7 +61,7 @@ FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStat
 }
 
 absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& request, pb::UpsertItemsResponse& response) {
-  PALATE_RETURN_IF_ERROR(CheckBatch("writes", request.writes_size(), kMaxBatch));
+  PALATE_RETURN_IF_ERROR(CheckBatch("writes", request.writes_size(), kMaxBatchElements));
   const auto batch = ConvertBatch<featurestore::ItemWrite>(request.writes(), "writes", ItemWriteField, *response.mutable_failures(),
                                                            [](const types_pb::ItemWrite& write) { return FromProto(write); });
   response.mutable_revisions()->Resize(request.writes_size(), 0);
@@ -99,10 +96,10 @@ absl::Status FeatureStoreGrpc::DeleteItems(Call&, const pb::DeleteItemsRequest& 
 }
 
 absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest& request, pb::ListItemsResponse& response) {
-  if (request.page_size() < 0 || request.page_size() > kMaxBatch) {
-    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxBatch));
+  if (request.page_size() < 0 || request.page_size() > kMaxPageElements) {
+    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPageElements));
   }
-  int page_size = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  int page_size = request.page_size() == 0 ? kDefaultPageElements : request.page_size();
   while (true) {
     PALATE_RETURN_IF_ERROR(call.Check());
     PALATE_ASSIGN_OR_RETURN(const featurestore::ItemPage page,
@@ -116,7 +113,7 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
 }
 
 absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
-  PALATE_RETURN_IF_ERROR(CheckBatch("events", request.events_size(), kMaxEventBatch));
+  PALATE_RETURN_IF_ERROR(CheckBatch("events", request.events_size(), kMaxBatchEvents));
   const auto batch = ConvertBatch<Event>(request.events(), "events", SameField, *response.mutable_failures(),
                                          [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
@@ -132,8 +129,8 @@ absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& 
 }
 
 absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextRequest& request, pb::GetUserContextResponse& response) {
-  if (request.max_events() < 0 || request.max_events() > kMaxContextEvents) {
-    return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxContextEvents));
+  if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
+    return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
   }
   featurestore::UserContextOptions options;
   options.max_events = request.max_events() + 1;  // one more tells whether there are more
@@ -165,7 +162,7 @@ absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextReq
 }
 
 absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& request, pb::UpsertUsersResponse& response) {
-  PALATE_RETURN_IF_ERROR(CheckBatch("users", request.users_size(), kMaxBatch));
+  PALATE_RETURN_IF_ERROR(CheckBatch("users", request.users_size(), kMaxBatchElements));
   const auto batch = ConvertBatch<User>(request.users(), "users", SameField, *response.mutable_failures(),
                                         [](const types_pb::User& user) { return FromProto(user); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
@@ -200,7 +197,7 @@ absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionR
 }
 
 absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& request, pb::PutVectorsResponse& response) {
-  PALATE_RETURN_IF_ERROR(CheckBatch("items", request.items_size(), kMaxBatch));
+  PALATE_RETURN_IF_ERROR(CheckBatch("items", request.items_size(), kMaxBatchElements));
   PALATE_RETURN_IF_ERROR(store_.GetCatalog(request.catalog()).status());
   std::vector<featurestore::ElementFailure> failures;
   for (int i = 0; i < request.items_size(); ++i) {

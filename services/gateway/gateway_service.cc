@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "pipeline/recommender.h"
 #include "services/clients/embedding_client.h"
 #include "services/clients/feature_store_client.h"
@@ -19,11 +20,11 @@ namespace {
 constexpr int kCatalogThreads = 2;
 
 void BindPipeline(pipeline::PipelineOptions& options, Config& config) {
-  config.AddInt("pipeline.max_events", &options.max_events, 1, 1000, "Events of the user that one request reads, newest first.");
+  config.AddInt("pipeline.max_events", &options.max_events, 1, kMaxUserEvents, "Events of the user that one request reads, newest first.");
   config.AddInt("pipeline.candidates_per_source", &options.candidates_per_source, 10, 500, "Candidates asked of each source.");
-  config.AddInt("pipeline.rerank_candidates", &options.rerank_candidates, 1, 500,
+  config.AddInt("pipeline.rerank_candidates", &options.rerank_candidates, 1, kMaxCandidates,
                 "Candidates that the language model orders; the rest keeps its order below them.");
-  config.AddInt("pipeline.max_llm_explanations", &options.max_llm_explanations, 0, 500,
+  config.AddInt("pipeline.max_llm_explanations", &options.max_llm_explanations, 0, kMaxExplanations,
                 "Results that the language model explains; the rest gets template texts.");
   config.AddMilliseconds("pipeline.source_budget_ms", &options.source_budget, 1, 60'000,
                          "Time for retrieval and for embedding the query; what is late is left out, and the answer says so.");

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
@@ -10,9 +11,6 @@ namespace {
 
 using pipeline::Degradation;
 using pipeline::RecommendResult;
-
-constexpr int kDefaultResults = 10;
-constexpr int kMaxAttributeCaps = 10;
 
 // The enums of both sides count alike, with the message's one ahead for its UNSPECIFIED; where they do not, the table says so.
 static_assert(static_cast<int>(pipeline::StageId::kRecord) + 1 == recommender_pb::STAGE_RECORD);
@@ -59,10 +57,6 @@ absl::StatusOr<pipeline::Diversity> FromProto(const recommender_pb::Diversity& d
   pipeline::Diversity out;
   out.mmr_lambda = diversity.mmr_lambda();
   out.exploration_share = diversity.exploration_share();
-  if (diversity.attribute_caps_size() > kMaxAttributeCaps) {
-    return InvalidField("diversity.attribute_caps", absl::StrCat("has ", diversity.attribute_caps_size(), " entries"),
-                        absl::StrCat("at most ", kMaxAttributeCaps));
-  }
   for (const recommender_pb::AttributeCap& cap : diversity.attribute_caps()) {
     if (!out.attribute_caps.emplace(cap.attribute(), cap.max_results()).second) {
       return InvalidField("diversity.attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"), "distinct attributes");

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 #include "services/gateway/recommender_convert.h"
 #include "services/runtime/client_call.h"
@@ -17,8 +18,6 @@ namespace {
 namespace pb = palate::recommender::v1;
 namespace store_pb = palate::featurestore::v1;
 using StoreStub = store_pb::FeatureStoreService::StubInterface::async_interface;
-
-constexpr int kMaxUserEvents = 1000;
 
 }  // namespace
 
@@ -134,7 +133,7 @@ absl::Status RecommenderGrpc::UpsertItems(Call& call, const pb::UpsertItemsReque
 }
 
 absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& request, pb::GetUserResponse& response) {
-  if (request.user_id().empty()) return InvalidField("user_id", "is empty", "1 to 256 bytes");
+  if (request.user_id().empty()) return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
   if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
     return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "services/convert/types_convert.h"
 #include "services/runtime/status_convert.h"
 
@@ -96,9 +97,8 @@ absl::StatusOr<retrieval::SearchRequest> RetrievalGrpc::Convert(const Call& call
 
 absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
   const size_t count = static_cast<size_t>(request.queries_size());
-  if (count < 1 || count > retrieval::kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", count, " elements"),
-                        absl::StrCat("1 to ", retrieval::kMaxSearchQueries, " elements"));
+  if (count < 1 || count > kMaxSearchQueries) {
+    return InvalidField("queries", absl::StrCat("has ", count, " elements"), absl::StrCat("1 to ", kMaxSearchQueries, " elements"));
   }
   const absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> found = indexes_.Find(request.catalog());
   if (absl::IsNotFound(found.status()) && !follower_.ready()) {

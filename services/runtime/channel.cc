@@ -1,13 +1,14 @@
 #include "services/runtime/channel.h"
 
+#include "domain/limits.h"
 #include "services/runtime/server_config.h"
 
 namespace palate::services {
 
 std::shared_ptr<grpc::Channel> DialTcp(const std::string& address) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMessageCapBytes);
-  arguments.SetMaxSendMessageSize(kMessageCapBytes);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);

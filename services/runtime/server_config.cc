@@ -7,7 +7,7 @@ void ServerConfig::Bind(Config& config) {
                    "Address and port to serve on. Port 0 takes a free one, which is printed. Default: this machine only.");
   config.AddString("server.port_file", &port_file, "File that the port is written to once the server serves. Empty: none.");
   config.AddString("server.log_level", &log_level, "debug, info, warning or error.");
-  config.AddInt("server.max_message_bytes", &max_message_bytes, 1024, kMessageCapBytes,
+  config.AddInt("server.max_message_bytes", &max_message_bytes, 1024, kMaxMessageBytes,
                 "Largest message in bytes, both ways; a larger one is RESOURCE_EXHAUSTED.");
   config.AddInt64("server.memory_quota_bytes", &memory_quota_bytes, 16 << 20, int64_t{1} << 40,
                   "Memory that gRPC may use for messages in flight, in bytes.");

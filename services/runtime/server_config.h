@@ -5,17 +5,16 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "domain/limits.h"
 #include "services/runtime/config.h"
 
 namespace palate::services {
-
-inline constexpr int kMessageCapBytes = 32 << 20;
 
 struct ServerConfig {
   std::string listen = "127.0.0.1:0";
   std::string port_file;
   std::string log_level = "info";
-  int max_message_bytes = kMessageCapBytes;
+  int max_message_bytes = kMaxMessageBytes;
   int64_t memory_quota_bytes = 1LL << 30;
   int max_concurrent_streams = 1000;
   int max_grpc_threads = 64;

@@ -81,6 +81,8 @@ TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
   const auto refused = [&](const SpaceVector& vector) { return store_->PutVectors("shop", "a", revision, {vector}); };
   EXPECT_EQ(WrongField(refused(Vector("audio", "m1", {1, 0}))), "vectors[0].space.name");
   EXPECT_EQ(WrongField(refused(Vector("text", "", {1, 0}))), "vectors[0].space.fingerprint");
+  EXPECT_THAT(std::string(refused(Vector("text", std::string(kMaxFingerprintBytes + 1, 'f'), {1, 0})).message()),
+              HasSubstr("vectors[0].space.fingerprint has 129 bytes; must be at most 128"));
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {}))), "vectors[0].values");
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {0, 0}))), "vectors[0].values");
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::quiet_NaN(), 1}))), "vectors[0].values");

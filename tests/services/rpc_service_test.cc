@@ -177,7 +177,7 @@ TEST_F(RpcServiceTest, ExceptionOfALibraryIsInternalAndTheServerGoesOn) {
 TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
   Start(1, 1);
   catalog_pb::CreateCatalogRequest request;
-  request.mutable_catalog()->set_display_name(std::string(kMessageCapBytes + 1, 'x'));
+  request.mutable_catalog()->set_display_name(std::string(kMaxMessageBytes + 1, 'x'));
   catalog_pb::CreateCatalogResponse response;
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(-1);

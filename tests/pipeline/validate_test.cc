@@ -1,0 +1,131 @@
+// Requests at the limits of domain/limits.h: the value at the limit is taken, one above is refused with field, value and limit.
+#include "pipeline/validate.h"
+
+#include <functional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "domain/limits.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace palate::pipeline {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// One limit of a Recommend request. `set` makes a request whose field has `size`.
+struct Edge {
+  std::string name;
+  std::string field;  // as the refusal names it
+  size_t limit;
+  std::function<void(RecommendQuery& query, size_t size)> set;
+};
+
+void PrintTo(const Edge& edge, std::ostream* out) { *out << edge.name; }
+
+Event SessionEvent(const std::string& item_id) {
+  Event event;
+  event.item_id = item_id;
+  event.type = "view";
+  return event;
+}
+
+RecommendQuery QueryWith(const Edge& edge, size_t size) {
+  RecommendQuery query;
+  query.catalog = "shop";
+  query.request_time = absl::FromUnixSeconds(1'700'000'000);
+  edge.set(query, size);
+  return query;
+}
+
+class RecommendLimitTest : public ::testing::TestWithParam<Edge> {};
+
+TEST_P(RecommendLimitTest, IsAcceptedAtTheLimitAndRefusedAboveIt) {
+  const Edge& edge = GetParam();
+  EXPECT_EQ(Validate(QueryWith(edge, edge.limit)), absl::OkStatus());
+
+  const absl::Status above = Validate(QueryWith(edge, edge.limit + 1));
+  ASSERT_TRUE(absl::IsInvalidArgument(above)) << above;
+  ASSERT_EQ(FieldViolations(above).size(), 1u);
+  EXPECT_EQ(FieldViolations(above)[0].field, edge.field);
+  EXPECT_THAT(std::string(above.message()), AllOf(HasSubstr(absl::StrCat(edge.limit + 1)), HasSubstr(absl::StrCat(" ", edge.limit))));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryLimit, RecommendLimitTest,
+                         ::testing::Values(Edge{"UserId", "user_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) { q.user_id.assign(size, 'u'); }},
+                                           Edge{"Scenario", "scenario", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) { q.scenario.assign(size, 's'); }},
+                                           Edge{"Language", "language", kMaxLanguageBytes,
+                                                [](RecommendQuery& q, size_t size) { q.language.assign(size, 'l'); }},
+                                           Edge{"Instruction", "instruction", kMaxInstructionBytes,
+                                                [](RecommendQuery& q, size_t size) { q.instruction.assign(size, 'i'); }},
+                                           Edge{"Filter", "filter", kMaxFilterBytes,
+                                                [](RecommendQuery& q, size_t size) { q.filter.assign(size, 'f'); }},
+                                           Edge{"QueryText", "query.text", kMaxQueryBytes,
+                                                [](RecommendQuery& q, size_t size) { q.query.text.assign(size, 't'); }},
+                                           Edge{"QueryImage", "query.image", kMaxImageBytes,
+                                                [](RecommendQuery& q, size_t size) { q.query.image.assign(size, 'i'); }},
+                                           Edge{"SessionEvents", "session_events", kMaxSessionEvents,
+                                                [](RecommendQuery& q, size_t size) { q.session_events.assign(size, SessionEvent("a")); }},
+                                           Edge{"SessionEventItem", "session_events[0].item_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.session_events = {SessionEvent(std::string(size, 'i'))};
+                                                }},
+                                           Edge{"SessionEventId", "session_events[0].event_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.session_events = {SessionEvent("a")};
+                                                  q.session_events[0].event_id.assign(size, 'e');
+                                                }},
+                                           Edge{"SessionEventUser", "session_events[0].user_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.session_events = {SessionEvent("a")};
+                                                  q.session_events[0].user_id.assign(size, 'u');
+                                                }},
+                                           Edge{"SessionEventSession", "session_events[0].session_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.session_events = {SessionEvent("a")};
+                                                  q.session_events[0].session_id.assign(size, 's');
+                                                }},
+                                           Edge{"SessionEventRecommendation", "session_events[0].recommendation_id", kMaxIdBytes,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.session_events = {SessionEvent("a")};
+                                                  q.session_events[0].recommendation_id.assign(size, 'r');
+                                                }},
+                                           Edge{"ContextItems", "context_item_ids", kMaxContextItems,
+                                                [](RecommendQuery& q, size_t size) { q.context_item_ids.assign(size, "a"); }},
+                                           Edge{"ExcludedItems", "exclude_item_ids", kMaxExcludedItems,
+                                                [](RecommendQuery& q, size_t size) { q.exclude_item_ids.assign(size, "a"); }},
+                                           Edge{"Results", "num_results", kMaxResults,
+                                                [](RecommendQuery& q, size_t size) { q.num_results = static_cast<int>(size); }},
+                                           Edge{"AttributeCaps", "diversity.attribute_caps", kMaxAttributeCaps,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  for (size_t i = 0; i < size; ++i) q.diversity.attribute_caps[absl::StrCat("a", i)] = 1;
+                                                }},
+                                           Edge{"CappedResults", "diversity.attribute_caps[color]", kMaxCappedResults,
+                                                [](RecommendQuery& q, size_t size) {
+                                                  q.diversity.attribute_caps["color"] = static_cast<int>(size);
+                                                }}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(RankLimitTest, LanguageAndInstructionAreThoseOfRecommend) {
+  RankQuery query;
+  query.catalog = "shop";
+  query.item_ids = {"a"};
+  query.request_time = absl::FromUnixSeconds(1'700'000'000);
+  query.language.assign(kMaxLanguageBytes, 'l');
+  query.instruction.assign(kMaxInstructionBytes, 'i');
+  EXPECT_EQ(Validate(query), absl::OkStatus());
+
+  query.language.push_back('l');
+  EXPECT_THAT(std::string(Validate(query).message()), HasSubstr("language has 65 bytes; must be at most 64"));
+  query.language.clear();
+  query.instruction.push_back('i');
+  EXPECT_THAT(std::string(Validate(query).message()), HasSubstr("instruction has 4097 bytes; must be at most 4096"));
+}
+
+}  // namespace
+}  // namespace palate::pipeline
