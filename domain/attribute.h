@@ -1,7 +1,7 @@
 // Attributes of items and users: the types that a catalog declares, and values of them.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
-// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
+// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "absl/strings/string_view.h"
 
 namespace palate {
 
@@ -20,5 +22,11 @@ using AttributeValue = std::variant<std::string, std::vector<std::string>, int64
 
 // Ordered by name, so that text made from attributes is the same in every process.
 using Attributes = std::map<std::string, AttributeValue>;
+
+// The type of the alternative that the value holds.
+AttributeType TypeOf(const AttributeValue& value);
+
+// The type in a sentence: "a string", "a list of strings", "an integer", "a number" or "a boolean".
+absl::string_view AttributeTypeName(AttributeType type);
 
 }  // namespace palate

@@ -1,18 +1,25 @@
 // A catalog and what it declares: attributes, event types and vector spaces.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
-// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
+// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "domain/attribute.h"
 #include "domain/limits.h"
 
 namespace palate {
+
+// The spaces that a catalog may declare.
+inline constexpr char kTextSpace[] = "text";
+inline constexpr char kImageSpace[] = "image";
+inline constexpr char kFusedSpace[] = "fused";  // text and image in one vector
+inline constexpr const char* kSpaceNames[] = {kTextSpace, kImageSpace, kFusedSpace};
 
 struct AttributeDeclaration {
   std::string name;  // [a-z][a-z0-9_]{0,63}
@@ -30,9 +37,9 @@ struct EventTypeDeclaration {
   bool operator==(const EventTypeDeclaration&) const = default;
 };
 
-// A named vector space of a catalog: "text", "image" or "fused". The metric is always the inner product of unit vectors.
+// A named vector space of a catalog. The metric is always the inner product of unit vectors.
 struct SpaceDeclaration {
-  std::string name;
+  std::string name;    // one of kSpaceNames
   std::string model;   // the embedding model's configured name; empty means the server's default
   int dimensions = 0;  // 0 means the model's own
   bool operator==(const SpaceDeclaration&) const = default;
@@ -49,5 +56,13 @@ struct Catalog {
   absl::Time create_time = absl::UnixEpoch();
   int64_t revision = 0;
 };
+
+// Every space of kSpaceNames, with the server's default model.
+std::vector<SpaceDeclaration> DefaultSpaces();
+
+// The declaration of that name, or nullptr. Borrowed from the catalog.
+const AttributeDeclaration* FindAttribute(const Catalog& catalog, absl::string_view name);
+const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name);
+const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name);
 
 }  // namespace palate

@@ -1,11 +1,13 @@
 // Vectors and the spaces in which they can be compared.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
-// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
+// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "absl/types/span.h"
 
 namespace palate {
 
@@ -20,5 +22,14 @@ struct SpaceVector {
   SpaceKey space;
   std::vector<float> values;  // [dimensions], unit length
 };
+
+// Inner product, accumulated in double. REQUIRES: both sides have the same length.
+double Dot(absl::Span<const float> a, absl::Span<const float> b);
+
+// Euclidean length, accumulated in double.
+double Length(absl::Span<const float> values);
+
+// Scales to unit length. Returns false, and leaves the values as they are, when their length is not finite or not above `min_length`.
+bool Normalize(std::vector<float>& values, double min_length = 0);
 
 }  // namespace palate

@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "embedding/batch_queue.h"
 #include "embedding/embed_call.h"
 #include "embedding/embedding_model.h"
@@ -74,8 +75,8 @@ struct Pools {
 // Empty when the input has no content for the space.
 std::vector<float> VectorIn(const std::string& space, const Pools& pools, const Encoder& encoder, size_t dimensions) {
   const auto cut = [&](const WeightedSum& sum) { return sum.empty() ? std::vector<float>() : sum.UnitVector(dimensions); };
-  if (space == "text") return cut(pools.text);
-  if (space == "image") return cut(pools.image);
+  if (space == kTextSpace) return cut(pools.text);
+  if (space == kImageSpace) return cut(pools.image);
   if (encoder.is_joint()) return cut(pools.joint);
   const auto whole = static_cast<size_t>(encoder.info().dimensions);
   WeightedSum fused;
@@ -150,9 +151,9 @@ class Embedder::Impl {
     }
     if (!IsValidUtf8(options.instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
     for (const SpaceInfo* space : request.spaces) {
-      request.set.text |= space->name == "text";
-      request.set.image |= space->name == "image";
-      request.set.fused |= space->name == "fused";
+      request.set.text |= space->name == kTextSpace;
+      request.set.image |= space->name == kImageSpace;
+      request.set.fused |= space->name == kFusedSpace;
     }
     return request;
   }

@@ -1,6 +1,6 @@
 #include "embedding/vector_math.h"
 
-#include <cmath>
+#include "domain/vector.h"
 
 namespace palate::embedding {
 namespace {
@@ -9,15 +9,6 @@ namespace {
 constexpr double kSmallestLength = 1e-6;
 
 }  // namespace
-
-bool Normalize(std::vector<float>& vector) {
-  double square = 0;
-  for (float value : vector) square += static_cast<double>(value) * value;
-  const double length = std::sqrt(square);
-  if (!(length > kSmallestLength) || !std::isfinite(length)) return false;
-  for (float& value : vector) value = static_cast<float>(value / length);
-  return true;
-}
 
 void WeightedSum::Add(absl::Span<const float> vector, double weight) {
   if (sum_.empty()) {
@@ -29,9 +20,9 @@ void WeightedSum::Add(absl::Span<const float> vector, double weight) {
 
 std::vector<float> WeightedSum::UnitVector(size_t dimensions) const {
   std::vector<float> result(sum_.begin(), sum_.begin() + static_cast<ptrdiff_t>(dimensions));
-  if (Normalize(result)) return result;
+  if (Normalize(result, kSmallestLength)) return result;
   result.assign(first_.begin(), first_.begin() + static_cast<ptrdiff_t>(dimensions));
-  Normalize(result);
+  Normalize(result, kSmallestLength);
   return result;
 }
 

@@ -1,4 +1,4 @@
-// Small arithmetic on unit vectors, without LibTorch.
+// Weighted sums of unit vectors, without LibTorch.
 #pragma once
 
 #include <vector>
@@ -6,9 +6,6 @@
 #include "absl/types/span.h"
 
 namespace palate::embedding {
-
-// Scales to unit length. False, and the vector untouched, when its length is zero or not finite.
-bool Normalize(std::vector<float>& vector);
 
 // Adds up vectors with weights. Starts empty; all vectors have the same size.
 class WeightedSum {

@@ -11,11 +11,6 @@
 namespace palate::featurestore {
 namespace {
 
-void AddDefaultSpaces(Catalog& catalog) {
-  if (!catalog.spaces.empty()) return;
-  for (const char* name : {"text", "image", "fused"}) catalog.spaces.push_back({.name = name, .model = ""});
-}
-
 Catalog Masked(const Catalog& before, const Catalog& update, const CatalogUpdateMask& mask) {
   Catalog catalog = before;
   if (mask.display_name) catalog.display_name = update.display_name;
@@ -23,7 +18,7 @@ Catalog Masked(const Catalog& before, const Catalog& update, const CatalogUpdate
   if (mask.event_types) catalog.event_types = update.event_types;
   if (mask.spaces) catalog.spaces = update.spaces;
   if (mask.rerank_weight) catalog.rerank_weight = update.rerank_weight;
-  AddDefaultSpaces(catalog);
+  if (catalog.spaces.empty()) catalog.spaces = DefaultSpaces();
   return catalog;
 }
 
@@ -55,7 +50,7 @@ absl::StatusOr<Catalog> FeatureStore::CreateCatalog(const Catalog& catalog) {
   PALATE_ASSIGN_OR_RETURN(const auto known, core_->Get(kCatalogs, CatalogKey(catalog.id)));
   if (known.has_value()) return absl::AlreadyExistsError(absl::StrCat("catalog ", QuoteForMessage(catalog.id), " exists"));
   Catalog created = catalog;
-  AddDefaultSpaces(created);
+  if (created.spaces.empty()) created.spaces = DefaultSpaces();
   if (created.create_time == absl::UnixEpoch()) created.create_time = core_->Now();
   const auto reservation = core_->feed.Reserve(2);
   created.revision = reservation->first();

@@ -1,6 +1,8 @@
 #include "featurestore/validate.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -56,28 +58,6 @@ absl::Status ValidateDeclaredNames(absl::string_view field, const std::vector<De
     }
   }
   return absl::OkStatus();
-}
-
-absl::string_view TypeName(AttributeType type) {
-  switch (type) {
-    case AttributeType::kString:
-      return "a string";
-    case AttributeType::kStringList:
-      return "a list of strings";
-    case AttributeType::kInt64:
-      return "an integer";
-    case AttributeType::kDouble:
-      return "a number";
-    case AttributeType::kBool:
-      return "a boolean";
-  }
-  return "of an unknown type";
-}
-
-AttributeType TypeOf(const AttributeValue& value) {
-  constexpr AttributeType kByIndex[] = {AttributeType::kString, AttributeType::kStringList, AttributeType::kInt64, AttributeType::kDouble,
-                                        AttributeType::kBool};
-  return kByIndex[value.index()];
 }
 
 absl::Status ValidateAttributeValue(absl::string_view field, const AttributeValue& value, const StoreLimits& limits) {
@@ -150,7 +130,7 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
   for (size_t i = 0; i < catalog.spaces.size(); ++i) {
     const SpaceDeclaration& space = catalog.spaces[i];
     const std::string path = absl::StrCat("spaces[", i, "]");
-    if (space.name != "text" && space.name != "image" && space.name != "fused") {
+    if (std::find(std::begin(kSpaceNames), std::end(kSpaceNames), space.name) == std::end(kSpaceNames)) {
       return InvalidField(absl::StrCat(path, ".name"), absl::StrCat("is ", QuoteForMessage(space.name)), "text, image or fused");
     }
     if (space.dimensions < 0 || space.dimensions > kMaxDimensions) {
@@ -168,17 +148,15 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
 
 absl::Status ValidateCatalogChange(const Catalog& before, const Catalog& now) {
   for (const AttributeDeclaration& old : before.attributes) {
-    const AttributeDeclaration* kept = nullptr;
-    for (const AttributeDeclaration& attribute : now.attributes) {
-      if (attribute.name == old.name) kept = &attribute;
-    }
+    const AttributeDeclaration* kept = FindAttribute(now, old.name);
     if (kept == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat("attribute ", QuoteForMessage(old.name),
                                                         " cannot be removed: items may carry it; declare it with filterable false"));
     }
     if (kept->type != old.type) {
-      return absl::FailedPreconditionError(absl::StrCat("attribute ", QuoteForMessage(old.name), " is ", TypeName(old.type),
-                                                        " and cannot become ", TypeName(kept->type), ": declare another attribute"));
+      return absl::FailedPreconditionError(absl::StrCat("attribute ", QuoteForMessage(old.name), " is ", AttributeTypeName(old.type),
+                                                        " and cannot become ", AttributeTypeName(kept->type),
+                                                        ": declare another attribute"));
     }
   }
   return absl::OkStatus();
@@ -190,13 +168,11 @@ absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreL
   PALATE_RETURN_IF_ERROR(ValidateText("description", item.description, limits.max_description_bytes));
   for (const auto& [name, value] : item.attributes) {
     const std::string path = absl::StrCat("attributes[", QuoteForMessage(name), "]");
-    const AttributeDeclaration* declared = nullptr;
-    for (const AttributeDeclaration& attribute : catalog.attributes) {
-      if (attribute.name == name) declared = &attribute;
-    }
+    const AttributeDeclaration* declared = FindAttribute(catalog, name);
     if (declared == nullptr) return InvalidField(path, "is not declared", absl::StrCat("an attribute of catalog ", catalog.id));
     if (TypeOf(value) != declared->type) {
-      return InvalidField(path, absl::StrCat("is ", TypeName(TypeOf(value))), absl::StrCat(TypeName(declared->type), ", as declared"));
+      return InvalidField(path, absl::StrCat("is ", AttributeTypeName(TypeOf(value))),
+                          absl::StrCat(AttributeTypeName(declared->type), ", as declared"));
     }
     PALATE_RETURN_IF_ERROR(ValidateAttributeValue(path, value, limits));
   }
@@ -254,20 +230,6 @@ absl::Status ValidateImpression(const Impression& impression, const StoreLimits&
     PALATE_RETURN_IF_ERROR(ValidateId(absl::StrCat("item_ids[", i, "]"), impression.item_ids[i], limits));
   }
   return ValidateTime("time", impression.time);
-}
-
-const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name) {
-  for (const EventTypeDeclaration& type : catalog.event_types) {
-    if (type.name == name) return &type;
-  }
-  return nullptr;
-}
-
-const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name) {
-  for (const SpaceDeclaration& space : catalog.spaces) {
-    if (space.name == name) return &space;
-  }
-  return nullptr;
 }
 
 }  // namespace palate::featurestore

@@ -40,8 +40,4 @@ struct EventTimeBounds {
 absl::Status ValidateEvent(const Event& event, const Catalog& catalog, const EventTimeBounds& bounds, const StoreLimits& limits);
 absl::Status ValidateImpression(const Impression& impression, const StoreLimits& limits);
 
-// The declaration, or nullptr.
-const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name);
-const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name);
-
 }  // namespace palate::featurestore

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "domain/vector.h"
 #include "featurestore/feature_store.h"
 #include "featurestore/item_batch.h"
 #include "featurestore/store_core.h"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr size_t kRowsPerBatch = 10000;
 constexpr size_t kMaxFailureBytes = 1024;
+// A shorter vector has no direction.
+constexpr double kMinLength = 1e-12;
 
 absl::Status ValidateSpaceKey(const std::string& field, const SpaceKey& space, const Catalog& catalog, const StoreLimits& limits) {
   if (FindSpace(catalog, space.name) == nullptr) {
@@ -27,30 +30,27 @@ absl::Status ValidateSpaceKey(const std::string& field, const SpaceKey& space, c
 }
 
 // The vectors at unit length.
-absl::StatusOr<std::vector<SpaceVector>> Normalized(const std::vector<SpaceVector>& vectors, const Catalog& catalog,
-                                                    const StoreLimits& limits) {
-  std::vector<SpaceVector> normalized = vectors;
-  for (size_t i = 0; i < normalized.size(); ++i) {
+absl::StatusOr<std::vector<SpaceVector>> UnitVectors(const std::vector<SpaceVector>& vectors, const Catalog& catalog,
+                                                     const StoreLimits& limits) {
+  std::vector<SpaceVector> unit = vectors;
+  for (size_t i = 0; i < unit.size(); ++i) {
     const std::string field = absl::StrCat("vectors[", i, "]");
-    std::vector<float>& values = normalized[i].values;
-    PALATE_RETURN_IF_ERROR(ValidateSpaceKey(absl::StrCat(field, ".space"), normalized[i].space, catalog, limits));
+    std::vector<float>& values = unit[i].values;
+    PALATE_RETURN_IF_ERROR(ValidateSpaceKey(absl::StrCat(field, ".space"), unit[i].space, catalog, limits));
     PALATE_RETURN_IF_ERROR(ValidateBatchSize(absl::StrCat(field, ".values"), values.size(), limits.max_dimensions));
-    const int declared = FindSpace(catalog, normalized[i].space.name)->dimensions;
+    const int declared = FindSpace(catalog, unit[i].space.name)->dimensions;
     if (declared != 0 && values.size() != static_cast<size_t>(declared)) {
       return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has ", values.size(), " numbers"),
                           absl::StrCat(declared, ", as declared"));
     }
-    double square = 0;
-    for (const float value : values) square += double{value} * value;
-    if (!std::isfinite(square) || square < 1e-24) {
-      return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has length ", std::sqrt(square)), "finite and longer than 0");
+    const double length = Length(values);
+    if (!std::isfinite(length) || length < kMinLength) {
+      return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has length ", length), "finite and longer than 0");
     }
-    const double scale = 1 / std::sqrt(square);
     // A vector that is already of unit length keeps its exact bits.
-    if (std::abs(scale - 1) < 1e-6) continue;
-    for (float& value : values) value = static_cast<float>(value * scale);
+    if (std::abs(1 / length - 1) >= 1e-6) Normalize(values);
   }
-  return normalized;
+  return unit;
 }
 
 absl::Status WrongDimensions(const SpaceVector& vector, int32_t expected) {
@@ -138,19 +138,19 @@ absl::Status FeatureStore::PutVectors(absl::string_view catalog, absl::string_vi
   const StoreLimits& limits = core_->options.limits;
   PALATE_RETURN_IF_ERROR(ValidateId("item_id", item_id, limits));
   if (!complete) PALATE_RETURN_IF_ERROR(ValidateBatchSize("vectors", vectors.size(), limits.max_batch));
-  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> normalized, Normalized(vectors, *access.catalog, limits));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> unit, UnitVectors(vectors, *access.catalog, limits));
   {
     const LockTable::Hold held(core_->item_locks, {item_id});
     PALATE_ASSIGN_OR_RETURN(const storage::ItemRecord item, CheckRevision(*core_, state.number, item_id, revision));
     rocksdb::WriteBatch batch;
-    PALATE_RETURN_IF_ERROR(NoteSpaces(*core_, state, normalized, batch));
+    PALATE_RETURN_IF_ERROR(NoteSpaces(*core_, state, unit, batch));
     BacklogChange backlog;
     if (complete) {
       PALATE_ASSIGN_OR_RETURN(backlog, LeaveBacklog(*core_, state.number, item_id));
       batch.Delete(core_->family(kCounters), TaggedItemKey(state.number, CounterTag::kEmbedding, item_id));
-      PALATE_RETURN_IF_ERROR(DropOthers(*core_, state, item_id, normalized, batch));
+      PALATE_RETURN_IF_ERROR(DropOthers(*core_, state, item_id, unit, batch));
     }
-    for (const SpaceVector& vector : normalized) {
+    for (const SpaceVector& vector : unit) {
       storage::VectorRecord record;
       record.set_content_revision(item.content_revision());
       record.set_values(FloatsToBytes(vector.values));

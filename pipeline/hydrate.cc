@@ -9,13 +9,6 @@
 namespace palate::pipeline {
 namespace {
 
-const EventTypeDeclaration* FindEventType(const Catalog& catalog, const std::string& name) {
-  for (const EventTypeDeclaration& declaration : catalog.event_types) {
-    if (declaration.name == name) return &declaration;
-  }
-  return nullptr;
-}
-
 // The mean of the session's own ratings: the best guess at "the user's own mean" for events that are not stored.
 double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
   double sum = 0;

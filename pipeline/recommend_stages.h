@@ -3,15 +3,11 @@
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
+#include "domain/catalog.h"
 #include "pipeline/options.h"
 #include "pipeline/stage.h"
 
 namespace palate::pipeline {
-
-// The spaces whose vectors describe an item's content.
-inline constexpr char kTextSpace[] = "text";
-inline constexpr char kImageSpace[] = "image";
-inline constexpr char kFusedSpace[] = "fused";
 
 // 1. One call to the feature store: the user's events, what they have seen, trending and fresh items. Then the user model, the parsed
 // filter and the exclusions. Unavailable when the feature store is.

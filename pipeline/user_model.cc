@@ -73,19 +73,6 @@ void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters, std::
 
 }  // namespace
 
-double Dot(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
-  return sum;
-}
-
-bool Normalize(std::vector<float>& values) {
-  const double length = std::sqrt(Dot(values, values));
-  if (!(length > 0)) return false;
-  for (float& value : values) value = static_cast<float>(value / length);
-  return true;
-}
-
 std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events, absl::Duration half_life) {
   absl::Time newest = absl::InfinitePast();
   for (const ContextEvent& event : events) newest = std::max(newest, event.event.time);

@@ -40,9 +40,4 @@ std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events, absl
 // `events` are newest first; those without an item or a vector in a space do not count there. Several events on one item add up.
 UserModel BuildUserModel(const std::vector<ContextEvent>& events, const UserModelOptions& options);
 
-// Inner product; both sides have the same length.
-double Dot(const std::vector<float>& a, const std::vector<float>& b);
-// Scales to unit length; false (and unchanged) when the length is zero.
-bool Normalize(std::vector<float>& values);
-
 }  // namespace palate::pipeline

@@ -33,11 +33,6 @@ void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>&
 
 }  // namespace
 
-AttributeType TypeOf(const AttributeValue& value) {
-  // The variant's alternatives stand in the order of the enum.
-  return static_cast<AttributeType>(value.index());
-}
-
 std::optional<AttributeValue> AttributeColumn::Get(size_t row) const {
   if (!present_.Test(row)) return std::nullopt;
   switch (type_) {

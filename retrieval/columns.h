@@ -24,8 +24,6 @@
 
 namespace palate::retrieval {
 
-AttributeType TypeOf(const AttributeValue& value);
-
 class AttributeColumn {
  public:
   AttributeType type() const { return type_; }

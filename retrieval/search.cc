@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/vector.h"
 
 namespace palate::retrieval {
 namespace {
@@ -59,15 +60,6 @@ absl::Status CheckRequest(const SearchRequest& request, int dimensions) {
     PALATE_RETURN_IF_ERROR(CheckQuery(request.queries[i], absl::StrCat("queries[", i, "]"), dimensions));
   }
   return absl::OkStatus();
-}
-
-std::vector<float> UnitVector(const std::vector<float>& vector) {
-  double norm = 0;
-  for (float value : vector) norm += static_cast<double>(value) * value;
-  norm = std::sqrt(norm);
-  std::vector<float> unit(vector.size());
-  for (size_t i = 0; i < vector.size(); ++i) unit[i] = static_cast<float>(vector[i] / norm);
-  return unit;
 }
 
 // The rows of the segment that the request may see.
@@ -139,7 +131,8 @@ absl::Status StateSearch::Prepare() {
 }
 
 absl::StatusOr<std::vector<SearchHit>> StateSearch::Run(size_t query) const {
-  const std::vector<float> unit = UnitVector(request_.queries[query]);
+  std::vector<float> unit = request_.queries[query];
+  Normalize(unit);
   std::vector<Candidate> candidates;
   for (const Target& target : targets_) {
     PALATE_RETURN_IF_ERROR(CheckGoingOn(request_, clock_));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/checkpoint/checkpoint.h"
@@ -180,9 +181,9 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(const std::string
   PALATE_ASSIGN_OR_RETURN(const std::string content, ContentOf(checkpoint, parts.info.weights_digest, parts.info.max_text_tokens));
   const std::string fingerprint = Fingerprint(content);
   const std::string fused = Fingerprint(absl::StrCat("fused\n", content, "\n", parts.fusion.text, " ", parts.fusion.image));
-  parts.info.spaces = {{.name = "text", .fingerprint = fingerprint, .available = true, .calibration = {}},
-                       {.name = "image", .fingerprint = fingerprint, .available = true, .calibration = {}},
-                       {.name = "fused", .fingerprint = fused, .available = true, .calibration = {}}};
+  parts.info.spaces = {{.name = kTextSpace, .fingerprint = fingerprint, .available = true, .calibration = {}},
+                       {.name = kImageSpace, .fingerprint = fingerprint, .available = true, .calibration = {}},
+                       {.name = kFusedSpace, .fingerprint = fused, .available = true, .calibration = {}}};
   return std::make_unique<const TowerEncoder>(std::move(parts));
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "embedding/encoders/chat_prompt.h"
 #include "embedding/encoders/lm_pooling.h"
 #include "embedding/encoders/loading.h"
@@ -132,7 +133,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(std::shared_ptr<c
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
   absl::StrAppend(&content, "\n", parts.prompts.QueryTemplate(), "\n", parts.prompts.default_instruction, "\n",
                   parts.prompts.ItemTemplate());
-  info.spaces = {{.name = "text", .fingerprint = Fingerprint(content), .available = true, .calibration = {}}};
+  info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(content), .available = true, .calibration = {}}};
   parts.text = std::make_unique<LmTextTower>(std::move(lm), layout.pooling, info.max_text_tokens);
   parts.info = std::move(info);
   return std::make_unique<const TowerEncoder>(std::move(parts));
@@ -157,7 +158,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(std::shared_ptr<con
                   info.default_instruction);
   // One fingerprint: whatever a pass saw, its vector is comparable with every other.
   const std::string fingerprint = Fingerprint(content);
-  for (const char* name : {"text", "image", "fused"}) {
+  for (const char* name : kSpaceNames) {
     info.spaces.push_back({.name = name, .fingerprint = fingerprint, .available = true, .calibration = {}});
   }
   return std::make_unique<const VlEncoder>(std::move(lm), std::move(prompt), layout.pooling, std::move(info));

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/bert/bert.h"
@@ -169,7 +170,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(const std::st
   parts.info = NewInfo(folder, "bert", placement);
   DescribeText(half, parts.info);
   parts.info.weights_digest = half.weights_digest;
-  parts.info.spaces = {{.name = "text", .fingerprint = Fingerprint(half.content), .available = true, .calibration = {}}};
+  parts.info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(half.content), .available = true, .calibration = {}}};
   parts.text = std::make_unique<SentenceTower>(std::move(half.encoder));
   parts.prompts = std::move(half.prompts);
   return std::make_unique<const TowerEncoder>(std::move(parts));
@@ -201,9 +202,9 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string
   const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n", parts.fusion.text, " ", parts.fusion.image);
   parts.info.image_size = image.image_size;
   parts.info.weights_digest = sees ? Digest(absl::StrCat(text.weights_digest, image.weights_digest)) : text.weights_digest;
-  parts.info.spaces = {{.name = "text", .fingerprint = Fingerprint(text.content), .available = true, .calibration = text_scores},
-                       {.name = "image", .fingerprint = Fingerprint(image.content), .available = sees, .calibration = image_scores},
-                       {.name = "fused",
+  parts.info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(text.content), .available = true, .calibration = text_scores},
+                       {.name = kImageSpace, .fingerprint = Fingerprint(image.content), .available = sees, .calibration = image_scores},
+                       {.name = kFusedSpace,
                         .fingerprint = Fingerprint(fused),
                         .available = sees,
                         .calibration = Blend(text_scores, image_scores, parts.fusion)}};

@@ -79,7 +79,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
       {.name = kPurchase, .weight = 2.0, .marks_seen = true, .value_is_rating = false},
       {.name = kDislike, .weight = -2.0, .marks_seen = true, .value_is_rating = false},
   };
-  for (const char* space : {"text", "image", "fused"}) catalog.spaces.push_back({.name = space, .model = "", .dimensions = 0});
+  catalog.spaces = DefaultSpaces();
   // The least that `palate-train weights` finds as good as any on validation shops.
   catalog.rerank_weight = 0.8;
   return catalog;

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "offline/embed/item_lines.h"
 #include "offline/embed/vector_file.h"
 
@@ -40,8 +41,8 @@ Portion ReadPortion(EmbedLineReader& reader) {
 absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& info, const EmbedFileOptions& options, int dimensions) {
   std::vector<std::string> names = options.spaces;
   if (names.empty()) {
-    const embedding::SpaceInfo* fused = info.FindSpace("fused");
-    names.push_back(fused != nullptr && fused->available ? "fused" : "text");
+    const embedding::SpaceInfo* fused = info.FindSpace(kFusedSpace);
+    names.push_back(fused != nullptr && fused->available ? kFusedSpace : kTextSpace);
   }
   std::vector<SpaceKey> spaces;
   for (const std::string& name : names) {

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "embedding/embedder.h"
 #include "embedding/embedding_model.h"
 #include "embedding/encoder.h"
@@ -46,8 +47,8 @@ absl::StatusOr<EmbedCase> ReadCase(const JsonNode& node) {
 
 // The space in which the whole of a case is one pass.
 std::string SpaceOf(const EmbedCase& test) {
-  if (test.pictures.empty()) return "text";
-  return test.text.empty() ? "image" : "fused";
+  if (test.pictures.empty()) return kTextSpace;
+  return test.text.empty() ? kImageSpace : kFusedSpace;
 }
 
 absl::StatusOr<embedding::PreparedPass> Prepare(const Fixture& fixture, const embedding::Encoder& encoder, const EmbedCase& test) {

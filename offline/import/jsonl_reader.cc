@@ -224,8 +224,6 @@ std::optional<AttributeType> Widen(AttributeType a, AttributeType b) {
   return std::nullopt;
 }
 
-AttributeType TypeOf(const AttributeValue& value) { return static_cast<AttributeType>(value.index()); }
-
 }  // namespace
 
 absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
@@ -313,7 +311,7 @@ Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDecla
   catalog.attributes = std::move(attributes);
   catalog.event_types = {{"view", 0.1, false, false},  {"click", 0.3, true, false}, {"like", 1, true, false},    {"cart", 1, true, false},
                          {"purchase", 2, true, false}, {"rating", 1, true, true},   {"dislike", -1, true, false}};
-  catalog.spaces = {{"text", "", 0}, {"image", "", 0}, {"fused", "", 0}};
+  catalog.spaces = DefaultSpaces();
   return catalog;
 }
 

@@ -216,7 +216,7 @@ Catalog MovieLensCatalog(const std::string& catalog_id) {
   catalog.display_name = "MovieLens";
   catalog.attributes = {{"genres", AttributeType::kStringList, true}, {"year", AttributeType::kInt64, true}};
   catalog.event_types = {{kRatingEvent, 1.0, /*marks_seen=*/true, /*value_is_rating=*/true}};
-  catalog.spaces = {{"text", "", 0}, {"image", "", 0}, {"fused", "", 0}};
+  catalog.spaces = DefaultSpaces();
   return catalog;
 }
 

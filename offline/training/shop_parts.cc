@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/container/flat_hash_set.h"
+#include "domain/vector.h"
 #include "pipeline/recommend_stages.h"
 #include "pipeline/user_model.h"
 
@@ -33,8 +34,8 @@ ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
 pipeline::ItemRecord ShopFeatures::RecordOf(size_t product, const std::vector<std::string>& spaces) const {
   pipeline::ItemRecord record{shop_.products[product].item, {}};
   for (const std::string& space : spaces) {
-    if (space == pipeline::kTextSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
-    if (space == pipeline::kImageSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
+    if (space == kTextSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
+    if (space == kImageSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
   }
   return record;
 }
@@ -42,7 +43,7 @@ pipeline::ItemRecord ShopFeatures::RecordOf(size_t product, const std::vector<st
 absl::StatusOr<pipeline::UserContext> ShopFeatures::GetUserContext(const pipeline::UserContextQuery& query, absl::Time) {
   pipeline::UserContext context;
   context.catalog = catalog_;
-  context.active_spaces = {{pipeline::kTextSpace, kFingerprint}, {pipeline::kImageSpace, kFingerprint}};
+  context.active_spaces = {{kTextSpace, kFingerprint}, {kImageSpace, kFingerprint}};
   context.trending = Trending(query.request_time, static_cast<size_t>(query.num_trending));
   context.fresh = Fresh(query.request_time, static_cast<size_t>(query.num_fresh));
   const auto shopper = shopper_of_.find(query.user_id);
@@ -102,14 +103,14 @@ std::vector<pipeline::ScoredId> ShopFeatures::Fresh(absl::Time time, size_t num)
 }
 
 std::vector<pipeline::ScoredId> ShopRetriever::SearchOne(const pipeline::RetrievalQuery& query) const {
-  const bool images = query.vector.space.name == pipeline::kImageSpace;
+  const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
   const absl::flat_hash_set<std::string> excluded(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
   std::vector<pipeline::ScoredId> hits;
   for (size_t i = 0; i < shop_.products.size(); ++i) {
     const Item& item = shop_.products[i].item;
     if (excluded.contains(item.id) || item.create_time > query.request_time) continue;
-    hits.push_back({item.id, pipeline::Dot(vectors[i], query.vector.values)});
+    hits.push_back({item.id, Dot(vectors[i], query.vector.values)});
   }
   KeepBest(hits, static_cast<size_t>(query.k));
   return hits;

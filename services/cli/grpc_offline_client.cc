@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "services/cli/json.h"
 #include "services/convert/types_convert.h"
 #include "services/gateway/recommender_convert.h"
@@ -14,8 +15,6 @@ namespace {
 namespace catalog_pb = palate::catalog::v1;
 namespace store_pb = palate::featurestore::v1;
 namespace retrieval_pb = palate::retrieval::v1;
-
-constexpr char kTextSpace[] = "text";
 
 template <typename Failures>
 std::vector<offline::ElementFailure> FromProtoFailures(const Failures& failures) {

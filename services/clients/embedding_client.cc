@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "services/convert/types_convert.h"
 #include "services/runtime/client_call.h"
 
@@ -61,11 +62,11 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
   input->set_role(embedding_pb::EMBED_ROLE_QUERY);
   if (!query.text.empty()) {
     input->add_fields(query.text);
-    request.add_spaces("text");
+    request.add_spaces(kTextSpace);
   }
   if (!query.image.empty()) {
     input->add_images(query.image);
-    request.add_spaces("image");
+    request.add_spaces(kImageSpace);
   }
   embedding_pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, deadline));

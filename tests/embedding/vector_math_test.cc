@@ -12,21 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
 
-TEST(NormalizeTest, ScalesToUnitLength) {
-  std::vector<float> vector = {3, 4};
-  EXPECT_TRUE(Normalize(vector));
-  EXPECT_THAT(vector, ElementsAre(FloatNear(0.6f, 1e-6), FloatNear(0.8f, 1e-6)));
-}
-
-TEST(NormalizeTest, RefusesVectorsWithoutADirection) {
-  std::vector<float> zero = {0, 0};
-  EXPECT_FALSE(Normalize(zero));
-  std::vector<float> infinite = {std::numeric_limits<float>::infinity(), 0};
-  EXPECT_FALSE(Normalize(infinite));
-  std::vector<float> nan = {std::nanf(""), 1};
-  EXPECT_FALSE(Normalize(nan));
-}
-
 TEST(WeightedSumTest, CutsToDimensionsAndNormalizesAgain) {
   WeightedSum sum;
   sum.Add(std::vector<float>{0.6f, 0.0f, 0.8f});
