@@ -9,18 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "domain/catalog.h"
+#include "domain/element_failure.h"
 #include "domain/event.h"
 #include "domain/item.h"
 #include "domain/user.h"
 #include "domain/vector.h"
 
 namespace palate::featurestore {
-
-// One element of a batch that failed alone; the others were written. Services turn it into ItemFailure.
-struct ElementFailure {
-  size_t index = 0;  // position in the batch
-  absl::Status status;
-};
 
 // ---- Catalogs ----
 

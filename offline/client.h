@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "domain/catalog.h"
+#include "domain/element_failure.h"
 #include "domain/event.h"
 #include "domain/item.h"
 #include "pipeline/request.h"
@@ -23,12 +24,6 @@ namespace palate::offline {
 struct ItemUpload {
   Item item;
   std::vector<std::string> images;  // encoded bytes
-};
-
-// An element of a batch that was refused; the rest of the batch was taken.
-struct ElementFailure {
-  size_t index = 0;
-  absl::Status status;
 };
 
 struct UpsertOutcome {

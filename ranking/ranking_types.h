@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "domain/attribute.h"
+#include "domain/element_failure.h"
 
 namespace palate::ranking {
 
@@ -75,12 +76,6 @@ struct RankInput {
   std::vector<RankContent> documents = {};  // in place of candidates: their exact content
 };
 
-// A candidate or document that could not be scored.
-struct RankFailure {
-  size_t index = 0;
-  absl::Status status;
-};
-
 struct RankOutput {
   // One per candidate or document, in order: log-odds that the user engages, or that the document meets the query. NaN where it failed.
   std::vector<float> scores;
@@ -88,9 +83,9 @@ struct RankOutput {
   int prompt_tokens = 0;      // of all prompts together
   int truncated_history = 0;  // events left out to keep the prompt within its budget
   // The rest is a pointwise model's.
-  std::vector<float> relevance = {};       // as many as scores: the published score, which is the sigmoid of the log-odds
-  int truncated_documents = 0;             // candidates or documents that lost their end to the model's limit
-  std::vector<RankFailure> failures = {};  // by index
+  std::vector<float> relevance = {};          // as many as scores: the published score, which is the sigmoid of the log-odds
+  int truncated_documents = 0;                // candidates or documents that lost their end to the model's limit
+  std::vector<ElementFailure> failures = {};  // candidates or documents that could not be scored, by index
 };
 
 enum class ExplanationSource { kTemplate, kLlm };

@@ -43,7 +43,7 @@ struct Pictures {
 struct PreparedRequest {
   std::vector<models::LmSequence> sequences;
   std::vector<size_t> documents;  // by sequence: the document's place in the request
-  std::vector<RankFailure> failures;
+  std::vector<ElementFailure> failures;
   int64_t tokens = 0;
   int truncated = 0;
 };

@@ -17,8 +17,8 @@ namespace store_pb = palate::featurestore::v1;
 namespace retrieval_pb = palate::retrieval::v1;
 
 template <typename Failures>
-std::vector<offline::ElementFailure> FromProtoFailures(const Failures& failures) {
-  std::vector<offline::ElementFailure> out;
+std::vector<ElementFailure> FromProtoFailures(const Failures& failures) {
+  std::vector<ElementFailure> out;
   for (const types_pb::ItemFailure& failure : failures) {
     out.push_back({static_cast<size_t>(failure.index()), FromRpcStatus(failure.status())});
   }

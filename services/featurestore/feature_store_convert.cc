@@ -118,9 +118,9 @@ pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
   return out;
 }
 
-void AddFailures(const std::vector<featurestore::ElementFailure>& failures, const std::vector<size_t>& positions, const std::string& list,
+void AddFailures(const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions, const std::string& list,
                  const FieldPath& path, FailureList& out) {
-  for (const featurestore::ElementFailure& failure : failures) {
+  for (const ElementFailure& failure : failures) {
     const size_t index = positions.empty() ? failure.index : positions[failure.index];
     *out.Add() = ToItemFailure(index, PrefixFields(Rename(failure.status, path), absl::StrCat(list, "[", index, "]")));
   }

@@ -32,7 +32,7 @@ std::string EventField(const std::string& field);
 using FailureList = google::protobuf::RepeatedPtrField<palate::types::v1::ItemFailure>;
 // Adds the failures of the request's list `list`. `positions` leads from a failure's index to that in the request; empty: they are the
 // same.
-void AddFailures(const std::vector<featurestore::ElementFailure>& failures, const std::vector<size_t>& positions, const std::string& list,
+void AddFailures(const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions, const std::string& list,
                  const FieldPath& path, FailureList& out);
 
 // The elements of a request that could be converted, with their places in it; the others are failures already.

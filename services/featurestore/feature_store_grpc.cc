@@ -199,7 +199,7 @@ absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionR
 absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& request, pb::PutVectorsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("items", request.items_size(), kMaxBatchElements));
   PALATE_RETURN_IF_ERROR(store_.GetCatalog(request.catalog()).status());
-  std::vector<featurestore::ElementFailure> failures;
+  std::vector<ElementFailure> failures;
   for (int i = 0; i < request.items_size(); ++i) {
     const pb::ItemVectors& item = request.items(i);
     absl::Status status;
