@@ -1,4 +1,4 @@
-// An item and its stored images.
+// An item, its stored images, its vectors, and its score in a list.
 //
 // Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
 // disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "domain/attribute.h"
+#include "domain/vector.h"
 
 namespace palate {
 
@@ -34,6 +35,18 @@ struct Item {
   absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
   std::optional<absl::Time> expire_time;       // from then on never returned
   int64_t revision = 0;                        // grows with every change; 0 means never stored
+};
+
+// An item with the vectors that were asked for; a space without a vector yet is absent.
+struct ItemWithVectors {
+  Item item;
+  std::vector<SpaceVector> vectors;  // by space name, then fingerprint
+};
+
+struct ScoredItem {
+  std::string item_id;
+  double score = 0;  // larger is better; comparable within one list only
+  bool operator==(const ScoredItem&) const = default;
 };
 
 }  // namespace palate

@@ -27,6 +27,7 @@
 #include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/user.h"
+#include "domain/user_context.h"
 #include "domain/vector.h"
 #include "featurestore/options.h"
 #include "featurestore/types.h"
@@ -105,8 +106,10 @@ class FeatureStore {
   // when the event carries none; an event that is already known changes nothing.
   absl::StatusOr<WriteEventsResult> WriteEvents(absl::string_view catalog, const std::vector<Event>& events,
                                                 const WriteEventsOptions& options = {});
-  // A user without any row is not an error: the context is empty but for trending and fresh.
-  absl::StatusOr<UserContext> GetUserContext(absl::string_view catalog, absl::string_view user_id, const UserContextOptions& options) const;
+  // A user without any row is not an error: the context is empty but for the catalog, trending and fresh. The user's rows come from one
+  // snapshot; items and vectors are as committed then or later; the trending list may be up to StoreOptions::trending_refresh old, but
+  // never holds an item that was hidden or deleted before the call.
+  absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, const UserContextOptions& options = {}) const;
   // Replaces whole profiles. update_time is set by the store.
   absl::StatusOr<std::vector<ElementFailure>> UpsertUsers(absl::string_view catalog, const std::vector<User>& users);
   // NOT_FOUND when no profile was written.

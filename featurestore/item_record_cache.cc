@@ -8,7 +8,7 @@ namespace palate::featurestore {
 namespace {
 
 // What the entry holds on the heap, roughly.
-int64_t BytesOf(absl::string_view key, const ItemRecordCache::Entry& entry) {
+int64_t BytesOf(absl::string_view key, const ItemWithVectors& entry) {
   size_t bytes = sizeof(entry) + 2 * key.size() + entry.item.title.size() + entry.item.description.size() + 128;
   for (const auto& [name, value] : entry.item.attributes) {
     bytes += sizeof(value) + name.size() + 64;
@@ -33,7 +33,7 @@ void ItemRecordCache::Erase(Shard& shard, std::list<Node>::iterator node) {
   shard.nodes.erase(node);
 }
 
-std::shared_ptr<const ItemRecordCache::Entry> ItemRecordCache::Find(absl::string_view key) {
+std::shared_ptr<const ItemWithVectors> ItemRecordCache::Find(absl::string_view key) {
   Shard& shard = ShardOf(key);
   MutexLock lock(shard.mutex);
   const auto found = shard.index.find(key);
@@ -48,7 +48,7 @@ uint64_t ItemRecordCache::Ticket(absl::string_view key) const {
   return shard.invalidations;
 }
 
-void ItemRecordCache::Insert(absl::string_view key, std::shared_ptr<const Entry> entry, uint64_t ticket) {
+void ItemRecordCache::Insert(absl::string_view key, std::shared_ptr<const ItemWithVectors> entry, uint64_t ticket) {
   const int64_t bytes = BytesOf(key, *entry);
   Shard& shard = ShardOf(key);
   MutexLock lock(shard.mutex);

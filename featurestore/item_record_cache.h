@@ -15,25 +15,19 @@
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "domain/item.h"
-#include "domain/vector.h"
 
 namespace palate::featurestore {
 
 class ItemRecordCache {
  public:
-  struct Entry {
-    Item item;
-    std::vector<SpaceVector> vectors;  // of every space's active fingerprint, by space name
-  };
-
   explicit ItemRecordCache(int64_t capacity_bytes) : shard_capacity_(capacity_bytes / kShards) {}
 
-  // nullptr when the key is not held.
-  std::shared_ptr<const Entry> Find(absl::string_view key);
+  // nullptr when the key is not held. An entry's vectors are those of every space's active fingerprint.
+  std::shared_ptr<const ItemWithVectors> Find(absl::string_view key);
 
   // To be taken before the rows are read, and given to Insert(), which does nothing when something was invalidated in between.
   uint64_t Ticket(absl::string_view key) const;
-  void Insert(absl::string_view key, std::shared_ptr<const Entry> entry, uint64_t ticket);
+  void Insert(absl::string_view key, std::shared_ptr<const ItemWithVectors> entry, uint64_t ticket);
 
   // After the commit of a change to the item.
   void Invalidate(absl::string_view key);
@@ -45,7 +39,7 @@ class ItemRecordCache {
 
   struct Node {
     std::string key;
-    std::shared_ptr<const Entry> entry;
+    std::shared_ptr<const ItemWithVectors> entry;
     int64_t bytes = 0;
   };
   struct Shard {

@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
   ItemRecordCache& cache = core_.item_cache;
   // Before the fingerprints: should they change in between, what is read goes under a key that nobody looks up any more.
   const int64_t switches = state_.switches;
-  std::vector<std::shared_ptr<const ItemRecordCache::Entry>> entries(ids.size());
+  std::vector<std::shared_ptr<const ItemWithVectors>> entries(ids.size());
   std::vector<std::string> missing;
   std::vector<size_t> missing_index;
   std::vector<uint64_t> tickets;
@@ -70,8 +70,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
     PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(missing));
     for (size_t i = 0; i < missing.size(); ++i) {
       if (!items[i].has_value()) continue;
-      auto entry =
-          std::make_shared<const ItemRecordCache::Entry>(ItemRecordCache::Entry{std::move(items[i]->item), std::move(items[i]->vectors)});
+      auto entry = std::make_shared<const ItemWithVectors>(static_cast<ItemWithVectors&&>(*items[i]));
       cache.Insert(StoreCore::CacheKey(state_, switches, missing[i]), entry, tickets[i]);
       entries[missing_index[i]] = std::move(entry);
     }

@@ -64,8 +64,8 @@ void TrendingBoards::PublishLocked(const Board& board) {
   *at = Published{board.hours, board.list, board.wanted, board.stale, board.ranked};
 }
 
-absl::StatusOr<std::vector<ScoredItemId>> TrendingBoards::Top(absl::Duration half_life, int num, absl::Time at, absl::Time now,
-                                                              absl::Duration refresh, int64_t newest_us, const PopularitySource& source) {
+absl::StatusOr<std::vector<ScoredItem>> TrendingBoards::Top(absl::Duration half_life, int num, absl::Time at, absl::Time now,
+                                                            absl::Duration refresh, int64_t newest_us, const PopularitySource& source) {
   const int64_t hours = Hours(half_life);
   std::shared_ptr<const List> list;
   bool rank = false;
@@ -98,7 +98,7 @@ absl::StatusOr<std::vector<ScoredItemId>> TrendingBoards::Top(absl::Duration hal
     ranking_ = false;
     PALATE_RETURN_IF_ERROR(status);
   }
-  std::vector<ScoredItemId> top;
+  std::vector<ScoredItem> top;
   for (const Entry& entry : *list) {
     if (top.size() >= static_cast<size_t>(num)) break;
     if (entry.expire_time.has_value() && *entry.expire_time <= at) continue;

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "domain/item.h"
 #include "featurestore/types.h"
 
 namespace palate::featurestore {
@@ -59,8 +60,8 @@ class TrendingBoards {
 
   // The best `num` items that are not expired at `at`. `now` (the store's clock) decides whether ranks are older than `refresh`.
   // NOT_FOUND when there is no such board: it was dropped for others, build it again.
-  absl::StatusOr<std::vector<ScoredItemId>> Top(absl::Duration half_life, int num, absl::Time at, absl::Time now, absl::Duration refresh,
-                                                int64_t newest_us, const PopularitySource& source) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::vector<ScoredItem>> Top(absl::Duration half_life, int num, absl::Time at, absl::Time now, absl::Duration refresh,
+                                              int64_t newest_us, const PopularitySource& source) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After the commit of events, or of their removal.
   void ApplyEvents(const std::vector<PopularityDelta>& deltas) ABSL_LOCKS_EXCLUDED(mutex_);

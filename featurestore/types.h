@@ -72,9 +72,7 @@ struct ItemReadOptions {
   bool image_bytes = false;
 };
 
-struct StoredItem {
-  Item item;
-  std::vector<SpaceVector> vectors;      // by space name, then fingerprint
+struct StoredItem : ItemWithVectors {
   std::vector<std::string> image_bytes;  // parallel to item.images when asked for, else empty
 };
 
@@ -123,47 +121,11 @@ struct WriteEventsResult {
   std::vector<ElementFailure> failures;
 };
 
+// How GetUserContext reads what its query asks for.
 struct UserContextOptions {
-  int max_events = 200;  // newest first; 0 to StoreLimits::max_context_events
-  // Events before `since` and after `request_time` (default: the store's clock) are left out; what has expired by then is not listed.
-  std::optional<absl::Time> since = std::nullopt;
-  std::optional<absl::Time> request_time = std::nullopt;
-  std::vector<std::string> spaces = {};  // vectors of the events' items in these spaces (active fingerprint)
   int max_seen = 20000;
-  int num_trending = 0;
   // Halves an event's part in the trending score; measured from the catalog's newest event. At least an hour.
   absl::Duration trending_half_life = absl::Hours(7 * 24);
-  int num_fresh = 0;
-};
-
-struct ScoredItemId {
-  std::string item_id;
-  double score = 0;
-};
-
-struct ContextEvent {
-  Event event;
-  // Signed strength: the type's weight; for ratings weight * (value - user's mean), so below the mean is negative and a user who rates
-  // everything alike has weights of 0; 0 for a type that is no longer declared.
-  double weight = 0;
-  // Into UserContext::items; -1 when the item is not in the catalog.
-  int item_index = -1;
-};
-
-// All that one request's hydrate stage needs. The user's rows come from one snapshot; items and vectors are as committed then or later; the
-// trending list may be up to StoreOptions::trending_refresh old, but never holds an item that was hidden or deleted before the call.
-struct UserContext {
-  std::optional<User> user;          // the profile, when one was written
-  std::vector<ContextEvent> events;  // newest first
-  std::vector<StoredItem> items;     // of those events, each once
-  std::optional<double> rating_mean;
-  std::optional<absl::Time> newest_event_time;  // of the user, within request_time
-  std::optional<absl::Time> catalog_newest_event_time;
-  std::vector<std::string> seen_item_ids;  // by id; items touched by an event type that marks as seen
-  bool seen_truncated = false;             // more than max_seen
-  std::vector<ScoredItemId> trending;      // best first; ties by id; neither hidden nor expired nor deleted
-  std::vector<ScoredItemId> fresh;         // newest create_time first (the score, in Unix seconds); likewise
-  std::vector<ActiveSpace> active_spaces;
 };
 
 struct PurgeReport {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
@@ -27,21 +28,37 @@ double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
 absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
   const std::vector<Event>& events = state.query.session_events;
   if (events.empty()) return absl::OkStatus();
-  std::vector<std::string> ids;
-  for (const Event& event : events) ids.push_back(event.item_id);
-  PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, ids, {kTextSpace, kImageSpace}, state.deadline));
-  const double mean = MeanRating(events, state.context.catalog);
+  UserContext& context = state.context;
+
+  // Read the items that the context does not hold yet, each once.
+  std::map<std::string, int> index_of;
+  for (size_t i = 0; i < context.items.size(); ++i) index_of[context.items[i].item.id] = static_cast<int>(i);
+  std::vector<std::string> missing;
+  for (const Event& event : events) {
+    if (index_of.emplace(event.item_id, -1).second) missing.push_back(event.item_id);
+  }
+  if (!missing.empty()) {
+    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing, {kTextSpace, kImageSpace}, state.deadline));
+    for (size_t i = 0; i < items.size(); ++i) {
+      if (!items[i].has_value()) continue;
+      index_of[missing[i]] = static_cast<int>(context.items.size());
+      context.items.push_back(*std::move(items[i]));
+    }
+  }
+
+  // Weigh the events and put them among those of the store.
+  const double mean = MeanRating(events, context.catalog);
   for (size_t i = 0; i < events.size(); ++i) {
-    const EventTypeDeclaration* type = FindEventType(state.context.catalog, events[i].type);
+    const EventTypeDeclaration* type = FindEventType(context.catalog, events[i].type);
     if (type == nullptr) {
       return InvalidField(absl::StrCat("session_events[", i, "].event_type"), QuoteForMessage(events[i].type), "a declared event type");
     }
-    ContextEvent event{events[i], type->weight, items[i]};
+    ContextEvent event{events[i], type->weight, index_of[events[i].item_id]};
     if (type->value_is_rating && events[i].value.has_value()) event.weight *= *events[i].value - mean;
-    if (type->marks_seen) state.context.seen_item_ids.push_back(events[i].item_id);
-    state.context.events.push_back(std::move(event));
+    if (type->marks_seen) context.seen_item_ids.push_back(events[i].item_id);
+    context.events.push_back(std::move(event));
   }
-  std::stable_sort(state.context.events.begin(), state.context.events.end(),
+  std::stable_sort(context.events.begin(), context.events.end(),
                    [](const ContextEvent& a, const ContextEvent& b) { return a.event.time > b.event.time; });
   return absl::OkStatus();
 }
@@ -69,7 +86,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.spaces = {kTextSpace, kImageSpace};
   query.num_trending = options_.candidates_per_source;
   query.num_fresh = options_.candidates_per_source / 2;
-  PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(query, state.deadline));
+  PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.deadline));
   if (!state.query.filter.empty()) {
     PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
     state.filter = std::make_unique<retrieval::Filter>(std::move(filter));
@@ -81,7 +98,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   if (!state.query.include_seen) {
     state.excluded.insert(state.context.seen_item_ids.begin(), state.context.seen_item_ids.end());
   }
-  state.user_model = BuildUserModel(state.context.events, options_.user_model);
+  state.user_model = BuildUserModel(state.context, options_.user_model);
   return absl::OkStatus();
 }
 

@@ -12,63 +12,24 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
-#include "domain/user.h"
+#include "domain/user_context.h"
 #include "domain/vector.h"
 #include "ranking/ranking_types.h"
 
 namespace palate::pipeline {
 
-// An item with the vectors that were asked for; a space without a vector yet is absent.
-struct ItemRecord {
-  Item item;
-  std::vector<SpaceVector> vectors;
-};
-
-// One event with the item as it is now. `item` is absent when the item was deleted or never known.
-struct ContextEvent {
-  Event event;
-  double weight = 0;  // signed, from the event type and, for ratings, the user's own mean
-  std::optional<ItemRecord> item;
-};
-
-struct ScoredId {
-  std::string item_id;
-  double score = 0;
-};
-
-struct UserContextQuery {
-  std::string catalog;
-  std::string user_id;  // may be empty: anonymous, then only trending and fresh are answered
-  int max_events = 200;
-  absl::Time request_time = absl::InfiniteFuture();  // later events are not read; infinite means now
-  std::vector<std::string> spaces;                   // vectors wanted with the items, by space name, in the active fingerprint
-  int num_trending = 0;
-  int num_fresh = 0;
-};
-
-struct UserContext {
-  Catalog catalog;
-  std::vector<SpaceKey> active_spaces;  // every space of the catalog that has vectors, with its active fingerprint
-  std::optional<User> user;             // absent when never written
-  std::vector<ContextEvent> events;     // newest first
-  std::vector<std::string> seen_item_ids;
-  std::vector<ScoredId> trending;  // best first; time-decayed from the catalog's newest event
-  std::vector<ScoredId> fresh;     // newest first; the score is the create time in seconds
-  int64_t total_events = 0;        // of the user, beyond max_events too
-};
-
 class FeatureReader {
  public:
   virtual ~FeatureReader() = default;
   // NotFound for an unknown catalog; an unknown user is an empty context.
-  virtual absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, absl::Time deadline) = 0;
+  virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time deadline) = 0;
   // In the order of `item_ids`; unknown ids are absent entries.
-  virtual absl::StatusOr<std::vector<std::optional<ItemRecord>>> GetItems(const std::string& catalog,
-                                                                          const std::vector<std::string>& item_ids,
-                                                                          const std::vector<std::string>& spaces, absl::Time deadline) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog,
+                                                                               const std::vector<std::string>& item_ids,
+                                                                               const std::vector<std::string>& spaces,
+                                                                               absl::Time deadline) = 0;
   // Called after the response went out.
   virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) = 0;
 };
@@ -111,7 +72,7 @@ class Retriever {
  public:
   virtual ~Retriever() = default;
   // Best first, ties by item id. One answer per query, in order; each may fail alone.
-  virtual std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time deadline) = 0;
+  virtual std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time deadline) = 0;
 };
 
 class CandidateRanker {

@@ -74,7 +74,7 @@ RecommendQuery ToRecommendQuery(const RankQuery& query) {
   return recommend;
 }
 
-absl::StatusOr<SpaceVector> ChooseSpace(const ItemRecord& record, const std::string& wanted) {
+absl::StatusOr<SpaceVector> ChooseSpace(const ItemWithVectors& record, const std::string& wanted) {
   for (const std::string& name :
        wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{wanted}) {
     for (const SpaceVector& vector : record.vectors) {
@@ -101,12 +101,10 @@ Recommender::Recommender(RecommenderParts parts, const Clock& clock, PipelineOpt
 
 Recommender::~Recommender() = default;
 
-RequestState Recommender::NewState(RecommendQuery query, absl::Time deadline) const {
-  RequestState state;
+RequestState Recommender::NewState(const RecommendQuery& query, absl::Time deadline) const {
+  RequestState state(query);
   state.now = query.request_time == absl::InfiniteFuture() ? clock_.Now() : query.request_time;
   state.deadline = deadline == absl::InfiniteFuture() ? clock_.Now() + options_.default_deadline : deadline;
-  state.query_user_id = query.user_id;
-  state.query = std::move(query);
   return state;
 }
 
@@ -139,7 +137,8 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
 
 absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, absl::Time deadline) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
-  RequestState state = NewState(ToRecommendQuery(query), deadline);
+  const RecommendQuery recommend = ToRecommendQuery(query);
+  RequestState state = NewState(recommend, deadline);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   for (const std::string& id : query.item_ids) {
@@ -166,7 +165,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, ab
   inner.exclude_item_ids = query.exclude_item_ids;
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
-  RequestState state = NewState(std::move(inner), deadline);
+  RequestState state = NewState(inner, deadline);
   state.query_user_id = query.user_id;
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
@@ -194,7 +193,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   inner.exclude_item_ids.push_back(query.item_id);
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
-  RequestState state = NewState(std::move(inner), deadline);
+  RequestState state = NewState(inner, deadline);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   const std::vector<std::string> spaces =
@@ -211,8 +210,8 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
   retrieval.request_time = state.now;
   retrieval.vector = std::move(vector);
-  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredId> hits, parts_.retriever.Search({retrieval}, state.deadline).front());
-  for (const ScoredId& hit : hits) {
+  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredItem> hits, parts_.retriever.Search({retrieval}, state.deadline).front());
+  for (const ScoredItem& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
     candidate.score = candidate.relevance_score = hit.score;

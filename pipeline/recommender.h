@@ -65,7 +65,8 @@ class Recommender {
   // Runs score, rerank and diversify over state.candidates.
   absl::Status Order(RequestState& state, std::vector<StageReport>& reports) const;
   absl::Status Explain(RequestState& state, RecommendResult& result, const StreamSink& sink) const;
-  RequestState NewState(RecommendQuery query, absl::Time deadline) const;
+  // Borrows `query`, which must outlive the state.
+  RequestState NewState(const RecommendQuery& query, absl::Time deadline) const;
 
   const RecommenderParts parts_;
   const Clock& clock_;

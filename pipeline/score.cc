@@ -63,10 +63,10 @@ Signal QuerySignal(const std::vector<Candidate>& candidates, const std::vector<Q
   return signal;
 }
 
-Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector<ItemRecord>& items) {
+Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector<ItemWithVectors>& items) {
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
-    for (const ItemRecord& item : items) {
+    for (const ItemWithVectors& item : items) {
       for (const SpaceVector& vector : item.vectors) {
         const std::vector<float>* own = candidates[i].FindVector(vector.space);
         if (own == nullptr || own->size() != vector.values.size()) continue;
@@ -79,9 +79,9 @@ Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector
 }
 
 // Popularity is heavy-tailed, hence the logarithm; an item outside the list has none.
-Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredId>& trending) {
+Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredItem>& trending) {
   std::map<std::string, double> scores;
-  for (const ScoredId& item : trending) scores[item.item_id] = std::log1p(std::max(0.0, item.score));
+  for (const ScoredItem& item : trending) scores[item.item_id] = std::log1p(std::max(0.0, item.score));
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const auto found = scores.find(candidates[i].item_id);
@@ -91,7 +91,7 @@ Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vecto
 }
 
 // Falls from 1 for the newest item to 0 at the end of the list.
-Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredId>& fresh) {
+Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredItem>& fresh) {
   std::map<std::string, double> scores;
   for (size_t i = 0; i < fresh.size(); ++i) scores[fresh[i].item_id] = 1.0 - static_cast<double>(i) / fresh.size();
   Signal signal(candidates.size());

@@ -61,7 +61,7 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
                                    interest.item_ids.begin() + std::min<size_t>(interest.item_ids.size(), kMaxReasonItems));
     sources.push_back({MakeQuery(state, {interest.space, interest.centroid}, k), Source::kContent, std::move(items)});
   }
-  for (const ItemRecord& record : state.context_items) {
+  for (const ItemWithVectors& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
       sources.push_back({MakeQuery(state, vector, std::max(kMinPerVector, per_source / 2)), Source::kContext, {record.item.id}});
     }
@@ -85,7 +85,7 @@ bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources,
       continue;
     }
     any = true;
-    for (const ScoredId& hit : *answers[i]) {
+    for (const ScoredItem& hit : *answers[i]) {
       candidates.Add(hit.item_id, {sources[i].source, hit.score, queries[i].vector.space.name, sources[i].item_ids});
     }
   }
@@ -100,7 +100,7 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
   query.text = state.query.query.text;
   query.image = state.query.query.image;
   query.catalog = state.query.catalog;
-  query.user_id = state.query_user_id;
+  query.user_id = std::string(state.query_user_id);
   return query;
 }
 
@@ -132,8 +132,8 @@ absl::Status SourceStage::Run(RequestState& state) const {
       RunSearches(retriever_, sources, deadline, state, candidates);
     }
   }
-  for (const ScoredId& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
-  for (const ScoredId& item : state.context.fresh) candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
+  for (const ScoredItem& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
+  for (const ScoredItem& item : state.context.fresh) candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
   state.candidates = candidates.Take();
   return absl::OkStatus();
 }

@@ -41,8 +41,9 @@ std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, 
   std::vector<ranking::HistoryEntry> history;
   for (const ContextEvent& event : state.context.events) {
     if (static_cast<int>(history.size()) >= max_events) break;
-    if (!event.item.has_value()) continue;
-    history.push_back({FactsOf(event.item->item), event.event.type, event.weight, event.event.time});
+    const ItemWithVectors* item = state.context.ItemOf(event);
+    if (item == nullptr) continue;
+    history.push_back({FactsOf(item->item), event.event.type, event.weight, event.event.time});
   }
   return history;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/request.h"
@@ -25,7 +26,7 @@ namespace palate::pipeline {
 struct Candidate {
   std::string item_id;
   std::vector<Reason> reasons;
-  ItemRecord record;  // empty until the filter stage has fetched the facts
+  ItemWithVectors record;  // empty until the filter stage has fetched the facts
   double relevance_score = 0;
   std::optional<double> rerank_score;
   double score = 0;
@@ -36,15 +37,19 @@ struct Candidate {
 };
 
 struct RequestState {
-  RecommendQuery query;
-  absl::Time now;             // the request's time, resolved
-  absl::Time deadline;        // wall-clock end of the answer
-  std::string query_user_id;  // whose query it is: what is remembered of it belongs to them
+  // Borrows `query`, which must outlive this object.
+  explicit RequestState(const RecommendQuery& query) : query(query), query_user_id(query.user_id) {}
+  explicit RequestState(RecommendQuery&&) = delete;
+
+  const RecommendQuery& query;
+  absl::Time now;                   // the request's time, resolved
+  absl::Time deadline;              // wall-clock end of the answer
+  absl::string_view query_user_id;  // borrowed; whose query it is: what is remembered of it belongs to them
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
   std::set<std::string> excluded;             // the request's list and, unless wanted, what the user has seen
   UserModel user_model;
-  std::vector<ItemRecord> context_items;
+  std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;
   std::vector<Candidate> candidates;
   double rerank_weight = 0;

@@ -84,12 +84,14 @@ std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events, absl
   return weights;
 }
 
-UserModel BuildUserModel(const std::vector<ContextEvent>& events, const UserModelOptions& options) {
+UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options) {
+  const std::vector<ContextEvent>& events = context.events;
   const std::vector<double> weights = DecayedWeights(events, options.half_life);
   std::map<SpaceKey, std::map<std::string, WeightedItem>> spaces;
   for (size_t i = 0; i < events.size(); ++i) {
-    if (!events[i].item.has_value()) continue;
-    for (const SpaceVector& vector : events[i].item->vectors) {
+    const ItemWithVectors* record = context.ItemOf(events[i]);
+    if (record == nullptr) continue;
+    for (const SpaceVector& vector : record->vectors) {
       WeightedItem& item = spaces[vector.space][events[i].event.item_id];
       item.item_id = events[i].event.item_id;
       item.weight += weights[i];

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "domain/user_context.h"
 #include "domain/vector.h"
-#include "pipeline/interfaces.h"
 
 namespace palate::pipeline {
 
@@ -37,7 +37,7 @@ struct UserModel {
 // the nineties is as usable as today's.
 std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events, absl::Duration half_life);
 
-// `events` are newest first; those without an item or a vector in a space do not count there. Several events on one item add up.
-UserModel BuildUserModel(const std::vector<ContextEvent>& events, const UserModelOptions& options);
+// Events without an item or a vector in a space do not count there. Several events on one item add up.
+UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options);
 
 }  // namespace palate::pipeline

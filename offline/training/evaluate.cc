@@ -141,7 +141,7 @@ absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::Sent
 absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker,
                                               double rerank_weight) {
   ShopRecommender recommender(shop, vectors, ranker);
-  const std::vector<pipeline::ScoredId> trending = recommender.features().Trending(shop.split_time, shop.products.size());
+  const std::vector<ScoredItem> trending = recommender.features().Trending(shop.split_time, shop.products.size());
   RankingFigures figures;
   for (const demo::Shopper& shopper : shop.shoppers) {
     const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
@@ -156,7 +156,7 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> model, ndcg(1));
     const absl::flat_hash_set<std::string> seen = demo::SeenBefore(shop, shopper, shop.split_time);
     std::vector<std::string> popular;
-    for (const pipeline::ScoredId& item : trending) {
+    for (const ScoredItem& item : trending) {
       if (!seen.contains(item.item_id)) popular.push_back(item.item_id);
     }
     figures.popularity.push_back(evaluation::NdcgAt(kResults, popular, truth));

@@ -15,7 +15,7 @@
 
 namespace palate::training {
 
-// As pipeline::UserContextQuery::max_events.
+// As UserContextQuery::max_events.
 inline constexpr int kMaxHistoryEvents = 200;
 
 class ShopHistories {

@@ -16,10 +16,9 @@ namespace {
 constexpr absl::Duration kTrendingHalfLife = absl::Hours(7 * 24);
 constexpr char kFingerprint[] = "measured";
 
-void KeepBest(std::vector<pipeline::ScoredId>& items, size_t num) {
-  std::sort(items.begin(), items.end(), [](const pipeline::ScoredId& a, const pipeline::ScoredId& b) {
-    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
-  });
+void KeepBest(std::vector<ScoredItem>& items, size_t num) {
+  std::sort(items.begin(), items.end(),
+            [](const ScoredItem& a, const ScoredItem& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
   if (items.size() > num) items.resize(num);
 }
 
@@ -31,8 +30,8 @@ ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
   for (const EventTypeDeclaration& type : shop.catalog.event_types) weight_of_[type.name] = type.weight;
 }
 
-pipeline::ItemRecord ShopFeatures::RecordOf(size_t product, const std::vector<std::string>& spaces) const {
-  pipeline::ItemRecord record{shop_.products[product].item, {}};
+ItemWithVectors ShopFeatures::RecordOf(size_t product, const std::vector<std::string>& spaces) const {
+  ItemWithVectors record{shop_.products[product].item, {}};
   for (const std::string& space : spaces) {
     if (space == kTextSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
     if (space == kImageSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
@@ -40,41 +39,46 @@ pipeline::ItemRecord ShopFeatures::RecordOf(size_t product, const std::vector<st
   return record;
 }
 
-absl::StatusOr<pipeline::UserContext> ShopFeatures::GetUserContext(const pipeline::UserContextQuery& query, absl::Time) {
-  pipeline::UserContext context;
+absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query, absl::Time) {
+  UserContext context;
   context.catalog = catalog_;
-  context.active_spaces = {{kTextSpace, kFingerprint}, {kImageSpace, kFingerprint}};
   context.trending = Trending(query.request_time, static_cast<size_t>(query.num_trending));
   context.fresh = Fresh(query.request_time, static_cast<size_t>(query.num_fresh));
   const auto shopper = shopper_of_.find(query.user_id);
   if (shopper == shopper_of_.end()) return context;
+
   absl::flat_hash_set<std::string> seen;
+  absl::flat_hash_map<size_t, int> index_of;  // by product, into context.items
   const std::vector<const Event*>& events = histories_.EventsOf(shopper->second);
   for (size_t i = events.size(); i > 0; --i) {
     const Event& event = *events[i - 1];
     if (event.time >= query.request_time) continue;
-    ++context.total_events;
     if (histories_.MarksSeen(event.type)) seen.insert(event.item_id);
-    if (static_cast<int>(context.events.size()) >= query.max_events) continue;
-    context.events.push_back({event, weight_of_.at(event.type), RecordOf(histories_.ProductOf(event.item_id), query.spaces)});
+    if (static_cast<int>(context.events.size()) >= query.max_events) {
+      context.has_more_events = true;
+      continue;
+    }
+    const size_t product = histories_.ProductOf(event.item_id);
+    const auto [index, added] = index_of.emplace(product, static_cast<int>(context.items.size()));
+    if (added) context.items.push_back(RecordOf(product, query.spaces));
+    context.events.push_back({event, weight_of_.at(event.type), index->second});
   }
   context.seen_item_ids.assign(seen.begin(), seen.end());
   std::sort(context.seen_item_ids.begin(), context.seen_item_ids.end());
   return context;
 }
 
-absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> ShopFeatures::GetItems(const std::string&,
-                                                                                        const std::vector<std::string>& item_ids,
-                                                                                        const std::vector<std::string>& spaces,
-                                                                                        absl::Time) {
-  std::vector<std::optional<pipeline::ItemRecord>> records;
+absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> ShopFeatures::GetItems(const std::string&,
+                                                                                   const std::vector<std::string>& item_ids,
+                                                                                   const std::vector<std::string>& spaces, absl::Time) {
+  std::vector<std::optional<ItemWithVectors>> records;
   for (const std::string& id : item_ids) records.push_back(RecordOf(histories_.ProductOf(id), spaces));
   return records;
 }
 
 absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&, absl::Time) { return absl::OkStatus(); }
 
-std::vector<pipeline::ScoredId> ShopFeatures::Trending(absl::Time time, size_t num) const {
+std::vector<ScoredItem> ShopFeatures::Trending(absl::Time time, size_t num) const {
   absl::flat_hash_map<std::string, double> scores;
   absl::Time newest = absl::InfinitePast();
   for (const Event& event : shop_.events) {
@@ -84,7 +88,7 @@ std::vector<pipeline::ScoredId> ShopFeatures::Trending(absl::Time time, size_t n
     if (event.time >= time) continue;
     scores[event.item_id] += weight_of_.at(event.type) * std::exp2(-absl::FDivDuration(newest - event.time, kTrendingHalfLife));
   }
-  std::vector<pipeline::ScoredId> trending;
+  std::vector<ScoredItem> trending;
   for (const auto& [id, score] : scores) {
     if (score > 0) trending.push_back({id, score});
   }
@@ -92,8 +96,8 @@ std::vector<pipeline::ScoredId> ShopFeatures::Trending(absl::Time time, size_t n
   return trending;
 }
 
-std::vector<pipeline::ScoredId> ShopFeatures::Fresh(absl::Time time, size_t num) const {
-  std::vector<pipeline::ScoredId> fresh;
+std::vector<ScoredItem> ShopFeatures::Fresh(absl::Time time, size_t num) const {
+  std::vector<ScoredItem> fresh;
   for (const demo::Product& product : shop_.products) {
     if (product.item.create_time > time) continue;
     fresh.push_back({product.item.id, static_cast<double>(absl::ToUnixSeconds(product.item.create_time))});
@@ -102,11 +106,11 @@ std::vector<pipeline::ScoredId> ShopFeatures::Fresh(absl::Time time, size_t num)
   return fresh;
 }
 
-std::vector<pipeline::ScoredId> ShopRetriever::SearchOne(const pipeline::RetrievalQuery& query) const {
+std::vector<ScoredItem> ShopRetriever::SearchOne(const pipeline::RetrievalQuery& query) const {
   const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
   const absl::flat_hash_set<std::string> excluded(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
-  std::vector<pipeline::ScoredId> hits;
+  std::vector<ScoredItem> hits;
   for (size_t i = 0; i < shop_.products.size(); ++i) {
     const Item& item = shop_.products[i].item;
     if (excluded.contains(item.id) || item.create_time > query.request_time) continue;
@@ -116,9 +120,9 @@ std::vector<pipeline::ScoredId> ShopRetriever::SearchOne(const pipeline::Retriev
   return hits;
 }
 
-std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> ShopRetriever::Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                                                   absl::Time) {
-  std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> answers;
+std::vector<absl::StatusOr<std::vector<ScoredItem>>> ShopRetriever::Search(const std::vector<pipeline::RetrievalQuery>& queries,
+                                                                           absl::Time) {
+  std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
   for (const pipeline::RetrievalQuery& query : queries) answers.push_back(SearchOne(query));
   return answers;
 }

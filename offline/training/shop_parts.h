@@ -32,19 +32,18 @@ class ShopFeatures : public pipeline::FeatureReader {
   // The share of the language model's score in later answers.
   void set_rerank_weight(double weight) { catalog_.rerank_weight = weight; }
 
-  absl::StatusOr<pipeline::UserContext> GetUserContext(const pipeline::UserContextQuery& query, absl::Time deadline) override;
-  absl::StatusOr<std::vector<std::optional<pipeline::ItemRecord>>> GetItems(const std::string& catalog,
-                                                                            const std::vector<std::string>& item_ids,
-                                                                            const std::vector<std::string>& spaces,
-                                                                            absl::Time deadline) override;
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time deadline) override;
+  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids,
+                                                                       const std::vector<std::string>& spaces,
+                                                                       absl::Time deadline) override;
   absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) override;
 
   // By time-decayed event weight before `time`, best first.
-  std::vector<pipeline::ScoredId> Trending(absl::Time time, size_t num) const;
+  std::vector<ScoredItem> Trending(absl::Time time, size_t num) const;
 
  private:
-  pipeline::ItemRecord RecordOf(size_t product, const std::vector<std::string>& spaces) const;
-  std::vector<pipeline::ScoredId> Fresh(absl::Time time, size_t num) const;
+  ItemWithVectors RecordOf(size_t product, const std::vector<std::string>& spaces) const;
+  std::vector<ScoredItem> Fresh(absl::Time time, size_t num) const;
 
   const demo::Shop& shop_;
   const ShopVectors& vectors_;
@@ -57,11 +56,11 @@ class ShopFeatures : public pipeline::FeatureReader {
 class ShopRetriever : public pipeline::Retriever {
  public:
   ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors) : shop_(shop), vectors_(vectors) {}
-  std::vector<absl::StatusOr<std::vector<pipeline::ScoredId>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                                      absl::Time deadline) override;
+  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
+                                                              absl::Time deadline) override;
 
  private:
-  std::vector<pipeline::ScoredId> SearchOne(const pipeline::RetrievalQuery& query) const;
+  std::vector<ScoredItem> SearchOne(const pipeline::RetrievalQuery& query) const;
 
   const demo::Shop& shop_;
   const ShopVectors& vectors_;

@@ -23,17 +23,14 @@ void WantVectors(store_pb::ItemView& view) {
 }
 
 absl::StatusOr<retrieval::ItemUpdate> UpdateFrom(const types_pb::ItemRecord& record) {
-  PALATE_ASSIGN_OR_RETURN(Item item, FromProto(record.item()));
+  PALATE_ASSIGN_OR_RETURN(ItemWithVectors read, FromProto(record));
   retrieval::ItemUpdate update;
-  update.item_id = std::move(item.id);
-  update.revision = item.revision;
-  update.attributes = std::move(item.attributes);
-  update.hidden = item.hidden;
-  update.expire_time = item.expire_time;
-  for (const types_pb::Vector& vector : record.vectors()) {
-    PALATE_ASSIGN_OR_RETURN(SpaceVector value, FromProto(vector));
-    update.vectors.push_back(std::move(value));
-  }
+  update.item_id = std::move(read.item.id);
+  update.revision = read.item.revision;
+  update.attributes = std::move(read.item.attributes);
+  update.hidden = read.item.hidden;
+  update.expire_time = read.item.expire_time;
+  update.vectors = std::move(read.vectors);
   return update;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 namespace retrieval_pb = palate::retrieval::v1;
 using RetrievalAsync = retrieval_pb::RetrievalService::StubInterface::async_interface;
-using Hits = absl::StatusOr<std::vector<pipeline::ScoredId>>;
+using Hits = absl::StatusOr<std::vector<ScoredItem>>;
 
 void AddQuery(const pipeline::RetrievalQuery& query, retrieval_pb::SearchRequest& request) {
   retrieval_pb::SearchQuery* out = request.add_queries();
@@ -33,7 +33,7 @@ Hits HitsFrom(const retrieval_pb::SearchResponse& response, int index) {
     if (failure.index() == index) return FromRpcStatus(failure.status());
   }
   if (index >= response.results_size()) return absl::InternalError(absl::StrCat("no result for query ", index));
-  std::vector<pipeline::ScoredId> hits;
+  std::vector<ScoredItem> hits;
   for (const types_pb::ScoredItem& item : response.results(index).items()) hits.push_back({item.item_id(), item.score()});
   return hits;
 }

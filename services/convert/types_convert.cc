@@ -324,6 +324,29 @@ absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector) {
   return out;
 }
 
+types_pb::ItemRecord ToProto(const ItemWithVectors& item) {
+  types_pb::ItemRecord out;
+  *out.mutable_item() = ToProto(item.item);
+  for (const SpaceVector& vector : item.vectors) *out.add_vectors() = ToProto(vector);
+  return out;
+}
+
+absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
+  ItemWithVectors out;
+  absl::StatusOr<Item> item = FromProto(record.item());
+  if (!item.ok()) return PrefixFields(item.status(), "item");
+  out.item = *std::move(item);
+  for (const types_pb::ItemImage& image : record.item().images()) out.item.images.push_back(FromProto(image));
+
+  out.vectors.reserve(static_cast<size_t>(record.vectors_size()));
+  for (int i = 0; i < record.vectors_size(); ++i) {
+    absl::StatusOr<SpaceVector> vector = FromProto(record.vectors(i));
+    if (!vector.ok()) return PrefixFields(vector.status(), absl::StrCat("vectors[", i, "]"));
+    out.vectors.push_back(*std::move(vector));
+  }
+  return out;
+}
+
 types_pb::Explanation ToProto(const ranking::Explanation& explanation) {
   types_pb::Explanation out;
   out.set_text(explanation.text);

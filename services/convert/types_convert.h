@@ -53,6 +53,10 @@ types_pb::Vector ToProto(const SpaceVector& vector);
 // Refuses lengths that are no multiple of four and values that are not finite.
 absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector);
 
+types_pb::ItemRecord ToProto(const ItemWithVectors& item);
+// With the images' descriptions, without their bytes.
+absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record);
+
 types_pb::Explanation ToProto(const ranking::Explanation& explanation);
 ranking::Explanation FromProto(const types_pb::Explanation& explanation);
 

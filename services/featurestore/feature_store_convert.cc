@@ -85,12 +85,10 @@ featurestore::ItemReadOptions FromProto(const pb::ItemView& view) {
 }
 
 types_pb::ItemRecord ToProto(const featurestore::StoredItem& item) {
-  types_pb::ItemRecord out;
-  *out.mutable_item() = ToProto(item.item);
+  types_pb::ItemRecord out = ToProto(static_cast<const ItemWithVectors&>(item));
   for (size_t i = 0; i < item.image_bytes.size(); ++i) {
     out.mutable_item()->mutable_images(static_cast<int>(i))->set_data(item.image_bytes[i]);
   }
-  for (const SpaceVector& vector : item.vectors) *out.add_vectors() = ToProto(vector);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "domain/limits.h"
 #include "services/convert/types_convert.h"
+#include "services/convert/user_context_convert.h"
 #include "services/featurestore/feature_store_convert.h"
 #include "services/runtime/status_convert.h"
 
@@ -28,14 +29,6 @@ absl::Status CheckBatch(absl::string_view list, int size, int limit) {
 }
 
 std::vector<std::string> Strings(const RepeatedPtrField<std::string>& in) { return {in.begin(), in.end()}; }
-
-void AddScored(const std::vector<featurestore::ScoredItemId>& in, RepeatedPtrField<types_pb::ScoredItem>& out) {
-  for (const featurestore::ScoredItemId& scored : in) {
-    types_pb::ScoredItem* item = out.Add();
-    item->set_item_id(scored.item_id);
-    item->set_score(scored.score);
-  }
-}
 
 }  // namespace
 
@@ -132,32 +125,9 @@ absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextReq
   if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
     return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
   }
-  featurestore::UserContextOptions options;
-  options.max_events = request.max_events() + 1;  // one more tells whether there are more
-  if (request.has_request_time()) {
-    PALATE_ASSIGN_OR_RETURN(options.request_time, FromProto(request.request_time(), "request_time"));
-  }
-  options.spaces = Strings(request.spaces());
-  options.num_trending = request.num_trending();
-  options.num_fresh = request.num_fresh();
-  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, store_.GetCatalog(request.catalog()));
-  PALATE_ASSIGN_OR_RETURN(featurestore::UserContext context, store_.GetUserContext(request.catalog(), request.user_id(), options));
-  *response.mutable_catalog() = ToProto(catalog);
-  for (const featurestore::ActiveSpace& space : context.active_spaces) {
-    if (!space.active_fingerprint.empty()) *response.add_active_spaces() = ToProto(SpaceKey{space.name, space.active_fingerprint});
-  }
-  if (context.user.has_value()) *response.mutable_user() = ToProto(*context.user);
-  response.set_has_more_events(context.events.size() > static_cast<size_t>(request.max_events()));
-  if (response.has_more_events()) context.events.resize(request.max_events());
-  for (const featurestore::ContextEvent& event : context.events) {
-    pb::ContextEvent* out = response.add_events();
-    *out->mutable_event() = ToProto(event.event);
-    out->set_weight(event.weight);
-  }
-  for (const featurestore::StoredItem& item : context.items) *response.add_items() = ToProto(item);
-  for (const std::string& id : context.seen_item_ids) response.add_seen_item_ids(id);
-  AddScored(context.trending, *response.mutable_trending());
-  AddScored(context.fresh, *response.mutable_fresh());
+  PALATE_ASSIGN_OR_RETURN(const UserContextQuery query, FromProto(request));
+  PALATE_ASSIGN_OR_RETURN(UserContext context, store_.GetUserContext(query));
+  response = ToProto(std::move(context));
   return absl::OkStatus();
 }
 

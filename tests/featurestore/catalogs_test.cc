@@ -134,7 +134,7 @@ TEST_F(CatalogsTest, UnknownOnesAreNotFoundEverywhere) {
   EXPECT_EQ(store_->ListItems("no", 0, "").status().code(), not_found);
   EXPECT_EQ(store_->PutVectors("no", "a", 1, {}).code(), not_found);
   EXPECT_EQ(store_->WriteEvents("no", {View("u", "i", kNow)}).status().code(), not_found);
-  EXPECT_EQ(store_->GetUserContext("no", "u", {}).status().code(), not_found);
+  EXPECT_EQ(store_->GetUserContext({.catalog = "no", .user_id = "u"}).status().code(), not_found);
   EXPECT_EQ(store_->UpsertUsers("no", {User{}}).status().code(), not_found);
   EXPECT_EQ(store_->PurgeUser("no", "u").status().code(), not_found);
   EXPECT_EQ(store_->ReadChanges("no", "", 1, absl::InfinitePast()).status().code(), not_found);
@@ -152,7 +152,7 @@ TEST_F(CatalogsTest, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());
   EXPECT_EQ(store_->GetItems("shop", {"a"}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(store_->GetItems("other", {"a"}, {.image_bytes = true})->items[0].has_value());
-  EXPECT_EQ(store_->GetUserContext("other", "u", {})->events.size(), 1u);
+  EXPECT_EQ(store_->GetUserContext({.catalog = "other", .user_id = "u"})->events.size(), 1u);
 
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
   EXPECT_FALSE(Exists("a"));

@@ -122,7 +122,7 @@ class KillNineTest : public ::testing::Test {
     for (const auto& [user, begun] : begun_batches_) CheckUser(store, user, acknowledged_batches_[user], begun);
     begun_batches_.clear();
     for (const std::string& user : purged_) {
-      EXPECT_TRUE(store.GetUserContext(kKillCatalog, user, {})->events.empty()) << user << " was purged";
+      EXPECT_TRUE(store.GetUserContext({.catalog = kKillCatalog, .user_id = user})->events.empty()) << user << " was purged";
     }
     purged_.clear();
     CheckCounts(store);
@@ -152,7 +152,7 @@ class KillNineTest : public ::testing::Test {
   }
 
   void CheckUser(FeatureStore& store, const std::string& user, int acknowledged, int begun) {
-    const auto context = store.GetUserContext(kKillCatalog, user, {.max_events = 5000});
+    const auto context = store.GetUserContext({.catalog = kKillCatalog, .user_id = user, .max_events = 5000});
     ASSERT_TRUE(context.ok()) << context.status();
     const int events = static_cast<int>(context->events.size());
     ASSERT_LT(events, 5000);

@@ -74,7 +74,6 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   EXPECT_FALSE(gone.user.has_value());
   EXPECT_THAT(gone.events, IsEmpty());
   EXPECT_THAT(gone.seen_item_ids, IsEmpty());
-  EXPECT_FALSE(gone.rating_mean.has_value());
   EXPECT_THAT(*store_->ListImpressions("shop", kUser, 10), IsEmpty());
   EXPECT_EQ(store_->GetUser("shop", kUser).status().code(), absl::StatusCode::kNotFound);
 
@@ -88,6 +87,12 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].kind, ChangeKind::kUserPurged);
   EXPECT_EQ(changes[0].key, UserFeedKey("shop", kUser));
+
+  // The mean of the removed ratings is gone too: a first rating is its own mean.
+  ASSERT_TRUE(Record(Rating(kUser, "item0", 4, kNow)).ok());
+  const UserContext again = Context(kUser);
+  ASSERT_EQ(again.events.size(), 1u);
+  EXPECT_EQ(again.events[0].weight, 0);
 }
 
 TEST_F(PurgeTest, LeavesNoByteOfTheUserInAnyFile) {

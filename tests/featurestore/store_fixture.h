@@ -151,8 +151,11 @@ class StoreTest : public ::testing::Test {
     return result->failures.empty() ? absl::OkStatus() : result->failures[0].status;
   }
 
-  UserContext Context(const std::string& user, const UserContextOptions& options = {}) {
-    auto context = store_->GetUserContext("shop", user, options);
+  // Of catalog "shop"; `query` says the rest.
+  UserContext Context(const std::string& user, UserContextQuery query = {}, const UserContextOptions& options = {}) {
+    query.catalog = "shop";
+    query.user_id = user;
+    auto context = store_->GetUserContext(query, options);
     EXPECT_TRUE(context.ok()) << context.status();
     return context.ok() ? *std::move(context) : UserContext{};
   }
@@ -193,9 +196,9 @@ inline std::vector<std::string> Keys(const std::vector<Change>& changes) {
   return keys;
 }
 
-inline std::vector<std::string> Ids(const std::vector<ScoredItemId>& items) {
+inline std::vector<std::string> Ids(const std::vector<ScoredItem>& items) {
   std::vector<std::string> ids;
-  for (const ScoredItemId& item : items) ids.push_back(item.item_id);
+  for (const ScoredItem& item : items) ids.push_back(item.item_id);
   return ids;
 }
 

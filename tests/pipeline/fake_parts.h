@@ -25,11 +25,10 @@ class FakeFeatures final : public FeatureReader {
     context.catalog.event_types = {{"like", 1.0, true, false}, {"rating", 1.0, true, true}, {"dislike", -1.0, true, false}};
     context.catalog.spaces = {{"text", "", 2}, {"image", "", 2}};
     context.catalog.rerank_weight = 0.5;
-    context.active_spaces = {kText};
   }
 
-  ItemRecord& AddItem(const std::string& id, std::vector<float> text_vector) {
-    ItemRecord& record = items[id];
+  ItemWithVectors& AddItem(const std::string& id, std::vector<float> text_vector) {
+    ItemWithVectors& record = items[id];
     record.item.id = id;
     record.item.title = absl::StrCat("Item ", id);
     record.item.revision = 1;
@@ -44,31 +43,31 @@ class FakeFeatures final : public FeatureReader {
     event.event.type = weight < 0 ? "dislike" : "like";
     event.event.time = time;
     event.weight = weight;
-    event.item = items.at(item_id);
+    event.item_index = IndexOf(item_id);
     context.events.push_back(std::move(event));
     context.seen_item_ids.push_back(item_id);
-    ++context.total_events;
   }
 
-  absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, absl::Time) override {
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time) override {
     if (down) return absl::UnavailableError("feature store is down");
     if (query.catalog != "shop") return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
-    last_query = query;
+    last_query = std::move(query);
     UserContext answer = context;
-    if (query.user_id.empty()) {
+    if (last_query.user_id.empty()) {
       answer.events.clear();
+      answer.items.clear();
       answer.seen_item_ids.clear();
     }
     return answer;
   }
 
-  absl::StatusOr<std::vector<std::optional<ItemRecord>>> GetItems(const std::string&, const std::vector<std::string>& ids,
-                                                                  const std::vector<std::string>&, absl::Time) override {
+  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string&, const std::vector<std::string>& ids,
+                                                                       const std::vector<std::string>&, absl::Time) override {
     if (down) return absl::UnavailableError("feature store is down");
-    std::vector<std::optional<ItemRecord>> records;
+    std::vector<std::optional<ItemWithVectors>> records;
     for (const std::string& id : ids) {
       const auto found = items.find(id);
-      records.push_back(found == items.end() ? std::nullopt : std::optional<ItemRecord>(found->second));
+      records.push_back(found == items.end() ? std::nullopt : std::optional<ItemWithVectors>(found->second));
     }
     return records;
   }
@@ -81,10 +80,20 @@ class FakeFeatures final : public FeatureReader {
 
   bool down = false;
   UserContext context;
-  std::map<std::string, ItemRecord> items;
+  std::map<std::string, ItemWithVectors> items;
   UserContextQuery last_query;
   Mutex mutex;
   std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
+
+ private:
+  // Into context.items, where the item is put unless it is there.
+  int IndexOf(const std::string& item_id) {
+    for (size_t i = 0; i < context.items.size(); ++i) {
+      if (context.items[i].item.id == item_id) return static_cast<int>(i);
+    }
+    context.items.push_back(items.at(item_id));
+    return static_cast<int>(context.items.size()) - 1;
+  }
 };
 
 class FakeEmbedder final : public QueryEmbedder {
@@ -109,18 +118,18 @@ class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
 
-  std::vector<absl::StatusOr<std::vector<ScoredId>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time) override {
-    std::vector<absl::StatusOr<std::vector<ScoredId>>> answers;
+  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time) override {
+    std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
     for (const RetrievalQuery& query : queries) {
       if (down) {
         answers.push_back(absl::UnavailableError("retrieval is down"));
         continue;
       }
-      std::vector<ScoredId> hits;
+      std::vector<ScoredItem> hits;
       for (const auto& [id, record] : features_.items) {
         if (!record.vectors.empty()) hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
       }
-      std::stable_sort(hits.begin(), hits.end(), [](const ScoredId& a, const ScoredId& b) { return a.score > b.score; });
+      std::stable_sort(hits.begin(), hits.end(), [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
       if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
       answers.push_back(std::move(hits));
     }

@@ -30,7 +30,7 @@ TEST(UserModelTest, KeepsUnrelatedInterestsApart) {
   features.AddItem("b", {1, 0.1f});
   features.AddItem("c", {0, 1});
   for (const char* id : {"a", "b", "c"}) features.AddEvent(id, 1, kNewest);
-  const UserModel model = BuildUserModel(features.context.events, {});
+  const UserModel model = BuildUserModel(features.context, {});
   ASSERT_EQ(model.likes.size(), 2u);
   EXPECT_EQ(model.likes[0].item_ids, (std::vector<std::string>{"a", "b"}));
   EXPECT_NEAR(model.likes[0].weight, 2.0 / 3, 1e-9);
@@ -44,7 +44,7 @@ TEST(UserModelTest, NetsSeveralEventsOnOneItem) {
   features.AddItem("a", {1, 0});
   features.AddEvent("a", 1, kNewest);
   features.AddEvent("a", -3, kNewest);
-  const UserModel model = BuildUserModel(features.context.events, {});
+  const UserModel model = BuildUserModel(features.context, {});
   EXPECT_TRUE(model.likes.empty());
   ASSERT_EQ(model.dislikes.size(), 1u);
   EXPECT_EQ(model.dislikes[0].item_ids, std::vector<std::string>{"a"});
@@ -55,7 +55,7 @@ TEST(UserModelTest, IsEmptyWithoutEventsOrVectors) {
   EXPECT_TRUE(BuildUserModel({}, {}).likes.empty());
   features.AddItem("a", {1, 0}).vectors.clear();
   features.AddEvent("a", 1, kNewest);
-  EXPECT_TRUE(BuildUserModel(features.context.events, {}).likes.empty());
+  EXPECT_TRUE(BuildUserModel(features.context, {}).likes.empty());
 }
 
 TEST(UserModelTest, NeverMakesMoreCentroidsThanAllowed) {
@@ -68,7 +68,7 @@ TEST(UserModelTest, NeverMakesMoreCentroidsThanAllowed) {
   UserModelOptions options;
   options.max_centroids = 3;
   options.join_similarity = 0.99;
-  EXPECT_EQ(BuildUserModel(features.context.events, options).likes.size(), 3u);
+  EXPECT_EQ(BuildUserModel(features.context, options).likes.size(), 3u);
 }
 
 }  // namespace

@@ -275,7 +275,7 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
   ASSERT_TRUE(WriteItem([](auto& write) { write.mutable_item()->set_title("Chair"); }).ok());
   ASSERT_TRUE(WriteEvent([](auto&) {}).ok());
   FeatureStoreClient client([this] { return channel_; });
-  pipeline::UserContextQuery query;
+  UserContextQuery query;
   query.catalog = "shop";
   query.user_id = "u";
   query.num_trending = 5;
@@ -285,10 +285,20 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
   EXPECT_EQ(context->catalog.id, "shop");
   ASSERT_EQ(context->events.size(), 1u);
   EXPECT_EQ(context->events[0].weight, 1);
-  ASSERT_TRUE(context->events[0].item.has_value());
-  EXPECT_EQ(context->events[0].item->item.title, "Chair");
+  ASSERT_NE(context->ItemOf(context->events[0]), nullptr);
+  EXPECT_EQ(context->ItemOf(context->events[0])->item.title, "Chair");
   EXPECT_THAT(context->seen_item_ids, ElementsAre("a"));
   EXPECT_EQ(context->fresh.size(), 1u);
+}
+
+TEST_F(FeatureStoreServiceTest, ReaderGetsItemsInTheOrderOfTheIds) {
+  for (const char* id : {"a", "b"}) ASSERT_TRUE(WriteItem([id](auto& write) { write.mutable_item()->set_id(id); }).ok());
+  FeatureStoreClient client([this] { return channel_; });
+  const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {}, absl::Now() + absl::Seconds(20));
+  ASSERT_TRUE(items.ok()) << items.status();
+  std::vector<std::string> ids;
+  for (const auto& item : *items) ids.push_back(item.has_value() ? item->item.id : "-");
+  EXPECT_THAT(ids, ElementsAre("-", "b", "a", "-", "b"));
 }
 
 TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
