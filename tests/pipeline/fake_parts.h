@@ -64,6 +64,7 @@ class FakeFeatures final : public FeatureReader {
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string&, const std::vector<std::string>& ids,
                                                                        const std::vector<std::string>&, absl::Time) override {
     if (down) return absl::UnavailableError("feature store is down");
+    item_reads.push_back(ids);
     std::vector<std::optional<ItemWithVectors>> records;
     for (const std::string& id : ids) {
       const auto found = items.find(id);
@@ -82,6 +83,7 @@ class FakeFeatures final : public FeatureReader {
   UserContext context;
   std::map<std::string, ItemWithVectors> items;
   UserContextQuery last_query;
+  std::vector<std::vector<std::string>> item_reads;  // the ids of each GetItems
   Mutex mutex;
   std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
 
@@ -147,6 +149,7 @@ class FakeRanker final : public CandidateRanker {
  public:
   absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time) override {
     ++rank_calls;
+    last_input = input;
     if (!rank_status.ok()) return rank_status;
     ranking::RankOutput output;
     output.model_fingerprint = "lm-1";
@@ -177,6 +180,7 @@ class FakeRanker final : public CandidateRanker {
   std::map<std::string, float> scores;
   std::vector<ranking::ExplainInput> explained;  // the last request's
   int rank_calls = 0;
+  ranking::RankInput last_input;
 };
 
 }  // namespace palate::pipeline

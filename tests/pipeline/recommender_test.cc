@@ -212,6 +212,24 @@ TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
   EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
 }
 
+TEST_F(RecommenderTest, ReadsEachItemOfASessionOnceAndOnlyWhenItIsNotKnownYet) {
+  auto query = Query();
+  for (const char* id : {"liked", "far", "gone", "far"}) {
+    Event event;
+    event.item_id = id;
+    event.type = "like";
+    event.time = kNow;
+    query.session_events.push_back(event);
+  }
+  const auto result = recommender_.Recommend(query, Deadline());
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_FALSE(features_.item_reads.empty());
+  EXPECT_THAT(features_.item_reads[0], ElementsAre("far", "gone"));
+  std::vector<std::string> history;
+  for (const ranking::HistoryEntry& entry : ranker_.last_input.history) history.push_back(entry.item.item_id);
+  EXPECT_THAT(history, ElementsAre("liked", "far", "far", "liked"));
+}
+
 TEST_F(RecommenderTest, NamesAnUndeclaredEventTypeOfTheSession) {
   auto query = Query();
   Event event;
