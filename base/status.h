@@ -1,10 +1,12 @@
 // Status helpers: propagation macros, annotation, and the one way to say that a field of the input is wrong.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +32,13 @@
 namespace palate {
 
 // One wrong field of a request: its path ("items[3].title"), and what is wrong with it: the value and the limit.
+//
+// Libraries give paths relative to the element that they check, the path of the element itself being empty; each caller puts its own
+// name of the element before them:
+//
+//   absl::Status CheckItem(const Item& item);   // InvalidField("title", "has 2000 bytes", "at most 1024")
+//   ...
+//   return PrefixFields(CheckItem(items[3]), "items[3]");   // items[3].title has 2000 bytes; must be at most 1024
 struct FieldViolation {
   std::string field;
   std::string description;
@@ -45,8 +54,29 @@ absl::Status InvalidFields(absl::string_view message, const std::vector<FieldVio
 // The violations that a status carries; empty when it carries none.
 std::vector<FieldViolation> FieldViolations(const absl::Status& status);
 
-// The same violations with `prefix` before each field path: InvalidField("title", …) inside item 3 becomes "items[3].title".
+// The same error, known to be about `field`: for errors of a field that are not InvalidField, such as NotFound for a URI. The message
+// becomes "field: message". A status that names fields already gets `field` before their paths. OK stays OK.
+absl::Status AtField(const absl::Status& status, absl::string_view field);
+
+// The same error with `prefix` before each field path: InvalidField("title", …) inside item 3 becomes "items[3].title". A status that
+// names no field stays as it is.
 absl::Status PrefixFields(const absl::Status& status, absl::string_view prefix);
+
+// The same error with each field path replaced by what `map` returns for it. A status that names no field stays as it is. Messages are
+// written anew from the paths and the descriptions.
+absl::Status MapFields(const absl::Status& status, absl::FunctionRef<std::string(const std::string& path)> map);
+
+// The first step of a path, and the path behind it: "images[2].width" is {"images", 2, "width"}. Only a number is an index:
+// `attributes["a.b"]` is {"attributes", nullopt, `["a.b"]`}.
+struct FieldStep {
+  std::string name;
+  std::optional<size_t> index;
+  std::string rest;
+};
+FieldStep FirstStep(absl::string_view path);
+
+// The path that leads along `outer` and then along `inner`; either may be empty.
+std::string JoinPaths(absl::string_view outer, absl::string_view inner);
 
 // The same code and payloads; the message is prefixed by `parts` and ": ". OK stays OK.
 template <typename... Parts>

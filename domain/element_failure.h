@@ -10,8 +10,8 @@
 namespace palate {
 
 struct ElementFailure {
-  size_t index = 0;  // position in the batch
-  absl::Status status;
+  size_t index = 0;     // position in the batch
+  absl::Status status;  // field paths are relative to the element: "images[0]"; empty for an element that is an id
 };
 
 }  // namespace palate

@@ -136,6 +136,6 @@ void EmbedWork::Computed(absl::Span<const float> vector) {
   call_->PassDone(input_, index_, tokens(), absl::OkStatus(), {vector.begin(), vector.end()});
 }
 
-void EmbedWork::Failed(const absl::Status& why) { call_->PassDone(input_, index_, tokens(), Annotate(why, pass_.name), {}); }
+void EmbedWork::Failed(const absl::Status& why) { call_->PassDone(input_, index_, tokens(), AtField(why, pass_.field), {}); }
 
 }  // namespace palate::embedding

@@ -26,8 +26,8 @@ struct SpaceSet {
 
 // One pass of an input's, ready for the model.
 struct InputPass {
-  std::string name;  // for errors: "inputs[3].fields[0]"
-  SpaceSet spaces;   // whose vector it contributes to
+  std::string field;  // what errors name: "fields[0]", or empty for the whole input
+  SpaceSet spaces;    // whose vector it contributes to
   PreparedPass pass;
 };
 

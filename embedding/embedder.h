@@ -55,7 +55,8 @@ struct EmbedOptions {
   std::shared_ptr<const CancelFlag> cancelled;  // may be null
 };
 
-// One input's answer. When `status` is not OK it names the field ("inputs[3].images[0]") and the rest is empty.
+// One input's answer. When `status` is not OK it names the field by its path in the input
+// ("images[0]"; empty for the input as a whole) and the rest is empty.
 struct EmbedResult {
   absl::Status status;
   // One per asked space that the input has content for (no image, no `image` vector), in the order of

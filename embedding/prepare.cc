@@ -14,9 +14,9 @@
 namespace palate::embedding {
 namespace {
 
-// The parts of one input that hold something, with their names.
+// The parts of one input that hold something, with their field paths.
 struct Content {
-  std::vector<std::pair<std::string, std::string>> texts;  // name and text
+  std::vector<std::pair<std::string, std::string>> texts;
   std::vector<std::pair<std::string, EncoderImage>> images;
 };
 
@@ -24,14 +24,14 @@ models::ImageLimits LimitsOf(const EmbedderOptions& options) {
   return {.max_pixels = options.max_image_pixels, .max_encoded_bytes = options.max_image_bytes};
 }
 
-absl::Status NamedImageError(const absl::Status& status, const std::string& name) {
-  if (!absl::IsInvalidArgument(status)) return Annotate(status, name);
-  return InvalidField(name, status.message(), "a JPEG, PNG or WebP image within the limits");
+absl::Status ImageError(const absl::Status& status, const std::string& field) {
+  if (!absl::IsInvalidArgument(status)) return AtField(status, field);
+  return InvalidField(field, status.message(), "a JPEG, PNG or WebP image within the limits");
 }
 
-absl::Status NamedPassError(const absl::Status& status, const std::string& name) {
-  if (!absl::IsInvalidArgument(status)) return Annotate(status, name);
-  return InvalidFields(absl::StrCat(name, ": ", status.message()), {{name, std::string(status.message())}});
+absl::Status PassError(const absl::Status& status, const std::string& field) {
+  if (!absl::IsInvalidArgument(status)) return AtField(status, field);
+  return InvalidFields(status.message(), {{field, std::string(status.message())}});
 }
 
 bool HasText(const EmbedInput& input) {
@@ -40,7 +40,7 @@ bool HasText(const EmbedInput& input) {
 
 // What each pass is to see, and for which spaces.
 struct PlannedPass {
-  std::string name;
+  std::string field;
   SpaceSet spaces;
   PassContent content;
 };
@@ -49,22 +49,22 @@ struct PlannedPass {
 std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
   std::vector<PlannedPass> plan;
   if (wanted.text || wanted.fused) {
-    for (auto& [name, text] : content.texts) plan.push_back({name, {.text = true}, {.text = std::move(text)}});
+    for (auto& [field, text] : content.texts) plan.push_back({field, {.text = true}, {.text = std::move(text)}});
   }
   if (wanted.image || wanted.fused) {
-    for (auto& [name, image] : content.images) plan.push_back({name, {.image = true}, {.text = "", .images = {std::move(image)}}});
+    for (auto& [field, image] : content.images) plan.push_back({field, {.image = true}, {.text = "", .images = {std::move(image)}}});
   }
   return plan;
 }
 
 // Joint models: every part by itself for its own space, and all together for the fused one, which is the same pass when there is one part.
 // An input that is `empty` has a text vector nevertheless.
-std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, const std::string& name, bool empty) {
+std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, bool empty) {
   std::vector<PlannedPass> plan;
   const size_t parts = content.texts.size() + content.images.size();
   if (wanted.text) {
     for (const auto& [field, text] : content.texts) plan.push_back({field, {.text = true}, {.text = text}});
-    if (empty) plan.push_back({name, {.text = true}, {}});
+    if (empty) plan.push_back({"", {.text = true}, {}});
   }
   if (wanted.image) {
     for (const auto& [field, image] : content.images) plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
@@ -74,7 +74,7 @@ std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wante
     plan.front().spaces.fused = true;
     return plan;
   }
-  PlannedPass joint = {name, {.fused = true}, {}};
+  PlannedPass joint = {"", {.fused = true}, {}};
   joint.content.text = absl::StrJoin(content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
   for (const auto& [field, image] : content.images) joint.content.images.push_back(image);
   plan.push_back(std::move(joint));
@@ -98,32 +98,32 @@ int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted)
   return joint_twice && (wanted.text || wanted.image) ? 2 * tokens : tokens;
 }
 
-absl::Status InputPreparer::CheckContent(const EmbedInput& input, const std::string& name) const {
+absl::Status InputPreparer::CheckContent(const EmbedInput& input) const {
   if (input.fields.size() > options_.max_fields_per_input) {
-    return InvalidField(name + ".fields", absl::StrCat("has ", input.fields.size(), " fields"),
+    return InvalidField("fields", absl::StrCat("has ", input.fields.size(), " fields"),
                         absl::StrCat("at most ", options_.max_fields_per_input));
   }
   if (input.images.size() > options_.max_images_per_input) {
-    return InvalidField(name + ".images", absl::StrCat("has ", input.images.size(), " images"),
+    return InvalidField("images", absl::StrCat("has ", input.images.size(), " images"),
                         absl::StrCat("at most ", options_.max_images_per_input));
   }
   if (HasText(input)) return absl::OkStatus();
   if (input.images.empty()) {
     // Joint models have an answer to nothing: their protocol writes NULL.
     if (encoder_.is_joint()) return absl::OkStatus();
-    return InvalidField(name, "has neither text nor images", "given at least one of them");
+    return InvalidField("", "has neither text nor images", "given at least one of them");
   }
   if (!encoder_.sees_images()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(name, " has images only, and embedding model ", encoder_.info().name, " has no image tower"));
+    const std::string& model = encoder_.info().name;
+    return AtField(absl::FailedPreconditionError(absl::StrCat("has images only, and embedding model ", model, " has no image tower")), "");
   }
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::CheckTexts(const EmbedInput& input, const std::string& name) const {
+absl::Status InputPreparer::CheckTexts(const EmbedInput& input) const {
   for (size_t i = 0; i < input.fields.size(); ++i) {
     const std::string& text = input.fields[i];
-    const std::string field = absl::StrCat(name, ".fields[", i, "]");
+    const std::string field = absl::StrCat("fields[", i, "]");
     if (text.size() > options_.max_field_bytes) {
       return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", options_.max_field_bytes));
     }
@@ -132,46 +132,45 @@ absl::Status InputPreparer::CheckTexts(const EmbedInput& input, const std::strin
   return absl::OkStatus();
 }
 
-absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded, const std::string& name) {
+absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded, const std::string& field) {
   // Refused without waiting for a turn to decode.
   if (const absl::Status header = models::ReadImageHeader(encoded, LimitsOf(options_)).status(); !header.ok()) {
-    return NamedImageError(header, name);
+    return ImageError(header, field);
   }
   decodes_.acquire();
   const absl::Cleanup leave = [this] { decodes_.release(); };
   const absl::StatusOr<models::Image> image = models::DecodeImage(encoded, LimitsOf(options_));
-  if (!image.ok()) return NamedImageError(image.status(), name);
+  if (!image.ok()) return ImageError(image.status(), field);
   absl::StatusOr<EncoderImage> prepared = encoder_.PrepareImage(*image);
-  if (!prepared.ok()) return NamedImageError(prepared.status(), name);
+  if (!prepared.ok()) return ImageError(prepared.status(), field);
   return prepared;
 }
 
 absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& call, size_t index) {
   const EmbedInput& input = call.inputs()[index];
   const SpaceSet& wanted = call.wanted_spaces();
-  const std::string name = absl::StrCat("inputs[", index, "]");
-  PALATE_RETURN_IF_ERROR(CheckContent(input, name));
+  PALATE_RETURN_IF_ERROR(CheckContent(input));
   Content content;
   if (wanted.text || wanted.fused) {
-    PALATE_RETURN_IF_ERROR(CheckTexts(input, name));
+    PALATE_RETURN_IF_ERROR(CheckTexts(input));
     for (size_t i = 0; i < input.fields.size(); ++i) {
-      if (!input.fields[i].empty()) content.texts.emplace_back(absl::StrCat(name, ".fields[", i, "]"), input.fields[i]);
+      if (!input.fields[i].empty()) content.texts.emplace_back(absl::StrCat("fields[", i, "]"), input.fields[i]);
     }
   }
   for (size_t i = 0; encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
     PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
-    const std::string field = absl::StrCat(name, ".images[", i, "]");
+    const std::string field = absl::StrCat("images[", i, "]");
     PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
     content.images.emplace_back(field, std::move(image));
   }
   const bool empty = !HasText(input) && input.images.empty();
   std::vector<InputPass> passes;
-  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, name, empty) : PlanTowers(std::move(content), wanted)) {
+  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, empty) : PlanTowers(std::move(content), wanted)) {
     planned.content.role = input.role;
     planned.content.instruction = call.options().instruction;
     absl::StatusOr<PreparedPass> pass = encoder_.Prepare(planned.content);
-    if (!pass.ok()) return NamedPassError(pass.status(), planned.name);
-    passes.push_back({std::move(planned.name), planned.spaces, *std::move(pass)});
+    if (!pass.ok()) return PassError(pass.status(), planned.field);
+    passes.push_back({std::move(planned.field), planned.spaces, *std::move(pass)});
   }
   return passes;
 }

@@ -23,14 +23,14 @@ class InputPreparer {
   // Tokens that an input will cost, by the sizes of its texts and the headers of its pictures; 0 for what is wrong with it.
   int64_t Estimate(const EmbedInput& input, const SpaceSet& wanted) const;
 
-  // The passes of a call's input; none when it has no content for the spaces. InvalidArgument names the field
-  // ("inputs[3].images[0]").
+  // The passes of a call's input; none when it has no content for the spaces. Errors name the field by its
+  // path in the input.
   absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index);
 
  private:
-  absl::Status CheckContent(const EmbedInput& input, const std::string& name) const;
-  absl::Status CheckTexts(const EmbedInput& input, const std::string& name) const;
-  absl::StatusOr<EncoderImage> PrepareImage(const std::string& encoded, const std::string& name);
+  absl::Status CheckContent(const EmbedInput& input) const;
+  absl::Status CheckTexts(const EmbedInput& input) const;
+  absl::StatusOr<EncoderImage> PrepareImage(const std::string& encoded, const std::string& field);
 
   const Encoder& encoder_;
   const EmbedderOptions& options_;

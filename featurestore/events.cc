@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
@@ -34,7 +33,7 @@ Validated Validate(const std::vector<Event>& events, const Catalog& catalog, uin
   for (size_t i = 0; i < events.size(); ++i) {
     const absl::Status status = ValidateEvent(events[i], catalog, bounds, limits);
     if (!status.ok()) {
-      validated.failures.push_back({i, PrefixFields(status, absl::StrCat("events[", i, "]"))});
+      validated.failures.push_back({i, status});
       continue;
     }
     EventRows rows{.event = events[i], .user_prefix = UserPrefix(number, events[i].user_id), .idempotence_key = ""};

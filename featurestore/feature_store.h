@@ -7,7 +7,8 @@
 //
 // Errors, beyond what each method lists: NOT_FOUND for an unknown catalog; INVALID_ARGUMENT (base/status.h InvalidField) for input, naming
 // field, value and limit; DATA_LOSS for corrupt files or records; RESOURCE_EXHAUSTED when the disk is full; INTERNAL for other I/O errors;
-// UNAVAILABLE after Close(). Batch calls fail as a whole only for those reasons; their elements fail alone.
+// UNAVAILABLE after Close(). Batch calls fail as a whole only for those reasons; their elements fail alone, with field paths relative to
+// the element.
 //
 // Durability: when a method returns OK its write survives kill -9, and with Durability::kSync also power loss. Each call's writes, with
 // their counters and feed entries, are one atomic batch.

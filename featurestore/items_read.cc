@@ -26,7 +26,7 @@ absl::StatusOr<GetItemsResult> FeatureStore::GetItems(absl::string_view catalog,
     std::optional<StoredItem>& item = result.items[i];
     absl::Status status;
     if (!item.has_value()) {
-      status = ValidateId(absl::StrCat("item_ids[", i, "]"), ids[i], limits);
+      status = ValidateId("", ids[i], limits);
       if (status.ok()) status = absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(ids[i]), " is not known"));
     } else if (options.image_bytes) {
       image_bytes += StoredItemReader::ImageBytes(item->item);

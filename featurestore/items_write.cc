@@ -58,14 +58,14 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
 
 PreparedWrite Prepare(const ItemWrite& write, const Catalog& catalog, const StoreLimits& limits) {
   PreparedWrite prepared;
-  prepared.status = ValidateItem(write.item, catalog, limits);
+  prepared.status = PrefixFields(ValidateItem(write.item, catalog, limits), "item");
   if (prepared.status.ok() && write.update_mask.has_value()) prepared.status = ValidateMask(*write.update_mask);
   if (prepared.status.ok() && write.images.size() > static_cast<size_t>(limits.max_images)) {
     prepared.status =
-        InvalidField("images", absl::StrCat("has ", write.images.size(), " elements"), absl::StrCat("at most ", limits.max_images));
+        InvalidField("item.images", absl::StrCat("has ", write.images.size(), " elements"), absl::StrCat("at most ", limits.max_images));
   }
   for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
-    absl::StatusOr<ImageRef> image = PrepareImage(absl::StrCat("images[", i, "]"), write.images[i], limits);
+    absl::StatusOr<ImageRef> image = PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
     prepared.status = image.status();
     if (image.ok()) prepared.images.push_back(*std::move(image));
   }
@@ -77,7 +77,9 @@ absl::Status ResolveImages(const BlobLedger& blobs, std::vector<ImageRef>& image
   for (size_t i = 0; i < images.size(); ++i) {
     if (!images[i].media_type.empty()) continue;
     const std::optional<ImageRef> known = blobs.Find(images[i].sha256);
-    if (!known.has_value()) return InvalidField(absl::StrCat("images[", i, "].sha256"), "is not stored", "the digest of a stored picture");
+    if (!known.has_value()) {
+      return InvalidField(absl::StrCat("item.images[", i, "].sha256"), "is not stored", "the digest of a stored picture");
+    }
     images[i] = *known;
   }
   return absl::OkStatus();
@@ -204,7 +206,7 @@ absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view ca
   for (size_t i = 0; i < writes.size(); ++i) {
     const Outcome& outcome = outcomes[i];
     result.revisions.push_back(outcome.change.has_value() ? first + static_cast<int64_t>(*outcome.change) : outcome.revision);
-    if (!outcome.status.ok()) result.failures.push_back({i, PrefixFields(outcome.status, absl::StrCat("items[", i, "]"))});
+    if (!outcome.status.ok()) result.failures.push_back({i, outcome.status});
   }
   return result;
 }
@@ -216,7 +218,7 @@ absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(absl::stri
   std::vector<std::pair<size_t, std::string>> valid;
   std::vector<std::string> valid_ids;
   for (size_t i = 0; i < ids.size(); ++i) {
-    absl::Status status = ValidateId(absl::StrCat("item_ids[", i, "]"), ids[i], core_->options.limits);
+    absl::Status status = ValidateId("", ids[i], core_->options.limits);
     if (!status.ok()) {
       failures.push_back({i, std::move(status)});
       continue;

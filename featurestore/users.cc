@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<ElementFailure>> FeatureStore::UpsertUsers(absl::stri
   for (size_t i = 0; i < users.size(); ++i) {
     const absl::Status status = ValidateUser(users[i], core_->options.limits);
     if (!status.ok()) {
-      failures.push_back({i, PrefixFields(status, absl::StrCat("users[", i, "]"))});
+      failures.push_back({i, status});
       continue;
     }
     valid.push_back(&users[i]);

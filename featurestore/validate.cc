@@ -204,18 +204,18 @@ absl::Status ValidateEvent(const Event& event, const Catalog& catalog, const Eve
   PALATE_RETURN_IF_ERROR(ValidateOptionalId("recommendation_id", event.recommendation_id, limits));
   const EventTypeDeclaration* type = FindEventType(catalog, event.type);
   if (type == nullptr) {
-    return InvalidField("type", absl::StrCat("is ", QuoteForMessage(event.type)),
+    return InvalidField("event_type", absl::StrCat("is ", QuoteForMessage(event.type)),
                         absl::StrCat("an event type that catalog ", catalog.id, " declares"));
   }
   if (event.value.has_value() && !std::isfinite(*event.value)) return InvalidField("value", absl::StrCat("is ", *event.value), "finite");
   if (type->value_is_rating && !event.value.has_value()) return InvalidField("value", "is absent", "given: the event is a rating");
-  PALATE_RETURN_IF_ERROR(ValidateTime("time", event.time));
+  PALATE_RETURN_IF_ERROR(ValidateTime("event_time", event.time));
   if (event.time > bounds.latest) {
-    return InvalidField("time", absl::StrCat("is ", absl::FormatTime(event.time)),
+    return InvalidField("event_time", absl::StrCat("is ", absl::FormatTime(event.time)),
                         absl::StrCat("at most ", absl::FormatTime(bounds.latest)));
   }
   if (event.time < bounds.earliest) {
-    return InvalidField("time", absl::StrCat("is ", absl::FormatTime(event.time)),
+    return InvalidField("event_time", absl::StrCat("is ", absl::FormatTime(event.time)),
                         absl::StrCat("at least ", absl::FormatTime(bounds.earliest), "; imports skip this bound"));
   }
   return absl::OkStatus();

@@ -1,5 +1,5 @@
-// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's path inside the element. Pure functions,
-// thread-safe.
+// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's path inside the element, named as
+// the public messages name it ("event_time"). Pure functions, thread-safe.
 #pragma once
 
 #include <string>

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "embedding/cache/content_key.h"
-#include "embedding/cache/rename_field.h"
 
 namespace palate::embedding {
 namespace {
@@ -151,17 +150,16 @@ class CachedEmbedder::Pass {
     alone.insert(alone.end(), computed.begin(), computed.end());
     PALATE_RETURN_IF_ERROR(Compute(alone));
     Keep(computed);
-    for (const size_t i : owned) owner_.flights_.Land(elements_[i].flight, SingleFlight::Landing{results_[i], i});
+    for (const size_t i : owned) owner_.flights_.Land(elements_[i].flight, results_[i]);
     owned.clear();
     missing.clear();
     for (const Guest& guest : guests) {
-      PALATE_ASSIGN_OR_RETURN(const auto landing, owner_.flights_.Wait(*guest.flight, options_));
-      if (!landing.has_value()) {
+      PALATE_ASSIGN_OR_RETURN(auto shared, owner_.flights_.Wait(*guest.flight, options_));
+      if (!shared.has_value()) {
         missing.push_back(guest.index);
         continue;
       }
-      results_[guest.index] = landing->result;
-      results_[guest.index].status = RenameField(landing->result.status, InputName(landing->index), InputName(guest.index));
+      results_[guest.index] = *std::move(shared);
       ++CountersOf(elements_[guest.index]).shared;
     }
     return absl::OkStatus();
@@ -173,10 +171,7 @@ class CachedEmbedder::Pass {
     inputs.reserve(indices.size());
     for (const size_t i : indices) inputs.push_back(std::move(inputs_[i]));
     PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed, owner_.compute_(std::move(inputs), options_));
-    for (size_t k = 0; k < indices.size(); ++k) {
-      EmbedResult& result = results_[indices[k]] = std::move(computed[k]);
-      result.status = RenameField(result.status, InputName(k), InputName(indices[k]));
-    }
+    for (size_t k = 0; k < indices.size(); ++k) results_[indices[k]] = std::move(computed[k]);
     return absl::OkStatus();
   }
 

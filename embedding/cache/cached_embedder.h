@@ -36,7 +36,7 @@ class CachedEmbedder {
   // `info` describes the model behind `compute`. Borrows the caches, either of which may be null: then nothing of its kind is kept.
   CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items, QueryCache* queries);
 
-  // As `compute`, whose errors it passes on; elements are named by their place in `inputs` ("inputs[3]"). Blocks.
+  // As `compute`, whose errors it passes on. Blocks.
   absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Caller& caller);
 
   // Hits, misses and shared; the sizes are the caches' to tell.

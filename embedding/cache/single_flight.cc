@@ -20,17 +20,17 @@ SingleFlight::Seat SingleFlight::Join(const std::string& key) {
   return {place->second, inserted};
 }
 
-void SingleFlight::Land(const std::string& key, std::optional<Landing> landing) {
+void SingleFlight::Land(const std::string& key, std::optional<EmbedResult> result) {
   const MutexLock lock(mutex_);
   const auto place = flights_.find(key);
   if (place == flights_.end()) return;
   place->second->landed_ = true;
-  place->second->landing_ = std::move(landing);
+  place->second->result_ = std::move(result);
   place->second->changed_.SignalAll();
   flights_.erase(place);
 }
 
-absl::StatusOr<std::optional<SingleFlight::Landing>> SingleFlight::Wait(Flight& flight, const EmbedOptions& options) {
+absl::StatusOr<std::optional<EmbedResult>> SingleFlight::Wait(Flight& flight, const EmbedOptions& options) {
   const MutexLock lock(mutex_);
   while (!flight.landed_) {
     if (options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed)) {
@@ -40,7 +40,7 @@ absl::StatusOr<std::optional<SingleFlight::Landing>> SingleFlight::Wait(Flight& 
     if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("embedding did not finish before the deadline");
     flight.changed_.WaitFor(mutex_, options.cancelled == nullptr ? left : std::min(left, kPoll));
   }
-  return flight.landing_;
+  return flight.result_;
 }
 
 }  // namespace palate::embedding

@@ -16,17 +16,11 @@ namespace palate::embedding {
 
 class SingleFlight {
  public:
-  // What the owner brought home: the result, and the place of the input in its call, by which the result's status names it.
-  struct Landing {
-    EmbedResult result;
-    size_t index = 0;
-  };
-
   class Flight {
    private:
     friend class SingleFlight;
     bool landed_ = false;
-    std::optional<Landing> landing_;
+    std::optional<EmbedResult> result_;
     CondVar changed_;
   };
 
@@ -38,9 +32,9 @@ class SingleFlight {
   // The flight of `key` that is under way, or a new one that the caller owns.
   Seat Join(const std::string& key) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends a flight. Empty when the owner's call failed as a whole: the guests have to see for themselves.
-  void Land(const std::string& key, std::optional<Landing> landing) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Land(const std::string& key, std::optional<EmbedResult> result) ABSL_LOCKS_EXCLUDED(mutex_);
   // Blocks until the flight has landed. DeadlineExceeded and Cancelled are the guest's own.
-  absl::StatusOr<std::optional<Landing>> Wait(Flight& flight, const EmbedOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const EmbedOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   Mutex mutex_;

@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<int64_t>> ChatPrompt::Body(absl::string_view before, 
 absl::StatusOr<ChatPrompt::Encoded> ChatPrompt::Encode(absl::string_view text, absl::string_view instruction,
                                                        absl::Span<const models::ImagePatches> images, int64_t max_tokens) const {
   if (MaySpellControlTokens(instruction)) {
-    return absl::InvalidArgumentError(absl::StrCat("instruction ", QuoteForMessage(instruction), " spells a control token"));
+    return absl::InvalidArgumentError(absl::StrCat("has the instruction ", QuoteForMessage(instruction), ", which spells a control token"));
   }
   if (text.empty() && images.empty()) text = kNothing;
   PALATE_ASSIGN_OR_RETURN(const auto frame, Frame(NormalizeInstruction(instruction), images.size()));

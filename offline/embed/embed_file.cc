@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "domain/catalog.h"
@@ -58,15 +57,6 @@ absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& i
   return spaces;
 }
 
-// The embedder names inputs by their place in the call; the report has the line instead.
-std::string WithoutPlace(const absl::Status& status, size_t index) {
-  absl::string_view message = status.message();
-  if (absl::ConsumePrefix(&message, absl::StrCat("inputs[", index, "]")) && !absl::ConsumePrefix(&message, ": ")) {
-    absl::ConsumePrefix(&message, ".");
-  }
-  return std::string(message);
-}
-
 // Moves the inputs out of the portion.
 absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions& options, Portion& portion, VectorFile& file,
                           EmbedFileReport& report) {
@@ -91,7 +81,7 @@ absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions&
       report.tokens += results[i].tokens;
     } else {
       ++report.failed;
-      report.source.AddMalformed(options.input, line.line, WithoutPlace(added, i));
+      report.source.AddMalformed(options.input, line.line, std::string(added.message()));
     }
   }
   return absl::OkStatus();

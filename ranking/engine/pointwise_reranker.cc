@@ -142,7 +142,7 @@ absl::StatusOr<PreparedRequest> PointwiseReranker::Impl::Prepare(const RankInput
   const absl::string_view list = input.documents.empty() ? "candidates" : "documents";
   for (size_t i = 0; i < documents.size(); ++i) {
     const absl::Status added = AddPair(pair, *query_pictures, documents[i], i, request);
-    if (!added.ok()) request.failures.push_back({i, PrefixFields(added, absl::StrCat(list, "[", i, "]"))});
+    if (!added.ok()) request.failures.push_back({i, added});
     if (request.tokens > options_.max_rank_tokens) {
       return InvalidField(list, absl::StrCat("make prompts of ", request.tokens, " tokens and more"),
                           absl::StrCat("at most ", options_.max_rank_tokens));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
@@ -40,14 +39,14 @@ std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions, 
   return dimensions == 0 || dimensions == model_dimensions ? whole : absl::StrCat(whole, "@", dimensions);
 }
 
-// The service's fields under the names that they have in a query: "inputs[0].images[0]" -> "query.image".
-absl::Status InQueryTerms(const absl::Status& status) {
-  std::vector<FieldViolation> violations = FieldViolations(status);
-  if (violations.empty()) return status;
-  for (FieldViolation& violation : violations) {
-    violation.field = absl::StrContains(violation.field, "images") ? "query.image" : "query.text";
-  }
-  return InvalidFields(absl::StrCat(violations[0].field, " ", violations[0].description), violations);
+// The path in a query of a field of the EmbedRequest made of it: "inputs[0].images[0]" -> "query.image".
+std::string QueryPath(const std::string& path) {
+  const FieldStep list = FirstStep(path);
+  if (list.name != "inputs") return path;
+  const std::string field = FirstStep(list.rest).name;
+  if (field == "images") return "query.image";
+  if (field == "fields") return "query.text";
+  return "query";
 }
 
 }  // namespace
@@ -70,7 +69,7 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
   }
   embedding_pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, deadline));
-  if (!response.failures().empty()) return InQueryTerms(FromRpcStatus(response.failures(0).status()));
+  if (!response.failures().empty()) return MapFields(FromRpcStatus(response.failures(0).status()), QueryPath);
   std::vector<pipeline::QueryVector> vectors;
   if (response.results().empty()) return vectors;
   for (const embedding_pb::EmbeddedVector& embedded : response.results(0).vectors()) {

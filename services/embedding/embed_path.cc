@@ -8,23 +8,21 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
-#include "embedding/cache/rename_field.h"
 
 namespace palate::services {
 namespace {
 
 using embedding::EmbedResult;
 using embedding::ImageFetcher;
-using embedding::InputName;
-using embedding::RenameField;
 
-// The fetched pictures of input `index` stand behind the `own` ones that came as bytes.
-absl::Status NameByUri(absl::Status status, size_t index, size_t own, size_t uris) {
-  for (size_t i = 0; i < uris && !status.ok(); ++i) {
-    status = RenameField(status, absl::StrCat(InputName(index), ".images[", own + i, "]"),
-                         absl::StrCat(InputName(index), ".image_uris[", i, "]"));
-  }
-  return status;
+static_assert(kMaxEmbedImages <= static_cast<int>(ImageFetcher::kMaxUris), "the pictures of one input are fetched together");
+
+// The path in an EmbedInput message of a field of the library's input, whose first `own_images` images came as bytes; the others were
+// fetched from `image_uris`.
+std::string MessagePath(const std::string& path, size_t own_images) {
+  const FieldStep step = FirstStep(path);
+  if (step.name != "images" || !step.index.has_value() || *step.index < own_images) return path;
+  return JoinPaths(absl::StrCat("image_uris[", *step.index - own_images, "]"), step.rest);
 }
 
 // Groups of inputs that are embedded together: first all without URIs, then the others, by how many URIs may be fetched at once.
@@ -100,7 +98,7 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
   bool any_uris = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].image_uris.empty()) continue;
-    results[i].status = CheckUris(inputs[i], InputName(i));
+    results[i].status = CheckUris(inputs[i]);
     any_uris |= results[i].status.ok();
   }
   const int running = any_uris ? ++uri_calls_ : 0;
@@ -115,14 +113,13 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
   return results;
 }
 
-absl::Status EmbedPath::CheckUris(const WireInput& input, const std::string& name) const {
+absl::Status EmbedPath::CheckUris(const WireInput& input) const {
   if (parts_.fetcher == nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(name, ".image_uris[0]: pictures by URI are off: embedding.uri.allowed_hosts names no host"));
+    return AtField(absl::FailedPreconditionError("pictures by URI are off: embedding.uri.allowed_hosts names no host"), "image_uris[0]");
   }
   const size_t images = input.input.images.size() + input.image_uris.size();
   if (images <= kMaxEmbedImages) return absl::OkStatus();
-  return InvalidField(name + ".image_uris", absl::StrCat("and images have ", images, " pictures together"),
+  return InvalidField("image_uris", absl::StrCat("and images have ", images, " pictures together"),
                       absl::StrCat("at most ", kMaxEmbedImages));
 }
 
@@ -142,8 +139,7 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
   for (size_t k = 0; k < complete.size(); ++k) {
     const size_t i = complete[k];
     results[i] = std::move(embedded[k]);
-    results[i].status = RenameField(results[i].status, InputName(k), InputName(i));
-    results[i].status = NameByUri(results[i].status, i, own_images[k], inputs[i].image_uris.size());
+    results[i].status = MapFields(results[i].status, [&](const std::string& path) { return MessagePath(path, own_images[k]); });
   }
   return absl::OkStatus();
 }
@@ -163,9 +159,7 @@ absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>
         inputs[i].input.images.push_back(*std::move(image));
         continue;
       }
-      const std::string name = absl::StrCat(InputName(i), ".image_uris[", u, "]");
-      const bool named = !FieldViolations(image.status()).empty();
-      if (results[i].status.ok()) results[i].status = named ? PrefixFields(image.status(), name) : Annotate(image.status(), name);
+      if (results[i].status.ok()) results[i].status = AtField(image.status(), absl::StrCat("image_uris[", u, "]"));
     }
     if (results[i].status.ok()) complete.push_back(i);
   }

@@ -65,7 +65,7 @@ class EmbedPath {
     return Check(message.model(), std::move(settings));
   }
 
-  // One result per input, in order; inputs fail alone, named "inputs[3]". Blocks. Errors of the call as a whole are Embedder::Embed's.
+  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput message. Blocks. Errors of the call as a whole are Embedder::Embed's.
   absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs, const EmbedSettings& settings);
 
   absl::StatusOr<const ServedModel*> Find(const std::string& model) const;
@@ -81,7 +81,7 @@ class EmbedPath {
   absl::StatusOr<std::shared_ptr<void>> FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
                                                     const EmbedSettings& settings, std::vector<embedding::EmbedResult>& results);
   // Whether the input's URIs may be fetched at all.
-  absl::Status CheckUris(const WireInput& input, const std::string& name) const;
+  absl::Status CheckUris(const WireInput& input) const;
 
   const Parts parts_;
   std::map<std::string, ServedModel> models_;

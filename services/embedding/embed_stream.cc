@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "domain/limits.h"
-#include "embedding/cache/rename_field.h"
 #include "services/embedding/embedding_convert.h"
 #include "services/runtime/status_convert.h"
 
@@ -19,8 +18,6 @@ namespace {
 
 namespace pb = palate::embedding::v1;
 using embedding::EmbedResult;
-using embedding::InputName;
-using embedding::RenameField;
 
 // Inputs embedded by one call, whose results go out together. Small, so that results come soon; the model's own batches mix calls.
 constexpr size_t kChunkInputs = 32;
@@ -42,9 +39,9 @@ struct Outgoing {
   int64_t bytes = 0;
 };
 
-// An element's error as its caller reads it: an input of a stream has no place, only its id.
-absl::Status WithoutPlace(const absl::Status& status, size_t index) {
-  return RenameField(RenameField(status, InputName(index) + ".", ""), InputName(index), "the input");
+// An input's error as its caller reads it. The caller knows the input by its id, so that paths are relative to the input.
+absl::Status OfInput(const absl::Status& status) {
+  return MapFields(status, [](const std::string& path) { return path.empty() ? "the input" : path; });
 }
 
 // Whether an error of a whole call is about the moment: the inputs may be sent again on the same stream.
@@ -188,7 +185,7 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     for (int i = 0; i < request.inputs_size(); ++i) {
       pb::EmbedStreamInput& input = *request.mutable_inputs(i);
       if (input.id().size() > kMaxIdBytes) {
-        return InvalidField(InputName(static_cast<size_t>(i)) + ".id", absl::StrCat("has ", input.id().size(), " bytes"),
+        return InvalidField(absl::StrCat("inputs[", i, "].id"), absl::StrCat("has ", input.id().size(), " bytes"),
                             absl::StrCat("at most ", kMaxIdBytes));
       }
       const auto bytes = static_cast<int64_t>(input.ByteSizeLong());
@@ -233,7 +230,7 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
       if (status.ok()) {
         *out->mutable_result() = ToProto((*results)[i], settings.model->embedder->info());
       } else {
-        *out->mutable_error() = ToRpcStatus(WithoutPlace(status, i));
+        *out->mutable_error() = ToRpcStatus(OfInput(status));
       }
     }
     PALATE_RETURN_IF_ERROR(SerializeResponse(response, outgoing.buffer));

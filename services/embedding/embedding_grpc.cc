@@ -15,6 +15,11 @@ namespace {
 
 namespace pb = palate::embedding::v1;
 
+struct InputFailure {
+  size_t index;
+  absl::Status status;
+};
+
 // Adds what the cached embedders of all models have counted to what their cache says of itself.
 embedding::CacheStats Sum(embedding::CacheStats cache, const std::map<std::string, ServedModel>& models,
                           embedding::CacheStats (embedding::CachedEmbedder::*counts)() const) {
@@ -53,14 +58,17 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, p
   std::vector<WireInput> inputs;
   for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
   PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, path_.Embed(std::move(inputs), settings));
+
+  std::vector<InputFailure> failures;
   for (size_t i = 0; i < results.size(); ++i) {
     pb::EmbedResult* result = response.add_results();
     if (results[i].status.ok()) {
       *result = ToProto(results[i], settings.model->embedder->info());
     } else {
-      *response.add_failures() = ToItemFailure(i, results[i].status);
+      failures.push_back({i, results[i].status});
     }
   }
+  AddFailures("inputs", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 

@@ -1,49 +1,30 @@
 #include "services/featurestore/feature_store_convert.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "services/convert/types_convert.h"
-#include "services/runtime/status_convert.h"
 
 namespace palate::services {
 namespace {
 
 namespace pb = palate::featurestore::v1;
 
-// The library names elements by their place in what it was given, which need not be their place in the request: "events[0].time" -> "time".
-std::string InsideElement(const std::string& field) {
-  for (const absl::string_view list : {"events[", "items[", "users[", "item_ids["}) {
-    if (!absl::StartsWith(field, list)) continue;
-    const size_t end = field.find(']');
-    if (end == std::string::npos) break;
-    return field.substr(std::min(field.size(), end + (end + 1 < field.size() && field[end + 1] == '.' ? 2 : 1)));
-  }
-  return field;
-}
-
-// The violations under the paths that the API has for the library's fields.
-absl::Status Rename(const absl::Status& status, const FieldPath& path) {
-  std::vector<FieldViolation> violations = FieldViolations(status);
-  if (violations.empty()) return status;
-  for (FieldViolation& violation : violations) violation.field = path(InsideElement(violation.field));
-  return InvalidFields(absl::StrCat(violations[0].field, " ", violations[0].description), violations);
-}
-
 }  // namespace
 
 absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write) {
   featurestore::ItemWrite out;
-  PALATE_ASSIGN_OR_RETURN(out.item, FromProto(write.item()));
+  absl::StatusOr<Item> item = FromProto(write.item());
+  if (!item.ok()) return PrefixFields(item.status(), "item");
+  out.item = *std::move(item);
   for (const types_pb::ItemImage& image : write.item().images()) {
     featurestore::ImageInput input{image.data(), image.sha256()};
     if (!image.data().empty() && !image.sha256().empty() && Sha256(image.data()) != image.sha256()) {
-      return InvalidField(absl::StrCat("images[", out.images.size(), "].sha256"), "is not that of the data", "empty or the digest of data");
+      return InvalidField(absl::StrCat("item.images[", out.images.size(), "].sha256"), "is not that of the data",
+                          "empty or the digest of data");
     }
     out.images.push_back(std::move(input));
   }
@@ -115,21 +96,5 @@ pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
   out.set_format_version(stats.format_version);
   return out;
 }
-
-void AddFailures(const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions, const std::string& list,
-                 const FieldPath& path, FailureList& out) {
-  for (const ElementFailure& failure : failures) {
-    const size_t index = positions.empty() ? failure.index : positions[failure.index];
-    *out.Add() = ToItemFailure(index, PrefixFields(Rename(failure.status, path), absl::StrCat(list, "[", index, "]")));
-  }
-}
-
-std::string SameField(const std::string& field) { return field; }
-
-std::string ItemWriteField(const std::string& field) {
-  return absl::StartsWith(field, "update_mask") || absl::StartsWith(field, "expected_revision") ? field : absl::StrCat("item.", field);
-}
-
-std::string EventField(const std::string& field) { return field == "type" || field == "time" ? absl::StrCat("event_", field) : field; }
 
 }  // namespace palate::services

@@ -55,7 +55,7 @@ FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStat
 
 absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& request, pb::UpsertItemsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("writes", request.writes_size(), kMaxBatchElements));
-  const auto batch = ConvertBatch<featurestore::ItemWrite>(request.writes(), "writes", ItemWriteField, *response.mutable_failures(),
+  const auto batch = ConvertBatch<featurestore::ItemWrite>("writes", request.writes(), *response.mutable_failures(),
                                                            [](const types_pb::ItemWrite& write) { return FromProto(write); });
   response.mutable_revisions()->Resize(request.writes_size(), 0);
   // An unknown catalog is an error even where no element is left to write.
@@ -65,10 +65,7 @@ absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& 
     response.set_revisions(static_cast<int>(batch.positions[i]), result.revisions[i]);
   }
   response.set_num_changed(result.num_changed);
-  response.set_num_changed(result.num_changed);
-  AddFailures(result.failures, batch.positions, "writes", ItemWriteField, *response.mutable_failures());
-  std::sort(response.mutable_failures()->begin(), response.mutable_failures()->end(),
-            [](const auto& a, const auto& b) { return a.index() < b.index(); });
+  AddFailures("writes", result.failures, batch.positions, *response.mutable_failures());
   return absl::OkStatus();
 }
 
@@ -78,13 +75,13 @@ absl::Status FeatureStoreGrpc::GetItems(Call&, const pb::GetItemsRequest& reques
   for (const std::optional<featurestore::StoredItem>& item : result.items) {
     if (item.has_value()) *response.add_items() = ToProto(*item);
   }
-  AddFailures(result.failures, {}, "item_ids", SameField, *response.mutable_failures());
+  AddFailures("item_ids", result.failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 
 absl::Status FeatureStoreGrpc::DeleteItems(Call&, const pb::DeleteItemsRequest& request, pb::DeleteItemsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const auto failures, store_.DeleteItems(request.catalog(), Strings(request.item_ids())));
-  AddFailures(failures, {}, "item_ids", SameField, *response.mutable_failures());
+  AddFailures("item_ids", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 
@@ -107,7 +104,7 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
 
 absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("events", request.events_size(), kMaxBatchEvents));
-  const auto batch = ConvertBatch<Event>(request.events(), "events", SameField, *response.mutable_failures(),
+  const auto batch = ConvertBatch<Event>("events", request.events(), *response.mutable_failures(),
                                          [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   featurestore::WriteEventsOptions options;
@@ -115,9 +112,7 @@ absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& 
   PALATE_ASSIGN_OR_RETURN(const featurestore::WriteEventsResult result, store_.WriteEvents(request.catalog(), batch.values, options));
   response.set_written(result.num_written);
   response.set_duplicates(result.num_duplicates);
-  AddFailures(result.failures, batch.positions, "events", EventField, *response.mutable_failures());
-  std::sort(response.mutable_failures()->begin(), response.mutable_failures()->end(),
-            [](const auto& a, const auto& b) { return a.index() < b.index(); });
+  AddFailures("events", result.failures, batch.positions, *response.mutable_failures());
   return absl::OkStatus();
 }
 
@@ -133,11 +128,11 @@ absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextReq
 
 absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& request, pb::UpsertUsersResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("users", request.users_size(), kMaxBatchElements));
-  const auto batch = ConvertBatch<User>(request.users(), "users", SameField, *response.mutable_failures(),
+  const auto batch = ConvertBatch<User>("users", request.users(), *response.mutable_failures(),
                                         [](const types_pb::User& user) { return FromProto(user); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   PALATE_ASSIGN_OR_RETURN(const auto failures, store_.UpsertUsers(request.catalog(), batch.values));
-  AddFailures(failures, batch.positions, "users", SameField, *response.mutable_failures());
+  AddFailures("users", failures, batch.positions, *response.mutable_failures());
   return absl::OkStatus();
 }
 
@@ -182,7 +177,7 @@ absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& re
     if (status.ok()) status = store_.PutVectors(request.catalog(), item.item_id(), item.revision(), vectors);
     if (!status.ok()) failures.push_back({static_cast<size_t>(i), status});
   }
-  AddFailures(failures, {}, "items", SameField, *response.mutable_failures());
+  AddFailures("items", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 

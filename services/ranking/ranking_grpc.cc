@@ -29,7 +29,7 @@ absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::R
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.deadline(), [&call] { return call.cancelled(); }));
   response = ToProto(output);
-  for (const ElementFailure& failure : output.failures) *response.add_failures() = ToItemFailure(failure.index, failure.status);
+  AddFailures(input.documents.empty() ? "candidates" : "documents", output.failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 

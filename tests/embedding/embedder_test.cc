@@ -17,6 +17,7 @@ namespace palate::embedding {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string Picture(uint8_t seed, int64_t width = 40, int64_t height = 30) {
   models::Image image{.width = width, .height = height};
@@ -169,7 +170,7 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
       {{.fields = {}, .images = {""}}, "images[0] is empty"},
       {{.fields = {"ok", std::string(1001, 'x')}, .images = {}}, "fields[1] has 1001 bytes; must be at most 1000"},
       {{.fields = {"\xff\xfe"}, .images = {}}, "fields[0] has bytes that are not UTF-8"},
-      {{.fields = {"", ""}, .images = {}}, " has neither text nor images"},
+      {{.fields = {"", ""}, .images = {}}, "has neither text nor images"},
       {{.fields = {}, .images = {whole, whole, whole}}, "images has 3 images; must be at most 2"},
       {{.fields = std::vector<std::string>(17, "x"), .images = {}}, "fields has 17 fields; must be at most 16"}};
   for (const auto& [input, problem] : bad) {
@@ -178,8 +179,7 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
     for (size_t i : {0, 1, 2, 4}) EXPECT_TRUE((*results)[i].status.ok());
     const absl::Status& status = (*results)[3].status;
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << problem;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("inputs[3]"));
-    EXPECT_THAT(std::string(status.message()), HasSubstr(problem));
+    EXPECT_THAT(std::string(status.message()), StartsWith(problem));
     EXPECT_EQ(FieldViolations(status).size(), 1u);
     EXPECT_TRUE((*results)[3].vectors.empty());
   }

@@ -21,8 +21,8 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class EngineTest : public ::testing::Test {
  protected:
@@ -62,9 +62,9 @@ TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
   EXPECT_TRUE((*results)[0].status.ok());
   EXPECT_TRUE((*results)[2].status.ok());
   EXPECT_EQ((*results)[1].status.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string((*results)[1].status.message()), HasSubstr("inputs[1].fields[1]: LibTorch: this text breaks the kernel"));
+  EXPECT_THAT(std::string((*results)[1].status.message()), StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
   EXPECT_TRUE((*results)[1].vectors.empty());
-  EXPECT_THAT(std::string((*results)[3].status.message()), HasSubstr("inputs[3].fields[0]: the model gave numbers that are not finite"));
+  EXPECT_THAT(std::string((*results)[3].status.message()), StartsWith("fields[0]: the model gave numbers that are not finite"));
   EXPECT_EQ(embedder_->stats().failed, 2);
 }
 

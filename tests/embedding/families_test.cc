@@ -24,6 +24,7 @@ namespace {
 
 using models::Golden;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // A model and its embedder.
 struct Served {
@@ -494,7 +495,7 @@ TEST_F(VisionLanguageTest, PicturesThatDoNotFitFailAloneAndSaySo) {
   input.images = {Png(3, 320, 240), Png(3, 320, 240)};
   const auto results = cut.Embed({input, Text("fine")}, {.spaces = {"fused"}, .instruction = "", .cancelled = nullptr});
   EXPECT_EQ(results[0].status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(results[0].status.message()), HasSubstr("inputs[0]: needs "));
+  EXPECT_THAT(std::string(results[0].status.message()), StartsWith("needs "));
   EXPECT_TRUE(results[1].status.ok()) << results[1].status;
 }
 
@@ -505,7 +506,7 @@ TEST_F(VisionLanguageTest, ControlTokensInATextAreOrdinaryCharacters) {
   EXPECT_TRUE(results[0].status.ok()) << results[0].status;
   const auto query = served_.Embed({Query("lamp")}, {.spaces = {"text"}, .instruction = "obey<|im_end|>", .cancelled = nullptr});
   EXPECT_EQ(query[0].status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(query[0].status.message()), HasSubstr("spells a control token"));
+  EXPECT_THAT(std::string(query[0].status.message()), HasSubstr("which spells a control token"));
 }
 
 TEST_F(VisionLanguageTest, PixelBudgetIsInTheFingerprintAndTheCost) {

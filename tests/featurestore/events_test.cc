@@ -33,16 +33,16 @@ class EventsTest : public StoreTest {
 };
 
 TEST_F(EventsTest, RefuseWrongFieldsNamingThem) {
-  EXPECT_EQ(Refused([](Event& e) { e.user_id = ""; }), "events[0].user_id");
-  EXPECT_EQ(Refused([](Event& e) { e.item_id = std::string(300, 'i'); }), "events[0].item_id");
-  EXPECT_EQ(Refused([](Event& e) { e.event_id = "\x01"; }), "events[0].event_id");
-  EXPECT_EQ(Refused([](Event& e) { e.session_id = "\xff"; }), "events[0].session_id");
-  EXPECT_EQ(Refused([](Event& e) { e.type = "bought"; }), "events[0].type");
-  EXPECT_EQ(Refused([](Event& e) { e.value = std::numeric_limits<double>::infinity(); }), "events[0].value");
-  EXPECT_EQ(Refused([](Event& e) { e.type = "rating"; }), "events[0].value");
-  EXPECT_EQ(Refused([](Event& e) { e.time = absl::UnixEpoch() - absl::Seconds(1); }), "events[0].time");
-  EXPECT_EQ(Refused([](Event& e) { e.time = kNow + absl::Hours(25); }), "events[0].time");
-  EXPECT_EQ(Refused([](Event& e) { e.time = kNow - absl::Hours(24 * 31); }), "events[0].time");
+  EXPECT_EQ(Refused([](Event& e) { e.user_id = ""; }), "user_id");
+  EXPECT_EQ(Refused([](Event& e) { e.item_id = std::string(300, 'i'); }), "item_id");
+  EXPECT_EQ(Refused([](Event& e) { e.event_id = "\x01"; }), "event_id");
+  EXPECT_EQ(Refused([](Event& e) { e.session_id = "\xff"; }), "session_id");
+  EXPECT_EQ(Refused([](Event& e) { e.type = "bought"; }), "event_type");
+  EXPECT_EQ(Refused([](Event& e) { e.value = std::numeric_limits<double>::infinity(); }), "value");
+  EXPECT_EQ(Refused([](Event& e) { e.type = "rating"; }), "value");
+  EXPECT_EQ(Refused([](Event& e) { e.time = absl::UnixEpoch() - absl::Seconds(1); }), "event_time");
+  EXPECT_EQ(Refused([](Event& e) { e.time = kNow + absl::Hours(25); }), "event_time");
+  EXPECT_EQ(Refused([](Event& e) { e.time = kNow - absl::Hours(24 * 31); }), "event_time");
   EXPECT_EQ(Refused([](Event& e) { e.time = kNow + absl::Hours(23); }), "accepted");
   EXPECT_EQ(Stats().events, 1);
   EXPECT_EQ(WrongField(store_->WriteEvents("shop", {}).status()), "events");
@@ -349,7 +349,7 @@ TEST_F(UsersTest, OneBadProfileFailsAlone) {
   const auto failures = store_->UpsertUsers("shop", {bad, good});
   ASSERT_TRUE(failures.ok());
   ASSERT_EQ(failures->size(), 1u);
-  EXPECT_EQ(WrongField((*failures)[0].status), "users[0].profile_text");
+  EXPECT_EQ(WrongField((*failures)[0].status), "profile_text");
   EXPECT_TRUE(store_->GetUser("shop", "good").ok());
 }
 

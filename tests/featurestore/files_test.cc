@@ -371,7 +371,7 @@ TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
   ASSERT_TRUE(store_->DeleteItems("shop", {"b"}).ok());
   ItemWrite c = Write("c");
   c.images = {{"", Sha256(Png(4, 4))}};
-  EXPECT_EQ(WrongField(TryPut(c)), "items[0].images[0].sha256");
+  EXPECT_EQ(WrongField(TryPut(c)), "item.images[0].sha256");
 }
 
 }  // namespace

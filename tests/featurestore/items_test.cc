@@ -56,39 +56,39 @@ TEST_F(ItemsTest, AreReadAsTheyWereWritten) {
 }
 
 TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = ""; }), "items[0].id");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = std::string(257, 'a'); }), "items[0].id");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\n"; }), "items[0].id");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\xc2\x85"; }), "items[0].id");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "\xff"; }), "items[0].id");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = std::string(1025, 'a'); }), "items[0].title");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = "\xc3"; }), "items[0].title");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }), "items[0].description");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"colour", std::string("red")}}; }), "items[0].attributes[\"colour\"]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"year", std::string("1995")}}; }), "items[0].attributes[\"year\"]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = ""; }), "item.id");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = std::string(257, 'a'); }), "item.id");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\n"; }), "item.id");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\xc2\x85"; }), "item.id");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "\xff"; }), "item.id");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = std::string(1025, 'a'); }), "item.title");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = "\xc3"; }), "item.title");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }), "item.description");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"colour", std::string("red")}}; }), "item.attributes[\"colour\"]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"year", std::string("1995")}}; }), "item.attributes[\"year\"]");
   EXPECT_EQ(Refused([](ItemWrite& w) {
               w.item.attributes = {{"price", std::numeric_limits<double>::quiet_NaN()}};
             }),
-            "items[0].attributes[\"price\"]");
+            "item.attributes[\"price\"]");
   EXPECT_EQ(Refused([](ItemWrite& w) {
               w.item.attributes = {{"genre", std::vector<std::string>{"ok", "\xff"}}};
             }),
-            "items[0].attributes[\"genre\"][1]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.create_time = kNow - absl::Hours(24 * 365 * 60); }), "items[0].create_time");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }), "items[0].expire_time");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.update_mask = {{"colour"}}; }), "items[0].update_mask[0]");
+            "item.attributes[\"genre\"][1]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.create_time = kNow - absl::Hours(24 * 365 * 60); }), "item.create_time");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }), "item.expire_time");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.update_mask = {{"colour"}}; }), "update_mask[0]");
   EXPECT_FALSE(Exists("a"));
 }
 
 TEST_F(ItemsTest, RefuseBadPicturesNamingThem) {
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(1, 1), ""}, {"GIF89a", ""}}; }), "items[0].images[1]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(50000, 50000), ""}}; }), "items[0].images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8).substr(0, 40), ""}}; }), "items[0].images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8, std::string(17 << 20, 'x')), ""}}; }), "items[0].images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images.assign(9, {Png(1, 1), ""}); }), "items[0].images");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", ""}}; }), "items[0].images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", "short"}}; }), "items[0].images[0].sha256");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", std::string(32, 'x')}}; }), "items[0].images[0].sha256");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(1, 1), ""}, {"GIF89a", ""}}; }), "item.images[1]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(50000, 50000), ""}}; }), "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8).substr(0, 40), ""}}; }), "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8, std::string(17 << 20, 'x')), ""}}; }), "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images.assign(9, {Png(1, 1), ""}); }), "item.images");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", ""}}; }), "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", "short"}}; }), "item.images[0].sha256");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", std::string(32, 'x')}}; }), "item.images[0].sha256");
   const absl::Status bomb = TryPut([] {
     ItemWrite write = Write("a");
     write.images = {{Png(50000, 50000), ""}};
@@ -105,7 +105,7 @@ TEST_F(ItemsTest, OneBadElementFailsAlone) {
   ASSERT_TRUE(result.ok());
   ASSERT_EQ(result->failures.size(), 1u);
   EXPECT_EQ(result->failures[0].index, 1u);
-  EXPECT_EQ(WrongField(result->failures[0].status), "items[1].title");
+  EXPECT_EQ(WrongField(result->failures[0].status), "item.title");
   EXPECT_EQ(result->num_changed, 2);
   EXPECT_EQ(result->revisions[1], 0);
   EXPECT_TRUE(Exists("a"));
@@ -216,7 +216,7 @@ TEST_F(ItemsTest, PicturesAreSharedByDigestAndGoWithTheLastItem) {
   Put(b);
   ItemWrite c = Write("c");
   c.images = {{"", Sha256(png)}};
-  EXPECT_EQ(WrongField(TryPut(c)), "items[0].images[0].sha256");
+  EXPECT_EQ(WrongField(TryPut(c)), "item.images[0].sha256");
   c.images = {{png, ""}};
   Put(c);
   EXPECT_THAT(Read("c", {.image_bytes = true}).image_bytes, ElementsAre(png));

@@ -173,8 +173,8 @@ TEST_F(PointwiseRerankerTest, ABadDocumentFailsAlone) {
   ASSERT_EQ(output.failures.size(), 2u);
   EXPECT_EQ(output.failures[0].index, 1u);
   EXPECT_EQ(output.failures[0].status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "documents[1].text");
-  EXPECT_EQ(FieldViolations(output.failures[1].status)[0].field, "documents[3].images");
+  EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "text");
+  EXPECT_EQ(FieldViolations(output.failures[1].status)[0].field, "images");
   EXPECT_TRUE(std::isnan(output.scores[1]) && std::isnan(output.relevance[3]));
   for (const size_t i : {0, 2, 4}) EXPECT_NEAR(output.relevance[i], good.relevance[i], kScoreTolerance);
 }
@@ -345,7 +345,7 @@ TEST_F(VisionRerankerTest, ABrokenPictureFailsAlone) {
   const RankOutput output = Rank(*reranker, input);
   ASSERT_EQ(output.failures.size(), 1u);
   EXPECT_EQ(output.failures[0].index, 1u);
-  EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "documents[1].images[0]");
+  EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "images[0]");
   EXPECT_TRUE(std::isfinite(output.scores[0]) && std::isfinite(output.scores[2]));
 }
 
