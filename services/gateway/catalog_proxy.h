@@ -3,32 +3,20 @@
 // Thread-safe.
 #pragma once
 
-#include "palate/catalog/v1/catalog_service.grpc.pb.h"
+#include "absl/time/time.h"
 #include "services/runtime/channel.h"
+#include "services/runtime/forward.h"
 #include "services/runtime/rpc_service.h"
 
 namespace palate::services {
 
 class CatalogProxy final : public RpcService {
  public:
+  // `store` leads to the feature store. A caller's missing deadline becomes `default_deadline` from now.
   CatalogProxy(ChannelProvider store, absl::Duration default_deadline, ThreadPool& pool);
 
  private:
-  absl::Status CreateCatalog(Call& call, const palate::catalog::v1::CreateCatalogRequest& request,
-                             palate::catalog::v1::CreateCatalogResponse& response);
-  absl::Status GetCatalog(Call& call, const palate::catalog::v1::GetCatalogRequest& request,
-                          palate::catalog::v1::GetCatalogResponse& response);
-  absl::Status UpdateCatalog(Call& call, const palate::catalog::v1::UpdateCatalogRequest& request,
-                             palate::catalog::v1::UpdateCatalogResponse& response);
-  absl::Status ListCatalogs(Call& call, const palate::catalog::v1::ListCatalogsRequest& request,
-                            palate::catalog::v1::ListCatalogsResponse& response);
-  absl::Status DeleteCatalog(Call& call, const palate::catalog::v1::DeleteCatalogRequest& request,
-                             palate::catalog::v1::DeleteCatalogResponse& response);
-
-  absl::Time DeadlineFor(const Call& call) const;
-
-  LazyStub<palate::catalog::v1::CatalogService> store_;
-  const absl::Duration default_deadline_;
+  ForwardTarget store_;
 };
 
 }  // namespace palate::services

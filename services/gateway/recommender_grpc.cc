@@ -25,17 +25,18 @@ RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, Chann
                                  ThreadPool& pool)
     : RpcService(pb::RecommenderService::service_full_name(), pool),
       recommender_(recommender),
-      store_(std::move(store)),
+      store_(store),
+      writes_(std::move(store), store_pb::FeatureStoreService::service_full_name()),
       default_deadline_(default_deadline) {
   Unary("Recommend", this, &RecommenderGrpc::Recommend);
   ServerStream("RecommendStream", this, &RecommenderGrpc::RecommendStream);
   Unary("Search", this, &RecommenderGrpc::Search);
   Unary("SimilarItems", this, &RecommenderGrpc::SimilarItems);
   Unary("Rank", this, &RecommenderGrpc::Rank);
-  Unary("WriteEvents", this, &RecommenderGrpc::WriteEvents);
-  Unary("UpsertItems", this, &RecommenderGrpc::UpsertItems);
+  Forward("WriteEvents", writes_, default_deadline);
+  Forward("UpsertItems", writes_, default_deadline);
   Unary("GetUser", this, &RecommenderGrpc::GetUser);
-  Unary("PurgeUser", this, &RecommenderGrpc::PurgeUser);
+  Forward("PurgeUser", writes_);
   CheckComplete();
 }
 
@@ -107,31 +108,6 @@ absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, p
   return absl::OkStatus();
 }
 
-absl::Status RecommenderGrpc::WriteEvents(Call& call, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
-  store_pb::WriteEventsRequest passed;
-  passed.set_catalog(request.catalog());
-  *passed.mutable_events() = request.events();
-  passed.set_allow_late(request.allow_late());
-  store_pb::WriteEventsResponse answer;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::WriteEvents, passed, answer, DeadlineFor(call)));
-  response.set_written(answer.written());
-  response.set_duplicates(answer.duplicates());
-  *response.mutable_failures() = std::move(*answer.mutable_failures());
-  return absl::OkStatus();
-}
-
-absl::Status RecommenderGrpc::UpsertItems(Call& call, const pb::UpsertItemsRequest& request, pb::UpsertItemsResponse& response) {
-  store_pb::UpsertItemsRequest passed;
-  passed.set_catalog(request.catalog());
-  *passed.mutable_writes() = request.writes();
-  store_pb::UpsertItemsResponse answer;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::UpsertItems, passed, answer, DeadlineFor(call)));
-  response.mutable_revisions()->Swap(answer.mutable_revisions());
-  response.set_num_changed(answer.num_changed());
-  *response.mutable_failures() = std::move(*answer.mutable_failures());
-  return absl::OkStatus();
-}
-
 absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& request, pb::GetUserResponse& response) {
   if (request.user_id().empty()) return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
   if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
@@ -153,19 +129,6 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
     *response.add_events() = std::move(*answer.mutable_events(i)->mutable_event());
   }
   response.set_has_more_events(answer.has_more_events() || answer.events_size() > request.max_events());
-  return absl::OkStatus();
-}
-
-absl::Status RecommenderGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& request, pb::PurgeUserResponse& response) {
-  store_pb::PurgeUserRequest passed;
-  passed.set_catalog(request.catalog());
-  passed.set_user_id(request.user_id());
-  store_pb::PurgeUserResponse answer;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::PurgeUser, passed, answer, call.deadline()));
-  response.set_removed_events(answer.removed_events());
-  response.set_removed_impressions(answer.removed_impressions());
-  response.set_removed_profile(answer.removed_profile());
-  response.set_dropped_query_vectors(answer.dropped_query_vectors());
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "pipeline/recommender.h"
 #include "services/runtime/channel.h"
+#include "services/runtime/forward.h"
 #include "services/runtime/rpc_service.h"
 
 namespace palate::services {
@@ -25,19 +26,14 @@ class RecommenderGrpc final : public RpcService {
   absl::Status SimilarItems(Call& call, const palate::recommender::v1::SimilarItemsRequest& request,
                             palate::recommender::v1::SimilarItemsResponse& response);
   absl::Status Rank(Call& call, const palate::recommender::v1::RankRequest& request, palate::recommender::v1::RankResponse& response);
-  absl::Status WriteEvents(Call& call, const palate::recommender::v1::WriteEventsRequest& request,
-                           palate::recommender::v1::WriteEventsResponse& response);
-  absl::Status UpsertItems(Call& call, const palate::recommender::v1::UpsertItemsRequest& request,
-                           palate::recommender::v1::UpsertItemsResponse& response);
   absl::Status GetUser(Call& call, const palate::recommender::v1::GetUserRequest& request,
                        palate::recommender::v1::GetUserResponse& response);
-  absl::Status PurgeUser(Call& call, const palate::recommender::v1::PurgeUserRequest& request,
-                         palate::recommender::v1::PurgeUserResponse& response);
 
   absl::Time DeadlineFor(const Call& call) const;
 
   const pipeline::Recommender& recommender_;
   LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
+  ForwardTarget writes_;  // the feature store, for what is passed on as it comes
   const absl::Duration default_deadline_;
 };
 

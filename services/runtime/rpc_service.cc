@@ -108,6 +108,17 @@ void Start(Reactor* reactor, ThreadPool& pool, Work work) {
   if (!queued.ok()) reactor->Finish(ToGrpcStatus(queued));
 }
 
+// Whether both services have the method, with messages of the same fields.
+absl::Status CheckForwardable(const std::string& from, const std::string& to, const std::string& method) {
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  const google::protobuf::MethodDescriptor* own = pool->FindMethodByName(absl::StrCat(from, ".", method));
+  const google::protobuf::MethodDescriptor* target = pool->FindMethodByName(absl::StrCat(to, ".", method));
+  if (own == nullptr || target == nullptr) return absl::NotFoundError(absl::StrCat(own == nullptr ? from : to, " has no such method"));
+
+  PALATE_RETURN_IF_ERROR(CheckSameFields(*own->input_type(), *target->input_type()));
+  return CheckSameFields(*own->output_type(), *target->output_type());
+}
+
 }  // namespace
 
 RpcService::RpcService(std::string service_name, ThreadPool& pool) : service_name_(std::move(service_name)), pool_(pool) {}
@@ -158,6 +169,19 @@ void RpcService::AddServerStream(const std::string& method, ThreadPool* pool, St
     auto* reactor = new StreamReactor(*this, context);
     Start(reactor, chosen, [&handler, in, reactor](Call& call) { return handler(call, *in, *reactor); });
     return reactor;
+  });
+}
+
+void RpcService::Forward(const std::string& method, ForwardTarget& target, absl::Duration default_deadline) {
+  const absl::Status forwardable = CheckForwardable(service_name_, target.service_name(), method);
+  if (!forwardable.ok()) {
+    spdlog::critical("{}.{} cannot be passed on: {}", service_name_, method, forwardable.ToString());
+    std::abort();
+  }
+
+  AddUnary(method, nullptr, [method, &target, default_deadline](Call& call, const ByteBuffer& in, ByteBuffer& out) {
+    const absl::Time deadline = call.deadline() == absl::InfiniteFuture() ? absl::Now() + default_deadline : call.deadline();
+    return target.Call(method, in, out, deadline);
   });
 }
 

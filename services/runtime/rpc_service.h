@@ -33,6 +33,7 @@
 #include "base/thread_pool.h"
 #include "google/protobuf/message.h"
 #include "services/runtime/call.h"
+#include "services/runtime/forward.h"
 
 namespace palate::services {
 
@@ -94,6 +95,10 @@ class RpcService : public grpc::Service {
       return RunStream(in, request, [&] { return (self->*handler)(call, request, writer); });
     });
   }
+
+  // Passes the method on to the method of the same name of `target`, which is borrowed (services/runtime/forward.h). A caller's missing
+  // deadline becomes `default_deadline` from now. Aborts unless the messages of both methods have the same fields.
+  void Forward(const std::string& method, ForwardTarget& target, absl::Duration default_deadline = absl::InfiniteDuration());
 
   // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC thread: it must not block.
   using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;

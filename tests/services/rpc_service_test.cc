@@ -11,9 +11,13 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "base/status.h"
 #include "palate/catalog/v1/catalog_service.grpc.pb.h"
+#include "palate/featurestore/v1/feature_store_service.pb.h"
+#include "palate/recommender/v1/recommender_service.pb.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/client_call.h"
+#include "services/runtime/forward.h"
 #include "services/runtime/server.h"
 
 namespace palate::services {
@@ -23,7 +27,7 @@ namespace catalog_pb = palate::catalog::v1;
 using Stub = catalog_pb::CatalogService::StubInterface::async_interface;
 using ::testing::HasSubstr;
 
-// GetCatalog: "block" waits until it is cancelled or released, "throw" throws, anything else comes back.
+// GetCatalog: "block" waits until it is cancelled or released, "throw" throws, "refuse" is an invalid field, anything else comes back.
 class TestService final : public RpcService {
  public:
   explicit TestService(ThreadPool& pool) : RpcService(catalog_pb::CatalogService::service_full_name(), pool) {
@@ -40,6 +44,7 @@ class TestService final : public RpcService {
  private:
   absl::Status Get(Call& call, const catalog_pb::GetCatalogRequest& request, catalog_pb::GetCatalogResponse& response) {
     if (request.catalog() == "throw") throw std::runtime_error("boom");
+    if (request.catalog() == "refuse") return InvalidField("catalog", "is \"refuse\"", "another word");
     if (request.catalog() == "block") {
       entered.Notify();
       while (!call.cancelled() && !release.WaitForNotificationWithTimeout(absl::Milliseconds(5))) {
@@ -191,6 +196,93 @@ TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
   Start(1, 1);
   std::string out;
   EXPECT_EQ(CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(), absl::StatusCode::kInvalidArgument);
+}
+
+// CatalogService, passed on.
+class TestProxy final : public RpcService {
+ public:
+  TestProxy(ChannelProvider target, absl::Duration default_deadline, ThreadPool& pool)
+      : RpcService(catalog_pb::CatalogService::service_full_name(), pool),
+        target_(std::move(target), catalog_pb::CatalogService::service_full_name()) {
+    for (const char* method : {"CreateCatalog", "GetCatalog", "UpdateCatalog", "ListCatalogs", "DeleteCatalog"}) {
+      Forward(method, target_, default_deadline);
+    }
+    CheckComplete();
+  }
+
+ private:
+  ForwardTarget target_;
+};
+
+class ForwardTest : public RpcServiceTest {
+ protected:
+  // The stub then leads to the proxy.
+  void StartBoth(absl::Duration default_deadline = absl::InfiniteDuration()) {
+    Start(/*threads=*/2, /*queue_limit=*/4);
+    ServiceSet set;
+    ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("proxy", 2, 4));
+    set.Add(std::make_unique<TestProxy>([this] { return channel_; }, default_deadline, *pool));
+    auto proxy = Server::Start(ServerConfig(), std::move(set));
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    proxy_channel_ = DialTcp("127.0.0.1:" + std::to_string(proxy_->port()));
+    stub_ = catalog_pb::CatalogService::NewStub(proxy_channel_);
+  }
+
+  std::unique_ptr<Server> proxy_;
+  std::shared_ptr<grpc::Channel> proxy_channel_;
+};
+
+TEST_F(ForwardTest, PassesRequestsAndResponsesOn) {
+  StartBoth();
+  catalog_pb::CreateCatalogRequest request;
+  request.mutable_catalog()->set_display_name(std::string(1 << 20, 'x'));
+  catalog_pb::CreateCatalogResponse response;
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response, absl::Now() + absl::Seconds(20)).ok());
+  EXPECT_EQ(response.catalog().display_name(), request.catalog().display_name());
+}
+
+TEST_F(ForwardTest, PassesErrorsOnWithTheirFields) {
+  StartBoth();
+  EXPECT_EQ(Get("throw").code(), absl::StatusCode::kInternal);
+  const absl::Status refused = Get("refuse");
+  ASSERT_EQ(FieldViolations(refused).size(), 1u);
+  EXPECT_EQ(FieldViolations(refused)[0].field, "catalog");
+}
+
+TEST_F(ForwardTest, CancelsTheTargetWithItsCaller) {
+  StartBoth();
+  grpc::ClientContext context;
+  catalog_pb::GetCatalogRequest request;
+  request.set_catalog("block");
+  catalog_pb::GetCatalogResponse response;
+  StatusWaiter waiter;
+  stub_->async()->GetCatalog(&context, &request, &response, [&](grpc::Status status) { waiter.Set(status); });
+  service_->entered.WaitForNotification();
+  context.TryCancel();
+  EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
+  service_->cancelled.WaitForNotification();
+}
+
+TEST_F(ForwardTest, GivesCallsWithoutADeadlineTheDefaultOne) {
+  StartBoth(absl::Milliseconds(50));
+  catalog_pb::GetCatalogRequest request;
+  request.set_catalog("block");
+  catalog_pb::GetCatalogResponse response;
+  EXPECT_EQ(CallUnary(stub_->async(), &Stub::GetCatalog, request, response, absl::InfiniteFuture()).code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(CheckSameFieldsTest, AcceptsTheMessagesThatTheGatewayPassesOn) {
+  using recommender::v1::UpsertItemsRequest;
+  EXPECT_TRUE(CheckSameFields(*UpsertItemsRequest::descriptor(), *featurestore::v1::UpsertItemsRequest::descriptor()).ok());
+}
+
+TEST(CheckSameFieldsTest, NamesTheFirstDifference) {
+  const absl::Status fields = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(), *catalog_pb::ListCatalogsRequest::descriptor());
+  EXPECT_THAT(std::string(fields.message()), HasSubstr("has 1 fields"));
+  const absl::Status types = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(), *catalog_pb::GetCatalogResponse::descriptor());
+  EXPECT_THAT(std::string(types.message()), HasSubstr("no field like palate.catalog.v1.GetCatalogRequest.catalog"));
 }
 
 TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {
