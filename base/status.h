@@ -62,6 +62,13 @@ absl::Status AtField(const absl::Status& status, absl::string_view field);
 // names no field stays as it is.
 absl::Status PrefixFields(const absl::Status& status, absl::string_view prefix);
 
+// The same for a result: PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(write.item()), "item")).
+template <typename T>
+absl::StatusOr<T> PrefixFields(absl::StatusOr<T> result, absl::string_view prefix) {
+  if (!result.ok()) return PrefixFields(result.status(), prefix);
+  return result;
+}
+
 // The same error with each field path replaced by what `map` returns for it. A status that names no field stays as it is. Messages are
 // written anew from the paths and the descriptions.
 absl::Status MapFields(const absl::Status& status, absl::FunctionRef<std::string(const std::string& path)> map);

@@ -217,10 +217,11 @@ absl::Status StoreCore::LoadCatalogs() {
     key.remove_prefix(1);
     if (!ConsumeId(key, id) || !key.empty()) return absl::DataLossError("a stored catalog has a damaged key");
     PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::CatalogRecord>(value, "catalog"));
+    PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromRecord(id, record));
     auto state = std::make_shared<CatalogState>(record.number(), id);
     {
       MutexLock lock(state->mutex);
-      state->catalog = std::make_shared<const Catalog>(FromRecord(id, record));
+      state->catalog = std::make_shared<const Catalog>(std::move(catalog));
     }
     AddCatalog(std::move(state));
     return true;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "base/bytes.h"
+#include "base/status.h"
 
 namespace palate::featurestore {
 namespace {
@@ -25,8 +26,10 @@ storage::AttributeType ToRecord(AttributeType type) {
   return storage::ATTRIBUTE_TYPE_UNSPECIFIED;
 }
 
-AttributeType FromRecord(storage::AttributeType type) {
+absl::StatusOr<AttributeType> FromRecord(storage::AttributeType type) {
   switch (type) {
+    case storage::ATTRIBUTE_TYPE_STRING:
+      return AttributeType::kString;
     case storage::ATTRIBUTE_TYPE_STRING_LIST:
       return AttributeType::kStringList;
     case storage::ATTRIBUTE_TYPE_INT64:
@@ -35,9 +38,12 @@ AttributeType FromRecord(storage::AttributeType type) {
       return AttributeType::kDouble;
     case storage::ATTRIBUTE_TYPE_BOOL:
       return AttributeType::kBool;
-    default:
-      return AttributeType::kString;
+    case storage::ATTRIBUTE_TYPE_UNSPECIFIED:
+    case storage::AttributeType_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case storage::AttributeType_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
+  return absl::DataLossError(absl::StrCat("a stored attribute has the unknown type ", static_cast<int>(type)));
 }
 
 struct AttributeWriter {
@@ -129,12 +135,13 @@ storage::CatalogRecord ToRecord(const Catalog& catalog, uint32_t number) {
   return record;
 }
 
-Catalog FromRecord(const std::string& id, const storage::CatalogRecord& record) {
+absl::StatusOr<Catalog> FromRecord(const std::string& id, const storage::CatalogRecord& record) {
   Catalog catalog;
   catalog.id = id;
   catalog.display_name = record.display_name();
   for (const storage::AttributeDeclaration& attribute : record.attributes()) {
-    catalog.attributes.push_back({attribute.name(), FromRecord(attribute.type()), attribute.filterable()});
+    PALATE_ASSIGN_OR_RETURN(const AttributeType type, FromRecord(attribute.type()));
+    catalog.attributes.push_back({attribute.name(), type, attribute.filterable()});
   }
   for (const storage::EventTypeDeclaration& type : record.event_types()) {
     catalog.event_types.push_back({type.name(), type.weight(), type.marks_seen(), type.value_is_rating()});
@@ -229,14 +236,52 @@ Event FromRecord(std::string user_id, std::string event_id, int64_t time_us, sto
   return event;
 }
 
-// The enumerators stand in the same order, one apart for the unspecified zero.
-storage::ChangeKind ToRecord(ChangeKind kind) { return static_cast<storage::ChangeKind>(static_cast<int>(kind) + 1); }
+storage::ChangeKind ToRecord(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kItemUpserted:
+      return storage::CHANGE_KIND_ITEM_UPSERTED;
+    case ChangeKind::kItemDeleted:
+      return storage::CHANGE_KIND_ITEM_DELETED;
+    case ChangeKind::kVectorsChanged:
+      return storage::CHANGE_KIND_VECTORS_CHANGED;
+    case ChangeKind::kUserChanged:
+      return storage::CHANGE_KIND_USER_CHANGED;
+    case ChangeKind::kUserPurged:
+      return storage::CHANGE_KIND_USER_PURGED;
+    case ChangeKind::kCatalogChanged:
+      return storage::CHANGE_KIND_CATALOG_CHANGED;
+    case ChangeKind::kCatalogDeleted:
+      return storage::CHANGE_KIND_CATALOG_DELETED;
+    case ChangeKind::kSpacesSwitched:
+      return storage::CHANGE_KIND_SPACES_SWITCHED;
+  }
+  return storage::CHANGE_KIND_UNSPECIFIED;
+}
 
 absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind) {
-  if (kind == storage::CHANGE_KIND_UNSPECIFIED || !storage::ChangeKind_IsValid(kind)) {
-    return absl::DataLossError(absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
+  switch (kind) {
+    case storage::CHANGE_KIND_ITEM_UPSERTED:
+      return ChangeKind::kItemUpserted;
+    case storage::CHANGE_KIND_ITEM_DELETED:
+      return ChangeKind::kItemDeleted;
+    case storage::CHANGE_KIND_VECTORS_CHANGED:
+      return ChangeKind::kVectorsChanged;
+    case storage::CHANGE_KIND_USER_CHANGED:
+      return ChangeKind::kUserChanged;
+    case storage::CHANGE_KIND_USER_PURGED:
+      return ChangeKind::kUserPurged;
+    case storage::CHANGE_KIND_CATALOG_CHANGED:
+      return ChangeKind::kCatalogChanged;
+    case storage::CHANGE_KIND_CATALOG_DELETED:
+      return ChangeKind::kCatalogDeleted;
+    case storage::CHANGE_KIND_SPACES_SWITCHED:
+      return ChangeKind::kSpacesSwitched;
+    case storage::CHANGE_KIND_UNSPECIFIED:
+    case storage::ChangeKind_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case storage::ChangeKind_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
-  return static_cast<ChangeKind>(static_cast<int>(kind) - 1);
+  return absl::DataLossError(absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
 }
 
 std::string DeriveEventId(const Event& event) {

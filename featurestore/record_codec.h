@@ -32,7 +32,7 @@ absl::StatusOr<Record> ParseRecord(absl::string_view bytes, absl::string_view wh
 }
 
 storage::CatalogRecord ToRecord(const Catalog& catalog, uint32_t number);
-Catalog FromRecord(const std::string& id, const storage::CatalogRecord& record);
+absl::StatusOr<Catalog> FromRecord(const std::string& id, const storage::CatalogRecord& record);
 
 storage::ItemRecord ToRecord(const Item& item, int64_t content_revision);
 Item FromRecord(std::string id, storage::ItemRecord&& record);
@@ -44,6 +44,7 @@ storage::EventRecord ToRecord(const Event& event, int64_t popularity_micros);
 // What the key says comes from the key.
 Event FromRecord(std::string user_id, std::string event_id, int64_t time_us, storage::EventRecord&& record);
 
+// A number that names no kind or type is DataLoss, here and within a catalog.
 storage::ChangeKind ToRecord(ChangeKind kind);
 absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind);
 

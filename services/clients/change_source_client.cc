@@ -1,17 +1,18 @@
 #include "services/clients/change_source_client.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "services/convert/change_convert.h"
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
 namespace {
 
-namespace store_pb = palate::featurestore::v1;
 namespace catalog_pb = palate::catalog::v1;
 using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 using CatalogAsync = catalog_pb::CatalogService::StubInterface::async_interface;
@@ -22,53 +23,10 @@ void WantVectors(store_pb::ItemView& view) {
   view.set_all_fingerprints(true);
 }
 
-absl::StatusOr<retrieval::ItemUpdate> UpdateFrom(const types_pb::ItemRecord& record) {
-  PALATE_ASSIGN_OR_RETURN(ItemWithVectors read, FromProto(record));
-  retrieval::ItemUpdate update;
-  update.item_id = std::move(read.item.id);
-  update.revision = read.item.revision;
-  update.attributes = std::move(read.item.attributes);
-  update.hidden = read.item.hidden;
-  update.expire_time = read.item.expire_time;
-  update.vectors = std::move(read.vectors);
-  return update;
-}
-
-absl::StatusOr<std::vector<retrieval::ItemUpdate>> UpdatesFrom(const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
-  std::vector<retrieval::ItemUpdate> updates;
-  for (const types_pb::ItemRecord& record : records) {
-    PALATE_ASSIGN_OR_RETURN(retrieval::ItemUpdate update, UpdateFrom(record));
-    updates.push_back(std::move(update));
-  }
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> Updates(const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
+  std::vector<retrieval::ItemUpdate> updates(static_cast<size_t>(records.size()));
+  for (int i = 0; i < records.size(); ++i) PALATE_RETURN_IF_ERROR(FromProto(records[i], updates[static_cast<size_t>(i)]));
   return updates;
-}
-
-// Appends the change unless it is one that an index does not care for.
-void AddChange(const store_pb::Change& change, std::vector<retrieval::Change>& out) {
-  retrieval::Change converted;
-  converted.catalog = change.catalog();
-  converted.revision = change.revision();
-  switch (change.kind()) {
-    case store_pb::CHANGE_KIND_ITEM_UPSERTED:
-    case store_pb::CHANGE_KIND_VECTORS_CHANGED:
-      converted.kind = retrieval::Change::Kind::kItem;
-      converted.item_id = change.key();
-      break;
-    case store_pb::CHANGE_KIND_ITEM_DELETED:
-      converted.kind = retrieval::Change::Kind::kDelete;
-      converted.item_id = change.key();
-      break;
-    case store_pb::CHANGE_KIND_CATALOG_CHANGED:
-    case store_pb::CHANGE_KIND_SPACES_SWITCHED:
-      converted.kind = retrieval::Change::Kind::kCatalog;
-      break;
-    case store_pb::CHANGE_KIND_CATALOG_DELETED:
-      converted.kind = retrieval::Change::Kind::kCatalogDeleted;
-      break;
-    default:
-      return;
-  }
-  out.push_back(std::move(converted));
 }
 
 }  // namespace
@@ -138,7 +96,7 @@ absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::str
   store_pb::ListItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, absl::Now() + call_timeout_));
   retrieval::ItemPage page;
-  PALATE_ASSIGN_OR_RETURN(page.items, UpdatesFrom(response.items()));
+  PALATE_ASSIGN_OR_RETURN(page.items, Updates(response.items()));
   page.next_page_token = response.next_page_token();
   return page;
 }
@@ -152,7 +110,7 @@ absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(
   WantVectors(*request.mutable_view());
   store_pb::GetItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, absl::Now() + call_timeout_));
-  return UpdatesFrom(response.items());
+  return Updates(response.items());
 }
 
 absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::OpenStream(const std::string& position) {
@@ -185,7 +143,10 @@ absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const st
   store_pb::WatchChangesResponse message;
   bool timed_out = false;
   if (stream_->reader.Read(message, absl::Now() + timeout, &timed_out)) {
-    for (const store_pb::Change& change : message.changes()) AddChange(change, batch.changes);
+    for (const store_pb::Change& change : message.changes()) {
+      PALATE_ASSIGN_OR_RETURN(std::optional<retrieval::Change> converted, FromProto(change));
+      if (converted.has_value()) batch.changes.push_back(*std::move(converted));
+    }
     batch.next_position = stream_->position = message.next_token();
     return batch;
   }

@@ -11,7 +11,6 @@
 namespace palate::services {
 namespace {
 
-namespace ranking_pb = palate::ranking::v1;
 using RankingAsync = ranking_pb::RankingService::StubInterface::async_interface;
 
 }  // namespace
@@ -42,6 +41,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;
+  absl::Status unreadable;
   ranking_pb::ExplainResponse message;
   while (reader.Read(message)) {
     if (message.has_text() && !stopped && on_text != nullptr && !on_text(message.text().input_index(), message.text().piece())) {
@@ -51,11 +51,18 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
     if (!message.has_done()) continue;
     const size_t index = static_cast<size_t>(message.done().input_index());
     if (index >= explanations.size()) continue;
-    explanations[index] = FromProto(message.done().explanation());
-    ++done;
+    absl::StatusOr<ranking::Explanation> explanation = FromProto(message.done().explanation());
+    if (explanation.ok()) {
+      explanations[index] = *std::move(explanation);
+      ++done;
+    } else {
+      unreadable = absl::InternalError(absl::StrCat("an explanation cannot be read: ", explanation.status().message()));
+      context.get()->TryCancel();
+    }
   }
   const absl::Status status = reader.Finish();
   if (stopped) return absl::CancelledError("the caller stopped listening");
+  PALATE_RETURN_IF_ERROR(unreadable);
   PALATE_RETURN_IF_ERROR(status);
   if (done != inputs.size()) return absl::InternalError(absl::StrCat(done, " explanations for ", inputs.size(), " inputs"));
   return explanations;

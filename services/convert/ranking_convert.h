@@ -9,18 +9,32 @@
 
 namespace palate::services {
 
-palate::ranking::v1::RankRequest ToProto(const ranking::RankInput& input);
-// Errors carry paths in the request.
-absl::StatusOr<ranking::RankInput> FromProto(const palate::ranking::v1::RankRequest& request);
+namespace ranking_pb = palate::ranking::v1;
 
-palate::ranking::v1::RankMode ToProto(ranking::RankMode mode);
+// A mode that is not set is the model's own.
+ranking_pb::RankMode ToProto(ranking::RankMode mode);
+absl::StatusOr<ranking::RankMode> FromProto(ranking_pb::RankMode mode);
+
+ranking_pb::ItemFacts ToProto(const ranking::ItemFacts& facts);
+absl::StatusOr<ranking::ItemFacts> FromProto(const ranking_pb::ItemFacts& facts);
+ranking_pb::HistoryEntry ToProto(const ranking::HistoryEntry& entry);
+absl::StatusOr<ranking::HistoryEntry> FromProto(const ranking_pb::HistoryEntry& entry);
+ranking_pb::RankContent ToProto(const ranking::RankContent& content);
+absl::StatusOr<ranking::RankContent> FromProto(const ranking_pb::RankContent& content);
+
+ranking_pb::RankRequest ToProto(const ranking::RankInput& input);
+absl::StatusOr<ranking::RankInput> FromProto(const ranking_pb::RankRequest& request);
 
 // Without failures, which are statuses: they are converted where gRPC is known (services/runtime/status_convert.h).
-palate::ranking::v1::RankResponse ToProto(const ranking::RankOutput& output);
-ranking::RankOutput FromProto(const palate::ranking::v1::RankResponse& response);
+ranking_pb::RankResponse ToProto(const ranking::RankOutput& output);
+ranking::RankOutput FromProto(const ranking_pb::RankResponse& response);
+
+// The input's model is the request's, not its own.
+ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input);
+absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input);
 
 // The inputs share the model of the first.
-palate::ranking::v1::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs, bool stream_text);
-absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(const palate::ranking::v1::ExplainRequest& request);
+ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs, bool stream_text);
+absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(const ranking_pb::ExplainRequest& request);
 
 }  // namespace palate::services

@@ -9,7 +9,10 @@
 #include "domain/limits.h"
 
 namespace palate::services {
-namespace {
+
+absl::Status UnknownValue(int value, absl::string_view type) {
+  return InvalidField("", absl::StrCat("is ", value), absl::StrCat("a value of ", type));
+}
 
 types_pb::AttributeType ToProto(AttributeType type) {
   switch (type) {
@@ -39,42 +42,12 @@ absl::StatusOr<AttributeType> FromProto(types_pb::AttributeType type) {
       return AttributeType::kDouble;
     case types_pb::ATTRIBUTE_TYPE_BOOL:
       return AttributeType::kBool;
-    default:
-      return InvalidField("type", absl::StrCat("is ", static_cast<int>(type)), "a type of AttributeType");
-  }
-}
-
-types_pb::AttributeValue ToProto(const AttributeValue& value) {
-  types_pb::AttributeValue out;
-  if (const auto* text = std::get_if<std::string>(&value)) out.set_string_value(*text);
-  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
-    types_pb::StringList* values = out.mutable_string_list_value();
-    for (const std::string& element : *list) values->add_values(element);
-  }
-  if (const auto* number = std::get_if<int64_t>(&value)) out.set_int64_value(*number);
-  if (const auto* number = std::get_if<double>(&value)) out.set_double_value(*number);
-  if (const auto* flag = std::get_if<bool>(&value)) out.set_bool_value(*flag);
-  return out;
-}
-
-absl::StatusOr<AttributeValue> FromProto(const types_pb::AttributeValue& value, const std::string& name) {
-  switch (value.value_case()) {
-    case types_pb::AttributeValue::kStringValue:
-      return AttributeValue(value.string_value());
-    case types_pb::AttributeValue::kStringListValue: {
-      const auto& values = value.string_list_value().values();
-      return AttributeValue(std::vector<std::string>(values.begin(), values.end()));
-    }
-    case types_pb::AttributeValue::kInt64Value:
-      return AttributeValue(value.int64_value());
-    case types_pb::AttributeValue::kDoubleValue:
-      return AttributeValue(value.double_value());
-    case types_pb::AttributeValue::kBoolValue:
-      return AttributeValue(value.bool_value());
-    case types_pb::AttributeValue::VALUE_NOT_SET:
+    case types_pb::ATTRIBUTE_TYPE_UNSPECIFIED:
+    case types_pb::AttributeType_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::AttributeType_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return InvalidField(absl::StrCat("attributes[", QuoteForMessage(name), "]"), "has no value", "one of AttributeValue's alternatives");
+  return UnknownValue(type, "AttributeType");
 }
 
 types_pb::EvidenceKind ToProto(ranking::Evidence::Kind kind) {
@@ -89,36 +62,45 @@ types_pb::EvidenceKind ToProto(ranking::Evidence::Kind kind) {
   return types_pb::EVIDENCE_KIND_UNSPECIFIED;
 }
 
-ranking::Evidence::Kind FromProto(types_pb::EvidenceKind kind) {
-  if (kind == types_pb::EVIDENCE_KIND_USER_EVENT) return ranking::Evidence::Kind::kUserEvent;
-  if (kind == types_pb::EVIDENCE_KIND_TREND) return ranking::Evidence::Kind::kTrend;
-  return ranking::Evidence::Kind::kItemFact;
+absl::StatusOr<ranking::Evidence::Kind> FromProto(types_pb::EvidenceKind kind) {
+  switch (kind) {
+    case types_pb::EVIDENCE_KIND_USER_EVENT:
+      return ranking::Evidence::Kind::kUserEvent;
+    case types_pb::EVIDENCE_KIND_ITEM_FACT:
+      return ranking::Evidence::Kind::kItemFact;
+    case types_pb::EVIDENCE_KIND_TREND:
+      return ranking::Evidence::Kind::kTrend;
+    case types_pb::EVIDENCE_KIND_UNSPECIFIED:
+    case types_pb::EvidenceKind_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::EvidenceKind_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(kind, "EvidenceKind");
 }
 
-// Fills the declarations of attributes, event types and spaces.
-absl::Status DeclarationsFrom(const types_pb::Catalog& in, Catalog& out) {
-  for (int i = 0; i < in.attributes_size(); ++i) {
-    const types_pb::AttributeDeclaration& attribute = in.attributes(i);
-    const absl::StatusOr<AttributeType> type = FromProto(attribute.type());
-    if (!type.ok()) return PrefixFields(type.status(), absl::StrCat("attributes[", i, "]"));
-    out.attributes.push_back({attribute.name(), *type, !attribute.has_filterable() || attribute.filterable()});
+types_pb::ExplanationSource ToProto(ranking::ExplanationSource source) {
+  switch (source) {
+    case ranking::ExplanationSource::kTemplate:
+      return types_pb::EXPLANATION_SOURCE_TEMPLATE;
+    case ranking::ExplanationSource::kLlm:
+      return types_pb::EXPLANATION_SOURCE_LLM;
   }
-  for (const types_pb::EventTypeDeclaration& type : in.event_types()) {
-    out.event_types.push_back(
-        {type.name(), type.has_weight() ? type.weight() : 1.0, !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()});
-  }
-  for (int i = 0; i < in.spaces_size(); ++i) {
-    const types_pb::SpaceDeclaration& space = in.spaces(i);
-    if (space.metric() != types_pb::METRIC_UNSPECIFIED && space.metric() != types_pb::METRIC_INNER_PRODUCT) {
-      return InvalidField(absl::StrCat("spaces[", i, "].metric"), absl::StrCat("is ", static_cast<int>(space.metric())),
-                          "METRIC_INNER_PRODUCT or unset");
-    }
-    out.spaces.push_back({space.name(), space.model(), space.dimensions()});
-  }
-  return absl::OkStatus();
+  return types_pb::EXPLANATION_SOURCE_UNSPECIFIED;
 }
 
-}  // namespace
+absl::StatusOr<ranking::ExplanationSource> FromProto(types_pb::ExplanationSource source) {
+  switch (source) {
+    case types_pb::EXPLANATION_SOURCE_TEMPLATE:
+      return ranking::ExplanationSource::kTemplate;
+    case types_pb::EXPLANATION_SOURCE_LLM:
+      return ranking::ExplanationSource::kLlm;
+    case types_pb::EXPLANATION_SOURCE_UNSPECIFIED:
+    case types_pb::ExplanationSource_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::ExplanationSource_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(source, "ExplanationSource");
+}
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp out;
@@ -145,6 +127,39 @@ absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time, ab
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
+types_pb::AttributeValue ToProto(const AttributeValue& value) {
+  types_pb::AttributeValue out;
+  if (const auto* text = std::get_if<std::string>(&value)) out.set_string_value(*text);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
+    types_pb::StringList* values = out.mutable_string_list_value();
+    for (const std::string& element : *list) values->add_values(element);
+  }
+  if (const auto* number = std::get_if<int64_t>(&value)) out.set_int64_value(*number);
+  if (const auto* number = std::get_if<double>(&value)) out.set_double_value(*number);
+  if (const auto* flag = std::get_if<bool>(&value)) out.set_bool_value(*flag);
+  return out;
+}
+
+absl::StatusOr<AttributeValue> FromProto(const types_pb::AttributeValue& value) {
+  switch (value.value_case()) {
+    case types_pb::AttributeValue::kStringValue:
+      return AttributeValue(value.string_value());
+    case types_pb::AttributeValue::kStringListValue: {
+      const auto& values = value.string_list_value().values();
+      return AttributeValue(std::vector<std::string>(values.begin(), values.end()));
+    }
+    case types_pb::AttributeValue::kInt64Value:
+      return AttributeValue(value.int64_value());
+    case types_pb::AttributeValue::kDoubleValue:
+      return AttributeValue(value.double_value());
+    case types_pb::AttributeValue::kBoolValue:
+      return AttributeValue(value.bool_value());
+    case types_pb::AttributeValue::VALUE_NOT_SET:
+      break;
+  }
+  return InvalidField("", "has no value", "one of AttributeValue's alternatives");
+}
+
 void ToProto(const Attributes& attributes, AttributeMap& out) {
   for (const auto& [name, value] : attributes) out[name] = ToProto(value);
 }
@@ -152,35 +167,70 @@ void ToProto(const Attributes& attributes, AttributeMap& out) {
 absl::StatusOr<Attributes> FromProto(const AttributeMap& attributes) {
   Attributes out;
   for (const auto& [name, value] : attributes) {
-    PALATE_ASSIGN_OR_RETURN(out[name], FromProto(value, name));
+    absl::StatusOr<AttributeValue> converted = FromProto(value);
+    if (!converted.ok()) return PrefixFields(converted.status(), absl::StrCat("attributes[", QuoteForMessage(name), "]"));
+    out[name] = *std::move(converted);
   }
   return out;
+}
+
+types_pb::AttributeDeclaration ToProto(const AttributeDeclaration& attribute) {
+  types_pb::AttributeDeclaration out;
+  out.set_name(attribute.name);
+  out.set_type(ToProto(attribute.type));
+  out.set_filterable(attribute.filterable);
+  return out;
+}
+
+absl::StatusOr<AttributeDeclaration> FromProto(const types_pb::AttributeDeclaration& attribute) {
+  AttributeDeclaration out;
+  out.name = attribute.name();
+  PALATE_ASSIGN_OR_RETURN(out.type, PrefixFields(FromProto(attribute.type()), "type"));
+  out.filterable = !attribute.has_filterable() || attribute.filterable();
+  return out;
+}
+
+types_pb::EventTypeDeclaration ToProto(const EventTypeDeclaration& type) {
+  types_pb::EventTypeDeclaration out;
+  out.set_name(type.name);
+  out.set_weight(type.weight);
+  out.set_marks_seen(type.marks_seen);
+  out.set_value_is_rating(type.value_is_rating);
+  return out;
+}
+
+EventTypeDeclaration FromProto(const types_pb::EventTypeDeclaration& type) {
+  return {type.name(), type.has_weight() ? type.weight() : 1.0, !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()};
+}
+
+types_pb::SpaceDeclaration ToProto(const SpaceDeclaration& space) {
+  types_pb::SpaceDeclaration out;
+  out.set_name(space.name);
+  out.set_model(space.model);
+  out.set_dimensions(space.dimensions);
+  out.set_metric(types_pb::METRIC_INNER_PRODUCT);
+  return out;
+}
+
+absl::StatusOr<SpaceDeclaration> FromProto(const types_pb::SpaceDeclaration& space) {
+  switch (space.metric()) {
+    case types_pb::METRIC_UNSPECIFIED:
+    case types_pb::METRIC_INNER_PRODUCT:
+      return SpaceDeclaration{space.name(), space.model(), space.dimensions()};
+    case types_pb::Metric_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::Metric_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return InvalidField("metric", absl::StrCat("is ", static_cast<int>(space.metric())), "METRIC_INNER_PRODUCT or unset");
 }
 
 types_pb::Catalog ToProto(const Catalog& catalog) {
   types_pb::Catalog out;
   out.set_id(catalog.id);
   out.set_display_name(catalog.display_name);
-  for (const AttributeDeclaration& attribute : catalog.attributes) {
-    types_pb::AttributeDeclaration* declaration = out.add_attributes();
-    declaration->set_name(attribute.name);
-    declaration->set_type(ToProto(attribute.type));
-    declaration->set_filterable(attribute.filterable);
-  }
-  for (const EventTypeDeclaration& type : catalog.event_types) {
-    types_pb::EventTypeDeclaration* declaration = out.add_event_types();
-    declaration->set_name(type.name);
-    declaration->set_weight(type.weight);
-    declaration->set_marks_seen(type.marks_seen);
-    declaration->set_value_is_rating(type.value_is_rating);
-  }
-  for (const SpaceDeclaration& space : catalog.spaces) {
-    types_pb::SpaceDeclaration* declaration = out.add_spaces();
-    declaration->set_name(space.name);
-    declaration->set_model(space.model);
-    declaration->set_dimensions(space.dimensions);
-    declaration->set_metric(types_pb::METRIC_INNER_PRODUCT);
-  }
+  for (const AttributeDeclaration& attribute : catalog.attributes) *out.add_attributes() = ToProto(attribute);
+  for (const EventTypeDeclaration& type : catalog.event_types) *out.add_event_types() = ToProto(type);
+  for (const SpaceDeclaration& space : catalog.spaces) *out.add_spaces() = ToProto(space);
   out.set_rerank_weight(catalog.rerank_weight);
   *out.mutable_create_time() = ToProto(catalog.create_time);
   out.set_revision(catalog.revision);
@@ -191,7 +241,9 @@ absl::StatusOr<Catalog> FromProto(const types_pb::Catalog& catalog) {
   Catalog out;
   out.id = catalog.id();
   out.display_name = catalog.display_name();
-  PALATE_RETURN_IF_ERROR(DeclarationsFrom(catalog, out));
+  PALATE_RETURN_IF_ERROR(ConvertList(catalog.attributes(), "attributes", FromProto, out.attributes));
+  for (const types_pb::EventTypeDeclaration& type : catalog.event_types()) out.event_types.push_back(FromProto(type));
+  PALATE_RETURN_IF_ERROR(ConvertList(catalog.spaces(), "spaces", FromProto, out.spaces));
   if (catalog.has_rerank_weight()) out.rerank_weight = catalog.rerank_weight();
   if (catalog.has_create_time()) {
     PALATE_ASSIGN_OR_RETURN(out.create_time, FromProto(catalog.create_time(), "create_time"));
@@ -206,14 +258,7 @@ types_pb::Item ToProto(const Item& item) {
   out.set_title(item.title);
   out.set_description(item.description);
   ToProto(item.attributes, *out.mutable_attributes());
-  for (const ImageRef& image : item.images) {
-    types_pb::ItemImage* reference = out.add_images();
-    reference->set_sha256(image.sha256);
-    reference->set_media_type(image.media_type);
-    reference->set_width(image.width);
-    reference->set_height(image.height);
-    reference->set_size_bytes(image.size_bytes);
-  }
+  for (const ImageRef& image : item.images) *out.add_images() = ToProto(image);
   out.set_hidden(item.hidden);
   *out.mutable_create_time() = ToProto(item.create_time);
   if (item.expire_time.has_value()) *out.mutable_expire_time() = ToProto(*item.expire_time);
@@ -235,6 +280,16 @@ absl::StatusOr<Item> FromProto(const types_pb::Item& item) {
     PALATE_ASSIGN_OR_RETURN(out.expire_time, FromProto(item.expire_time(), "expire_time"));
   }
   out.revision = item.revision();
+  return out;
+}
+
+types_pb::ItemImage ToProto(const ImageRef& image) {
+  types_pb::ItemImage out;
+  out.set_sha256(image.sha256);
+  out.set_media_type(image.media_type);
+  out.set_width(image.width);
+  out.set_height(image.height);
+  out.set_size_bytes(image.size_bytes);
   return out;
 }
 
@@ -333,45 +388,42 @@ types_pb::ItemRecord ToProto(const ItemWithVectors& item) {
 
 absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
   ItemWithVectors out;
-  absl::StatusOr<Item> item = FromProto(record.item());
-  if (!item.ok()) return PrefixFields(item.status(), "item");
-  out.item = *std::move(item);
+  PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(record.item()), "item"));
   for (const types_pb::ItemImage& image : record.item().images()) out.item.images.push_back(FromProto(image));
 
-  out.vectors.reserve(static_cast<size_t>(record.vectors_size()));
-  for (int i = 0; i < record.vectors_size(); ++i) {
-    absl::StatusOr<SpaceVector> vector = FromProto(record.vectors(i));
-    if (!vector.ok()) return PrefixFields(vector.status(), absl::StrCat("vectors[", i, "]"));
-    out.vectors.push_back(*std::move(vector));
-  }
+  PALATE_RETURN_IF_ERROR(ConvertList(record.vectors(), "vectors", FromProto, out.vectors));
   return out;
+}
+
+types_pb::Evidence ToProto(const ranking::Evidence& evidence) {
+  types_pb::Evidence out;
+  out.set_kind(ToProto(evidence.kind));
+  out.set_item_id(evidence.item_id);
+  out.set_attribute(evidence.attribute);
+  out.set_value(evidence.value);
+  return out;
+}
+
+absl::StatusOr<ranking::Evidence> FromProto(const types_pb::Evidence& evidence) {
+  PALATE_ASSIGN_OR_RETURN(const ranking::Evidence::Kind kind, PrefixFields(FromProto(evidence.kind()), "kind"));
+  return ranking::Evidence{kind, evidence.item_id(), evidence.attribute(), evidence.value()};
 }
 
 types_pb::Explanation ToProto(const ranking::Explanation& explanation) {
   types_pb::Explanation out;
   out.set_text(explanation.text);
-  out.set_source(explanation.source == ranking::ExplanationSource::kLlm ? types_pb::EXPLANATION_SOURCE_LLM
-                                                                        : types_pb::EXPLANATION_SOURCE_TEMPLATE);
-  for (const ranking::Evidence& evidence : explanation.evidence) {
-    types_pb::Evidence* cited = out.add_evidence();
-    cited->set_kind(ToProto(evidence.kind));
-    cited->set_item_id(evidence.item_id);
-    cited->set_attribute(evidence.attribute);
-    cited->set_value(evidence.value);
-  }
+  out.set_source(ToProto(explanation.source));
+  for (const ranking::Evidence& evidence : explanation.evidence) *out.add_evidence() = ToProto(evidence);
   out.set_rejected_reason(explanation.rejected_reason);
   out.set_model_fingerprint(explanation.model_fingerprint);
   return out;
 }
 
-ranking::Explanation FromProto(const types_pb::Explanation& explanation) {
+absl::StatusOr<ranking::Explanation> FromProto(const types_pb::Explanation& explanation) {
   ranking::Explanation out;
   out.text = explanation.text();
-  out.source =
-      explanation.source() == types_pb::EXPLANATION_SOURCE_LLM ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
-  for (const types_pb::Evidence& cited : explanation.evidence()) {
-    out.evidence.push_back({FromProto(cited.kind()), cited.item_id(), cited.attribute(), cited.value()});
-  }
+  PALATE_ASSIGN_OR_RETURN(out.source, PrefixFields(FromProto(explanation.source()), "source"));
+  PALATE_RETURN_IF_ERROR(ConvertList(explanation.evidence(), "evidence", FromProto, out.evidence));
   out.rejected_reason = explanation.rejected_reason();
   out.model_fingerprint = explanation.model_fingerprint();
   return out;

@@ -32,17 +32,6 @@ std::vector<ScoredItem> MoveScored(RepeatedPtrField<types_pb::ScoredItem>& items
   return out;
 }
 
-absl::StatusOr<std::vector<ItemWithVectors>> ItemsFrom(const RepeatedPtrField<types_pb::ItemRecord>& records) {
-  std::vector<ItemWithVectors> items;
-  items.reserve(static_cast<size_t>(records.size()));
-  for (int i = 0; i < records.size(); ++i) {
-    absl::StatusOr<ItemWithVectors> item = FromProto(records[i]);
-    if (!item.ok()) return PrefixFields(item.status(), absl::StrCat("items[", i, "]"));
-    items.push_back(*std::move(item));
-  }
-  return items;
-}
-
 absl::StatusOr<std::vector<ContextEvent>> EventsFrom(const RepeatedPtrField<context_pb::ContextEvent>& events,
                                                      const std::vector<ItemWithVectors>& items) {
   absl::flat_hash_map<absl::string_view, int> index_of;
@@ -111,7 +100,7 @@ absl::StatusOr<UserContext> FromProto(context_pb::GetUserContextResponse respons
   if (response.has_user()) {
     PALATE_ASSIGN_OR_RETURN(context.user, FromProto(response.user()));
   }
-  PALATE_ASSIGN_OR_RETURN(context.items, ItemsFrom(response.items()));
+  PALATE_RETURN_IF_ERROR(ConvertList(response.items(), "items", FromProto, context.items));
   PALATE_ASSIGN_OR_RETURN(context.events, EventsFrom(response.events(), context.items));
   context.has_more_events = response.has_more_events();
   context.seen_item_ids.reserve(static_cast<size_t>(response.seen_item_ids_size()));

@@ -51,8 +51,11 @@ WireInput FromProto(const palate::embedding::v1::EmbedInput& input) {
   WireInput out;
   out.input.fields.assign(input.fields().begin(), input.fields().end());
   out.input.images.assign(input.images().begin(), input.images().end());
-  out.input.role = input.role() == palate::embedding::v1::EMBED_ROLE_QUERY ? embedding::EmbedRole::kQuery : embedding::EmbedRole::kItem;
   out.image_uris.assign(input.image_uris().begin(), input.image_uris().end());
+
+  const absl::StatusOr<embedding::EmbedRole> role = FromProto(input.role());
+  if (role.ok()) out.input.role = *role;
+  out.status = PrefixFields(role.status(), "role");
   return out;
 }
 
@@ -97,7 +100,8 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
   std::vector<EmbedResult> results(inputs.size());
   bool any_uris = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].image_uris.empty()) continue;
+    results[i].status = inputs[i].status;
+    if (!results[i].status.ok() || inputs[i].image_uris.empty()) continue;
     results[i].status = CheckUris(inputs[i]);
     any_uris |= results[i].status.ok();
   }

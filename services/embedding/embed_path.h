@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/status.h"
 #include "embedding/cache/cached_embedder.h"
 #include "embedding/embedder.h"
 #include "embedding/fetch/image_fetcher.h"
 #include "palate/embedding/v1/embedding_service.pb.h"
+#include "services/embedding/embedding_convert.h"
 #include "services/runtime/call.h"
 
 namespace palate::services {
@@ -34,6 +37,7 @@ struct EmbedSettings {
 struct WireInput {
   embedding::EmbedInput input;
   std::vector<std::string> image_uris;  // come after input.images
+  absl::Status status;                  // why the message is not an input; OK when it is
 };
 WireInput FromProto(const palate::embedding::v1::EmbedInput& input);
 
@@ -58,14 +62,15 @@ class EmbedPath {
     settings.options.spaces.assign(message.spaces().begin(), message.spaces().end());
     settings.options.instruction = message.instruction();
     settings.options.dimensions = message.output_dimensions();
-    settings.options.lane = message.lane() == palate::embedding::v1::LANE_BULK ? embedding::Lane::kBulk : embedding::Lane::kInteractive;
+    PALATE_ASSIGN_OR_RETURN(settings.options.lane, PrefixFields(FromProto(message.lane()), "lane"));
     settings.options.deadline = call.deadline();
     settings.options.cancelled = call.cancel_flag();
     settings.caller = {message.catalog(), message.user_id()};
     return Check(message.model(), std::move(settings));
   }
 
-  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput message. Blocks. Errors of the call as a whole are Embedder::Embed's.
+  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput message. Blocks. Errors of the call as a
+  // whole are Embedder::Embed's.
   absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs, const EmbedSettings& settings);
 
   absl::StatusOr<const ServedModel*> Find(const std::string& model) const;

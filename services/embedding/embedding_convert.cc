@@ -3,24 +3,47 @@
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
-namespace {
 
-namespace pb = palate::embedding::v1;
+absl::StatusOr<embedding::EmbedRole> FromProto(embedding_pb::EmbedRole role) {
+  switch (role) {
+    case embedding_pb::EMBED_ROLE_UNSPECIFIED:
+    case embedding_pb::EMBED_ROLE_ITEM:
+      return embedding::EmbedRole::kItem;
+    case embedding_pb::EMBED_ROLE_QUERY:
+      return embedding::EmbedRole::kQuery;
+    case embedding_pb::EmbedRole_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case embedding_pb::EmbedRole_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(role, "EmbedRole");
+}
 
-pb::Calibration ToProto(const embedding::Calibration& calibration) {
-  pb::Calibration out;
+absl::StatusOr<embedding::Lane> FromProto(embedding_pb::Lane lane) {
+  switch (lane) {
+    case embedding_pb::LANE_UNSPECIFIED:
+    case embedding_pb::LANE_INTERACTIVE:
+      return embedding::Lane::kInteractive;
+    case embedding_pb::LANE_BULK:
+      return embedding::Lane::kBulk;
+    case embedding_pb::Lane_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case embedding_pb::Lane_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(lane, "Lane");
+}
+
+embedding_pb::Calibration ToProto(const embedding::Calibration& calibration) {
+  embedding_pb::Calibration out;
   out.set_mean(calibration.mean);
   out.set_deviation(calibration.deviation);
   return out;
 }
 
-}  // namespace
-
-pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model) {
-  pb::EmbedResult out;
+embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model) {
+  embedding_pb::EmbedResult out;
   for (const SpaceVector& vector : result.vectors) {
-    pb::EmbeddedVector* embedded = out.add_vectors();
-    *embedded->mutable_vector() = palate::services::ToProto(vector);
+    embedding_pb::EmbeddedVector* embedded = out.add_vectors();
+    *embedded->mutable_vector() = ToProto(vector);
     const embedding::SpaceInfo* space = model.FindSpace(vector.space.name);
     if (space != nullptr) *embedded->mutable_calibration() = ToProto(space->calibration);
   }
@@ -29,16 +52,16 @@ pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::M
   return out;
 }
 
-pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default) {
-  pb::ModelInfo out;
+embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default) {
+  embedding_pb::ModelInfo out;
   out.set_name(name);
   out.set_is_default(is_default);
   out.set_dimensions(info.dimensions);
   out.set_max_text_tokens(info.max_text_tokens);
   out.set_image_size(info.image_size);
   for (const embedding::SpaceInfo& space : info.spaces) {
-    pb::SpaceInfo* served = out.add_spaces();
-    *served->mutable_space() = palate::services::ToProto(SpaceKey{space.name, space.fingerprint});
+    embedding_pb::SpaceInfo* served = out.add_spaces();
+    *served->mutable_space() = ToProto(SpaceKey{space.name, space.fingerprint});
     served->set_available(space.available);
     *served->mutable_calibration() = ToProto(space.calibration);
   }
@@ -57,8 +80,8 @@ pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info,
   return out;
 }
 
-pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats) {
-  pb::EngineStats out;
+embedding_pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats) {
+  embedding_pb::EngineStats out;
   out.set_model(model);
   out.set_queued_tokens_interactive(stats.queued_tokens_interactive);
   out.set_queued_tokens_bulk(stats.queued_tokens_bulk);
@@ -71,8 +94,8 @@ pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats
   return out;
 }
 
-pb::CacheStats ToProto(const embedding::CacheStats& stats) {
-  pb::CacheStats out;
+embedding_pb::CacheStats ToProto(const embedding::CacheStats& stats) {
+  embedding_pb::CacheStats out;
   out.set_hits(stats.hits);
   out.set_misses(stats.misses);
   out.set_shared(stats.shared);
@@ -83,8 +106,8 @@ pb::CacheStats ToProto(const embedding::CacheStats& stats) {
   return out;
 }
 
-pb::FetchStats ToProto(const embedding::FetchStats& stats) {
-  pb::FetchStats out;
+embedding_pb::FetchStats ToProto(const embedding::FetchStats& stats) {
+  embedding_pb::FetchStats out;
   out.set_fetched(stats.fetched);
   out.set_bytes(stats.bytes);
   out.set_refused(stats.refused);

@@ -1,22 +1,32 @@
-// The embedding library's answers as messages.
+// Between EmbeddingService's messages and the embedding library's types (see services/convert/types_convert.h).
 #pragma once
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "embedding/cache/cached_vector.h"
 #include "embedding/embedder.h"
 #include "embedding/fetch/image_fetcher.h"
 #include "embedding/model_info.h"
 #include "palate/embedding/v1/embedding_service.pb.h"
+#include "services/convert/types_convert.h"
 
 namespace palate::services {
 
-// The vectors with their spaces' calibration. REQUIRES: the result's status is OK.
-palate::embedding::v1::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model);
+namespace embedding_pb = palate::embedding::v1;
 
-palate::embedding::v1::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default);
-palate::embedding::v1::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats);
-palate::embedding::v1::CacheStats ToProto(const embedding::CacheStats& stats);
-palate::embedding::v1::FetchStats ToProto(const embedding::FetchStats& stats);
+// A role that is not set is an item's; a lane that is not set is the interactive one.
+absl::StatusOr<embedding::EmbedRole> FromProto(embedding_pb::EmbedRole role);
+absl::StatusOr<embedding::Lane> FromProto(embedding_pb::Lane lane);
+
+embedding_pb::Calibration ToProto(const embedding::Calibration& calibration);
+
+// The vectors with their spaces' calibration. REQUIRES: the result's status is OK.
+embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model);
+
+embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default);
+embedding_pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats);
+embedding_pb::CacheStats ToProto(const embedding::CacheStats& stats);
+embedding_pb::FetchStats ToProto(const embedding::FetchStats& stats);
 
 }  // namespace palate::services

@@ -9,12 +9,6 @@ namespace {
 
 namespace catalog_pb = palate::catalog::v1;
 
-absl::StatusOr<Catalog> DeclarationFrom(const types_pb::Catalog& catalog) {
-  absl::StatusOr<Catalog> converted = FromProto(catalog);
-  if (!converted.ok()) return PrefixFields(converted.status(), "catalog");
-  return converted;
-}
-
 }  // namespace
 
 CatalogGrpc::CatalogGrpc(featurestore::FeatureStore& store, ThreadPool& pool)
@@ -29,10 +23,9 @@ CatalogGrpc::CatalogGrpc(featurestore::FeatureStore& store, ThreadPool& pool)
 
 absl::Status CatalogGrpc::CreateCatalog(Call&, const catalog_pb::CreateCatalogRequest& request,
                                         catalog_pb::CreateCatalogResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
-  const absl::StatusOr<Catalog> created = store_.CreateCatalog(catalog);
-  if (!created.ok()) return PrefixFields(created.status(), "catalog");
-  *response.mutable_catalog() = ToProto(*created);
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, PrefixFields(FromProto(request.catalog()), "catalog"));
+  PALATE_ASSIGN_OR_RETURN(const Catalog created, PrefixFields(store_.CreateCatalog(catalog), "catalog"));
+  *response.mutable_catalog() = ToProto(created);
   return absl::OkStatus();
 }
 
@@ -44,13 +37,12 @@ absl::Status CatalogGrpc::GetCatalog(Call&, const catalog_pb::GetCatalogRequest&
 
 absl::Status CatalogGrpc::UpdateCatalog(Call&, const catalog_pb::UpdateCatalogRequest& request,
                                         catalog_pb::UpdateCatalogResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, DeclarationFrom(request.catalog()));
-  PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogUpdateMask mask, CatalogMaskFrom(request.update_mask()));
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, PrefixFields(FromProto(request.catalog()), "catalog"));
+  PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogUpdateMask mask, PrefixFields(FromProto(request.update_mask()), "update_mask"));
   std::optional<int64_t> expected;
   if (request.has_expected_revision()) expected = request.expected_revision();
-  const absl::StatusOr<Catalog> updated = store_.UpdateCatalog(catalog, mask, expected);
-  if (!updated.ok()) return PrefixFields(updated.status(), "catalog");
-  *response.mutable_catalog() = ToProto(*updated);
+  PALATE_ASSIGN_OR_RETURN(const Catalog updated, PrefixFields(store_.UpdateCatalog(catalog, mask, expected), "catalog"));
+  *response.mutable_catalog() = ToProto(updated);
   return absl::OkStatus();
 }
 

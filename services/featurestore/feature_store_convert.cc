@@ -9,17 +9,10 @@
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
-namespace {
-
-namespace pb = palate::featurestore::v1;
-
-}  // namespace
 
 absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write) {
   featurestore::ItemWrite out;
-  absl::StatusOr<Item> item = FromProto(write.item());
-  if (!item.ok()) return PrefixFields(item.status(), "item");
-  out.item = *std::move(item);
+  PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(write.item()), "item"));
   for (const types_pb::ItemImage& image : write.item().images()) {
     featurestore::ImageInput input{image.data(), image.sha256()};
     if (!image.data().empty() && !image.sha256().empty() && Sha256(image.data()) != image.sha256()) {
@@ -35,7 +28,7 @@ absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& wri
   return out;
 }
 
-absl::StatusOr<featurestore::CatalogUpdateMask> CatalogMaskFrom(const google::protobuf::FieldMask& mask) {
+absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask) {
   if (mask.paths().empty()) return featurestore::CatalogUpdateMask{true, true, true, true, true};
   featurestore::CatalogUpdateMask out;
   const std::pair<const char*, bool*> fields[] = {{"display_name", &out.display_name},
@@ -49,14 +42,14 @@ absl::StatusOr<featurestore::CatalogUpdateMask> CatalogMaskFrom(const google::pr
       if (path == name) known = *flag = true;
     }
     if (!known) {
-      return InvalidField("update_mask", absl::StrCat("names ", QuoteForMessage(path)),
+      return InvalidField("", absl::StrCat("names ", QuoteForMessage(path)),
                           "of display_name, attributes, event_types, spaces, rerank_weight");
     }
   }
   return out;
 }
 
-featurestore::ItemReadOptions FromProto(const pb::ItemView& view) {
+featurestore::ItemReadOptions FromProto(const store_pb::ItemView& view) {
   featurestore::ItemReadOptions options;
   options.spaces.assign(view.spaces().begin(), view.spaces().end());
   options.all_spaces = view.all_spaces();
@@ -73,24 +66,39 @@ types_pb::ItemRecord ToProto(const featurestore::StoredItem& item) {
   return out;
 }
 
-pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
-  pb::GetStatsResponse out;
-  for (const featurestore::CatalogStats& catalog : stats.catalogs) {
-    pb::CatalogStats* counts = out.add_catalogs();
-    counts->set_catalog(catalog.catalog);
-    counts->set_items(catalog.items);
-    counts->set_users(catalog.users);
-    counts->set_events(catalog.events);
-    counts->set_embedding_backlog(catalog.embedding_backlog);
-    counts->set_embedding_failed(catalog.embedding_failed);
-    counts->set_feed_entries(catalog.feed_entries);
-    for (const featurestore::ActiveSpace& space : catalog.spaces) {
-      pb::SpaceStats* out_space = counts->add_spaces();
-      out_space->set_name(space.name);
-      out_space->set_active_fingerprint(space.active_fingerprint);
-      out_space->set_target_fingerprint(space.target_fingerprint);
-    }
-  }
+store_pb::SpaceStats ToProto(const featurestore::ActiveSpace& space) {
+  store_pb::SpaceStats out;
+  out.set_name(space.name);
+  out.set_active_fingerprint(space.active_fingerprint);
+  out.set_target_fingerprint(space.target_fingerprint);
+  return out;
+}
+
+store_pb::CatalogStats ToProto(const featurestore::CatalogStats& stats) {
+  store_pb::CatalogStats out;
+  out.set_catalog(stats.catalog);
+  out.set_items(stats.items);
+  out.set_users(stats.users);
+  out.set_events(stats.events);
+  out.set_embedding_backlog(stats.embedding_backlog);
+  out.set_embedding_failed(stats.embedding_failed);
+  out.set_feed_entries(stats.feed_entries);
+  for (const featurestore::ActiveSpace& space : stats.spaces) *out.add_spaces() = ToProto(space);
+  return out;
+}
+
+store_pb::EmbeddingWorkerStats ToProto(const featurestore::EmbeddingWorker::Stats& stats) {
+  store_pb::EmbeddingWorkerStats out;
+  out.set_embedded(stats.embedded);
+  out.set_failed(stats.failed);
+  out.set_failed_calls(stats.failed_calls);
+  if (!stats.last_error.ok()) out.set_last_error(stats.last_error.ToString());
+  return out;
+}
+
+store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
+  store_pb::GetStatsResponse out;
+  for (const featurestore::CatalogStats& catalog : stats.catalogs) *out.add_catalogs() = ToProto(catalog);
   out.set_disk_bytes(stats.disk_bytes);
   out.set_memory_bytes(stats.memory_bytes);
   out.set_format_version(stats.format_version);

@@ -1,4 +1,4 @@
-// Between the feature store's public messages and its library types.
+// Between the feature store's public messages and its library types (see services/convert/types_convert.h).
 #pragma once
 
 #include <utility>
@@ -6,21 +6,28 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "featurestore/embedding_worker.h"
 #include "featurestore/types.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "palate/featurestore/v1/feature_store_service.pb.h"
 #include "palate/types/v1/types.pb.h"
+#include "services/convert/change_convert.h"
+#include "services/convert/types_convert.h"
 #include "services/runtime/status_convert.h"
 
 namespace palate::services {
 
-absl::StatusOr<featurestore::ItemWrite> FromProto(const palate::types::v1::ItemWrite& write);
+absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write);
 // InvalidField for a path that no catalog has. An empty mask means every field.
-absl::StatusOr<featurestore::CatalogUpdateMask> CatalogMaskFrom(const google::protobuf::FieldMask& mask);
-featurestore::ItemReadOptions FromProto(const palate::featurestore::v1::ItemView& view);
+absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask);
+featurestore::ItemReadOptions FromProto(const store_pb::ItemView& view);
 
-palate::types::v1::ItemRecord ToProto(const featurestore::StoredItem& item);
-palate::featurestore::v1::GetStatsResponse ToProto(const featurestore::StoreStats& stats);
+types_pb::ItemRecord ToProto(const featurestore::StoredItem& item);
+store_pb::SpaceStats ToProto(const featurestore::ActiveSpace& space);
+store_pb::CatalogStats ToProto(const featurestore::CatalogStats& stats);
+store_pb::EmbeddingWorkerStats ToProto(const featurestore::EmbeddingWorker::Stats& stats);
+// Without the embedding worker's part.
+store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats);
 
 // The elements of a request that could be converted, with their places in it; the others are failures already.
 template <typename Value>

@@ -184,12 +184,7 @@ absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& re
 absl::Status FeatureStoreGrpc::GetStats(Call&, const pb::GetStatsRequest&, pb::GetStatsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const featurestore::StoreStats stats, store_.GetStats());
   response = ToProto(stats);
-  const featurestore::EmbeddingWorker::Stats work = worker_stats_();
-  pb::EmbeddingWorkerStats* out = response.mutable_embedding_worker();
-  out->set_embedded(work.embedded);
-  out->set_failed(work.failed);
-  out->set_failed_calls(work.failed_calls);
-  if (!work.last_error.ok()) out->set_last_error(work.last_error.ToString());
+  *response.mutable_embedding_worker() = ToProto(worker_stats_());
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "services/convert/change_convert.h"
 #include "services/runtime/rpc_service.h"
 #include "services/runtime/status_convert.h"
 
@@ -18,28 +19,6 @@ using featurestore::ChangeKind;
 
 constexpr int kMaxChangesPerMessage = 1000;
 const char kCatalogsFeed[] = "";  // the store's feed of catalogs coming, changing and going
-
-pb::ChangeKind ToProto(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::kItemUpserted:
-      return pb::CHANGE_KIND_ITEM_UPSERTED;
-    case ChangeKind::kItemDeleted:
-      return pb::CHANGE_KIND_ITEM_DELETED;
-    case ChangeKind::kVectorsChanged:
-      return pb::CHANGE_KIND_VECTORS_CHANGED;
-    case ChangeKind::kUserChanged:
-      return pb::CHANGE_KIND_USER_CHANGED;
-    case ChangeKind::kUserPurged:
-      return pb::CHANGE_KIND_USER_PURGED;
-    case ChangeKind::kCatalogChanged:
-      return pb::CHANGE_KIND_CATALOG_CHANGED;
-    case ChangeKind::kCatalogDeleted:
-      return pb::CHANGE_KIND_CATALOG_DELETED;
-    case ChangeKind::kSpacesSwitched:
-      return pb::CHANGE_KIND_SPACES_SWITCHED;
-  }
-  return pb::CHANGE_KIND_UNSPECIFIED;
-}
 
 }  // namespace
 
@@ -83,13 +62,7 @@ absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesRe
     return absl::OkStatus();
   }
   PALATE_RETURN_IF_ERROR(Annotate(batch.status(), "changes of catalog ", catalog));
-  for (const Change& change : batch->changes) {
-    pb::Change* entry = out.add_changes();
-    entry->set_kind(ToProto(change.kind));
-    entry->set_catalog(catalog.empty() ? change.key : catalog);
-    entry->set_key(change.key);
-    entry->set_revision(change.revision);
-  }
+  for (const Change& change : batch->changes) *out.add_changes() = ToProto(change, catalog.empty() ? change.key : catalog);
   positions_[catalog] = batch->next_token;
   if (catalog.empty()) FollowCatalogs(batch->changes);
   return absl::OkStatus();

@@ -9,16 +9,7 @@
 namespace palate::services {
 namespace {
 
-using pipeline::Degradation;
 using pipeline::RecommendResult;
-
-// The enums of both sides count alike, with the message's one ahead for its UNSPECIFIED; where they do not, the table says so.
-static_assert(static_cast<int>(pipeline::StageId::kRecord) + 1 == recommender_pb::STAGE_RECORD);
-static_assert(static_cast<int>(pipeline::StageOutcome::kDegraded) + 1 == recommender_pb::STAGE_STATUS_DEGRADED);
-static_assert(static_cast<int>(pipeline::Source::kCaller) + 1 == recommender_pb::CANDIDATE_SOURCE_CALLER);
-static_assert(static_cast<int>(Degradation::kNoCandidates) == recommender_pb::DEGRADATION_NO_CANDIDATES);
-static_assert(static_cast<int>(Degradation::kRetrievalUnavailable) == recommender_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE);
-static_assert(static_cast<int>(pipeline::ExplainMode::kLlm) + 1 == types_pb::EXPLAIN_MODE_LLM);
 
 int CountOrDefault(int count) { return count == 0 ? kDefaultResults : count; }
 
@@ -33,24 +24,232 @@ absl::StatusOr<absl::Time> RequestTime(const Request& request) {
   return FromProto(request.request_time(), "request_time");
 }
 
-absl::StatusOr<pipeline::ExplainMode> FromProto(types_pb::ExplainMode mode) {
-  if (mode == types_pb::EXPLAIN_MODE_UNSPECIFIED) return pipeline::ExplainMode::kNone;
-  if (!types_pb::ExplainMode_IsValid(mode)) {
-    return InvalidField("explain", absl::StrCat("is ", static_cast<int>(mode)), "NONE, TEMPLATE or LLM");
-  }
-  return static_cast<pipeline::ExplainMode>(static_cast<int>(mode) - 1);
-}
-
 // Events without a time happen now: a visit's events are the newest that there are.
 absl::StatusOr<std::vector<Event>> SessionEvents(const google::protobuf::RepeatedPtrField<types_pb::Event>& events, absl::Time now) {
   std::vector<Event> out;
   for (int i = 0; i < events.size(); ++i) {
-    absl::StatusOr<Event> event = services::FromProto(events[i], /*time_required=*/false);
+    absl::StatusOr<Event> event = FromProto(events[i], /*time_required=*/false);
     if (!event.ok()) return PrefixFields(event.status(), absl::StrCat("session_events[", i, "]"));
     if (!events[i].has_event_time()) event->time = now == absl::InfiniteFuture() ? absl::Now() : now;
     out.push_back(*std::move(event));
   }
   return out;
+}
+
+// What all four answers have.
+template <typename Response>
+void FillCommon(const RecommendResult& result, Response& response) {
+  for (const pipeline::ResultItem& item : result.results) *response.add_results() = ToProto(item);
+  for (const pipeline::StageReport& report : result.stages) *response.add_stages() = ToProto(report);
+}
+
+}  // namespace
+
+types_pb::ExplainMode ToProto(pipeline::ExplainMode value) {
+  switch (value) {
+    case pipeline::ExplainMode::kNone:
+      return types_pb::EXPLAIN_MODE_NONE;
+    case pipeline::ExplainMode::kTemplate:
+      return types_pb::EXPLAIN_MODE_TEMPLATE;
+    case pipeline::ExplainMode::kLlm:
+      return types_pb::EXPLAIN_MODE_LLM;
+  }
+  return types_pb::EXPLAIN_MODE_UNSPECIFIED;
+}
+
+absl::StatusOr<pipeline::ExplainMode> FromProto(types_pb::ExplainMode value) {
+  switch (value) {
+    case types_pb::EXPLAIN_MODE_UNSPECIFIED:
+    case types_pb::EXPLAIN_MODE_NONE:
+      return pipeline::ExplainMode::kNone;
+    case types_pb::EXPLAIN_MODE_TEMPLATE:
+      return pipeline::ExplainMode::kTemplate;
+    case types_pb::EXPLAIN_MODE_LLM:
+      return pipeline::ExplainMode::kLlm;
+    case types_pb::ExplainMode_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::ExplainMode_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(value, "ExplainMode");
+}
+
+recommender_pb::CandidateSource ToProto(pipeline::Source value) {
+  switch (value) {
+    case pipeline::Source::kContent:
+      return recommender_pb::CANDIDATE_SOURCE_CONTENT;
+    case pipeline::Source::kContext:
+      return recommender_pb::CANDIDATE_SOURCE_CONTEXT;
+    case pipeline::Source::kQuery:
+      return recommender_pb::CANDIDATE_SOURCE_QUERY;
+    case pipeline::Source::kTrending:
+      return recommender_pb::CANDIDATE_SOURCE_TRENDING;
+    case pipeline::Source::kFresh:
+      return recommender_pb::CANDIDATE_SOURCE_FRESH;
+    case pipeline::Source::kCaller:
+      return recommender_pb::CANDIDATE_SOURCE_CALLER;
+  }
+  return recommender_pb::CANDIDATE_SOURCE_UNSPECIFIED;
+}
+
+absl::StatusOr<pipeline::Source> FromProto(recommender_pb::CandidateSource value) {
+  switch (value) {
+    case recommender_pb::CANDIDATE_SOURCE_CONTENT:
+      return pipeline::Source::kContent;
+    case recommender_pb::CANDIDATE_SOURCE_CONTEXT:
+      return pipeline::Source::kContext;
+    case recommender_pb::CANDIDATE_SOURCE_QUERY:
+      return pipeline::Source::kQuery;
+    case recommender_pb::CANDIDATE_SOURCE_TRENDING:
+      return pipeline::Source::kTrending;
+    case recommender_pb::CANDIDATE_SOURCE_FRESH:
+      return pipeline::Source::kFresh;
+    case recommender_pb::CANDIDATE_SOURCE_CALLER:
+      return pipeline::Source::kCaller;
+    case recommender_pb::CANDIDATE_SOURCE_UNSPECIFIED:
+    case recommender_pb::CandidateSource_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case recommender_pb::CandidateSource_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(value, "CandidateSource");
+}
+
+recommender_pb::Stage ToProto(pipeline::StageId value) {
+  switch (value) {
+    case pipeline::StageId::kHydrate:
+      return recommender_pb::STAGE_HYDRATE;
+    case pipeline::StageId::kSource:
+      return recommender_pb::STAGE_SOURCE;
+    case pipeline::StageId::kFilter:
+      return recommender_pb::STAGE_FILTER;
+    case pipeline::StageId::kScore:
+      return recommender_pb::STAGE_SCORE;
+    case pipeline::StageId::kRerank:
+      return recommender_pb::STAGE_RERANK;
+    case pipeline::StageId::kDiversify:
+      return recommender_pb::STAGE_DIVERSIFY;
+    case pipeline::StageId::kExplain:
+      return recommender_pb::STAGE_EXPLAIN;
+    case pipeline::StageId::kRecord:
+      return recommender_pb::STAGE_RECORD;
+  }
+  return recommender_pb::STAGE_UNSPECIFIED;
+}
+
+absl::StatusOr<pipeline::StageId> FromProto(recommender_pb::Stage value) {
+  switch (value) {
+    case recommender_pb::STAGE_HYDRATE:
+      return pipeline::StageId::kHydrate;
+    case recommender_pb::STAGE_SOURCE:
+      return pipeline::StageId::kSource;
+    case recommender_pb::STAGE_FILTER:
+      return pipeline::StageId::kFilter;
+    case recommender_pb::STAGE_SCORE:
+      return pipeline::StageId::kScore;
+    case recommender_pb::STAGE_RERANK:
+      return pipeline::StageId::kRerank;
+    case recommender_pb::STAGE_DIVERSIFY:
+      return pipeline::StageId::kDiversify;
+    case recommender_pb::STAGE_EXPLAIN:
+      return pipeline::StageId::kExplain;
+    case recommender_pb::STAGE_RECORD:
+      return pipeline::StageId::kRecord;
+    case recommender_pb::STAGE_UNSPECIFIED:
+    case recommender_pb::Stage_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case recommender_pb::Stage_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(value, "Stage");
+}
+
+recommender_pb::StageStatus ToProto(pipeline::StageOutcome value) {
+  switch (value) {
+    case pipeline::StageOutcome::kRan:
+      return recommender_pb::STAGE_STATUS_RAN;
+    case pipeline::StageOutcome::kSkipped:
+      return recommender_pb::STAGE_STATUS_SKIPPED;
+    case pipeline::StageOutcome::kDegraded:
+      return recommender_pb::STAGE_STATUS_DEGRADED;
+  }
+  return recommender_pb::STAGE_STATUS_UNSPECIFIED;
+}
+
+absl::StatusOr<pipeline::StageOutcome> FromProto(recommender_pb::StageStatus value) {
+  switch (value) {
+    case recommender_pb::STAGE_STATUS_RAN:
+      return pipeline::StageOutcome::kRan;
+    case recommender_pb::STAGE_STATUS_SKIPPED:
+      return pipeline::StageOutcome::kSkipped;
+    case recommender_pb::STAGE_STATUS_DEGRADED:
+      return pipeline::StageOutcome::kDegraded;
+    case recommender_pb::STAGE_STATUS_UNSPECIFIED:
+    case recommender_pb::StageStatus_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case recommender_pb::StageStatus_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(value, "StageStatus");
+}
+
+recommender_pb::Degradation ToProto(pipeline::Degradation value) {
+  switch (value) {
+    case pipeline::Degradation::kRetrievalUnavailable:
+      return recommender_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE;
+    case pipeline::Degradation::kEmbeddingUnavailable:
+      return recommender_pb::DEGRADATION_EMBEDDING_UNAVAILABLE;
+    case pipeline::Degradation::kSpaceUnavailable:
+      return recommender_pb::DEGRADATION_SPACE_UNAVAILABLE;
+    case pipeline::Degradation::kRankingUnavailable:
+      return recommender_pb::DEGRADATION_RANKING_UNAVAILABLE;
+    case pipeline::Degradation::kDeadlineShort:
+      return recommender_pb::DEGRADATION_DEADLINE_SHORT;
+    case pipeline::Degradation::kWeightZero:
+      return recommender_pb::DEGRADATION_WEIGHT_ZERO;
+    case pipeline::Degradation::kNoHistory:
+      return recommender_pb::DEGRADATION_NO_HISTORY;
+    case pipeline::Degradation::kNotRequested:
+      return recommender_pb::DEGRADATION_NOT_REQUESTED;
+    case pipeline::Degradation::kTemplateFallback:
+      return recommender_pb::DEGRADATION_TEMPLATE_FALLBACK;
+    case pipeline::Degradation::kFewerThanRequested:
+      return recommender_pb::DEGRADATION_FEWER_THAN_REQUESTED;
+    case pipeline::Degradation::kNoCandidates:
+      return recommender_pb::DEGRADATION_NO_CANDIDATES;
+    case pipeline::Degradation::kNone:
+      break;
+  }
+  return recommender_pb::DEGRADATION_UNSPECIFIED;
+}
+
+absl::StatusOr<pipeline::Degradation> FromProto(recommender_pb::Degradation value) {
+  switch (value) {
+    case recommender_pb::DEGRADATION_UNSPECIFIED:
+      return pipeline::Degradation::kNone;
+    case recommender_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE:
+      return pipeline::Degradation::kRetrievalUnavailable;
+    case recommender_pb::DEGRADATION_EMBEDDING_UNAVAILABLE:
+      return pipeline::Degradation::kEmbeddingUnavailable;
+    case recommender_pb::DEGRADATION_SPACE_UNAVAILABLE:
+      return pipeline::Degradation::kSpaceUnavailable;
+    case recommender_pb::DEGRADATION_RANKING_UNAVAILABLE:
+      return pipeline::Degradation::kRankingUnavailable;
+    case recommender_pb::DEGRADATION_DEADLINE_SHORT:
+      return pipeline::Degradation::kDeadlineShort;
+    case recommender_pb::DEGRADATION_WEIGHT_ZERO:
+      return pipeline::Degradation::kWeightZero;
+    case recommender_pb::DEGRADATION_NO_HISTORY:
+      return pipeline::Degradation::kNoHistory;
+    case recommender_pb::DEGRADATION_NOT_REQUESTED:
+      return pipeline::Degradation::kNotRequested;
+    case recommender_pb::DEGRADATION_TEMPLATE_FALLBACK:
+      return pipeline::Degradation::kTemplateFallback;
+    case recommender_pb::DEGRADATION_FEWER_THAN_REQUESTED:
+      return pipeline::Degradation::kFewerThanRequested;
+    case recommender_pb::DEGRADATION_NO_CANDIDATES:
+      return pipeline::Degradation::kNoCandidates;
+    case recommender_pb::Degradation_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case recommender_pb::Degradation_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return UnknownValue(value, "Degradation");
 }
 
 absl::StatusOr<pipeline::Diversity> FromProto(const recommender_pb::Diversity& diversity) {
@@ -59,21 +258,45 @@ absl::StatusOr<pipeline::Diversity> FromProto(const recommender_pb::Diversity& d
   out.exploration_share = diversity.exploration_share();
   for (const recommender_pb::AttributeCap& cap : diversity.attribute_caps()) {
     if (!out.attribute_caps.emplace(cap.attribute(), cap.max_results()).second) {
-      return InvalidField("diversity.attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"), "distinct attributes");
+      return InvalidField("attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"), "distinct attributes");
     }
+  }
+  return out;
+}
+
+recommender_pb::Diversity ToProto(const pipeline::Diversity& diversity) {
+  recommender_pb::Diversity out;
+  out.set_mmr_lambda(diversity.mmr_lambda);
+  out.set_exploration_share(diversity.exploration_share);
+  for (const auto& [attribute, cap] : diversity.attribute_caps) {
+    recommender_pb::AttributeCap* added = out.add_attribute_caps();
+    added->set_attribute(attribute);
+    added->set_max_results(cap);
   }
   return out;
 }
 
 pipeline::SearchInput FromProto(const recommender_pb::Query& query) { return {query.text(), query.image()}; }
 
+recommender_pb::Query ToProto(const pipeline::SearchInput& input) {
+  recommender_pb::Query out;
+  out.set_text(input.text);
+  out.set_image(input.image);
+  return out;
+}
+
 recommender_pb::Reason ToProto(const pipeline::Reason& reason) {
   recommender_pb::Reason out;
-  out.set_source(static_cast<recommender_pb::CandidateSource>(static_cast<int>(reason.source) + 1));
+  out.set_source(ToProto(reason.source));
   out.set_score(reason.score);
   out.set_space(reason.space);
   out.mutable_context_item_ids()->Assign(reason.item_ids.begin(), reason.item_ids.end());
   return out;
+}
+
+absl::StatusOr<pipeline::Reason> FromProto(const recommender_pb::Reason& reason) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::Source source, PrefixFields(FromProto(reason.source()), "source"));
+  return pipeline::Reason{source, reason.score(), reason.space(), Strings(reason.context_item_ids())};
 }
 
 recommender_pb::RankedItem ToProto(const pipeline::ResultItem& item) {
@@ -83,56 +306,52 @@ recommender_pb::RankedItem ToProto(const pipeline::ResultItem& item) {
   out.set_relevance_score(item.relevance_score);
   if (item.rerank_score.has_value()) out.set_rerank_score(*item.rerank_score);
   for (const pipeline::Reason& reason : item.reasons) *out.add_reasons() = ToProto(reason);
-  if (item.explanation.has_value()) *out.mutable_explanation() = services::ToProto(*item.explanation);
-  *out.mutable_item() = services::ToProto(item.item);
+  if (item.explanation.has_value()) *out.mutable_explanation() = ToProto(*item.explanation);
+  *out.mutable_item() = ToProto(item.item);
   return out;
-}
-
-// What all four answers have.
-template <typename Response>
-void FillCommon(const RecommendResult& result, Response& response) {
-  for (const pipeline::ResultItem& item : result.results) *response.add_results() = ToProto(item);
-  for (const pipeline::StageReport& report : result.stages) *response.add_stages() = services::ToProto(report);
 }
 
 absl::StatusOr<pipeline::ResultItem> FromProto(const recommender_pb::RankedItem& item) {
   pipeline::ResultItem out;
-  PALATE_ASSIGN_OR_RETURN(out.item, services::FromProto(item.item()));
-  for (const types_pb::ItemImage& image : item.item().images()) out.item.images.push_back(services::FromProto(image));
+  PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(item.item()), "item"));
+  for (const types_pb::ItemImage& image : item.item().images()) out.item.images.push_back(FromProto(image));
   out.score = item.score();
   out.relevance_score = item.relevance_score();
   if (item.has_rerank_score()) out.rerank_score = item.rerank_score();
-  for (const recommender_pb::Reason& reason : item.reasons()) {
-    out.reasons.push_back({static_cast<pipeline::Source>(static_cast<int>(reason.source()) - 1), reason.score(), reason.space(),
-                           Strings(reason.context_item_ids())});
-  }
-  if (item.has_explanation()) out.explanation = services::FromProto(item.explanation());
-  return out;
-}
-
-pipeline::StageReport FromProto(const recommender_pb::StageReport& report) {
-  pipeline::StageReport out;
-  out.id = static_cast<pipeline::StageId>(static_cast<int>(report.stage()) - 1);
-  out.outcome = static_cast<pipeline::StageOutcome>(static_cast<int>(report.status()) - 1);
-  out.duration = absl::Seconds(report.duration().seconds()) + absl::Nanoseconds(report.duration().nanos());
-  for (const recommender_pb::StageNote& note : report.notes()) {
-    out.notes.push_back({static_cast<Degradation>(note.degradation()), note.detail()});
+  PALATE_RETURN_IF_ERROR(ConvertList(item.reasons(), "reasons", FromProto, out.reasons));
+  if (item.has_explanation()) {
+    PALATE_ASSIGN_OR_RETURN(out.explanation, PrefixFields(FromProto(item.explanation()), "explanation"));
   }
   return out;
 }
 
-}  // namespace
+recommender_pb::StageNote ToProto(const pipeline::StageNote& note) {
+  recommender_pb::StageNote out;
+  out.set_degradation(ToProto(note.degradation));
+  out.set_detail(note.detail);
+  return out;
+}
+
+absl::StatusOr<pipeline::StageNote> FromProto(const recommender_pb::StageNote& note) {
+  PALATE_ASSIGN_OR_RETURN(const pipeline::Degradation degradation, PrefixFields(FromProto(note.degradation()), "degradation"));
+  return pipeline::StageNote{degradation, note.detail()};
+}
 
 recommender_pb::StageReport ToProto(const pipeline::StageReport& report) {
   recommender_pb::StageReport out;
-  out.set_stage(static_cast<recommender_pb::Stage>(static_cast<int>(report.id) + 1));
-  out.set_status(static_cast<recommender_pb::StageStatus>(static_cast<int>(report.outcome) + 1));
+  out.set_stage(ToProto(report.id));
+  out.set_status(ToProto(report.outcome));
   *out.mutable_duration() = ToProto(report.duration);
-  for (const pipeline::StageNote& note : report.notes) {
-    recommender_pb::StageNote* added = out.add_notes();
-    added->set_degradation(static_cast<recommender_pb::Degradation>(static_cast<int>(note.degradation)));
-    added->set_detail(note.detail);
-  }
+  for (const pipeline::StageNote& note : report.notes) *out.add_notes() = ToProto(note);
+  return out;
+}
+
+absl::StatusOr<pipeline::StageReport> FromProto(const recommender_pb::StageReport& report) {
+  pipeline::StageReport out;
+  PALATE_ASSIGN_OR_RETURN(out.id, PrefixFields(FromProto(report.stage()), "stage"));
+  PALATE_ASSIGN_OR_RETURN(out.outcome, PrefixFields(FromProto(report.status()), "status"));
+  out.duration = absl::Seconds(report.duration().seconds()) + absl::Nanoseconds(report.duration().nanos());
+  PALATE_RETURN_IF_ERROR(ConvertList(report.notes(), "notes", FromProto, out.notes));
   return out;
 }
 
@@ -149,8 +368,8 @@ absl::StatusOr<pipeline::RecommendQuery> FromProto(const recommender_pb::Recomme
   query.exclude_item_ids = Strings(request.exclude_item_ids());
   query.include_seen = request.include_seen();
   query.num_results = CountOrDefault(request.num_results());
-  PALATE_ASSIGN_OR_RETURN(query.explain, FromProto(request.explain()));
-  PALATE_ASSIGN_OR_RETURN(query.diversity, FromProto(request.diversity()));
+  PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
+  PALATE_ASSIGN_OR_RETURN(query.diversity, PrefixFields(FromProto(request.diversity()), "diversity"));
   query.language = request.language();
   query.instruction = request.instruction();
   query.debug = request.debug();
@@ -189,43 +408,31 @@ absl::StatusOr<pipeline::RankQuery> FromProto(const recommender_pb::RankRequest&
   PALATE_ASSIGN_OR_RETURN(query.session_events, SessionEvents(request.session_events(), query.request_time));
   query.item_ids = Strings(request.item_ids());
   query.filter = request.filter();
-  PALATE_ASSIGN_OR_RETURN(query.explain, FromProto(request.explain()));
+  PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
   query.language = request.language();
   query.instruction = request.instruction();
   return query;
 }
 
-recommender_pb::RecommendResponse ToRecommendResponse(const RecommendResult& result) {
-  recommender_pb::RecommendResponse response;
+void ToProto(const RecommendResult& result, recommender_pb::RecommendResponse& response) {
   FillCommon(result, response);
   response.set_recommendation_id(result.recommendation_id);
   response.set_rerank_weight(result.rerank_weight);
   response.set_ranking_fingerprint(result.ranking_fingerprint);
   response.mutable_debug()->insert(result.debug.begin(), result.debug.end());
-  return response;
 }
 
-recommender_pb::SearchResponse ToSearchResponse(const RecommendResult& result) {
-  recommender_pb::SearchResponse response;
-  FillCommon(result, response);
-  return response;
-}
+void ToProto(const RecommendResult& result, recommender_pb::SearchResponse& response) { FillCommon(result, response); }
 
-recommender_pb::SimilarItemsResponse ToSimilarItemsResponse(const RecommendResult& result) {
-  recommender_pb::SimilarItemsResponse response;
-  FillCommon(result, response);
-  return response;
-}
+void ToProto(const RecommendResult& result, recommender_pb::SimilarItemsResponse& response) { FillCommon(result, response); }
 
-recommender_pb::RankResponse ToRankResponse(const RecommendResult& result) {
-  recommender_pb::RankResponse response;
+void ToProto(const RecommendResult& result, recommender_pb::RankResponse& response) {
   FillCommon(result, response);
   response.set_recommendation_id(result.recommendation_id);
   response.set_rerank_weight(result.rerank_weight);
   response.set_ranking_fingerprint(result.ranking_fingerprint);
   response.mutable_missing_item_ids()->Assign(result.missing_item_ids.begin(), result.missing_item_ids.end());
   response.mutable_filtered_item_ids()->Assign(result.filtered_item_ids.begin(), result.filtered_item_ids.end());
-  return response;
 }
 
 recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) {
@@ -235,22 +442,13 @@ recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) 
   request.set_user_id(query.user_id);
   for (const Event& event : query.session_events) *request.add_session_events() = ToProto(event);
   request.mutable_context_item_ids()->Assign(query.context_item_ids.begin(), query.context_item_ids.end());
-  if (!query.query.empty()) {
-    request.mutable_query()->set_text(query.query.text);
-    request.mutable_query()->set_image(query.query.image);
-  }
+  if (!query.query.empty()) *request.mutable_query() = ToProto(query.query);
   request.set_filter(query.filter);
   request.mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
   request.set_include_seen(query.include_seen);
   request.set_num_results(query.num_results);
-  request.set_explain(static_cast<types_pb::ExplainMode>(static_cast<int>(query.explain) + 1));
-  request.mutable_diversity()->set_mmr_lambda(query.diversity.mmr_lambda);
-  request.mutable_diversity()->set_exploration_share(query.diversity.exploration_share);
-  for (const auto& [attribute, cap] : query.diversity.attribute_caps) {
-    recommender_pb::AttributeCap* added = request.mutable_diversity()->add_attribute_caps();
-    added->set_attribute(attribute);
-    added->set_max_results(cap);
-  }
+  request.set_explain(ToProto(query.explain));
+  *request.mutable_diversity() = ToProto(query.diversity);
   if (query.request_time != absl::InfiniteFuture()) *request.mutable_request_time() = ToProto(query.request_time);
   request.set_language(query.language);
   request.set_instruction(query.instruction);
@@ -261,11 +459,8 @@ recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) 
 absl::StatusOr<RecommendResult> FromProto(const recommender_pb::RecommendResponse& response) {
   RecommendResult result;
   result.recommendation_id = response.recommendation_id();
-  for (const recommender_pb::RankedItem& item : response.results()) {
-    PALATE_ASSIGN_OR_RETURN(pipeline::ResultItem converted, FromProto(item));
-    result.results.push_back(std::move(converted));
-  }
-  for (const recommender_pb::StageReport& report : response.stages()) result.stages.push_back(FromProto(report));
+  PALATE_RETURN_IF_ERROR(ConvertList(response.results(), "results", FromProto, result.results));
+  PALATE_RETURN_IF_ERROR(ConvertList(response.stages(), "stages", FromProto, result.stages));
   result.rerank_weight = response.rerank_weight();
   result.ranking_fingerprint = response.ranking_fingerprint();
   return result;

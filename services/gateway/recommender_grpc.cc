@@ -47,19 +47,18 @@ absl::Time RecommenderGrpc::DeadlineFor(const Call& call) const {
 absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& request, pb::RecommendResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, DeadlineFor(call)));
-  response = ToRecommendResponse(result);
+  ToProto(result, response);
   recommender_.RecordImpression(query, result);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStreamRequest& request,
                                               ResponseWriter<pb::RecommendStreamResponse>& writer) {
-  absl::StatusOr<pipeline::RecommendQuery> query = FromProto(request.request());
-  if (!query.ok()) return PrefixFields(query.status(), "request");
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, PrefixFields(FromProto(request.request()), "request"));
   pipeline::StreamSink sink;
   sink.on_ranked = [&](const pipeline::RecommendResult& ranked) {
     pb::RecommendStreamResponse message;
-    *message.mutable_ranked() = ToRecommendResponse(ranked);
+    ToProto(ranked, *message.mutable_ranked());
     return writer.Write(message);
   };
   sink.on_text = [&](size_t index, const std::string& piece) {
@@ -68,7 +67,7 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     message.mutable_text()->set_piece(piece);
     return !call.cancelled() && writer.Write(message);
   };
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(*query, DeadlineFor(call), sink));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, DeadlineFor(call), sink));
   for (size_t i = 0; i < result.results.size(); ++i) {
     if (!result.results[i].explanation.has_value()) continue;
     pb::RecommendStreamResponse message;
@@ -79,28 +78,28 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
   pb::RecommendStreamResponse done;
   for (const pipeline::StageReport& report : result.stages) *done.mutable_done()->add_stages() = ToProto(report);
   writer.Write(done);
-  recommender_.RecordImpression(*query, result);
+  recommender_.RecordImpression(query, result);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SearchQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Search(query, DeadlineFor(call)));
-  response = ToSearchResponse(result);
+  ToProto(result, response);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::SimilarItems(Call& call, const pb::SimilarItemsRequest& request, pb::SimilarItemsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SimilarQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.SimilarItems(query, DeadlineFor(call)));
-  response = ToSimilarItemsResponse(result);
+  ToProto(result, response);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RankQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Rank(query, DeadlineFor(call)));
-  response = ToRankResponse(result);
+  ToProto(result, response);
   pipeline::RecommendQuery shown;
   shown.catalog = query.catalog;
   shown.user_id = query.user_id;

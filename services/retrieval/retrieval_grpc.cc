@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "domain/limits.h"
 #include "services/convert/types_convert.h"
+#include "services/retrieval/retrieval_convert.h"
 #include "services/runtime/status_convert.h"
 
 namespace palate::services {
@@ -44,25 +45,6 @@ class Answers {
   std::vector<absl::StatusOr<std::vector<SearchHit>>> hits_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_ ABSL_GUARDED_BY(mutex_);
 };
-
-pb::CatalogStats StatsMessage(const retrieval::CatalogStats& catalog) {
-  pb::CatalogStats out;
-  out.set_catalog(catalog.catalog);
-  out.set_items(catalog.items);
-  out.set_segments(catalog.segments);
-  out.set_delta_items(catalog.delta_items);
-  out.set_tombstones(catalog.tombstones);
-  out.set_memory_bytes(catalog.memory_bytes);
-  out.set_refused_vectors(catalog.refused_vectors);
-  for (const retrieval::SpaceStats& space : catalog.spaces) {
-    pb::SpaceStats* counted = out.add_spaces();
-    *counted->mutable_space() = ToProto(space.space);
-    counted->set_active(space.active);
-    counted->set_dimensions(space.dimensions);
-    counted->set_vectors(space.vectors);
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -135,15 +117,8 @@ absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
 
 absl::Status RetrievalGrpc::GetStats(Call&, const pb::GetStatsRequest&, pb::GetStatsResponse& response) {
   const retrieval::IndexSetStats stats = indexes_.GetStats();
-  for (const retrieval::CatalogStats& catalog : stats.catalogs) *response.add_catalogs() = StatsMessage(catalog);
-  const retrieval::FollowerStats follower = follower_.GetStats();
-  pb::FollowerStats* out = response.mutable_follower();
-  out->set_ready(follower.ready);
-  out->set_connected(follower.connected);
-  out->set_last_error(follower.last_error);
-  *out->mutable_lag() = ToProto(follower.lag);
-  out->set_changes(follower.changes);
-  out->set_listings(follower.listings);
+  for (const retrieval::CatalogStats& catalog : stats.catalogs) *response.add_catalogs() = ToProto(catalog);
+  *response.mutable_follower() = ToProto(follower_.GetStats());
   response.set_position(stats.position);
   if (stats.last_snapshot != absl::InfinitePast()) *response.mutable_last_snapshot() = ToProto(stats.last_snapshot);
   response.set_snapshots_set_aside(stats.snapshots_set_aside);
