@@ -1,4 +1,4 @@
-// Keys, picture headers and the feed's positions, apart from any database.
+// Keys, codecs, picture headers and the feed's positions, apart from any database.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include "featurestore/feed.h"
 #include "featurestore/image_properties.h"
 #include "featurestore/keys.h"
+#include "featurestore/record_codec.h"
 #include "tests/featurestore/store_fixture.h"
 
 namespace palate::featurestore {
@@ -97,6 +98,35 @@ std::string Webp(absl::string_view chunk, const std::string& body) {
   std::string webp = "RIFF";
   for (int shift = 0; shift < 32; shift += 8) webp.push_back(static_cast<char>(inner.size() >> shift));
   return webp + inner;
+}
+
+TEST(CodecTest, ChangeKindsRoundTripAndUnknownOnesAreDataLoss) {
+  for (int number = 1; number < storage::ChangeKind_ARRAYSIZE; ++number) {
+    const auto stored = static_cast<storage::ChangeKind>(number);
+    const absl::StatusOr<ChangeKind> kind = FromRecord(stored);
+    ASSERT_TRUE(kind.ok()) << kind.status();
+    EXPECT_EQ(ToRecord(*kind), stored);
+  }
+  for (const int number : {0, int{storage::ChangeKind_ARRAYSIZE}}) {
+    EXPECT_EQ(FromRecord(static_cast<storage::ChangeKind>(number)).status().code(), absl::StatusCode::kDataLoss) << number;
+  }
+}
+
+TEST(CodecTest, AttributeTypesRoundTripAndUnknownOnesAreDataLoss) {
+  Catalog catalog;
+  for (const AttributeType type :
+       {AttributeType::kString, AttributeType::kStringList, AttributeType::kInt64, AttributeType::kDouble, AttributeType::kBool}) {
+    catalog.attributes.push_back({"a", type, true});
+  }
+  storage::CatalogRecord record = ToRecord(catalog, 1);
+  const absl::StatusOr<Catalog> back = FromRecord("shop", record);
+  ASSERT_TRUE(back.ok()) << back.status();
+  ASSERT_EQ(back->attributes.size(), catalog.attributes.size());
+  for (size_t i = 0; i < catalog.attributes.size(); ++i) EXPECT_EQ(back->attributes[i].type, catalog.attributes[i].type);
+  for (const int number : {0, int{storage::AttributeType_ARRAYSIZE}}) {
+    record.mutable_attributes(0)->set_type(static_cast<storage::AttributeType>(number));
+    EXPECT_EQ(FromRecord("shop", record).status().code(), absl::StatusCode::kDataLoss) << number;
+  }
 }
 
 TEST(ImagePropertiesTest, ReadsSizesOfEveryFormat) {

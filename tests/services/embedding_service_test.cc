@@ -254,6 +254,7 @@ TEST_F(EmbeddingServiceTest, WrongRequestsAreRefusedByField) {
       {"user_id", [](auto& request) { request.set_user_id(std::string(257, 'x')); }},
       {"catalog", [](auto& request) { request.set_catalog(std::string(257, 'x')); }},
       {"spaces[0]", [](auto& request) { request.add_spaces("audio"); }},
+      {"lane", [](auto& request) { request.set_lane(static_cast<embedding_pb::Lane>(7)); }},
   };
   for (const Case& c : cases) {
     embedding_pb::EmbedRequest request = Request({TextInput("a lamp")});
@@ -263,6 +264,19 @@ TEST_F(EmbeddingServiceTest, WrongRequestsAreRefusedByField) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field << ": " << status;
     ASSERT_EQ(FieldViolations(status).size(), 1u) << status;
     EXPECT_EQ(FieldViolations(status)[0].field, c.field);
+  }
+}
+
+TEST_F(EmbeddingServiceTest, WrongInputsFailAloneByField) {
+  embedding_pb::EmbedInput unknown_role = TextInput("a lamp");
+  unknown_role.set_role(static_cast<embedding_pb::EmbedRole>(7));
+  const auto response = Embed(Request({TextInput("a lamp"), unknown_role, TextInput("caf\xE9"), TextInput("")}));
+  EXPECT_TRUE(FailureOf(response, 0).ok());
+  const std::vector<std::string> fields = {"inputs[1].role", "inputs[2].fields[0]", "inputs[3]"};
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const absl::Status status = FailureOf(response, static_cast<int>(i) + 1);
+    ASSERT_EQ(FieldViolations(status).size(), 1u) << status;
+    EXPECT_EQ(FieldViolations(status)[0].field, fields[i]);
   }
 }
 
