@@ -8,22 +8,16 @@
 
 namespace palate::embedding {
 
-EmbedCall::EmbedCall(std::vector<EmbedInput> inputs, EmbedOptions options, SpaceSet wanted, std::vector<int64_t> estimates,
-                     const Limits& limits, BatchQueue& queue)
-    : inputs_(std::move(inputs)),
-      options_(std::move(options)),
-      wanted_spaces_(wanted),
+EmbedCall::EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits, BatchQueue& queue)
+    : request_(std::move(request)),
       estimates_(std::move(estimates)),
       limits_(limits),
       queue_(queue),
-      states_(inputs_.size()),
+      states_(request_.inputs.size()),
       admitted_tokens_(std::accumulate(estimates_.begin(), estimates_.end(), int64_t{0})) {}
 
 absl::Status EmbedCall::CheckStillWanted(absl::Time now) const {
-  if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed)) {
-    return absl::CancelledError("embedding was cancelled");
-  }
-  if (now >= options_.deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
+  PALATE_RETURN_IF_ERROR(request_.context.Check("embedding", now));
   if (over_.load(std::memory_order_relaxed)) return absl::CancelledError("embedding was given up");
   return absl::OkStatus();
 }
@@ -47,10 +41,13 @@ absl::StatusOr<std::vector<size_t>> EmbedCall::WaitForProgress(bool more) {
       return wanted;
     }
     if (!finished_.empty() || (more && HasRoom())) return std::exchange(finished_, {});
-    // The flag has no way to wake us, so that a call with one looks at it from time to time.
-    const absl::Duration poll = options_.cancelled == nullptr ? absl::InfiniteDuration() : limits_.poll_interval;
-    changed_.WaitFor(mutex_, std::min(poll, options_.deadline - now));
+    changed_.WaitFor(mutex_, request_.context.deadline - now);
   }
+}
+
+void EmbedCall::Wake() {
+  const MutexLock lock(mutex_);
+  changed_.SignalAll();
 }
 
 InputOutcome EmbedCall::TakeOutcome(size_t input) {
@@ -67,7 +64,7 @@ void EmbedCall::EndWith(const absl::Status& why) {
 void EmbedCall::Release(int64_t tokens) {
   if (closed_) return;
   admitted_tokens_ -= tokens;
-  queue_.Release(options_.lane, tokens);
+  queue_.Release(request_.options.lane, tokens);
 }
 
 void EmbedCall::Close() {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/call_context.h"
 #include "base/mutex.h"
 #include "embedding/batch_queue.h"
 #include "embedding/embedder.h"
@@ -52,16 +53,21 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   struct Limits {
     int preparing = 4;            // inputs that may be in preparation at a time
     int64_t prepared_tokens = 0;  // passes that may wait for the executor: bounds the call's memory
-    absl::Duration poll_interval = absl::Milliseconds(20);
+  };
+  // What is asked, in which spaces, and until when.
+  struct Request {
+    std::vector<EmbedInput> inputs;
+    EmbedOptions options;
+    SpaceSet spaces;
+    CallContext context;
   };
 
   // `estimates` are the tokens admitted for each input. Borrows the queue, which outlives every piece.
-  EmbedCall(std::vector<EmbedInput> inputs, EmbedOptions options, SpaceSet wanted, std::vector<int64_t> estimates, const Limits& limits,
-            BatchQueue& queue);
+  EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits, BatchQueue& queue);
 
-  const std::vector<EmbedInput>& inputs() const { return inputs_; }
-  const EmbedOptions& options() const { return options_; }
-  const SpaceSet& wanted_spaces() const { return wanted_spaces_; }
+  const std::vector<EmbedInput>& inputs() const { return request_.inputs; }
+  const EmbedOptions& options() const { return request_.options; }
+  const SpaceSet& wanted_spaces() const { return request_.spaces; }
 
   // OK until the call is cancelled, late or given up. Lock-free.
   absl::Status CheckStillWanted(absl::Time now) const;
@@ -71,6 +77,8 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   // The caller's thread: blocks until inputs are finished, which it returns, or (`more`) until another may be prepared. Otherwise the
   // status that ends the call.
   absl::StatusOr<std::vector<size_t>> WaitForProgress(bool more) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Any thread: lets WaitForProgress see that the call was cancelled.
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   // What became of a finished input; once.
   InputOutcome TakeOutcome(size_t input) ABSL_LOCKS_EXCLUDED(mutex_);
   // The caller leaves: drops what still waits, and returns what was admitted for it.
@@ -93,9 +101,7 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   // Returns admitted tokens to the queue, unless Close has.
   void Release(int64_t tokens) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::vector<EmbedInput> inputs_;
-  const EmbedOptions options_;
-  const SpaceSet wanted_spaces_;
+  const Request request_;
   const std::vector<int64_t> estimates_;
   const Limits limits_;
   BatchQueue& queue_;

@@ -100,10 +100,12 @@ class Embedder::Impl {
         preparer_(encoder(), options_),
         pool_(options.prepare_threads) {}
 
-  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options) {
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const CallContext& context) {
     PALATE_ASSIGN_OR_RETURN(const Request request, Check(inputs, options));
-    PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<EmbedCall> call, Admit(std::move(inputs), options, request));
+    PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<EmbedCall> call, Admit(std::move(inputs), options, request, context));
     const absl::Cleanup close = [&] { call->Close(); };
+    const CancelRegistration wake = context.OnCancel([&call] { call->Wake(); });
+
     std::vector<EmbedResult> results(call->inputs().size());
     size_t next = 0;
     for (size_t finished = 0; finished < results.size();) {
@@ -159,15 +161,16 @@ class Embedder::Impl {
   }
 
   // Estimates the call's work and has it let in.
-  absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Request& request) {
+  absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Request& request,
+                                                   const CallContext& context) {
     std::vector<int64_t> estimates;
     int64_t total = 0;
     estimates.reserve(inputs.size());
     for (const EmbedInput& input : inputs) total += estimates.emplace_back(preparer_.Estimate(input, request.set));
-    const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(),
-                                      .prepared_tokens = kPreparedBatches * options_.batch_tokens,
-                                      .poll_interval = options_.poll_interval};
-    auto call = std::make_shared<EmbedCall>(std::move(inputs), options, request.set, std::move(estimates), limits, queue_);
+    const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(), .prepared_tokens = kPreparedBatches * options_.batch_tokens};
+    EmbedCall::Request asked = {std::move(inputs), options, request.set, context};
+    auto call = std::make_shared<EmbedCall>(std::move(asked), std::move(estimates), limits, queue_);
+
     PALATE_RETURN_IF_ERROR(call->CheckStillWanted(absl::Now()));
     if (const absl::Status admitted = queue_.Admit(options.lane, total); !admitted.ok()) {
       if (absl::IsResourceExhausted(admitted)) rejected_.fetch_add(1, std::memory_order_relaxed);
@@ -208,9 +211,9 @@ class Embedder::Impl {
 
 absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options) {
   if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 || options.max_concurrent_decodes < 1 ||
-      options.prepare_threads < 1 || options.intra_op_threads < 0 || options.poll_interval <= absl::ZeroDuration()) {
+      options.prepare_threads < 1 || options.intra_op_threads < 0) {
     return absl::InvalidArgumentError(
-        "embedder options: batch_tokens, prepare_threads, max_concurrent_decodes and poll_interval must be above 0, "
+        "embedder options: batch_tokens, prepare_threads and max_concurrent_decodes must be above 0, "
         "bulk_share in [0, 1], intra_op_threads at least 0");
   }
   // A setting of the whole process, so that it is left alone when it is right already.
@@ -221,8 +224,9 @@ absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const
 Embedder::Embedder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Embedder::~Embedder() = default;
 
-absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options) {
-  return impl_->Embed(std::move(inputs), options);
+absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options,
+                                                         const CallContext& context) {
+  return impl_->Embed(std::move(inputs), options, context);
 }
 
 const ModelInfo& Embedder::info() const { return impl_->info(); }

@@ -4,7 +4,6 @@
 // same time; batches mix the work of all calls.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "domain/limits.h"
 #include "domain/vector.h"
 #include "embedding/model_info.h"
@@ -24,10 +24,6 @@ class EmbeddingModel;
 enum class EmbedRole { kItem, kQuery };
 // Interactive work goes first; bulk work keeps a share of the executor's time, so that it never starves.
 enum class Lane { kInteractive, kBulk };
-
-// Set once from any thread to abandon a call: queued work is dropped, and the call returns Cancelled within
-// `poll_interval`.
-using CancelFlag = std::atomic<bool>;
 
 // One item or query. Texts are UTF-8; empty ones are skipped.
 //
@@ -51,8 +47,6 @@ struct EmbedOptions {
   // Vectors are cut to this many dimensions and normalized again; 0 means the model's own.
   int dimensions = 0;
   Lane lane = Lane::kInteractive;
-  absl::Time deadline = absl::InfiniteFuture();
-  std::shared_ptr<const CancelFlag> cancelled;  // may be null
 };
 
 // One input's answer. When `status` is not OK it names the field by its path in the input
@@ -88,7 +82,6 @@ struct EmbedderOptions {
   int prepare_threads = 3;
   // Images decoded at once, over all calls: bounds the memory of decoded pixels (3 bytes a pixel each).
   int max_concurrent_decodes = 2;
-  absl::Duration poll_interval = absl::Milliseconds(20);
 };
 
 // A moment's figures of one embedder.
@@ -120,8 +113,9 @@ class Embedder {
 
   // One result per input, in order; a bad input fails alone, and so does one whose computation fails. Blocks. The call as a whole fails
   // with InvalidArgument (too many inputs, an unknown space, dimensions out of range), FailedPrecondition (a space whose tower has no
-  // weights), ResourceExhausted (overload, at once), DeadlineExceeded or Cancelled.
-  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options = {});
+  // weights), ResourceExhausted (overload, at once), DeadlineExceeded or Cancelled (at once; its queued work is dropped).
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options = {},
+                                                 const CallContext& context = {});
 
   const ModelInfo& info() const;
   EmbedderStats stats() const;

@@ -27,14 +27,14 @@ std::vector<ranking::ExplainInput> InputsOf(const RequestState& state, const Pip
 }  // namespace
 
 void ExplainStage::ExplainWithModel(RequestState& state, const std::vector<ranking::ExplainInput>& inputs) const {
-  const absl::Duration remaining = state.deadline - clock_.Now();
+  const absl::Duration remaining = state.call.deadline - clock_.Now();
   if (remaining < options_.min_explain_time) {
     state.Degrade(Degradation::kDeadlineShort, absl::StrCat(absl::FormatDuration(remaining), " left: template texts"));
     return;
   }
   const size_t head = std::min<size_t>(inputs.size(), options_.max_llm_explanations);
   const std::vector<ranking::ExplainInput> asked(inputs.begin(), inputs.begin() + head);
-  absl::StatusOr<std::vector<ranking::Explanation>> explanations = ranker_.Explain(asked, on_text_, state.deadline);
+  absl::StatusOr<std::vector<ranking::Explanation>> explanations = ranker_.Explain(asked, on_text_, state.call);
   if (!explanations.ok() || explanations->size() != head) {
     const std::string detail = explanations.ok() ? "the ranker left results out" : explanations.status().ToString();
     state.Degrade(Degradation::kTemplateFallback, absl::StrCat(head, " of ", head, " texts: ", detail));

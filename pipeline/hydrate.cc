@@ -38,7 +38,7 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
     if (index_of.emplace(event.item_id, -1).second) missing.push_back(event.item_id);
   }
   if (!missing.empty()) {
-    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing, {kTextSpace, kImageSpace}, state.deadline));
+    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing, {kTextSpace, kImageSpace}, state.call));
     for (size_t i = 0; i < items.size(); ++i) {
       if (!items[i].has_value()) continue;
       index_of[missing[i]] = static_cast<int>(context.items.size());
@@ -66,7 +66,7 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
 absl::Status HydrateStage::AddContextItems(RequestState& state) const {
   if (state.query.context_item_ids.empty()) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(auto items,
-                          features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.deadline));
+                          features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.call));
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
       return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ", QuoteForMessage(state.query.context_item_ids[i]),
@@ -86,7 +86,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.spaces = {kTextSpace, kImageSpace};
   query.num_trending = options_.candidates_per_source;
   query.num_fresh = options_.candidates_per_source / 2;
-  PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.deadline));
+  PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
   if (!state.query.filter.empty()) {
     PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
     state.filter = std::make_unique<retrieval::Filter>(std::move(filter));

@@ -1,7 +1,7 @@
 // The four things that the request's life needs from outside: the feature store, the embedder, the retriever and the ranker.
 //
-// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe, may block until `deadline`, and returns
-// Unavailable when the part is down, DeadlineExceeded when time ran out.
+// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe and blocks until it is answered, until
+// the call's deadline or until its cancellation. Unavailable when the part is down, DeadlineExceeded when time ran out, Cancelled.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
+#include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
 #include "domain/user_context.h"
@@ -24,14 +26,14 @@ class FeatureReader {
  public:
   virtual ~FeatureReader() = default;
   // NotFound for an unknown catalog; an unknown user is an empty context.
-  virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time deadline) = 0;
+  virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) = 0;
   // In the order of `item_ids`; unknown ids are absent entries.
   virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog,
                                                                                const std::vector<std::string>& item_ids,
                                                                                const std::vector<std::string>& spaces,
-                                                                               absl::Time deadline) = 0;
+                                                                               const CallContext& context) = 0;
   // Called after the response went out.
-  virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) = 0;
+  virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) = 0;
 };
 
 // A query in words, in pictures (encoded bytes), or both.
@@ -56,7 +58,7 @@ class QueryEmbedder {
  public:
   virtual ~QueryEmbedder() = default;
   // Text gives space `text`, an image gives space `image`.
-  virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time deadline) = 0;
+  virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, const CallContext& context) = 0;
 };
 
 struct RetrievalQuery {
@@ -72,19 +74,20 @@ class Retriever {
  public:
   virtual ~Retriever() = default;
   // Best first, ties by item id. One answer per query, in order; each may fail alone.
-  virtual std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time deadline) = 0;
+  virtual std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries,
+                                                                      const CallContext& context) = 0;
 };
 
 class CandidateRanker {
  public:
   virtual ~CandidateRanker() = default;
-  virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) = 0;
+  virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext& context) = 0;
 
   // Called with pieces of text as they are generated, from the calling thread. Return false to stop: the call ends with Cancelled.
   using OnText = std::function<bool(size_t input_index, const std::string& piece)>;
   // One explanation per input, in order. `on_text` may be null; a text that fails the evidence check is never streamed.
   virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                                    absl::Time deadline) = 0;
+                                                                    const CallContext& context) = 0;
 };
 
 }  // namespace palate::pipeline

@@ -28,7 +28,6 @@ struct PipelineOptions {
   absl::Duration rerank_reserve = absl::Milliseconds(20);   // kept of the deadline for what follows the language model
   absl::Duration min_rerank_time = absl::Milliseconds(15);  // with less left the language model is not asked
   absl::Duration min_explain_time = absl::Milliseconds(30);
-  absl::Duration default_deadline = absl::Seconds(10);  // for callers that set none
   absl::Duration impression_timeout = absl::Seconds(2);
 };
 

@@ -29,8 +29,8 @@ class HydrateStage final : public Stage {
 // side by side on `pool`, each within options.source_budget.
 class SourceStage final : public Stage {
  public:
-  SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const PipelineOptions& options)
-      : embedder_(embedder), retriever_(retriever), pool_(pool), options_(options) {}
+  SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock, const PipelineOptions& options)
+      : embedder_(embedder), retriever_(retriever), pool_(pool), clock_(clock), options_(options) {}
   StageId id() const override { return StageId::kSource; }
   absl::Status Run(RequestState& state) const override;
 
@@ -38,6 +38,7 @@ class SourceStage final : public Stage {
   QueryEmbedder& embedder_;
   Retriever& retriever_;
   ThreadPool& pool_;
+  const Clock& clock_;
   const PipelineOptions& options_;
 };
 

@@ -96,15 +96,15 @@ Recommender::Recommender(RecommenderParts parts, const Clock& clock, PipelineOpt
       score_(options_),
       rerank_(parts_.ranker, clock_, options_),
       pool_("pipeline", kPoolThreads, kPoolQueue),
-      source_(parts_.embedder, parts_.retriever, pool_, options_),
+      source_(parts_.embedder, parts_.retriever, pool_, clock_, options_),
       recorder_(std::make_unique<ThreadPool>("impressions", kRecorderThreads, kPoolQueue)) {}
 
 Recommender::~Recommender() = default;
 
-RequestState Recommender::NewState(const RecommendQuery& query, absl::Time deadline) const {
+RequestState Recommender::NewState(const RecommendQuery& query, const CallContext& context) const {
   RequestState state(query);
   state.now = query.request_time == absl::InfiniteFuture() ? clock_.Now() : query.request_time;
-  state.deadline = deadline == absl::InfiniteFuture() ? clock_.Now() + options_.default_deadline : deadline;
+  state.call = context;
   return state;
 }
 
@@ -121,9 +121,10 @@ absl::Status Recommender::Explain(RequestState& state, RecommendResult& result, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, absl::Time deadline, const StreamSink& sink) const {
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, const StreamSink& sink,
+                                                       const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
-  RequestState state = NewState(query, deadline);
+  RequestState state = NewState(query, context);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
@@ -135,10 +136,14 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
   return result;
 }
 
-absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, absl::Time deadline) const {
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, const CallContext& context) const {
+  return Recommend(query, {}, context);
+}
+
+absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   const RecommendQuery recommend = ToRecommendQuery(query);
-  RequestState state = NewState(recommend, deadline);
+  RequestState state = NewState(recommend, context);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   for (const std::string& id : query.item_ids) {
@@ -156,7 +161,7 @@ absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, absl::
   return result;
 }
 
-absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, absl::Time deadline) const {
+absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RecommendQuery inner;
   inner.catalog = query.catalog;
@@ -165,7 +170,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, ab
   inner.exclude_item_ids = query.exclude_item_ids;
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
-  RequestState state = NewState(inner, deadline);
+  RequestState state = NewState(inner, context);
   state.query_user_id = query.user_id;
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
@@ -184,7 +189,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, ab
   return ToResult(state, std::move(reports));
 }
 
-absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query, absl::Time deadline) const {
+absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query, const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RecommendQuery inner;
   inner.catalog = query.catalog;
@@ -193,12 +198,12 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   inner.exclude_item_ids.push_back(query.item_id);
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
-  RequestState state = NewState(inner, deadline);
+  RequestState state = NewState(inner, context);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   const std::vector<std::string> spaces =
       query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{query.space};
-  PALATE_ASSIGN_OR_RETURN(auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.deadline));
+  PALATE_ASSIGN_OR_RETURN(auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.call));
   if (!records[0].has_value()) {
     return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id), " is not in catalog ", query.catalog));
   }
@@ -210,7 +215,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
   retrieval.request_time = state.now;
   retrieval.vector = std::move(vector);
-  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredItem> hits, parts_.retriever.Search({retrieval}, state.deadline).front());
+  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredItem> hits, parts_.retriever.Search({retrieval}, state.call).front());
   for (const ScoredItem& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
@@ -234,7 +239,9 @@ void Recommender::RecordImpression(const RecommendQuery& query, const RecommendR
     MutexLock lock(recorder_mutex_);
     if (recorder_ != nullptr) {
       queued = recorder_->Submit([this, catalog = query.catalog, impression = std::move(impression)] {
-        const absl::Status written = parts_.features.WriteImpression(catalog, impression, absl::Now() + options_.impression_timeout);
+        // The request has been answered: its own end does not matter any more.
+        const CallContext context = {.deadline = clock_.Now() + options_.impression_timeout};
+        const absl::Status written = parts_.features.WriteImpression(catalog, impression, context);
         if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
       });
     }

@@ -1,7 +1,7 @@
 // The request's life: RecommenderService's Recommend, Search, SimilarItems and Rank over the four interfaces of pipeline/interfaces.h.
 //
-// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it. Calls block until `deadline` at most, so
-// they belong on a pool of their own, never in an RPC callback.
+// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it. Calls block until they are answered,
+// until their deadline or until their cancellation, so they belong on a pool of their own, never in an RPC callback.
 //
 // Errors: InvalidArgument with field violations for a wrong request; NotFound for an unknown catalog or item; Unavailable when the feature
 // store is down (or, for Search, embedding or retrieval). Everything else that is down degrades the answer and is named in its stages.
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/call_context.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/thread_pool.h"
@@ -43,16 +44,17 @@ class Recommender {
   Recommender(RecommenderParts parts, const Clock& clock, PipelineOptions options);
   ~Recommender();
 
-  absl::StatusOr<RecommendResult> Recommend(const RecommendQuery& query, absl::Time deadline, const StreamSink& sink = {}) const;
+  absl::StatusOr<RecommendResult> Recommend(const RecommendQuery& query, const StreamSink& sink, const CallContext& context) const;
+  absl::StatusOr<RecommendResult> Recommend(const RecommendQuery& query, const CallContext& context) const;
 
   // Best first; each result's reason is the query.
-  absl::StatusOr<RecommendResult> Search(const SearchQuery& query, absl::Time deadline) const;
+  absl::StatusOr<RecommendResult> Search(const SearchQuery& query, const CallContext& context) const;
 
   // Neighbors of one item in one space, without the item itself.
-  absl::StatusOr<RecommendResult> SimilarItems(const SimilarQuery& query, absl::Time deadline) const;
+  absl::StatusOr<RecommendResult> SimilarItems(const SimilarQuery& query, const CallContext& context) const;
 
   // The caller's own list in the order that suits the user. Everything that the filter admits comes back.
-  absl::StatusOr<RecommendResult> Rank(const RankQuery& query, absl::Time deadline) const;
+  absl::StatusOr<RecommendResult> Rank(const RankQuery& query, const CallContext& context) const;
 
   // Stage 8, called after the answer went out: keeps what was shown. Failures are logged, never returned. Does not block.
   void RecordImpression(const RecommendQuery& query, const RecommendResult& result) const ABSL_LOCKS_EXCLUDED(recorder_mutex_);
@@ -66,7 +68,7 @@ class Recommender {
   absl::Status Order(RequestState& state, std::vector<StageReport>& reports) const;
   absl::Status Explain(RequestState& state, RecommendResult& result, const StreamSink& sink) const;
   // Borrows `query`, which must outlive the state.
-  RequestState NewState(const RecommendQuery& query, absl::Time deadline) const;
+  RequestState NewState(const RecommendQuery& query, const CallContext& context) const;
 
   const RecommenderParts parts_;
   const Clock& clock_;

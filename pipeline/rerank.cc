@@ -34,7 +34,7 @@ Degradation CauseOf(const absl::Status& status) {
 }  // namespace
 
 absl::Status RerankStage::Run(RequestState& state) const {
-  const absl::Duration remaining = state.deadline - clock_.Now() - options_.rerank_reserve;
+  const absl::Duration remaining = state.call.deadline - clock_.Now() - options_.rerank_reserve;
   ranking::RankInput input;
   input.history = HistoryForRanking(state, options_.max_events);
   state.rerank_weight = WeightFor(state, input.history);
@@ -51,7 +51,8 @@ absl::Status RerankStage::Run(RequestState& state) const {
     input.candidates.push_back(FactsOf(state.candidates[i].record.item));
     first_stage.push_back(state.candidates[i].relevance_score);
   }
-  const absl::StatusOr<ranking::RankOutput> output = ranker_.Rank(input, state.deadline - options_.rerank_reserve);
+  const absl::StatusOr<ranking::RankOutput> output =
+      ranker_.Rank(input, state.call.WithDeadline(state.call.deadline - options_.rerank_reserve));
   if (!output.ok()) {
     if (!IsOutage(output.status())) return output.status();
     state.rerank_weight = 0;

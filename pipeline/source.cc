@@ -70,12 +70,12 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
 }
 
 // Runs the searches; false when retrieval as a whole did not answer.
-bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources, absl::Time deadline, RequestState& state,
-                 CandidateSet& candidates) {
+bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources, RequestState& state, CandidateSet& candidates,
+                 const CallContext& context) {
   if (sources.empty()) return true;
   std::vector<RetrievalQuery> queries;
   for (const VectorSource& source : sources) queries.push_back(source.query);
-  const auto answers = retriever.Search(queries, deadline);
+  const auto answers = retriever.Search(queries, context);
   bool any = false;
   for (size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i].ok()) {
@@ -107,17 +107,17 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
 }  // namespace
 
 absl::Status SourceStage::Run(RequestState& state) const {
-  const absl::Time deadline = std::min(state.deadline, absl::Now() + options_.source_budget);
+  const CallContext context = state.call.WithDeadline(clock_.Now() + options_.source_budget);
   std::future<absl::StatusOr<std::vector<QueryVector>>> embedding;
   if (!state.query.query.empty()) {
     auto task = std::make_shared<std::packaged_task<absl::StatusOr<std::vector<QueryVector>>()>>(
-        [this, query = ToEmbedQuery(state), deadline] { return embedder_.Embed(query, deadline); });
+        [this, query = ToEmbedQuery(state), context] { return embedder_.Embed(query, context); });
     embedding = task->get_future();
     // A full pool is no reason to fail: the caller's own thread does it.
     if (!pool_.Submit([task] { (*task)(); }).ok()) (*task)();
   }
   CandidateSet candidates(state.excluded);
-  RunSearches(retriever_, InterestSources(state, options_.candidates_per_source), deadline, state, candidates);
+  RunSearches(retriever_, InterestSources(state, options_.candidates_per_source), state, candidates, context);
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
@@ -129,7 +129,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
       for (const QueryVector& vector : state.query_vectors) {
         sources.push_back({MakeQuery(state, vector.vector, options_.candidates_per_source), Source::kQuery, {}});
       }
-      RunSearches(retriever_, sources, deadline, state, candidates);
+      RunSearches(retriever_, sources, state, candidates, context);
     }
   }
   for (const ScoredItem& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/request.h"
 #include "pipeline/user_model.h"
@@ -43,7 +44,7 @@ struct RequestState {
 
   const RecommendQuery& query;
   absl::Time now;                   // the request's time, resolved
-  absl::Time deadline;              // wall-clock end of the answer
+  CallContext call;                 // until when the answer is wanted
   absl::string_view query_user_id;  // borrowed; whose query it is: what is remembered of it belongs to them
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none

@@ -70,16 +70,16 @@ absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
   return nullptr;
 }
 
-absl::StatusOr<RankOutput> Ranker::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) const {
+absl::StatusOr<RankOutput> Ranker::Rank(const RankInput& input, const CallContext& context) const {
   PALATE_ASSIGN_OR_RETURN(const OpenedModel* const opened, Find(input.model));
   if (input.mode != RankMode::kOfModel && input.mode != opened->model->mode()) {
     return InvalidField("mode", absl::StrCat("is ", NameOf(input.mode)), absl::StrCat(NameOf(opened->model->mode()), ", the model's"));
   }
-  return opened->model->Rank(input, deadline, cancelled);
+  return opened->model->Rank(input, context);
 }
 
 absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
-                                                         absl::Time deadline, const CancelledFn& cancelled) const {
+                                                         const CallContext& context) const {
   if (inputs.empty()) return std::vector<Explanation>();
   for (size_t i = 1; i < inputs.size(); ++i) {
     if (inputs[i].model == inputs[0].model) continue;
@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<Expla
     }
     return explanations;
   }
-  return writer->Explain(inputs, on_text, deadline, cancelled);
+  return writer->Explain(inputs, on_text, context);
 }
 
 std::vector<RankerModelInfo> Ranker::models() const {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "ranking/engine/llm_engine.h"
 #include "ranking/engine/open_model.h"
 #include "ranking/engine/pointwise_reranker.h"
@@ -49,13 +50,13 @@ class Ranker {
 
   // Scores in the order of candidates or documents. NotFound for an unknown model name, FailedPrecondition when no model is configured,
   // InvalidArgument for another mode than the model's; else as RankingModel::Rank.
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) const;
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) const;
 
   // One explanation per input, in order; all inputs name the same model (InvalidArgument otherwise). Inputs that name none get the default
   // model when it writes, else the first by name that does; without any the template writes them, and rejected_reason says why. A named
   // model that only scores is InvalidArgument.
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
-                                                   const CancelledFn& cancelled = nullptr) const;
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+                                                   const CallContext& context) const;
 
   // By name.
   std::vector<RankerModelInfo> models() const;

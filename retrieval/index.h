@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/call_context.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "domain/attribute.h"
@@ -83,8 +83,7 @@ struct SearchRequest {
   std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; unknown ids do no harm
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not returned; infinite: the
                                               // index's clock
-  absl::Time deadline = absl::InfiniteFuture();
-  std::function<bool()> cancelled;  // optional; asked between pieces of work, from any thread
+  CallContext context;                        // checked between pieces of work, against the index's clock
 };
 
 struct SearchHit {

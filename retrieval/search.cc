@@ -21,13 +21,7 @@ struct Target {
   Bitmap allowed;   // by vector
 };
 
-absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) {
-  if (request.cancelled && request.cancelled()) return absl::CancelledError("the search was cancelled");
-  if (request.deadline != absl::InfiniteFuture() && clock.Now() >= request.deadline) {
-    return absl::DeadlineExceededError("the search did not end before its deadline");
-  }
-  return absl::OkStatus();
-}
+absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) { return request.context.Check("the search", clock.Now()); }
 
 absl::Status CheckQuery(const std::vector<float>& query, const std::string& field, int dimensions) {
   if (query.empty() || query.size() > kMaxDimensions) {

@@ -81,7 +81,7 @@ double TokenizeMs(const embedding::Encoder& encoder, const pb::EmbedRequest& req
 // Wall time of one call.
 absl::StatusOr<double> CallMs(pb::EmbeddingService::Stub& stub, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
   const absl::Time began = absl::Now();
-  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &Stub::Embed, request, response, began + kLimit));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &Stub::Embed, request, response, {.deadline = began + kLimit}));
   if (!response.failures().empty()) return absl::InternalError(response.failures(0).status().message());
   return absl::ToDoubleMilliseconds(absl::Now() - began);
 }

@@ -30,10 +30,11 @@ CachedVector Remember(const EmbedResult& result, const std::string& space) {
 class CachedEmbedder::Pass {
  public:
   Pass(CachedEmbedder& owner, std::vector<EmbedInput>& inputs, const EmbedOptions& options, const Caller& caller,
-       std::vector<SpaceKey> spaces)
+       std::vector<SpaceKey> spaces, const CallContext& context)
       : owner_(owner),
         inputs_(inputs),
         options_(options),
+        context_(context),
         user_{caller.catalog, caller.user_id},
         spaces_(std::move(spaces)),
         generation_(owner.queries_ != nullptr ? owner.queries_->generation() : 0),
@@ -154,7 +155,7 @@ class CachedEmbedder::Pass {
     owned.clear();
     missing.clear();
     for (const Guest& guest : guests) {
-      PALATE_ASSIGN_OR_RETURN(auto shared, owner_.flights_.Wait(*guest.flight, options_));
+      PALATE_ASSIGN_OR_RETURN(auto shared, owner_.flights_.Wait(*guest.flight, context_));
       if (!shared.has_value()) {
         missing.push_back(guest.index);
         continue;
@@ -170,7 +171,7 @@ class CachedEmbedder::Pass {
     std::vector<EmbedInput> inputs;
     inputs.reserve(indices.size());
     for (const size_t i : indices) inputs.push_back(std::move(inputs_[i]));
-    PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed, owner_.compute_(std::move(inputs), options_));
+    PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed, owner_.compute_(std::move(inputs), options_, context_));
     for (size_t k = 0; k < indices.size(); ++k) results_[indices[k]] = std::move(computed[k]);
     return absl::OkStatus();
   }
@@ -190,6 +191,7 @@ class CachedEmbedder::Pass {
   CachedEmbedder& owner_;
   std::vector<EmbedInput>& inputs_;
   const EmbedOptions& options_;
+  const CallContext& context_;
   const QueryCache::Owner user_;
   const std::vector<SpaceKey> spaces_;
   const int64_t generation_;
@@ -201,11 +203,11 @@ CachedEmbedder::CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items
     : compute_(std::move(compute)), info_(std::move(info)), items_(items), queries_(queries) {}
 
 absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options,
-                                                               const Caller& caller) {
-  if (caller.catalog.empty() || (items_ == nullptr && queries_ == nullptr)) return compute_(std::move(inputs), options);
+                                                               const Caller& caller, const CallContext& context) {
+  if (caller.catalog.empty() || (items_ == nullptr && queries_ == nullptr)) return compute_(std::move(inputs), options, context);
   std::vector<SpaceKey> spaces = Spaces(options);
-  if (spaces.empty()) return compute_(std::move(inputs), options);  // which says what is wrong
-  return Pass(*this, inputs, options, caller, std::move(spaces)).Run();
+  if (spaces.empty()) return compute_(std::move(inputs), options, context);  // which says what is wrong
+  return Pass(*this, inputs, options, caller, std::move(spaces), context).Run();
 }
 
 std::vector<SpaceKey> CachedEmbedder::Spaces(const EmbedOptions& options) const {

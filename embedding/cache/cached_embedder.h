@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/call_context.h"
 #include "embedding/cache/item_cache.h"
 #include "embedding/cache/query_cache.h"
 #include "embedding/cache/single_flight.h"
@@ -26,7 +27,7 @@ namespace palate::embedding {
 class CachedEmbedder {
  public:
   // Embedder::Embed.
-  using Compute = std::function<absl::StatusOr<std::vector<EmbedResult>>(std::vector<EmbedInput>, const EmbedOptions&)>;
+  using Compute = std::function<absl::StatusOr<std::vector<EmbedResult>>(std::vector<EmbedInput>, const EmbedOptions&, const CallContext&)>;
   // For whom a call is made.
   struct Caller {
     std::string catalog;
@@ -37,7 +38,8 @@ class CachedEmbedder {
   CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items, QueryCache* queries);
 
   // As `compute`, whose errors it passes on. Blocks.
-  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Caller& caller);
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Caller& caller,
+                                                 const CallContext& context);
 
   // Hits, misses and shared; the sizes are the caches' to tell.
   CacheStats item_counts() const { return item_counters_.Read(); }

@@ -1,17 +1,11 @@
 #include "embedding/cache/single_flight.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "base/status.h"
 
 namespace palate::embedding {
-namespace {
-
-// A cancel flag has no way to wake a waiter, which looks at it this often.
-constexpr absl::Duration kPoll = absl::Milliseconds(20);
-
-}  // namespace
 
 SingleFlight::Seat SingleFlight::Join(const std::string& key) {
   const MutexLock lock(mutex_);
@@ -30,15 +24,17 @@ void SingleFlight::Land(const std::string& key, std::optional<EmbedResult> resul
   flights_.erase(place);
 }
 
-absl::StatusOr<std::optional<EmbedResult>> SingleFlight::Wait(Flight& flight, const EmbedOptions& options) {
+absl::StatusOr<std::optional<EmbedResult>> SingleFlight::Wait(Flight& flight, const CallContext& context) {
+  const CancelRegistration wake = context.OnCancel([&] {
+    const MutexLock lock(mutex_);
+    flight.changed_.SignalAll();
+  });
+
   const MutexLock lock(mutex_);
   while (!flight.landed_) {
-    if (options.cancelled != nullptr && options.cancelled->load(std::memory_order_relaxed)) {
-      return absl::CancelledError("embedding was cancelled");
-    }
-    const absl::Duration left = options.deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("embedding did not finish before the deadline");
-    flight.changed_.WaitFor(mutex_, options.cancelled == nullptr ? left : std::min(left, kPoll));
+    const absl::Time now = absl::Now();
+    PALATE_RETURN_IF_ERROR(context.Check("embedding", now));
+    flight.changed_.WaitFor(mutex_, context.deadline - now);
   }
   return flight.result_;
 }

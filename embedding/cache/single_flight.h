@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "absl/status/statusor.h"
+#include "base/call_context.h"
 #include "base/mutex.h"
 #include "embedding/embedder.h"
 
@@ -34,7 +35,7 @@ class SingleFlight {
   // Ends a flight. Empty when the owner's call failed as a whole: the guests have to see for themselves.
   void Land(const std::string& key, std::optional<EmbedResult> result) ABSL_LOCKS_EXCLUDED(mutex_);
   // Blocks until the flight has landed. DeadlineExceeded and Cancelled are the guest's own.
-  absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const EmbedOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const CallContext& context) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   Mutex mutex_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr size_t kMaxUriBytes = 4096;
 constexpr size_t kMaxHeaderBytes = 64 << 10;
+constexpr char kWork[] = "embedding";  // as callers know it: fetching is a part of it
+constexpr int kLongestPollMs = 60'000;
 constexpr long kOk = 200;  // what libcurl calls a status is a long
 
 struct UrlDeleter {
@@ -26,6 +29,9 @@ struct UrlDeleter {
 };
 struct EasyDeleter {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct MultiDeleter {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
 
 // One part of a parsed URI; empty when it has none.
@@ -48,6 +54,27 @@ absl::Status FromHttpStatus(long status) {
   return passing ? absl::UnavailableError(message) : absl::NotFoundError(message);
 }
 
+// Runs one transfer to its end, which it returns, or until the call is cancelled. libcurl ends it after its own CURLOPT_TIMEOUT_MS.
+absl::StatusOr<CURLcode> RunTransfer(CURLM* multi, CURL* easy, const CallContext& context) {
+  const CancelRegistration wake = context.OnCancel([multi] { curl_multi_wakeup(multi); });
+  CURLMcode code = curl_multi_add_handle(multi, easy);
+  const absl::Cleanup remove = [&] { curl_multi_remove_handle(multi, easy); };
+
+  // What ends the wait: the network, libcurl's own timers, or a cancellation, which a wake-up before the wait ends as well.
+  int running = 1;
+  while (code == CURLM_OK && running > 0) {
+    if (context.cancelled()) return context.Check(kWork);
+    code = curl_multi_perform(multi, &running);
+    if (code == CURLM_OK && running > 0) code = curl_multi_poll(multi, nullptr, 0, kLongestPollMs, nullptr);
+  }
+  if (code != CURLM_OK) return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_multi_strerror(code)));
+
+  int waiting = 0;
+  const CURLMsg* const message = curl_multi_info_read(multi, &waiting);
+  if (message == nullptr || message->msg != CURLMSG_DONE) return absl::InternalError("fetching failed: the transfer has no result");
+  return message->data.result;
+}
+
 }  // namespace
 
 // Bytes promised to calls. Thread-safe.
@@ -56,13 +83,17 @@ class ImageFetcher::Budget {
   explicit Budget(int64_t bytes) : free_(bytes) {}
 
   // Waits for room. A call reserves all that it may need at once, so that two calls never wait for each other.
-  absl::Status Reserve(int64_t bytes, absl::Time deadline, const CancelFlag* cancelled) {
+  absl::Status Reserve(int64_t bytes, const CallContext& context) {
+    const CancelRegistration wake = context.OnCancel([this] {
+      const MutexLock lock(mutex_);
+      released_.SignalAll();
+    });
+
     const MutexLock lock(mutex_);
     while (free_ < bytes) {
-      if (cancelled != nullptr && *cancelled) return absl::CancelledError("embedding was cancelled");
-      const absl::Duration left = deadline - absl::Now();
-      if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("embedding did not finish before the deadline");
-      released_.WaitFor(mutex_, cancelled == nullptr ? left : std::min(left, absl::Milliseconds(20)));
+      const absl::Time now = absl::Now();
+      PALATE_RETURN_IF_ERROR(context.Check(kWork, now));
+      released_.WaitFor(mutex_, context.deadline - now);
     }
     free_ -= bytes;
     return absl::OkStatus();
@@ -83,8 +114,7 @@ class ImageFetcher::Budget {
 // One fetch as libcurl's callbacks see it.
 struct ImageFetcher::Transfer {
   const FetchOptions& options;
-  const CancelFlag* cancelled;
-  absl::Time deadline;
+  CallContext context;  // its deadline is the fetch's
   std::unique_ptr<CURLU, UrlDeleter> url{curl_url()};
   std::string body = {};
   size_t header_bytes = 0;
@@ -107,10 +137,6 @@ struct ImageFetcher::Transfer {
     auto& transfer = *static_cast<Transfer*>(self);
     transfer.header_bytes += bytes;
     return transfer.header_bytes > kMaxHeaderBytes ? 0 : bytes;
-  }
-  static int OnProgress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    const auto& transfer = *static_cast<Transfer*>(self);
-    return transfer.cancelled != nullptr && *transfer.cancelled ? 1 : 0;
   }
   // Makes the socket for one address, which is the one that is connected to.
   static curl_socket_t OnSocket(void* self, curlsocktype, curl_sockaddr* address) {
@@ -158,10 +184,9 @@ ImageFetcher::ImageFetcher(const FetchOptions& options)
 
 ImageFetcher::~ImageFetcher() = default;
 
-absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::string>& uris, absl::Time deadline,
-                                                        std::shared_ptr<const CancelFlag> cancelled) {
+absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::string>& uris, const CallContext& context) {
   int64_t held = static_cast<int64_t>(uris.size()) * options_.max_bytes;
-  PALATE_RETURN_IF_ERROR(budget_->Reserve(held, deadline, cancelled.get()));
+  PALATE_RETURN_IF_ERROR(budget_->Reserve(held, context));
   Batch batch;
   batch.images.assign(uris.size(), absl::UnavailableError("was not fetched"));
   Mutex mutex;
@@ -174,7 +199,7 @@ absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::s
     done.Signal();
   };
   for (size_t i = 0; i < uris.size(); ++i) {
-    const absl::Status queued = pool_.Submit([&, i] { finish(i, FetchOne(uris[i], deadline, cancelled.get())); });
+    const absl::Status queued = pool_.Submit([&, i] { finish(i, FetchOne(uris[i], context)); });
     if (!queued.ok()) finish(i, queued);
   }
   {
@@ -188,26 +213,20 @@ absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::s
   }
   budget_->Release(held - kept);
   batch.memory = std::shared_ptr<void>(nullptr, [budget = budget_, kept](void*) { budget->Release(kept); });
-  if (cancelled != nullptr && *cancelled) return absl::CancelledError("embedding was cancelled");
-  if (absl::Now() >= deadline) return absl::DeadlineExceededError("embedding did not finish before the deadline");
+  PALATE_RETURN_IF_ERROR(context.Check(kWork));
   return batch;
 }
 
-absl::StatusOr<std::string> ImageFetcher::FetchOne(const std::string& uri, absl::Time deadline, const CancelFlag* cancelled) const {
-  Transfer transfer{options_, cancelled, std::min(deadline, absl::Now() + options_.timeout)};
+absl::StatusOr<std::string> ImageFetcher::FetchOne(const std::string& uri, const CallContext& context) const {
+  Transfer transfer{options_, context.WithDeadline(absl::Now() + options_.timeout)};
   if (transfer.url == nullptr) return absl::ResourceExhaustedError("no memory for a fetch");
   PALATE_RETURN_IF_ERROR(transfer.CheckUri(uri));
   PALATE_RETURN_IF_ERROR(Perform(transfer));
   return std::move(transfer.body);
 }
 
-absl::Status ImageFetcher::Perform(Transfer& transfer) const {
-  const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
-  if (easy == nullptr) return absl::ResourceExhaustedError("no memory for a fetch");
-  // Rounded up: a fetch that ends before the call's deadline would be told as the server's fault.
-  const auto left = absl::ToInt64Milliseconds(absl::Ceil(transfer.deadline - absl::Now(), absl::Milliseconds(1)));
-  if (left <= 0) return absl::UnavailableError("the picture did not come in time");
-  CURL* const curl = easy.get();
+void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& transfer) const {
+  CURL* const curl = easy;
   curl_easy_setopt(curl, CURLOPT_CURLU, transfer.url.get());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
@@ -216,7 +235,7 @@ absl::Status ImageFetcher::Perform(Transfer& transfer) const {
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "palate");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);  // does not wait for a look-up that takes longer than we have
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(left));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.max_bytes));
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, &Transfer::OnSocket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &transfer);
@@ -224,19 +243,29 @@ absl::Status ImageFetcher::Perform(Transfer& transfer) const {
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &Transfer::OnProgress);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  const CURLcode code = curl_easy_perform(curl);
-  if (transfer.too_large || code == CURLE_FILESIZE_EXCEEDED) return TooLarge(options_.max_bytes);
-  if (code == CURLE_OPERATION_TIMEDOUT) return absl::UnavailableError("the picture did not come in time");
+}
+
+absl::Status ImageFetcher::Perform(Transfer& transfer) const {
+  // Rounded up: a fetch that ends before the call's deadline would be told as the server's fault.
+  const absl::Duration left = absl::Ceil(transfer.context.deadline - absl::Now(), absl::Milliseconds(1));
+  if (left <= absl::ZeroDuration()) return absl::UnavailableError("the picture did not come in time");
+  const std::unique_ptr<CURLM, MultiDeleter> multi(curl_multi_init());
+  const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
+  if (easy == nullptr || multi == nullptr) return absl::ResourceExhaustedError("no memory for a fetch");
+  Configure(easy.get(), left, transfer);
+
+  const absl::StatusOr<CURLcode> ended = RunTransfer(multi.get(), easy.get(), transfer.context);
+  PALATE_RETURN_IF_ERROR(ended.status());
+
+  if (transfer.too_large || *ended == CURLE_FILESIZE_EXCEEDED) return TooLarge(options_.max_bytes);
+  if (*ended == CURLE_OPERATION_TIMEDOUT) return absl::UnavailableError("the picture did not come in time");
   // Of several addresses one may have been refused while another merely did not answer: the refusal is what the operator has to know.
-  if (code != CURLE_OK && transfer.address_refused) {
+  if (*ended != CURLE_OK && transfer.address_refused) {
     return absl::FailedPreconditionError("the host's address is not one of the public internet");
   }
-  if (code != CURLE_OK) return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(code)));
+  if (*ended != CURLE_OK) return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(*ended)));
   long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   return FromHttpStatus(status);
 }
 

@@ -21,10 +21,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "domain/limits.h"
-#include "embedding/embedder.h"
 #include "embedding/fetch/host_list.h"
 
 namespace palate::embedding {
@@ -71,7 +71,7 @@ class ImageFetcher {
   //   NotFound             the server does not give the picture
   //   Unavailable          no name, no connection, no answer in time, a fault of the server: trying again may help
   // DeadlineExceeded and Cancelled are the call's own.
-  absl::StatusOr<Batch> Fetch(const std::vector<std::string>& uris, absl::Time deadline, std::shared_ptr<const CancelFlag> cancelled);
+  absl::StatusOr<Batch> Fetch(const std::vector<std::string>& uris, const CallContext& context);
 
   FetchStats stats() const;
 
@@ -79,7 +79,9 @@ class ImageFetcher {
   class Budget;
   struct Transfer;
 
-  absl::StatusOr<std::string> FetchOne(const std::string& uri, absl::Time deadline, const CancelFlag* cancelled) const;
+  absl::StatusOr<std::string> FetchOne(const std::string& uri, const CallContext& context) const;
+  // Sets what the transfer's rules ask of libcurl.
+  void Configure(void* easy, absl::Duration timeout, Transfer& transfer) const;
   absl::Status Perform(Transfer& transfer) const;
   void Count(const absl::StatusOr<std::string>& image);
 

@@ -49,7 +49,7 @@ class ShopRecommender {
     query.num_results = results;
     query.explain = explain;
     query.request_time = shop_.split_time;
-    return recommender_.Recommend(query, absl::Now() + absl::Minutes(5));
+    return recommender_.Recommend(query, {.deadline = absl::Now() + absl::Minutes(5)});
   }
 
   ShopFeatures& features() { return features_; }

@@ -100,12 +100,12 @@ absl::Status RunVision() {
 class LibraryRanker : public pipeline::CandidateRanker {
  public:
   explicit LibraryRanker(std::unique_ptr<ranking::Ranker> ranker) : ranker_(std::move(ranker)) {}
-  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) override {
-    return ranker_->Rank(input, deadline);
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext& context) override {
+    return ranker_->Rank(input, context);
   }
   absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                            absl::Time deadline) override {
-    return ranker_->Explain(inputs, on_text, deadline);
+                                                            const CallContext& context) override {
+    return ranker_->Explain(inputs, on_text, context);
   }
 
  private:

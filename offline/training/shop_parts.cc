@@ -39,7 +39,7 @@ ItemWithVectors ShopFeatures::RecordOf(size_t product, const std::vector<std::st
   return record;
 }
 
-absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query, absl::Time) {
+absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query, const CallContext&) {
   UserContext context;
   context.catalog = catalog_;
   context.trending = Trending(query.request_time, static_cast<size_t>(query.num_trending));
@@ -70,13 +70,14 @@ absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
 
 absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> ShopFeatures::GetItems(const std::string&,
                                                                                    const std::vector<std::string>& item_ids,
-                                                                                   const std::vector<std::string>& spaces, absl::Time) {
+                                                                                   const std::vector<std::string>& spaces,
+                                                                                   const CallContext&) {
   std::vector<std::optional<ItemWithVectors>> records;
   for (const std::string& id : item_ids) records.push_back(RecordOf(histories_.ProductOf(id), spaces));
   return records;
 }
 
-absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&, absl::Time) { return absl::OkStatus(); }
+absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&, const CallContext&) { return absl::OkStatus(); }
 
 std::vector<ScoredItem> ShopFeatures::Trending(absl::Time time, size_t num) const {
   absl::flat_hash_map<std::string, double> scores;
@@ -121,13 +122,13 @@ std::vector<ScoredItem> ShopRetriever::SearchOne(const pipeline::RetrievalQuery&
 }
 
 std::vector<absl::StatusOr<std::vector<ScoredItem>>> ShopRetriever::Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                                           absl::Time) {
+                                                                           const CallContext&) {
   std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
   for (const pipeline::RetrievalQuery& query : queries) answers.push_back(SearchOne(query));
   return answers;
 }
 
-absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&, absl::Time) {
+absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&, const CallContext&) {
   return absl::UnimplementedError("the measured requests carry no query");
 }
 

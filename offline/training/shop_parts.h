@@ -32,11 +32,11 @@ class ShopFeatures : public pipeline::FeatureReader {
   // The share of the language model's score in later answers.
   void set_rerank_weight(double weight) { catalog_.rerank_weight = weight; }
 
-  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time deadline) override;
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) override;
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids,
                                                                        const std::vector<std::string>& spaces,
-                                                                       absl::Time deadline) override;
-  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) override;
+                                                                       const CallContext& context) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) override;
 
   // By time-decayed event weight before `time`, best first.
   std::vector<ScoredItem> Trending(absl::Time time, size_t num) const;
@@ -57,7 +57,7 @@ class ShopRetriever : public pipeline::Retriever {
  public:
   ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors) : shop_(shop), vectors_(vectors) {}
   std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                              absl::Time deadline) override;
+                                                              const CallContext& context) override;
 
  private:
   std::vector<ScoredItem> SearchOne(const pipeline::RetrievalQuery& query) const;
@@ -69,7 +69,7 @@ class ShopRetriever : public pipeline::Retriever {
 // The measured requests carry no query.
 class NoEmbedder : public pipeline::QueryEmbedder {
  public:
-  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, absl::Time deadline) override;
+  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, const CallContext& context) override;
 };
 
 }  // namespace palate::training

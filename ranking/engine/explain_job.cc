@@ -160,9 +160,15 @@ void ExplainJob::Deliver(size_t index, Explanation explanation) {
 
 std::vector<size_t> ExplainJob::WaitForFinished(absl::Duration timeout) {
   MutexLock lock(mutex_);
-  if (finished_.empty() && status_.ok()) changed_.WaitFor(mutex_, timeout);
+  if (finished_.empty() && status_.ok() && waits_) changed_.WaitFor(mutex_, timeout);
   num_returned_ += finished_.size();
   return std::exchange(finished_, {});
+}
+
+void ExplainJob::StopWaiting() {
+  MutexLock lock(mutex_);
+  waits_ = false;
+  changed_.Signal();
 }
 
 std::vector<size_t> ExplainJob::GiveUpOnTheRest() {

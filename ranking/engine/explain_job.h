@@ -43,8 +43,10 @@ class ExplainJob {
   // One step of decoding. False when nothing is left to do, or nobody wants it any more.
   bool Step() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Indices of explanations that became ready and were not returned before; may be empty when `timeout` passed.
+  // Indices of explanations that became ready and were not returned before; may be empty when `timeout` passed or after StopWaiting().
   std::vector<size_t> WaitForFinished(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends a wait in progress, and makes every later one end at once. From any thread.
+  void StopWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
   // Templates stand in for whatever is not ready; returns the indices that were not returned before. Step() does no more.
   std::vector<size_t> GiveUpOnTheRest() ABSL_LOCKS_EXCLUDED(mutex_);
   // Step() does no more.
@@ -93,6 +95,7 @@ class ExplainJob {
 
   mutable Mutex mutex_;
   CondVar changed_;
+  bool waits_ ABSL_GUARDED_BY(mutex_) = true;             // until StopWaiting()
   std::vector<size_t> finished_ ABSL_GUARDED_BY(mutex_);  // ready, not yet returned
   size_t num_returned_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);

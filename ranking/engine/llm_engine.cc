@@ -47,17 +47,17 @@ class LlmEngine::Impl {
         executor_("llm", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = options.max_queued_explanations}) {}
 
   absl::Status WarmUp();
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled);
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
-                                                   const CancelledFn& cancelled);
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context);
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+                                                   const CallContext& context);
   EngineStats stats() const;
   absl::Status Health() const;
   const LoadedModel& loaded() const { return loaded_; }
 
  private:
-  absl::StatusOr<std::vector<float>> Score(EncodedRankPrompt prompt, absl::Time deadline, const CancelledFn& cancelled);
+  absl::StatusOr<std::vector<float>> Score(EncodedRankPrompt prompt, const CallContext& context);
   absl::Status AdmitExplanations(const absl::Status& submitted);
-  absl::Status Collect(ExplainJob& job, const OnTextFn& on_text, absl::Time deadline, const CancelledFn& cancelled);
+  absl::Status Collect(ExplainJob& job, const OnTextFn& on_text, const CallContext& context);
 
   const LoadedModel loaded_;
   const EngineOptions options_;
@@ -91,7 +91,7 @@ absl::Status LlmEngine::Impl::WarmUp() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) {
+absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
   if (input.query.has_value()) return InvalidField("query", "is given", "none: the model ranks candidates for a history");
   if (!input.documents.empty()) return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
@@ -107,11 +107,11 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, absl::T
   output.prompt_tokens = static_cast<int>(tokens);
   output.truncated_history = prompt.truncated_history;
   if (input.candidates.empty()) return output;
-  PALATE_ASSIGN_OR_RETURN(output.scores, Score(std::move(encoded), deadline, cancelled));
+  PALATE_ASSIGN_OR_RETURN(output.scores, Score(std::move(encoded), context));
   return output;
 }
 
-absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prompt, absl::Time deadline, const CancelledFn& cancelled) {
+absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prompt, const CallContext& context) {
   struct Work {
     EncodedRankPrompt prompt;
     std::vector<float> scores;
@@ -121,7 +121,7 @@ absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prom
     PALATE_ASSIGN_OR_RETURN(work->scores, ScoreCandidates(loaded_, work->prompt, options_.max_forward_tokens, wanted));
     return false;
   };
-  PALATE_RETURN_IF_ERROR(rankings_queue_.Run(work->prompt.num_tokens(), step, deadline, cancelled));
+  PALATE_RETURN_IF_ERROR(rankings_queue_.Run(work->prompt.num_tokens(), step, context));
   return std::move(work->scores);
 }
 
@@ -132,13 +132,13 @@ absl::Status LlmEngine::Impl::AdmitExplanations(const absl::Status& submitted) {
 }
 
 absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
-                                                                  absl::Time deadline, const CancelledFn& cancelled) {
+                                                                  const CallContext& context) {
   if (inputs.empty()) return std::vector<Explanation>();
   explanations_.fetch_add(static_cast<int64_t>(inputs.size()), std::memory_order_relaxed);
   const double waves = static_cast<double>((inputs.size() - 1) / options_.max_decode_batch + 1);
   const double ahead = static_cast<double>(executor_.waiting(Lane::kDecoding));
   const absl::Duration needed = decode_cost_.Estimate(kUsualTextTokens * waves * (1 + ahead));
-  const absl::Duration remaining = deadline - absl::Now() - kTemplateReserve;
+  const absl::Duration remaining = context.deadline - absl::Now() - kTemplateReserve;
   if (needed > remaining) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
     return TooLate(needed, remaining);
@@ -146,16 +146,16 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(const std::vec
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<ExplainJob> job,
                           ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
   PALATE_RETURN_IF_ERROR(AdmitExplanations(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
-  PALATE_RETURN_IF_ERROR(Collect(*job, on_text, deadline, cancelled));
+  PALATE_RETURN_IF_ERROR(Collect(*job, on_text, context));
   return job->TakeExplanations();
 }
 
 // Waits for explanations and streams them as they are accepted, from this thread.
-absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text, absl::Time deadline, const CancelledFn& cancelled) {
+absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text, const CallContext& context) {
+  const CancelRegistration wake = context.OnCancel([&job] { job.StopWaiting(); });
   while (true) {
-    const absl::Duration left = deadline - kTemplateReserve - absl::Now();
-    const absl::Duration wait = cancelled == nullptr ? left : std::min(left, kPollInterval);
-    const std::vector<size_t> finished = left > absl::ZeroDuration() ? job.WaitForFinished(wait) : job.GiveUpOnTheRest();
+    const absl::Duration left = context.deadline - kTemplateReserve - absl::Now();
+    const std::vector<size_t> finished = left > absl::ZeroDuration() ? job.WaitForFinished(left) : job.GiveUpOnTheRest();
     for (const size_t index : finished) {
       if (on_text != nullptr && !StreamText(job.explanation(index).text, index, on_text)) {
         job.Abandon();
@@ -163,7 +163,7 @@ absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text, 
       }
     }
     if (job.AllDelivered()) return job.status();
-    if (cancelled != nullptr && cancelled()) {
+    if (context.cancelled()) {
       job.Abandon();
       return absl::CancelledError("the caller no longer waits for the explanations");
     }
@@ -203,13 +203,11 @@ absl::StatusOr<std::unique_ptr<LlmEngine>> LlmEngine::Load(const std::string& fo
 LlmEngine::LlmEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LlmEngine::~LlmEngine() = default;
 
-absl::StatusOr<RankOutput> LlmEngine::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) {
-  return impl_->Rank(input, deadline, cancelled);
-}
+absl::StatusOr<RankOutput> LlmEngine::Rank(const RankInput& input, const CallContext& context) { return impl_->Rank(input, context); }
 
 absl::StatusOr<std::vector<Explanation>> LlmEngine::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
-                                                            absl::Time deadline, const CancelledFn& cancelled) {
-  return impl_->Explain(inputs, on_text, deadline, cancelled);
+                                                            const CallContext& context) {
+  return impl_->Explain(inputs, on_text, context);
 }
 
 const std::string& LlmEngine::fingerprint() const { return impl_->loaded().fingerprint; }

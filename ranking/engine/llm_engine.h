@@ -9,7 +9,7 @@
 //   RESOURCE_EXHAUSTED  at once, when a queue is full
 //   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than the caller has, by the measured cost of a
 //                       token; or later, when the deadline passes
-//   CANCELLED           when `cancelled` says so; decoding stops at the next step
+//   CANCELLED           at once, when the call is cancelled; decoding stops at the next step
 // Thread-safe after Load. Weights are mapped from the folder, which must stay as it is. No LibTorch type is visible here.
 // Float32 on the CPU. Log-odds do not depend on the other candidates, their order or their number beyond rounding (1e-4).
 #pragma once
@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "ranking/engine/ranking_model.h"
 #include "ranking/ranking_types.h"
 
@@ -63,13 +64,13 @@ class LlmEngine final : public RankingModel {
 
   // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens, or when there
   // is a query or documents, which the prompt has no place for.
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) override;
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) override;
 
   // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the
   // template's text streams too. When the deadline passes while texts are being written, what is not finished becomes the template, and
   // says so in rejected_reason.
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, absl::Time deadline,
-                                                   const CancelledFn& cancelled = nullptr);
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+                                                   const CallContext& context);
 
   RankMode mode() const override { return RankMode::kListwise; }
   bool reads_images() const override { return false; }

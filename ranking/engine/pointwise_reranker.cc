@@ -78,7 +78,7 @@ class PointwiseReranker::Impl {
         executor_("reranker", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = 0}) {}
 
   absl::Status WarmUp();
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled);
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context);
   EngineStats stats() const;
   absl::Status Health() const;
   const std::string& fingerprint() const { return fingerprint_; }
@@ -90,7 +90,7 @@ class PointwiseReranker::Impl {
   // Adds the pair of `query` and `document` to the request.
   absl::Status AddPair(const RerankPair& query, const Pictures& query_pictures, const RankContent& document, size_t index,
                        PreparedRequest& request) const;
-  absl::StatusOr<std::vector<float>> Score(std::vector<models::LmSequence> sequences, absl::Time deadline, const CancelledFn& cancelled);
+  absl::StatusOr<std::vector<float>> Score(std::vector<models::LmSequence> sequences, const CallContext& context);
   PairScoringOptions ScoringOptions() const {
     return {.max_forward_tokens = options_.max_forward_tokens,
             .slice_tokens = 8 * options_.max_forward_tokens,
@@ -171,7 +171,7 @@ absl::Status PointwiseReranker::Impl::AddPair(const RerankPair& query, const Pic
   return absl::OkStatus();
 }
 
-absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) {
+absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input, const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
   PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
   RankOutput output;
@@ -183,7 +183,7 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
   output.scores.assign(count, std::numeric_limits<float>::quiet_NaN());
   output.relevance = output.scores;
   if (request.sequences.empty()) return output;
-  PALATE_ASSIGN_OR_RETURN(const std::vector<float> log_odds, Score(std::move(request.sequences), deadline, cancelled));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<float> log_odds, Score(std::move(request.sequences), context));
   for (size_t i = 0; i < log_odds.size(); ++i) {
     const size_t document = request.documents[i];
     if (!std::isfinite(log_odds[i])) {
@@ -197,11 +197,10 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
   return output;
 }
 
-absl::StatusOr<std::vector<float>> PointwiseReranker::Impl::Score(std::vector<models::LmSequence> sequences, absl::Time deadline,
-                                                                  const CancelledFn& cancelled) {
+absl::StatusOr<std::vector<float>> PointwiseReranker::Impl::Score(std::vector<models::LmSequence> sequences, const CallContext& context) {
   const auto scoring = std::make_shared<PairScoring>(head_, std::move(sequences), ScoringOptions());
   const ScoreQueue::Step step = [scoring](const std::function<bool()>& wanted) { return scoring->Step(wanted); };
-  PALATE_RETURN_IF_ERROR(queue_.Run(scoring->num_tokens(), step, deadline, cancelled));
+  PALATE_RETURN_IF_ERROR(queue_.Run(scoring->num_tokens(), step, context));
   return scoring->log_odds();
 }
 
@@ -268,8 +267,8 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(const
 PointwiseReranker::PointwiseReranker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PointwiseReranker::~PointwiseReranker() = default;
 
-absl::StatusOr<RankOutput> PointwiseReranker::Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled) {
-  return impl_->Rank(input, deadline, cancelled);
+absl::StatusOr<RankOutput> PointwiseReranker::Rank(const RankInput& input, const CallContext& context) {
+  return impl_->Rank(input, context);
 }
 
 const std::string& PointwiseReranker::fingerprint() const { return impl_->fingerprint(); }

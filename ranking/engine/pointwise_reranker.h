@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "ranking/engine/ranking_model.h"
 #include "ranking/ranking_types.h"
 
@@ -56,7 +57,7 @@ class PointwiseReranker final : public RankingModel {
   // A document that cannot be scored (a broken picture, one that the model has no eyes for, text that is not UTF-8, more tokens than the
   // model has positions for) fails alone, in RankOutput::failures. A query that cannot be read fails the request, InvalidArgument naming
   // it, and so does a request beyond max_rank_tokens.
-  absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) override;
+  absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) override;
 
   RankMode mode() const override { return RankMode::kPointwise; }
   bool reads_images() const override;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "ranking/engine/score_queue.h"
 #include "ranking/ranking_types.h"
 
@@ -36,7 +37,7 @@ class RankingModel {
 
   // One score per candidate or document, in order. Blocks until the answer or the deadline; refusals as in score_queue.h. InvalidArgument
   // naming what this kind of model does not take.
-  virtual absl::StatusOr<RankOutput> Rank(const RankInput& input, absl::Time deadline, const CancelledFn& cancelled = nullptr) = 0;
+  virtual absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) = 0;
 
   // kListwise or kPointwise.
   virtual RankMode mode() const = 0;

@@ -1,6 +1,5 @@
 #include "ranking/engine/score_queue.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -28,9 +27,9 @@ struct ScoreQueue::Job {
   std::optional<absl::Status> result ABSL_GUARDED_BY(mutex);
 };
 
-absl::Status ScoreQueue::Run(int64_t tokens, Step step, absl::Time deadline, const CancelledFn& cancelled) {
+absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& context) {
   const absl::Duration needed = cost_.Estimate(static_cast<double>(backlog_.load(std::memory_order_relaxed) + tokens));
-  const absl::Duration remaining = deadline - absl::Now();
+  const absl::Duration remaining = context.deadline - absl::Now();
   if (needed > remaining) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
     return TooLate(needed, remaining);
@@ -45,19 +44,24 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, absl::Time deadline, con
     if (absl::IsResourceExhausted(submitted)) refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
     return submitted;
   }
-  while (true) {
-    const bool unwanted = cancelled != nullptr && cancelled();
-    const absl::Duration left = deadline - absl::Now();
+
+  const CancelRegistration wake = context.OnCancel([&job] {
     MutexLock lock(job->mutex);
-    if (job->result.has_value()) return *job->result;
-    if (unwanted || left <= absl::ZeroDuration()) {
+    job->changed.Signal();
+  });
+  MutexLock lock(job->mutex);
+  while (!job->result.has_value()) {
+    const absl::Duration left = context.deadline - absl::Now();
+    const bool cancelled = context.cancelled();
+    if (cancelled || left <= absl::ZeroDuration()) {
       job->abandoned = true;
-      if (unwanted) return absl::CancelledError("the caller no longer waits for the scores");
+      if (cancelled) return absl::CancelledError("the caller no longer waits for the scores");
       refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
       return absl::DeadlineExceededError("the deadline passed while the candidates were being scored");
     }
-    job->changed.WaitFor(job->mutex, cancelled == nullptr ? left : std::min(left, kPollInterval));
+    job->changed.WaitFor(job->mutex, left);
   }
+  return *job->result;
 }
 
 // On the executor's thread.

@@ -3,7 +3,7 @@
 //   RESOURCE_EXHAUSTED  at once, when the executor's scoring lane is full
 //   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than the caller has, by the measured cost of a
 //                       token; or later, when the deadline passes
-//   CANCELLED           when `cancelled` says so
+//   CANCELLED           at once, when the call is cancelled
 // A request that nobody waits for any more costs no further step. Thread-safe.
 #pragma once
 
@@ -14,16 +14,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "ranking/engine/cost_meter.h"
 #include "ranking/engine/llm_executor.h"
 
 namespace palate::ranking {
-
-// Polled between steps, from several threads; true once the caller no longer wants the answer. Null never cancels.
-using CancelledFn = std::function<bool()>;
-
-// How often a waiting caller asks whether it still wants the answer.
-inline constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
 
 // DeadlineExceeded saying what the model needs and what the caller has.
 absl::Status TooLate(absl::Duration needed, absl::Duration remaining);
@@ -38,7 +33,7 @@ class ScoreQueue {
 
   // Runs `step` until nothing remains or it fails, and returns its status. `tokens` is the price of the whole. The step may still run for
   // a moment after this has returned for a deadline or a cancellation: it owns what it uses.
-  absl::Status Run(int64_t tokens, Step step, absl::Time deadline, const CancelledFn& cancelled);
+  absl::Status Run(int64_t tokens, Step step, const CallContext& context);
 
   // As the moving average has it, for work that is run past the queue.
   void Measured(int64_t tokens, absl::Duration elapsed) { cost_.Add(static_cast<double>(tokens), elapsed); }

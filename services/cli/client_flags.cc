@@ -133,7 +133,7 @@ absl::StatusOr<std::string> Connection::ResolveCatalog(const std::string& wanted
   catalog_pb::ListCatalogsRequest request;
   catalog_pb::ListCatalogsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs, request,
-                                   response, absl::Now() + kCatalogTimeout));
+                                   response, {.deadline = absl::Now() + kCatalogTimeout}));
   std::vector<std::string> ids;
   for (const auto& catalog : response.catalogs()) ids.push_back(catalog.id());
   if (ids.size() == 1) return ids.front();

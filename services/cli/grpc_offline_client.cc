@@ -50,7 +50,7 @@ absl::Status GrpcOfflineClient::CreateCatalog(const Catalog& catalog, absl::Dura
   request.mutable_catalog()->clear_revision();
   catalog_pb::CreateCatalogResponse response;
   return CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::CreateCatalog, request, response,
-                   absl::Now() + timeout);
+                   {.deadline = absl::Now() + timeout});
 }
 
 absl::StatusOr<Catalog> GrpcOfflineClient::GetCatalog(const std::string& id, absl::Duration timeout) {
@@ -58,7 +58,7 @@ absl::StatusOr<Catalog> GrpcOfflineClient::GetCatalog(const std::string& id, abs
   request.set_catalog(id);
   catalog_pb::GetCatalogResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::GetCatalog, request,
-                                   response, absl::Now() + timeout));
+                                   response, {.deadline = absl::Now() + timeout}));
   return FromProto(response.catalog());
 }
 
@@ -69,7 +69,7 @@ absl::Status GrpcOfflineClient::SetRerankWeight(const std::string& catalog, doub
   request.mutable_update_mask()->add_paths("rerank_weight");
   catalog_pb::UpdateCatalogResponse response;
   return CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::UpdateCatalog, request, response,
-                   absl::Now() + timeout);
+                   {.deadline = absl::Now() + timeout});
 }
 
 absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std::string& catalog,
@@ -86,7 +86,7 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std:
   }
   recommender_pb::UpsertItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems,
-                                   request, response, absl::Now() + timeout));
+                                   request, response, {.deadline = absl::Now() + timeout}));
   offline::UpsertOutcome outcome;
   outcome.failures = FromProtoFailures(response.failures());
   outcome.changed = response.num_changed();
@@ -102,15 +102,15 @@ absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(const std:
   for (const Event& event : events) *request.add_events() = ToProto(event);
   recommender_pb::WriteEventsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents,
-                                   request, response, absl::Now() + timeout));
+                                   request, response, {.deadline = absl::Now() + timeout}));
   return offline::EventsOutcome{response.written(), response.duplicates(), FromProtoFailures(response.failures())};
 }
 
 absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const std::string& catalog, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const CallContext context = {.deadline = absl::Now() + timeout};
   store_pb::GetStatsResponse store;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::GetStats,
-                                   store_pb::GetStatsRequest(), store, deadline));
+                                   store_pb::GetStatsRequest(), store, context));
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
     if (stats.catalog() != catalog) continue;
     offline::CatalogProgress progress;
@@ -120,7 +120,7 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     progress.failed_embeddings = stats.embedding_failed();
     retrieval_pb::GetStatsResponse retrieval;
     PALATE_RETURN_IF_ERROR(CallUnary(retrieval_.async(), &retrieval_pb::RetrievalService::StubInterface::async_interface::GetStats,
-                                     retrieval_pb::GetStatsRequest(), retrieval, deadline));
+                                     retrieval_pb::GetStatsRequest(), retrieval, context));
     AddIndexProgress(retrieval, catalog, progress);
     return progress;
   }
@@ -130,7 +130,7 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
 absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) {
   recommender_pb::RecommendResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend,
-                                   ToProto(query), response, absl::Now() + timeout));
+                                   ToProto(query), response, {.deadline = absl::Now() + timeout}));
   offline::Answer answer;
   PALATE_ASSIGN_OR_RETURN(answer.result, FromProto(response));
   PALATE_ASSIGN_OR_RETURN(answer.json, ToJson(response));

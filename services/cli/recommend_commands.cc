@@ -99,7 +99,7 @@ absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Me
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(*request.mutable_catalog(), connection->ResolveCatalog(catalog));
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
-  PALATE_RETURN_IF_ERROR(call(stub->async(), request, response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(call(stub->async(), request, response, {.deadline = absl::Now() + timeout}));
   if (json) {
     PALATE_ASSIGN_OR_RETURN(const std::string text, ToJson(response));
     std::cout << text;
@@ -135,8 +135,8 @@ absl::Status RunRecommend(const Arguments& arguments) {
   request.set_include_seen(flags.Switch("include-seen"));
   request.set_debug(flags.Switch("debug"));
   pb::RecommendResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, absl::Time deadline) {
-    return CallUnary(async, &Stub::Recommend, in, out, deadline);
+  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
+    return CallUnary(async, &Stub::Recommend, in, out, context);
   });
 }
 
@@ -153,8 +153,8 @@ absl::Status RunSearch(const Arguments& arguments) {
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SearchResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, absl::Time deadline) {
-    return CallUnary(async, &Stub::Search, in, out, deadline);
+  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
+    return CallUnary(async, &Stub::Search, in, out, context);
   });
 }
 
@@ -171,8 +171,8 @@ absl::Status RunSimilar(const Arguments& arguments) {
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SimilarItemsResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, absl::Time deadline) {
-    return CallUnary(async, &Stub::SimilarItems, in, out, deadline);
+  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
+    return CallUnary(async, &Stub::SimilarItems, in, out, context);
   });
 }
 

@@ -35,13 +35,13 @@ const char kEventsHelp[] =
 const char kStatusHelp[] = "palate status: counts, embedding backlog, and how far the index is, of every catalog\n\n";
 
 absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub, const std::string& catalog, const Event& event,
-                           absl::Time deadline) {
+                           const CallContext& context) {
   pb::WriteEventsRequest request;
   request.set_catalog(catalog);
   *request.add_events() = ToProto(event);
   request.set_allow_late(true);
   pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &pb::RecommenderService::Stub::async::WriteEvents, request, response, deadline));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &pb::RecommenderService::Stub::async::WriteEvents, request, response, context));
   if (!response.failures().empty()) return FromRpcStatus(response.failures(0).status());
   if (!flags.Switch("json")) std::cout << (response.written() > 0 ? "written\n" : "known already\n");
   return absl::OkStatus();
@@ -111,13 +111,14 @@ absl::Status RunEvents(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(const std::string catalog, connection->ResolveCatalog(wanted));
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
-  if (!event.item_id.empty()) return WriteOneEvent(flags, *stub, catalog, event, absl::Now() + timeout);
+  if (!event.item_id.empty()) return WriteOneEvent(flags, *stub, catalog, event, {.deadline = absl::Now() + timeout});
   pb::GetUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(event.user_id);
   request.set_max_events(max_events);
   pb::GetUserResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser, request, response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser, request, response, {.deadline = absl::Now() + timeout}));
   if (!json) {
     PrintEvents(response);
     return absl::OkStatus();
@@ -136,15 +137,15 @@ absl::Status RunStatus(const Arguments& arguments) {
   const bool json = flags.Switch("json");
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
-  const absl::Time deadline = absl::Now() + timeout;
+  const CallContext context = {.deadline = absl::Now() + timeout};
   const auto store = store_pb::FeatureStoreService::NewStub(connection->channel());
   store_pb::GetStatsResponse store_stats;
   PALATE_RETURN_IF_ERROR(
-      CallUnary(store->async(), &store_pb::FeatureStoreService::Stub::async::GetStats, store_pb::GetStatsRequest(), store_stats, deadline));
+      CallUnary(store->async(), &store_pb::FeatureStoreService::Stub::async::GetStats, store_pb::GetStatsRequest(), store_stats, context));
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
   const absl::Status followed = CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
-                                          retrieval_pb::GetStatsRequest(), retrieval_stats, deadline);
+                                          retrieval_pb::GetStatsRequest(), retrieval_stats, context);
   // A feature store asked directly has no index to tell of.
   if (!followed.ok() && !absl::IsUnimplemented(followed)) return followed;
   if (!json) {

@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<retrieval::ItemUpdate>> Updates(const google::protobu
 }  // namespace
 
 struct ChangeSourceClient::Stream {
-  Stream() : context(absl::InfiniteFuture()) {}
+  explicit Stream(std::shared_ptr<const Cancellation> cancellation) : context({absl::InfiniteFuture(), std::move(cancellation)}) {}
   ~Stream() {
     context.get()->TryCancel();
     reader.Finish().IgnoreError();
@@ -50,9 +50,8 @@ ChangeSourceClient::ChangeSourceClient(ChannelProvider channel, absl::Duration c
 ChangeSourceClient::~ChangeSourceClient() = default;
 
 absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCatalogs() {
-  Call::Scope scope(&call_);
   store_pb::GetStatsResponse stats;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, store_pb::GetStatsRequest(), stats, absl::Now() + call_timeout_));
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, store_pb::GetStatsRequest(), stats, NewContext()));
   std::map<std::string, std::map<std::string, std::string>> active;
   for (const store_pb::CatalogStats& catalog : stats.catalogs()) {
     for (const store_pb::SpaceStats& space : catalog.spaces()) {
@@ -63,7 +62,7 @@ absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCa
   catalog_pb::ListCatalogsRequest request;
   do {
     catalog_pb::ListCatalogsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, absl::Now() + call_timeout_));
+    PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, NewContext()));
     for (const types_pb::Catalog& listed : response.catalogs()) {
       PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromProto(listed));
       retrieval::CatalogConfig config;
@@ -87,14 +86,13 @@ absl::StatusOr<std::string> ChangeSourceClient::CurrentPosition() {
 }
 
 absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::string& catalog, const std::string& page_token) {
-  Call::Scope scope(&call_);
   store_pb::ListItemsRequest request;
   request.set_catalog(catalog);
   request.set_page_size(kMaxPageElements);
   request.set_page_token(page_token);
   WantVectors(*request.mutable_view());
   store_pb::ListItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, absl::Now() + call_timeout_));
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, NewContext()));
   retrieval::ItemPage page;
   PALATE_ASSIGN_OR_RETURN(page.items, Updates(response.items()));
   page.next_page_token = response.next_page_token();
@@ -103,19 +101,17 @@ absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::str
 
 absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(const std::string& catalog,
                                                                                 const std::vector<std::string>& item_ids) {
-  Call::Scope scope(&call_);
   store_pb::GetItemsRequest request;
   request.set_catalog(catalog);
   request.mutable_item_ids()->Assign(item_ids.begin(), item_ids.end());
   WantVectors(*request.mutable_view());
   store_pb::GetItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, absl::Now() + call_timeout_));
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, NewContext()));
   return Updates(response.items());
 }
 
 absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::OpenStream(const std::string& position) {
-  Call::Scope scope(&call_);
-  auto stream = std::make_unique<Stream>();
+  auto stream = std::make_unique<Stream>(cancellation_);
   stream->request.set_resume_token(position);
   stream->reader.Start([&](grpc::ClientReadReactor<store_pb::WatchChangesResponse>* reactor) {
     store_.async()->WatchChanges(stream->context.get(), &stream->request, reactor);
@@ -157,6 +153,6 @@ absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const st
   return status;
 }
 
-void ChangeSourceClient::Cancel() { call_.Cancel(); }
+void ChangeSourceClient::Cancel() { cancellation_->Cancel(); }
 
 }  // namespace palate::services

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/call_context.h"
 #include "palate/catalog/v1/catalog_service.grpc.pb.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
 #include "retrieval/change_source.h"
@@ -28,6 +29,8 @@ class ChangeSourceClient final : public retrieval::ChangeSource {
   void Cancel() override;
 
  private:
+  CallContext NewContext() const { return {absl::Now() + call_timeout_, cancellation_}; }
+
   // A stream of changes that is read on from call to call.
   struct Stream;
 
@@ -37,7 +40,8 @@ class ChangeSourceClient final : public retrieval::ChangeSource {
   LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
   LazyStub<palate::catalog::v1::CatalogService> catalogs_;
   const absl::Duration call_timeout_;
-  Call call_{absl::InfiniteFuture()};  // everything that this object starts ends with it
+  // Ends everything that this object starts.
+  const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
   std::unique_ptr<Stream> stream_;
 };
 

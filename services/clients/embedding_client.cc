@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/status.h"
 #include "domain/catalog.h"
 #include "services/convert/types_convert.h"
@@ -51,7 +50,7 @@ std::string QueryPath(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const pipeline::EmbedQuery& query, absl::Time deadline) {
+absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const pipeline::EmbedQuery& query, const CallContext& context) {
   embedding_pb::EmbedRequest request;
   request.set_model(query.model);
   request.set_instruction(query.instruction);
@@ -68,7 +67,7 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
     request.add_spaces(kImageSpace);
   }
   embedding_pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, deadline));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, context));
   if (!response.failures().empty()) return MapFields(FromRpcStatus(response.failures(0).status()), QueryPath);
   std::vector<pipeline::QueryVector> vectors;
   if (response.results().empty()) return vectors;
@@ -83,13 +82,12 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
 }
 
 absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& catalog) {
-  Call::Scope scope(&call_);
   std::vector<SpaceKey> keys;
   for (const auto& [group, names] : GroupSpaces(catalog)) {
     embedding_pb::GetModelInfoRequest request;
     request.set_model(group.first);
     embedding_pb::GetModelInfoResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, absl::Now() + call_timeout_));
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, NewContext()));
     for (const embedding_pb::ModelInfo& model : response.models()) {
       if (group.first.empty() ? !model.is_default() : model.name() != group.first) continue;
       for (const embedding_pb::SpaceInfo& space : model.spaces()) {
@@ -105,7 +103,6 @@ absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& 
 absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const SpaceDeclaration& group,
                                             const std::vector<std::string>& names, const std::vector<featurestore::EmbedItem>& items,
                                             Results& results, std::map<size_t, absl::Status>& failures) {
-  Call::Scope scope(&call_);
   embedding_pb::EmbedRequest request;
   request.set_catalog(catalog);
   request.set_model(group.model);
@@ -126,7 +123,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const Sp
     input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
   embedding_pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, absl::Now() + call_timeout_));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, NewContext()));
   if (static_cast<size_t>(response.results_size()) != items.size()) {
     return absl::InternalError(absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
   }
@@ -169,12 +166,12 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
   return out;
 }
 
-absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id, absl::Time deadline) {
+absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id, const CallContext& context) {
   embedding_pb::DropUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(user_id);
   embedding_pb::DropUserResponse response;
-  return CallUnary(stub_.async(), &EmbeddingAsync::DropUser, request, response, deadline);
+  return CallUnary(stub_.async(), &EmbeddingAsync::DropUser, request, response, context);
 }
 
 }  // namespace palate::services

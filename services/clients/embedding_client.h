@@ -2,13 +2,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/call_context.h"
 #include "featurestore/embedding_worker.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"
 #include "pipeline/interfaces.h"
-#include "services/runtime/call.h"
 #include "services/runtime/channel.h"
 
 namespace palate::services {
@@ -18,7 +19,7 @@ class EmbeddingClient final : public pipeline::QueryEmbedder {
  public:
   explicit EmbeddingClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, absl::Time deadline) override;
+  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, const CallContext& context) override;
 
  private:
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;
@@ -35,9 +36,11 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
                                                                               const std::vector<featurestore::EmbedItem>& items) override;
 
   // Makes the call in progress, and every later one, end with Cancelled soon. From any thread.
-  void Cancel() { call_.Cancel(); }
+  void Cancel() { cancellation_->Cancel(); }
 
  private:
+  CallContext NewContext() const { return {absl::Now() + call_timeout_, cancellation_}; }
+
   using Results = std::vector<std::vector<SpaceVector>>;
   // The items' vectors in the spaces `names`, which share a model and dimensions, added to `results`; failures to `failures`.
   absl::Status EmbedGroup(const std::string& catalog, const SpaceDeclaration& group, const std::vector<std::string>& names,
@@ -45,7 +48,7 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
 
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;
   const absl::Duration call_timeout_;
-  Call call_{absl::InfiniteFuture()};
+  const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
 };
 
 // What the embedding service remembers of users.
@@ -53,7 +56,7 @@ class QueryVectorsClient {
  public:
   explicit QueryVectorsClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::Status DropUser(const std::string& catalog, const std::string& user_id, absl::Time deadline);
+  absl::Status DropUser(const std::string& catalog, const std::string& user_id, const CallContext& context);
 
  private:
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;

@@ -15,19 +15,18 @@ namespace {
 namespace store_pb = palate::featurestore::v1;
 using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 
-
 }  // namespace
 
-absl::StatusOr<UserContext> FeatureStoreClient::GetUserContext(UserContextQuery query, absl::Time deadline) {
+absl::StatusOr<UserContext> FeatureStoreClient::GetUserContext(UserContextQuery query, const CallContext& context) {
   store_pb::GetUserContextResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetUserContext, ToProto(std::move(query)), response, deadline));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetUserContext, ToProto(std::move(query)), response, context));
   return FromProto(std::move(response));
 }
 
 absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::GetItems(const std::string& catalog,
                                                                                          const std::vector<std::string>& item_ids,
                                                                                          const std::vector<std::string>& spaces,
-                                                                                         absl::Time deadline) {
+                                                                                         const CallContext& context) {
   std::vector<std::optional<ItemWithVectors>> items(item_ids.size());
   for (size_t begin = 0; begin < item_ids.size(); begin += kMaxBatchElements) {
     const size_t end = std::min(item_ids.size(), begin + kMaxBatchElements);
@@ -36,7 +35,7 @@ absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::
     request.mutable_item_ids()->Assign(item_ids.begin() + begin, item_ids.begin() + end);
     request.mutable_view()->mutable_spaces()->Assign(spaces.begin(), spaces.end());
     store_pb::GetItemsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, deadline));
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, context));
 
     // The answer keeps the order of the ids and leaves out those that are not there.
     size_t next = begin;
@@ -49,7 +48,7 @@ absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::
   return items;
 }
 
-absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) {
+absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) {
   store_pb::WriteImpressionRequest request;
   request.set_catalog(catalog);
   request.set_recommendation_id(impression.recommendation_id);
@@ -58,7 +57,7 @@ absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog, con
   request.mutable_item_ids()->Assign(impression.item_ids.begin(), impression.item_ids.end());
   *request.mutable_time() = ToProto(impression.time);
   store_pb::WriteImpressionResponse response;
-  return CallUnary(stub_.async(), &StoreAsync::WriteImpression, request, response, deadline);
+  return CallUnary(stub_.async(), &StoreAsync::WriteImpression, request, response, context);
 }
 
 }  // namespace palate::services

@@ -11,11 +11,11 @@ class FeatureStoreClient final : public pipeline::FeatureReader {
  public:
   explicit FeatureStoreClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time deadline) override;
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) override;
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids,
                                                                        const std::vector<std::string>& spaces,
-                                                                       absl::Time deadline) override;
-  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, absl::Time deadline) override;
+                                                                       const CallContext& context) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) override;
 
  private:
   LazyStub<palate::featurestore::v1::FeatureStoreService> stub_;

@@ -15,9 +15,9 @@ using RankingAsync = ranking_pb::RankingService::StubInterface::async_interface;
 
 }  // namespace
 
-absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input, absl::Time deadline) {
+absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input, const CallContext& context) {
   ranking_pb::RankResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, deadline));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, context));
   if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ", input.candidates.size(), " candidates"));
   }
@@ -32,12 +32,12 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
 }
 
 absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const std::vector<ranking::ExplainInput>& inputs,
-                                                                         const OnText& on_text, absl::Time deadline) {
+                                                                         const OnText& on_text, const CallContext& context) {
   const ranking_pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
-  BoundContext context(deadline);
+  BoundContext bound(context);
   StreamReader<ranking_pb::ExplainResponse> reader;
   reader.Start(
-      [&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) { stub_.async()->Explain(context.get(), &request, reactor); });
+      [&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) { stub_.async()->Explain(bound.get(), &request, reactor); });
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;
@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
   while (reader.Read(message)) {
     if (message.has_text() && !stopped && on_text != nullptr && !on_text(message.text().input_index(), message.text().piece())) {
       stopped = true;
-      context.get()->TryCancel();
+      bound.get()->TryCancel();
     }
     if (!message.has_done()) continue;
     const size_t index = static_cast<size_t>(message.done().input_index());
@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
       ++done;
     } else {
       unreadable = absl::InternalError(absl::StrCat("an explanation cannot be read: ", explanation.status().message()));
-      context.get()->TryCancel();
+      bound.get()->TryCancel();
     }
   }
   const absl::Status status = reader.Finish();

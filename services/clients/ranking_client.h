@@ -11,9 +11,9 @@ class RankingClient final : public pipeline::CandidateRanker {
  public:
   explicit RankingClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time deadline) override;
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext& context) override;
   absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                            absl::Time deadline) override;
+                                                            const CallContext& context) override;
 
  private:
   LazyStub<palate::ranking::v1::RankingService> stub_;

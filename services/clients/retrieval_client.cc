@@ -40,7 +40,7 @@ Hits HitsFrom(const retrieval_pb::SearchResponse& response, int index) {
 
 }  // namespace
 
-std::vector<Hits> RetrievalClient::Search(const std::vector<pipeline::RetrievalQuery>& queries, absl::Time deadline) {
+std::vector<Hits> RetrievalClient::Search(const std::vector<pipeline::RetrievalQuery>& queries, const CallContext& context) {
   // One call for each catalog; in practice there is one.
   std::map<std::string, std::vector<size_t>> by_catalog;
   for (size_t i = 0; i < queries.size(); ++i) by_catalog[queries[i].catalog].push_back(i);
@@ -50,7 +50,7 @@ std::vector<Hits> RetrievalClient::Search(const std::vector<pipeline::RetrievalQ
     request.set_catalog(catalog);
     for (const size_t index : indices) AddQuery(queries[index], request);
     retrieval_pb::SearchResponse response;
-    const absl::Status status = CallUnary(stub_.async(), &RetrievalAsync::Search, request, response, deadline);
+    const absl::Status status = CallUnary(stub_.async(), &RetrievalAsync::Search, request, response, context);
     for (size_t i = 0; i < indices.size(); ++i) {
       results[indices[i]] = status.ok() ? HitsFrom(response, static_cast<int>(i)) : Hits(status);
     }

@@ -12,7 +12,7 @@ class RetrievalClient final : public pipeline::Retriever {
   explicit RetrievalClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
   std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                              absl::Time deadline) override;
+                                                              const CallContext& context) override;
 
  private:
   LazyStub<palate::retrieval::v1::RetrievalService> stub_;

@@ -61,9 +61,8 @@ WireInput FromProto(const palate::embedding::v1::EmbedInput& input) {
 
 EmbedPath::EmbedPath(Parts parts) : parts_(std::move(parts)) {
   for (const auto& [name, embedder] : parts_.embedders) {
-    const auto compute = [embedder = embedder](std::vector<embedding::EmbedInput> inputs, const embedding::EmbedOptions& options) {
-      return embedder->Embed(std::move(inputs), options);
-    };
+    const auto compute = [embedder = embedder](std::vector<embedding::EmbedInput> inputs, const embedding::EmbedOptions& options,
+                                               const CallContext& context) { return embedder->Embed(std::move(inputs), options, context); };
     models_[name] = {name, embedder, std::make_unique<embedding::CachedEmbedder>(compute, embedder->info(), parts_.items, parts_.queries)};
   }
 }
@@ -96,7 +95,8 @@ absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model, EmbedSe
   return settings;
 }
 
-absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput> inputs, const EmbedSettings& settings) {
+absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput> inputs, const EmbedSettings& settings,
+                                                          const CallContext& context) {
   std::vector<EmbedResult> results(inputs.size());
   bool any_uris = false;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -112,7 +112,7 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
         absl::StrCat("embedding: ", parts_.max_uri_calls, " calls with image_uris run, which is the limit"));
   }
   for (const std::vector<size_t>& group : Groups(inputs, results)) {
-    PALATE_RETURN_IF_ERROR(EmbedGroup(group, inputs, settings, results));
+    PALATE_RETURN_IF_ERROR(EmbedGroup(group, inputs, settings, results, context));
   }
   return results;
 }
@@ -128,9 +128,9 @@ absl::Status EmbedPath::CheckUris(const WireInput& input) const {
 }
 
 absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,
-                                   std::vector<EmbedResult>& results) {
+                                   std::vector<EmbedResult>& results, const CallContext& context) {
   std::vector<size_t> complete = group;
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory, FetchImages(complete, inputs, settings, results));
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory, FetchImages(complete, inputs, results, context));
   if (complete.empty()) return absl::OkStatus();
   std::vector<embedding::EmbedInput> ready;
   std::vector<size_t> own_images;
@@ -139,7 +139,7 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
     ready.push_back(std::move(inputs[i].input));
   }
   PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> embedded,
-                          settings.model->cached->Embed(std::move(ready), settings.options, settings.caller));
+                          settings.model->cached->Embed(std::move(ready), settings.options, settings.caller, context));
   for (size_t k = 0; k < complete.size(); ++k) {
     const size_t i = complete[k];
     results[i] = std::move(embedded[k]);
@@ -149,11 +149,11 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
 }
 
 absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
-                                                             const EmbedSettings& settings, std::vector<EmbedResult>& results) {
+                                                             std::vector<EmbedResult>& results, const CallContext& context) {
   std::vector<std::string> uris;
   for (const size_t i : group) uris.insert(uris.end(), inputs[i].image_uris.begin(), inputs[i].image_uris.end());
   if (uris.empty()) return std::shared_ptr<void>();
-  PALATE_ASSIGN_OR_RETURN(ImageFetcher::Batch batch, parts_.fetcher->Fetch(uris, settings.options.deadline, settings.options.cancelled));
+  PALATE_ASSIGN_OR_RETURN(ImageFetcher::Batch batch, parts_.fetcher->Fetch(uris, context));
   size_t next = 0;
   std::vector<size_t> complete;
   for (const size_t i : group) {

@@ -9,13 +9,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/call_context.h"
 #include "base/status.h"
 #include "embedding/cache/cached_embedder.h"
 #include "embedding/embedder.h"
 #include "embedding/fetch/image_fetcher.h"
 #include "palate/embedding/v1/embedding_service.pb.h"
 #include "services/embedding/embedding_convert.h"
-#include "services/runtime/call.h"
 
 namespace palate::services {
 
@@ -54,24 +54,22 @@ class EmbedPath {
   };
   explicit EmbedPath(Parts parts);
 
-  // Settings of an EmbedRequest or of EmbedStreamSettings, for a call that ends with `call`. InvalidArgument names the field; NotFound
-  // names the models that there are.
+  // Settings of an EmbedRequest or of EmbedStreamSettings. InvalidArgument names the field; NotFound names the models that there are.
   template <typename Message>
-  absl::StatusOr<EmbedSettings> Open(const Message& message, const Call& call) const {
+  absl::StatusOr<EmbedSettings> Open(const Message& message) const {
     EmbedSettings settings;
     settings.options.spaces.assign(message.spaces().begin(), message.spaces().end());
     settings.options.instruction = message.instruction();
     settings.options.dimensions = message.output_dimensions();
     PALATE_ASSIGN_OR_RETURN(settings.options.lane, PrefixFields(FromProto(message.lane()), "lane"));
-    settings.options.deadline = call.deadline();
-    settings.options.cancelled = call.cancel_flag();
     settings.caller = {message.catalog(), message.user_id()};
     return Check(message.model(), std::move(settings));
   }
 
   // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput message. Blocks. Errors of the call as a
   // whole are Embedder::Embed's.
-  absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs, const EmbedSettings& settings);
+  absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs, const EmbedSettings& settings,
+                                                            const CallContext& context);
 
   absl::StatusOr<const ServedModel*> Find(const std::string& model) const;
   const std::map<std::string, ServedModel>& models() const { return models_; }
@@ -81,10 +79,10 @@ class EmbedPath {
   absl::StatusOr<EmbedSettings> Check(const std::string& model, EmbedSettings settings) const;
   // Embeds the inputs `group` once their pictures are here. At most ImageFetcher::kMaxUris URIs.
   absl::Status EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,
-                          std::vector<embedding::EmbedResult>& results);
+                          std::vector<embedding::EmbedResult>& results, const CallContext& context);
   // Fetches the pictures of `group`; an input whose pictures did not all come has its status set and leaves the group.
   absl::StatusOr<std::shared_ptr<void>> FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
-                                                    const EmbedSettings& settings, std::vector<embedding::EmbedResult>& results);
+                                                    std::vector<embedding::EmbedResult>& results, const CallContext& context);
   // Whether the input's URIs may be fetched at all.
   absl::Status CheckUris(const WireInput& input) const;
 

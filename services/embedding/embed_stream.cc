@@ -151,7 +151,6 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     ++running;
     ThreadPool& pool = settings_.options.lane == embedding::Lane::kBulk ? owner_.bulk_ : owner_.interactive_;
     const absl::Status queued = pool.Submit([self = shared_from_this(), work, &running] {
-      Call::Scope scope(&self->call_);
       const absl::Status status = RunGuarded([&] { return (self.get()->*work)(); });
       const MutexLock lock(self->mutex_);
       --running;
@@ -177,7 +176,7 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
                            : InvalidField("settings", "is unset", "set in the first message");
     }
     if (request.has_settings()) {
-      absl::StatusOr<EmbedSettings> opened = owner_.path_.Open(request.settings(), call_);
+      absl::StatusOr<EmbedSettings> opened = owner_.path_.Open(request.settings());
       if (!opened.ok()) return PrefixFields(opened.status(), "settings");
       settings = *std::move(opened);
     }
@@ -220,7 +219,7 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
       outgoing.bytes += input.bytes;
       inputs.push_back(std::move(input.input));
     }
-    absl::StatusOr<std::vector<EmbedResult>> results = owner_.path_.Embed(std::move(inputs), settings);
+    absl::StatusOr<std::vector<EmbedResult>> results = owner_.path_.Embed(std::move(inputs), settings, call_.context());
     if (!results.ok() && !IsPassing(results.status())) return results.status();
     pb::EmbedStreamResponse response;
     for (size_t i = 0; i < chunk.size(); ++i) {

@@ -6,6 +6,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/element_failure.h"
 #include "domain/limits.h"
 #include "services/embedding/embedding_convert.h"
 #include "services/runtime/status_convert.h"
@@ -14,11 +15,6 @@ namespace palate::services {
 namespace {
 
 namespace pb = palate::embedding::v1;
-
-struct InputFailure {
-  size_t index;
-  absl::Status status;
-};
 
 // Adds what the cached embedders of all models have counted to what their cache says of itself.
 embedding::CacheStats Sum(embedding::CacheStats cache, const std::map<std::string, ServedModel>& models,
@@ -45,7 +41,7 @@ EmbeddingGrpc::EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bul
 }
 
 absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const EmbedSettings settings, path_.Open(request, call));
+  PALATE_ASSIGN_OR_RETURN(const EmbedSettings settings, path_.Open(request));
   const bool bulk = settings.options.lane == embedding::Lane::kBulk;
   const int running = bulk ? ++bulk_calls_ : 0;
   const absl::Cleanup leave = [&] { bulk_calls_ -= bulk ? 1 : 0; };
@@ -57,9 +53,9 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request, p
   }
   std::vector<WireInput> inputs;
   for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
-  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, path_.Embed(std::move(inputs), settings));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, path_.Embed(std::move(inputs), settings, call.context()));
 
-  std::vector<InputFailure> failures;
+  std::vector<ElementFailure> failures;
   for (size_t i = 0; i < results.size(); ++i) {
     pb::EmbedResult* result = response.add_results();
     if (results[i].status.ok()) {

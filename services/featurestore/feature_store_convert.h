@@ -40,7 +40,7 @@ struct Batch {
 template <typename Value, typename Elements, typename Convert>
 Batch<Value> ConvertBatch(absl::string_view list, const Elements& elements, FailureList& failures, const Convert& convert) {
   Batch<Value> batch;
-  std::vector<featurestore::ElementFailure> refused;
+  std::vector<ElementFailure> refused;
   for (int i = 0; i < elements.size(); ++i) {
     absl::StatusOr<Value> value = convert(elements[i]);
     if (value.ok()) {

@@ -136,13 +136,13 @@ absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& 
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::PurgeUser(Call&, const pb::PurgeUserRequest& request, pb::PurgeUserResponse& response) {
+absl::Status FeatureStoreGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& request, pb::PurgeUserResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const featurestore::PurgeReport report, store_.PurgeUser(request.catalog(), request.user_id()));
   response.set_removed_events(report.events);
   response.set_removed_impressions(report.impressions);
   response.set_removed_profile(report.had_profile);
   // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to fail a purge that is done.
-  const absl::Status dropped = drop_queries_(request.catalog(), request.user_id());
+  const absl::Status dropped = drop_queries_(request.catalog(), request.user_id(), call.context());
   if (!dropped.ok()) spdlog::warn("a purged user's query vectors were not dropped: {}; they expire by themselves", dropped.ToString());
   response.set_dropped_query_vectors(dropped.ok());
   return absl::OkStatus();

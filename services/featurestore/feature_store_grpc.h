@@ -16,7 +16,7 @@ class FeatureStoreGrpc final : public RpcService {
  public:
   using WorkerStats = std::function<featurestore::EmbeddingWorker::Stats()>;
   // Has what is remembered elsewhere of a user's queries dropped; may block for seconds.
-  using DropQueries = std::function<absl::Status(const std::string& catalog, const std::string& user_id)>;
+  using DropQueries = std::function<absl::Status(const std::string& catalog, const std::string& user_id, const CallContext& context)>;
 
   // Borrows the rest. Reads and writes have pools of their own, so that an import does not keep recommendations waiting.
   FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, DropQueries drop_queries, WatchStreams& watch,

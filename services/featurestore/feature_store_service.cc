@@ -84,8 +84,8 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
   ThreadPool* writes = set.Own(std::make_unique<ThreadPool>("store-writes", config.write_threads, config.queue_limit));
   set.Add(std::make_unique<FeatureStoreGrpc>(
       *store, [worker] { return worker->stats(); },
-      [queries](const std::string& catalog, const std::string& user_id) {
-        return queries->DropUser(catalog, user_id, absl::Now() + kDropLimit);
+      [queries](const std::string& catalog, const std::string& user_id, const CallContext& context) {
+        return queries->DropUser(catalog, user_id, context.WithDeadline(absl::Now() + kDropLimit));
       },
       *watch, *reads, *writes));
   set.Add(std::make_unique<CatalogGrpc>(*store, *writes));

@@ -16,9 +16,10 @@ const google::protobuf::ServiceDescriptor& Definition() {
 
 }  // namespace
 
-CatalogProxy::CatalogProxy(ChannelProvider store, absl::Duration default_deadline, ThreadPool& pool)
+CatalogProxy::CatalogProxy(ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool)
     : RpcService(Definition().full_name(), pool), store_(std::move(store), Definition().full_name()) {
-  for (int i = 0; i < Definition().method_count(); ++i) Forward(Definition().method(i)->name(), store_, default_deadline);
+  SetDefaultTimeout(default_timeout);
+  for (int i = 0; i < Definition().method_count(); ++i) Forward(Definition().method(i)->name(), store_);
   CheckComplete();
 }
 

@@ -12,8 +12,8 @@ namespace palate::services {
 
 class CatalogProxy final : public RpcService {
  public:
-  // `store` leads to the feature store. A caller's missing deadline becomes `default_deadline` from now.
-  CatalogProxy(ChannelProvider store, absl::Duration default_deadline, ThreadPool& pool);
+  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`.
+  CatalogProxy(ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool);
 
  private:
   ForwardTarget store_;

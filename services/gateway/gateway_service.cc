@@ -19,7 +19,8 @@ namespace {
 
 constexpr int kCatalogThreads = 2;
 
-void BindPipeline(pipeline::PipelineOptions& options, Config& config) {
+void BindPipeline(GatewayConfig& own, Config& config) {
+  pipeline::PipelineOptions& options = own.pipeline;
   config.AddInt("pipeline.max_events", &options.max_events, 1, kMaxUserEvents, "Events of the user that one request reads, newest first.");
   config.AddInt("pipeline.candidates_per_source", &options.candidates_per_source, 10, 500, "Candidates asked of each source.");
   config.AddInt("pipeline.rerank_candidates", &options.rerank_candidates, 1, kMaxCandidates,
@@ -30,7 +31,7 @@ void BindPipeline(pipeline::PipelineOptions& options, Config& config) {
                          "Time for retrieval and for embedding the query; what is late is left out, and the answer says so.");
   config.AddMilliseconds("pipeline.rerank_reserve_ms", &options.rerank_reserve, 0, 60'000,
                          "Time kept of the deadline for what follows the language model.");
-  config.AddMilliseconds("pipeline.default_deadline_ms", &options.default_deadline, 1, 600'000, "Deadline of callers that set none.");
+  config.AddMilliseconds("pipeline.default_deadline_ms", &own.default_timeout, 1, 600'000, "Deadline of callers that set none.");
   config.AddInt("pipeline.max_centroids", &options.user_model.max_centroids, 1, 32, "Interests told apart per space.");
   config.AddDouble("pipeline.join_similarity", &options.user_model.join_similarity, -1, 1,
                    "Cosine from which an item belongs to an interest that is already known.");
@@ -68,7 +69,7 @@ void GatewayConfig::Bind(Config& config) {
   config.AddInt("gateway.threads", &threads, 1, 1024, "Requests in progress; most of their time is waiting for the other services.");
   config.AddInt("gateway.queue_limit", &queue_limit, 1, 100'000,
                 "Requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED.");
-  BindPipeline(pipeline, config);
+  BindPipeline(*this, config);
 }
 
 GatewayChannels DialParts(const GatewayConfig& config) {
@@ -83,7 +84,7 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config, 
   // In one process, the feature store's channel goes with the server.
   set.OnStopping([recommender] { recommender->StopRecording(); });
   ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
-  set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store, config.pipeline.default_deadline, *pool));
+  set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store, config.default_timeout, *pool));
   return set;
 }
 
@@ -91,7 +92,7 @@ absl::StatusOr<ServiceSet> MakeGatewayServices(const GatewayConfig& config) {
   const GatewayChannels channels = DialParts(config);
   PALATE_ASSIGN_OR_RETURN(ServiceSet set, MakeRecommenderServices(config, channels));
   ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("catalogs", kCatalogThreads, config.queue_limit));
-  set.Add(std::make_unique<CatalogProxy>(channels.feature_store, config.pipeline.default_deadline, *pool));
+  set.Add(std::make_unique<CatalogProxy>(channels.feature_store, config.default_timeout, *pool));
   return set;
 }
 

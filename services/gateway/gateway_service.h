@@ -19,6 +19,8 @@ struct GatewayConfig {
   std::string ranking = "127.0.0.1:7104";
   int threads = 32;       // requests in progress; most of their time is waiting for other parts
   int queue_limit = 256;  // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
+  // Of callers that set no deadline.
+  absl::Duration default_timeout = absl::Seconds(10);
   pipeline::PipelineOptions pipeline;
 
   void Bind(Config& config);

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
@@ -21,32 +20,28 @@ using StoreStub = store_pb::FeatureStoreService::StubInterface::async_interface;
 
 }  // namespace
 
-RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_deadline,
+RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_timeout,
                                  ThreadPool& pool)
     : RpcService(pb::RecommenderService::service_full_name(), pool),
       recommender_(recommender),
       store_(store),
-      writes_(std::move(store), store_pb::FeatureStoreService::service_full_name()),
-      default_deadline_(default_deadline) {
+      writes_(std::move(store), store_pb::FeatureStoreService::service_full_name()) {
+  Forward("PurgeUser", writes_);  // takes as long as it takes
+  SetDefaultTimeout(default_timeout);
   Unary("Recommend", this, &RecommenderGrpc::Recommend);
   ServerStream("RecommendStream", this, &RecommenderGrpc::RecommendStream);
   Unary("Search", this, &RecommenderGrpc::Search);
   Unary("SimilarItems", this, &RecommenderGrpc::SimilarItems);
   Unary("Rank", this, &RecommenderGrpc::Rank);
-  Forward("WriteEvents", writes_, default_deadline);
-  Forward("UpsertItems", writes_, default_deadline);
+  Forward("WriteEvents", writes_);
+  Forward("UpsertItems", writes_);
   Unary("GetUser", this, &RecommenderGrpc::GetUser);
-  Forward("PurgeUser", writes_);
   CheckComplete();
-}
-
-absl::Time RecommenderGrpc::DeadlineFor(const Call& call) const {
-  return call.deadline() == absl::InfiniteFuture() ? absl::Now() + default_deadline_ : call.deadline();
 }
 
 absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& request, pb::RecommendResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, DeadlineFor(call)));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, call.context()));
   ToProto(result, response);
   recommender_.RecordImpression(query, result);
   return absl::OkStatus();
@@ -67,7 +62,7 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     message.mutable_text()->set_piece(piece);
     return !call.cancelled() && writer.Write(message);
   };
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, DeadlineFor(call), sink));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, sink, call.context()));
   for (size_t i = 0; i < result.results.size(); ++i) {
     if (!result.results[i].explanation.has_value()) continue;
     pb::RecommendStreamResponse message;
@@ -84,21 +79,21 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
 
 absl::Status RecommenderGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SearchQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Search(query, DeadlineFor(call)));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Search(query, call.context()));
   ToProto(result, response);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::SimilarItems(Call& call, const pb::SimilarItemsRequest& request, pb::SimilarItemsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SimilarQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.SimilarItems(query, DeadlineFor(call)));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.SimilarItems(query, call.context()));
   ToProto(result, response);
   return absl::OkStatus();
 }
 
 absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RankQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Rank(query, DeadlineFor(call)));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Rank(query, call.context()));
   ToProto(result, response);
   pipeline::RecommendQuery shown;
   shown.catalog = query.catalog;
@@ -117,7 +112,7 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
   passed.set_user_id(request.user_id());
   passed.set_max_events(std::max(1, request.max_events()));  // one tells whether anything is known
   store_pb::GetUserContextResponse answer;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, DeadlineFor(call)));
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));
   if (!answer.has_user() && answer.events().empty()) {
     return absl::NotFoundError(
         absl::StrCat("nothing is known of user ", QuoteForMessage(request.user_id()), " in catalog ", QuoteForMessage(request.catalog())));

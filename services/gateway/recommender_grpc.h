@@ -14,8 +14,8 @@ namespace palate::services {
 
 class RecommenderGrpc final : public RpcService {
  public:
-  // `store` leads to the feature store. A caller's missing deadline becomes `default_deadline` from now.
-  RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_deadline, ThreadPool& pool);
+  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`, but for PurgeUser.
+  RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool);
 
  private:
   absl::Status Recommend(Call& call, const palate::recommender::v1::RecommendRequest& request,
@@ -29,12 +29,9 @@ class RecommenderGrpc final : public RpcService {
   absl::Status GetUser(Call& call, const palate::recommender::v1::GetUserRequest& request,
                        palate::recommender::v1::GetUserResponse& response);
 
-  absl::Time DeadlineFor(const Call& call) const;
-
   const pipeline::Recommender& recommender_;
   LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
   ForwardTarget writes_;  // the feature store, for what is passed on as it comes
-  const absl::Duration default_deadline_;
 };
 
 }  // namespace palate::services

@@ -27,7 +27,7 @@ RankingGrpc::RankingGrpc(const ranking::Ranker& ranker, ThreadPool& pool)
 
 absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.deadline(), [&call] { return call.cancelled(); }));
+  PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.context()));
   response = ToProto(output);
   AddFailures(input.documents.empty() ? "candidates" : "documents", output.failures, {}, *response.mutable_failures());
   return absl::OkStatus();
@@ -44,8 +44,7 @@ absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
       return writer.Write(message);
     };
   }
-  PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::Explanation> explanations,
-                          ranker_.Explain(inputs, on_text, call.deadline(), [&call] { return call.cancelled(); }));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::Explanation> explanations, ranker_.Explain(inputs, on_text, call.context()));
   for (size_t i = 0; i < explanations.size(); ++i) {
     pb::ExplainResponse message;
     message.mutable_done()->set_input_index(static_cast<int>(i));

@@ -72,8 +72,7 @@ absl::StatusOr<retrieval::SearchRequest> RetrievalGrpc::Convert(const Call& call
   if (query.has_request_time()) {
     PALATE_ASSIGN_OR_RETURN(request.now, FromProto(query.request_time(), "request_time"));
   }
-  request.deadline = call.deadline();
-  request.cancelled = [flag = call.cancel_flag()] { return flag->load(std::memory_order_relaxed); };
+  request.context = call.context();
   return request;
 }
 

@@ -1,63 +1,40 @@
-// One RPC in progress as its handler sees it: until when the caller waits, and whether it still does.
+// One RPC in progress, as the server that runs it sees it: owns the cancellation of everything that is started for it.
 //
-// Thread-safe. Handlers run on a pool; while one runs, Call::Current() on its thread is its call, so that client stubs used on that thread
-// end with it: a caller that goes away stops what was started for it in other processes too.
+//   absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
+//     PALATE_ASSIGN_OR_RETURN(const RankOutput output, ranker_.Rank(input, call.context()));
+//     ...
+//   }
+//
+// Handlers hand context() to whatever they call; a caller that goes away then stops it, in other processes too. Thread-safe.
 #pragma once
 
-#include <atomic>
-#include <functional>
-#include <map>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "base/mutex.h"
+#include "base/call_context.h"
 
 namespace palate::services {
 
 class Call {
  public:
-  explicit Call(absl::Time deadline) : deadline_(deadline), cancelled_(std::make_shared<std::atomic<bool>>(false)) {}
+  // `deadline` is infinite when the caller set none.
+  explicit Call(absl::Time deadline) : cancellation_(std::make_shared<Cancellation>()), context_{deadline, cancellation_} {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // Infinite when the caller set none.
-  absl::Time deadline() const { return deadline_; }
-  bool cancelled() const { return cancelled_->load(std::memory_order_relaxed); }
-  std::shared_ptr<const std::atomic<bool>> cancel_flag() const { return cancelled_; }
+  const CallContext& context() const { return context_; }
+  bool cancelled() const { return context_.cancelled(); }
 
   // OK while somebody waits for the answer.
   absl::Status Check() const;
 
-  // Marks the call as abandoned and runs the listeners, once.
-  void Cancel();
-
-  // `listener` runs when the call is cancelled, from the cancelling thread, or at once when it already is. It must not block.
-  int AddListener(std::function<void()> listener);
-  // The listener does not run any more when this returns.
-  void RemoveListener(int id);
-
-  // The call that this thread works for; null outside of handlers.
-  static Call* Current();
-
-  // Makes `call` the thread's own for a scope.
-  class Scope {
-   public:
-    explicit Scope(Call* call);
-    ~Scope();
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
-
-   private:
-    Call* const previous_;
-  };
+  // Marks the call as abandoned and runs what waits for that, once.
+  void Cancel() { cancellation_->Cancel(); }
 
  private:
-  const absl::Time deadline_;
-  const std::shared_ptr<std::atomic<bool>> cancelled_;
-  Mutex mutex_;
-  std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
-  int next_listener_ ABSL_GUARDED_BY(mutex_) = 0;
+  const std::shared_ptr<Cancellation> cancellation_;
+  const CallContext context_;
 };
 
 }  // namespace palate::services

@@ -1,16 +1,9 @@
 #include "services/runtime/client_call.h"
 
-#include "absl/time/clock.h"
-
 namespace palate::services {
 
-BoundContext::BoundContext(absl::Time deadline) : call_(Call::Current()) {
-  if (deadline != absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(deadline));
-  if (call_ != nullptr) listener_ = call_->AddListener([this] { context_.TryCancel(); });
-}
-
-BoundContext::~BoundContext() {
-  if (call_ != nullptr) call_->RemoveListener(listener_);
+BoundContext::BoundContext(const CallContext& context) : cancel_(context.OnCancel([this] { context_.TryCancel(); })) {
+  if (context.deadline != absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(context.deadline));
 }
 
 void StatusWaiter::Set(const grpc::Status& status) {

@@ -1,7 +1,7 @@
 // Calls through callback stubs that block the calling thread until the answer is there.
 //
-// A call ends at `deadline`, and when the RPC that the calling thread works for (services/runtime/call.h) is cancelled. Not to be used from
-// gRPC's callback threads. All functions are thread-safe.
+// A call ends when its CallContext does: at the deadline, or when it is cancelled. Not to be used from gRPC's callback threads. All
+// functions are thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,17 +13,16 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/call_context.h"
 #include "base/mutex.h"
-#include "services/runtime/call.h"
 #include "services/runtime/status_convert.h"
 
 namespace palate::services {
 
-// A client context with a deadline that follows the thread's own call.
+// A gRPC client context that ends with `context`.
 class BoundContext {
  public:
-  explicit BoundContext(absl::Time deadline);
-  ~BoundContext();
+  explicit BoundContext(const CallContext& context);
   BoundContext(const BoundContext&) = delete;
   BoundContext& operator=(const BoundContext&) = delete;
 
@@ -31,8 +30,7 @@ class BoundContext {
 
  private:
   grpc::ClientContext context_;
-  Call* const call_;
-  int listener_ = 0;
+  const CancelRegistration cancel_;  // last: it uses context_
 };
 
 // Waits for one status.
@@ -48,14 +46,14 @@ class StatusWaiter {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response, deadline)
+// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response, context)
 template <typename Async, typename Request, typename Response, typename Interface>
 absl::Status CallUnary(Async* async,
                        void (Interface::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
-                       const Request& request, Response& response, absl::Time deadline) {
-  BoundContext context(deadline);
+                       const Request& request, Response& response, const CallContext& context) {
+  BoundContext bound(context);
   StatusWaiter waiter;
-  (async->*method)(context.get(), &request, &response, [&waiter](grpc::Status status) { waiter.Set(status); });
+  (async->*method)(bound.get(), &request, &response, [&waiter](grpc::Status status) { waiter.Set(status); });
   return waiter.Wait();
 }
 

@@ -28,10 +28,10 @@ grpc::GenericStub& ForwardTarget::stub() {
 }
 
 absl::Status ForwardTarget::Call(const std::string& method, const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
-                                 absl::Time deadline) {
-  BoundContext context(deadline);
+                                 const CallContext& context) {
+  BoundContext bound(context);
   StatusWaiter waiter;
-  stub().UnaryCall(context.get(), absl::StrCat("/", service_name_, "/", method), grpc::StubOptions(), &request, &response,
+  stub().UnaryCall(bound.get(), absl::StrCat("/", service_name_, "/", method), grpc::StubOptions(), &request, &response,
                    [&waiter](grpc::Status status) { waiter.Set(status); });
   return waiter.Wait();
 }

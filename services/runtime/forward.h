@@ -4,7 +4,7 @@
 //    public:
 //     CatalogProxy(ChannelProvider store, ThreadPool& pool)
 //         : RpcService("palate.catalog.v1.CatalogService", pool), store_(std::move(store), "palate.catalog.v1.CatalogService") {
-//       Forward("GetCatalog", store_, absl::Seconds(10));
+//       Forward("GetCatalog", store_);
 //       CheckComplete();
 //     }
 //    private:
@@ -23,7 +23,7 @@
 
 #include "absl/base/call_once.h"
 #include "absl/status/status.h"
-#include "absl/time/time.h"
+#include "base/call_context.h"
 #include "google/protobuf/descriptor.h"
 #include "services/runtime/channel.h"
 
@@ -37,9 +37,8 @@ class ForwardTarget {
 
   const std::string& service_name() const { return service_name_; }
 
-  // Calls `method` and blocks until the response is there. The call ends at `deadline`, and when the calling thread's own call ends
-  // (services/runtime/client_call.h). Errors are the target's, with their field violations.
-  absl::Status Call(const std::string& method, const grpc::ByteBuffer& request, grpc::ByteBuffer& response, absl::Time deadline);
+  // Calls `method` and blocks until the response is there or `context` ends. Errors are the target's, with their field violations.
+  absl::Status Call(const std::string& method, const grpc::ByteBuffer& request, grpc::ByteBuffer& response, const CallContext& context);
 
  private:
   grpc::GenericStub& stub();

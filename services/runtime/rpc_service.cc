@@ -25,8 +25,8 @@ using grpc::ByteBuffer;
 
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(RpcService& service, grpc::CallbackServerContext* context)
-      : service_(service), entered_(service.Enter(context->peer())), call_(DeadlineOf(*context)) {}
+  UnaryReactor(RpcService& service, grpc::CallbackServerContext* context, absl::Duration default_timeout)
+      : service_(service), entered_(service.Enter(context->peer())), call_(DeadlineOf(*context, default_timeout)) {}
   ~UnaryReactor() override {
     if (entered_.ok()) service_.Leave();
   }
@@ -43,8 +43,8 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
 
 class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public MessageWriter {
  public:
-  StreamReactor(RpcService& service, grpc::CallbackServerContext* context)
-      : service_(service), entered_(service.Enter(context->peer())), context_(context), call_(DeadlineOf(*context)) {}
+  StreamReactor(RpcService& service, grpc::CallbackServerContext* context, absl::Duration default_timeout)
+      : service_(service), entered_(service.Enter(context->peer())), context_(context), call_(DeadlineOf(*context, default_timeout)) {}
   ~StreamReactor() override {
     if (entered_.ok()) service_.Leave();
   }
@@ -99,10 +99,7 @@ void Start(Reactor* reactor, ThreadPool& pool, Work work) {
   }
   const absl::Status queued = pool.Submit([reactor, work = std::move(work)] {
     absl::Status status = reactor->call().Check();
-    if (status.ok()) {
-      Call::Scope scope(&reactor->call());
-      status = RunGuarded([&] { return work(reactor->call()); });
-    }
+    if (status.ok()) status = RunGuarded([&] { return work(reactor->call()); });
     reactor->Finish(ToGrpcStatus(status));
   });
   if (!queued.ok()) reactor->Finish(ToGrpcStatus(queued));
@@ -153,36 +150,35 @@ int RpcService::AddMethodNamed(const std::string& method, grpc::internal::RpcMet
 
 void RpcService::AddUnary(const std::string& method, ThreadPool* pool, UnaryHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
-  MarkMethodRawCallback(
-      AddMethodNamed(method, grpc::internal::RpcMethod::NORMAL_RPC),
-      new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
-          [this, &chosen, handler = std::move(handler)](grpc::CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) {
-            auto* reactor = new UnaryReactor(*this, context);
-            Start(reactor, chosen, [&handler, in, out](Call& call) { return handler(call, *in, *out); });
-            return reactor;
-          }));
+  MarkMethodRawCallback(AddMethodNamed(method, grpc::internal::RpcMethod::NORMAL_RPC),
+                        new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
+                            [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](
+                                grpc::CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) {
+                              auto* reactor = new UnaryReactor(*this, context, timeout);
+                              Start(reactor, chosen, [&handler, in, out](Call& call) { return handler(call, *in, *out); });
+                              return reactor;
+                            }));
 }
 
 void RpcService::AddServerStream(const std::string& method, ThreadPool* pool, StreamHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
-  Reactor(method, [this, &chosen, handler = std::move(handler)](grpc::CallbackServerContext* context, const ByteBuffer* in) {
-    auto* reactor = new StreamReactor(*this, context);
+  Reactor(method, [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](grpc::CallbackServerContext* context,
+                                                                                            const ByteBuffer* in) {
+    auto* reactor = new StreamReactor(*this, context, timeout);
     Start(reactor, chosen, [&handler, in, reactor](Call& call) { return handler(call, *in, *reactor); });
     return reactor;
   });
 }
 
-void RpcService::Forward(const std::string& method, ForwardTarget& target, absl::Duration default_deadline) {
+void RpcService::Forward(const std::string& method, ForwardTarget& target) {
   const absl::Status forwardable = CheckForwardable(service_name_, target.service_name(), method);
   if (!forwardable.ok()) {
     spdlog::critical("{}.{} cannot be passed on: {}", service_name_, method, forwardable.ToString());
     std::abort();
   }
 
-  AddUnary(method, nullptr, [method, &target, default_deadline](Call& call, const ByteBuffer& in, ByteBuffer& out) {
-    const absl::Time deadline = call.deadline() == absl::InfiniteFuture() ? absl::Now() + default_deadline : call.deadline();
-    return target.Call(method, in, out, deadline);
-  });
+  AddUnary(method, nullptr,
+           [method, &target](Call& call, const ByteBuffer& in, ByteBuffer& out) { return target.Call(method, in, out, call.context()); });
 }
 
 void RpcService::Reactor(const std::string& method, ReactorMaker make) {
@@ -228,10 +224,10 @@ absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
   }
 }
 
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context, absl::Duration default_timeout) {
   // gRPC says "none" with the largest time, which must not wrap around.
   const std::chrono::system_clock::time_point deadline = context.deadline();
-  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365)) return absl::InfiniteFuture();
+  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365)) return absl::Now() + default_timeout;
   return absl::FromChrono(deadline);
 }
 

@@ -10,6 +10,8 @@
 //     absl::Status Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response);
 //   };
 //
+// Handlers pass call.context() on to whatever they call.
+//
 // gRPC's callback threads only queue: parsing, the handler and serialization run on `pool`, and a full pool answers RESOURCE_EXHAUSTED at
 // once. A request whose caller has gone, or whose deadline passed in the queue, is not begun. An exception that a library lets out
 // becomes INTERNAL. Requests with invalid UTF-8 reach the handler as they are (services/runtime/wire_text.h), which names the field.
@@ -73,6 +75,9 @@ class RpcService : public grpc::Service {
   // `service_name` is the full name, as generated code gives it.
   RpcService(std::string service_name, ThreadPool& pool);
 
+  // Methods that are registered from now on end `timeout` after their start where the caller set no deadline. Infinite by default.
+  void SetDefaultTimeout(absl::Duration timeout) { default_timeout_ = timeout; }
+
   // `handler` is a member `absl::Status (Call&, const Request&, Response&)`. With `pool`, that pool instead of the service's.
   template <typename Self, typename Request, typename Response>
   void Unary(const std::string& method, Self* self, absl::Status (Self::*handler)(Call&, const Request&, Response&),
@@ -96,9 +101,9 @@ class RpcService : public grpc::Service {
     });
   }
 
-  // Passes the method on to the method of the same name of `target`, which is borrowed (services/runtime/forward.h). A caller's missing
-  // deadline becomes `default_deadline` from now. Aborts unless the messages of both methods have the same fields.
-  void Forward(const std::string& method, ForwardTarget& target, absl::Duration default_deadline = absl::InfiniteDuration());
+  // Passes the method on to the method of the same name of `target`, which is borrowed (services/runtime/forward.h). Aborts unless the
+  // messages of both methods have the same fields.
+  void Forward(const std::string& method, ForwardTarget& target);
 
   // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC thread: it must not block.
   using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
@@ -127,7 +132,8 @@ class RpcService : public grpc::Service {
 
   const std::string service_name_;
   ThreadPool& pool_;
-  std::deque<std::string> method_names_;  // gRPC keeps pointers to them
+  absl::Duration default_timeout_ = absl::InfiniteDuration();  // of the constructor only
+  std::deque<std::string> method_names_;                       // gRPC keeps pointers to them
 
   std::atomic<bool> refusing_ = false;
   Mutex mutex_;
@@ -135,8 +141,8 @@ class RpcService : public grpc::Service {
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// The deadline that the caller set; infinite when it set none.
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context);
+// The deadline that the caller set; `default_timeout` from now when it set none.
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context, absl::Duration default_timeout = absl::InfiniteDuration());
 
 // Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and must not end the process.
 absl::Status RunGuarded(const std::function<absl::Status()>& handler);

@@ -1,8 +1,10 @@
 #include "services/runtime/status_convert.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -54,6 +56,16 @@ palate::types::v1::ItemFailure ToItemFailure(size_t index, const absl::Status& s
   failure.set_index(static_cast<int>(index));
   *failure.mutable_status() = ToRpcStatus(status);
   return failure;
+}
+
+void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions,
+                 FailureList& out) {
+  for (const ElementFailure& failure : failures) {
+    const size_t index = positions.empty() ? failure.index : positions[failure.index];
+    *out.Add() = ToItemFailure(index, PrefixFields(failure.status, absl::StrCat(list, "[", index, "]")));
+  }
+
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.index() < b.index(); });
 }
 
 }  // namespace palate::services

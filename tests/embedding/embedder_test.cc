@@ -74,8 +74,8 @@ class EmbedderTest : public ::testing::Test {
     return results.ok() ? (*results)[0] : EmbedResult{.status = results.status(), .vectors = {}};
   }
   std::vector<float> Text(const std::string& text) { return VectorIn(One({.fields = {text}, .images = {}}), "text"); }
-  absl::Status CallError(const std::vector<EmbedInput>& inputs, const EmbedOptions& options) {
-    return embedder_->Embed(inputs, options).status();
+  absl::Status CallError(const std::vector<EmbedInput>& inputs, const EmbedOptions& options, const CallContext& context = {}) {
+    return embedder_->Embed(inputs, options, context).status();
   }
 
   DualEncoderFolder folder_;
@@ -201,7 +201,7 @@ TEST_F(EmbedderTest, LongTextIsCutAndCounted) {
 
 TEST_F(EmbedderTest, FewerDimensionsAreAPrefixOfTheVectorNormalizedAgain) {
   const std::vector<float> whole = VectorIn(One(kLamp), "text");
-  const EmbedResult cut = One(kLamp, {.spaces = {"text"}, .instruction = "", .dimensions = 16, .cancelled = nullptr});
+  const EmbedResult cut = One(kLamp, {.spaces = {"text"}, .instruction = "", .dimensions = 16});
   std::vector<float> expected(whole.begin(), whole.begin() + 16);
   const double length = Norm(expected);
   for (float& value : expected) value = static_cast<float>(value / length);
@@ -264,12 +264,10 @@ TEST_F(EmbedderTest, NoInputsGiveNoResults) {
 }
 
 TEST_F(EmbedderTest, ExpiredAndCancelledCallsCostNothing) {
-  EmbedOptions options;
-  options.deadline = absl::Now() - absl::Seconds(1);
-  EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kDeadlineExceeded);
-  options = {};
-  options.cancelled = std::make_shared<CancelFlag>(true);
-  EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(CallError({kLamp}, {}, {.deadline = absl::Now() - absl::Seconds(1)}).code(), absl::StatusCode::kDeadlineExceeded);
+  const auto cancellation = std::make_shared<Cancellation>();
+  cancellation->Cancel();
+  EXPECT_EQ(CallError({kLamp}, {}, {.cancellation = cancellation}).code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(embedder_->stats().tokens, 0);
 }
 

@@ -34,8 +34,9 @@ class EngineTest : public ::testing::Test {
     embedder_ = *std::move(embedder);
   }
   // A call on a thread of its own; its status lands in `status`.
-  std::thread Call(std::vector<EmbedInput> inputs, const EmbedOptions& options, absl::Status& status) {
-    return std::thread([this, inputs = std::move(inputs), options, &status] { status = embedder_->Embed(inputs, options).status(); });
+  std::thread Call(std::vector<EmbedInput> inputs, const EmbedOptions& options, absl::Status& status, const CallContext& context = {}) {
+    return std::thread(
+        [this, inputs = std::move(inputs), options, &status, context] { status = embedder_->Embed(inputs, options, context).status(); });
   }
   // Puts the executor to work on a batch that does not end.
   std::thread Occupy(absl::Status& status) {
@@ -89,9 +90,8 @@ TEST_F(EngineTest, DeadlineHoldsWhileQueuedAndTheWorkIsNeverDone) {
   Start();
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
-  EmbedOptions options;
-  options.deadline = absl::Now() + absl::Milliseconds(30);
-  EXPECT_EQ(embedder_->Embed({Text("late")}, options).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
+  EXPECT_EQ(embedder_->Embed({Text("late")}, {}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 8) << "only the batch in hand is left";
   encoder_->Open();
   caller.join();
@@ -105,12 +105,11 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
   std::thread caller = Occupy(occupied);
   EmbedOptions options;
   options.lane = Lane::kBulk;
-  const auto cancelled = std::make_shared<CancelFlag>(false);
-  options.cancelled = cancelled;
+  const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread queued = Call({Text("gone"), Text("away")}, options, status);
+  std::thread queued = Call({Text("gone"), Text("away")}, options, status, {.cancellation = cancellation});
   encoder_->WaitForPrepared(3);
-  cancelled->store(true);
+  cancellation->Cancel();
   queued.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(embedder_->stats().queued_tokens_bulk, 0);
@@ -122,9 +121,8 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
 
 TEST_F(EngineTest, DeadlineHoldsWhileAnInputIsPrepared) {
   Start();
-  EmbedOptions options;
-  options.deadline = absl::Now() + absl::Milliseconds(30);
-  EXPECT_EQ(embedder_->Embed({Text("slow")}, options).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
+  EXPECT_EQ(embedder_->Embed({Text("slow")}, {}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
   encoder_->OpenPreparing();
   EXPECT_TRUE(embedder_->Embed({Text("next")}).ok());
   EXPECT_THAT(Computed(), ElementsAre("next"));
@@ -253,7 +251,6 @@ TEST_F(EngineTest, TextsOfLikeLengthAreComputedTogether) {
 TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
   EmbedderOptions options;
   options.batch_tokens = 64;
-  options.poll_interval = absl::Milliseconds(1);
   Start(options);
   std::atomic<int> odd = 0;
   std::vector<std::thread> callers;
@@ -262,9 +259,17 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
       for (int i = 0; i < 40; ++i) {
         EmbedOptions call;
         call.lane = t % 2 == 0 ? Lane::kBulk : Lane::kInteractive;
-        call.deadline = absl::Now() + absl::Microseconds(50 * (i % 20));
-        const absl::Status status = embedder_->Embed(std::vector<EmbedInput>(20, Text("some text")), call).status();
-        if (!status.ok() && !absl::IsDeadlineExceeded(status)) ++odd;
+        // Some leave at their deadline, the others are cancelled by a thread that goes its own way.
+        const bool cancels = i % 4 == 0;
+        const auto cancellation = std::make_shared<Cancellation>();
+        CallContext context = {.cancellation = cancellation};
+        if (!cancels) context.deadline = absl::Now() + absl::Microseconds(50 * (i % 20));
+        std::thread canceller([&] {
+          if (cancels) cancellation->Cancel();
+        });
+        const absl::Status status = embedder_->Embed(std::vector<EmbedInput>(20, Text("some text")), call, context).status();
+        canceller.join();
+        if (!status.ok() && !absl::IsDeadlineExceeded(status) && !(cancels && absl::IsCancelled(status))) ++odd;
       }
     });
   }

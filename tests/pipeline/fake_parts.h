@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/call_context.h"
 #include "base/mutex.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/user_model.h"
@@ -48,7 +51,7 @@ class FakeFeatures final : public FeatureReader {
     context.seen_item_ids.push_back(item_id);
   }
 
-  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, absl::Time) override {
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext&) override {
     if (down) return absl::UnavailableError("feature store is down");
     if (query.catalog != "shop") return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
     last_query = std::move(query);
@@ -62,7 +65,7 @@ class FakeFeatures final : public FeatureReader {
   }
 
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string&, const std::vector<std::string>& ids,
-                                                                       const std::vector<std::string>&, absl::Time) override {
+                                                                       const std::vector<std::string>&, const CallContext&) override {
     if (down) return absl::UnavailableError("feature store is down");
     item_reads.push_back(ids);
     std::vector<std::optional<ItemWithVectors>> records;
@@ -73,7 +76,7 @@ class FakeFeatures final : public FeatureReader {
     return records;
   }
 
-  absl::Status WriteImpression(const std::string&, const Impression& impression, absl::Time) override {
+  absl::Status WriteImpression(const std::string&, const Impression& impression, const CallContext&) override {
     MutexLock lock(mutex);
     impressions.push_back(impression);
     return absl::OkStatus();
@@ -100,8 +103,10 @@ class FakeFeatures final : public FeatureReader {
 
 class FakeEmbedder final : public QueryEmbedder {
  public:
-  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, absl::Time) override {
+  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, const CallContext& context) override {
     last_query = query;
+    last_deadline = context.deadline;
+    if (blocks) return BlockUntilCancelled(context);
     if (down) return absl::UnavailableError("embedding is down");
     QueryVector vector;
     vector.vector = {kText, query_vector};
@@ -110,9 +115,38 @@ class FakeEmbedder final : public QueryEmbedder {
     return std::vector<QueryVector>{vector};
   }
 
+  // Waits until an Embed() that blocks has begun.
+  void WaitUntilBlocked() {
+    MutexLock lock(mutex);
+    while (!blocked) changed.Wait(mutex);
+  }
+
   bool down = false;
+  bool blocks = false;  // until the call is cancelled, which it tells in saw_cancellation, or for a minute
   std::vector<float> query_vector = {1, 0};
   EmbedQuery last_query;
+  absl::Time last_deadline;
+  Mutex mutex;
+  CondVar changed;
+  bool blocked ABSL_GUARDED_BY(mutex) = false;
+  bool saw_cancellation ABSL_GUARDED_BY(mutex) = false;
+  std::thread::id blocked_thread ABSL_GUARDED_BY(mutex);
+
+ private:
+  absl::Status BlockUntilCancelled(const CallContext& context) {
+    const CancelRegistration wake = context.OnCancel([this] {
+      MutexLock lock(mutex);
+      changed.SignalAll();
+    });
+    MutexLock lock(mutex);
+    blocked = true;
+    blocked_thread = std::this_thread::get_id();
+    changed.SignalAll();
+    const absl::Time end = absl::Now() + absl::Minutes(1);
+    while (!context.cancelled() && absl::Now() < end) changed.WaitFor(mutex, end - absl::Now());
+    saw_cancellation = context.cancelled();
+    return context.Check("embedding");
+  }
 };
 
 // Searches the fake features' items by brute force, without knowing the filter: what slips through must be caught after it.
@@ -120,7 +154,7 @@ class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
 
-  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, absl::Time) override {
+  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, const CallContext&) override {
     std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
     for (const RetrievalQuery& query : queries) {
       if (down) {
@@ -147,7 +181,7 @@ class FakeRetriever final : public Retriever {
 // Scores a candidate by `scores`; explains with a fixed text.
 class FakeRanker final : public CandidateRanker {
  public:
-  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, absl::Time) override {
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext&) override {
     ++rank_calls;
     last_input = input;
     if (!rank_status.ok()) return rank_status;
@@ -161,7 +195,7 @@ class FakeRanker final : public CandidateRanker {
   }
 
   absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                            absl::Time) override {
+                                                            const CallContext&) override {
     if (!explain_status.ok()) return explain_status;
     explained = inputs;
     std::vector<ranking::Explanation> explanations;

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
+#include <thread>
 
 #include "base/status.h"
 #include "ranking/explanation_plan.h"
@@ -47,7 +49,7 @@ class RecommenderTest : public ::testing::Test {
     for (int i = 0; i < 30; ++i) features_.AddEvent("liked", 1, kNow - absl::Hours(2 + i));
   }
 
-  absl::Time Deadline() const { return absl::Now() + absl::Seconds(5); }
+  CallContext Within() const { return {.deadline = absl::Now() + absl::Seconds(5)}; }
 
   static std::vector<std::string> Ids(const RecommendResult& result) {
     std::vector<std::string> ids;
@@ -80,7 +82,7 @@ class RecommenderTest : public ::testing::Test {
 TEST_F(RecommenderTest, OrdersByTasteAndLeavesOutWhatTheUserHasSeen) {
   auto query = Query();
   features_.context.catalog.rerank_weight = 0;
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
   EXPECT_EQ(result->results[0].reasons[0].source, Source::kContent);
@@ -89,7 +91,7 @@ TEST_F(RecommenderTest, OrdersByTasteAndLeavesOutWhatTheUserHasSeen) {
 }
 
 TEST_F(RecommenderTest, ReportsEveryStageWithItsOutcome) {
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   std::vector<StageId> ids;
   for (const StageReport& report : result->stages) ids.push_back(report.id);
@@ -102,7 +104,7 @@ TEST_F(RecommenderTest, ReportsEveryStageWithItsOutcome) {
 TEST_F(RecommenderTest, ReturnsSeenItemsWhenAsked) {
   auto query = Query();
   query.include_seen = true;
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), Contains("liked"));
 }
@@ -110,7 +112,7 @@ TEST_F(RecommenderTest, ReturnsSeenItemsWhenAsked) {
 TEST_F(RecommenderTest, NeverReturnsAnItemThatTheFilterRefusesEvenWhenRetrievalIgnoresIt) {
   auto query = Query();
   query.filter = "color: ANY(\"red\") AND price < 25";
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("near"));
   EXPECT_THAT(Notes(Report(*result, StageId::kDiversify)), Contains(Degradation::kFewerThanRequested));
@@ -122,7 +124,7 @@ TEST_F(RecommenderTest, NeverReturnsHiddenExpiredOrExcludedItems) {
   auto query = Query();
   query.request_time = kNow;
   query.exclude_item_ids = {"far"};
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(result->results, IsEmpty());
 }
@@ -131,7 +133,7 @@ TEST_F(RecommenderTest, BlendsTheLanguageModelsScoreByTheCatalogsWeight) {
   features_.context.catalog.rerank_weight = 1;
   ranker_.scores = {{"near", -3}, {"middle", 0}, {"far", 3}};
   AddLongHistory();
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("far", "middle", "near"));
   EXPECT_EQ(result->ranking_fingerprint, "lm-1");
@@ -141,7 +143,7 @@ TEST_F(RecommenderTest, BlendsTheLanguageModelsScoreByTheCatalogsWeight) {
 
 TEST_F(RecommenderTest, DoesNotAskTheLanguageModelWhenTheCatalogGivesItNoWeight) {
   features_.context.catalog.rerank_weight = 0;
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(ranker_.rank_calls, 0);
   EXPECT_EQ(result->rerank_weight, 0);
@@ -150,7 +152,7 @@ TEST_F(RecommenderTest, DoesNotAskTheLanguageModelWhenTheCatalogGivesItNoWeight)
 }
 
 TEST_F(RecommenderTest, DoesNotAskTheLanguageModelAboutAUserOfWhomLittleIsKnown) {
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(ranker_.rank_calls, 0);
   EXPECT_EQ(result->rerank_weight, 0);
@@ -160,7 +162,7 @@ TEST_F(RecommenderTest, DoesNotAskTheLanguageModelAboutAUserOfWhomLittleIsKnown)
 TEST_F(RecommenderTest, ReturnsTheFirstStageOrderMarkedWhenRankingIsDown) {
   ranker_.rank_status = absl::UnavailableError("ranking is down");
   AddLongHistory();
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
   EXPECT_EQ(Report(*result, StageId::kRerank).outcome, StageOutcome::kSkipped);
@@ -170,14 +172,14 @@ TEST_F(RecommenderTest, ReturnsTheFirstStageOrderMarkedWhenRankingIsDown) {
 TEST_F(RecommenderTest, SaysThatTheDeadlineWasTooShortForTheLanguageModel) {
   ranker_.rank_status = absl::DeadlineExceededError("needs 80 ms");
   AddLongHistory();
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kDeadlineShort));
 }
 
 TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
   retriever_.down = true;
-  const auto result = recommender_.Recommend(Query(), Deadline());
+  const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ::testing::UnorderedElementsAre("middle", "far"));
   EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kRetrievalUnavailable));
@@ -185,14 +187,14 @@ TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
 
 TEST_F(RecommenderTest, IsUnavailableWithoutTheFeatureStore) {
   features_.down = true;
-  EXPECT_TRUE(absl::IsUnavailable(recommender_.Recommend(Query(), Deadline()).status()));
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Recommend(Query(), Within()).status()));
 }
 
 TEST_F(RecommenderTest, RecommendsWithoutTheQueryWhenEmbeddingIsDown) {
   embedder_.down = true;
   auto query = Query();
   query.query.text = "something red";
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), Not(IsEmpty()));
   EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kEmbeddingUnavailable));
@@ -207,7 +209,7 @@ TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
   event.time = kNow;
   query.session_events = {event};
   features_.context.catalog.rerank_weight = 0;
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
 }
@@ -237,7 +239,7 @@ TEST_F(RecommenderTest, NamesAnUndeclaredEventTypeOfTheSession) {
   event.type = "wink";
   event.time = kNow;
   query.session_events = {event};
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(absl::IsInvalidArgument(result.status()));
   EXPECT_EQ(FieldViolations(result.status())[0].field, "session_events[0].event_type");
 }
@@ -246,7 +248,7 @@ TEST_F(RecommenderTest, FallsBackToTemplateTextsMarkedWhenTheModelCannotExplain)
   ranker_.explain_status = absl::UnavailableError("ranking is down");
   auto query = Query();
   query.explain = ExplainMode::kLlm;
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   for (const ResultItem& item : result->results) {
     ASSERT_TRUE(item.explanation.has_value());
@@ -261,7 +263,7 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
   query.explain = ExplainMode::kLlm;
   query.context_item_ids = {"liked"};
   query.query.text = "something like it";
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   std::map<std::string, ranking::ExplanationPlan> plans;
   for (const ranking::ExplainInput& input : ranker_.explained) plans[input.item.item_id] = ranking::MakePlan(input, {});
@@ -278,7 +280,7 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
 TEST_F(RecommenderTest, ClaimsNoClosenessToAnythingWithoutAContext) {
   auto query = Query();
   query.explain = ExplainMode::kLlm;
-  ASSERT_TRUE(recommender_.Recommend(query, Deadline()).ok());
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
   ASSERT_FALSE(ranker_.explained.empty());
   for (const ranking::ExplainInput& input : ranker_.explained) EXPECT_FALSE(ranking::MakePlan(input, {}).similar);
 }
@@ -296,7 +298,7 @@ TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
     heard.push_back(absl::StrCat(index, " ", piece));
     return true;
   };
-  const auto result = recommender_.Recommend(query, Deadline(), sink);
+  const auto result = recommender_.Recommend(query, sink, Within());
   ASSERT_TRUE(result.ok());
   ASSERT_EQ(heard.size(), 4u);
   EXPECT_EQ(heard[0], "ranked 3");
@@ -306,7 +308,7 @@ TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
 TEST_F(RecommenderTest, StopsWhenTheListenerIsGone) {
   StreamSink sink;
   sink.on_ranked = [](const RecommendResult&) { return false; };
-  EXPECT_TRUE(absl::IsCancelled(recommender_.Recommend(Query(), Deadline(), sink).status()));
+  EXPECT_TRUE(absl::IsCancelled(recommender_.Recommend(Query(), sink, Within()).status()));
 }
 
 TEST_F(RecommenderTest, RanksTheCallersListCompletelyAndNamesWhatIsMissing) {
@@ -315,7 +317,7 @@ TEST_F(RecommenderTest, RanksTheCallersListCompletelyAndNamesWhatIsMissing) {
   query.user_id = "u";
   query.item_ids = {"far", "ghost", "near", "liked"};
   features_.context.catalog.rerank_weight = 0;
-  const auto result = recommender_.Rank(query, Deadline());
+  const auto result = recommender_.Rank(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("liked", "near", "far"));
   EXPECT_THAT(result->missing_item_ids, ElementsAre("ghost"));
@@ -327,7 +329,7 @@ TEST_F(RecommenderTest, SearchesByTheQueryAlone) {
   query.catalog = "shop";
   query.query.text = "far";
   query.num_results = 2;
-  const auto result = recommender_.Search(query, Deadline());
+  const auto result = recommender_.Search(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("far", "middle"));
   EXPECT_NEAR(result->results[0].score, (1 - 0.1) / 0.2, 1e-6);
@@ -337,16 +339,16 @@ TEST_F(RecommenderTest, SearchKeepsTheQueryUnderItsUserButAnswersAllUsersAlike) 
   SearchQuery query;
   query.catalog = "shop";
   query.query.text = "far";
-  const auto anonymous = recommender_.Search(query, Deadline());
+  const auto anonymous = recommender_.Search(query, Within());
   ASSERT_TRUE(anonymous.ok()) << anonymous.status();
   EXPECT_EQ(embedder_.last_query.user_id, "");
   query.user_id = "u";
-  const auto known = recommender_.Search(query, Deadline());
+  const auto known = recommender_.Search(query, Within());
   ASSERT_TRUE(known.ok()) << known.status();
   EXPECT_EQ(embedder_.last_query.user_id, "u");
   EXPECT_EQ(Ids(*known), Ids(*anonymous));
   query.user_id = std::string(257, 'u');
-  EXPECT_TRUE(absl::IsInvalidArgument(recommender_.Search(query, Deadline()).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(recommender_.Search(query, Within()).status()));
 }
 
 TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
@@ -354,27 +356,27 @@ TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
   query.catalog = "shop";
   query.query.text = "far";
   embedder_.down = true;
-  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Deadline()).status()));
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Within()).status()));
   embedder_.down = false;
   retriever_.down = true;
-  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Deadline()).status()));
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Within()).status()));
 }
 
 TEST_F(RecommenderTest, FindsNeighborsOfAnItemWithoutTheItem) {
   SimilarQuery query;
   query.catalog = "shop";
   query.item_id = "liked";
-  const auto result = recommender_.SimilarItems(query, Deadline());
+  const auto result = recommender_.SimilarItems(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
   query.item_id = "ghost";
-  EXPECT_TRUE(absl::IsNotFound(recommender_.SimilarItems(query, Deadline()).status()));
+  EXPECT_TRUE(absl::IsNotFound(recommender_.SimilarItems(query, Within()).status()));
 }
 
 TEST_F(RecommenderTest, CapsResultsPerAttributeValue) {
   auto query = Query();
   query.diversity.attribute_caps = {{"color", 1}};  // "far" is red like "near"
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle"));
 }
@@ -383,7 +385,7 @@ TEST_F(RecommenderTest, WritesTheImpressionOfAnAnswer) {
   const auto query = Query();
   {
     Recommender recommender({features_, embedder_, retriever_, ranker_}, clock_, {});
-    const auto result = recommender.Recommend(query, Deadline());
+    const auto result = recommender.Recommend(query, Within());
     ASSERT_TRUE(result.ok());
     recommender.RecordImpression(query, *result);
   }  // the destructor runs what is queued
@@ -400,7 +402,7 @@ struct BadRequest {
 
 TEST_F(RecommenderTest, WritesWhatWaitsWhenRecordingStopsAndTouchesTheStoreNoMore) {
   const auto query = Query();
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   recommender_.RecordImpression(query, *result);
   recommender_.StopRecording();
@@ -409,7 +411,7 @@ TEST_F(RecommenderTest, WritesWhatWaitsWhenRecordingStopsAndTouchesTheStoreNoMor
     EXPECT_EQ(features_.impressions.size(), 1u);
   }
   recommender_.RecordImpression(query, *result);
-  EXPECT_TRUE(recommender_.Recommend(query, Deadline()).ok());
+  EXPECT_TRUE(recommender_.Recommend(query, Within()).ok());
   MutexLock lock(features_.mutex);
   EXPECT_EQ(features_.impressions.size(), 1u);
 }
@@ -419,7 +421,7 @@ class WrongRequestTest : public RecommenderTest, public ::testing::WithParamInte
 TEST_P(WrongRequestTest, NamesTheField) {
   auto query = Query();
   GetParam().spoil(query);
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
   ASSERT_FALSE(FieldViolations(result.status()).empty());
   EXPECT_THAT(FieldViolations(result.status())[0].field, HasSubstr(GetParam().field));
@@ -447,6 +449,37 @@ INSTANTIATE_TEST_SUITE_P(
                                    q.diversity.attribute_caps = {{"color", 0}};
                                  }},
                       BadRequest{"request_time", [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
+
+TEST_F(RecommenderTest, CancellingARequestStopsTheEmbeddingOfItsQueryOnThePool) {
+  embedder_.blocks = true;
+  RecommendQuery query = Query();
+  query.query.text = "a lamp";
+  const auto cancellation = std::make_shared<Cancellation>();
+  std::thread::id caller_id;
+  std::thread caller([&] {
+    caller_id = std::this_thread::get_id();
+    recommender_.Recommend(query, {.cancellation = cancellation}).IgnoreError();
+  });
+  embedder_.WaitUntilBlocked();
+  cancellation->Cancel();
+  caller.join();
+  MutexLock lock(embedder_.mutex);
+  EXPECT_TRUE(embedder_.saw_cancellation);
+  EXPECT_NE(embedder_.blocked_thread, caller_id) << "the embedding runs beside the searches";
+}
+
+TEST_F(RecommenderTest, CountsTheSourceBudgetByItsOwnClock) {
+  const ManualClock clock(kNow);
+  PipelineOptions options;
+  options.source_budget = absl::Milliseconds(700);
+  const Recommender recommender({features_, embedder_, retriever_, ranker_}, clock, options);
+  RecommendQuery query = Query();
+  query.query.text = "a lamp";
+  ASSERT_TRUE(recommender.Recommend(query, {.deadline = kNow + absl::Seconds(5)}).ok());
+  EXPECT_EQ(embedder_.last_deadline, kNow + absl::Milliseconds(700));
+  ASSERT_TRUE(recommender.Recommend(query, {.deadline = kNow + absl::Milliseconds(300)}).ok());
+  EXPECT_EQ(embedder_.last_deadline, kNow + absl::Milliseconds(300));
+}
 
 }  // namespace
 }  // namespace palate::pipeline

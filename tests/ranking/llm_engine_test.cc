@@ -99,14 +99,14 @@ TEST_F(LlmEngineTest, ScoresEqualOneForwardUnderTheTrainersMask) {
 TEST_F(LlmEngineTest, ScoresOfPermutedCandidatesAreThePermutedScores) {
   const auto engine = Load();
   RankInput input = Input(2, 30);
-  const auto before = engine->Rank(input, absl::InfiniteFuture());
+  const auto before = engine->Rank(input, {});
   ASSERT_TRUE(before.ok()) << before.status();
   ASSERT_EQ(before->scores.size(), 30u);
   EXPECT_GT(
       *std::max_element(before->scores.begin(), before->scores.end()) - *std::min_element(before->scores.begin(), before->scores.end()),
       0.1f);
   std::reverse(input.candidates.begin(), input.candidates.end());
-  const auto after = engine->Rank(input, absl::InfiniteFuture());
+  const auto after = engine->Rank(input, {});
   ASSERT_TRUE(after.ok());
   for (size_t i = 0; i < 30; ++i) EXPECT_NEAR(before->scores[i], after->scores[29 - i], kTolerance);
 }
@@ -114,12 +114,12 @@ TEST_F(LlmEngineTest, ScoresOfPermutedCandidatesAreThePermutedScores) {
 TEST_F(LlmEngineTest, ScoresACandidateAloneAsAmongMany) {
   const auto engine = Load();
   const RankInput input = Input(4, 25);
-  const auto together = engine->Rank(input, absl::InfiniteFuture());
+  const auto together = engine->Rank(input, {});
   ASSERT_TRUE(together.ok());
   for (size_t i = 0; i < 25; i += 6) {
     RankInput alone = input;
     alone.candidates = {input.candidates[i]};
-    const auto score = engine->Rank(alone, absl::InfiniteFuture());
+    const auto score = engine->Rank(alone, {});
     ASSERT_TRUE(score.ok());
     EXPECT_NEAR(score->scores[0], together->scores[i], kTolerance);
   }
@@ -128,14 +128,14 @@ TEST_F(LlmEngineTest, ScoresACandidateAloneAsAmongMany) {
 TEST_F(LlmEngineTest, AnswersManyCallersAtOnceWithTheSameScores) {
   const auto engine = Load();
   const RankInput input = Input(5, 10);
-  const auto expected = engine->Rank(input, absl::InfiniteFuture());
+  const auto expected = engine->Rank(input, {});
   ASSERT_TRUE(expected.ok());
   std::vector<std::thread> callers;
   std::atomic<int> equal = 0;
   for (int t = 0; t < 6; ++t) {
     callers.emplace_back([&] {
       for (int i = 0; i < 5; ++i) {
-        const auto output = engine->Rank(input, absl::InfiniteFuture());
+        const auto output = engine->Rank(input, {});
         if (output.ok() && output->scores == expected->scores) ++equal;
       }
     });
@@ -147,7 +147,7 @@ TEST_F(LlmEngineTest, AnswersManyCallersAtOnceWithTheSameScores) {
 TEST_F(LlmEngineTest, RanksNothingAndSaysWhatThePromptTook) {
   const auto engine = Load();
   RankInput input = Input(6, 0);
-  auto output = engine->Rank(input, absl::InfiniteFuture());
+  auto output = engine->Rank(input, {});
   ASSERT_TRUE(output.ok());
   EXPECT_TRUE(output->scores.empty());
   EXPECT_GT(output->prompt_tokens, 0);
@@ -155,7 +155,7 @@ TEST_F(LlmEngineTest, RanksNothingAndSaysWhatThePromptTook) {
   EXPECT_EQ(output->model_fingerprint.size(), 16u);
   for (int i = 0; i < 40; ++i) input.history.push_back(MakeEntry(WalnutChair(), "like", 1.0, 20 + i));
   for (int i = 0; i < 40; ++i) input.history[static_cast<size_t>(i)].item.item_id = "x" + std::to_string(i);
-  output = engine->Rank(input, absl::InfiniteFuture());
+  output = engine->Rank(input, {});
   ASSERT_TRUE(output.ok());
   EXPECT_GT(output->truncated_history, 20);
 }
@@ -272,13 +272,12 @@ TEST_F(LlmEngineTest, DrawsOnlyWhatIsAdmittedAndGivesUpWhereNothingIs) {
 TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
   const auto engine = Load({.max_new_tokens = 30, .max_attempts = 2});
   std::vector<std::string> streamed(12);
-  const auto explanations = engine->Explain(
-      ExplainInputs(12),
-      [&](size_t index, const std::string& piece) {
-        streamed[index] += piece;
-        return true;
-      },
-      absl::InfiniteFuture());
+  const auto explanations = engine->Explain(ExplainInputs(12),
+                                            [&](size_t index, const std::string& piece) {
+                                              streamed[index] += piece;
+                                              return true;
+                                            },
+                                            {});
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   ASSERT_EQ(explanations->size(), 12u);
   for (size_t i = 0; i < 12; ++i) {
@@ -297,24 +296,24 @@ TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
 
 TEST_F(LlmEngineTest, ExplainsInWavesWhatExceedsTheBatch) {
   const auto engine = Load({.max_decode_batch = 3, .max_new_tokens = 8, .max_attempts = 1});
-  const auto explanations = engine->Explain(ExplainInputs(10), nullptr, absl::InfiniteFuture());
+  const auto explanations = engine->Explain(ExplainInputs(10), nullptr, {});
   ASSERT_TRUE(explanations.ok());
   for (const Explanation& explanation : *explanations) EXPECT_FALSE(explanation.text.empty());
 }
 
 TEST_F(LlmEngineTest, RefusesAtOnceWhatCannotBeReadyInTime) {
   const auto engine = Load();
-  EXPECT_EQ(engine->Rank(Input(7, 20), absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(engine->Rank(Input(7, 20), absl::InfinitePast()).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(engine->Explain(ExplainInputs(2), nullptr, absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::InfinitePast()}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Explain(ExplainInputs(2), nullptr, {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(engine->stats().refused_for_deadline, 3);
-  EXPECT_TRUE(engine->Rank(Input(7, 20), absl::Now() + absl::Hours(1)).ok());
+  EXPECT_TRUE(engine->Rank(Input(7, 20), {.deadline = absl::Now() + absl::Hours(1)}).ok());
 }
 
 TEST_F(LlmEngineTest, PutsTemplatesInTheirPlaceWhenTimeRunsOutWhileWriting) {
   // A text that never counts, drawn again and again, takes until the deadline whatever the machine.
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
-  const auto explanations = engine->Explain(ExplainInputs(3), nullptr, absl::Now() + absl::Milliseconds(300));
+  const auto explanations = engine->Explain(ExplainInputs(3), nullptr, {.deadline = absl::Now() + absl::Milliseconds(300)});
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   for (const Explanation& explanation : *explanations) {
     EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
@@ -325,34 +324,38 @@ TEST_F(LlmEngineTest, PutsTemplatesInTheirPlaceWhenTimeRunsOutWhileWriting) {
 
 TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
-  std::atomic<int> asked = 0;
-  const CancelledFn soon = [&asked] { return ++asked > 3; };
-  EXPECT_EQ(engine->Explain(ExplainInputs(3), nullptr, absl::InfiniteFuture(), soon).status().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(engine->Rank(Input(8, 20), absl::InfiniteFuture(), [] { return true; }).status().code(), absl::StatusCode::kCancelled);
+  const auto cancellation = std::make_shared<Cancellation>();
+  std::thread canceller([&] {
+    // The endless request has begun.
+    while (engine->stats().queued_explanations == 0) std::this_thread::yield();
+    cancellation->Cancel();
+  });
+  EXPECT_EQ(engine->Explain(ExplainInputs(3), nullptr, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  canceller.join();
+  EXPECT_EQ(engine->Rank(Input(8, 20), {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
   // The endless request is gone, or this one would wait for it.
-  EXPECT_TRUE(engine->Rank(Input(8, 20), absl::InfiniteFuture()).ok());
+  EXPECT_TRUE(engine->Rank(Input(8, 20), {}).ok());
   while (engine->stats().queued_explanations > 0) std::this_thread::yield();
 }
 
 TEST_F(LlmEngineTest, StopsWhenTheStreamIsClosed) {
   const auto engine = Load({.max_new_tokens = 8, .max_attempts = 1});
   int pieces = 0;
-  const auto result = engine->Explain(
-      ExplainInputs(4), [&](size_t, const std::string&) { return ++pieces < 3; }, absl::InfiniteFuture());
+  const auto result = engine->Explain(ExplainInputs(4), [&](size_t, const std::string&) { return ++pieces < 3; }, {});
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(pieces, 3);
 }
 
 TEST_F(LlmEngineTest, RefusesAtOnceUnderOverload) {
   const auto engine = Load({.max_queued_rankings = 0, .max_queued_explanations = 0});
-  EXPECT_EQ(engine->Rank(Input(9, 5), absl::InfiniteFuture()).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine->Explain(ExplainInputs(1), nullptr, absl::InfiniteFuture()).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine->Rank(Input(9, 5), {}).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine->Explain(ExplainInputs(1), nullptr, {}).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(engine->stats().refused_for_overload, 2);
 }
 
 TEST_F(LlmEngineTest, RefusesAPromptBeyondItsLimit) {
   const auto engine = Load({.max_rank_tokens = 100});
-  const absl::Status status = engine->Rank(Input(10, 60), absl::InfiniteFuture()).status();
+  const absl::Status status = engine->Rank(Input(10, 60), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("at most 100"));
 }
@@ -390,11 +393,11 @@ TEST_F(LlmEngineTest, RankerServesModelsByName) {
   const auto ranker = Ranker::Create({.models = {{"small", folder_}, {"other", folder_}}, .default_model = "other", .engine = {}});
   ASSERT_TRUE(ranker.ok()) << ranker.status();
   RankInput input = Input(11, 3);
-  EXPECT_TRUE((*ranker)->Rank(input, absl::InfiniteFuture()).ok());
+  EXPECT_TRUE((*ranker)->Rank(input, {}).ok());
   input.model = "small";
-  EXPECT_TRUE((*ranker)->Rank(input, absl::InfiniteFuture()).ok());
+  EXPECT_TRUE((*ranker)->Rank(input, {}).ok());
   input.model = "absent";
-  EXPECT_EQ((*ranker)->Rank(input, absl::InfiniteFuture()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ((*ranker)->Rank(input, {}).status().code(), absl::StatusCode::kNotFound);
   ASSERT_EQ((*ranker)->models().size(), 2u);
   EXPECT_EQ((*ranker)->models()[0].name, "other");
   EXPECT_TRUE((*ranker)->models()[0].is_default);
@@ -402,7 +405,7 @@ TEST_F(LlmEngineTest, RankerServesModelsByName) {
   EXPECT_TRUE((*ranker)->Health().ok());
   std::vector<ExplainInput> inputs = ExplainInputs(2);
   inputs[1].model = "small";
-  EXPECT_EQ((*ranker)->Explain(inputs, nullptr, absl::InfiniteFuture()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*ranker)->Explain(inputs, nullptr, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LlmEngineTest, RankerRefusesNamesThatDoNotIdentify) {
@@ -417,8 +420,8 @@ TEST_F(LlmEngineTest, RankerRefusesNamesThatDoNotIdentify) {
 TEST_F(LlmEngineTest, RankerWithoutModelsExplainsByTemplate) {
   const auto ranker = Ranker::Create({});
   ASSERT_TRUE(ranker.ok());
-  EXPECT_EQ((*ranker)->Rank(Input(12, 3), absl::InfiniteFuture()).status().code(), absl::StatusCode::kFailedPrecondition);
-  const auto explanations = (*ranker)->Explain(ExplainInputs(2), nullptr, absl::InfiniteFuture());
+  EXPECT_EQ((*ranker)->Rank(Input(12, 3), {}).status().code(), absl::StatusCode::kFailedPrecondition);
+  const auto explanations = (*ranker)->Explain(ExplainInputs(2), nullptr, {});
   ASSERT_TRUE(explanations.ok());
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);
   EXPECT_THAT((*explanations)[0].rejected_reason, HasSubstr("no language model"));

@@ -36,7 +36,7 @@ std::unique_ptr<PointwiseReranker> Load(const models::Golden& golden, const Rera
 }
 
 RankOutput Rank(PointwiseReranker& reranker, const RankInput& input) {
-  absl::StatusOr<RankOutput> output = reranker.Rank(input, absl::InfiniteFuture());
+  absl::StatusOr<RankOutput> output = reranker.Rank(input, {});
   EXPECT_TRUE(output.ok()) << output.status();
   return output.ok() ? *std::move(output) : RankOutput();
 }
@@ -153,7 +153,7 @@ TEST_F(PointwiseRerankerTest, AnswersManyCallersInTurnsWithTheSameScores) {
   for (int t = 0; t < 4; ++t) {
     callers.emplace_back([&] {
       for (int i = 0; i < 3; ++i) {
-        const auto output = reranker->Rank(input, absl::InfiniteFuture());
+        const auto output = reranker->Rank(input, {});
         if (output.ok() && output->scores == expected.scores) ++equal;
       }
     });
@@ -182,10 +182,10 @@ TEST_F(PointwiseRerankerTest, ABadDocumentFailsAlone) {
 TEST_F(PointwiseRerankerTest, ABadQueryFailsTheRequest) {
   const auto reranker = Load(golden_);
   RankInput input = Request("\xff", {"a"});
-  absl::Status status = reranker->Rank(input, absl::InfiniteFuture()).status();
+  absl::Status status = reranker->Rank(input, {}).status();
   EXPECT_EQ(FieldViolations(status)[0].field, "query.text");
   input.query = RankContent{"q", {"picture"}};
-  status = reranker->Rank(input, absl::InfiniteFuture()).status();
+  status = reranker->Rank(input, {}).status();
   EXPECT_EQ(FieldViolations(status)[0].field, "query.images");
 }
 
@@ -203,28 +203,30 @@ TEST_F(PointwiseRerankerTest, CutsALongDocumentAndSaysSo) {
 TEST_F(PointwiseRerankerTest, RefusesAtOnceWhatCannotBeReadyInTime) {
   const auto reranker = Load(golden_);
   const RankInput input = Request("q", SomeDocuments(8));
-  EXPECT_EQ(reranker->Rank(input, absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(reranker->Rank(input, absl::InfinitePast()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::InfinitePast()}).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(reranker->stats().refused_for_deadline, 2);
-  EXPECT_TRUE(reranker->Rank(input, absl::Now() + absl::Hours(1)).ok());
+  EXPECT_TRUE(reranker->Rank(input, {.deadline = absl::Now() + absl::Hours(1)}).ok());
 }
 
 TEST_F(PointwiseRerankerTest, RefusesAtOnceUnderOverload) {
   const auto reranker = Load(golden_, {.max_queued_rankings = 0});
-  EXPECT_EQ(reranker->Rank(Request("q", {"d"}), absl::InfiniteFuture()).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(reranker->Rank(Request("q", {"d"}), {}).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(reranker->stats().refused_for_overload, 1);
 }
 
 TEST_F(PointwiseRerankerTest, StopsForACallerWhoCancels) {
   const auto reranker = Load(golden_, {.max_forward_tokens = 64});
   const RankInput input = Request("q", SomeDocuments(40));
-  EXPECT_EQ(reranker->Rank(input, absl::InfiniteFuture(), [] { return true; }).status().code(), absl::StatusCode::kCancelled);
-  EXPECT_TRUE(reranker->Rank(Request("q", {"d"}), absl::InfiniteFuture()).ok());
+  const auto cancellation = std::make_shared<Cancellation>();
+  cancellation->Cancel();
+  EXPECT_EQ(reranker->Rank(input, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(reranker->Rank(Request("q", {"d"}), {}).ok());
 }
 
 TEST_F(PointwiseRerankerTest, RefusesMoreTokensThanItsLimit) {
   const auto reranker = Load(golden_, {.max_rank_tokens = 1500});
-  const absl::Status status = reranker->Rank(Request("q", SomeDocuments(40)), absl::InfiniteFuture()).status();
+  const absl::Status status = reranker->Rank(Request("q", SomeDocuments(40)), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("at most 1500"));
 }
@@ -265,19 +267,19 @@ TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) 
   EXPECT_EQ((*ranker)->models()[0].mode, RankMode::kPointwise);
   RankInput input = Request("What is gravity?", {"Gravity attracts.", "Dogs run."});
   input.mode = RankMode::kPointwise;
-  const auto output = (*ranker)->Rank(input, absl::InfiniteFuture());
+  const auto output = (*ranker)->Rank(input, {});
   ASSERT_TRUE(output.ok()) << output.status();
   EXPECT_EQ(output->scores.size(), 2u);
   input.mode = RankMode::kListwise;
-  EXPECT_EQ((*ranker)->Rank(input, absl::InfiniteFuture()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*ranker)->Rank(input, {}).status().code(), absl::StatusCode::kInvalidArgument);
   const RandomShopper shopper = MakeRandomShopper(3, 8, 1);
   std::vector<ExplainInput> asked = {{"", shopper.history, shopper.candidates[0], {"content"}, ""}};
-  const auto explanations = (*ranker)->Explain(asked, nullptr, absl::InfiniteFuture());
+  const auto explanations = (*ranker)->Explain(asked, nullptr, {});
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);
   EXPECT_THAT((*explanations)[0].rejected_reason, HasSubstr("no language model that writes"));
   asked[0].model = "judge";
-  EXPECT_EQ((*ranker)->Explain(asked, nullptr, absl::InfiniteFuture()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*ranker)->Explain(asked, nullptr, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 // The vision protocol on a small model with random weights; what it should answer is computed by the model alone, pair by pair.

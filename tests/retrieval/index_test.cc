@@ -326,10 +326,12 @@ TEST_F(CatalogIndexTest, StopsAtDeadlineAndCancellation) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply(TestItems(random_, 10), {}).ok());
   SearchRequest request = RequestFor(RandomUnitVector(random_, 16), 10);
-  request.deadline = clock_.Now();
+  request.context.deadline = clock_.Now();
   EXPECT_TRUE(absl::IsDeadlineExceeded(index.Search(request).status()));
-  request.deadline = absl::InfiniteFuture();
-  request.cancelled = [] { return true; };
+  request.context.deadline = absl::InfiniteFuture();
+  const auto cancellation = std::make_shared<Cancellation>();
+  cancellation->Cancel();
+  request.context.cancellation = cancellation;
   EXPECT_TRUE(absl::IsCancelled(index.Search(request).status()));
 }
 

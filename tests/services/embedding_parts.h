@@ -98,13 +98,13 @@ class EmbeddingServer {
 
   absl::Status Embed(const embedding_pb::EmbedRequest& request, embedding_pb::EmbedResponse& response,
                      absl::Duration timeout = absl::Seconds(60)) {
-    return CallUnary(stub_->async(), &EmbeddingStub::Embed, request, response, absl::Now() + timeout);
+    return CallUnary(stub_->async(), &EmbeddingStub::Embed, request, response, {.deadline = absl::Now() + timeout});
   }
 
   embedding_pb::GetStatsResponse Stats() {
     embedding_pb::GetStatsResponse response;
-    const absl::Status status =
-        CallUnary(stub_->async(), &EmbeddingStub::GetStats, embedding_pb::GetStatsRequest(), response, absl::Now() + absl::Seconds(60));
+    const absl::Status status = CallUnary(stub_->async(), &EmbeddingStub::GetStats, embedding_pb::GetStatsRequest(), response,
+                                          {.deadline = absl::Now() + absl::Seconds(60)});
     EXPECT_TRUE(status.ok()) << status;
     return response;
   }
@@ -116,7 +116,7 @@ class EmbeddingServer {
     grpc::Slice slice(request);
     grpc::ByteBuffer in(&slice, 1);
     grpc::ByteBuffer out;
-    BoundContext context(absl::Now() + absl::Seconds(60));
+    BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
     StatusWaiter waiter;
     grpc::GenericStub(channel_).UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &in, &out,
                                           [&](grpc::Status status) { waiter.Set(status); });

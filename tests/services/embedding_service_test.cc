@@ -86,7 +86,7 @@ EmbeddingModels* EmbeddingServiceTest::models_ = nullptr;
 TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
   embedding_pb::GetModelInfoResponse response;
   ASSERT_TRUE(CallUnary(server_->stub().async(), &EmbeddingStub::GetModelInfo, embedding_pb::GetModelInfoRequest(), response,
-                        absl::Now() + absl::Seconds(60))
+                        {.deadline = absl::Now() + absl::Seconds(60)})
                   .ok());
   ASSERT_EQ(response.models_size(), 1);
   const embedding_pb::ModelInfo& model = response.models(0);
@@ -137,7 +137,7 @@ TEST_F(EmbeddingServiceTest, QueriesAreRememberedInMemoryUntilTheirUserIsDropped
   drop.set_user_id("ada");
   embedding_pb::DropUserResponse dropped;
   const auto call = [&] {
-    return CallUnary(server_->stub().async(), &EmbeddingStub::DropUser, drop, dropped, absl::Now() + absl::Seconds(60));
+    return CallUnary(server_->stub().async(), &EmbeddingStub::DropUser, drop, dropped, {.deadline = absl::Now() + absl::Seconds(60)});
   };
   ASSERT_TRUE(call().ok());
   EXPECT_EQ(dropped.dropped_vectors(), 1);

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 absl::Status CheckHealth(const std::string& address) {
-  BoundContext context(absl::Now() + absl::Seconds(20));
+  BoundContext context({.deadline = absl::Now() + absl::Seconds(20)});
   grpc::ByteBuffer request;
   grpc::Slice nothing;
   request = grpc::ByteBuffer(&nothing, 1);

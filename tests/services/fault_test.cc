@@ -127,7 +127,7 @@ class FaultTest : public ::testing::Test {
     const auto stub = pb::FeatureStoreService::NewStub(DialTcp(palate_->address("featurestore")));
     pb::GetStatsResponse stats;
     const absl::Status status = CallUnary(stub->async(), &pb::FeatureStoreService::StubInterface::async_interface::GetStats,
-                                          pb::GetStatsRequest(), stats, absl::Now() + kCallLimit);
+                                          pb::GetStatsRequest(), stats, {.deadline = absl::Now() + kCallLimit});
     return status.ok() && stats.catalogs_size() == 1 ? stats.catalogs(0).embedding_backlog() : -1;
   }
 

@@ -86,7 +86,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
   absl::Status Call(Async* async,
                     void (Interface::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
                     const Request& request, Response& response) {
-    return CallUnary(async, method, request, response, absl::Now() + absl::Seconds(20));
+    return CallUnary(async, method, request, response, {.deadline = absl::Now() + absl::Seconds(20)});
   }
 
   // Writes one item after `change` and returns its failure.
@@ -280,7 +280,7 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
   query.user_id = "u";
   query.num_trending = 5;
   query.num_fresh = 5;
-  const auto context = client.GetUserContext(query, absl::Now() + absl::Seconds(20));
+  const auto context = client.GetUserContext(query, {.deadline = absl::Now() + absl::Seconds(20)});
   ASSERT_TRUE(context.ok()) << context.status();
   EXPECT_EQ(context->catalog.id, "shop");
   ASSERT_EQ(context->events.size(), 1u);

@@ -63,7 +63,7 @@ class LocalStackTest : public ::testing::Test {
   template <typename Request, typename Response>
   absl::Status Call(void (Stub::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
                     const Request& request, Response& response) {
-    return CallUnary(shop_.recommender().async(), method, request, response, absl::Now() + absl::Seconds(60));
+    return CallUnary(shop_.recommender().async(), method, request, response, {.deadline = absl::Now() + absl::Seconds(60)});
   }
 
   absl::Status Recommend(const std::function<void(shop_pb::RecommendRequest&)>& change) {
@@ -166,7 +166,7 @@ TEST_F(LocalStackTest, StreamSendsRankedItemsFirstThenExplanationsThenStages) {
   request.mutable_request()->set_user_id("u1");
   request.mutable_request()->set_num_results(3);
   request.mutable_request()->set_explain(types::v1::EXPLAIN_MODE_LLM);
-  BoundContext context(absl::Now() + absl::Seconds(60));
+  BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
   StreamReader<shop_pb::RecommendStreamResponse> reader;
   reader.Start([&](grpc::ClientReadReactor<shop_pb::RecommendStreamResponse>* reactor) {
     shop_.recommender().async()->RecommendStream(context.get(), &request, reactor);
@@ -200,7 +200,7 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   const auto queries = [&] {
     embedding::v1::GetStatsResponse stats;
     EXPECT_TRUE(CallUnary(stub->async(), &embedding::v1::EmbeddingService::StubInterface::async_interface::GetStats,
-                          embedding::v1::GetStatsRequest(), stats, absl::Now() + absl::Seconds(60))
+                          embedding::v1::GetStatsRequest(), stats, {.deadline = absl::Now() + absl::Seconds(60)})
                     .ok());
     return stats.queries();
   };

@@ -111,7 +111,8 @@ class MovieLensSearchTest : public ::testing::Test {
     request.set_num_results(count);
     shop_pb::SearchResponse response;
     shop_pb::RecommenderService::Stub stub(stack_->channel());
-    const absl::Status status = CallUnary(stub.async(), &RecommenderStub::Search, request, response, absl::Now() + absl::Seconds(60));
+    const absl::Status status =
+        CallUnary(stub.async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + absl::Seconds(60)});
     EXPECT_TRUE(status.ok()) << status;
     std::vector<std::string> ids;
     for (const auto& result : response.results()) ids.push_back(result.item_id());

@@ -62,7 +62,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.mutable_catalog()->add_event_types()->set_name("view");
     if (create_time.has_value()) *request.mutable_catalog()->mutable_create_time() = *create_time;
     shop_catalog_pb::CreateCatalogResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(shop_->catalogs().async(), &CatalogStub::CreateCatalog, request, response, absl::Now() + kCall));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(shop_->catalogs().async(), &CatalogStub::CreateCatalog, request, response, {.deadline = absl::Now() + kCall}));
     return response.catalog();
   }
 
@@ -70,7 +71,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     shop_catalog_pb::DeleteCatalogRequest request;
     request.set_catalog(catalog());
     shop_catalog_pb::DeleteCatalogResponse response;
-    return CallUnary(shop_->catalogs().async(), &CatalogStub::DeleteCatalog, request, response, absl::Now() + kCall);
+    return CallUnary(shop_->catalogs().async(), &CatalogStub::DeleteCatalog, request, response, {.deadline = absl::Now() + kCall});
   }
 
   absl::Status WriteItems(int count, const std::function<std::string(int)>& id, const std::string& title) const {
@@ -82,7 +83,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
       item->set_title(absl::StrCat(title, " ", i));
     }
     shop_pb::UpsertItemsResponse response;
-    return CallUnary(shop_->recommender().async(), &RecommenderStub::UpsertItems, request, response, absl::Now() + kCall);
+    return CallUnary(shop_->recommender().async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kCall});
   }
 
   absl::Status View(const std::string& item) const {
@@ -94,7 +95,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     event->set_event_type("view");
     *event->mutable_event_time() = ToProto(absl::Now());
     shop_pb::WriteEventsResponse response;
-    return CallUnary(shop_->recommender().async(), &RecommenderStub::WriteEvents, request, response, absl::Now() + kCall);
+    return CallUnary(shop_->recommender().async(), &RecommenderStub::WriteEvents, request, response, {.deadline = absl::Now() + kCall});
   }
 
   absl::StatusOr<shop_pb::SearchResponse> Search(const std::string& text) const {
@@ -103,7 +104,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.mutable_query()->set_text(text);
     request.set_num_results(10);
     shop_pb::SearchResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::Search, request, response, absl::Now() + kCall));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(shop_->recommender().async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 
@@ -113,7 +115,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.set_item_id(item);
     request.set_num_results(10);
     shop_pb::SimilarItemsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::SimilarItems, request, response, absl::Now() + kCall));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(shop_->recommender().async(), &RecommenderStub::SimilarItems, request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 
@@ -123,7 +126,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.set_user_id(kUser);
     request.set_num_results(10);
     shop_pb::RecommendResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::Recommend, request, response, absl::Now() + kCall));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(shop_->recommender().async(), &RecommenderStub::Recommend, request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 

@@ -38,7 +38,7 @@ class RerankerServiceTest : public ::testing::Test {
 
   absl::StatusOr<pb::RankResponse> Rank(const pb::RankRequest& request) {
     pb::RankResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_->async(), &Stub::Rank, request, response, absl::Now() + absl::Seconds(60)));
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_->async(), &Stub::Rank, request, response, {.deadline = absl::Now() + absl::Seconds(60)}));
     return response;
   }
 
@@ -105,7 +105,7 @@ TEST_F(RerankerServiceTest, RefusesWrongRequestsByField) {
 
 TEST_F(RerankerServiceTest, SaysWhatTheModelIs) {
   pb::GetModelInfoResponse info;
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::GetModelInfo, {}, info, absl::Now() + absl::Seconds(20)).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::GetModelInfo, {}, info, {.deadline = absl::Now() + absl::Seconds(20)}).ok());
   ASSERT_EQ(info.models_size(), 1);
   EXPECT_EQ(info.models(0).mode(), pb::RANK_MODE_POINTWISE);
   EXPECT_FALSE(info.models(0).reads_images());

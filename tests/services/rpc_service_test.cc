@@ -35,11 +35,16 @@ class TestService final : public RpcService {
     Unary("GetCatalog", this, &TestService::Get);
     Unary("UpdateCatalog", this, &TestService::Update);
     Unary("ListCatalogs", this, &TestService::List);
+    SetDefaultTimeout(kDefaultTimeout);
     Unary("DeleteCatalog", this, &TestService::Delete);
     CheckComplete();
   }
 
+  static constexpr absl::Duration kDefaultTimeout = absl::Minutes(7);
+
   absl::Notification entered, cancelled, release;
+  // Of the last ListCatalogs, which has no default timeout, and DeleteCatalog, which has.
+  absl::Time list_deadline, delete_deadline;
 
  private:
   absl::Status Get(Call& call, const catalog_pb::GetCatalogRequest& request, catalog_pb::GetCatalogResponse& response) {
@@ -59,8 +64,14 @@ class TestService final : public RpcService {
     return absl::OkStatus();
   }
   absl::Status Update(Call&, const catalog_pb::UpdateCatalogRequest&, catalog_pb::UpdateCatalogResponse&) { return absl::OkStatus(); }
-  absl::Status List(Call&, const catalog_pb::ListCatalogsRequest&, catalog_pb::ListCatalogsResponse&) { return absl::OkStatus(); }
-  absl::Status Delete(Call&, const catalog_pb::DeleteCatalogRequest&, catalog_pb::DeleteCatalogResponse&) { return absl::OkStatus(); }
+  absl::Status List(Call& call, const catalog_pb::ListCatalogsRequest&, catalog_pb::ListCatalogsResponse&) {
+    list_deadline = call.context().deadline;
+    return absl::OkStatus();
+  }
+  absl::Status Delete(Call& call, const catalog_pb::DeleteCatalogRequest&, catalog_pb::DeleteCatalogResponse&) {
+    delete_deadline = call.context().deadline;
+    return absl::OkStatus();
+  }
 };
 
 class RpcServiceTest : public ::testing::Test {
@@ -82,7 +93,7 @@ class RpcServiceTest : public ::testing::Test {
     catalog_pb::GetCatalogRequest request;
     request.set_catalog(id);
     catalog_pb::GetCatalogResponse response;
-    return CallUnary(stub_->async(), &Stub::GetCatalog, request, response, absl::Now() + timeout);
+    return CallUnary(stub_->async(), &Stub::GetCatalog, request, response, {.deadline = absl::Now() + timeout});
   }
 
   std::unique_ptr<Server> server_;
@@ -93,7 +104,7 @@ class RpcServiceTest : public ::testing::Test {
 
 // The health service has no generated code in the packages; its messages are small enough to read by hand.
 absl::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& in, std::string& out) {
-  BoundContext context(absl::Now() + absl::Seconds(20));
+  BoundContext context({.deadline = absl::Now() + absl::Seconds(20)});
   grpc::Slice slice(in);
   grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
@@ -149,6 +160,23 @@ TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
   running.join();
 }
 
+TEST_F(RpcServiceTest, DefaultTimeoutIsForCallersThatSetNoDeadline) {
+  Start(1, 1);
+  catalog_pb::ListCatalogsResponse listed;
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::ListCatalogs, catalog_pb::ListCatalogsRequest(), listed, {}).ok());
+  EXPECT_EQ(service_->list_deadline, absl::InfiniteFuture()) << "its method was registered without";
+
+  catalog_pb::DeleteCatalogResponse deleted;
+  const absl::Time began = absl::Now();
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(), deleted, {}).ok());
+  EXPECT_GE(service_->delete_deadline, began + TestService::kDefaultTimeout);
+  EXPECT_LE(service_->delete_deadline, absl::Now() + TestService::kDefaultTimeout);
+
+  const CallContext longer = {.deadline = began + 2 * TestService::kDefaultTimeout};
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(), deleted, longer).ok());
+  EXPECT_GT(service_->delete_deadline, began + TestService::kDefaultTimeout + absl::Minutes(1));
+}
+
 TEST_F(RpcServiceTest, HandlerLearnsThatItsCallerHasGone) {
   Start(1, 1);
   grpc::ClientContext context;
@@ -188,7 +216,7 @@ TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
   arguments.SetMaxSendMessageSize(-1);
   const auto stub = catalog_pb::CatalogService::NewStub(
       grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()), grpc::InsecureChannelCredentials(), arguments));
-  EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response, absl::Now() + absl::Seconds(20)).code(),
+  EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response, {.deadline = absl::Now() + absl::Seconds(20)}).code(),
             absl::StatusCode::kResourceExhausted);
 }
 
@@ -201,11 +229,12 @@ TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
 // CatalogService, passed on.
 class TestProxy final : public RpcService {
  public:
-  TestProxy(ChannelProvider target, absl::Duration default_deadline, ThreadPool& pool)
+  TestProxy(ChannelProvider target, absl::Duration default_timeout, ThreadPool& pool)
       : RpcService(catalog_pb::CatalogService::service_full_name(), pool),
         target_(std::move(target), catalog_pb::CatalogService::service_full_name()) {
+    SetDefaultTimeout(default_timeout);
     for (const char* method : {"CreateCatalog", "GetCatalog", "UpdateCatalog", "ListCatalogs", "DeleteCatalog"}) {
-      Forward(method, target_, default_deadline);
+      Forward(method, target_);
     }
     CheckComplete();
   }
@@ -217,11 +246,11 @@ class TestProxy final : public RpcService {
 class ForwardTest : public RpcServiceTest {
  protected:
   // The stub then leads to the proxy.
-  void StartBoth(absl::Duration default_deadline = absl::InfiniteDuration()) {
+  void StartBoth(absl::Duration default_timeout = absl::InfiniteDuration()) {
     Start(/*threads=*/2, /*queue_limit=*/4);
     ServiceSet set;
     ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("proxy", 2, 4));
-    set.Add(std::make_unique<TestProxy>([this] { return channel_; }, default_deadline, *pool));
+    set.Add(std::make_unique<TestProxy>([this] { return channel_; }, default_timeout, *pool));
     auto proxy = Server::Start(ServerConfig(), std::move(set));
     ASSERT_TRUE(proxy.ok()) << proxy.status();
     proxy_ = *std::move(proxy);
@@ -238,7 +267,7 @@ TEST_F(ForwardTest, PassesRequestsAndResponsesOn) {
   catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_display_name(std::string(1 << 20, 'x'));
   catalog_pb::CreateCatalogResponse response;
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response, absl::Now() + absl::Seconds(20)).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response, {.deadline = absl::Now() + absl::Seconds(20)}).ok());
   EXPECT_EQ(response.catalog().display_name(), request.catalog().display_name());
 }
 
@@ -269,7 +298,7 @@ TEST_F(ForwardTest, GivesCallsWithoutADeadlineTheDefaultOne) {
   catalog_pb::GetCatalogRequest request;
   request.set_catalog("block");
   catalog_pb::GetCatalogResponse response;
-  EXPECT_EQ(CallUnary(stub_->async(), &Stub::GetCatalog, request, response, absl::InfiniteFuture()).code(),
+  EXPECT_EQ(CallUnary(stub_->async(), &Stub::GetCatalog, request, response, CallContext()).code(),
             absl::StatusCode::kDeadlineExceeded);
 }
 

@@ -42,7 +42,7 @@ absl::Status Shop::CreateCatalog() {
   price->set_type(types_pb::ATTRIBUTE_TYPE_DOUBLE);
   catalog->add_event_types()->set_name("view");
   shop_catalog_pb::CreateCatalogResponse response;
-  return CallUnary(catalogs_->async(), &CatalogStub::CreateCatalog, request, response, absl::Now() + kWriteLimit);
+  return CallUnary(catalogs_->async(), &CatalogStub::CreateCatalog, request, response, {.deadline = absl::Now() + kWriteLimit});
 }
 
 absl::Status Shop::WriteItems() {
@@ -62,7 +62,8 @@ absl::Status Shop::WriteItems() {
     }
   }
   shop_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, absl::Now() + kWriteLimit));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kWriteLimit}));
   return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
 }
 
@@ -79,7 +80,8 @@ absl::Status Shop::WriteEvents() {
     }
   }
   shop_pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::WriteEvents, request, response, absl::Now() + kWriteLimit));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_->async(), &RecommenderStub::WriteEvents, request, response, {.deadline = absl::Now() + kWriteLimit}));
   return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
 }
 
@@ -95,7 +97,8 @@ absl::Status Shop::Add(const std::string& id, const std::string& title) {
   request.add_writes()->mutable_item()->set_id(id);
   request.mutable_writes(0)->mutable_item()->set_title(title);
   shop_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, absl::Now() + kWriteLimit));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kWriteLimit}));
   return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
 }
 
@@ -108,7 +111,8 @@ absl::StatusOr<shop_pb::RecommendResponse> Shop::Recommend(const std::string& us
   request.set_explain(explain);
   request.set_filter(filter);
   shop_pb::RecommendResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Recommend, request, response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_->async(), &RecommenderStub::Recommend, request, response, {.deadline = absl::Now() + timeout}));
   return response;
 }
 
@@ -118,7 +122,8 @@ absl::StatusOr<shop_pb::SearchResponse> Shop::Search(const std::string& text, ab
   request.mutable_query()->set_text(text);
   request.set_num_results(5);
   shop_pb::SearchResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Search, request, response, absl::Now() + timeout));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_->async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + timeout}));
   return response;
 }
 

@@ -39,10 +39,10 @@ EmbedInput Text(const std::string& text, EmbedRole role = EmbedRole::kItem) {
 // An embedder that never gives the same vector twice, so that only a memory can: each vector holds the number of its computation.
 class Model {
  public:
-  absl::StatusOr<std::vector<EmbedResult>> operator()(std::vector<EmbedInput> inputs, const EmbedOptions& options) {
+  absl::StatusOr<std::vector<EmbedResult>> operator()(std::vector<EmbedInput> inputs, const EmbedOptions&, const CallContext& context) {
     ++calls;
     if (before) before();
-    if (options.cancelled != nullptr && *options.cancelled) return absl::CancelledError("cancelled");
+    if (context.cancelled()) return absl::CancelledError("cancelled");
     std::vector<EmbedResult> results(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
       const std::string& text = inputs[i].fields.empty() ? "" : inputs[i].fields[0];
@@ -73,14 +73,14 @@ class CachedEmbedderTest : public ::testing::Test {
     ASSERT_TRUE(items.ok()) << items.status();
     items_ = *std::move(items);
     queries_ = std::make_unique<QueryCache>(QueryCache::Options(), clock_);
-    embedder_ = std::make_unique<CachedEmbedder>(
-        [this](std::vector<EmbedInput> inputs, const EmbedOptions& options) { return model_(std::move(inputs), options); }, info,
-        items_.get(), queries_.get());
+    embedder_ = std::make_unique<CachedEmbedder>([this](std::vector<EmbedInput> inputs, const EmbedOptions& options,
+                                                        const CallContext& context) { return model_(std::move(inputs), options, context); },
+                                                 info, items_.get(), queries_.get());
   }
 
   std::vector<EmbedResult> Embed(std::vector<EmbedInput> inputs, const CachedEmbedder::Caller& caller = {"shop", ""},
                                  const EmbedOptions& options = {}) {
-    auto results = embedder_->Embed(std::move(inputs), options, caller);
+    auto results = embedder_->Embed(std::move(inputs), options, caller, {});
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? *std::move(results) : std::vector<EmbedResult>();
   }
@@ -235,14 +235,12 @@ TEST_F(CachedEmbedderTest, CallThatIsCancelledDoesNotTakeOthersWithIt) {
     computing.Notify();
     go_on.WaitForNotification();
   };
-  auto flag = std::make_shared<CancelFlag>(false);
-  EmbedOptions options;
-  options.cancelled = flag;
+  const auto cancellation = std::make_shared<Cancellation>();
   absl::Status first;
-  std::thread owner([&] { first = embedder_->Embed({Text("lamp")}, options, {"shop", ""}).status(); });
+  std::thread owner([&] { first = embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status(); });
   computing.WaitForNotification();
   std::thread guest([&] { EXPECT_EQ(Number(Text("lamp")), 1); });
-  *flag = true;
+  cancellation->Cancel();
   go_on.Notify();
   owner.join();
   guest.join();
@@ -258,9 +256,27 @@ TEST_F(CachedEmbedderTest, WaitingCallKeepsItsOwnDeadline) {
   };
   std::thread owner([&] { Number(Text("lamp")); });
   computing.WaitForNotification();
-  EmbedOptions options;
-  options.deadline = absl::Now() + absl::Milliseconds(20);
-  EXPECT_EQ(embedder_->Embed({Text("lamp")}, options, {"shop", ""}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(20)};
+  EXPECT_EQ(embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
+  go_on.Notify();
+  owner.join();
+}
+
+TEST_F(CachedEmbedderTest, WaitingCallIsWokenByItsCancellation) {
+  absl::Notification computing;
+  absl::Notification go_on;
+  model_.before = [&] {
+    computing.Notify();
+    go_on.WaitForNotification();
+  };
+  std::thread owner([&] { Number(Text("lamp")); });
+  computing.WaitForNotification();
+  const auto cancellation = std::make_shared<Cancellation>();
+  absl::Status status;
+  std::thread guest([&] { status = embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status(); });
+  cancellation->Cancel();
+  guest.join();  // while the owner still computes
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   go_on.Notify();
   owner.join();
 }
@@ -295,9 +311,10 @@ TEST_F(CachedEmbedderTest, CallThatTheModelWouldRefuseIsLeftToTheModel) {
 
 TEST(UncachedEmbedderTest, ComputesEverythingWithoutCaches) {
   Model model;
-  CachedEmbedder embedder([&](std::vector<EmbedInput> inputs, const EmbedOptions& options) { return model(std::move(inputs), options); },
+  CachedEmbedder embedder([&](std::vector<EmbedInput> inputs, const EmbedOptions& options,
+                              const CallContext& context) { return model(std::move(inputs), options, context); },
                           Info(), nullptr, nullptr);
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(embedder.Embed({Text("lamp")}, {}, {"shop", ""}).ok());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(embedder.Embed({Text("lamp")}, {}, {"shop", ""}, {}).ok());
   EXPECT_EQ(model.calls, 2);
 }
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <memory>
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "base/status.h"
@@ -42,7 +44,7 @@ class ImageFetcherTest : public ::testing::Test {
 
   absl::StatusOr<std::string> Fetch(const std::string& uri) {
     ImageFetcher fetcher(options_);
-    auto batch = fetcher.Fetch({uri}, absl::InfiniteFuture(), nullptr);
+    auto batch = fetcher.Fetch({uri}, {});
     if (!batch.ok()) return batch.status();
     const FetchStats stats = fetcher.stats();
     EXPECT_EQ(stats.fetched + stats.refused + stats.failed, 1);
@@ -57,8 +59,7 @@ class ImageFetcherTest : public ::testing::Test {
 
 TEST_F(ImageFetcherTest, GivesTheBytesOfAllowedHostsInTheirOrder) {
   ImageFetcher fetcher(options_);
-  const auto batch =
-      fetcher.Fetch({server_.uri("/other"), server_.uri("/missing"), server_.uri("/picture")}, absl::InfiniteFuture(), nullptr);
+  const auto batch = fetcher.Fetch({server_.uri("/other"), server_.uri("/missing"), server_.uri("/picture")}, {});
   ASSERT_TRUE(batch.ok()) << batch.status();
   ASSERT_EQ(batch->images.size(), 3u);
   EXPECT_EQ(*batch->images[0], "other bytes");
@@ -172,25 +173,38 @@ TEST_F(ImageFetcherTest, ServerThatIsSilentCostsTheTimeLimitAndNoMore) {
 
 TEST_F(ImageFetcherTest, CallEndsWithItsOwnDeadline) {
   ImageFetcher fetcher(options_);
-  EXPECT_EQ(fetcher.Fetch({server_.uri("/silent")}, absl::Now() + absl::Milliseconds(100), nullptr).status().code(),
+  EXPECT_EQ(fetcher.Fetch({server_.uri("/silent")}, {.deadline = absl::Now() + absl::Milliseconds(100)}).status().code(),
             absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
+  options_.timeout = absl::Hours(1);
   ImageFetcher fetcher(options_);
-  const auto cancelled = std::make_shared<CancelFlag>(true);
-  EXPECT_EQ(fetcher.Fetch({server_.uri("/silent")}, absl::InfiniteFuture(), cancelled).status().code(), absl::StatusCode::kCancelled);
+  const auto cancellation = std::make_shared<Cancellation>();
+  absl::Status status;
+  std::thread caller([&] { status = fetcher.Fetch({server_.uri("/silent")}, {.cancellation = cancellation}).status(); });
+  while (server_.connections() == 0) std::this_thread::yield();
+  cancellation->Cancel();
+  caller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(fetcher.Fetch({server_.uri("/picture")}, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
   options_.max_bytes_held = 0;  // raised to what one full call may need
   ImageFetcher fetcher(options_);
   const std::vector<std::string> uris(ImageFetcher::kMaxUris, server_.uri("/picture"));
-  auto held = fetcher.Fetch(uris, absl::InfiniteFuture(), nullptr);
+  auto held = fetcher.Fetch(uris, {});
   ASSERT_TRUE(held.ok()) << held.status();
-  EXPECT_EQ(fetcher.Fetch(uris, absl::Now() + absl::Milliseconds(50), nullptr).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(fetcher.Fetch(uris, {.deadline = absl::Now() + absl::Milliseconds(50)}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const auto cancellation = std::make_shared<Cancellation>();
+  absl::Status status;
+  std::thread waiting([&] { status = fetcher.Fetch(uris, {.cancellation = cancellation}).status(); });
+  cancellation->Cancel();
+  waiting.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   held->memory.reset();
-  EXPECT_TRUE(fetcher.Fetch(uris, absl::InfiniteFuture(), nullptr).ok());
+  EXPECT_TRUE(fetcher.Fetch(uris, {}).ok());
 }
 
 }  // namespace
