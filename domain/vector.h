@@ -32,4 +32,10 @@ double Length(absl::Span<const float> values);
 // Scales to unit length. Returns false, and leaves the values as they are, when their length is not finite or not above `min_length`.
 bool Normalize(std::vector<float>& values, double min_length = 0);
 
+// A search for the `k` nearest neighbors of a vector among the vectors of its space.
+struct VectorQuery {
+  SpaceVector vector;  // any length above 0: searches compare directions
+  int k = 0;           // at least 1
+};
+
 }  // namespace palate

@@ -61,21 +61,24 @@ class QueryEmbedder {
   virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, const CallContext& context) = 0;
 };
 
-struct RetrievalQuery {
+// Many vectors to search with, all under the same filter, exclusions and time.
+struct RetrievalRequest {
   std::string catalog;
-  SpaceVector vector;
-  int k = 100;
   std::string filter;  // filter expression; empty means none
   std::vector<std::string> exclude_item_ids;
   absl::Time request_time = absl::InfiniteFuture();
+  std::vector<VectorQuery> queries;  // their spaces may differ
 };
+
+// What one query found, best first, ties by item id; or why the query failed.
+using RetrievalResult = absl::StatusOr<std::vector<ScoredItem>>;
 
 class Retriever {
  public:
   virtual ~Retriever() = default;
-  // Best first, ties by item id. One answer per query, in order; each may fail alone.
-  virtual std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries,
-                                                                      const CallContext& context) = 0;
+  // One result for each query, in order. Queries fail alone (wrong vector or k, another model's space); the request fails as a whole for
+  // what its queries share (InvalidArgument for a wrong filter, NotFound for an unknown catalog) and when retrieval is down.
+  virtual absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request, const CallContext& context) = 0;
 };
 
 class CandidateRanker {

@@ -26,7 +26,8 @@ class HydrateStage final : public Stage {
 };
 
 // 2. Candidates from interests (content), from the items at hand (context), from the query, trending and fresh. Embedding and retrieval run
-// side by side on `pool`, each within options.source_budget.
+// side by side on `pool`, each within options.source_budget. Retrieval gets two requests at most: interest and context in one, and the
+// query's vectors in another, which has to wait for the embedding.
 class SourceStage final : public Stage {
  public:
   SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock, const PipelineOptions& options)

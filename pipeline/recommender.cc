@@ -208,19 +208,19 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
     return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id), " is not in catalog ", query.catalog));
   }
   PALATE_ASSIGN_OR_RETURN(SpaceVector vector, ChooseSpace(*records[0], query.space));
-  RetrievalQuery retrieval;
+  RetrievalRequest retrieval;
   retrieval.catalog = query.catalog;
-  retrieval.k = query.num_results;
   retrieval.filter = query.filter;
   retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
   retrieval.request_time = state.now;
-  retrieval.vector = std::move(vector);
-  PALATE_ASSIGN_OR_RETURN(std::vector<ScoredItem> hits, parts_.retriever.Search({retrieval}, state.call).front());
+  retrieval.queries = {{std::move(vector), query.num_results}};
+  PALATE_ASSIGN_OR_RETURN(const std::vector<RetrievalResult> results, parts_.retriever.Search(retrieval, state.call));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<ScoredItem> hits, results.front());
   for (const ScoredItem& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
     candidate.score = candidate.relevance_score = hit.score;
-    candidate.reasons.push_back({Source::kContext, hit.score, retrieval.vector.space.name, {query.item_id}});
+    candidate.reasons.push_back({Source::kContext, hit.score, retrieval.queries.front().vector.space.name, {query.item_id}});
     state.candidates.push_back(std::move(candidate));
   }
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));

@@ -12,9 +12,9 @@ namespace {
 
 constexpr int kMinPerVector = 20;
 
-// A search to make and what a hit of it means.
+// A vector to search with, and what a hit of it means.
 struct VectorSource {
-  RetrievalQuery query;
+  VectorQuery query;
   Source source = Source::kContent;
   std::vector<std::string> item_ids;
 };
@@ -42,15 +42,14 @@ class CandidateSet {
   std::map<std::string, Candidate> by_id_;
 };
 
-RetrievalQuery MakeQuery(const RequestState& state, SpaceVector vector, int k) {
-  RetrievalQuery query;
-  query.catalog = state.query.catalog;
-  query.vector = std::move(vector);
-  query.k = k;
-  query.filter = state.query.filter;
-  query.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
-  query.request_time = state.now;
-  return query;
+// What every search of the request has in common.
+RetrievalRequest MakeRequest(const RequestState& state) {
+  RetrievalRequest request;
+  request.catalog = state.query.catalog;
+  request.filter = state.query.filter;
+  request.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
+  request.request_time = state.now;
+  return request;
 }
 
 std::vector<VectorSource> InterestSources(const RequestState& state, int per_source) {
@@ -59,37 +58,47 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
     const int k = std::max(kMinPerVector, static_cast<int>(per_source * interest.weight));
     std::vector<std::string> items(interest.item_ids.begin(),
                                    interest.item_ids.begin() + std::min<size_t>(interest.item_ids.size(), kMaxReasonItems));
-    sources.push_back({MakeQuery(state, {interest.space, interest.centroid}, k), Source::kContent, std::move(items)});
+    sources.push_back({{{interest.space, interest.centroid}, k}, Source::kContent, std::move(items)});
   }
   for (const ItemWithVectors& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
-      sources.push_back({MakeQuery(state, vector, std::max(kMinPerVector, per_source / 2)), Source::kContext, {record.item.id}});
+      sources.push_back({{vector, std::max(kMinPerVector, per_source / 2)}, Source::kContext, {record.item.id}});
     }
   }
   return sources;
 }
 
-// Runs the searches; false when retrieval as a whole did not answer.
-bool RunSearches(Retriever& retriever, const std::vector<VectorSource>& sources, RequestState& state, CandidateSet& candidates,
-                 const CallContext& context) {
-  if (sources.empty()) return true;
-  std::vector<RetrievalQuery> queries;
-  for (const VectorSource& source : sources) queries.push_back(source.query);
-  const auto answers = retriever.Search(queries, context);
-  bool any = false;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (!answers[i].ok()) {
-      const Degradation why = IsOutage(answers[i].status()) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
-      state.Degrade(
-          why, absl::StrCat(SourceName(sources[i].source), " over ", queries[i].vector.space.name, ": ", answers[i].status().ToString()));
+std::vector<VectorSource> QuerySources(const RequestState& state, int per_source) {
+  std::vector<VectorSource> sources;
+  for (const QueryVector& vector : state.query_vectors) sources.push_back({{vector.vector, per_source}, Source::kQuery, {}});
+  return sources;
+}
+
+Degradation DegradationFor(const absl::Status& status) {
+  return IsOutage(status) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
+}
+
+// Searches with all sources in one request and collects the hits. Notes the failure of the request, or of each query that failed.
+// The queries of `request` are replaced.
+void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources, RetrievalRequest& request, RequestState& state,
+               CandidateSet& candidates, const CallContext& context) {
+  if (sources.empty()) return;
+  request.queries.clear();
+  for (const VectorSource& source : sources) request.queries.push_back(source.query);
+  const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
+  if (!results.ok()) return state.Degrade(DegradationFor(results.status()), absl::StrCat("retrieval: ", results.status().ToString()));
+
+  for (size_t i = 0; i < results->size(); ++i) {
+    const RetrievalResult& result = (*results)[i];
+    const VectorSource& source = sources[i];
+    const std::string& space = source.query.vector.space.name;
+    if (!result.ok()) {
+      state.Degrade(DegradationFor(result.status()),
+                    absl::StrCat(SourceName(source.source), " over ", space, ": ", result.status().ToString()));
       continue;
     }
-    any = true;
-    for (const ScoredItem& hit : *answers[i]) {
-      candidates.Add(hit.item_id, {sources[i].source, hit.score, queries[i].vector.space.name, sources[i].item_ids});
-    }
+    for (const ScoredItem& hit : *result) candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
   }
-  return any;
 }
 
 EmbedQuery ToEmbedQuery(const RequestState& state) {
@@ -117,7 +126,8 @@ absl::Status SourceStage::Run(RequestState& state) const {
     if (!pool_.Submit([task] { (*task)(); }).ok()) (*task)();
   }
   CandidateSet candidates(state.excluded);
-  RunSearches(retriever_, InterestSources(state, options_.candidates_per_source), state, candidates, context);
+  RetrievalRequest request = MakeRequest(state);
+  RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state, candidates, context);
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
@@ -125,11 +135,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
       state.Degrade(Degradation::kEmbeddingUnavailable, vectors.status().ToString());
     } else {
       state.query_vectors = *std::move(vectors);
-      std::vector<VectorSource> sources;
-      for (const QueryVector& vector : state.query_vectors) {
-        sources.push_back({MakeQuery(state, vector.vector, options_.candidates_per_source), Source::kQuery, {}});
-      }
-      RunSearches(retriever_, sources, state, candidates, context);
+      RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state, candidates, context);
     }
   }
   for (const ScoredItem& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});

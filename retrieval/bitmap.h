@@ -40,6 +40,10 @@ class Bitmap {
     return count;
   }
 
+  bool Any() const {
+    return std::any_of(words_.begin(), words_.end(), [](uint64_t word) { return word != 0; });
+  }
+
   // Calls visit(i) for every set bit, in rising order.
   template <typename Visit>
   void ForEach(Visit&& visit) const {

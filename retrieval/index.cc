@@ -292,11 +292,8 @@ absl::StatusOr<std::unique_ptr<const PreparedSearch>> CatalogIndex::Prepare(cons
 
 absl::StatusOr<SearchResponse> CatalogIndex::Search(const SearchRequest& request) const {
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<const PreparedSearch> search, Prepare(request));
-  SearchResponse response;
-  for (size_t i = 0; i < request.queries.size(); ++i) {
-    PALATE_ASSIGN_OR_RETURN(std::vector<SearchHit> hits, search->Run(i));
-    response.hits.push_back(std::move(hits));
-  }
+  SearchResponse response{.results = {}, .filter_evaluations = search->filter_evaluations()};
+  for (size_t i = 0; i < request.queries.size(); ++i) response.results.push_back(search->Run(i));
   return response;
 }
 

@@ -75,11 +75,10 @@ struct CatalogConfig {
   bool operator==(const CatalogConfig&) const = default;
 };
 
+// Many vectors to search with, and which items the request may see: the same for all of them.
 struct SearchRequest {
-  SpaceKey space;
-  std::vector<std::vector<float>> queries;  // 1 to kMaxSearchQueries of [dimensions]; any length above 0, the index makes them unit vectors
-  int k = 10;                               // 1 to kMaxSearchResults
-  std::shared_ptr<const Filter> filter;     // null: no filter
+  std::vector<VectorQuery> queries;           // 1 to kMaxSearchQueries, each with a k of 1 to kMaxSearchResults; their spaces may differ
+  std::shared_ptr<const Filter> filter;       // null: no filter
   std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; unknown ids do no harm
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not returned; infinite: the
                                               // index's clock
@@ -92,9 +91,13 @@ struct SearchHit {
   bool operator==(const SearchHit&) const = default;
 };
 
+// What one query found: best first, ties by item id, fewer than k only where fewer items may be returned. Or why the
+// query failed.
+using SearchResult = absl::StatusOr<std::vector<SearchHit>>;
+
 struct SearchResponse {
-  // Per query, best first, ties by item id; fewer than k only where fewer items may be returned.
-  std::vector<std::vector<SearchHit>> hits;
+  std::vector<SearchResult> results;  // one for each query, in order
+  int64_t filter_evaluations = 0;     // segments whose rows the filter was evaluated on
 };
 
 struct SpaceStats {
@@ -128,13 +131,16 @@ struct IndexOptions {
   absl::Duration retire_after = absl::Minutes(5);
 };
 
-// A search whose request was checked and whose filter was evaluated against one state of the index: queries can then
-// run in parallel. Const methods are thread-safe.
+// A search whose request was checked and whose filter and exclusions were evaluated against one state of the index,
+// once for all queries, which can then run in parallel. Const methods are thread-safe.
 class PreparedSearch {
  public:
   virtual ~PreparedSearch() = default;
-  // The hits of queries[query]. DeadlineExceeded, Cancelled.
-  virtual absl::StatusOr<std::vector<SearchHit>> Run(size_t query) const = 0;
+  // The result of queries[query]. Besides the errors of a wrong query (see CatalogIndex::Search): DeadlineExceeded,
+  // Cancelled.
+  virtual SearchResult Run(size_t query) const = 0;
+  // As SearchResponse::filter_evaluations.
+  virtual int64_t filter_evaluations() const = 0;
 };
 
 class CatalogIndex {
@@ -161,9 +167,11 @@ class CatalogIndex {
   int64_t RetainOnly(const absl::flat_hash_set<std::string>& item_ids);
 
   // All queries one after the other on the calling thread, which must belong to the search pool (IndexSet::Search does
-  // that). InvalidField for wrong queries, k and exclusions; NotFound for a space that the catalog does not declare;
-  // FailedPrecondition, naming both, when the index serves another fingerprint of the space; DeadlineExceeded;
-  // Cancelled. A declared space in which nothing is embedded yet has no hits.
+  // that). The request fails with InvalidField for a wrong number of queries or exclusions. A query fails alone with
+  // InvalidField, the path relative to the query, for a wrong vector or k; NotFound for a space that the catalog does not
+  // declare; FailedPrecondition, naming both, when the index serves another fingerprint of the space. DeadlineExceeded
+  // and Cancelled fail the request before its queries run, then each query that has not ended. A declared space in which
+  // nothing is embedded yet has no hits.
   absl::StatusOr<SearchResponse> Search(const SearchRequest& request) const;
 
   // The same in two steps. `request` must outlive the result.

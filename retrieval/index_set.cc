@@ -47,26 +47,21 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
 
  private:
   void Work() {
-    for (size_t query = next_.fetch_add(1); query < results_.size(); query = next_.fetch_add(1)) {
+    // Not results_.size(): the last query's thread moves the results away while others still come here.
+    const size_t count = request_.queries.size();
+    for (size_t query = next_.fetch_add(1); query < count; query = next_.fetch_add(1)) {
       results_[query] = search_->Run(query);
-      if (finished_.fetch_add(1) + 1 == results_.size()) Finish();
+      if (finished_.fetch_add(1) + 1 == count) Finish();
     }
   }
 
-  void Finish() {
-    SearchResponse response;
-    for (absl::StatusOr<std::vector<SearchHit>>& hits : results_) {
-      if (!hits.ok()) return done_(hits.status());
-      response.hits.push_back(*std::move(hits));
-    }
-    done_(std::move(response));
-  }
+  void Finish() { done_(SearchResponse{.results = std::move(results_), .filter_evaluations = search_->filter_evaluations()}); }
 
   const std::shared_ptr<CatalogIndex> index_;
   const SearchRequest request_;
   const IndexSet::SearchDone done_;
   std::unique_ptr<const PreparedSearch> search_;
-  std::vector<absl::StatusOr<std::vector<SearchHit>>> results_;
+  std::vector<SearchResult> results_;
   std::atomic<size_t> next_{0};
   std::atomic<size_t> finished_{0};
 };

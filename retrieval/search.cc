@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -13,67 +14,62 @@
 namespace palate::retrieval {
 namespace {
 
-// The vectors of one segment that may be returned.
+// The vectors of one space in one segment, and which of them may be returned.
 struct Target {
   const RowSegment* rows = nullptr;
   const SpacePart* part = nullptr;
-  bool all = true;  // then `allowed` is empty
-  Bitmap allowed;   // by vector
+  std::shared_ptr<const Bitmap> allowed;  // by vector; null: all
 };
 
 absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) { return request.context.Check("the search", clock.Now()); }
 
-absl::Status CheckQuery(const std::vector<float>& query, const std::string& field, int dimensions) {
-  if (query.empty() || query.size() > kMaxDimensions) {
-    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"), absl::StrCat("1 to ", kMaxDimensions));
+absl::Status CheckValues(const std::vector<float>& values, int dimensions) {
+  constexpr absl::string_view kField = "vector.values";
+  if (values.empty() || values.size() > kMaxDimensions) {
+    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"), absl::StrCat("1 to ", kMaxDimensions));
   }
-  if (dimensions != 0 && static_cast<int>(query.size()) != dimensions) {
-    return InvalidField(field, absl::StrCat("has ", query.size(), " dimensions"), absl::StrCat(dimensions, ", as the space's vectors"));
+  if (dimensions != 0 && static_cast<int>(values.size()) != dimensions) {
+    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"), absl::StrCat(dimensions, ", as the space's vectors"));
   }
+
   double norm = 0;
-  for (size_t i = 0; i < query.size(); ++i) {
-    if (!std::isfinite(query[i])) return InvalidField(absl::StrCat(field, "[", i, "]"), absl::StrCat("is ", query[i]), "finite");
-    norm += static_cast<double>(query[i]) * query[i];
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) return InvalidField(absl::StrCat(kField, "[", i, "]"), absl::StrCat("is ", values[i]), "finite");
+    norm += static_cast<double>(values[i]) * values[i];
   }
-  if (norm == 0) return InvalidField(field, "is all zeros", "a direction: some element above or below 0");
+  if (norm == 0) return InvalidField(kField, "is all zeros", "a direction: some element above or below 0");
   return absl::OkStatus();
 }
 
-absl::Status CheckRequest(const SearchRequest& request, int dimensions) {
-  if (request.k < 1 || request.k > kMaxSearchResults) {
-    return InvalidField("k", absl::StrCat("is ", request.k), absl::StrCat("1 to ", kMaxSearchResults));
+// What is wrong with the query alone.
+absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
+  PALATE_RETURN_IF_ERROR(PrefixFields(CheckSpace(state, query.vector.space), "vector"));
+  const auto space = state.spaces.find(query.vector.space);
+  PALATE_RETURN_IF_ERROR(CheckValues(query.vector.values, space == state.spaces.end() ? 0 : space->second.dimensions));
+  if (query.k < 1 || query.k > kMaxSearchResults) {
+    return InvalidField("k", absl::StrCat("is ", query.k), absl::StrCat("1 to ", kMaxSearchResults));
   }
+  return absl::OkStatus();
+}
+
+// What is wrong with the request as a whole.
+absl::Status CheckRequest(const SearchRequest& request) {
   if (request.queries.empty() || request.queries.size() > kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " vectors"), absl::StrCat("1 to ", kMaxSearchQueries));
+    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " elements"), absl::StrCat("1 to ", kMaxSearchQueries));
   }
   if (request.exclude_item_ids.size() > kMaxExcludedItems) {
     return InvalidField("exclude_item_ids", absl::StrCat("has ", request.exclude_item_ids.size(), " ids"),
                         absl::StrCat("at most ", kMaxExcludedItems));
   }
-  for (size_t i = 0; i < request.queries.size(); ++i) {
-    PALATE_RETURN_IF_ERROR(CheckQuery(request.queries[i], absl::StrCat("queries[", i, "]"), dimensions));
-  }
   return absl::OkStatus();
 }
 
-// The rows of the segment that the request may see.
-absl::StatusOr<Bitmap> AllowedRows(const SegmentView& view, const SearchRequest& request, int64_t now_micros, const Clock& clock) {
-  const RowSegment& rows = *view.rows;
-  Bitmap allowed(rows.rows(), true);
-  if (request.filter != nullptr && !request.filter->matches_everything()) {
-    PALATE_ASSIGN_OR_RETURN(allowed, rows.columns().Evaluate(*request.filter, [&] { return CheckGoingOn(request, clock); }));
-  }
-  if (view.dead != nullptr) allowed.AndNot(*view.dead);
-  allowed.AndNot(rows.hidden());
-  const std::vector<int64_t>& expire = rows.expire_micros();
-  for (size_t row = 0; row < expire.size(); ++row) {
-    if (expire[row] <= now_micros) allowed.Clear(row);
-  }
-  for (const std::string& id : request.exclude_item_ids) {
-    const std::optional<uint32_t> row = rows.Find(id);
-    if (row.has_value()) allowed.Clear(*row);
-  }
-  return allowed;
+// The vectors of the part that belong to allowed rows; null allows all rows, and all vectors.
+std::shared_ptr<const Bitmap> AllowedVectors(const SpacePart& part, std::shared_ptr<const Bitmap> rows) {
+  if (rows == nullptr || part.row_of_vector.size() == rows->size()) return rows;  // with a vector per row, both have the same numbers
+  auto vectors = std::make_shared<Bitmap>(part.row_of_vector.size());
+  vectors->Fill([&](size_t vector) { return rows->Test(part.row_of_vector[vector]); });
+  return vectors;
 }
 
 class StateSearch final : public PreparedSearch {
@@ -82,7 +78,8 @@ class StateSearch final : public PreparedSearch {
       : state_(std::move(state)), request_(request), clock_(clock) {}
 
   absl::Status Prepare();
-  absl::StatusOr<std::vector<SearchHit>> Run(size_t query) const override;
+  SearchResult Run(size_t query) const override;
+  int64_t filter_evaluations() const override { return filter_evaluations_; }
 
  private:
   struct Candidate {
@@ -90,49 +87,99 @@ class StateSearch final : public PreparedSearch {
     absl::string_view item_id;
   };
 
-  absl::Status Collect(const Target& target, const std::vector<float>& query, std::vector<Candidate>& candidates) const;
+  absl::Status AddSegment(const SegmentView& view, int64_t now_micros);
+  absl::StatusOr<std::shared_ptr<const Bitmap>> AllowedRows(const SegmentView& view, int64_t now_micros);
+  absl::Status Collect(const Target& target, const std::vector<float>& query, int64_t k, std::vector<Candidate>& candidates) const;
 
   const std::shared_ptr<const IndexState> state_;
   const SearchRequest& request_;
   const Clock& clock_;
-  std::vector<Target> targets_;
+  std::vector<absl::Status> checks_;                 // beside request_.queries
+  std::map<SpaceKey, std::vector<Target>> targets_;  // of the spaces of the queries that passed their check
+  int64_t filter_evaluations_ = 0;
 };
 
 absl::Status StateSearch::Prepare() {
-  PALATE_RETURN_IF_ERROR(CheckSpace(*state_, request_.space));
-  const auto space = state_->spaces.find(request_.space);
-  PALATE_RETURN_IF_ERROR(CheckRequest(request_, space == state_->spaces.end() ? 0 : space->second.dimensions));
+  PALATE_RETURN_IF_ERROR(CheckRequest(request_));
+  for (const VectorQuery& query : request_.queries) {
+    checks_.push_back(CheckQuery(*state_, query));
+    if (checks_.back().ok()) targets_.try_emplace(query.vector.space);
+  }
+
   const int64_t now = absl::ToUnixMicros(request_.now == absl::InfiniteFuture() ? clock_.Now() : request_.now);
   for (const SegmentView& view : state_->segments) {
     PALATE_RETURN_IF_ERROR(CheckGoingOn(request_, clock_));
-    const SpacePart* part = view.rows->FindSpace(request_.space);
-    if (part == nullptr || view.live_vectors[part - view.rows->spaces().data()] == 0) continue;
-    PALATE_ASSIGN_OR_RETURN(Bitmap rows, AllowedRows(view, request_, now, clock_));
-    Target target{.rows = view.rows.get(), .part = part, .all = true, .allowed = {}};
-    if (part->row_of_vector.size() == view.rows->rows()) {
-      target.allowed = std::move(rows);  // every row has a vector: vectors are numbered like rows
-    } else {
-      target.allowed = Bitmap(part->row_of_vector.size());
-      target.allowed.Fill([&](size_t vector) { return rows.Test(part->row_of_vector[vector]); });
-    }
-    const size_t count = target.allowed.Count();
-    if (count == 0) continue;
-    target.all = count == target.allowed.size();
-    if (target.all) target.allowed = Bitmap();
-    targets_.push_back(std::move(target));
+    PALATE_RETURN_IF_ERROR(AddSegment(view, now));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<SearchHit>> StateSearch::Run(size_t query) const {
-  std::vector<float> unit = request_.queries[query];
-  Normalize(unit);
-  std::vector<Candidate> candidates;
-  for (const Target& target : targets_) {
-    PALATE_RETURN_IF_ERROR(CheckGoingOn(request_, clock_));
-    PALATE_RETURN_IF_ERROR(Collect(target, unit, candidates));
+// Finds the segment's targets. What decides about rows is evaluated once, whatever the number of queries and spaces, and
+// only where one of the spaces has vectors.
+absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros) {
+  std::vector<std::pair<const SpacePart*, std::vector<Target>*>> parts;
+  for (auto& [space, targets] : targets_) {
+    const SpacePart* part = view.rows->FindSpace(space);
+    if (part == nullptr || view.live_vectors[part - view.rows->spaces().data()] == 0) continue;
+    parts.emplace_back(part, &targets);
   }
-  const size_t count = std::min<size_t>(request_.k, candidates.size());
+  if (parts.empty()) return absl::OkStatus();
+
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const Bitmap> rows, AllowedRows(view, now_micros));
+  for (const auto& [part, targets] : parts) {
+    Target target{.rows = view.rows.get(), .part = part, .allowed = AllowedVectors(*part, rows)};
+    if (target.allowed != nullptr) {
+      const size_t count = target.allowed->Count();
+      if (count == 0) continue;
+      if (count == target.allowed->size()) target.allowed = nullptr;
+    }
+    targets->push_back(std::move(target));
+  }
+  return absl::OkStatus();
+}
+
+// The rows of the segment that the request may see; null: all of them.
+absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const SegmentView& view, int64_t now_micros) {
+  const RowSegment& rows = *view.rows;
+  std::shared_ptr<Bitmap> allowed;
+  const auto restricted = [&]() -> Bitmap& {
+    if (allowed == nullptr) allowed = std::make_shared<Bitmap>(rows.rows(), true);
+    return *allowed;
+  };
+
+  if (request_.filter != nullptr && !request_.filter->matches_everything()) {
+    ++filter_evaluations_;
+    PALATE_ASSIGN_OR_RETURN(Bitmap matching, rows.columns().Evaluate(*request_.filter, [&] { return CheckGoingOn(request_, clock_); }));
+    allowed = std::make_shared<Bitmap>(std::move(matching));
+  }
+
+  if (view.dead != nullptr) restricted().AndNot(*view.dead);
+  if (rows.hidden().Any()) restricted().AndNot(rows.hidden());
+  const std::vector<int64_t>& expire = rows.expire_micros();
+  for (size_t row = 0; row < expire.size(); ++row) {
+    if (expire[row] <= now_micros) restricted().Clear(row);
+  }
+
+  for (const std::string& id : request_.exclude_item_ids) {
+    const std::optional<uint32_t> row = rows.Find(id);
+    if (row.has_value()) restricted().Clear(*row);
+  }
+  return allowed;
+}
+
+SearchResult StateSearch::Run(size_t query) const {
+  PALATE_RETURN_IF_ERROR(checks_[query]);
+  const VectorQuery& wanted = request_.queries[query];
+  std::vector<float> unit = wanted.vector.values;
+  Normalize(unit);
+
+  std::vector<Candidate> candidates;
+  for (const Target& target : targets_.at(wanted.vector.space)) {
+    PALATE_RETURN_IF_ERROR(CheckGoingOn(request_, clock_));
+    PALATE_RETURN_IF_ERROR(Collect(target, unit, wanted.k, candidates));
+  }
+
+  const size_t count = std::min<size_t>(wanted.k, candidates.size());
   std::partial_sort(candidates.begin(), candidates.begin() + count, candidates.end(),
                     [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
   std::vector<SearchHit> hits;
@@ -144,13 +191,12 @@ absl::StatusOr<std::vector<SearchHit>> StateSearch::Run(size_t query) const {
 // Adds the segment's k best and everything that scores like the last of them: which of the equals is returned is
 // decided by item id, among all segments. So one more than k is asked for, and more while the extra ones still score
 // the same.
-absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query, std::vector<Candidate>& candidates) const {
+absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query, int64_t k,
+                                  std::vector<Candidate>& candidates) const {
   const VectorSegment& vectors = *target.part->vectors;
-  const Bitmap* allowed = target.all ? nullptr : &target.allowed;
-  const int64_t k = request_.k;
   std::vector<VectorHit> hits;
   for (int64_t wanted = k + 1;; wanted = std::min(wanted * 8, vectors.size())) {
-    PALATE_ASSIGN_OR_RETURN(hits, vectors.Search(query.data(), wanted, allowed));
+    PALATE_ASSIGN_OR_RETURN(hits, vectors.Search(query.data(), wanted, target.allowed.get()));
     const int64_t found = static_cast<int64_t>(hits.size());
     if (found < wanted || found >= vectors.size() || hits[k - 1].score > hits.back().score) break;
   }

@@ -107,25 +107,26 @@ std::vector<ScoredItem> ShopFeatures::Fresh(absl::Time time, size_t num) const {
   return fresh;
 }
 
-std::vector<ScoredItem> ShopRetriever::SearchOne(const pipeline::RetrievalQuery& query) const {
+std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query, const absl::flat_hash_set<std::string>& excluded,
+                                                 absl::Time time) const {
   const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
-  const absl::flat_hash_set<std::string> excluded(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
   std::vector<ScoredItem> hits;
   for (size_t i = 0; i < shop_.products.size(); ++i) {
     const Item& item = shop_.products[i].item;
-    if (excluded.contains(item.id) || item.create_time > query.request_time) continue;
+    if (excluded.contains(item.id) || item.create_time > time) continue;
     hits.push_back({item.id, Dot(vectors[i], query.vector.values)});
   }
   KeepBest(hits, static_cast<size_t>(query.k));
   return hits;
 }
 
-std::vector<absl::StatusOr<std::vector<ScoredItem>>> ShopRetriever::Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                                           const CallContext&) {
-  std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
-  for (const pipeline::RetrievalQuery& query : queries) answers.push_back(SearchOne(query));
-  return answers;
+absl::StatusOr<std::vector<pipeline::RetrievalResult>> ShopRetriever::Search(const pipeline::RetrievalRequest& request,
+                                                                             const CallContext&) {
+  const absl::flat_hash_set<std::string> excluded(request.exclude_item_ids.begin(), request.exclude_item_ids.end());
+  std::vector<pipeline::RetrievalResult> results;
+  for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query, excluded, request.request_time));
+  return results;
 }
 
 absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&, const CallContext&) {

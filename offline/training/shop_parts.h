@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -56,11 +57,11 @@ class ShopFeatures : public pipeline::FeatureReader {
 class ShopRetriever : public pipeline::Retriever {
  public:
   ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors) : shop_(shop), vectors_(vectors) {}
-  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                              const CallContext& context) override;
+  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(const pipeline::RetrievalRequest& request,
+                                                                const CallContext& context) override;
 
  private:
-  std::vector<ScoredItem> SearchOne(const pipeline::RetrievalQuery& query) const;
+  std::vector<ScoredItem> SearchOne(const VectorQuery& query, const absl::flat_hash_set<std::string>& excluded, absl::Time time) const;
 
   const demo::Shop& shop_;
   const ShopVectors& vectors_;

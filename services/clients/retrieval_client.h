@@ -11,8 +11,8 @@ class RetrievalClient final : public pipeline::Retriever {
  public:
   explicit RetrievalClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<pipeline::RetrievalQuery>& queries,
-                                                              const CallContext& context) override;
+  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(const pipeline::RetrievalRequest& request,
+                                                                const CallContext& context) override;
 
  private:
   LazyStub<palate::retrieval::v1::RetrievalService> stub_;

@@ -1,11 +1,10 @@
 #include "services/retrieval/retrieval_grpc.h"
 
+#include <map>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "domain/limits.h"
 #include "services/convert/types_convert.h"
@@ -16,35 +15,32 @@ namespace palate::services {
 namespace {
 
 namespace pb = palate::retrieval::v1;
-using retrieval::SearchHit;
 
-// The answers of searches that run side by side on the index set's pool.
-class Answers {
- public:
-  explicit Answers(size_t count) : hits_(count, absl::UnknownError("not searched")), waiting_(count) {}
-
-  void Set(size_t index, absl::StatusOr<retrieval::SearchResponse> response) {
-    MutexLock lock(mutex_);
-    if (response.ok()) {
-      hits_[index] = std::move(response->hits.front());
-    } else {
-      hits_[index] = response.status();
-    }
-    if (--waiting_ == 0) all_.Signal();
+// The request without its queries. The filter is parsed here, once.
+absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& request, const retrieval::CatalogIndex& index) {
+  retrieval::SearchRequest search;
+  if (!request.filter().empty()) {
+    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, index.ParseFilter(request.filter()));
+    search.filter = std::make_shared<const retrieval::Filter>(std::move(filter));
   }
-
-  std::vector<absl::StatusOr<std::vector<SearchHit>>> Wait() {
-    MutexLock lock(mutex_);
-    while (waiting_ > 0) all_.Wait(mutex_);
-    return std::move(hits_);
+  search.exclude_item_ids.assign(request.exclude_item_ids().begin(), request.exclude_item_ids().end());
+  if (request.has_request_time()) {
+    PALATE_ASSIGN_OR_RETURN(search.now, FromProto(request.request_time(), "request_time"));
   }
+  return search;
+}
 
- private:
-  Mutex mutex_;
-  CondVar all_;
-  std::vector<absl::StatusOr<std::vector<SearchHit>>> hits_ ABSL_GUARDED_BY(mutex_);
-  size_t waiting_ ABSL_GUARDED_BY(mutex_);
-};
+// Adds the queries to `search`. Those whose vector cannot be read are returned with the reason, by their place; they are
+// added without a vector, so that results have the places of queries.
+std::map<size_t, absl::Status> ReadQueries(const pb::SearchRequest& request, retrieval::SearchRequest& search) {
+  std::map<size_t, absl::Status> unreadable;
+  for (const pb::VectorQuery& query : request.queries()) {
+    absl::StatusOr<SpaceVector> vector = FromProto(query.vector());
+    if (!vector.ok()) unreadable.emplace(search.queries.size(), PrefixFields(vector.status(), "vector"));
+    search.queries.push_back({.vector = vector.ok() ? *std::move(vector) : SpaceVector(), .k = query.k()});
+  }
+  return unreadable;
+}
 
 }  // namespace
 
@@ -56,56 +52,31 @@ RetrievalGrpc::RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Foll
   CheckComplete();
 }
 
-absl::StatusOr<retrieval::SearchRequest> RetrievalGrpc::Convert(const Call& call, const retrieval::CatalogIndex& index,
-                                                                const pb::SearchQuery& query) const {
-  absl::StatusOr<SpaceVector> vector = FromProto(query.vector());
-  if (!vector.ok()) return PrefixFields(vector.status(), "vector");
-  retrieval::SearchRequest request;
-  request.space = std::move(vector->space);
-  request.queries.push_back(std::move(vector->values));
-  request.k = query.k();
-  if (!query.filter().empty()) {
-    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, index.ParseFilter(query.filter()));
-    request.filter = std::make_shared<const retrieval::Filter>(std::move(filter));
-  }
-  request.exclude_item_ids.assign(query.exclude_item_ids().begin(), query.exclude_item_ids().end());
-  if (query.has_request_time()) {
-    PALATE_ASSIGN_OR_RETURN(request.now, FromProto(query.request_time(), "request_time"));
-  }
-  request.context = call.context();
-  return request;
-}
-
-absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
-  const size_t count = static_cast<size_t>(request.queries_size());
-  if (count < 1 || count > kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", count, " elements"), absl::StrCat("1 to ", kMaxSearchQueries, " elements"));
-  }
-  const absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> found = indexes_.Find(request.catalog());
+absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> RetrievalGrpc::FindIndex(const std::string& catalog) const {
+  absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> found = indexes_.Find(catalog);
   if (absl::IsNotFound(found.status()) && !follower_.ready()) {
     return absl::UnavailableError("the index has not been loaded from the feature store yet");
   }
-  PALATE_RETURN_IF_ERROR(found.status());
-  const retrieval::CatalogIndex& index = **found;
-  // Shared with the callbacks, which may still be leaving Set() when Wait() returns.
-  const auto answers = std::make_shared<Answers>(count);
-  for (size_t i = 0; i < count; ++i) {
-    absl::StatusOr<retrieval::SearchRequest> search = Convert(call, index, request.queries(static_cast<int>(i)));
-    if (search.ok()) {
-      indexes_.SearchAsync(request.catalog(), *std::move(search),
-                           [answers, i](absl::StatusOr<retrieval::SearchResponse> found) { answers->Set(i, std::move(found)); });
-    } else {
-      answers->Set(i, search.status());
-    }
-  }
-  const auto results = answers->Wait();
-  for (size_t i = 0; i < count; ++i) {
+  return found;
+}
+
+absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<retrieval::CatalogIndex> index, FindIndex(request.catalog()));
+  PALATE_ASSIGN_OR_RETURN(retrieval::SearchRequest search, ReadRequest(request, *index));
+  search.context = call.context();
+  const std::map<size_t, absl::Status> unreadable = ReadQueries(request, search);
+
+  PALATE_ASSIGN_OR_RETURN(const retrieval::SearchResponse found, indexes_.Search(request.catalog(), std::move(search)));
+
+  for (size_t i = 0; i < found.results.size(); ++i) {
     pb::SearchResult* out = response.add_results();
-    if (!results[i].ok()) {
-      *response.add_failures() = ToItemFailure(i, PrefixFields(results[i].status(), absl::StrCat("queries[", i, "]")));
+    const auto failed = unreadable.find(i);
+    const absl::Status& status = failed != unreadable.end() ? failed->second : found.results[i].status();
+    if (!status.ok()) {
+      *response.add_failures() = ToItemFailure(i, PrefixFields(status, absl::StrCat("queries[", i, "]")));
       continue;
     }
-    for (const SearchHit& hit : *results[i]) {
+    for (const retrieval::SearchHit& hit : *found.results[i]) {
       types_pb::ScoredItem* item = out->add_items();
       item->set_item_id(hit.item_id);
       item->set_score(hit.score);

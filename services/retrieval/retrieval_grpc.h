@@ -1,6 +1,10 @@
 // RetrievalService over the retrieval library: converts, calls, converts.
 #pragma once
 
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
 #include "palate/retrieval/v1/retrieval_service.pb.h"
 #include "retrieval/follower.h"
 #include "retrieval/index_set.h"
@@ -20,9 +24,8 @@ class RetrievalGrpc final : public RpcService {
   absl::Status Snapshot(Call& call, const palate::retrieval::v1::SnapshotRequest& request,
                         palate::retrieval::v1::SnapshotResponse& response);
 
-  // What the library is asked for one query.
-  absl::StatusOr<retrieval::SearchRequest> Convert(const Call& call, const retrieval::CatalogIndex& index,
-                                                   const palate::retrieval::v1::SearchQuery& query) const;
+  // NotFound for an unknown catalog; Unavailable while catalogs may still be missing.
+  absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> FindIndex(const std::string& catalog) const;
 
   retrieval::IndexSet& indexes_;
   const retrieval::Follower& follower_;

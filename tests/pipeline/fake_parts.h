@@ -154,27 +154,30 @@ class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
 
-  std::vector<absl::StatusOr<std::vector<ScoredItem>>> Search(const std::vector<RetrievalQuery>& queries, const CallContext&) override {
-    std::vector<absl::StatusOr<std::vector<ScoredItem>>> answers;
-    for (const RetrievalQuery& query : queries) {
-      if (down) {
-        answers.push_back(absl::UnavailableError("retrieval is down"));
-        continue;
-      }
-      std::vector<ScoredItem> hits;
-      for (const auto& [id, record] : features_.items) {
-        if (!record.vectors.empty()) hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
-      }
-      std::stable_sort(hits.begin(), hits.end(), [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
-      if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
-      answers.push_back(std::move(hits));
-    }
-    return answers;
+  absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request, const CallContext&) override {
+    requests.push_back(request);
+    if (down) return absl::UnavailableError("retrieval is down");
+    std::vector<RetrievalResult> results;
+    for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query));
+    return results;
   }
 
   bool down = false;
+  std::string broken_space;  // searches of this space fail
+  std::vector<RetrievalRequest> requests;
 
  private:
+  RetrievalResult SearchOne(const VectorQuery& query) const {
+    if (query.vector.space.name == broken_space) return absl::FailedPreconditionError("served with another model");
+    std::vector<ScoredItem> hits;
+    for (const auto& [id, record] : features_.items) {
+      if (!record.vectors.empty()) hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
+    }
+    std::stable_sort(hits.begin(), hits.end(), [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
+    if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
+    return hits;
+  }
+
   const FakeFeatures& features_;
 };
 

@@ -185,6 +185,36 @@ TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
   EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kRetrievalUnavailable));
 }
 
+TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
+  auto query = Query();
+  query.filter = "price < 100.0";
+  query.exclude_item_ids = {"far"};
+  query.context_item_ids = {"middle"};
+  query.query.text = "something red";
+  query.request_time = kNow;
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
+  ASSERT_EQ(retriever_.requests.size(), 2u);
+  EXPECT_EQ(retriever_.requests[0].queries.size(), 2u) << "one vector of the user's interests and one of the item at hand";
+  EXPECT_EQ(retriever_.requests[1].queries.size(), 1u);
+  for (const RetrievalRequest& request : retriever_.requests) {
+    EXPECT_EQ(request.catalog, "shop");
+    EXPECT_EQ(request.filter, query.filter);
+    EXPECT_THAT(request.exclude_item_ids, ElementsAre("far", "liked", "middle"));
+    EXPECT_EQ(request.request_time, kNow);
+  }
+}
+
+TEST_F(RecommenderTest, KeepsWhatOtherVectorsFoundWhenOneVectorsSearchFails) {
+  features_.items.at("middle").vectors.push_back({kImage, {0, 1}});
+  retriever_.broken_space = "image";
+  auto query = Query();
+  query.context_item_ids = {"middle"};
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), Contains("near"));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kSpaceUnavailable));
+}
+
 TEST_F(RecommenderTest, IsUnavailableWithoutTheFeatureStore) {
   features_.down = true;
   EXPECT_TRUE(absl::IsUnavailable(recommender_.Recommend(Query(), Within()).status()));
@@ -223,7 +253,7 @@ TEST_F(RecommenderTest, ReadsEachItemOfASessionOnceAndOnlyWhenItIsNotKnownYet) {
     event.time = kNow;
     query.session_events.push_back(event);
   }
-  const auto result = recommender_.Recommend(query, Deadline());
+  const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_FALSE(features_.item_reads.empty());
   EXPECT_THAT(features_.item_reads[0], ElementsAre("far", "gone"));

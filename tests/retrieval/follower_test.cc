@@ -190,8 +190,8 @@ class FollowerTest : public ::testing::Test {
     return Eventually([&] { return set_->position() == store.end(); });
   }
   std::vector<std::string> Items(const std::string& catalog = "movies") {
-    const absl::StatusOr<SearchResponse> response = set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000));
-    std::vector<std::string> ids = response.ok() ? IdsOf(response->hits.front()) : std::vector<std::string>{response.status().ToString()};
+    const SearchResult found = FirstResult(set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000)));
+    std::vector<std::string> ids = found.ok() ? IdsOf(*found) : std::vector<std::string>{found.status().ToString()};
     std::sort(ids.begin(), ids.end());
     return ids;
   }

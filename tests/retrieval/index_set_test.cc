@@ -84,17 +84,18 @@ TEST_F(IndexSetTest, AnswersBatchesLikeSingleSearches) {
   const auto index = set->Upsert(TestConfig()).index;
   ASSERT_TRUE(index->Apply(TestItems(random_, 300, 8), {}).ok());
   SearchRequest batch = RequestFor(RandomUnitVector(random_, 8), 25);
-  for (int i = 1; i < 64; ++i) batch.queries.push_back(RandomUnitVector(random_, 8));
+  for (int i = 1; i < 64; ++i) batch.queries.push_back({.vector = {.space = kText, .values = RandomUnitVector(random_, 8)}, .k = i});
   const absl::StatusOr<SearchResponse> pooled = set->Search("movies", batch);
   ASSERT_TRUE(pooled.ok()) << pooled.status();
-  EXPECT_EQ(pooled->hits, index->Search(batch)->hits);
+  EXPECT_EQ(pooled->results, index->Search(batch)->results);
 }
 
 TEST_F(IndexSetTest, ReportsUnknownCatalogsAndWrongRequests) {
   const auto set = Make(exact_);
   EXPECT_TRUE(absl::IsNotFound(set->Search("movies", RequestFor({1.0f}, 1)).status()));
   set->Upsert(TestConfig());
-  EXPECT_TRUE(absl::IsInvalidArgument(set->Search("movies", RequestFor({1.0f}, 0)).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(set->Search("movies", SearchRequest()).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(FirstResult(set->Search("movies", RequestFor({1.0f}, 0))).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(IndexSet::Create({.search_threads = 0}, exact_, clock_).status()));
 }
 
@@ -140,9 +141,9 @@ TEST_F(IndexSetTest, SearchesFromManyThreadsWhileItemsAreWrittenAndMerged) {
     callers.emplace_back([&, caller] {
       std::mt19937 own_random(caller);
       for (int i = 0; i < 200; ++i) {
-        const absl::StatusOr<SearchResponse> response = set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50));
-        ASSERT_TRUE(response.ok()) << response.status();
-        ASSERT_EQ(response->hits.front().size(), 50u);
+        const SearchResult found = FirstResult(set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50)));
+        ASSERT_TRUE(found.ok()) << found.status();
+        ASSERT_EQ(found->size(), 50u);
       }
     });
   }

@@ -27,20 +27,14 @@ class CatalogIndexTest : public ::testing::Test {
 
   // The answer's ids, or a failure.
   std::vector<std::string> Find(const CatalogIndex& index, const SearchRequest& request) {
-    const absl::StatusOr<SearchResponse> response = index.Search(request);
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.ok() ? IdsOf(response->hits.front()) : std::vector<std::string>();
+    const SearchResult found = FirstResult(index.Search(request));
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.ok() ? IdsOf(*found) : std::vector<std::string>();
   }
 
   std::mt19937 random_{42};
   ManualClock clock_{absl::FromUnixSeconds(1'000'000)};
 };
-
-std::shared_ptr<const Filter> ParsedFilter(const CatalogIndex& index, const std::string& text) {
-  const absl::StatusOr<Filter> filter = index.ParseFilter(text);
-  EXPECT_TRUE(filter.ok()) << filter.status();
-  return std::make_shared<const Filter>(filter.ok() ? *filter : Filter());
-}
 
 TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging) {
   constexpr int kItems = 3000;
@@ -57,7 +51,7 @@ TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging
       for (const int k : {1, 10, 100, 1000}) {
         SearchRequest request = RequestFor(RandomUnitVector(random_, 16), k);
         request.filter = ParsedFilter(index, absl::StrCat("year < ", matching));
-        const std::vector<std::string> expected = NaiveSearch(items, request.queries.front(), k, [&](const ItemUpdate& item) {
+        const std::vector<std::string> expected = NaiveSearch(items, request.queries.front().vector.values, k, [&](const ItemUpdate& item) {
           return std::get<int64_t>(item.attributes.at("year")) < matching;
         });
         ASSERT_EQ(Find(index, request), expected) << matching << " of " << kItems << ", k " << k << ", merged " << merged;
@@ -84,13 +78,13 @@ TEST_F(CatalogIndexTest, ReturnsSameScoresAloneAndInBatch) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply(TestItems(random_, 500), {}).ok());
   SearchRequest batch = RequestFor(RandomUnitVector(random_, 16), 20);
-  for (int i = 1; i < 40; ++i) batch.queries.push_back(RandomUnitVector(random_, 16));
+  for (int i = 1; i < 40; ++i) batch.queries.push_back({.vector = {.space = kText, .values = RandomUnitVector(random_, 16)}, .k = 20});
   const absl::StatusOr<SearchResponse> together = index.Search(batch);
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < batch.queries.size(); ++i) {
-    const absl::StatusOr<SearchResponse> alone = index.Search(RequestFor(batch.queries[i], 20));
+    const SearchResult alone = FirstResult(index.Search(RequestFor(batch.queries[i].vector.values, 20)));
     ASSERT_TRUE(alone.ok());
-    EXPECT_EQ(alone->hits.front(), together->hits[i]);
+    EXPECT_EQ(alone, together->results[i]);
   }
 }
 
@@ -109,7 +103,7 @@ TEST_F(CatalogIndexTest, StartsNoThreadsForSearchesOfSeveralCallers) {
       for (const char* filter : {"", "year < 1500", "year < 20"}) {
         SearchRequest request = RequestFor(RandomUnitVector(own_random, 64), 200);
         request.filter = ParsedFilter(index, filter);
-        EXPECT_TRUE(index.Search(request).ok());
+        EXPECT_TRUE(FirstResult(index.Search(request)).ok());
       }
       --searching;
       while (searching.load() > 0) std::this_thread::yield();  // a team of this thread's would still be there
@@ -126,9 +120,9 @@ TEST_F(CatalogIndexTest, MakesQueriesUnitVectors) {
   ASSERT_TRUE(index.Apply({item}, {}).ok());
   std::vector<float> query = item.vectors.front().values;
   for (float& value : query) value *= 1000;
-  const absl::StatusOr<SearchResponse> response = index.Search(RequestFor(query, 1));
-  ASSERT_TRUE(response.ok());
-  EXPECT_NEAR(response->hits.front().front().score, 1.0f, 1e-5);
+  const SearchResult found = FirstResult(index.Search(RequestFor(query, 1)));
+  ASSERT_TRUE(found.ok());
+  EXPECT_NEAR(found->front().score, 1.0f, 1e-5);
 }
 
 TEST_F(CatalogIndexTest, LeavesOutHiddenExpiredAndExcludedItems) {
@@ -223,33 +217,38 @@ TEST_F(CatalogIndexTest, RefusesWrongRequestsNamingFieldValueAndLimit) {
   const auto error = [&](const std::function<void(SearchRequest&)>& spoil) {
     SearchRequest request = RequestFor(good, 10);
     spoil(request);
-    const absl::Status status = index.Search(request).status();
+    const absl::Status status = FirstResult(index.Search(request)).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_EQ(FieldViolations(status).size(), 1u);
     return std::string(status.message());
   };
-  EXPECT_EQ(error([](SearchRequest& r) { r.k = 0; }), "k is 0; must be 1 to 1000");
-  EXPECT_EQ(error([](SearchRequest& r) { r.k = 1001; }), "k is 1001; must be 1 to 1000");
-  EXPECT_EQ(error([](SearchRequest& r) { r.queries.clear(); }), "queries has 0 vectors; must be 1 to 256");
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].resize(15); }), HasSubstr("queries[0] has 15 dimensions; must be 16"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][3] = std::nanf(""); }), HasSubstr("queries[0][3] is nan; must be finite"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0][2] = std::numeric_limits<float>::infinity(); }), HasSubstr("queries[0][2] is inf"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].assign(16, 0.0f); }), HasSubstr("queries[0] is all zeros"));
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 0; }), "k is 0; must be 1 to 1000");
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 1001; }), "k is 1001; must be 1 to 1000");
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries.resize(257); }), "queries has 257 elements; must be 1 to 256");
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries.clear(); }), "queries has 0 elements; must be 1 to 256");
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values.resize(15); }),
+              HasSubstr("vector.values has 15 dimensions; must be 16"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values[3] = std::nanf(""); }),
+              HasSubstr("vector.values[3] is nan; must be finite"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values[2] = std::numeric_limits<float>::infinity(); }),
+              HasSubstr("vector.values[2] is inf"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values.assign(16, 0.0f); }), HasSubstr("vector.values is all zeros"));
   EXPECT_THAT(error([](SearchRequest& r) { r.exclude_item_ids.resize(10'001); }), HasSubstr("exclude_item_ids has 10001 ids"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.space.fingerprint.clear(); }), HasSubstr("space.fingerprint is empty"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.space.fingerprint.clear(); }),
+              HasSubstr("vector.space.fingerprint is empty"));
 }
 
 TEST_F(CatalogIndexTest, NamesBothModelsWhenFingerprintDiffers) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply({TestItem(random_, 1)}, {}).ok());
   SearchRequest request = RequestFor(RandomUnitVector(random_, 16), 10);
-  request.space = kTextNext;
-  const absl::Status status = index.Search(request).status();
+  request.queries[0].vector.space = kTextNext;
+  const absl::Status status = FirstResult(index.Search(request)).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_THAT(std::string(status.message()), ::testing::AllOf(HasSubstr("model-1"), HasSubstr("model-2")));
-  request.space = {.name = "audio", .fingerprint = "x"};
-  EXPECT_TRUE(absl::IsNotFound(index.Search(request).status()));
-  request.space = {.name = "image", .fingerprint = "x"};  // declared, nothing embedded yet
+  request.queries[0].vector.space = {.name = "audio", .fingerprint = "x"};
+  EXPECT_TRUE(absl::IsNotFound(FirstResult(index.Search(request)).status()));
+  request.queries[0].vector.space = {.name = "image", .fingerprint = "x"};  // declared, nothing embedded yet
   EXPECT_THAT(Find(index, request), IsEmpty());
 }
 
@@ -264,8 +263,8 @@ TEST_F(CatalogIndexTest, SwitchesToNewFingerprintAndRetiresTheOld) {
   ASSERT_TRUE(index.Apply(items, {}).ok());
   SearchRequest old_request = RequestFor(RandomUnitVector(random_, 16), 10);
   SearchRequest new_request = RequestFor(RandomUnitVector(random_, 8), 10);
-  new_request.space = kTextNext;
-  EXPECT_TRUE(absl::IsFailedPrecondition(index.Search(new_request).status())) << "not active yet";
+  new_request.queries[0].vector.space = kTextNext;
+  EXPECT_TRUE(absl::IsFailedPrecondition(FirstResult(index.Search(new_request)).status())) << "not active yet";
 
   config.active_fingerprints["text"] = kTextNext.fingerprint;
   EXPECT_FALSE(index.SetCatalog(config));
@@ -274,7 +273,7 @@ TEST_F(CatalogIndexTest, SwitchesToNewFingerprintAndRetiresTheOld) {
 
   clock_.Advance(absl::Minutes(5));
   ASSERT_TRUE(MaintainFully(index).ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(index.Search(old_request).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(FirstResult(index.Search(old_request)).status()));
   EXPECT_EQ(Find(index, new_request).size(), 10u);
   const CatalogStats stats = index.GetStats();
   ASSERT_EQ(stats.spaces.size(), 1u) << "the old vectors are gone";

@@ -87,7 +87,7 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   for (int round = 0; round < 20; ++round) {
     SearchRequest request = RequestFor(RandomUnitVector(random_, 8), 50);
     request.filter = std::make_shared<const Filter>(*loaded.ParseFilter("year > 50 AND genres: ANY(\"odd\")"));
-    EXPECT_EQ(index.Search(request)->hits, loaded.Search(request)->hits);
+    EXPECT_EQ(*FirstResult(index.Search(request)), *FirstResult(loaded.Search(request)));
   }
 }
 
@@ -158,9 +158,9 @@ TEST_F(SnapshotTest, ReopensSetWhereItEnded) {
   EXPECT_EQ(set->position(), "p1");
   EXPECT_THAT(set->RestoredCatalogs(), ElementsAre("movies"));
   EXPECT_EQ(set->GetStats().snapshots_set_aside, 0);
-  const absl::StatusOr<SearchResponse> response = set->Search("movies", RequestFor(RandomUnitVector(random_, 8), 1000));
-  ASSERT_TRUE(response.ok()) << response.status();
-  EXPECT_EQ(response->hits.front().size(), 296u);  // 300 without the deleted, hidden, expired and vectorless one
+  const SearchResult found = FirstResult(set->Search("movies", RequestFor(RandomUnitVector(random_, 8), 1000)));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->size(), 296u);  // 300 without the deleted, hidden, expired and vectorless one
 }
 
 TEST_F(SnapshotTest, SavesLastChangesOnClose) {

@@ -1,9 +1,12 @@
 // Items with random unit vectors for the tests of retrieval, and the naive search that answers are compared with.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -77,10 +80,20 @@ inline std::vector<std::string> IdsOf(const std::vector<SearchHit>& hits) {
 
 inline SearchRequest RequestFor(std::vector<float> query, int k) {
   SearchRequest request;
-  request.space = kText;
-  request.queries.push_back(std::move(query));
-  request.k = k;
+  request.queries.push_back({.vector = {.space = kText, .values = std::move(query)}, .k = k});
   return request;
+}
+
+// What the first query found, or why it or the whole request failed.
+inline SearchResult FirstResult(const absl::StatusOr<SearchResponse>& response) {
+  if (!response.ok()) return response.status();
+  return response->results.front();
+}
+
+inline std::shared_ptr<const Filter> ParsedFilter(const CatalogIndex& index, const std::string& text) {
+  const absl::StatusOr<Filter> filter = index.ParseFilter(text);
+  EXPECT_TRUE(filter.ok()) << filter.status();
+  return std::make_shared<const Filter>(filter.ok() ? *filter : Filter());
 }
 
 // Merges until there is nothing left to merge.
