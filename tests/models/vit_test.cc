@@ -77,7 +77,9 @@ TEST_P(VitLayoutTest, SavedFolderLoadsAsTheSameModel) {
   for (const VitPooling pooling : {VitPooling::kCls, VitPooling::kMean}) {
     const at::Tensor vectors = (*loaded)->Embed(pixels, pooling);
     EXPECT_EQ(vectors.sizes(), (std::vector<int64_t>{2, (*loaded)->config().output_dim()}));
-    EXPECT_TRUE(at::equal(vectors, (*model)->Embed(pixels, pooling)));
+    // Some processors get another kernel for mapped weights than for those in memory: equal up to the last digits.
+    const at::Tensor expected = (*model)->Embed(pixels, pooling);
+    EXPECT_LE((vectors - expected).abs().max().item<float>(), 1e-6 * expected.abs().max().item<float>());
   }
 }
 

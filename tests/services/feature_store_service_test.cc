@@ -294,7 +294,7 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
 TEST_F(FeatureStoreServiceTest, ReaderGetsItemsInTheOrderOfTheIds) {
   for (const char* id : {"a", "b"}) ASSERT_TRUE(WriteItem([id](auto& write) { write.mutable_item()->set_id(id); }).ok());
   FeatureStoreClient client([this] { return channel_; });
-  const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {}, absl::Now() + absl::Seconds(20));
+  const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {}, {.deadline = absl::Now() + absl::Seconds(20)});
   ASSERT_TRUE(items.ok()) << items.status();
   std::vector<std::string> ids;
   for (const auto& item : *items) ids.push_back(item.has_value() ? item->item.id : "-");

@@ -13,7 +13,7 @@
 namespace palate::services {
 namespace {
 
-namespace pb = palate::ranking::v1;
+namespace ranking_pb = palate::ranking::v1;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -23,15 +23,15 @@ struct Edge {
   std::function<absl::Status(size_t size)> convert;  // a message whose field has `size` bytes
 };
 
-absl::Status ConvertRank(const std::function<void(pb::RankRequest&)>& set) {
-  pb::RankRequest request;
+absl::Status ConvertRank(const std::function<void(ranking_pb::RankRequest&)>& set) {
+  ranking_pb::RankRequest request;
   request.add_candidates()->set_item_id("a");
   set(request);
   return FromProto(request).status();
 }
 
-absl::Status ConvertExplain(const std::function<void(pb::ExplainInput&)>& set) {
-  pb::ExplainRequest request;
+absl::Status ConvertExplain(const std::function<void(ranking_pb::ExplainInput&)>& set) {
+  ranking_pb::ExplainRequest request;
   request.add_inputs()->mutable_item()->set_item_id("a");
   set(*request.mutable_inputs(0));
   return FromProto(request).status();

@@ -16,7 +16,7 @@ TEST(RerankerPipelineTest, OrdersRecommendationsAsTheDefaultModel) {
   StackConfig config;
   config.data_dir = folder.path();
   config.server.listen = "";
-  config.embedding.models = {{"pair", BuiltinModel("pair")}};
+  config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
   config.ranking.models = {{"judge", golden.checkpoint()}};
   config.ranking.default_model = "judge";
   auto stack = LocalStack::Start(config);

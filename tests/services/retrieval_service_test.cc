@@ -126,7 +126,7 @@ class RetrievalServiceTest : public ::testing::Test {
   }
 
   absl::Status Search(const retrieval_pb::SearchRequest& request, retrieval_pb::SearchResponse& response) {
-    return CallUnary(stub_->async(), &RetrievalStub::Search, request, response, absl::Now() + absl::Seconds(20));
+    return CallUnary(stub_->async(), &RetrievalStub::Search, request, response, {.deadline = absl::Now() + absl::Seconds(20)});
   }
 
   // The field that BadRequest names, or the status.
@@ -256,7 +256,7 @@ TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsA
   request.filter = "price <= 20";
   request.exclude_item_ids = {"b"};
   request.queries = {{{kText, {0, 1}}, 10}, {{kText, {0, 1, 0}}, 10}, {{kImage, {0, 0, 1}}, 10}};
-  const auto results = client.Search(request, absl::Now() + absl::Seconds(20));
+  const auto results = client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)});
   ASSERT_TRUE(results.ok()) << results.status();
   ASSERT_THAT(*results, SizeIs(3));
   for (const size_t i : {0, 2}) {
@@ -267,7 +267,7 @@ TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsA
   EXPECT_EQ(WrongField((*results)[1].status()), "queries[1].vector.values");
 
   request.filter = "prize < 3";
-  EXPECT_EQ(WrongField(client.Search(request, absl::Now() + absl::Seconds(20)).status()), "filter");
+  EXPECT_EQ(WrongField(client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)}).status()), "filter");
 }
 
 }  // namespace
