@@ -1,9 +1,9 @@
 # Lays out share/models/ of the build folder as an installation has it: the built-in models, by links. The committed weights
-# stand in models/builtin/; the text tower of the dual encoder is all-MiniLM-L6-v2 from the download cache.
+# are in assets/; the text tower of the dual encoder is all-MiniLM-L6-v2 from the download cache.
 include_guard(GLOBAL)
 
 set(share "${CMAKE_BINARY_DIR}/share/models")
-set(builtin "${PROJECT_SOURCE_DIR}/models/builtin")
+set(builtin "${PROJECT_SOURCE_DIR}/assets")
 palate_require_download("${PALATE_CACHE_DIR}/all-MiniLM-L6-v2/model.safetensors")
 file(MAKE_DIRECTORY "${share}/dual_encoder")
 file(CREATE_LINK "${PALATE_CACHE_DIR}/all-MiniLM-L6-v2" "${share}/dual_encoder/text" SYMBOLIC)

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
-#include "featurestore/store_core.h"
+#include "featurestore/storage/store_core.h"
 #include "featurestore/validate.h"
 
 namespace palate::featurestore {

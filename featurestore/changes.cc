@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
-#include "featurestore/store_core.h"
+#include "featurestore/storage/store_core.h"
 
 namespace palate::featurestore {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/status.h"
-#include "featurestore/store_core.h"
+#include "featurestore/storage/store_core.h"
 
 namespace palate::featurestore {
 

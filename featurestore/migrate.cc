@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "featurestore/item_batch.h"
+#include "featurestore/items/item_batch.h"
 
 namespace palate::featurestore {
 namespace {

@@ -16,10 +16,10 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "featurestore/count_merge.h"
 #include "featurestore/migrate.h"
-#include "featurestore/rocksdb_status.h"
-#include "featurestore/store_core.h"
+#include "featurestore/storage/count_merge.h"
+#include "featurestore/storage/rocksdb_status.h"
+#include "featurestore/storage/store_core.h"
 
 namespace palate::featurestore {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "pipeline/recommend_stages.h"
-#include "ranking/template_explainer.h"
+#include "ranking/explain/template_explainer.h"
 
 namespace palate::pipeline {
 namespace {

@@ -33,7 +33,7 @@
 #include <utility>
 #include <vector>
 
-#include "ranking/explanation_plan.h"
+#include "ranking/explain/explanation_plan.h"
 #include "ranking/ranking_types.h"
 #include "ranking/special_tokens.h"
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "ranking/template_explainer.h"
+#include "ranking/explain/template_explainer.h"
 
 namespace palate::ranking {
 namespace {

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
-folders="base domain models embedding retrieval ranking featurestore pipeline services offline tests bench"
+folders="base domain models embedding retrieval ranking featurestore pipeline services offline cli tests bench"
 
 # may_include FOLDER: the folders of ours that FOLDER's files may include.
 may_include() {
@@ -21,14 +21,16 @@ may_include() {
     featurestore) echo base domain featurestore ;;
     pipeline) echo base domain ranking embedding retrieval featurestore pipeline ;;
     offline) echo base domain models embedding retrieval ranking featurestore pipeline offline ;;
-    services | tests | bench) echo "$folders" ;;
+    services) echo base domain models embedding retrieval ranking featurestore pipeline services ;;
+    cli) echo base domain models embedding retrieval ranking featurestore pipeline services offline cli ;;
+    tests | bench) echo "$folders" ;;
   esac
 }
 
 # may_know LIBRARY: the folders whose files may include a library's headers. Tests and benchmarks may include all.
 may_know() {
   case "$1" in
-    grpc | messages) echo services ;;
+    grpc | messages) echo services cli ;;
     storage) echo featurestore ;;
     rocksdb) echo featurestore embedding/cache ;;
     curl) echo embedding/fetch ;;

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "models/bert/bert.h"
+#include "models/families/bert/bert.h"
 
 namespace palate::bench {
 

@@ -18,9 +18,9 @@
 #include "bench/embedding/peer.h"
 #include "bench/embedding/plots.h"
 #include "bench/embedding/race.h"
-#include "models/bert/bert.h"
 #include "models/checkpoint/parameters.h"
 #include "models/dtype.h"
+#include "models/families/bert/bert.h"
 
 ABSL_FLAG(std::string, model, "", "folder of all-MiniLM-L6-v2; empty: the download cache's");
 ABSL_FLAG(int, plots, 512, "how many plots are embedded");

@@ -24,12 +24,12 @@
 #include "models/decoder/decoder.h"
 #include "models/device.h"
 #include "models/dtype.h"
+#include "models/families/qwen3_vl/qwen3_vl_config.h"
+#include "models/families/qwen3_vl/vision.h"
+#include "models/families/qwen_vl/positions.h"
+#include "models/families/qwen_vl/tensor_names.h"
 #include "models/image/image.h"
 #include "models/image/vl_processor.h"
-#include "models/qwen3_vl/qwen3_vl_config.h"
-#include "models/qwen3_vl/vision.h"
-#include "models/qwen_vl/positions.h"
-#include "models/qwen_vl/tensor_names.h"
 #include "models/torch_status.h"
 
 ABSL_FLAG(bool, run, false, "really run");

@@ -12,9 +12,9 @@
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/checkpoint/checkpoint.h"
-#include "models/clip/clip.h"
+#include "models/families/clip/clip.h"
+#include "models/families/siglip/siglip.h"
 #include "models/image/processor.h"
-#include "models/siglip/siglip.h"
 #include "models/text/padded_tokenizer.h"
 
 namespace palate::embedding {

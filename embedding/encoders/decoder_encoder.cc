@@ -14,10 +14,10 @@
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "embedding/encoders/vl_encoder.h"
-#include "models/bert/sentence_layout.h"
 #include "models/causal_lm/causal_lm.h"
 #include "models/checkpoint/adapter.h"
 #include "models/checkpoint/json_config.h"
+#include "models/families/bert/sentence_layout.h"
 
 namespace palate::embedding {
 namespace {

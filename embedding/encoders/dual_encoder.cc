@@ -12,10 +12,10 @@
 #include "domain/catalog.h"
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
-#include "models/bert/bert.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/families/bert/bert.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
-#include "models/vit/vit.h"
 
 namespace palate::embedding {
 namespace {

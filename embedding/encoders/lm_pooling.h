@@ -4,8 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "absl/types/span.h"
-#include "models/bert/sentence_layout.h"
 #include "models/causal_lm/causal_lm.h"
+#include "models/families/bert/sentence_layout.h"
 
 namespace palate::embedding {
 

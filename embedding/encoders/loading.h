@@ -11,9 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "embedding/embedding_model.h"
 #include "embedding/encoder.h"
-#include "models/bert/sentence_layout.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/parameters.h"
+#include "models/families/bert/sentence_layout.h"
 #include "models/registry.h"
 
 namespace palate::embedding {

@@ -9,8 +9,8 @@
 #include "absl/status/statusor.h"
 #include "embedding/encoder.h"
 #include "embedding/encoders/chat_prompt.h"
-#include "models/bert/sentence_layout.h"
 #include "models/causal_lm/causal_lm.h"
+#include "models/families/bert/sentence_layout.h"
 
 namespace palate::embedding {
 

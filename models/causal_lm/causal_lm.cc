@@ -13,12 +13,12 @@
 #include "base/status.h"
 #include "models/checkpoint/adapter.h"
 #include "models/checkpoint/checkpoint.h"
-#include "models/decoder/families.h"
-#include "models/qwen2_5_vl/qwen2_5_vl_config.h"
-#include "models/qwen2_5_vl/vision.h"
-#include "models/qwen3_vl/qwen3_vl_config.h"
-#include "models/qwen3_vl/vision.h"
-#include "models/qwen_vl/tensor_names.h"
+#include "models/families.h"
+#include "models/families/qwen2_5_vl/qwen2_5_vl_config.h"
+#include "models/families/qwen2_5_vl/vision.h"
+#include "models/families/qwen3_vl/qwen3_vl_config.h"
+#include "models/families/qwen3_vl/vision.h"
+#include "models/families/qwen_vl/tensor_names.h"
 
 namespace palate::models {
 namespace {

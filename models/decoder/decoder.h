@@ -71,7 +71,7 @@ struct RopeRotation;
 // Thread-safe for inference after creation: Forward reads weights only (one KvCache per thread).
 class DecoderModel {
  public:
-  // Reads a folder of a text-only family (its config by models/decoder/families.h). The mapping lives as long as the model
+  // Reads a folder of a text-only family (its config by models/families.h). The mapping lives as long as the model
   // where weights stay in it. Errors name the folder and list every missing, left-over or ill-shaped tensor.
   static absl::StatusOr<std::shared_ptr<const DecoderModel>> Load(const Checkpoint& checkpoint, const DecoderLoadOptions& options = {});
   // The same for a config that the caller read, such as the text part of a vision-language model.

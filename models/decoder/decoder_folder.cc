@@ -13,7 +13,7 @@
 #include "base/status.h"
 #include "models/checkpoint/adapter.h"
 #include "models/decoder/decoder.h"
-#include "models/decoder/families.h"
+#include "models/families.h"
 #include "models/torch_status.h"
 
 namespace palate::models {

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
-#include "models/vit/vit.h"
 #include "offline/golden/checks.h"
 #include "offline/golden/compare.h"
 

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "models/bert/bert.h"
+#include "models/families/bert/bert.h"
 #include "offline/golden/checks.h"
 #include "offline/golden/compare.h"
 #include "offline/golden/language_model.h"

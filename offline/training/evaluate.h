@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/bert/bert.h"
+#include "models/families/bert/bert.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
-#include "models/vit/vit.h"
 #include "nlohmann/json.hpp"
 #include "offline/demo/shop.h"
 #include "offline/evaluation/metrics.h"

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "domain/item.h"
-#include "models/bert/bert.h"
+#include "models/families/bert/bert.h"
 
 namespace palate::training {
 

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "offline/demo/random.h"
-#include "ranking/explanation_plan.h"
-#include "ranking/explanation_templates.h"
+#include "ranking/explain/explanation_plan.h"
+#include "ranking/explain/explanation_templates.h"
 #include "ranking/preferences.h"
 #include "ranking/reasons.h"
 

@@ -8,7 +8,7 @@
 //
 // weights chooses the language model's share of the blend on validation shops; evaluate then measures it on held-out ones.
 //
-// The commands behind the committed weights stand in their model cards, models/builtin/*/README.md.
+// The commands behind the committed weights stand in their model cards, assets/*/README.md.
 #include <ATen/Parallel.h>
 
 #include <cstdio>

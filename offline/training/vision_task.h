@@ -14,9 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "models/bert/bert.h"
+#include "models/families/bert/bert.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
-#include "models/vit/vit.h"
 #include "offline/demo/shop.h"
 #include "offline/training/loop.h"
 

@@ -10,11 +10,11 @@
 #include "absl/time/clock.h"
 #include "absl/types/span.h"
 #include "base/status.h"
-#include "ranking/evidence_words.h"
-#include "ranking/explanation_templates.h"
+#include "ranking/explain/evidence_words.h"
+#include "ranking/explain/explanation_templates.h"
+#include "ranking/explain/template_explainer.h"
 #include "ranking/preferences.h"
 #include "ranking/prompt.h"
-#include "ranking/template_explainer.h"
 
 namespace palate::ranking {
 namespace {

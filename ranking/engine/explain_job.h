@@ -17,8 +17,8 @@
 #include "ranking/engine/decode_wave.h"
 #include "ranking/engine/llm_engine.h"
 #include "ranking/engine/loaded_model.h"
-#include "ranking/evidence_check.h"
-#include "ranking/explanation_plan.h"
+#include "ranking/explain/evidence_check.h"
+#include "ranking/explain/explanation_plan.h"
 #include "ranking/ranking_types.h"
 
 namespace palate::ranking {

@@ -16,8 +16,8 @@
 #include "ranking/engine/loaded_model.h"
 #include "ranking/engine/score_queue.h"
 #include "ranking/engine/scorer.h"
+#include "ranking/explain/template_explainer.h"
 #include "ranking/preferences.h"
-#include "ranking/template_explainer.h"
 
 namespace palate::ranking {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "models/checkpoint/checkpoint.h"
-#include "models/decoder/families.h"
+#include "models/families.h"
 #include "models/registry.h"
 #include "models/text/tokenizer.h"
 #include "ranking/engine/ranking_model.h"

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "embedding/embedding_model.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
-#include "models/vit/vit.h"
 #include "tests/models/golden.h"
 
 namespace palate::embedding {

@@ -346,7 +346,7 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   if (!models::FileExists(models::MiniLmFolder() + "/config.json")) GTEST_SKIP() << models::MiniLmFolder() << " is absent";
   const models::TemporaryFolder folder;
   std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
-  const std::string dual_encoder_json = std::string(PALATE_SOURCE_DIR) + "/models/builtin/dual_encoder/dual_encoder.json";
+  const std::string dual_encoder_json = std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json";
   std::filesystem::copy_file(dual_encoder_json, folder.file("dual_encoder.json"));
   auto model = EmbeddingModel::Load(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();

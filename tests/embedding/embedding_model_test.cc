@@ -130,7 +130,7 @@ TEST_F(EmbeddingModelTest, MissingTextTowerIsNotFound) {
 }
 
 TEST(BuiltinEmbeddingModelTest, BuiltInDualEncoderDescriptionIsValid) {
-  const auto description = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/models/builtin/dual_encoder/dual_encoder.json");
+  const auto description = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json");
   ASSERT_TRUE(description.ok()) << description.status();
   EXPECT_EQ(*description->Int("dimensions"), 384);
 }

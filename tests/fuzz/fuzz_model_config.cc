@@ -6,18 +6,18 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "models/bert/bert.h"
-#include "models/bert/sentence_layout.h"
 #include "models/checkpoint/json_config.h"
-#include "models/clip/clip.h"
+#include "models/families/bert/bert.h"
+#include "models/families/bert/sentence_layout.h"
+#include "models/families/clip/clip.h"
+#include "models/families/qwen2_5_vl/qwen2_5_vl_config.h"
+#include "models/families/qwen2_5_vl/vision.h"
+#include "models/families/qwen3_vl/qwen3_vl_config.h"
+#include "models/families/qwen3_vl/vision.h"
+#include "models/families/siglip/siglip.h"
+#include "models/families/vit/vit.h"
 #include "models/image/processor.h"
 #include "models/image/vl_processor.h"
-#include "models/qwen2_5_vl/qwen2_5_vl_config.h"
-#include "models/qwen2_5_vl/vision.h"
-#include "models/qwen3_vl/qwen3_vl_config.h"
-#include "models/qwen3_vl/vision.h"
-#include "models/siglip/siglip.h"
-#include "models/vit/vit.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace palate::models {

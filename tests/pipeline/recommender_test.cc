@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "base/status.h"
-#include "ranking/explanation_plan.h"
+#include "ranking/explain/explanation_plan.h"
 #include "tests/pipeline/fake_parts.h"
 
 namespace palate::pipeline {

@@ -1,0 +1,144 @@
+#include "cli/client_flags.h"
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "palate/catalog/v1/catalog_service.grpc.pb.h"
+#include "services/local/local_stack.h"
+#include "services/runtime/client_call.h"
+
+namespace palate::services {
+namespace {
+
+constexpr absl::Duration kCatalogTimeout = absl::Seconds(10);
+
+absl::Status WrongFlag(const std::string& name, const std::string& value, absl::string_view limit) {
+  return absl::InvalidArgumentError(absl::StrCat("--", name, " is ", value, "; must be ", limit));
+}
+
+}  // namespace
+
+const char kConnectionHelp[] =
+    "  --server HOST:PORT   a running Palate (all services in one process, or the gateway)\n"
+    "  --data-dir DIR       or: the data in DIR, opened by this process\n"
+    "  --config FILE        with --data-dir: configuration as for `palate serve`\n";
+const char kCatalogHelp[] = "  --catalog ID         default: the only catalog there is\n";
+const char kAnswerHelp[] =
+    "  --timeout-ms N       how long to wait for an answer (default 10000)\n"
+    "  --json               print the response as JSON, proto field names, defaults written out\n";
+
+absl::StatusOr<Flags> Flags::Parse(const std::vector<std::string>& arguments, std::set<std::string> switches) {
+  switches.insert({"json", "help"});
+  return ParseWithSwitches(arguments, switches);
+}
+
+absl::StatusOr<Flags> Flags::ParseWithSwitches(const std::vector<std::string>& arguments, const std::set<std::string>& switches) {
+  Flags flags;
+  PALATE_ASSIGN_OR_RETURN(flags.line_, ParseCommandLine(arguments, switches));
+  return flags;
+}
+
+std::string Flags::Text(const std::string& name, std::string fallback) {
+  used_.insert(name);
+  for (const auto& [flag, value] : line_.flags) {
+    if (flag == name) fallback = value;
+  }
+  return fallback;
+}
+
+std::vector<std::string> Flags::Texts(const std::string& name) {
+  used_.insert(name);
+  std::vector<std::string> values;
+  for (const auto& [flag, value] : line_.flags) {
+    if (flag == name) values.push_back(value);
+  }
+  return values;
+}
+
+bool Flags::Switch(const std::string& name) { return Text(name) == "true"; }
+
+absl::StatusOr<int> Flags::Int(const std::string& name, int fallback, int low, int high) {
+  const std::string text = Text(name);
+  if (text.empty()) return fallback;
+  int value = 0;
+  if (!absl::SimpleAtoi(text, &value) || value < low || value > high) {
+    return WrongFlag(name, text, absl::StrCat("a whole number from ", low, " to ", high));
+  }
+  return value;
+}
+
+absl::StatusOr<double> Flags::Number(const std::string& name, double fallback, double low, double high) {
+  const std::string text = Text(name);
+  if (text.empty()) return fallback;
+  double value = 0;
+  if (!absl::SimpleAtod(text, &value) || !(value >= low && value <= high)) {
+    return WrongFlag(name, text, absl::StrCat("a number from ", low, " to ", high));
+  }
+  return value;
+}
+
+absl::StatusOr<absl::Duration> Flags::Milliseconds(const std::string& name, absl::Duration fallback) {
+  PALATE_ASSIGN_OR_RETURN(const int value, Int(name, static_cast<int>(absl::ToInt64Milliseconds(fallback)), 1, 86'400'000));
+  return absl::Milliseconds(value);
+}
+
+absl::StatusOr<absl::Time> Flags::Time(const std::string& name, absl::Time fallback) {
+  const std::string text = Text(name);
+  if (text.empty()) return fallback;
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) return WrongFlag(name, text, "an RFC 3339 time");
+  return time;
+}
+
+absl::Status Flags::CheckAllUsed() const {
+  for (const auto& [flag, value] : line_.flags) {
+    if (used_.count(flag) == 0) return absl::InvalidArgumentError(absl::StrCat("unknown flag --", flag));
+  }
+  return absl::OkStatus();
+}
+
+Connection::Connection() = default;
+Connection::~Connection() = default;
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenLocal(const std::string& data_dir, const std::string& config_path,
+                                                                  const std::string& listen) {
+  auto connection = std::unique_ptr<Connection>(new Connection());
+  connection->data_dir_ = data_dir;
+  PALATE_ASSIGN_OR_RETURN(connection->local_, LocalStack::Open(data_dir, config_path, listen));
+  connection->channel_ = connection->local_->channel();
+  return connection;
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
+  const std::string server = flags.Text("server");
+  const std::string data_dir = flags.Text("data-dir");
+  const std::string config = flags.Text("config");
+  if (server.empty() == data_dir.empty()) return absl::InvalidArgumentError("give either --server or --data-dir");
+  PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
+  if (!data_dir.empty()) return OpenLocal(data_dir, config);
+  auto connection = std::unique_ptr<Connection>(new Connection());
+  connection->channel_ = DialTcp(server);
+  return connection;
+}
+
+absl::StatusOr<std::string> Connection::ResolveCatalog(const std::string& wanted) const {
+  namespace catalog_pb = palate::catalog::v1;
+  if (!wanted.empty()) return wanted;
+  const auto stub = catalog_pb::CatalogService::NewStub(channel_);
+  catalog_pb::ListCatalogsRequest request;
+  catalog_pb::ListCatalogsResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs, request,
+                                   response, {.deadline = absl::Now() + kCatalogTimeout}));
+  std::vector<std::string> ids;
+  for (const auto& catalog : response.catalogs()) ids.push_back(catalog.id());
+  if (ids.size() == 1) return ids.front();
+  if (ids.empty()) return absl::NotFoundError("there is no catalog yet: import something first");
+  return absl::FailedPreconditionError(absl::StrCat("there are several catalogs, choose one with --catalog: ", absl::StrJoin(ids, ", ")));
+}
+
+}  // namespace palate::services

@@ -1,0 +1,81 @@
+// The changes that one call makes to items: what each was, what it becomes, and the rows, feed entries and counts that follow.
+//
+// Used by UpsertItems and DeleteItems. Not thread-safe; the caller holds the items' locks from Load() to Committed().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "domain/item.h"
+#include "featurestore/storage/blobs.h"
+#include "featurestore/storage/store_core.h"
+
+namespace palate::featurestore {
+
+// Whether there is anything to make vectors of.
+bool IsEmbeddable(const Item& item);
+// Equal in all that an embedding is made of.
+bool SameContent(const Item& a, const Item& b);
+// Equal in all but the revision.
+bool SameItem(const Item& a, const Item& b);
+Availability AvailabilityOf(const std::optional<Item>& item);
+
+class ItemBatch {
+ public:
+  ItemBatch(StoreCore& core, CatalogState& state) : core_(core), state_(state), blobs_(core, state.number) {}
+
+  // Reads the items. Pictures are loaded separately, when their digests are locked.
+  absl::Status Load(const std::vector<std::string>& ids);
+  // Digests of the pictures that the loaded items show.
+  std::vector<std::string> ShownDigests() const;
+  BlobLedger& blobs() { return blobs_; }
+
+  // The item as it is after the changes so far. A change made in this batch has no revision yet: kNewRevision.
+  const std::optional<Item>& Current(const std::string& id) const { return works_.at(id).now; }
+  static constexpr int64_t kNewRevision = -1;
+
+  // Records a change; `now` absent removes the item. The blob ledger is told by the caller. Returns the change's number.
+  size_t Change(const std::string& id, std::optional<Item> now);
+  size_t num_changes() const { return changes_.size(); }
+
+  // Gives every change its revision, writes everything, and updates what is kept in memory. Change n has revision first + n.
+  absl::StatusOr<int64_t> Commit();
+
+ private:
+  struct Work {
+    std::optional<Item> before;
+    std::optional<Item> now;
+    int64_t content_revision = 0;
+    std::optional<size_t> last_change;
+    std::optional<size_t> content_change;
+    bool was_pending = false;
+    bool was_failed = false;
+  };
+  struct ChangeNote {
+    std::string id;
+    ChangeKind kind;
+  };
+
+  absl::Status WriteItem(const std::string& id, Work& work, int64_t first, rocksdb::WriteBatch& batch);
+  absl::Status WriteEmbeddingState(const std::string& id, const Work& work, rocksdb::WriteBatch& batch);
+  void UpdateMemory();
+
+  StoreCore& core_;
+  CatalogState& state_;
+  BlobLedger blobs_;
+  std::map<std::string, Work> works_;
+  std::vector<ChangeNote> changes_;
+  int64_t items_delta_ = 0;
+  int64_t pending_delta_ = 0;
+  int64_t failed_delta_ = 0;
+};
+
+// The row that lists a visible item among the fresh ones.
+void PutFresh(rocksdb::WriteBatch& batch, StoreCore& core, uint32_t catalog, const Item& item);
+
+}  // namespace palate::featurestore
