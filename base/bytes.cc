@@ -14,7 +14,8 @@
 
 namespace palate {
 
-static_assert(std::endian::native == std::endian::little, "vectors are stored in the machine's own byte order");
+static_assert(std::endian::native == std::endian::little,
+              "vectors are stored in the machine's own byte order");
 
 void AppendBigEndian32(uint32_t value, std::string& out) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
@@ -55,19 +56,25 @@ uint32_t Crc32c(absl::string_view data) {
 std::string Sha256(absl::string_view data) {
   std::string digest(32, '\0');
   unsigned int size = 0;
-  EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha256(), nullptr);
+  EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+             EVP_sha256(), nullptr);
   return digest;
 }
 
-Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr); }
+Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+}
 Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
-void Sha256Stream::Add(absl::string_view piece) { EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), piece.data(), piece.size()); }
+void Sha256Stream::Add(absl::string_view piece) {
+  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), piece.data(), piece.size());
+}
 
 std::string Sha256Stream::Finish() {
   std::string digest(32, '\0');
   unsigned int size = 0;
-  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), reinterpret_cast<unsigned char*>(digest.data()), &size);
+  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_),
+                     reinterpret_cast<unsigned char*>(digest.data()), &size);
   return digest;
 }
 
@@ -79,7 +86,8 @@ std::string FloatsToBytes(absl::Span<const float> values) {
 
 absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes) {
   if (bytes.size() % sizeof(float) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("a float32 vector of ", bytes.size(), " bytes; must be a multiple of 4"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a float32 vector of ", bytes.size(), " bytes; must be a multiple of 4"));
   }
   std::vector<float> values(bytes.size() / sizeof(float));
   if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
@@ -93,7 +101,8 @@ std::string QuoteForMessage(absl::string_view text, size_t limit) {
   size_t end = std::min(text.size(), limit);
   while (cut && end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
   const absl::string_view shown = text.substr(0, end);
-  const std::string escaped = IsValidUtf8(shown) ? absl::Utf8SafeCEscape(shown) : absl::CHexEscape(shown);
+  const std::string escaped =
+      IsValidUtf8(shown) ? absl::Utf8SafeCEscape(shown) : absl::CHexEscape(shown);
   return absl::StrCat("\"", escaped, cut ? "…\"" : "\"");
 }
 

@@ -1,4 +1,5 @@
-// Byte codecs for keys, files and the wire: big-endian integers that sort as numbers, checksums, digests, UTF-8.
+// Byte codecs for keys, files and the wire: big-endian integers that sort as numbers, checksums,
+// digests, UTF-8.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,8 @@ absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes);
 
 bool IsValidUtf8(absl::string_view text);
 
-// At most `limit` bytes of `text`, cut at a character, control characters escaped, quoted: for error messages about input.
+// At most `limit` bytes of `text`, cut at a character, control characters escaped, quoted: for
+// error messages about input.
 std::string QuoteForMessage(absl::string_view text, size_t limit = 60);
 
 }  // namespace palate

@@ -1,4 +1,5 @@
-// Until when a caller waits for an answer, and whether it still does: the last parameter of every function that blocks.
+// Until when a caller waits for an answer, and whether it still does: the last parameter of every
+// function that blocks.
 //
 //   absl::StatusOr<Page> Library::Read(const Request& request, const CallContext& context) {
 //     // Work that has pieces checks between them.
@@ -7,8 +8,8 @@
 //       ...
 //     }
 //
-//     // A wait is woken; it does not poll. The registration is declared before the lock, so that it is destroyed after the lock.
-//     const CancelRegistration wake = context.OnCancel([this] {
+//     // A wait is woken; it does not poll. The registration is declared before the lock, so that
+//     it is destroyed after the lock. const CancelRegistration wake = context.OnCancel([this] {
 //       MutexLock lock(mutex_);
 //       changed_.SignalAll();
 //     });
@@ -41,12 +42,14 @@
 
 namespace palate {
 
-// A callback that waits for a cancellation. Once the destructor has returned, the callback neither runs nor will run; the destructor waits
-// for a callback that runs on another thread, so it must not be called while a lock is held that the callback takes. As its last act the
-// callback may destroy its registration.
+// A callback that waits for a cancellation. Once the destructor has returned, the callback neither
+// runs nor will run; the destructor waits for a callback that runs on another thread, so it must
+// not be called while a lock is held that the callback takes. As its last act the callback may
+// destroy its registration.
 using CancelRegistration = std::stop_callback<std::function<void()>>;
 
-// Whether a caller has given up. Thread-safe. The owner cancels; observers hold a shared_ptr<const Cancellation>.
+// Whether a caller has given up. Thread-safe. The owner cancels; observers hold a shared_ptr<const
+// Cancellation>.
 class Cancellation {
  public:
   Cancellation() = default;
@@ -58,8 +61,8 @@ class Cancellation {
 
   bool cancelled() const { return source_.stop_requested(); }
 
-  // `callback` runs once, on the thread that cancels, or at once on this thread when already cancelled. It must neither block for long nor
-  // throw. The registration may outlive this object.
+  // `callback` runs once, on the thread that cancels, or at once on this thread when already
+  // cancelled. It must neither block for long nor throw. The registration may outlive this object.
   [[nodiscard]] CancelRegistration OnCancel(std::function<void()> callback) const {
     return CancelRegistration(source_.get_token(), std::move(callback));
   }
@@ -75,7 +78,8 @@ struct CallContext {
 
   bool cancelled() const { return cancellation != nullptr && cancellation->cancelled(); }
 
-  // Why `work`, the subject of the message, is no longer wanted at `now`: Cancelled or DeadlineExceeded. OK while it is.
+  // Why `work`, the subject of the message, is no longer wanted at `now`: Cancelled or
+  // DeadlineExceeded. OK while it is.
   absl::Status Check(absl::string_view work = "the call", absl::Time now = absl::Now()) const;
 
   // The same call with the earlier of its deadline and `other`.

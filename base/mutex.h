@@ -1,5 +1,5 @@
-// A std::mutex that clang's thread-safety analysis understands. absl::Mutex is not used for our own locks because ThreadSanitizer reports
-// false races from the distribution's build of it.
+// A std::mutex that clang's thread-safety analysis understands. absl::Mutex is not used for our own
+// locks because ThreadSanitizer reports false races from the distribution's build of it.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,9 @@ class ABSL_LOCKABLE Mutex {
 
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_.Lock(); }
+  explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
+    mutex_.Lock();
+  }
   ~MutexLock() ABSL_UNLOCK_FUNCTION() { mutex_.Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
@@ -33,7 +35,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Waits release the mutex and hold it again on return. Spurious wake-ups happen: wait in a loop over the condition.
+// Waits release the mutex and hold it again on return. Spurious wake-ups happen: wait in a loop
+// over the condition.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
@@ -45,7 +48,8 @@ class CondVar {
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const absl::Duration bounded = std::min(timeout, absl::Hours(24));
-    const bool signaled = condition_.wait_for(lock, absl::ToChronoNanoseconds(bounded)) == std::cv_status::no_timeout;
+    const bool signaled =
+        condition_.wait_for(lock, absl::ToChronoNanoseconds(bounded)) == std::cv_status::no_timeout;
     lock.release();
     return signaled;
   }

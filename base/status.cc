@@ -10,8 +10,8 @@
 namespace palate {
 namespace {
 
-// Payload: one "field NUL description" per violation, separated by the record separator. Field text from callers is quoted and shortened
-// before it comes here, so neither separator occurs inside.
+// Payload: one "field NUL description" per violation, separated by the record separator. Field text
+// from callers is quoted and shortened before it comes here, so neither separator occurs inside.
 constexpr absl::string_view kPayloadUrl = "palate/field-violations";
 constexpr char kFieldEnd = '\0';
 constexpr char kRecordEnd = '\x1e';
@@ -28,29 +28,34 @@ std::optional<FieldViolation> Location(const absl::Status& status) {
   const absl::optional<absl::Cord> payload = status.GetPayload(kLocationUrl);
   if (!payload.has_value()) return std::nullopt;
   const std::string text(*payload);
-  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(kFieldEnd, 1));
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(text, absl::MaxSplits(kFieldEnd, 1));
   return FieldViolation{parts.first, parts.second};
 }
 
 absl::Status Locate(absl::StatusCode code, const FieldViolation& location) {
   absl::Status status(code, Sentence(location.field, ": ", location.description));
-  status.SetPayload(kLocationUrl, absl::Cord(absl::StrCat(location.field, std::string(1, kFieldEnd), location.description)));
+  status.SetPayload(kLocationUrl, absl::Cord(absl::StrCat(location.field, std::string(1, kFieldEnd),
+                                                          location.description)));
   return status;
 }
 
 }  // namespace
 
-absl::Status InvalidFields(absl::string_view message, const std::vector<FieldViolation>& violations) {
+absl::Status InvalidFields(absl::string_view message,
+                           const std::vector<FieldViolation>& violations) {
   std::string payload;
   for (const FieldViolation& violation : violations) {
-    absl::StrAppend(&payload, violation.field, std::string(1, kFieldEnd), violation.description, std::string(1, kRecordEnd));
+    absl::StrAppend(&payload, violation.field, std::string(1, kFieldEnd), violation.description,
+                    std::string(1, kRecordEnd));
   }
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload(kPayloadUrl, absl::Cord(payload));
   return status;
 }
 
-absl::Status InvalidField(absl::string_view field, absl::string_view value, absl::string_view limit) {
+absl::Status InvalidField(absl::string_view field, absl::string_view value,
+                          absl::string_view limit) {
   const std::string description = absl::StrCat(value, "; must be ", limit);
   return InvalidFields(Sentence(field, " ", description), {{std::string(field), description}});
 }
@@ -61,13 +66,15 @@ std::vector<FieldViolation> FieldViolations(const absl::Status& status) {
   if (!payload.has_value()) return violations;
   const std::string text(*payload);
   for (absl::string_view record : absl::StrSplit(text, kRecordEnd, absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(record, absl::MaxSplits(kFieldEnd, 1));
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(record, absl::MaxSplits(kFieldEnd, 1));
     violations.push_back({std::string(parts.first), std::string(parts.second)});
   }
   return violations;
 }
 
-absl::Status MapFields(const absl::Status& status, absl::FunctionRef<std::string(const std::string& path)> map) {
+absl::Status MapFields(const absl::Status& status,
+                       absl::FunctionRef<std::string(const std::string& path)> map) {
   if (std::optional<FieldViolation> location = Location(status); location.has_value()) {
     location->field = map(location->field);
     return Locate(status.code(), *location);
@@ -76,7 +83,8 @@ absl::Status MapFields(const absl::Status& status, absl::FunctionRef<std::string
   std::vector<FieldViolation> violations = FieldViolations(status);
   if (violations.empty()) return status;
   for (FieldViolation& violation : violations) violation.field = map(violation.field);
-  return InvalidFields(Sentence(violations.front().field, " ", violations.front().description), violations);
+  return InvalidFields(Sentence(violations.front().field, " ", violations.front().description),
+                       violations);
 }
 
 absl::Status PrefixFields(const absl::Status& status, absl::string_view prefix) {
@@ -85,7 +93,8 @@ absl::Status PrefixFields(const absl::Status& status, absl::string_view prefix) 
 
 absl::Status AtField(const absl::Status& status, absl::string_view field) {
   if (status.ok()) return status;
-  if (Location(status).has_value() || !FieldViolations(status).empty()) return PrefixFields(status, field);
+  if (Location(status).has_value() || !FieldViolations(status).empty())
+    return PrefixFields(status, field);
   return Locate(status.code(), {std::string(field), std::string(status.message())});
 }
 
@@ -97,7 +106,8 @@ FieldStep FirstStep(absl::string_view path) {
 
   const size_t closing = path.find(']');
   size_t index = 0;
-  if (absl::StartsWith(path, "[") && closing != absl::string_view::npos && absl::SimpleAtoi(path.substr(1, closing - 1), &index)) {
+  if (absl::StartsWith(path, "[") && closing != absl::string_view::npos &&
+      absl::SimpleAtoi(path.substr(1, closing - 1), &index)) {
     step.index = index;
     path.remove_prefix(closing + 1);
   }

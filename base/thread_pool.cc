@@ -8,7 +8,8 @@
 
 namespace palate {
 
-ThreadPool::ThreadPool(std::string name, int num_threads, size_t queue_limit) : name_(std::move(name)), queue_limit_(queue_limit) {
+ThreadPool::ThreadPool(std::string name, int num_threads, size_t queue_limit)
+    : name_(std::move(name)), queue_limit_(queue_limit) {
   threads_.reserve(num_threads);
   for (int i = 0; i < num_threads; ++i) {
     threads_.emplace_back([this] { Work(); });
@@ -30,7 +31,8 @@ absl::Status ThreadPool::Submit(std::function<void()> task) {
     MutexLock lock(mutex_);
     if (stopping_) return absl::UnavailableError(absl::StrCat(name_, " is shutting down"));
     if (queue_.size() >= queue_limit_) {
-      return absl::ResourceExhaustedError(absl::StrCat(name_, ": ", queue_.size(), " tasks are waiting, the limit is ", queue_limit_));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          name_, ": ", queue_.size(), " tasks are waiting, the limit is ", queue_limit_));
     }
     queue_.push_back(std::move(task));
   }

@@ -17,13 +17,15 @@ namespace palate {
 
 class ThreadPool {
  public:
-  // `name` is put into error messages and the threads' names (15 bytes at most are kept). `num_threads` and `queue_limit` are at least 1.
+  // `name` is put into error messages and the threads' names (15 bytes at most are kept).
+  // `num_threads` and `queue_limit` are at least 1.
   ThreadPool(std::string name, int num_threads, size_t queue_limit);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // ResourceExhausted, at once, when `queue_limit` tasks wait; Unavailable once the pool is being destroyed.
+  // ResourceExhausted, at once, when `queue_limit` tasks wait; Unavailable once the pool is being
+  // destroyed.
   absl::Status Submit(std::function<void()> task) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Tasks that wait, without those that run.

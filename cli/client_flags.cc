@@ -31,12 +31,14 @@ const char kAnswerHelp[] =
     "  --timeout-ms N       how long to wait for an answer (default 10000)\n"
     "  --json               print the response as JSON, proto field names, defaults written out\n";
 
-absl::StatusOr<Flags> Flags::Parse(const std::vector<std::string>& arguments, std::set<std::string> switches) {
+absl::StatusOr<Flags> Flags::Parse(const std::vector<std::string>& arguments,
+                                   std::set<std::string> switches) {
   switches.insert({"json", "help"});
   return ParseWithSwitches(arguments, switches);
 }
 
-absl::StatusOr<Flags> Flags::ParseWithSwitches(const std::vector<std::string>& arguments, const std::set<std::string>& switches) {
+absl::StatusOr<Flags> Flags::ParseWithSwitches(const std::vector<std::string>& arguments,
+                                               const std::set<std::string>& switches) {
   Flags flags;
   PALATE_ASSIGN_OR_RETURN(flags.line_, ParseCommandLine(arguments, switches));
   return flags;
@@ -71,7 +73,8 @@ absl::StatusOr<int> Flags::Int(const std::string& name, int fallback, int low, i
   return value;
 }
 
-absl::StatusOr<double> Flags::Number(const std::string& name, double fallback, double low, double high) {
+absl::StatusOr<double> Flags::Number(const std::string& name, double fallback, double low,
+                                     double high) {
   const std::string text = Text(name);
   if (text.empty()) return fallback;
   double value = 0;
@@ -81,8 +84,11 @@ absl::StatusOr<double> Flags::Number(const std::string& name, double fallback, d
   return value;
 }
 
-absl::StatusOr<absl::Duration> Flags::Milliseconds(const std::string& name, absl::Duration fallback) {
-  PALATE_ASSIGN_OR_RETURN(const int value, Int(name, static_cast<int>(absl::ToInt64Milliseconds(fallback)), 1, 86'400'000));
+absl::StatusOr<absl::Duration> Flags::Milliseconds(const std::string& name,
+                                                   absl::Duration fallback) {
+  PALATE_ASSIGN_OR_RETURN(
+      const int value,
+      Int(name, static_cast<int>(absl::ToInt64Milliseconds(fallback)), 1, 86'400'000));
   return absl::Milliseconds(value);
 }
 
@@ -91,13 +97,15 @@ absl::StatusOr<absl::Time> Flags::Time(const std::string& name, absl::Time fallb
   if (text.empty()) return fallback;
   absl::Time time;
   std::string error;
-  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) return WrongFlag(name, text, "an RFC 3339 time");
+  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error))
+    return WrongFlag(name, text, "an RFC 3339 time");
   return time;
 }
 
 absl::Status Flags::CheckAllUsed() const {
   for (const auto& [flag, value] : line_.flags) {
-    if (used_.count(flag) == 0) return absl::InvalidArgumentError(absl::StrCat("unknown flag --", flag));
+    if (used_.count(flag) == 0)
+      return absl::InvalidArgumentError(absl::StrCat("unknown flag --", flag));
   }
   return absl::OkStatus();
 }
@@ -105,7 +113,8 @@ absl::Status Flags::CheckAllUsed() const {
 Connection::Connection() = default;
 Connection::~Connection() = default;
 
-absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenLocal(const std::string& data_dir, const std::string& config_path,
+absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenLocal(const std::string& data_dir,
+                                                                  const std::string& config_path,
                                                                   const std::string& listen) {
   auto connection = std::unique_ptr<Connection>(new Connection());
   connection->data_dir_ = data_dir;
@@ -118,7 +127,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
   const std::string server = flags.Text("server");
   const std::string data_dir = flags.Text("data-dir");
   const std::string config = flags.Text("config");
-  if (server.empty() == data_dir.empty()) return absl::InvalidArgumentError("give either --server or --data-dir");
+  if (server.empty() == data_dir.empty())
+    return absl::InvalidArgumentError("give either --server or --data-dir");
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
   if (!data_dir.empty()) return OpenLocal(data_dir, config);
   auto connection = std::unique_ptr<Connection>(new Connection());
@@ -132,13 +142,15 @@ absl::StatusOr<std::string> Connection::ResolveCatalog(const std::string& wanted
   const auto stub = catalog_pb::CatalogService::NewStub(channel_);
   catalog_pb::ListCatalogsRequest request;
   catalog_pb::ListCatalogsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs, request,
-                                   response, {.deadline = absl::Now() + kCatalogTimeout}));
+  PALATE_RETURN_IF_ERROR(CallUnary(
+      stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs,
+      request, response, {.deadline = absl::Now() + kCatalogTimeout}));
   std::vector<std::string> ids;
   for (const auto& catalog : response.catalogs()) ids.push_back(catalog.id());
   if (ids.size() == 1) return ids.front();
   if (ids.empty()) return absl::NotFoundError("there is no catalog yet: import something first");
-  return absl::FailedPreconditionError(absl::StrCat("there are several catalogs, choose one with --catalog: ", absl::StrJoin(ids, ", ")));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "there are several catalogs, choose one with --catalog: ", absl::StrJoin(ids, ", ")));
 }
 
 }  // namespace palate::services

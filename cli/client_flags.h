@@ -1,7 +1,7 @@
 // Flags of the client commands, and the connection that they lead to.
 //
-// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process (a directory that is open elsewhere says by
-// whom). Used by one thread.
+// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process (a
+// directory that is open elsewhere says by whom). Used by one thread.
 #pragma once
 
 #include <memory>
@@ -25,9 +25,11 @@ class LocalStack;
 class Flags {
  public:
   // `switches`: flags without a value, beside --json and --help.
-  static absl::StatusOr<Flags> Parse(const std::vector<std::string>& arguments, std::set<std::string> switches = {});
+  static absl::StatusOr<Flags> Parse(const std::vector<std::string>& arguments,
+                                     std::set<std::string> switches = {});
   // The same with these switches and no others.
-  static absl::StatusOr<Flags> ParseWithSwitches(const std::vector<std::string>& arguments, const std::set<std::string>& switches);
+  static absl::StatusOr<Flags> ParseWithSwitches(const std::vector<std::string>& arguments,
+                                                 const std::set<std::string>& switches);
 
   // The last value of the flag, or `fallback`.
   std::string Text(const std::string& name, std::string fallback = "");
@@ -56,8 +58,10 @@ class Connection {
  public:
   // Takes --server, --data-dir and, for the latter, --config.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(Flags& flags);
-  // Services in this process over `data_dir`; with `listen` (host:port, port 0 for any) others can call them too.
-  static absl::StatusOr<std::unique_ptr<Connection>> OpenLocal(const std::string& data_dir, const std::string& config_path,
+  // Services in this process over `data_dir`; with `listen` (host:port, port 0 for any) others can
+  // call them too.
+  static absl::StatusOr<std::unique_ptr<Connection>> OpenLocal(const std::string& data_dir,
+                                                               const std::string& config_path,
                                                                const std::string& listen = "");
 
   ~Connection();
@@ -69,7 +73,8 @@ class Connection {
   // The in-process services; null with --server.
   LocalStack* local() const { return local_.get(); }
 
-  // `wanted`, or the only catalog there is. FailedPrecondition listing the catalogs when there are several, NotFound when there is none.
+  // `wanted`, or the only catalog there is. FailedPrecondition listing the catalogs when there are
+  // several, NotFound when there is none.
   absl::StatusOr<std::string> ResolveCatalog(const std::string& wanted) const;
 
  private:
@@ -80,7 +85,8 @@ class Connection {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
-// Parts of the client commands' --help: where to connect to; the catalog; how the answer is waited for and printed.
+// Parts of the client commands' --help: where to connect to; the catalog; how the answer is waited
+// for and printed.
 extern const char kConnectionHelp[];
 extern const char kCatalogHelp[];
 extern const char kAnswerHelp[];

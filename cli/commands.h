@@ -1,4 +1,5 @@
-// The subcommands of `palate`. Each gets the arguments behind its name; InvalidArgument means a wrong command line.
+// The subcommands of `palate`. Each gets the arguments behind its name; InvalidArgument means a
+// wrong command line.
 #pragma once
 
 #include <string>

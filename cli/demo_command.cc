@@ -43,7 +43,8 @@ class TemporaryFolder {
  public:
   static absl::StatusOr<std::unique_ptr<TemporaryFolder>> Make() {
     std::string pattern = (std::filesystem::temp_directory_path() / "palate-demo-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) return absl::UnavailableError(absl::StrCat("cannot make a folder like ", pattern));
+    if (mkdtemp(pattern.data()) == nullptr)
+      return absl::UnavailableError(absl::StrCat("cannot make a folder like ", pattern));
     return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(std::move(pattern)));
   }
   ~TemporaryFolder() {
@@ -64,12 +65,14 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
   std::ofstream file(path);
   file << "{\"answers\": [" << absl::StrJoin(answers, ",\n") << "],\n"
        << absl::StrFormat(
-              "\"quality\": {\"users\": %d, \"ndcg_at_10\": {\"popularity\": %.6f, \"first_stage\": %.6f, \"with_language_model\": %.6f, "
-              "\"oracle\": %.6f}, \"relative_gain\": {\"mean\": %.6f, \"low\": %.6f, \"high\": %.6f}},\n",
-              quality.users, quality.popularity, quality.first_stage, quality.with_model, quality.oracle, quality.gain.relative,
-              quality.gain.low, quality.gain.high)
-       << absl::StrFormat("\"explanations\": {\"total\": %d, \"by_language_model\": %d}}\n", outcome.explanations,
-                          outcome.explanations_by_model);
+              "\"quality\": {\"users\": %d, \"ndcg_at_10\": {\"popularity\": %.6f, "
+              "\"first_stage\": %.6f, \"with_language_model\": %.6f, "
+              "\"oracle\": %.6f}, \"relative_gain\": {\"mean\": %.6f, \"low\": %.6f, \"high\": "
+              "%.6f}},\n",
+              quality.users, quality.popularity, quality.first_stage, quality.with_model,
+              quality.oracle, quality.gain.relative, quality.gain.low, quality.gain.high)
+       << absl::StrFormat("\"explanations\": {\"total\": %d, \"by_language_model\": %d}}\n",
+                          outcome.explanations, outcome.explanations_by_model);
   file.close();
   if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", path));
   return absl::OkStatus();
@@ -79,7 +82,8 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
 demo::PageItem ToPageItem(const demo::Product& product) {
   demo::PageItem item;
   item.title = product.item.title;
-  item.facts = absl::StrFormat("%s, %s, %s, %.2f", product.color, product.material, product.style, product.price);
+  item.facts = absl::StrFormat("%s, %s, %s, %.2f", product.color, product.material, product.style,
+                               product.price);
   const absl::StatusOr<demo::Picture> picture = demo::DrawPicture(product);
   if (picture.ok()) item.image = demo::ImageDataUri(picture->bytes, picture->media_type);
   return item;
@@ -89,12 +93,15 @@ using Products = std::map<std::string, const demo::Product*>;
 
 std::string DescribeEvidence(const ranking::Evidence& evidence, const Products& products) {
   if (evidence.kind == ranking::Evidence::Kind::kTrend) return "popular right now";
-  if (evidence.kind == ranking::Evidence::Kind::kItemFact) return absl::StrCat(evidence.attribute, ": ", evidence.value);
+  if (evidence.kind == ranking::Evidence::Kind::kItemFact)
+    return absl::StrCat(evidence.attribute, ": ", evidence.value);
   const auto product = products.find(evidence.item_id);
-  return absl::StrCat("your ", product == products.end() ? evidence.value : product->second->item.title);
+  return absl::StrCat("your ",
+                      product == products.end() ? evidence.value : product->second->item.title);
 }
 
-demo::PageRecommendation ToPageRecommendation(const pipeline::ResultItem& result, const Products& products) {
+demo::PageRecommendation ToPageRecommendation(const pipeline::ResultItem& result,
+                                              const Products& products) {
   demo::PageRecommendation recommendation;
   if (const auto product = products.find(result.item.id); product != products.end()) {
     recommendation.item = ToPageItem(*product->second);
@@ -103,8 +110,10 @@ demo::PageRecommendation ToPageRecommendation(const pipeline::ResultItem& result
   }
   recommendation.score = result.score;
   for (const pipeline::Reason& reason : result.reasons) {
-    const std::string name = absl::StrCat(pipeline::SourceName(reason.source), reason.space.empty() ? "" : " by ", reason.space);
-    if (recommendation.reasons.empty() || recommendation.reasons.back() != name) recommendation.reasons.push_back(name);
+    const std::string name = absl::StrCat(pipeline::SourceName(reason.source),
+                                          reason.space.empty() ? "" : " by ", reason.space);
+    if (recommendation.reasons.empty() || recommendation.reasons.back() != name)
+      recommendation.reasons.push_back(name);
   }
   if (result.explanation.has_value()) {
     recommendation.explanation = result.explanation->text;
@@ -116,7 +125,8 @@ demo::PageRecommendation ToPageRecommendation(const pipeline::ResultItem& result
   return recommendation;
 }
 
-demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Shop& shop, const Products& products) {
+demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Shop& shop,
+                                const Products& products) {
   demo::PageShopper shopper;
   shopper.name = shown.shopper->id;
   shopper.truth = demo::DescribeTaste(demo::TasteAt(*shown.shopper, shop.split_time));
@@ -125,15 +135,18 @@ demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Sho
     if (product == products.end()) continue;
     demo::PageItem item = ToPageItem(*product->second);
     item.badge = event->type;
-    item.detail = absl::StrFormat("%.0f days before", absl::FDivDuration(shop.split_time - event->time, absl::Hours(24)));
+    item.detail = absl::StrFormat(
+        "%.0f days before", absl::FDivDuration(shop.split_time - event->time, absl::Hours(24)));
     shopper.history.push_back(std::move(item));
   }
   for (const pipeline::ResultItem& result : shown.answer.result.results) {
     shopper.recommendations.push_back(ToPageRecommendation(result, products));
   }
   for (const pipeline::StageReport& stage : shown.answer.result.stages) {
-    std::string note = absl::StrFormat("%s %.1f ms", pipeline::StageName(stage.id), absl::ToDoubleMilliseconds(stage.duration));
-    for (const pipeline::StageNote& detail : stage.notes) absl::StrAppend(&note, ", ", pipeline::DegradationName(detail.degradation));
+    std::string note = absl::StrFormat("%s %.1f ms", pipeline::StageName(stage.id),
+                                       absl::ToDoubleMilliseconds(stage.duration));
+    for (const pipeline::StageNote& detail : stage.notes)
+      absl::StrAppend(&note, ", ", pipeline::DegradationName(detail.degradation));
     shopper.notes.push_back(std::move(note));
   }
   return shopper;
@@ -147,25 +160,34 @@ demo::Page ToPage(const demo::DemoOutcome& outcome) {
   demo::Page page;
   page.title = "Palate demo";
   page.lead =
-      "A generated shop, embedded, indexed, recommended to simulated shoppers with hidden tastes, and explained by a language model.";
-  page.figures = {{absl::StrCat(outcome.shop.products.size()), "products with pictures"},
-                  {absl::StrCat(outcome.shop.shoppers.size()), "shoppers"},
-                  {absl::StrFormat("%+.1f%%", 100 * quality.gain.relative), "NDCG@10 by the language model"},
-                  {absl::StrCat(outcome.explanations_by_model, " of ", outcome.explanations), "explanations in the model's own words"}};
-  page.tables.push_back({"Measured against the shoppers' hidden tastes",
-                         {{"order", "NDCG@10"},
-                          {"most popular first", number(quality.popularity)},
-                          {"first stage, without the language model", number(quality.first_stage)},
-                          {"with the language model", number(quality.with_model)},
-                          {"best order of the same candidates", number(quality.oracle)}},
-                         absl::StrFormat("%d shoppers; gain of the language model %+.1f%%, 95%% interval %+.1f%% to %+.1f%%", quality.users,
-                                         100 * quality.gain.relative, 100 * quality.gain.low, 100 * quality.gain.high)});
-  for (const demo::ShownShopper& shown : outcome.shoppers) page.shoppers.push_back(ToPageShopper(shown, outcome.shop, products));
+      "A generated shop, embedded, indexed, recommended to simulated shoppers with hidden tastes, "
+      "and explained by a language model.";
+  page.figures = {
+      {absl::StrCat(outcome.shop.products.size()), "products with pictures"},
+      {absl::StrCat(outcome.shop.shoppers.size()), "shoppers"},
+      {absl::StrFormat("%+.1f%%", 100 * quality.gain.relative), "NDCG@10 by the language model"},
+      {absl::StrCat(outcome.explanations_by_model, " of ", outcome.explanations),
+       "explanations in the model's own words"}};
+  page.tables.push_back(
+      {"Measured against the shoppers' hidden tastes",
+       {{"order", "NDCG@10"},
+        {"most popular first", number(quality.popularity)},
+        {"first stage, without the language model", number(quality.first_stage)},
+        {"with the language model", number(quality.with_model)},
+        {"best order of the same candidates", number(quality.oracle)}},
+       absl::StrFormat(
+           "%d shoppers; gain of the language model %+.1f%%, 95%% interval %+.1f%% to %+.1f%%",
+           quality.users, 100 * quality.gain.relative, 100 * quality.gain.low,
+           100 * quality.gain.high)});
+  for (const demo::ShownShopper& shown : outcome.shoppers)
+    page.shoppers.push_back(ToPageShopper(shown, outcome.shop, products));
   return page;
 }
 
-void PrintHowToCall(const Connection& connection, const demo::DemoOptions& options, const demo::DemoOutcome& outcome) {
-  const std::string where = absl::StrFormat("--server 127.0.0.1:%d --catalog %s", connection.local()->port(), options.catalog);
+void PrintHowToCall(const Connection& connection, const demo::DemoOptions& options,
+                    const demo::DemoOutcome& outcome) {
+  const std::string where = absl::StrFormat("--server 127.0.0.1:%d --catalog %s",
+                                            connection.local()->port(), options.catalog);
   std::cout << "\nserving on 127.0.0.1:" << connection.local()->port() << "; try\n";
   if (!outcome.shoppers.empty()) {
     const std::string& user = outcome.shoppers.front().shopper->id;
@@ -189,7 +211,8 @@ absl::StatusOr<DemoFlags> ParseDemoFlags(Flags& flags) {
   parsed.demo.shop.seed = static_cast<uint64_t>(seed);
   PALATE_ASSIGN_OR_RETURN(parsed.demo.shop.num_products, flags.Int("products", 400, 1, 5000));
   PALATE_ASSIGN_OR_RETURN(parsed.demo.shop.num_shoppers, flags.Int("shoppers", 200, 1, 5000));
-  PALATE_ASSIGN_OR_RETURN(parsed.demo.call_timeout, flags.Milliseconds("timeout-ms", absl::Seconds(60)));
+  PALATE_ASSIGN_OR_RETURN(parsed.demo.call_timeout,
+                          flags.Milliseconds("timeout-ms", absl::Seconds(60)));
   parsed.demo.catalog = flags.Text("catalog", parsed.demo.catalog);
   parsed.json = flags.Text("json");
   parsed.html = flags.Text("html", "palate-demo.html");
@@ -197,7 +220,8 @@ absl::StatusOr<DemoFlags> ParseDemoFlags(Flags& flags) {
   return parsed;
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlags& parsed, std::unique_ptr<TemporaryFolder>& folder) {
+absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlags& parsed,
+                                                    std::unique_ptr<TemporaryFolder>& folder) {
   std::string data_dir = flags.Text("data-dir");
   const std::string config = flags.Text("config");
   if (!flags.Text("server").empty()) {
@@ -222,9 +246,11 @@ absl::Status RunDemoCommand(const Arguments& arguments) {
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const DemoFlags parsed, ParseDemoFlags(flags));
-  if (parsed.serve) BlockTerminationSignals();  // before any thread starts: the end is waited for, not suffered
+  if (parsed.serve)
+    BlockTerminationSignals();  // before any thread starts: the end is waited for, not suffered
   std::unique_ptr<TemporaryFolder> folder;
-  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connect(flags, parsed, folder));
+  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection,
+                          Connect(flags, parsed, folder));
   GrpcOfflineClient client(connection->provider());
   offline::ConsoleReporter reporter;
   PALATE_ASSIGN_OR_RETURN(const auto outcome, demo::RunDemo(client, parsed.demo, reporter));

@@ -23,12 +23,16 @@ constexpr int kMostPixels = 1 << 30;
 const char kEmbedHelp[] =
     "palate embed: a file of items or queries to vectors, in this process\n\n"
     "  palate embed --model DIR --in FILE.jsonl --out FILE.safetensors\n\n"
-    "  --model DIR          a dual encoder, or a Hugging Face folder: bert, clip, siglip, qwen2, qwen3, llama, qwen2_5_vl, qwen3_vl,\n"
+    "  --model DIR          a dual encoder, or a Hugging Face folder: bert, clip, siglip, qwen2, "
+    "qwen3, llama, qwen2_5_vl, qwen3_vl,\n"
     "                       or a LoRA adapter that names its base\n"
-    "  --in FILE            JSON lines: items as for `palate import items`, or {\"id\": …, \"text\": …, \"images\": [FILE, …]}\n"
-    "  --out FILE           safetensors: `vectors` [n, dimensions] float32; the ids, in order, are \"ids\" in its metadata\n"
+    "  --in FILE            JSON lines: items as for `palate import items`, or {\"id\": …, "
+    "\"text\": …, \"images\": [FILE, …]}\n"
+    "  --out FILE           safetensors: `vectors` [n, dimensions] float32; the ids, in order, are "
+    "\"ids\" in its metadata\n"
     "  --images DIR         folder of the pictures that lines name (default: the input's folder)\n"
-    "  --space NAMES        text, image, fused; several by commas: then also vectors.NAME and rows.NAME for each\n"
+    "  --space NAMES        text, image, fused; several by commas: then also vectors.NAME and "
+    "rows.NAME for each\n"
     "                       (default: fused where the model sees pictures, else text)\n"
     "  --query              the lines are queries, not items\n"
     "  --instruction TEXT   the queries' task, where the model reads one\n"
@@ -36,8 +40,10 @@ const char kEmbedHelp[] =
     "  --dtype TYPE         fp32 (default), bf16, fp16, or auto: what the processor accelerates\n"
     "  --device NAME        cpu (default), cuda, cuda:1, or auto\n"
     "  --adapter DIR        a LoRA adapter to merge\n"
-    "  --batch-tokens N     tokens computed at a time, a picture counts its patches (default 4096)\n"
-    "  --max-pixels N       pixels of a picture, for vision-language models (default: the model's own)\n"
+    "  --batch-tokens N     tokens computed at a time, a picture counts its patches (default "
+    "4096)\n"
+    "  --max-pixels N       pixels of a picture, for vision-language models (default: the model's "
+    "own)\n"
     "  --threads N          threads of the computation (default: all cores)\n";
 
 struct EmbedFlags {
@@ -49,7 +55,9 @@ struct EmbedFlags {
 
 absl::StatusOr<std::string> Required(Flags& flags, const std::string& name) {
   const std::string value = flags.Text(name);
-  if (value.empty()) return absl::InvalidArgumentError(absl::StrCat("--", name, " is needed; palate embed --help says more"));
+  if (value.empty())
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", name, " is needed; palate embed --help says more"));
   return value;
 }
 
@@ -59,8 +67,10 @@ absl::StatusOr<EmbedFlags> ParseEmbedFlags(Flags& flags) {
   PALATE_ASSIGN_OR_RETURN(parsed.file.input, Required(flags, "in"));
   PALATE_ASSIGN_OR_RETURN(parsed.file.output, Required(flags, "out"));
   const size_t slash = parsed.file.input.rfind('/');
-  parsed.file.images_folder = flags.Text("images", slash == std::string::npos ? "." : parsed.file.input.substr(0, slash));
-  if (const std::string spaces = flags.Text("space"); !spaces.empty()) parsed.file.spaces = absl::StrSplit(spaces, ',');
+  parsed.file.images_folder =
+      flags.Text("images", slash == std::string::npos ? "." : parsed.file.input.substr(0, slash));
+  if (const std::string spaces = flags.Text("space"); !spaces.empty())
+    parsed.file.spaces = absl::StrSplit(spaces, ',');
   parsed.file.queries = flags.Switch("query");
   parsed.file.instruction = flags.Text("instruction");
   if (!parsed.file.instruction.empty() && !parsed.file.queries) {
@@ -78,18 +88,23 @@ absl::StatusOr<EmbedFlags> ParseEmbedFlags(Flags& flags) {
   return parsed;
 }
 
-void SayReport(const offline::EmbedFileReport& report, const std::string& output, offline::Reporter& reporter) {
+void SayReport(const offline::EmbedFileReport& report, const std::string& output,
+               offline::Reporter& reporter) {
   for (const offline::Malformed& malformed : report.source.malformed) {
-    reporter.Say(absl::StrCat("malformed: ", malformed.file, " line ", malformed.line, ": ", malformed.reason));
+    reporter.Say(absl::StrCat("malformed: ", malformed.file, " line ", malformed.line, ": ",
+                              malformed.reason));
   }
   if (report.source.malformed_count > static_cast<int64_t>(report.source.malformed.size())) {
     reporter.Say(absl::StrCat("malformed: ", report.source.malformed_count, " places in all"));
   }
   const double seconds = absl::ToDoubleSeconds(report.spent);
-  reporter.Say(absl::StrFormat("%s: %d vectors of %d dimensions; %d lines failed, %d lost text at their end; %d tokens in %.1f s (%.0f/s)",
-                               output, report.embedded, report.dimensions, report.failed, report.truncated, report.tokens, seconds,
-                               static_cast<double>(report.tokens) / std::max(seconds, 1e-9)));
-  for (const SpaceKey& space : report.spaces) reporter.Say(absl::StrCat("  ", space.name, ": fingerprint ", space.fingerprint));
+  reporter.Say(absl::StrFormat(
+      "%s: %d vectors of %d dimensions; %d lines failed, %d lost text at their end; %d tokens in "
+      "%.1f s (%.0f/s)",
+      output, report.embedded, report.dimensions, report.failed, report.truncated, report.tokens,
+      seconds, static_cast<double>(report.tokens) / std::max(seconds, 1e-9)));
+  for (const SpaceKey& space : report.spaces)
+    reporter.Say(absl::StrCat("  ", space.name, ": fingerprint ", space.fingerprint));
 }
 
 }  // namespace
@@ -101,12 +116,17 @@ absl::Status RunEmbed(const Arguments& arguments) {
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const EmbedFlags parsed, ParseEmbedFlags(flags));
-  if (!flags.positional().empty()) return absl::InvalidArgumentError("palate embed takes flags only; palate embed --help says which");
+  if (!flags.positional().empty())
+    return absl::InvalidArgumentError(
+        "palate embed takes flags only; palate embed --help says which");
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
-  PALATE_ASSIGN_OR_RETURN(const auto model, embedding::EmbeddingModel::Load(parsed.folder, parsed.model));
-  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<embedding::Embedder> embedder, embedding::Embedder::Create(model, parsed.embedder));
+  PALATE_ASSIGN_OR_RETURN(const auto model,
+                          embedding::EmbeddingModel::Load(parsed.folder, parsed.model));
+  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<embedding::Embedder> embedder,
+                          embedding::Embedder::Create(model, parsed.embedder));
   offline::ConsoleReporter reporter;
-  PALATE_ASSIGN_OR_RETURN(const offline::EmbedFileReport report, offline::EmbedFile(*embedder, parsed.file, reporter.Step("embedding")));
+  PALATE_ASSIGN_OR_RETURN(const offline::EmbedFileReport report,
+                          offline::EmbedFile(*embedder, parsed.file, reporter.Step("embedding")));
   SayReport(report, parsed.file.output, reporter);
   return absl::OkStatus();
 }

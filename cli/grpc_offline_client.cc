@@ -26,7 +26,8 @@ std::vector<ElementFailure> FromProtoFailures(const Failures& failures) {
 }
 
 // Adds how far retrieval is with the catalog.
-void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::string& catalog, offline::CatalogProgress& progress) {
+void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::string& catalog,
+                      offline::CatalogProgress& progress) {
   const retrieval_pb::FollowerStats& follower = stats.follower();
   if (!follower.ready() || !follower.connected()) return;
   for (const retrieval_pb::CatalogStats& index : stats.catalogs()) {
@@ -36,7 +37,8 @@ void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::st
     for (const retrieval_pb::SpaceStats& space : index.spaces()) {
       progress.index_vectors += space.vectors();
       const bool text = space.active() && space.space().name() == kTextSpace;
-      if (text && space.vectors() >= progress.items - progress.failed_embeddings) progress.index_current = true;
+      if (text && space.vectors() >= progress.items - progress.failed_embeddings)
+        progress.index_current = true;
     }
   }
 }
@@ -49,31 +51,37 @@ absl::Status GrpcOfflineClient::CreateCatalog(const Catalog& catalog, absl::Dura
   request.mutable_catalog()->clear_create_time();
   request.mutable_catalog()->clear_revision();
   catalog_pb::CreateCatalogResponse response;
-  return CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::CreateCatalog, request, response,
-                   {.deadline = absl::Now() + timeout});
+  return CallUnary(catalogs_.async(),
+                   &catalog_pb::CatalogService::StubInterface::async_interface::CreateCatalog,
+                   request, response, {.deadline = absl::Now() + timeout});
 }
 
-absl::StatusOr<Catalog> GrpcOfflineClient::GetCatalog(const std::string& id, absl::Duration timeout) {
+absl::StatusOr<Catalog> GrpcOfflineClient::GetCatalog(const std::string& id,
+                                                      absl::Duration timeout) {
   catalog_pb::GetCatalogRequest request;
   request.set_catalog(id);
   catalog_pb::GetCatalogResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::GetCatalog, request,
-                                   response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(CallUnary(
+      catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::GetCatalog,
+      request, response, {.deadline = absl::Now() + timeout}));
   return FromProto(response.catalog());
 }
 
-absl::Status GrpcOfflineClient::SetRerankWeight(const std::string& catalog, double weight, absl::Duration timeout) {
+absl::Status GrpcOfflineClient::SetRerankWeight(const std::string& catalog, double weight,
+                                                absl::Duration timeout) {
   catalog_pb::UpdateCatalogRequest request;
   request.mutable_catalog()->set_id(catalog);
   request.mutable_catalog()->set_rerank_weight(weight);
   request.mutable_update_mask()->add_paths("rerank_weight");
   catalog_pb::UpdateCatalogResponse response;
-  return CallUnary(catalogs_.async(), &catalog_pb::CatalogService::StubInterface::async_interface::UpdateCatalog, request, response,
-                   {.deadline = absl::Now() + timeout});
+  return CallUnary(catalogs_.async(),
+                   &catalog_pb::CatalogService::StubInterface::async_interface::UpdateCatalog,
+                   request, response, {.deadline = absl::Now() + timeout});
 }
 
-absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std::string& catalog,
-                                                                      absl::Span<const offline::ItemUpload> items, absl::Duration timeout) {
+absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(
+    const std::string& catalog, absl::Span<const offline::ItemUpload> items,
+    absl::Duration timeout) {
   recommender_pb::UpsertItemsRequest request;
   request.set_catalog(catalog);
   for (const offline::ItemUpload& upload : items) {
@@ -85,32 +93,41 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(const std:
     for (const std::string& image : upload.images) item->add_images()->set_data(image);
   }
   recommender_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems,
-                                   request, response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_.async(),
+                &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems,
+                request, response, {.deadline = absl::Now() + timeout}));
   offline::UpsertOutcome outcome;
   outcome.failures = FromProtoFailures(response.failures());
   outcome.changed = response.num_changed();
-  outcome.unchanged = static_cast<int64_t>(items.size() - outcome.failures.size()) - outcome.changed;
+  outcome.unchanged =
+      static_cast<int64_t>(items.size() - outcome.failures.size()) - outcome.changed;
   return outcome;
 }
 
-absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(const std::string& catalog, absl::Span<const Event> events,
-                                                                      bool allow_late, absl::Duration timeout) {
+absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(
+    const std::string& catalog, absl::Span<const Event> events, bool allow_late,
+    absl::Duration timeout) {
   recommender_pb::WriteEventsRequest request;
   request.set_catalog(catalog);
   request.set_allow_late(allow_late);
   for (const Event& event : events) *request.add_events() = ToProto(event);
   recommender_pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents,
-                                   request, response, {.deadline = absl::Now() + timeout}));
-  return offline::EventsOutcome{response.written(), response.duplicates(), FromProtoFailures(response.failures())};
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_.async(),
+                &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents,
+                request, response, {.deadline = absl::Now() + timeout}));
+  return offline::EventsOutcome{response.written(), response.duplicates(),
+                                FromProtoFailures(response.failures())};
 }
 
-absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const std::string& catalog, absl::Duration timeout) {
+absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const std::string& catalog,
+                                                                        absl::Duration timeout) {
   const CallContext context = {.deadline = absl::Now() + timeout};
   store_pb::GetStatsResponse store;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::GetStats,
-                                   store_pb::GetStatsRequest(), store, context));
+  PALATE_RETURN_IF_ERROR(CallUnary(
+      store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::GetStats,
+      store_pb::GetStatsRequest(), store, context));
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
     if (stats.catalog() != catalog) continue;
     offline::CatalogProgress progress;
@@ -119,18 +136,23 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     progress.pending_embeddings = stats.embedding_backlog();
     progress.failed_embeddings = stats.embedding_failed();
     retrieval_pb::GetStatsResponse retrieval;
-    PALATE_RETURN_IF_ERROR(CallUnary(retrieval_.async(), &retrieval_pb::RetrievalService::StubInterface::async_interface::GetStats,
-                                     retrieval_pb::GetStatsRequest(), retrieval, context));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(retrieval_.async(),
+                  &retrieval_pb::RetrievalService::StubInterface::async_interface::GetStats,
+                  retrieval_pb::GetStatsRequest(), retrieval, context));
     AddIndexProgress(retrieval, catalog, progress);
     return progress;
   }
   return absl::NotFoundError(absl::StrCat("catalog ", catalog, " is unknown"));
 }
 
-absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) {
+absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::RecommendQuery& query,
+                                                             absl::Duration timeout) {
   recommender_pb::RecommendResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(recommender_.async(), &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend,
-                                   ToProto(query), response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(recommender_.async(),
+                &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend,
+                ToProto(query), response, {.deadline = absl::Now() + timeout}));
   offline::Answer answer;
   PALATE_ASSIGN_OR_RETURN(answer.result, FromProto(response));
   PALATE_ASSIGN_OR_RETURN(answer.json, ToJson(response));

@@ -1,4 +1,5 @@
-// offline::Client over the public API, for import and demo. Thread-safe; borrows nothing: it holds the channel.
+// offline::Client over the public API, for import and demo. Thread-safe; borrows nothing: it holds
+// the channel.
 #pragma once
 
 #include <memory>
@@ -14,18 +15,25 @@ namespace palate::services {
 
 class GrpcOfflineClient final : public offline::Client {
  public:
-  explicit GrpcOfflineClient(ChannelProvider channel) : recommender_(channel), catalogs_(channel), store_(channel), retrieval_(channel) {}
+  explicit GrpcOfflineClient(ChannelProvider channel)
+      : recommender_(channel), catalogs_(channel), store_(channel), retrieval_(channel) {}
 
   absl::Status CreateCatalog(const Catalog& catalog, absl::Duration timeout) override;
   absl::StatusOr<Catalog> GetCatalog(const std::string& id, absl::Duration timeout) override;
-  absl::Status SetRerankWeight(const std::string& catalog, double weight, absl::Duration timeout) override;
-  absl::StatusOr<offline::UpsertOutcome> UpsertItems(const std::string& catalog, absl::Span<const offline::ItemUpload> items,
+  absl::Status SetRerankWeight(const std::string& catalog, double weight,
+                               absl::Duration timeout) override;
+  absl::StatusOr<offline::UpsertOutcome> UpsertItems(const std::string& catalog,
+                                                     absl::Span<const offline::ItemUpload> items,
                                                      absl::Duration timeout) override;
-  absl::StatusOr<offline::EventsOutcome> WriteEvents(const std::string& catalog, absl::Span<const Event> events, bool allow_late,
+  absl::StatusOr<offline::EventsOutcome> WriteEvents(const std::string& catalog,
+                                                     absl::Span<const Event> events,
+                                                     bool allow_late,
                                                      absl::Duration timeout) override;
   // Unimplemented where the server is a gateway alone, which knows neither backlog nor index.
-  absl::StatusOr<offline::CatalogProgress> GetProgress(const std::string& catalog, absl::Duration timeout) override;
-  absl::StatusOr<offline::Answer> Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) override;
+  absl::StatusOr<offline::CatalogProgress> GetProgress(const std::string& catalog,
+                                                       absl::Duration timeout) override;
+  absl::StatusOr<offline::Answer> Recommend(const pipeline::RecommendQuery& query,
+                                            absl::Duration timeout) override;
 
  private:
   LazyStub<palate::recommender::v1::RecommenderService> recommender_;

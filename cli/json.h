@@ -1,4 +1,5 @@
-// Protobuf JSON as the command line prints it: proto field names, default-valued fields written out.
+// Protobuf JSON as the command line prints it: proto field names, default-valued fields written
+// out.
 #pragma once
 
 #include <string>

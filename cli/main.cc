@@ -21,9 +21,12 @@ struct Command {
 const std::map<std::string, Command>& Commands() {
   static const auto* const commands = new std::map<std::string, Command>{
       {"serve", {"all services in one process", &palate::services::RunServe}},
-      {"demo", {"a generated shop, recommended to and explained", &palate::services::RunDemoCommand}},
-      {"import", {"items and events: MovieLens, or your own JSON lines", &palate::services::RunImport}},
-      {"embed", {"a file of items or queries to vectors, without any service", &palate::services::RunEmbed}},
+      {"demo",
+       {"a generated shop, recommended to and explained", &palate::services::RunDemoCommand}},
+      {"import",
+       {"items and events: MovieLens, or your own JSON lines", &palate::services::RunImport}},
+      {"embed",
+       {"a file of items or queries to vectors, without any service", &palate::services::RunEmbed}},
       {"recommend", {"items for a user, with reasons", &palate::services::RunRecommend}},
       {"search", {"items by words, by a picture, or by both", &palate::services::RunSearch}},
       {"similar", {"items like a given one", &palate::services::RunSimilar}},
@@ -34,8 +37,10 @@ const std::map<std::string, Command>& Commands() {
 }
 
 void PrintUsage(std::ostream& out) {
-  out << "palate: recommendations with reasons\n\nusage: palate COMMAND [FLAGS]; palate COMMAND --help says more\n\n";
-  for (const auto& [name, command] : Commands()) out << "  " << name << std::string(12 - name.size(), ' ') << command.summary << "\n";
+  out << "palate: recommendations with reasons\n\nusage: palate COMMAND [FLAGS]; palate COMMAND "
+         "--help says more\n\n";
+  for (const auto& [name, command] : Commands())
+    out << "  " << name << std::string(12 - name.size(), ' ') << command.summary << "\n";
 }
 
 }  // namespace
@@ -53,7 +58,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   palate::InitLogging("warning");  // the services that a client command opens stay quiet
-  const absl::Status status = command->second.run(Arguments(arguments.begin() + 1, arguments.end()));
+  const absl::Status status =
+      command->second.run(Arguments(arguments.begin() + 1, arguments.end()));
   if (status.ok()) return 0;
   std::cerr << "palate " << arguments[0] << ": " << status.message() << "\n";
   return absl::IsInvalidArgument(status) && palate::FieldViolations(status).empty() ? 2 : 1;

@@ -39,7 +39,8 @@ const char kSearchHelp[] =
     "palate search: items by words, by a picture, or by both\n\n"
     "  --text TEXT          words\n"
     "  --image FILE         a JPEG, PNG or WebP\n"
-    "  --user ID            whose search it is; what is remembered of it goes when the user is purged\n"
+    "  --user ID            whose search it is; what is remembered of it goes when the user is "
+    "purged\n"
     "  --num-results N      1 to 500 (default 10)\n"
     "  --filter EXPRESSION  such as 'price < 30'\n";
 const char kSimilarHelp[] =
@@ -53,7 +54,8 @@ absl::StatusOr<types_pb::ExplainMode> ExplainModeOf(const std::string& text) {
   if (text.empty() || text == "none") return types_pb::EXPLAIN_MODE_NONE;
   if (text == "template") return types_pb::EXPLAIN_MODE_TEMPLATE;
   if (text == "llm") return types_pb::EXPLAIN_MODE_LLM;
-  return absl::InvalidArgumentError(absl::StrCat("--explain is ", text, "; must be none, template or llm"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--explain is ", text, "; must be none, template or llm"));
 }
 
 absl::Status FillQuery(Flags& flags, pb::Query& query) {
@@ -64,20 +66,25 @@ absl::Status FillQuery(Flags& flags, pb::Query& query) {
   return absl::OkStatus();
 }
 
-std::string EnumWord(const std::string& name, absl::string_view prefix) { return name.substr(prefix.size()); }
+std::string EnumWord(const std::string& name, absl::string_view prefix) {
+  return name.substr(prefix.size());
+}
 
 template <typename Response>
 void PrintResults(const Response& response) {
   int place = 0;
   for (const pb::RankedItem& item : response.results()) {
-    std::cout << absl::StrFormat("%2d. %-40s %8.3f  %s", ++place, item.item().title(), item.score(), item.item_id());
+    std::cout << absl::StrFormat("%2d. %-40s %8.3f  %s", ++place, item.item().title(), item.score(),
+                                 item.item_id());
     for (const pb::Reason& reason : item.reasons()) {
       std::cout << " " << EnumWord(pb::CandidateSource_Name(reason.source()), "CANDIDATE_SOURCE_");
     }
     std::cout << "\n";
     if (!item.explanation().text().empty()) {
       std::cout << "    " << item.explanation().text() << " ["
-                << EnumWord(types_pb::ExplanationSource_Name(item.explanation().source()), "EXPLANATION_SOURCE_") << "]\n";
+                << EnumWord(types_pb::ExplanationSource_Name(item.explanation().source()),
+                            "EXPLANATION_SOURCE_")
+                << "]\n";
     }
   }
   for (const pb::StageReport& stage : response.stages()) {
@@ -85,7 +92,8 @@ void PrintResults(const Response& response) {
       if (note.degradation() == pb::DEGRADATION_NOT_REQUESTED) continue;
       std::cout << EnumWord(pb::Stage_Name(stage.stage()), "STAGE_") << " "
                 << EnumWord(pb::StageStatus_Name(stage.status()), "STAGE_STATUS_") << ": "
-                << EnumWord(pb::Degradation_Name(note.degradation()), "DEGRADATION_") << " (" << note.detail() << ")\n";
+                << EnumWord(pb::Degradation_Name(note.degradation()), "DEGRADATION_") << " ("
+                << note.detail() << ")\n";
     }
   }
 }
@@ -95,11 +103,13 @@ template <typename Request, typename Response, typename Method>
 absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Method call) {
   const std::string catalog = flags.Text("catalog");
   const bool json = flags.Switch("json");
-  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
+  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
+                          flags.Milliseconds("timeout-ms", kDefaultTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(*request.mutable_catalog(), connection->ResolveCatalog(catalog));
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
-  PALATE_RETURN_IF_ERROR(call(stub->async(), request, response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(
+      call(stub->async(), request, response, {.deadline = absl::Now() + timeout}));
   if (json) {
     PALATE_ASSIGN_OR_RETURN(const std::string text, ToJson(response));
     std::cout << text;
@@ -120,9 +130,11 @@ absl::Status RunRecommend(const Arguments& arguments) {
   pb::RecommendRequest request;
   request.set_user_id(flags.Text("user"));
   request.set_scenario("command-line");
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
+  PALATE_ASSIGN_OR_RETURN(const int num_results,
+                          flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
-  PALATE_ASSIGN_OR_RETURN(const types_pb::ExplainMode explain, ExplainModeOf(flags.Text("explain")));
+  PALATE_ASSIGN_OR_RETURN(const types_pb::ExplainMode explain,
+                          ExplainModeOf(flags.Text("explain")));
   request.set_explain(explain);
   request.set_filter(flags.Text("filter"));
   for (const std::string& id : flags.Texts("exclude")) request.add_exclude_item_ids(id);
@@ -135,9 +147,10 @@ absl::Status RunRecommend(const Arguments& arguments) {
   request.set_include_seen(flags.Switch("include-seen"));
   request.set_debug(flags.Switch("debug"));
   pb::RecommendResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
-    return CallUnary(async, &Stub::Recommend, in, out, context);
-  });
+  return CallAndPrint(flags, request, response,
+                      [](auto* async, const auto& in, auto& out, const CallContext& context) {
+                        return CallUnary(async, &Stub::Recommend, in, out, context);
+                      });
 }
 
 absl::Status RunSearch(const Arguments& arguments) {
@@ -149,13 +162,15 @@ absl::Status RunSearch(const Arguments& arguments) {
   pb::SearchRequest request;
   request.set_user_id(flags.Text("user"));
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
+  PALATE_ASSIGN_OR_RETURN(const int num_results,
+                          flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SearchResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
-    return CallUnary(async, &Stub::Search, in, out, context);
-  });
+  return CallAndPrint(flags, request, response,
+                      [](auto* async, const auto& in, auto& out, const CallContext& context) {
+                        return CallUnary(async, &Stub::Search, in, out, context);
+                      });
 }
 
 absl::Status RunSimilar(const Arguments& arguments) {
@@ -167,13 +182,15 @@ absl::Status RunSimilar(const Arguments& arguments) {
   pb::SimilarItemsRequest request;
   request.set_item_id(flags.Text("item"));
   request.set_space(flags.Text("space"));
-  PALATE_ASSIGN_OR_RETURN(const int num_results, flags.Int("num-results", kDefaultResults, 1, kMaxResults));
+  PALATE_ASSIGN_OR_RETURN(const int num_results,
+                          flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
   pb::SimilarItemsResponse response;
-  return CallAndPrint(flags, request, response, [](auto* async, const auto& in, auto& out, const CallContext& context) {
-    return CallUnary(async, &Stub::SimilarItems, in, out, context);
-  });
+  return CallAndPrint(flags, request, response,
+                      [](auto* async, const auto& in, auto& out, const CallContext& context) {
+                        return CallUnary(async, &Stub::SimilarItems, in, out, context);
+                      });
 }
 
 }  // namespace palate::services

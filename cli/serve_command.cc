@@ -12,8 +12,11 @@ absl::Status RunServe(const Arguments& arguments) {
   stack.server.listen = "127.0.0.1:7100";
   Config config;
   stack.Bind(config);
-  return RunProgram(arguments, {"palate serve", "All services in one process: recommends, searches, embeds, indexes and remembers.",
-                                &config, &stack.server, [&] { return MakeStackServices(stack); }});
+  return RunProgram(
+      arguments,
+      {"palate serve",
+       "All services in one process: recommends, searches, embeds, indexes and remembers.", &config,
+       &stack.server, [&] { return MakeStackServices(stack); }});
 }
 
 }  // namespace palate::services

@@ -32,18 +32,22 @@ const char kEventsHelp[] =
     "  --type NAME          its declared event type\n"
     "  --value NUMBER       its value, such as a rating\n"
     "  --at TIME            when, RFC 3339 (default now)\n";
-const char kStatusHelp[] = "palate status: counts, embedding backlog, and how far the index is, of every catalog\n\n";
+const char kStatusHelp[] =
+    "palate status: counts, embedding backlog, and how far the index is, of every catalog\n\n";
 
-absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub, const std::string& catalog, const Event& event,
+absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub,
+                           const std::string& catalog, const Event& event,
                            const CallContext& context) {
   pb::WriteEventsRequest request;
   request.set_catalog(catalog);
   *request.add_events() = ToProto(event);
   request.set_allow_late(true);
   pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &pb::RecommenderService::Stub::async::WriteEvents, request, response, context));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &pb::RecommenderService::Stub::async::WriteEvents,
+                                   request, response, context));
   if (!response.failures().empty()) return FromRpcStatus(response.failures(0).status());
-  if (!flags.Switch("json")) std::cout << (response.written() > 0 ? "written\n" : "known already\n");
+  if (!flags.Switch("json"))
+    std::cout << (response.written() > 0 ? "written\n" : "known already\n");
   return absl::OkStatus();
 }
 
@@ -55,7 +59,8 @@ absl::StatusOr<Event> EventFromFlags(Flags& flags) {
   const std::string value = flags.Text("value");
   double number = 0;
   if (!value.empty()) {
-    if (!absl::SimpleAtod(value, &number)) return absl::InvalidArgumentError(absl::StrCat("--value is ", value, "; must be a number"));
+    if (!absl::SimpleAtod(value, &number))
+      return absl::InvalidArgumentError(absl::StrCat("--value is ", value, "; must be a number"));
     event.value = number;
   }
   PALATE_ASSIGN_OR_RETURN(event.time, flags.Time("at", absl::Now()));
@@ -64,35 +69,44 @@ absl::StatusOr<Event> EventFromFlags(Flags& flags) {
 
 void PrintEvents(const pb::GetUserResponse& response) {
   for (const types_pb::Event& event : response.events()) {
-    std::cout << absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixSeconds(event.event_time().seconds()), absl::UTCTimeZone()) << "  "
-              << absl::StrFormat("%-12s %s", event.event_type(), event.item_id());
+    std::cout << absl::FormatTime("%Y-%m-%d %H:%M:%S",
+                                  absl::FromUnixSeconds(event.event_time().seconds()),
+                                  absl::UTCTimeZone())
+              << "  " << absl::StrFormat("%-12s %s", event.event_type(), event.item_id());
     if (event.has_value()) std::cout << "  " << event.value();
     std::cout << "\n";
   }
   if (response.has_more_events()) std::cout << "… and older ones\n";
 }
 
-void PrintStatus(const store_pb::GetStatsResponse& store, const retrieval_pb::GetStatsResponse& retrieval) {
+void PrintStatus(const store_pb::GetStatsResponse& store,
+                 const retrieval_pb::GetStatsResponse& retrieval) {
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
-    std::cout << absl::StrFormat("catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be\n", stats.catalog(),
-                                 stats.items(), stats.users(), stats.events(), stats.embedding_backlog(), stats.embedding_failed());
+    std::cout << absl::StrFormat(
+        "catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be\n",
+        stats.catalog(), stats.items(), stats.users(), stats.events(), stats.embedding_backlog(),
+        stats.embedding_failed());
     for (const retrieval_pb::CatalogStats& index : retrieval.catalogs()) {
       if (index.catalog() != stats.catalog()) continue;
-      std::cout << absl::StrFormat("  index: %d items, %d segments, %.1f MiB", index.items(), index.segments(),
+      std::cout << absl::StrFormat("  index: %d items, %d segments, %.1f MiB", index.items(),
+                                   index.segments(),
                                    static_cast<double>(index.memory_bytes()) / (1 << 20));
       for (const retrieval_pb::SpaceStats& space : index.spaces()) {
-        std::cout << absl::StrFormat("; %s %d x %d", space.space().name(), space.vectors(), space.dimensions());
+        std::cout << absl::StrFormat("; %s %d x %d", space.space().name(), space.vectors(),
+                                     space.dimensions());
       }
       std::cout << "\n";
     }
   }
   if (store.catalogs().empty()) std::cout << "there is no catalog yet\n";
-  std::cout << absl::StrFormat("on disk %.1f MiB\n", static_cast<double>(store.disk_bytes()) / (1 << 20));
+  std::cout << absl::StrFormat("on disk %.1f MiB\n",
+                               static_cast<double>(store.disk_bytes()) / (1 << 20));
   if (!store.embedding_worker().last_error().empty()) {
     std::cout << "embedding waits: " << store.embedding_worker().last_error() << "\n";
   }
   if (!retrieval.follower().connected())
-    std::cout << "retrieval does not reach the feature store: " << retrieval.follower().last_error() << "\n";
+    std::cout << "retrieval does not reach the feature store: " << retrieval.follower().last_error()
+              << "\n";
 }
 
 }  // namespace
@@ -105,20 +119,22 @@ absl::Status RunEvents(const Arguments& arguments) {
   }
   PALATE_ASSIGN_OR_RETURN(const Event event, EventFromFlags(flags));
   PALATE_ASSIGN_OR_RETURN(const int max_events, flags.Int("max", 20, 0, kMaxUserEvents));
-  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
+  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
+                          flags.Milliseconds("timeout-ms", kDefaultTimeout));
   const std::string wanted = flags.Text("catalog");
   const bool json = flags.Switch("json");
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(const std::string catalog, connection->ResolveCatalog(wanted));
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
-  if (!event.item_id.empty()) return WriteOneEvent(flags, *stub, catalog, event, {.deadline = absl::Now() + timeout});
+  if (!event.item_id.empty())
+    return WriteOneEvent(flags, *stub, catalog, event, {.deadline = absl::Now() + timeout});
   pb::GetUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(event.user_id);
   request.set_max_events(max_events);
   pb::GetUserResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser, request, response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser,
+                                   request, response, {.deadline = absl::Now() + timeout}));
   if (!json) {
     PrintEvents(response);
     return absl::OkStatus();
@@ -135,17 +151,20 @@ absl::Status RunStatus(const Arguments& arguments) {
     return absl::OkStatus();
   }
   const bool json = flags.Switch("json");
-  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout, flags.Milliseconds("timeout-ms", kDefaultTimeout));
+  PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
+                          flags.Milliseconds("timeout-ms", kDefaultTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   const CallContext context = {.deadline = absl::Now() + timeout};
   const auto store = store_pb::FeatureStoreService::NewStub(connection->channel());
   store_pb::GetStatsResponse store_stats;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(store->async(), &store_pb::FeatureStoreService::Stub::async::GetStats, store_pb::GetStatsRequest(), store_stats, context));
+  PALATE_RETURN_IF_ERROR(CallUnary(store->async(),
+                                   &store_pb::FeatureStoreService::Stub::async::GetStats,
+                                   store_pb::GetStatsRequest(), store_stats, context));
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
-  const absl::Status followed = CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
-                                          retrieval_pb::GetStatsRequest(), retrieval_stats, context);
+  const absl::Status followed =
+      CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
+                retrieval_pb::GetStatsRequest(), retrieval_stats, context);
   // A feature store asked directly has no index to tell of.
   if (!followed.ok() && !absl::IsUnimplemented(followed)) return followed;
   if (!json) {
@@ -154,7 +173,8 @@ absl::Status RunStatus(const Arguments& arguments) {
   }
   PALATE_ASSIGN_OR_RETURN(const std::string store_json, ToJson(store_stats));
   PALATE_ASSIGN_OR_RETURN(const std::string retrieval_json, ToJson(retrieval_stats));
-  std::cout << "{\"feature_store\": " << store_json << ", \"retrieval\": " << retrieval_json << "}\n";
+  std::cout << "{\"feature_store\": " << store_json << ", \"retrieval\": " << retrieval_json
+            << "}\n";
   return absl::OkStatus();
 }
 

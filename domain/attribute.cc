@@ -7,7 +7,8 @@ namespace {
 
 // The alternatives of AttributeValue are in the order of AttributeType.
 template <AttributeType type, typename Value>
-constexpr bool kHolds = std::is_same_v<std::variant_alternative_t<static_cast<size_t>(type), AttributeValue>, Value>;
+constexpr bool kHolds =
+    std::is_same_v<std::variant_alternative_t<static_cast<size_t>(type), AttributeValue>, Value>;
 static_assert(kHolds<AttributeType::kString, std::string>);
 static_assert(kHolds<AttributeType::kStringList, std::vector<std::string>>);
 static_assert(kHolds<AttributeType::kInt64, int64_t>);
@@ -17,7 +18,9 @@ static_assert(std::variant_size_v<AttributeValue> == 5);
 
 }  // namespace
 
-AttributeType TypeOf(const AttributeValue& value) { return static_cast<AttributeType>(value.index()); }
+AttributeType TypeOf(const AttributeValue& value) {
+  return static_cast<AttributeType>(value.index());
+}
 
 absl::string_view AttributeTypeName(AttributeType type) {
   switch (type) {

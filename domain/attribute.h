@@ -1,7 +1,8 @@
 // Attributes of items and users: the types that a catalog declares, and values of them.
 //
-// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
-// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public
+// messages (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
+// featurestore/ convert at their edges.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@
 
 namespace palate {
 
-// The type that a catalog declares for an attribute. A value of another type is refused at the write.
+// The type that a catalog declares for an attribute. A value of another type is refused at the
+// write.
 enum class AttributeType { kString, kStringList, kInt64, kDouble, kBool };
 
 // Holds the alternative that the declaration names. Doubles are finite.

@@ -6,9 +6,11 @@ namespace palate {
 namespace {
 
 template <typename Declaration>
-const Declaration* FindByName(const std::vector<Declaration>& declarations, absl::string_view name) {
+const Declaration* FindByName(const std::vector<Declaration>& declarations,
+                              absl::string_view name) {
   const auto found =
-      std::find_if(declarations.begin(), declarations.end(), [&](const Declaration& declaration) { return declaration.name == name; });
+      std::find_if(declarations.begin(), declarations.end(),
+                   [&](const Declaration& declaration) { return declaration.name == name; });
   return found == declarations.end() ? nullptr : &*found;
 }
 
@@ -20,10 +22,16 @@ std::vector<SpaceDeclaration> DefaultSpaces() {
   return spaces;
 }
 
-const AttributeDeclaration* FindAttribute(const Catalog& catalog, absl::string_view name) { return FindByName(catalog.attributes, name); }
+const AttributeDeclaration* FindAttribute(const Catalog& catalog, absl::string_view name) {
+  return FindByName(catalog.attributes, name);
+}
 
-const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name) { return FindByName(catalog.event_types, name); }
+const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name) {
+  return FindByName(catalog.event_types, name);
+}
 
-const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name) { return FindByName(catalog.spaces, name); }
+const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name) {
+  return FindByName(catalog.spaces, name);
+}
 
 }  // namespace palate

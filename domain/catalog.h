@@ -1,7 +1,8 @@
 // A catalog and what it declares: attributes, event types and vector spaces.
 //
-// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
-// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public
+// messages (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
+// featurestore/ convert at their edges.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ struct EventTypeDeclaration {
   std::string name;     // [a-z][a-z0-9_]{0,63}
   double weight = 1.0;  // signed strength of one such event; finite
   bool marks_seen = true;
-  // The event's value is a rating: its weight is `weight` times (value - the user's own mean value), so below the mean is negative.
+  // The event's value is a rating: its weight is `weight` times (value - the user's own mean
+  // value), so below the mean is negative.
   bool value_is_rating = false;
   bool operator==(const EventTypeDeclaration&) const = default;
 };
@@ -51,7 +53,8 @@ struct Catalog {
   std::vector<AttributeDeclaration> attributes;
   std::vector<EventTypeDeclaration> event_types;
   std::vector<SpaceDeclaration> spaces;
-  // Share of the language model's score in the blend with the first-stage score, 0 (the model is not asked) to 1.
+  // Share of the language model's score in the blend with the first-stage score, 0 (the model is
+  // not asked) to 1.
   double rerank_weight = kDefaultRerankWeight;
   absl::Time create_time = absl::UnixEpoch();
   int64_t revision = 0;

@@ -1,7 +1,8 @@
 // What users do (events) and what they were shown (impressions).
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
-// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values: copyable, no thread safety of their own. They are neither the public messages
+// (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
+// featurestore/ convert at their edges.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,8 @@
 namespace palate {
 
 struct Event {
-  std::string event_id;  // identity within (catalog, user); derived from the content when the caller sends none
+  std::string event_id;  // identity within (catalog, user); derived from the content when the
+                         // caller sends none
   std::string user_id;
   std::string item_id;
   std::string type;             // a declared event type

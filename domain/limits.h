@@ -1,10 +1,12 @@
-// Every limit of the public API, once. The comments of proto/ promise these numbers to callers, and tests/domain/limits_test.cc compares
-// the two. Text is measured in bytes of UTF-8, lists in elements; every limit is inclusive.
+// Every limit of the public API, once. The comments of proto/ promise these numbers to callers, and
+// tests/domain/limits_test.cc compares the two. Text is measured in bytes of UTF-8, lists in
+// elements; every limit is inclusive.
 //
 // A request beyond a limit is InvalidArgument and names field, value and limit:
 //
 //   if (query.size() > kMaxQueryBytes) {
-//     return InvalidField("text", absl::StrCat("has ", query.size(), " bytes"), absl::StrCat("at most ", kMaxQueryBytes));
+//     return InvalidField("text", absl::StrCat("has ", query.size(), " bytes"), absl::StrCat("at
+//     most ", kMaxQueryBytes));
 //   }
 //
 // Limits that only one library knows, and that no message documents, are in that library.

@@ -1,7 +1,8 @@
 // A user's profile.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages (proto/palate/*/v1) nor the records on
-// disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values: copyable, no thread safety of their own. They are neither the public messages
+// (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
+// featurestore/ convert at their edges.
 #pragma once
 
 #include <string>

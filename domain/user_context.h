@@ -1,13 +1,16 @@
-// What one request needs to know of a user: the query that the pipeline sends to the feature store, and the answer.
+// What one request needs to know of a user: the query that the pipeline sends to the feature store,
+// and the answer.
 //
-//   UserContextQuery query{.catalog = "shop", .user_id = "u1", .max_events = 100, .spaces = {"text"}};
+//   UserContextQuery query{.catalog = "shop", .user_id = "u1", .max_events = 100, .spaces =
+//   {"text"}};
 //   ... the feature store answers with a UserContext `context` ...
 //   for (const ContextEvent& event : context.events) {
 //     if (const ItemWithVectors* item = context.ItemOf(event)) Use(*item, event.weight);
 //   }
 //
-// Plain values: copyable, no thread safety of their own. The feature store and the pipeline use these types as they are;
-// services/convert has the pair of functions between them and the messages.
+// Plain values: copyable, no thread safety of their own. The feature store and the pipeline use
+// these types as they are; services/convert has the pair of functions between them and the
+// messages.
 #pragma once
 
 #include <optional>
@@ -24,19 +27,22 @@ namespace palate {
 
 struct UserContextQuery {
   std::string catalog = {};
-  std::string user_id = {};  // empty for an anonymous visitor: only the catalog, trending and fresh are answered
-  int max_events = 200;      // newest first
+  std::string user_id =
+      {};  // empty for an anonymous visitor: only the catalog, trending and fresh are answered
+  int max_events = 200;  // newest first
   // Later events are not read, and expiry is judged by it. Infinite means now.
   absl::Time request_time = absl::InfiniteFuture();
-  std::vector<std::string> spaces = {};  // names; vectors of the events' items in these spaces, in the active fingerprint
+  std::vector<std::string> spaces =
+      {};  // names; vectors of the events' items in these spaces, in the active fingerprint
   int num_trending = 0;
   int num_fresh = 0;
 };
 
 struct ContextEvent {
   Event event;
-  // Signed strength: the type's weight; for ratings weight * (value - user's mean), so below the mean is negative and a user who rates
-  // everything alike has weights of 0; 0 for a type that is no longer declared.
+  // Signed strength: the type's weight; for ratings weight * (value - user's mean), so below the
+  // mean is negative and a user who rates everything alike has weights of 0; 0 for a type that is
+  // no longer declared.
   double weight = 0;
   // Into UserContext::items; -1 when the item is not in the catalog.
   int item_index = -1;
@@ -50,8 +56,9 @@ struct UserContext {
   bool has_more_events = false;        // whether max_events cut off older ones
   std::vector<ItemWithVectors> items;  // of those events, each once
   std::vector<std::string> seen_item_ids;
-  std::vector<ScoredItem> trending;  // best first, ties by id: time-decayed from the catalog's newest event; neither hidden nor expired
-  std::vector<ScoredItem> fresh;     // newest create_time first (the score, in Unix seconds); likewise
+  std::vector<ScoredItem> trending;  // best first, ties by id: time-decayed from the catalog's
+                                     // newest event; neither hidden nor expired
+  std::vector<ScoredItem> fresh;  // newest create_time first (the score, in Unix seconds); likewise
 
   // The item of one of `events`; null when it is not in the catalog.
   const ItemWithVectors* ItemOf(const ContextEvent& event) const {

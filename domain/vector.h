@@ -1,7 +1,8 @@
 // Vectors and the spaces in which they can be compared.
 //
-// Plain values and pure functions: copyable, no synchronization. They are neither the public messages (proto/palate/*/v1) nor the records
-// on disk (proto/palate/storage/v1); services/ and featurestore/ convert at their edges.
+// Plain values and pure functions: copyable, no synchronization. They are neither the public
+// messages (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
+// featurestore/ convert at their edges.
 #pragma once
 
 #include <string>
@@ -29,7 +30,8 @@ double Dot(absl::Span<const float> a, absl::Span<const float> b);
 // Euclidean length, accumulated in double.
 double Length(absl::Span<const float> values);
 
-// Scales to unit length. Returns false, and leaves the values as they are, when their length is not finite or not above `min_length`.
+// Scales to unit length. Returns false, and leaves the values as they are, when their length is not
+// finite or not above `min_length`.
 bool Normalize(std::vector<float>& values, double min_length = 0);
 
 // A search for the `k` nearest neighbors of a vector among the vectors of its space.

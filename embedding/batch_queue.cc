@@ -10,8 +10,8 @@
 namespace palate::embedding {
 namespace {
 
-// Work that may join the lane's oldest in a batch: the oldest of so many batches. Wider windows find more of one length, and let work be
-// passed over more often.
+// Work that may join the lane's oldest in a batch: the oldest of so many batches. Wider windows
+// find more of one length, and let work be passed over more often.
 constexpr int64_t kWindowBatches = 4;
 // After so many batches that were cut past it, work goes before what is nearer in length.
 constexpr int kMostPassedOver = 3;
@@ -24,10 +24,12 @@ absl::Status BatchQueue::Admit(Lane lane, int64_t tokens) {
   const MutexLock lock(mutex_);
   if (stopped_) return absl::UnavailableError("the embedder is shutting down");
   LaneState& state = StateOf(lane);
-  const int64_t limit = lane == Lane::kBulk ? options_.max_queued_tokens_bulk : options_.max_queued_tokens_interactive;
+  const int64_t limit = lane == Lane::kBulk ? options_.max_queued_tokens_bulk
+                                            : options_.max_queued_tokens_interactive;
   if (state.admitted_tokens >= limit) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("embedding is overloaded: ", state.admitted_tokens, " tokens wait in the ", NameOf(lane), " lane, at most ", limit));
+        absl::StrCat("embedding is overloaded: ", state.admitted_tokens, " tokens wait in the ",
+                     NameOf(lane), " lane, at most ", limit));
   }
   state.admitted_tokens += tokens;
   return absl::OkStatus();
@@ -89,7 +91,8 @@ WorkBatch BatchQueue::NextBatch() {
 WorkBatch BatchQueue::Cut() {
   const int64_t size = options_.batch_tokens;
   const auto has_small = [&](const Waiting& waiting) {
-    return std::any_of(waiting.begin(), waiting.end(), [&](const auto& work) { return !IsLarge(*work); });
+    return std::any_of(waiting.begin(), waiting.end(),
+                       [&](const auto& work) { return !IsLarge(*work); });
   };
   WorkBatch batch;
   if (interactive_.waiting.empty() || bulk_.waiting.empty()) {
@@ -105,17 +108,20 @@ WorkBatch BatchQueue::Cut() {
     int64_t held = 0;
     if (reserved < size) held = Take(interactive_.waiting, size - reserved, batch);
     const int64_t taken = Take(bulk_.waiting, size - held, batch);
-    // What interactive work leaves is free: paying for it would keep a large piece waiting behind small ones for ever.
+    // What interactive work leaves is free: paying for it would keep a large piece waiting behind
+    // small ones for ever.
     if (reserved > 0) bulk_credit_ = std::max<int64_t>(0, bulk_credit_ - taken);
   }
   last_was_large_ = IsLarge(*batch.front());
-  std::stable_sort(batch.begin(), batch.end(), [](const auto& a, const auto& b) { return a->tokens() > b->tokens(); });
+  std::stable_sort(batch.begin(), batch.end(),
+                   [](const auto& a, const auto& b) { return a->tokens() > b->tokens(); });
   return batch;
 }
 
 size_t BatchQueue::Head(const Waiting& waiting) const {
   if (!last_was_large_) return 0;
-  const auto small = std::find_if(waiting.begin(), waiting.end(), [&](const auto& work) { return !IsLarge(*work); });
+  const auto small = std::find_if(waiting.begin(), waiting.end(),
+                                  [&](const auto& work) { return !IsLarge(*work); });
   return small == waiting.end() ? 0 : static_cast<size_t>(small - waiting.begin());
 }
 
@@ -132,16 +138,20 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
   // What may join: the oldest of a few batches, the likest in length first.
   std::vector<size_t> window;
   int64_t window_tokens = 0;
-  for (size_t i = 0; i < waiting.size() && !alone && window_tokens < kWindowBatches * options_.batch_tokens; ++i) {
+  for (size_t i = 0;
+       i < waiting.size() && !alone && window_tokens < kWindowBatches * options_.batch_tokens;
+       ++i) {
     if (waiting[i] == nullptr || IsLarge(*waiting[i])) continue;
     window.push_back(i);
     window_tokens += waiting[i]->tokens();
   }
   const auto rank = [&](size_t i) {
     const QueuedWork& work = *waiting[i];
-    return std::make_pair(work.passed_over_ < kMostPassedOver, std::abs(work.tokens() - head_tokens));
+    return std::make_pair(work.passed_over_ < kMostPassedOver,
+                          std::abs(work.tokens() - head_tokens));
   };
-  std::stable_sort(window.begin(), window.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
+  std::stable_sort(window.begin(), window.end(),
+                   [&](size_t a, size_t b) { return rank(a) < rank(b); });
   for (size_t i : window) {
     if (held + waiting[i]->tokens() <= limit) {
       take(i);
@@ -164,7 +174,8 @@ void BatchQueue::Shutdown() {
     }
     work_arrived_.SignalAll();
   }
-  for (const auto& work : abandoned) work->Dropped(absl::UnavailableError("the embedder is shutting down"));
+  for (const auto& work : abandoned)
+    work->Dropped(absl::UnavailableError("the embedder is shutting down"));
 }
 
 int64_t BatchQueue::queued_tokens(Lane lane) const {

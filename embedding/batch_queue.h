@@ -1,4 +1,5 @@
-// Between the calls of an embedder and its executor: two lanes of waiting work, from which batches are cut by tokens. No LibTorch.
+// Between the calls of an embedder and its executor: two lanes of waiting work, from which batches
+// are cut by tokens. No LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace palate::embedding {
 
-// One pass of the model that somebody waits for. Subclasses hold the payload, which the queue never looks at.
+// One pass of the model that somebody waits for. Subclasses hold the payload, which the queue never
+// looks at.
 class QueuedWork {
  public:
   // `tokens` of work, at least 1.
@@ -23,7 +25,8 @@ class QueuedWork {
   Lane lane() const { return lane_; }
   int64_t tokens() const { return tokens_; }
 
-  // Why nobody wants the result any more; OK while somebody does. Called with the queue locked: quick, and never calling the queue.
+  // Why nobody wants the result any more; OK while somebody does. Called with the queue locked:
+  // quick, and never calling the queue.
   virtual absl::Status CheckStillWanted(absl::Time now) const = 0;
   // The queue gives the work up and lets it go. Called without the lock.
   virtual void Dropped(const absl::Status& why) = 0;
@@ -40,11 +43,15 @@ class QueuedWork {
 using WorkBatch = std::vector<std::shared_ptr<QueuedWork>>;
 
 // How batches are cut:
-//   - The oldest work of a lane is always in the lane's next batch. The rest is chosen from a window of the oldest work by likeness in
-//     length, so that passes of one length are computed together, and work that was passed over a few times goes first.
-//   - Work larger than a batch is computed alone, and the batch after it holds none, as long as there is other work: it holds up small work
+//   - The oldest work of a lane is always in the lane's next batch. The rest is chosen from a
+//   window of the oldest work by likeness in
+//     length, so that passes of one length are computed together, and work that was passed over a
+//     few times goes first.
+//   - Work larger than a batch is computed alone, and the batch after it holds none, as long as
+//   there is other work: it holds up small work
 //     for one batch at most.
-//   - Interactive work goes first. While both lanes wait, bulk work earns its share of every batch as credit; what it has earned is
+//   - Interactive work goes first. While both lanes wait, bulk work earns its share of every batch
+//   as credit; what it has earned is
 //     kept free for it, and saved until the next piece of it fits.
 //
 // Thread-safe: any number of callers, one executor.
@@ -58,8 +65,9 @@ class BatchQueue {
   };
   explicit BatchQueue(const Options& options) : options_(options) {}
 
-  // A call with about `tokens` of work asks to be let in. ResourceExhausted while its lane is full, whatever it asks for; else the
-  // tokens count against the lane until they are released. Unavailable after Shutdown.
+  // A call with about `tokens` of work asks to be let in. ResourceExhausted while its lane is full,
+  // whatever it asks for; else the tokens count against the lane until they are released.
+  // Unavailable after Shutdown.
   absl::Status Admit(Lane lane, int64_t tokens) ABSL_LOCKS_EXCLUDED(mutex_);
   // Tokens that were computed, given up, or estimated too high (negative: too low).
   void Release(Lane lane, int64_t tokens) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -87,13 +95,19 @@ class BatchQueue {
     int64_t admitted_tokens = 0;
   };
 
-  const LaneState& StateOf(Lane lane) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lane == Lane::kBulk ? bulk_ : interactive_; }
-  LaneState& StateOf(Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lane == Lane::kBulk ? bulk_ : interactive_; }
+  const LaneState& StateOf(Lane lane) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return lane == Lane::kBulk ? bulk_ : interactive_;
+  }
+  LaneState& StateOf(Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return lane == Lane::kBulk ? bulk_ : interactive_;
+  }
   // Takes out the work of both lanes that nobody wants.
-  std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> TakeUnwanted()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   WorkBatch Cut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves work of a lane into `batch` until it holds `limit` tokens; returns the tokens moved.
-  int64_t Take(Waiting& waiting, int64_t limit, WorkBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t Take(Waiting& waiting, int64_t limit, WorkBatch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The place of the lane's oldest work that may be in the next batch.
   size_t Head(const Waiting& waiting) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsLarge(const QueuedWork& work) const { return work.tokens() > options_.batch_tokens; }

@@ -8,7 +8,8 @@
 
 namespace palate::embedding {
 
-EmbedCall::EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits, BatchQueue& queue)
+EmbedCall::EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits,
+                     BatchQueue& queue)
     : request_(std::move(request)),
       estimates_(std::move(estimates)),
       limits_(limits),
@@ -22,7 +23,9 @@ absl::Status EmbedCall::CheckStillWanted(absl::Time now) const {
   return absl::OkStatus();
 }
 
-bool EmbedCall::HasRoom() const { return preparing_ < limits_.preparing && prepared_tokens_ < limits_.prepared_tokens; }
+bool EmbedCall::HasRoom() const {
+  return preparing_ < limits_.preparing && prepared_tokens_ < limits_.prepared_tokens;
+}
 
 bool EmbedCall::BeginPreparing() {
   const MutexLock lock(mutex_);
@@ -108,11 +111,13 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
     changed_.SignalAll();
   }
   for (std::shared_ptr<EmbedWork>& work : works) {
-    if (const absl::Status pushed = queue_.Push(std::move(work)); !pushed.ok()) return GiveUp(pushed);
+    if (const absl::Status pushed = queue_.Push(std::move(work)); !pushed.ok())
+      return GiveUp(pushed);
   }
 }
 
-void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status status, std::vector<float> vector) {
+void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status status,
+                         std::vector<float> vector) {
   const MutexLock lock(mutex_);
   InputState& state = states_[input];
   if (status.ok()) {
@@ -127,12 +132,18 @@ void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status s
 }
 
 EmbedWork::EmbedWork(std::shared_ptr<EmbedCall> call, size_t input, size_t index, InputPass pass)
-    : QueuedWork(call->options().lane, pass.pass.cost), call_(std::move(call)), input_(input), index_(index), pass_(std::move(pass)) {}
+    : QueuedWork(call->options().lane, pass.pass.cost),
+      call_(std::move(call)),
+      input_(input),
+      index_(index),
+      pass_(std::move(pass)) {}
 
 void EmbedWork::Computed(absl::Span<const float> vector) {
   call_->PassDone(input_, index_, tokens(), absl::OkStatus(), {vector.begin(), vector.end()});
 }
 
-void EmbedWork::Failed(const absl::Status& why) { call_->PassDone(input_, index_, tokens(), AtField(why, pass_.field), {}); }
+void EmbedWork::Failed(const absl::Status& why) {
+  call_->PassDone(input_, index_, tokens(), AtField(why, pass_.field), {});
+}
 
 }  // namespace palate::embedding

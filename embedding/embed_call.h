@@ -1,4 +1,5 @@
-// One call of Embedder::Embed: its inputs, and their passes on the way through preparing and computing. Internal to embedding/.
+// One call of Embedder::Embed: its inputs, and their passes on the way through preparing and
+// computing. Internal to embedding/.
 #pragma once
 
 #include <atomic>
@@ -46,8 +47,8 @@ struct InputOutcome {
   int64_t truncated_tokens = 0;
 };
 
-// Thread-safe. Shared by the caller's thread, the preparing threads, the queue and the executor, so that the caller can leave at its
-// deadline while others still hold a piece.
+// Thread-safe. Shared by the caller's thread, the preparing threads, the queue and the executor, so
+// that the caller can leave at its deadline while others still hold a piece.
 class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
  public:
   struct Limits {
@@ -62,8 +63,10 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
     CallContext context;
   };
 
-  // `estimates` are the tokens admitted for each input. Borrows the queue, which outlives every piece.
-  EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits, BatchQueue& queue);
+  // `estimates` are the tokens admitted for each input. Borrows the queue, which outlives every
+  // piece.
+  EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits,
+            BatchQueue& queue);
 
   const std::vector<EmbedInput>& inputs() const { return request_.inputs; }
   const EmbedOptions& options() const { return request_.options; }
@@ -74,8 +77,8 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
 
   // The caller's thread: whether the next input may be prepared now; counts it as being prepared.
   bool BeginPreparing() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The caller's thread: blocks until inputs are finished, which it returns, or (`more`) until another may be prepared. Otherwise the
-  // status that ends the call.
+  // The caller's thread: blocks until inputs are finished, which it returns, or (`more`) until
+  // another may be prepared. Otherwise the status that ends the call.
   absl::StatusOr<std::vector<size_t>> WaitForProgress(bool more) ABSL_LOCKS_EXCLUDED(mutex_);
   // Any thread: lets WaitForProgress see that the call was cancelled.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -85,9 +88,11 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // A preparing thread: an input's passes, which go to the queue, or why it has none.
-  void Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // The executor, through EmbedWork.
-  void PassDone(size_t input, size_t pass, int64_t cost, absl::Status status, std::vector<float> vector) ABSL_LOCKS_EXCLUDED(mutex_);
+  void PassDone(size_t input, size_t pass, int64_t cost, absl::Status status,
+                std::vector<float> vector) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUp(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -128,7 +133,9 @@ class EmbedWork final : public QueuedWork {
   void Computed(absl::Span<const float> vector);
   void Failed(const absl::Status& why);
 
-  absl::Status CheckStillWanted(absl::Time now) const override { return call_->CheckStillWanted(now); }
+  absl::Status CheckStillWanted(absl::Time now) const override {
+    return call_->CheckStillWanted(now);
+  }
   void Dropped(const absl::Status& why) override { call_->GiveUp(why); }
 
  private:

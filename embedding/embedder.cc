@@ -23,7 +23,8 @@
 namespace palate::embedding {
 namespace {
 
-// How many batches of a call may be prepared before they are computed: enough to keep the executor busy and its window wide.
+// How many batches of a call may be prepared before they are computed: enough to keep the executor
+// busy and its window wide.
 constexpr int64_t kPreparedBatches = 4;
 
 // What a call asks for, checked against the model.
@@ -34,20 +35,24 @@ struct Request {
 };
 
 std::string SpaceNames(const ModelInfo& info) {
-  return absl::StrJoin(info.spaces, ", ", [](std::string* out, const SpaceInfo& space) { out->append(space.name); });
+  return absl::StrJoin(info.spaces, ", ",
+                       [](std::string* out, const SpaceInfo& space) { out->append(space.name); });
 }
 
-absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::string>& names, const ModelInfo& info) {
+absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::string>& names,
+                                                         const ModelInfo& info) {
   std::vector<const SpaceInfo*> spaces;
   for (size_t i = 0; i < names.size(); ++i) {
     const SpaceInfo* space = info.FindSpace(names[i]);
     if (space == nullptr) {
-      return InvalidField(absl::StrCat("spaces[", i, "]"), absl::StrCat("is ", QuoteForMessage(names[i])),
+      return InvalidField(absl::StrCat("spaces[", i, "]"),
+                          absl::StrCat("is ", QuoteForMessage(names[i])),
                           absl::StrCat("one of: ", SpaceNames(info)));
     }
     if (!space->available) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("space ", space->name, " is not served: embedding model ", info.name, " has no image tower"));
+      return absl::FailedPreconditionError(absl::StrCat("space ", space->name,
+                                                        " is not served: embedding model ",
+                                                        info.name, " has no image tower"));
     }
     spaces.push_back(space);
   }
@@ -73,8 +78,11 @@ struct Pools {
 };
 
 // Empty when the input has no content for the space.
-std::vector<float> VectorIn(const std::string& space, const Pools& pools, const Encoder& encoder, size_t dimensions) {
-  const auto cut = [&](const WeightedSum& sum) { return sum.empty() ? std::vector<float>() : sum.UnitVector(dimensions); };
+std::vector<float> VectorIn(const std::string& space, const Pools& pools, const Encoder& encoder,
+                            size_t dimensions) {
+  const auto cut = [&](const WeightedSum& sum) {
+    return sum.empty() ? std::vector<float>() : sum.UnitVector(dimensions);
+  };
   if (space == kTextSpace) return cut(pools.text);
   if (space == kImageSpace) return cut(pools.image);
   if (encoder.is_joint()) return cut(pools.joint);
@@ -100,9 +108,12 @@ class Embedder::Impl {
         preparer_(encoder(), options_),
         pool_(options.prepare_threads) {}
 
-  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const CallContext& context) {
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs,
+                                                 const EmbedOptions& options,
+                                                 const CallContext& context) {
     PALATE_ASSIGN_OR_RETURN(const Request request, Check(inputs, options));
-    PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<EmbedCall> call, Admit(std::move(inputs), options, request, context));
+    PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<EmbedCall> call,
+                            Admit(std::move(inputs), options, request, context));
     const absl::Cleanup close = [&] { call->Close(); };
     const CancelRegistration wake = context.OnCancel([&call] { call->Wake(); });
 
@@ -110,10 +121,12 @@ class Embedder::Impl {
     size_t next = 0;
     for (size_t finished = 0; finished < results.size();) {
       while (next < results.size() && call->BeginPreparing()) {
-        pool_.Submit(options.lane, [this, call, index = next] { call->Prepared(index, Prepare(*call, index)); });
+        pool_.Submit(options.lane,
+                     [this, call, index = next] { call->Prepared(index, Prepare(*call, index)); });
         ++next;
       }
-      PALATE_ASSIGN_OR_RETURN(const std::vector<size_t> done, call->WaitForProgress(/*more=*/next < results.size()));
+      PALATE_ASSIGN_OR_RETURN(const std::vector<size_t> done,
+                              call->WaitForProgress(/*more=*/next < results.size()));
       for (size_t index : done) results[index] = Complete(request, call->TakeOutcome(index));
       finished += done.size();
     }
@@ -137,21 +150,26 @@ class Embedder::Impl {
  private:
   const Encoder& encoder() const { return model_->encoder(); }
 
-  absl::StatusOr<Request> Check(const std::vector<EmbedInput>& inputs, const EmbedOptions& options) const {
+  absl::StatusOr<Request> Check(const std::vector<EmbedInput>& inputs,
+                                const EmbedOptions& options) const {
     if (inputs.size() > options_.max_inputs) {
-      return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"), absl::StrCat("at most ", options_.max_inputs));
+      return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"),
+                          absl::StrCat("at most ", options_.max_inputs));
     }
     Request request;
     PALATE_ASSIGN_OR_RETURN(request.spaces, FindSpaces(options.spaces, info()));
     if (options.dimensions < 0 || options.dimensions > info().dimensions) {
-      return InvalidField("dimensions", absl::StrCat("is ", options.dimensions), absl::StrCat("0, or 1 to ", info().dimensions));
+      return InvalidField("dimensions", absl::StrCat("is ", options.dimensions),
+                          absl::StrCat("0, or 1 to ", info().dimensions));
     }
-    request.dimensions = static_cast<size_t>(options.dimensions == 0 ? info().dimensions : options.dimensions);
+    request.dimensions =
+        static_cast<size_t>(options.dimensions == 0 ? info().dimensions : options.dimensions);
     if (options.instruction.size() > options_.max_field_bytes) {
       return InvalidField("instruction", absl::StrCat("has ", options.instruction.size(), " bytes"),
                           absl::StrCat("at most ", options_.max_field_bytes));
     }
-    if (!IsValidUtf8(options.instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+    if (!IsValidUtf8(options.instruction))
+      return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
     for (const SpaceInfo* space : request.spaces) {
       request.set.text |= space->name == kTextSpace;
       request.set.image |= space->name == kImageSpace;
@@ -161,13 +179,17 @@ class Embedder::Impl {
   }
 
   // Estimates the call's work and has it let in.
-  absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Request& request,
+  absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs,
+                                                   const EmbedOptions& options,
+                                                   const Request& request,
                                                    const CallContext& context) {
     std::vector<int64_t> estimates;
     int64_t total = 0;
     estimates.reserve(inputs.size());
-    for (const EmbedInput& input : inputs) total += estimates.emplace_back(preparer_.Estimate(input, request.set));
-    const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(), .prepared_tokens = kPreparedBatches * options_.batch_tokens};
+    for (const EmbedInput& input : inputs)
+      total += estimates.emplace_back(preparer_.Estimate(input, request.set));
+    const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(),
+                                      .prepared_tokens = kPreparedBatches * options_.batch_tokens};
     EmbedCall::Request asked = {std::move(inputs), options, request.set, context};
     auto call = std::make_shared<EmbedCall>(std::move(asked), std::move(estimates), limits, queue_);
 
@@ -193,7 +215,9 @@ class Embedder::Impl {
       std::vector<float> values = VectorIn(space->name, pools, encoder(), request.dimensions);
       if (values.empty()) continue;
       result.vectors.push_back(
-          {{space->name, FingerprintFor(*space, static_cast<int>(request.dimensions), info().dimensions)}, std::move(values)});
+          {{space->name,
+            FingerprintFor(*space, static_cast<int>(request.dimensions), info().dimensions)},
+           std::move(values)});
     }
     result.tokens = outcome.tokens;
     result.truncated_tokens = outcome.truncated_tokens;
@@ -209,22 +233,27 @@ class Embedder::Impl {
   std::atomic<int64_t> rejected_ = 0;
 };
 
-absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options) {
-  if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 || options.max_concurrent_decodes < 1 ||
-      options.prepare_threads < 1 || options.intra_op_threads < 0) {
+absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(
+    std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options) {
+  if (options.batch_tokens < 1 || options.bulk_share < 0 || options.bulk_share > 1 ||
+      options.max_concurrent_decodes < 1 || options.prepare_threads < 1 ||
+      options.intra_op_threads < 0) {
     return absl::InvalidArgumentError(
-        "embedder options: batch_tokens, prepare_threads and max_concurrent_decodes must be above 0, "
+        "embedder options: batch_tokens, prepare_threads and max_concurrent_decodes must be above "
+        "0, "
         "bulk_share in [0, 1], intra_op_threads at least 0");
   }
   // A setting of the whole process, so that it is left alone when it is right already.
-  if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads) at::set_num_threads(options.intra_op_threads);
+  if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads)
+    at::set_num_threads(options.intra_op_threads);
   return std::unique_ptr<Embedder>(new Embedder(std::make_unique<Impl>(std::move(model), options)));
 }
 
 Embedder::Embedder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Embedder::~Embedder() = default;
 
-absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options,
+absl::StatusOr<std::vector<EmbedResult>> Embedder::Embed(std::vector<EmbedInput> inputs,
+                                                         const EmbedOptions& options,
                                                          const CallContext& context) {
   return impl_->Embed(std::move(inputs), options, context);
 }

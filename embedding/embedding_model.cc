@@ -13,13 +13,15 @@
 namespace palate::embedding {
 namespace {
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& folder,
+                                                           const EmbeddingModelOptions& options) {
   if (models::FileExists(folder + "/dual_encoder.json")) return LoadDualEncoder(folder, options);
   std::string base = folder;
   if (models::IsAdapterFolder(folder)) {
     PALATE_ASSIGN_OR_RETURN(base, models::AdapterBaseFolder(folder));
   }
-  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig config, models::JsonConfig::Load(base + "/config.json"));
+  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig config,
+                          models::JsonConfig::Load(base + "/config.json"));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(config));
   switch (family) {
     case models::ModelFamily::kQwen2:
@@ -28,7 +30,8 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
     case models::ModelFamily::kQwen25Vl:
     case models::ModelFamily::kQwen3Vl:
       return LoadDecoder(folder, options);
-    // A folder that is an adapter of another family has no weights of its own, which its loader says.
+    // A folder that is an adapter of another family has no weights of its own, which its loader
+    // says.
     case models::ModelFamily::kBert:
       return LoadSentenceEncoder(folder, options);
     case models::ModelFamily::kClip:
@@ -39,22 +42,25 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
   }
   return absl::UnimplementedError(
       absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
-                   " model, which is no text encoder; supported are a dual encoder, bert, clip, siglip, qwen2, qwen3, llama, "
+                   " model, which is no text encoder; supported are a dual encoder, bert, clip, "
+                   "siglip, qwen2, qwen3, llama, "
                    "qwen2_5_vl and qwen3_vl"));
 }
 
 }  // namespace
 
-EmbeddingModel::EmbeddingModel(std::unique_ptr<const Encoder> encoder) : encoder_(std::move(encoder)) {}
+EmbeddingModel::EmbeddingModel(std::unique_ptr<const Encoder> encoder)
+    : encoder_(std::move(encoder)) {}
 EmbeddingModel::~EmbeddingModel() = default;
 
-absl::StatusOr<std::shared_ptr<const EmbeddingModel>> EmbeddingModel::Load(const std::string& folder,
-                                                                           const EmbeddingModelOptions& options) {
+absl::StatusOr<std::shared_ptr<const EmbeddingModel>> EmbeddingModel::Load(
+    const std::string& folder, const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<const Encoder> encoder, LoadEncoder(folder, options));
   return FromEncoder(std::move(encoder));
 }
 
-std::shared_ptr<const EmbeddingModel> EmbeddingModel::FromEncoder(std::unique_ptr<const Encoder> encoder) {
+std::shared_ptr<const EmbeddingModel> EmbeddingModel::FromEncoder(
+    std::unique_ptr<const Encoder> encoder) {
   return std::shared_ptr<const EmbeddingModel>(new EmbeddingModel(std::move(encoder)));
 }
 

@@ -15,9 +15,11 @@ class Encoder;
 struct EmbeddingModelOptions {
   std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": what the device accelerates
   std::string device = "cpu";  // "cpu", "cuda", "cuda:1", or "auto"
-  // Folder of a LoRA adapter to merge; empty: none. A model folder that is an adapter itself names its base.
+  // Folder of a LoRA adapter to merge; empty: none. A model folder that is an adapter itself names
+  // its base.
   std::string adapter;
-  // Longest pass of a decoder; inputs are cut there. 0: the checkpoint's own limit, but at most 8,192, as its reference does.
+  // Longest pass of a decoder; inputs are cut there. 0: the checkpoint's own limit, but at most
+  // 8,192, as its reference does.
   int64_t max_text_tokens = 0;
   // Of a vision-language model; 0: its family's (4,096 and 1,843,200).
   int64_t min_pixels = 0;
@@ -34,9 +36,11 @@ class EmbeddingModel {
   //   CLIP, SigLIP                     a dual encoder
   //   Qwen2.5-VL, Qwen3-VL             a vision-language model (Qwen3-VL-Embedding and its like)
   //   adapter_config.json              the model that the adapter names, with the adapter
-  // Unimplemented naming another family, or what the family cannot do (adapters, types). A dual encoder whose vision folder holds no
-  // weights loads as text only, and says so in the log; corrupt weights are an error.
-  static absl::StatusOr<std::shared_ptr<const EmbeddingModel>> Load(const std::string& folder, const EmbeddingModelOptions& options = {});
+  // Unimplemented naming another family, or what the family cannot do (adapters, types). A dual
+  // encoder whose vision folder holds no weights loads as text only, and says so in the log;
+  // corrupt weights are an error.
+  static absl::StatusOr<std::shared_ptr<const EmbeddingModel>> Load(
+      const std::string& folder, const EmbeddingModelOptions& options = {});
   // Around an encoder that the caller made.
   static std::shared_ptr<const EmbeddingModel> FromEncoder(std::unique_ptr<const Encoder> encoder);
   ~EmbeddingModel();

@@ -8,7 +8,8 @@ int64_t Encoder::EstimateText(size_t bytes) const {
   // About as many bytes as a token of a large vocabulary takes, and the special tokens around.
   constexpr int64_t kBytesPerToken = 4;
   constexpr int64_t kSpecialTokens = 2;
-  return std::min(info_.max_text_tokens, kSpecialTokens + static_cast<int64_t>(bytes) / kBytesPerToken);
+  return std::min(info_.max_text_tokens,
+                  kSpecialTokens + static_cast<int64_t>(bytes) / kBytesPerToken);
 }
 
 }  // namespace palate::embedding

@@ -14,7 +14,10 @@
 namespace palate::embedding {
 
 Executor::Executor(const Encoder& encoder, BatchQueue& queue)
-    : encoder_(encoder), queue_(queue), last_beat_ns_(absl::GetCurrentTimeNanos()), thread_([this] { Run(); }) {
+    : encoder_(encoder),
+      queue_(queue),
+      last_beat_ns_(absl::GetCurrentTimeNanos()),
+      thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "embed-executor");
 }
 
@@ -48,7 +51,8 @@ void Executor::Run() {
 void Executor::RunBatch(const WorkBatch& batch) {
   Works works;
   works.reserve(batch.size());
-  for (const std::shared_ptr<QueuedWork>& work : batch) works.push_back(static_cast<EmbedWork*>(work.get()));
+  for (const std::shared_ptr<QueuedWork>& work : batch)
+    works.push_back(static_cast<EmbedWork*>(work.get()));
   batches_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = Compute(works);
   if (status.ok()) return;
@@ -56,7 +60,8 @@ void Executor::RunBatch(const WorkBatch& batch) {
     failed_.fetch_add(1, std::memory_order_relaxed);
     return works.front()->Failed(status);
   }
-  spdlog::warn("embedding: a batch of {} failed and is computed one by one: {}", works.size(), status.ToString());
+  spdlog::warn("embedding: a batch of {} failed and is computed one by one: {}", works.size(),
+               status.ToString());
   for (EmbedWork* work : works) {
     last_beat_ns_.store(absl::GetCurrentTimeNanos());
     ComputeAlone(*work);
@@ -64,7 +69,8 @@ void Executor::RunBatch(const WorkBatch& batch) {
 }
 
 void Executor::ComputeAlone(EmbedWork& work) {
-  if (const absl::Status wanted = work.CheckStillWanted(absl::Now()); !wanted.ok()) return work.Dropped(wanted);
+  if (const absl::Status wanted = work.CheckStillWanted(absl::Now()); !wanted.ok())
+    return work.Dropped(wanted);
   retried_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = Compute({&work});
   if (status.ok()) return;
@@ -73,7 +79,8 @@ void Executor::ComputeAlone(EmbedWork& work) {
 }
 
 void Executor::HandOut(absl::Span<const float> vector, EmbedWork& work) {
-  if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); })) return work.Computed(vector);
+  if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); }))
+    return work.Computed(vector);
   failed_.fetch_add(1, std::memory_order_relaxed);
   work.Failed(absl::InternalError("the model gave numbers that are not finite"));
 }
@@ -84,8 +91,10 @@ absl::Status Executor::Compute(const Works& works) {
   for (const EmbedWork* work : works) passes.push_back(&work->pass());
   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder_.Encode(passes));
   const auto rows = static_cast<int64_t>(works.size());
-  if (vectors.dim() != 2 || vectors.size(0) != rows || vectors.size(1) != encoder_.info().dimensions) {
-    return absl::InternalError(absl::StrCat("the model gave ", vectors.numel(), " numbers for ", rows, " vectors"));
+  if (vectors.dim() != 2 || vectors.size(0) != rows ||
+      vectors.size(1) != encoder_.info().dimensions) {
+    return absl::InternalError(
+        absl::StrCat("the model gave ", vectors.numel(), " numbers for ", rows, " vectors"));
   }
   const at::Tensor contiguous = vectors.contiguous();
   const float* data = contiguous.const_data_ptr<float>();

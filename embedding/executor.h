@@ -15,9 +15,11 @@
 
 namespace palate::embedding {
 
-// Starts with the constructor, ends with the destructor. Borrows both arguments; all work in the queue is EmbedWork.
+// Starts with the constructor, ends with the destructor. Borrows both arguments; all work in the
+// queue is EmbedWork.
 //
-// A batch whose computation fails is computed again piece by piece, so that only the piece that is at fault fails.
+// A batch whose computation fails is computed again piece by piece, so that only the piece that is
+// at fault fails.
 class Executor {
  public:
   Executor(const Encoder& encoder, BatchQueue& queue);

@@ -12,7 +12,8 @@ const SpaceInfo* ModelInfo::FindSpace(const std::string& space) const {
 }
 
 std::string FingerprintFor(const SpaceInfo& space, int dimensions, int model_dimensions) {
-  return dimensions == model_dimensions ? space.fingerprint : absl::StrCat(space.fingerprint, "@", dimensions);
+  return dimensions == model_dimensions ? space.fingerprint
+                                        : absl::StrCat(space.fingerprint, "@", dimensions);
 }
 
 }  // namespace palate::embedding

@@ -35,7 +35,8 @@ absl::Status PassError(const absl::Status& status, const std::string& field) {
 }
 
 bool HasText(const EmbedInput& input) {
-  return std::any_of(input.fields.begin(), input.fields.end(), [](const std::string& field) { return !field.empty(); });
+  return std::any_of(input.fields.begin(), input.fields.end(),
+                     [](const std::string& field) { return !field.empty(); });
 }
 
 // What each pass is to see, and for which spaces.
@@ -49,25 +50,29 @@ struct PlannedPass {
 std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
   std::vector<PlannedPass> plan;
   if (wanted.text || wanted.fused) {
-    for (auto& [field, text] : content.texts) plan.push_back({field, {.text = true}, {.text = std::move(text)}});
+    for (auto& [field, text] : content.texts)
+      plan.push_back({field, {.text = true}, {.text = std::move(text)}});
   }
   if (wanted.image || wanted.fused) {
-    for (auto& [field, image] : content.images) plan.push_back({field, {.image = true}, {.text = "", .images = {std::move(image)}}});
+    for (auto& [field, image] : content.images)
+      plan.push_back({field, {.image = true}, {.text = "", .images = {std::move(image)}}});
   }
   return plan;
 }
 
-// Joint models: every part by itself for its own space, and all together for the fused one, which is the same pass when there is one part.
-// An input that is `empty` has a text vector nevertheless.
+// Joint models: every part by itself for its own space, and all together for the fused one, which
+// is the same pass when there is one part. An input that is `empty` has a text vector nevertheless.
 std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, bool empty) {
   std::vector<PlannedPass> plan;
   const size_t parts = content.texts.size() + content.images.size();
   if (wanted.text) {
-    for (const auto& [field, text] : content.texts) plan.push_back({field, {.text = true}, {.text = text}});
+    for (const auto& [field, text] : content.texts)
+      plan.push_back({field, {.text = true}, {.text = text}});
     if (empty) plan.push_back({"", {.text = true}, {}});
   }
   if (wanted.image) {
-    for (const auto& [field, image] : content.images) plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
+    for (const auto& [field, image] : content.images)
+      plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
   }
   if (!wanted.fused) return plan;
   if (parts <= 1 && plan.size() == 1) {
@@ -75,7 +80,8 @@ std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wante
     return plan;
   }
   PlannedPass joint = {"", {.fused = true}, {}};
-  joint.content.text = absl::StrJoin(content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
+  joint.content.text = absl::StrJoin(
+      content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
   for (const auto& [field, image] : content.images) joint.content.images.push_back(image);
   plan.push_back(std::move(joint));
   return plan;
@@ -87,7 +93,8 @@ int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted)
   int64_t tokens = 0;
   const bool joint_twice = encoder_.is_joint() && wanted.fused;
   if (wanted.text || wanted.fused) {
-    for (const std::string& field : input.fields) tokens += field.empty() ? 0 : encoder_.EstimateText(field.size());
+    for (const std::string& field : input.fields)
+      tokens += field.empty() ? 0 : encoder_.EstimateText(field.size());
   }
   if (encoder_.sees_images() && (wanted.image || wanted.fused)) {
     for (const std::string& image : input.images) {
@@ -115,7 +122,9 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input) const {
   }
   if (!encoder_.sees_images()) {
     const std::string& model = encoder_.info().name;
-    return AtField(absl::FailedPreconditionError(absl::StrCat("has images only, and embedding model ", model, " has no image tower")), "");
+    return AtField(absl::FailedPreconditionError(absl::StrCat(
+                       "has images only, and embedding model ", model, " has no image tower")),
+                   "");
   }
   return absl::OkStatus();
 }
@@ -125,16 +134,20 @@ absl::Status InputPreparer::CheckTexts(const EmbedInput& input) const {
     const std::string& text = input.fields[i];
     const std::string field = absl::StrCat("fields[", i, "]");
     if (text.size() > options_.max_field_bytes) {
-      return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", options_.max_field_bytes));
+      return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"),
+                          absl::StrCat("at most ", options_.max_field_bytes));
     }
-    if (!IsValidUtf8(text)) return InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8");
+    if (!IsValidUtf8(text))
+      return InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded, const std::string& field) {
+absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded,
+                                                         const std::string& field) {
   // Refused without waiting for a turn to decode.
-  if (const absl::Status header = models::ReadImageHeader(encoded, LimitsOf(options_)).status(); !header.ok()) {
+  if (const absl::Status header = models::ReadImageHeader(encoded, LimitsOf(options_)).status();
+      !header.ok()) {
     return ImageError(header, field);
   }
   decodes_.acquire();
@@ -154,10 +167,12 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
   if (wanted.text || wanted.fused) {
     PALATE_RETURN_IF_ERROR(CheckTexts(input));
     for (size_t i = 0; i < input.fields.size(); ++i) {
-      if (!input.fields[i].empty()) content.texts.emplace_back(absl::StrCat("fields[", i, "]"), input.fields[i]);
+      if (!input.fields[i].empty())
+        content.texts.emplace_back(absl::StrCat("fields[", i, "]"), input.fields[i]);
     }
   }
-  for (size_t i = 0; encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
+  for (size_t i = 0;
+       encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
     PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
     const std::string field = absl::StrCat("images[", i, "]");
     PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
@@ -165,7 +180,8 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
   }
   const bool empty = !HasText(input) && input.images.empty();
   std::vector<InputPass> passes;
-  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, empty) : PlanTowers(std::move(content), wanted)) {
+  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, empty)
+                                                  : PlanTowers(std::move(content), wanted)) {
     planned.content.role = input.role;
     planned.content.instruction = call.options().instruction;
     absl::StatusOr<PreparedPass> pass = encoder_.Prepare(planned.content);

@@ -1,4 +1,5 @@
-// From one input to its passes: checking it, decoding its pictures, composing and tokenizing its texts. Internal to embedding/.
+// From one input to its passes: checking it, decoding its pictures, composing and tokenizing its
+// texts. Internal to embedding/.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +21,12 @@ class InputPreparer {
   InputPreparer(const Encoder& encoder, const EmbedderOptions& options)
       : encoder_(encoder), options_(options), decodes_(options.max_concurrent_decodes) {}
 
-  // Tokens that an input will cost, by the sizes of its texts and the headers of its pictures; 0 for what is wrong with it.
+  // Tokens that an input will cost, by the sizes of its texts and the headers of its pictures; 0
+  // for what is wrong with it.
   int64_t Estimate(const EmbedInput& input, const SpaceSet& wanted) const;
 
-  // The passes of a call's input; none when it has no content for the spaces. Errors name the field by its
-  // path in the input.
+  // The passes of a call's input; none when it has no content for the spaces. Errors name the field
+  // by its path in the input.
   absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index);
 
  private:

@@ -38,7 +38,8 @@ void PreparePool::Submit(Lane lane, std::function<void()> task) {
 }
 
 Lane PreparePool::ChooseLane() {
-  const bool bulk = interactive_.empty() || (BulkMayRun() && interactive_in_a_row_ >= kMostInteractiveInARow);
+  const bool bulk =
+      interactive_.empty() || (BulkMayRun() && interactive_in_a_row_ >= kMostInteractiveInARow);
   interactive_in_a_row_ = bulk ? 0 : interactive_in_a_row_ + 1;
   return bulk ? Lane::kBulk : Lane::kInteractive;
 }

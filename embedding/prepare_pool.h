@@ -12,9 +12,9 @@
 
 namespace palate::embedding {
 
-// Interactive tasks go first; while both wait, every fourth task is a bulk one. Bulk tasks leave one thread free (where there are several),
-// so that an interactive one never waits for a bulk one's many pictures. How many tasks wait is bounded by the callers, who hand in a few
-// at a time.
+// Interactive tasks go first; while both wait, every fourth task is a bulk one. Bulk tasks leave
+// one thread free (where there are several), so that an interactive one never waits for a bulk
+// one's many pictures. How many tasks wait is bounded by the callers, who hand in a few at a time.
 //
 // Thread-safe. The destructor runs what is queued, and joins.
 class PreparePool {
@@ -37,7 +37,9 @@ class PreparePool {
   // Blocks until a task may run; none when the pool ends.
   std::optional<Task> Take() ABSL_LOCKS_EXCLUDED(mutex_);
   void Finished(Lane lane) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool BulkMayRun() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !bulk_.empty() && bulk_running_ < most_bulk_; }
+  bool BulkMayRun() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !bulk_.empty() && bulk_running_ < most_bulk_;
+  }
   // The lane of the task to run next. REQUIRES: there is one that may run.
   Lane ChooseLane() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -12,8 +12,9 @@ class WeightedSum {
  public:
   void Add(absl::Span<const float> vector, double weight = 1.0);
   bool empty() const { return sum_.empty(); }
-  // The first `dimensions` values of the sum at unit length. REQUIRES: not empty, and as many values. Vectors that
-  // cancel each other have no direction: then the first of them stands for all.
+  // The first `dimensions` values of the sum at unit length. REQUIRES: not empty, and as many
+  // values. Vectors that cancel each other have no direction: then the first of them stands for
+  // all.
   std::vector<float> UnitVector(size_t dimensions) const;
 
  private:

@@ -18,7 +18,9 @@ namespace {
 
 struct ValueText {
   std::string operator()(const std::string& value) const { return value; }
-  std::string operator()(const std::vector<std::string>& values) const { return absl::StrJoin(values, ", "); }
+  std::string operator()(const std::vector<std::string>& values) const {
+    return absl::StrJoin(values, ", ");
+  }
   std::string operator()(int64_t value) const { return absl::StrCat(value); }
   std::string operator()(double value) const { return absl::StrCat(value); }
   std::string operator()(bool value) const { return value ? "yes" : "no"; }
@@ -39,7 +41,9 @@ bool IsTransient(const absl::Status& status) {
 }
 
 // Another writer got there first; the item's new state is in the backlog or gone.
-bool IsOvertaken(const absl::Status& status) { return absl::IsFailedPrecondition(status) || absl::IsNotFound(status); }
+bool IsOvertaken(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+}
 
 }  // namespace
 
@@ -67,9 +71,11 @@ EmbedItem ToEmbedItem(const StoredItem& item) {
 class EmbeddingWorker::Impl {
  public:
   Impl(FeatureStore* store, ItemEmbedder* embedder, EmbeddingWorkerOptions options)
-      : store_(store), embedder_(embedder), options_(options), listener_(store->AddFeedListener([this] { Wake(); })), thread_([this] {
-          Run();
-        }) {}
+      : store_(store),
+        embedder_(embedder),
+        options_(options),
+        listener_(store->AddFeedListener([this] { Wake(); })),
+        thread_([this] { Run(); }) {}
 
   ~Impl() {
     store_->RemoveFeedListener(listener_);
@@ -141,7 +147,8 @@ class EmbeddingWorker::Impl {
       round_done_.SignalAll();
       if (round == Round::kClean) {
         backoff = options_.retry_min;
-        while (!woken_ && !stopping_ && absl::Now() < look_again) wake_.WaitFor(mutex_, look_again - absl::Now());
+        while (!woken_ && !stopping_ && absl::Now() < look_again)
+          wake_.WaitFor(mutex_, look_again - absl::Now());
         continue;
       }
       // A new item does not shorten the wait: the embedder is away for it as well.
@@ -170,7 +177,8 @@ class EmbeddingWorker::Impl {
     targets_known_.clear();
     MutexLock lock(mutex_);
     ++stats_.failed_calls;
-    if (stats_.last_error != status) spdlog::warn("embedding worker: {}; trying again", status.ToString());
+    if (stats_.last_error != status)
+      spdlog::warn("embedding worker: {}; trying again", status.ToString());
     stats_.last_error = status;
     return Round::kRetry;
   }
@@ -192,21 +200,26 @@ class EmbeddingWorker::Impl {
     Round round = Round::kClean;
     std::string after;
     while (!Stopping()) {
-      const auto pending = store_->ListPending(catalog.id, options_.batch_items, after, options_.batch_image_bytes);
-      if (!pending.ok()) return absl::IsNotFound(pending.status()) ? round : Retry(pending.status());
+      const auto pending =
+          store_->ListPending(catalog.id, options_.batch_items, after, options_.batch_image_bytes);
+      if (!pending.ok())
+        return absl::IsNotFound(pending.status()) ? round : Retry(pending.status());
       if (pending->empty()) return round;
       after = pending->back().item.id;
       std::vector<EmbedItem> items;
       for (const StoredItem& item : *pending) items.push_back(ToEmbedItem(item));
       auto embedded = embedder_->Embed(catalog, items);
       if (embedded.ok() && embedded->size() != items.size()) {
-        embedded = absl::InternalError(absl::StrCat("the embedder answered ", embedded->size(), " of ", items.size(), " items"));
+        embedded = absl::InternalError(absl::StrCat("the embedder answered ", embedded->size(),
+                                                    " of ", items.size(), " items"));
       }
       if (!embedded.ok()) return Retry(embedded.status());
       for (size_t i = 0; i < items.size(); ++i) {
-        if (absl::Status status = Store(catalog, (*pending)[i].item, (*embedded)[i]); !status.ok()) {
+        if (absl::Status status = Store(catalog, (*pending)[i].item, (*embedded)[i]);
+            !status.ok()) {
           round = Retry(status);
-          // The models may have changed under way; what follows waits for the next round, which asks.
+          // The models may have changed under way; what follows waits for the next round, which
+          // asks.
           if (absl::IsFailedPrecondition(status)) return round;
         }
       }
@@ -215,7 +228,8 @@ class EmbeddingWorker::Impl {
   }
 
   // OK also when the item has moved on. Other codes: to be tried again.
-  absl::Status Store(const Catalog& catalog, const Item& item, const absl::StatusOr<std::vector<SpaceVector>>& vectors) {
+  absl::Status Store(const Catalog& catalog, const Item& item,
+                     const absl::StatusOr<std::vector<SpaceVector>>& vectors) {
     absl::Status status;
     absl::Status failure = vectors.status();
     if (vectors.ok()) {
@@ -239,14 +253,16 @@ class EmbeddingWorker::Impl {
   // True when a refusal was about the vectors' fingerprint, not about the item's revision.
   bool StillPending(const std::string& catalog, const Item& item) const {
     const auto stored = store_->GetItems(catalog, {item.id});
-    return stored.ok() && stored->items[0].has_value() && stored->items[0]->item.revision == item.revision;
+    return stored.ok() && stored->items[0].has_value() &&
+           stored->items[0]->item.revision == item.revision;
   }
 
   FeatureStore* const store_;
   ItemEmbedder* const embedder_;
   const EmbeddingWorkerOptions options_;
 
-  // Used by the thread only: the catalogs whose targets the store has been told, with their revision then.
+  // Used by the thread only: the catalogs whose targets the store has been told, with their
+  // revision then.
   std::map<std::string, int64_t> targets_known_;
 
   mutable Mutex mutex_;
@@ -262,13 +278,16 @@ class EmbeddingWorker::Impl {
   std::thread thread_;
 };
 
-EmbeddingWorker::EmbeddingWorker(FeatureStore* store, ItemEmbedder* embedder, EmbeddingWorkerOptions options)
+EmbeddingWorker::EmbeddingWorker(FeatureStore* store, ItemEmbedder* embedder,
+                                 EmbeddingWorkerOptions options)
     : impl_(std::make_unique<Impl>(store, embedder, options)) {}
 
 EmbeddingWorker::~EmbeddingWorker() = default;
 
 EmbeddingWorker::Stats EmbeddingWorker::stats() const { return impl_->stats(); }
 
-bool EmbeddingWorker::WaitUntilIdle(absl::Time deadline) const { return impl_->WaitUntilIdle(deadline); }
+bool EmbeddingWorker::WaitUntilIdle(absl::Time deadline) const {
+  return impl_->WaitUntilIdle(deadline);
+}
 
 }  // namespace palate::featurestore

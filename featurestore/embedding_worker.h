@@ -1,5 +1,6 @@
-// The embedding worker: follows the feature store's own backlog and has items turned into vectors, as a component of the process that owns
-// the store. One thread. Nothing is lost when the embedder is away: items stay pending in the store and are retried with backoff.
+// The embedding worker: follows the feature store's own backlog and has items turned into vectors,
+// as a component of the process that owns the store. One thread. Nothing is lost when the embedder
+// is away: items stay pending in the store and are retried with backoff.
 #pragma once
 
 #include <cstdint>
@@ -20,36 +21,42 @@ namespace palate::featurestore {
 // What an embedder is given of one item.
 struct EmbedItem {
   std::string item_id;
-  std::vector<std::string> text_fields;  // field 1: title and attributes; field 2: description; absent fields are left out
+  std::vector<std::string> text_fields;  // field 1: title and attributes; field 2: description;
+                                         // absent fields are left out
   std::vector<std::string> images;       // encoded bytes
 };
 
-// Title and attributes as one line of text: "Toy Story (1995). genres: Adventure, Animation; year: 1995". Attributes by name.
+// Title and attributes as one line of text: "Toy Story (1995). genres: Adventure, Animation; year:
+// 1995". Attributes by name.
 std::string TitleField(const Item& item);
 EmbedItem ToEmbedItem(const StoredItem& item);
 
-// Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch tools. Called from the worker's thread
-// only.
+// Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch
+// tools. Called from the worker's thread only.
 class ItemEmbedder {
  public:
   virtual ~ItemEmbedder() = default;
 
-  // The spaces that the catalog's models fill now, with their fingerprints. UNAVAILABLE: tried again later.
+  // The spaces that the catalog's models fill now, with their fingerprints. UNAVAILABLE: tried
+  // again later.
   virtual absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog& catalog) = 0;
 
-  // By item: its vectors, or why it cannot have any. The outer status fails the call as a whole: every code is tried again later.
-  // An element's UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; other codes fail the item.
-  // An item without vectors is an element of an empty list.
-  virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(const Catalog& catalog,
-                                                                                      const std::vector<EmbedItem>& items) = 0;
+  // By item: its vectors, or why it cannot have any. The outer status fails the call as a whole:
+  // every code is tried again later. An element's UNAVAILABLE, RESOURCE_EXHAUSTED,
+  // DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; other codes fail the item. An item
+  // without vectors is an element of an empty list.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
+      const Catalog& catalog, const std::vector<EmbedItem>& items) = 0;
 };
 
 struct EmbeddingWorkerOptions {
-  int batch_items = 32;                                // at most so many items in one Embed call
-  int64_t batch_image_bytes = 16 << 20;                // nor more encoded bytes; one item always goes
+  int batch_items = 32;                  // at most so many items in one Embed call
+  int64_t batch_image_bytes = 16 << 20;  // nor more encoded bytes; one item always goes
   absl::Duration retry_min = absl::Milliseconds(100);  // first wait after a failed call; doubles
-  absl::Duration retry_max = absl::Seconds(2);         // so that a returned embedder is used again within 5 s
-  absl::Duration rescan = absl::Seconds(30);           // models and backlog are looked at again at least so often
+  absl::Duration retry_max =
+      absl::Seconds(2);  // so that a returned embedder is used again within 5 s
+  absl::Duration rescan =
+      absl::Seconds(30);  // models and backlog are looked at again at least so often
 };
 
 // Thread-safe. Borrows `store`, `embedder`; both must outlive it.
@@ -69,7 +76,8 @@ class EmbeddingWorker {
   EmbeddingWorker& operator=(const EmbeddingWorker&) = delete;
 
   Stats stats() const;
-  // Waits until every catalog's backlog is empty (items that failed for good apart). False when `deadline` passed.
+  // Waits until every catalog's backlog is empty (items that failed for good apart). False when
+  // `deadline` passed.
   bool WaitUntilIdle(absl::Time deadline) const;
 
  private:

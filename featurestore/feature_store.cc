@@ -46,7 +46,8 @@ absl::StatusOr<StoreStats> FeatureStore::GetStats() const {
     stats.memory_bytes += static_cast<int64_t>(bytes);
   }
   // One block cache serves every column family.
-  if (core_->db().GetIntProperty(core_->family(kItems), rocksdb::DB::Properties::kBlockCacheUsage, &bytes)) {
+  if (core_->db().GetIntProperty(core_->family(kItems), rocksdb::DB::Properties::kBlockCacheUsage,
+                                 &bytes)) {
     stats.memory_bytes += static_cast<int64_t>(bytes);
   }
   stats.memory_bytes += core_->item_cache.size_bytes();

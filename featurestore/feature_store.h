@@ -1,17 +1,21 @@
-// The single owner of what is known of catalogs, items, users and events: durable state and change feed on RocksDB.
+// The single owner of what is known of catalogs, items, users and events: durable state and change
+// feed on RocksDB.
 //
-// Thread safety: every method may be called from any thread at any time. Methods block on disk (never longer than their work, except
-// ReadChanges, which waits for its deadline), so call them from a blocking-I/O pool, not from an RPC callback.
+// Thread safety: every method may be called from any thread at any time. Methods block on disk
+// (never longer than their work, except ReadChanges, which waits for its deadline), so call them
+// from a blocking-I/O pool, not from an RPC callback.
 //
-// Ownership: the store owns its directory while open (a lock file names the process) and every value that it returns is a copy.
+// Ownership: the store owns its directory while open (a lock file names the process) and every
+// value that it returns is a copy.
 //
-// Errors, beyond what each method lists: NOT_FOUND for an unknown catalog; INVALID_ARGUMENT (base/status.h InvalidField) for input, naming
-// field, value and limit; DATA_LOSS for corrupt files or records; RESOURCE_EXHAUSTED when the disk is full; INTERNAL for other I/O errors;
-// UNAVAILABLE after Close(). Batch calls fail as a whole only for those reasons; their elements fail alone, with field paths relative to
-// the element.
+// Errors, beyond what each method lists: NOT_FOUND for an unknown catalog; INVALID_ARGUMENT
+// (base/status.h InvalidField) for input, naming field, value and limit; DATA_LOSS for corrupt
+// files or records; RESOURCE_EXHAUSTED when the disk is full; INTERNAL for other I/O errors;
+// UNAVAILABLE after Close(). Batch calls fail as a whole only for those reasons; their elements
+// fail alone, with field paths relative to the element.
 //
-// Durability: when a method returns OK its write survives kill -9, and with Durability::kSync also power loss. Each call's writes, with
-// their counters and feed entries, are one atomic batch.
+// Durability: when a method returns OK its write survives kill -9, and with Durability::kSync also
+// power loss. Each call's writes, with their counters and feed entries, are one atomic batch.
 #pragma once
 
 #include <cstdint>
@@ -37,19 +41,22 @@ namespace palate::featurestore {
 
 class StoreCore;
 
-// The change feed's key for a user: a digest of catalog and user id. Whoever knows the id can match it; the feed never holds the id.
+// The change feed's key for a user: a digest of catalog and user id. Whoever knows the id can match
+// it; the feed never holds the id.
 std::string UserFeedKey(absl::string_view catalog, absl::string_view user_id);
 
 class FeatureStore {
  public:
   // Opens or creates the store in options.dir; older formats are migrated.
-  // FAILED_PRECONDITION: another process has it open (named by pid), or a newer version wrote it. DATA_LOSS: corrupt or missing files.
+  // FAILED_PRECONDITION: another process has it open (named by pid), or a newer version wrote it.
+  // DATA_LOSS: corrupt or missing files.
   static absl::StatusOr<std::unique_ptr<FeatureStore>> Open(StoreOptions options);
   ~FeatureStore();  // closes
   FeatureStore(const FeatureStore&) = delete;
   FeatureStore& operator=(const FeatureStore&) = delete;
 
-  // Wakes waiting readers, waits for running calls and releases the directory; later calls answer UNAVAILABLE. Idempotent.
+  // Wakes waiting readers, waits for running calls and releases the directory; later calls answer
+  // UNAVAILABLE. Idempotent.
   absl::Status Close();
 
   // ---- Catalogs ----
@@ -57,8 +64,9 @@ class FeatureStore {
   // The stored catalog: create_time (unless given) and revision filled in. ALREADY_EXISTS.
   absl::StatusOr<Catalog> CreateCatalog(const Catalog& catalog);
   absl::StatusOr<Catalog> GetCatalog(absl::string_view id) const;
-  // Replaces the fields of `mask`. An attribute can be added and its `filterable` changed, but neither removed nor given another type
-  // (FAILED_PRECONDITION). ABORTED when `expected_revision` is not the stored one. Without a change the revision stays.
+  // Replaces the fields of `mask`. An attribute can be added and its `filterable` changed, but
+  // neither removed nor given another type (FAILED_PRECONDITION). ABORTED when `expected_revision`
+  // is not the stored one. Without a change the revision stays.
   absl::StatusOr<Catalog> UpdateCatalog(const Catalog& catalog, const CatalogUpdateMask& mask,
                                         std::optional<int64_t> expected_revision = std::nullopt);
   // `page_size` 0 means the most that a page holds.
@@ -68,72 +76,96 @@ class FeatureStore {
 
   // ---- Items ----
 
-  // Element failures: INVALID_ARGUMENT, ABORTED (expected revision), NOT_FOUND (masked update of an unknown item). When one id occurs
-  // several times in a batch the writes apply in order.
-  absl::StatusOr<UpsertItemsResult> UpsertItems(absl::string_view catalog, const std::vector<ItemWrite>& writes);
-  absl::StatusOr<GetItemsResult> GetItems(absl::string_view catalog, const std::vector<std::string>& ids,
+  // Element failures: INVALID_ARGUMENT, ABORTED (expected revision), NOT_FOUND (masked update of an
+  // unknown item). When one id occurs several times in a batch the writes apply in order.
+  absl::StatusOr<UpsertItemsResult> UpsertItems(absl::string_view catalog,
+                                                const std::vector<ItemWrite>& writes);
+  absl::StatusOr<GetItemsResult> GetItems(absl::string_view catalog,
+                                          const std::vector<std::string>& ids,
                                           const ItemReadOptions& options = {}) const;
-  // Failures: NOT_FOUND for ids that are not there. Pictures that no item shows any more go with them.
-  absl::StatusOr<std::vector<ElementFailure>> DeleteItems(absl::string_view catalog, const std::vector<std::string>& ids);
-  absl::StatusOr<ItemPage> ListItems(absl::string_view catalog, int page_size, absl::string_view page_token,
+  // Failures: NOT_FOUND for ids that are not there. Pictures that no item shows any more go with
+  // them.
+  absl::StatusOr<std::vector<ElementFailure>> DeleteItems(absl::string_view catalog,
+                                                          const std::vector<std::string>& ids);
+  absl::StatusOr<ItemPage> ListItems(absl::string_view catalog, int page_size,
+                                     absl::string_view page_token,
                                      const ItemReadOptions& options = {}) const;
 
   // ---- Vectors and embedding state ----
 
-  // Stores vectors of the item's content as of `revision`. FAILED_PRECONDITION when the content has changed since; NOT_FOUND for the item.
-  // Vectors are normalized to unit length; zero, non-finite or wrongly sized ones (against the catalog's declaration or other vectors of
-  // the same fingerprint) are refused. `complete`: these are all the vectors that the current models make of the item, so
-  // others of the target fingerprints go and the item is no longer pending.
-  absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision, const std::vector<SpaceVector>& vectors,
-                          bool complete = false);
-  // The item cannot be embedded: recorded, and out of the backlog until the item or the model changes. Refused like PutVectors.
-  absl::Status SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id, int64_t revision, const absl::Status& failure);
-  absl::StatusOr<EmbeddingStatus> GetEmbeddingStatus(absl::string_view catalog, absl::string_view item_id) const;
-  // Items that wait for vectors, by id, behind `after_item_id`: at most `limit`, with together at most `max_image_bytes` of pictures (one
-  // item always comes). They carry their image bytes and no vectors.
-  absl::StatusOr<std::vector<StoredItem>> ListPending(absl::string_view catalog, int limit, absl::string_view after_item_id = "",
+  // Stores vectors of the item's content as of `revision`. FAILED_PRECONDITION when the content has
+  // changed since; NOT_FOUND for the item. Vectors are normalized to unit length; zero, non-finite
+  // or wrongly sized ones (against the catalog's declaration or other vectors of the same
+  // fingerprint) are refused. `complete`: these are all the vectors that the current models make of
+  // the item, so others of the target fingerprints go and the item is no longer pending.
+  absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision,
+                          const std::vector<SpaceVector>& vectors, bool complete = false);
+  // The item cannot be embedded: recorded, and out of the backlog until the item or the model
+  // changes. Refused like PutVectors.
+  absl::Status SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id,
+                                   int64_t revision, const absl::Status& failure);
+  absl::StatusOr<EmbeddingStatus> GetEmbeddingStatus(absl::string_view catalog,
+                                                     absl::string_view item_id) const;
+  // Items that wait for vectors, by id, behind `after_item_id`: at most `limit`, with together at
+  // most `max_image_bytes` of pictures (one item always comes). They carry their image bytes and no
+  // vectors.
+  absl::StatusOr<std::vector<StoredItem>> ListPending(absl::string_view catalog, int limit,
+                                                      absl::string_view after_item_id = "",
                                                       int64_t max_image_bytes = 16 << 20) const;
   // Items that wait for vectors, over all catalogs; cheap enough for a metric.
   absl::StatusOr<int64_t> EmbeddingBacklog() const;
-  // Declares the models that now fill the catalog's spaces. A space without an active fingerprint takes it at once; where it differs every
-  // item becomes pending again, the old vectors stay in use, and the switch-over happens by itself when nothing is pending any more.
+  // Declares the models that now fill the catalog's spaces. A space without an active fingerprint
+  // takes it at once; where it differs every item becomes pending again, the old vectors stay in
+  // use, and the switch-over happens by itself when nothing is pending any more.
   absl::Status SetTargetSpaces(absl::string_view catalog, const std::vector<SpaceKey>& targets);
   absl::StatusOr<std::vector<ActiveSpace>> GetActiveSpaces(absl::string_view catalog) const;
 
   // ---- Events and users ----
 
-  // Element failures: INVALID_ARGUMENT (undeclared type, non-finite value, a rating without a value, a time that is negative, too late or
-  // ahead of the clock, …). Events on items that the catalog does not hold are kept. Identity is (user, event_id), derived from the content
-  // when the event carries none; an event that is already known changes nothing.
-  absl::StatusOr<WriteEventsResult> WriteEvents(absl::string_view catalog, const std::vector<Event>& events,
+  // Element failures: INVALID_ARGUMENT (undeclared type, non-finite value, a rating without a
+  // value, a time that is negative, too late or ahead of the clock, …). Events on items that the
+  // catalog does not hold are kept. Identity is (user, event_id), derived from the content when the
+  // event carries none; an event that is already known changes nothing.
+  absl::StatusOr<WriteEventsResult> WriteEvents(absl::string_view catalog,
+                                                const std::vector<Event>& events,
                                                 const WriteEventsOptions& options = {});
-  // A user without any row is not an error: the context is empty but for the catalog, trending and fresh. The user's rows come from one
-  // snapshot; items and vectors are as committed then or later; the trending list may be up to StoreOptions::trending_refresh old, but
-  // never holds an item that was hidden or deleted before the call.
-  absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query, const UserContextOptions& options = {}) const;
+  // A user without any row is not an error: the context is empty but for the catalog, trending and
+  // fresh. The user's rows come from one snapshot; items and vectors are as committed then or
+  // later; the trending list may be up to StoreOptions::trending_refresh old, but never holds an
+  // item that was hidden or deleted before the call.
+  absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query,
+                                             const UserContextOptions& options = {}) const;
   // Replaces whole profiles. update_time is set by the store.
-  absl::StatusOr<std::vector<ElementFailure>> UpsertUsers(absl::string_view catalog, const std::vector<User>& users);
+  absl::StatusOr<std::vector<ElementFailure>> UpsertUsers(absl::string_view catalog,
+                                                          const std::vector<User>& users);
   // NOT_FOUND when no profile was written.
   absl::StatusOr<User> GetUser(absl::string_view catalog, absl::string_view user_id) const;
-  // Removes the user's profile, events, impressions, seen set and part in every counter, and compacts until no file holds the id
-  // any more, logs included. Seconds on a large store. Idempotent; a purge that was cut short is completed by the next Open or PurgeUser.
+  // Removes the user's profile, events, impressions, seen set and part in every counter, and
+  // compacts until no file holds the id any more, logs included. Seconds on a large store.
+  // Idempotent; a purge that was cut short is completed by the next Open or PurgeUser.
   absl::StatusOr<PurgeReport> PurgeUser(absl::string_view catalog, absl::string_view user_id);
   // Impressions without a user are kept as well, apart from every user.
   absl::Status WriteImpression(absl::string_view catalog, const Impression& impression);
   // Newest first.
-  absl::StatusOr<std::vector<Impression>> ListImpressions(absl::string_view catalog, absl::string_view user_id, int limit) const;
+  absl::StatusOr<std::vector<Impression>> ListImpressions(absl::string_view catalog,
+                                                          absl::string_view user_id,
+                                                          int limit) const;
 
   // ---- Change feed ----
-  // Each catalog has its feed; the feed of the empty catalog name carries catalogs coming, changing and going. Tokens are opaque and
-  // outlive restarts. To build a view: GetFeedToken, list everything, then read on from the token.
+  // Each catalog has its feed; the feed of the empty catalog name carries catalogs coming, changing
+  // and going. Tokens are opaque and outlive restarts. To build a view: GetFeedToken, list
+  // everything, then read on from the token.
 
   // The feed's end now.
   absl::StatusOr<std::string> GetFeedToken(absl::string_view catalog) const;
-  // Changes behind `token` ("" : from the beginning), at most `max_changes` (1 to 10,000). When there are none it waits for some until
-  // `deadline` (InfinitePast: does not wait). OUT_OF_RANGE when changes behind the token have been trimmed or lost: list anew.
-  absl::StatusOr<ChangeBatch> ReadChanges(absl::string_view catalog, absl::string_view token, int max_changes, absl::Time deadline) const;
-  // `listener` is called, from a writer's thread and after its commit, whenever a feed has grown: it must not block nor call the store.
-  // For watchers that cannot wait in ReadChanges. RemoveFeedListener returns when the listener no longer runs.
+  // Changes behind `token` ("" : from the beginning), at most `max_changes` (1 to 10,000). When
+  // there are none it waits for some until `deadline` (InfinitePast: does not wait). OUT_OF_RANGE
+  // when changes behind the token have been trimmed or lost: list anew.
+  absl::StatusOr<ChangeBatch> ReadChanges(absl::string_view catalog, absl::string_view token,
+                                          int max_changes, absl::Time deadline) const;
+  // `listener` is called, from a writer's thread and after its commit, whenever a feed has grown:
+  // it must not block nor call the store. For watchers that cannot wait in ReadChanges.
+  // RemoveFeedListener returns when the listener no longer runs.
   int64_t AddFeedListener(std::function<void()> listener);
   void RemoveFeedListener(int64_t id);
   // Drops what is past retention; runs by itself as the feed grows.

@@ -31,7 +31,7 @@ struct StoreLimits {
   int64_t max_image_pixels = kMaxImagePixels;  // declared width * height
   int64_t max_read_image_bytes = 64 << 20;     // pictures in one answer
   int max_page = kMaxPageElements;
-  int max_context_events = 5000;                // more than the API's kMaxUserEvents, for callers of the library
+  int max_context_events = 5000;  // more than the API's kMaxUserEvents, for callers of the library
   int max_context_list = kMaxContextListItems;  // trending or fresh items in one answer
   int max_dimensions = kMaxDimensions;          // of one vector
 };
@@ -56,7 +56,8 @@ struct StoreOptions {
   int64_t block_cache_bytes = 256 << 20;
   int64_t item_cache_bytes = 128 << 20;   // decoded items with their vectors
   int64_t write_buffer_bytes = 16 << 20;  // per column family
-  // Stores up to this size have every checksum verified while opening; larger ones are verified block by block as they are read.
+  // Stores up to this size have every checksum verified while opening; larger ones are verified
+  // block by block as they are read.
   int64_t verify_on_open_bytes = 256 << 20;
 };
 

@@ -1,4 +1,5 @@
-// What the feature store takes and gives, beside the shared nouns of domain/. Plain values, copyable, no thread safety of their own.
+// What the feature store takes and gives, beside the shared nouns of domain/. Plain values,
+// copyable, no thread safety of their own.
 #pragma once
 
 #include <cstdint>
@@ -35,28 +36,30 @@ struct CatalogPage {
 
 // ---- Items ----
 
-// One picture of an item as it is written: the encoded bytes, or the digest of a picture that the catalog already holds.
+// One picture of an item as it is written: the encoded bytes, or the digest of a picture that the
+// catalog already holds.
 struct ImageInput {
   std::string bytes;   // JPEG, PNG or WebP
   std::string sha256;  // 32 raw bytes; used when `bytes` is empty
 };
 
 struct ItemWrite {
-  // `images` and `revision` inside are not read. A create_time of the Unix epoch means "not given": a new item gets the store's time, a
-  // known one keeps its own.
+  // `images` and `revision` inside are not read. A create_time of the Unix epoch means "not given":
+  // a new item gets the store's time, a known one keeps its own.
   Item item;
   // The item's pictures, in order. The stored item then holds exactly these.
   std::vector<ImageInput> images;
-  // Absent: the whole item is replaced. Present: only these fields change and the item must exist (NOT_FOUND otherwise). Paths: title,
-  // description, attributes, attributes.NAME, images, hidden, create_time, expire_time. An attribute path that the item does not carry
-  // removes the attribute.
+  // Absent: the whole item is replaced. Present: only these fields change and the item must exist
+  // (NOT_FOUND otherwise). Paths: title, description, attributes, attributes.NAME, images, hidden,
+  // create_time, expire_time. An attribute path that the item does not carry removes the attribute.
   std::optional<std::vector<std::string>> update_mask;
   // ABORTED unless the stored revision is this one; 0 means "must not exist yet".
   std::optional<int64_t> expected_revision;
 };
 
 struct UpsertItemsResult {
-  // By element: the item's revision after the call; 0 where the element failed. Writing what is already there makes no new revision.
+  // By element: the item's revision after the call; 0 where the element failed. Writing what is
+  // already there makes no new revision.
   std::vector<int64_t> revisions;
   std::vector<ElementFailure> failures;  // by index
   int num_changed = 0;
@@ -67,7 +70,8 @@ struct ItemReadOptions {
   // Names of spaces whose vectors are wanted; empty: none.
   std::vector<std::string> spaces = {};
   bool all_spaces = false;
-  // False: only vectors of each space's active fingerprint. True: also those of a model that is being switched to.
+  // False: only vectors of each space's active fingerprint. True: also those of a model that is
+  // being switched to.
   bool all_fingerprints = false;
   bool image_bytes = false;
 };
@@ -79,7 +83,8 @@ struct StoredItem : ItemWithVectors {
 struct GetItemsResult {
   // By element of the request; absent where it failed.
   std::vector<std::optional<StoredItem>> items;
-  std::vector<ElementFailure> failures;  // NOT_FOUND for unknown ids; RESOURCE_EXHAUSTED where the answer would hold too many image bytes
+  std::vector<ElementFailure> failures;  // NOT_FOUND for unknown ids; RESOURCE_EXHAUSTED where the
+                                         // answer would hold too many image bytes
 };
 
 struct ItemPage {
@@ -124,7 +129,8 @@ struct WriteEventsResult {
 // How GetUserContext reads what its query asks for.
 struct UserContextOptions {
   int max_seen = 20000;
-  // Halves an event's part in the trending score; measured from the catalog's newest event. At least an hour.
+  // Halves an event's part in the trending score; measured from the catalog's newest event. At
+  // least an hour.
   absl::Duration trending_half_life = absl::Hours(7 * 24);
 };
 

@@ -1,5 +1,6 @@
-// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's path inside the element, named as
-// the public messages name it ("event_time"). Pure functions, thread-safe.
+// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's
+// path inside the element, named as the public messages name it ("event_time"). Pure functions,
+// thread-safe.
 #pragma once
 
 #include <string>
@@ -20,7 +21,8 @@ namespace palate::featurestore {
 // 1 to max_id_bytes bytes of UTF-8 without control characters.
 absl::Status ValidateId(absl::string_view field, absl::string_view id, const StoreLimits& limits);
 // The same, or empty.
-absl::Status ValidateOptionalId(absl::string_view field, absl::string_view id, const StoreLimits& limits);
+absl::Status ValidateOptionalId(absl::string_view field, absl::string_view id,
+                                const StoreLimits& limits);
 absl::Status ValidateText(absl::string_view field, absl::string_view text, size_t max_bytes);
 // `size` is between 1 and `max`.
 absl::Status ValidateBatchSize(absl::string_view field, size_t size, int max);
@@ -37,7 +39,8 @@ struct EventTimeBounds {
   absl::Time earliest;
   absl::Time latest;
 };
-absl::Status ValidateEvent(const Event& event, const Catalog& catalog, const EventTimeBounds& bounds, const StoreLimits& limits);
+absl::Status ValidateEvent(const Event& event, const Catalog& catalog,
+                           const EventTimeBounds& bounds, const StoreLimits& limits);
 absl::Status ValidateImpression(const Impression& impression, const StoreLimits& limits);
 
 }  // namespace palate::featurestore

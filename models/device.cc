@@ -24,7 +24,9 @@ constexpr int kMaxDevices = 64;
 // The folder that LibTorch's CPU part was loaded from, with a slash; empty when unknown.
 std::string LibTorchFolder() {
   Dl_info info = {};
-  if (::dladdr(reinterpret_cast<const void*>(&at::globalContext), &info) == 0 || info.dli_fname == nullptr) return "";
+  if (::dladdr(reinterpret_cast<const void*>(&at::globalContext), &info) == 0 ||
+      info.dli_fname == nullptr)
+    return "";
   const std::string path = info.dli_fname;
   return path.substr(0, path.rfind('/') + 1);
 }
@@ -35,7 +37,8 @@ absl::Status OpenCudaPart() {
   static auto* const outcome = new std::optional<absl::Status>;
   MutexLock lock(*mutex);
   if (outcome->has_value()) return **outcome;
-  // Its own folder first, then wherever the loader looks. It stays open: its kernels are registered for good.
+  // Its own folder first, then wherever the loader looks. It stays open: its kernels are registered
+  // for good.
   void* library = ::dlopen((LibTorchFolder() + kCudaLibrary).c_str(), RTLD_NOW | RTLD_GLOBAL);
   const char* const beside = library == nullptr ? ::dlerror() : nullptr;
   std::string problem = beside == nullptr ? "" : beside;
@@ -48,7 +51,8 @@ absl::Status OpenCudaPart() {
   }
   outcome->emplace(library != nullptr
                        ? absl::OkStatus()
-                       : absl::FailedPreconditionError(absl::StrCat("no GPU can be used: LibTorch's CUDA part does not open: ", problem)));
+                       : absl::FailedPreconditionError(absl::StrCat(
+                             "no GPU can be used: LibTorch's CUDA part does not open: ", problem)));
   return **outcome;
 }
 
@@ -57,7 +61,8 @@ absl::StatusOr<int> CountGpus() {
   return CatchTorch([]() -> absl::StatusOr<int> {
     if (!at::globalContext().hasCUDA()) {
       return absl::FailedPreconditionError(
-          "no GPU can be used: there is no driver or no device, or LibTorch computed before its CUDA part was opened");
+          "no GPU can be used: there is no driver or no device, or LibTorch computed before its "
+          "CUDA part was opened");
     }
     return static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   });
@@ -65,10 +70,13 @@ absl::StatusOr<int> CountGpus() {
 
 absl::StatusOr<c10::Device> OpenGpu(int index) {
   PALATE_ASSIGN_OR_RETURN(const int count, CountGpus());
-  if (index >= count) return absl::FailedPreconditionError(absl::StrCat("there is no device cuda:", index, "; this machine has ", count));
+  if (index >= count)
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no device cuda:", index, "; this machine has ", count));
   const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
   // A context on the device now, so that a device that cannot be used says so here.
-  PALATE_RETURN_IF_ERROR(CatchTorch([&] { at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); }));
+  PALATE_RETURN_IF_ERROR(
+      CatchTorch([&] { at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); }));
   return device;
 }
 
@@ -84,8 +92,10 @@ absl::StatusOr<c10::Device> OpenDevice(absl::string_view name) {
   if (name == "cuda") return OpenGpu(0);
   int index = 0;
   absl::string_view number = name;
-  if (!absl::ConsumePrefix(&number, "cuda:") || !absl::SimpleAtoi(number, &index) || index < 0 || index >= kMaxDevices) {
-    return absl::InvalidArgumentError(absl::StrCat("device ", QuoteForMessage(name), ", must be auto, cpu, cuda or cuda:N"));
+  if (!absl::ConsumePrefix(&number, "cuda:") || !absl::SimpleAtoi(number, &index) || index < 0 ||
+      index >= kMaxDevices) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device ", QuoteForMessage(name), ", must be auto, cpu, cuda or cuda:N"));
   }
   return OpenGpu(index);
 }
@@ -97,7 +107,9 @@ int ComputeCapabilityMajor(const c10::Device& device) {
   const auto get = reinterpret_cast<GetAttribute>(::dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
   constexpr int kComputeCapabilityMajor = 75;
   int major = 0;
-  if (get == nullptr || get(&major, kComputeCapabilityMajor, device.has_index() ? device.index() : 0) != 0) return 0;
+  if (get == nullptr ||
+      get(&major, kComputeCapabilityMajor, device.has_index() ? device.index() : 0) != 0)
+    return 0;
   return major;
 }
 

@@ -22,7 +22,8 @@ struct Leaf {
 // All zero where the processor does not have it.
 Leaf ReadLeaf(uint32_t leaf, uint32_t subleaf) {
   Leaf result;
-  if (__get_cpuid_count(leaf, subleaf, &result.eax, &result.ebx, &result.ecx, &result.edx) == 0) return {};
+  if (__get_cpuid_count(leaf, subleaf, &result.eax, &result.ebx, &result.ecx, &result.edx) == 0)
+    return {};
   return result;
 }
 
@@ -60,7 +61,8 @@ absl::StatusOr<at::ScalarType> ParseDtype(absl::string_view name, const c10::Dev
   if (name == "bf16") return at::kBFloat16;
   if (name == "fp16") return at::kHalf;
   if (name != "auto") {
-    return absl::InvalidArgumentError(absl::StrCat("compute type ", QuoteForMessage(name), ", must be auto, fp32, bf16 or fp16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("compute type ", QuoteForMessage(name), ", must be auto, fp32, bf16 or fp16"));
   }
   if (device.is_cuda()) {
     constexpr int kFirstWithBf16 = 8;

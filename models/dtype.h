@@ -9,9 +9,9 @@
 
 namespace palate::models {
 
-// "fp32", "bf16", "fp16", or "auto": bf16 where the device multiplies it faster than fp32 (a GPU from compute capability 8; a
-// processor with AMX or AVX512_BF16 that the operating system lets programs use), fp16 on older GPUs, else fp32. InvalidArgument naming
-// another text.
+// "fp32", "bf16", "fp16", or "auto": bf16 where the device multiplies it faster than fp32 (a GPU
+// from compute capability 8; a processor with AMX or AVX512_BF16 that the operating system lets
+// programs use), fp16 on older GPUs, else fp32. InvalidArgument naming another text.
 absl::StatusOr<at::ScalarType> ParseDtype(absl::string_view name, const c10::Device& device);
 
 // "fp32", "bf16", "fp16"; "" for another type.

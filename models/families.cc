@@ -37,7 +37,8 @@ absl::StatusOr<DecoderConfig> ReadDecoderConfig(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const ModelFamily family, FindModelFamily(config));
   const ReaderRow* const reader = FindReader(family);
   if (reader == nullptr) {
-    return absl::UnimplementedError(absl::StrCat(config.source(), ": ", ModelFamilyName(family), " is no text decoder"));
+    return absl::UnimplementedError(
+        absl::StrCat(config.source(), ": ", ModelFamilyName(family), " is no text decoder"));
   }
   return reader->read(config);
 }

@@ -11,7 +11,8 @@ namespace palate::models {
 // Whether DecoderModel computes this family by itself (text only).
 bool IsTextDecoder(ModelFamily family);
 
-// By the family of the folder. Unimplemented naming the family when it is no text decoder; other errors as the family's reader gives.
+// By the family of the folder. Unimplemented naming the family when it is no text decoder; other
+// errors as the family's reader gives.
 absl::StatusOr<DecoderConfig> ReadDecoderConfig(const JsonConfig& config);
 
 }  // namespace palate::models

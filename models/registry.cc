@@ -43,10 +43,13 @@ absl::StatusOr<std::vector<std::string>> Architectures(const JsonConfig& config)
   std::vector<std::string> names;
   if (!config.Has("architectures")) return names;
   if (!config.json().at("architectures").is_array()) {
-    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.source(), ": architectures is no list of names"));
   }
   for (const nlohmann::json& name : config.json().at("architectures")) {
-    if (!name.is_string()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": architectures is no list of names"));
+    if (!name.is_string())
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.source(), ": architectures is no list of names"));
     names.push_back(name.get<std::string>());
   }
   return names;
@@ -54,7 +57,8 @@ absl::StatusOr<std::vector<std::string>> Architectures(const JsonConfig& config)
 
 std::string Supported() {
   std::vector<std::string> rows;
-  for (const FamilyRow& row : kFamilies) rows.push_back(absl::StrCat(row.model_type, " (", row.architecture, ")"));
+  for (const FamilyRow& row : kFamilies)
+    rows.push_back(absl::StrCat(row.model_type, " (", row.architecture, ")"));
   return absl::StrJoin(rows, ", ");
 }
 
@@ -88,13 +92,15 @@ absl::StatusOr<ModelFamily> FindModelFamily(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("model_type"));
   PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> architectures, Architectures(config));
   for (const FamilyRow& row : kFamilies) {
-    const bool named =
-        architectures.empty() || std::find(architectures.begin(), architectures.end(), row.architecture) != architectures.end();
+    const bool named = architectures.empty() ||
+                       std::find(architectures.begin(), architectures.end(), row.architecture) !=
+                           architectures.end();
     if (type == row.model_type && named) return row.family;
   }
-  return absl::UnimplementedError(absl::StrCat(config.source(), ": model_type ", QuoteForMessage(type), " with architectures [",
-                                               QuoteForMessage(absl::StrJoin(architectures, ", ")), "] is not supported; supported are ",
-                                               Supported()));
+  return absl::UnimplementedError(absl::StrCat(config.source(), ": model_type ",
+                                               QuoteForMessage(type), " with architectures [",
+                                               QuoteForMessage(absl::StrJoin(architectures, ", ")),
+                                               "] is not supported; supported are ", Supported()));
 }
 
 }  // namespace palate::models

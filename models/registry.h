@@ -1,4 +1,5 @@
-// Which family a model folder belongs to. An explicit table: a new family is one line in registry.cc.
+// Which family a model folder belongs to. An explicit table: a new family is one line in
+// registry.cc.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -21,8 +22,8 @@ enum class ModelFamily {
 
 absl::string_view ModelFamilyName(ModelFamily family);
 
-// By "model_type" of config.json; where "architectures" is given it must be one that the family computes. Unimplemented
-// naming the folder's values and listing what is supported.
+// By "model_type" of config.json; where "architectures" is given it must be one that the family
+// computes. Unimplemented naming the folder's values and listing what is supported.
 absl::StatusOr<ModelFamily> FindModelFamily(const JsonConfig& config);
 
 }  // namespace palate::models

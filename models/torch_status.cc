@@ -13,13 +13,15 @@ absl::string_view FirstLine(absl::string_view text) { return text.substr(0, text
 
 bool IsOutOfMemory(absl::string_view message) {
   // The CPU allocator reports a failed allocation as a plain c10::Error with this text.
-  return message.find("not enough memory") != absl::string_view::npos || message.find("out of memory") != absl::string_view::npos;
+  return message.find("not enough memory") != absl::string_view::npos ||
+         message.find("out of memory") != absl::string_view::npos;
 }
 
 }  // namespace
 
 absl::Status StatusFromTorchException(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return absl::ResourceExhaustedError("out of memory");
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+    return absl::ResourceExhaustedError("out of memory");
   std::string message;
   if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
     message = std::string(FirstLine(torch_error->what_without_backtrace()));

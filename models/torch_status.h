@@ -1,4 +1,5 @@
-// The one seam between LibTorch's exceptions and our statuses: nothing that ATen throws leaves a function of ours.
+// The one seam between LibTorch's exceptions and our statuses: nothing that ATen throws leaves a
+// function of ours.
 #pragma once
 
 #include <exception>
@@ -12,12 +13,13 @@
 
 namespace palate::models {
 
-// The status for an exception of LibTorch or of the standard library: ResourceExhausted when memory ran out, Internal
-// otherwise. Only the message's first line is kept, since the rest is a C++ backtrace.
+// The status for an exception of LibTorch or of the standard library: ResourceExhausted when memory
+// ran out, Internal otherwise. Only the message's first line is kept, since the rest is a C++
+// backtrace.
 absl::Status StatusFromTorchException(const std::exception& error);
 
-// Runs `body`. Its value becomes StatusOr<value> (a StatusOr or Status is passed through); an exception becomes a
-// status.
+// Runs `body`. Its value becomes StatusOr<value> (a StatusOr or Status is passed through); an
+// exception becomes a status.
 //   PALATE_ASSIGN_OR_RETURN(at::Tensor logits, CatchTorch([&] { return at::linear(x, w); }));
 template <typename Body>
 auto CatchTorch(Body&& body) {

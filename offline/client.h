@@ -1,7 +1,8 @@
 // What import and demo need of a running Palate: its public API, seen as domain values.
 //
-// services/ binds it to gRPC stubs, over TCP or inside the process, so that import and demo do exactly what any client could.
-// Thread-safe. Every call blocks until it is answered or `timeout` has passed.
+// services/ binds it to gRPC stubs, over TCP or inside the process, so that import and demo do
+// exactly what any client could. Thread-safe. Every call blocks until it is answered or `timeout`
+// has passed.
 #pragma once
 
 #include <cstdint>
@@ -46,13 +47,15 @@ struct CatalogProgress {
   int64_t failed_embeddings = 0;   // items that cannot be embedded as they are
   // Whether retrieval has a vector of every item that can have one: nothing is missing for certain.
   bool index_current = false;
-  // Items may have nothing to embed, so that no count proves it: whether retrieval knows of no change that it has not applied, and how many
-  // vectors it has. Once this count stands still, nothing is on its way.
+  // Items may have nothing to embed, so that no count proves it: whether retrieval knows of no
+  // change that it has not applied, and how many vectors it has. Once this count stands still,
+  // nothing is on its way.
   bool index_idle = false;
   int64_t index_vectors = 0;
 };
 
-// An answer as values and as it would travel: protobuf JSON with proto field names and default-valued fields.
+// An answer as values and as it would travel: protobuf JSON with proto field names and
+// default-valued fields.
 struct Answer {
   pipeline::RecommendResult result;
   std::string json;
@@ -62,16 +65,22 @@ class Client {
  public:
   virtual ~Client() = default;
 
-  virtual absl::Status CreateCatalog(const Catalog& catalog, absl::Duration timeout) = 0;  // AlreadyExists
+  virtual absl::Status CreateCatalog(const Catalog& catalog,
+                                     absl::Duration timeout) = 0;  // AlreadyExists
   virtual absl::StatusOr<Catalog> GetCatalog(const std::string& id, absl::Duration timeout) = 0;
-  virtual absl::Status SetRerankWeight(const std::string& catalog, double weight, absl::Duration timeout) = 0;
-  virtual absl::StatusOr<UpsertOutcome> UpsertItems(const std::string& catalog, absl::Span<const ItemUpload> items,
+  virtual absl::Status SetRerankWeight(const std::string& catalog, double weight,
+                                       absl::Duration timeout) = 0;
+  virtual absl::StatusOr<UpsertOutcome> UpsertItems(const std::string& catalog,
+                                                    absl::Span<const ItemUpload> items,
                                                     absl::Duration timeout) = 0;
   // `allow_late` lifts the lateness bound, for logs of the past.
-  virtual absl::StatusOr<EventsOutcome> WriteEvents(const std::string& catalog, absl::Span<const Event> events, bool allow_late,
+  virtual absl::StatusOr<EventsOutcome> WriteEvents(const std::string& catalog,
+                                                    absl::Span<const Event> events, bool allow_late,
                                                     absl::Duration timeout) = 0;
-  virtual absl::StatusOr<CatalogProgress> GetProgress(const std::string& catalog, absl::Duration timeout) = 0;
-  virtual absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<CatalogProgress> GetProgress(const std::string& catalog,
+                                                      absl::Duration timeout) = 0;
+  virtual absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query,
+                                           absl::Duration timeout) = 0;
 };
 
 }  // namespace palate::offline

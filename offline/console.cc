@@ -28,7 +28,8 @@ ConsoleOptions StandardError() {
   ConsoleOptions options;
   options.terminal = isatty(STDERR_FILENO) == 1;
   winsize size{};
-  if (options.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.columns = size.ws_col;
+  if (options.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    options.columns = size.ws_col;
   options.write = [](absl::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stderr);
     std::fflush(stderr);
@@ -75,18 +76,23 @@ std::string ProgressBar::Line() const {
   const absl::Duration spent = options_.now() - start_;
   std::string line = absl::StrFormat("%-22s ", label_);
   if (total_ > 0) {
-    const double share = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
+    const double share =
+        std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
     if (options_.terminal) {
       const int cells = static_cast<int>(share * kBarCells);
-      absl::StrAppend(&line, "[", std::string(cells, '#'), std::string(kBarCells - cells, '.'), "] ");
+      absl::StrAppend(&line, "[", std::string(cells, '#'), std::string(kBarCells - cells, '.'),
+                      "] ");
     }
-    absl::StrAppend(&line, absl::StrFormat("%3.0f%%  %d/%d  %s", share * 100, done_, total_, Minutes(spent)));
-    if (!finished_ && share > 0.02) absl::StrAppend(&line, ", ", Minutes(spent * ((1 - share) / share)), " left");
+    absl::StrAppend(
+        &line, absl::StrFormat("%3.0f%%  %d/%d  %s", share * 100, done_, total_, Minutes(spent)));
+    if (!finished_ && share > 0.02)
+      absl::StrAppend(&line, ", ", Minutes(spent * ((1 - share) / share)), " left");
   } else {
     absl::StrAppend(&line, done_, "  ", Minutes(spent));
   }
   // A line that wraps could not be rewritten in place.
-  if (options_.terminal && static_cast<int>(line.size()) >= options_.columns) line.resize(std::max(1, options_.columns - 1));
+  if (options_.terminal && static_cast<int>(line.size()) >= options_.columns)
+    line.resize(std::max(1, options_.columns - 1));
   return line;
 }
 

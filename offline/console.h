@@ -1,5 +1,5 @@
-// Progress on a terminal: one line that is rewritten in place, or, where the output is no terminal, a plain line every
-// tenth of the way.
+// Progress on a terminal: one line that is rewritten in place, or, where the output is no terminal,
+// a plain line every tenth of the way.
 #pragma once
 
 #include <cstdint>
@@ -53,11 +53,12 @@ class ProgressBar {
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A Reporter whose steps are progress bars. Used from one thread; a step's function may be called until the next Say or
-// Step.
+// A Reporter whose steps are progress bars. Used from one thread; a step's function may be called
+// until the next Say or Step.
 class ConsoleReporter final : public Reporter {
  public:
-  explicit ConsoleReporter(ConsoleOptions options = StandardError()) : options_(std::move(options)) {}
+  explicit ConsoleReporter(ConsoleOptions options = StandardError())
+      : options_(std::move(options)) {}
 
   void Say(const std::string& line) override;
   std::function<void(int64_t done, int64_t total)> Step(const std::string& label) override;

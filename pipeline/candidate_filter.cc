@@ -14,7 +14,8 @@ absl::Status FilterStage::Run(RequestState& state) const {
   std::vector<std::string> ids;
   for (const Candidate& candidate : state.candidates) ids.push_back(candidate.item_id);
   if (ids.empty()) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, ids, {kTextSpace, kImageSpace}, state.call));
+  PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, ids,
+                                                         {kTextSpace, kImageSpace}, state.call));
   std::vector<Candidate> kept;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {

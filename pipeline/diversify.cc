@@ -23,15 +23,18 @@ std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute
       found->second);
 }
 
-ranking::DiversityCandidate ToCandidate(const Candidate& candidate, const std::vector<ranking::AttributeCap>& caps) {
+ranking::DiversityCandidate ToCandidate(const Candidate& candidate,
+                                        const std::vector<ranking::AttributeCap>& caps) {
   ranking::DiversityCandidate out;
   out.item_id = candidate.item_id;
   out.score = candidate.score;
-  // Spaces have different vectors; text is the one that nearly every item has, so everything is compared in it.
+  // Spaces have different vectors; text is the one that nearly every item has, so everything is
+  // compared in it.
   for (const SpaceVector& vector : candidate.record.vectors) {
     if (vector.space.name == kTextSpace) out.vector = vector.values;
   }
-  for (const ranking::AttributeCap& cap : caps) out.capped_values.push_back(ValuesOf(candidate.record.item, cap.attribute));
+  for (const ranking::AttributeCap& cap : caps)
+    out.capped_values.push_back(ValuesOf(candidate.record.item, cap.attribute));
   return out;
 }
 
@@ -52,13 +55,17 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
   options.strength = wanted.mmr_lambda;
   options.exploration_share = wanted.exploration_share;
   options.seed = SeedOf(state);
-  for (const auto& [attribute, cap] : wanted.attribute_caps) options.caps.push_back({attribute, cap});
-  const bool keep_order = wanted.mmr_lambda == 0 && wanted.exploration_share == 0 && options.caps.empty();
+  for (const auto& [attribute, cap] : wanted.attribute_caps)
+    options.caps.push_back({attribute, cap});
+  const bool keep_order =
+      wanted.mmr_lambda == 0 && wanted.exploration_share == 0 && options.caps.empty();
   if (keep_order) {
-    if (static_cast<int>(state.candidates.size()) > options.num_results) state.candidates.resize(options.num_results);
+    if (static_cast<int>(state.candidates.size()) > options.num_results)
+      state.candidates.resize(options.num_results);
   } else {
     std::vector<ranking::DiversityCandidate> candidates;
-    for (const Candidate& candidate : state.candidates) candidates.push_back(ToCandidate(candidate, options.caps));
+    for (const Candidate& candidate : state.candidates)
+      candidates.push_back(ToCandidate(candidate, options.caps));
     std::vector<Candidate> picked;
     for (const ranking::DiversityPick& pick : ranking::Diversify(candidates, options)) {
       // A cap is a promise: rather fewer results than one too many.
@@ -67,8 +74,10 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
     state.candidates = std::move(picked);
   }
   if (static_cast<int>(state.candidates.size()) < options.num_results) {
-    state.Degrade(Degradation::kFewerThanRequested, absl::StrCat(state.candidates.size(), " of ", options.num_results, " results: ",
-                                                                 state.filtered_item_ids.size(), " candidates did not pass the filters"));
+    state.Degrade(Degradation::kFewerThanRequested,
+                  absl::StrCat(state.candidates.size(), " of ", options.num_results,
+                               " results: ", state.filtered_item_ids.size(),
+                               " candidates did not pass the filters"));
   }
   return absl::OkStatus();
 }

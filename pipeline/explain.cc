@@ -7,7 +7,8 @@
 namespace palate::pipeline {
 namespace {
 
-std::vector<ranking::ExplainInput> InputsOf(const RequestState& state, const PipelineOptions& options) {
+std::vector<ranking::ExplainInput> InputsOf(const RequestState& state,
+                                            const PipelineOptions& options) {
   const std::vector<ranking::HistoryEntry> history = HistoryForRanking(state, options.max_events);
   std::vector<ranking::ExplainInput> inputs;
   for (const Candidate& candidate : state.candidates) {
@@ -16,7 +17,8 @@ std::vector<ranking::ExplainInput> InputsOf(const RequestState& state, const Pip
     input.item = FactsOf(candidate.record.item);
     for (const Reason& reason : candidate.reasons) {
       const std::string name = SourceName(reason.source);
-      if (std::find(input.reasons.begin(), input.reasons.end(), name) == input.reasons.end()) input.reasons.push_back(name);
+      if (std::find(input.reasons.begin(), input.reasons.end(), name) == input.reasons.end())
+        input.reasons.push_back(name);
     }
     input.language = state.query.language;
     inputs.push_back(std::move(input));
@@ -26,18 +28,23 @@ std::vector<ranking::ExplainInput> InputsOf(const RequestState& state, const Pip
 
 }  // namespace
 
-void ExplainStage::ExplainWithModel(RequestState& state, const std::vector<ranking::ExplainInput>& inputs) const {
+void ExplainStage::ExplainWithModel(RequestState& state,
+                                    const std::vector<ranking::ExplainInput>& inputs) const {
   const absl::Duration remaining = state.call.deadline - clock_.Now();
   if (remaining < options_.min_explain_time) {
-    state.Degrade(Degradation::kDeadlineShort, absl::StrCat(absl::FormatDuration(remaining), " left: template texts"));
+    state.Degrade(Degradation::kDeadlineShort,
+                  absl::StrCat(absl::FormatDuration(remaining), " left: template texts"));
     return;
   }
   const size_t head = std::min<size_t>(inputs.size(), options_.max_llm_explanations);
   const std::vector<ranking::ExplainInput> asked(inputs.begin(), inputs.begin() + head);
-  absl::StatusOr<std::vector<ranking::Explanation>> explanations = ranker_.Explain(asked, on_text_, state.call);
+  absl::StatusOr<std::vector<ranking::Explanation>> explanations =
+      ranker_.Explain(asked, on_text_, state.call);
   if (!explanations.ok() || explanations->size() != head) {
-    const std::string detail = explanations.ok() ? "the ranker left results out" : explanations.status().ToString();
-    state.Degrade(Degradation::kTemplateFallback, absl::StrCat(head, " of ", head, " texts: ", detail));
+    const std::string detail =
+        explanations.ok() ? "the ranker left results out" : explanations.status().ToString();
+    state.Degrade(Degradation::kTemplateFallback,
+                  absl::StrCat(head, " of ", head, " texts: ", detail));
     return;
   }
   size_t replaced = 0;
@@ -47,8 +54,9 @@ void ExplainStage::ExplainWithModel(RequestState& state, const std::vector<ranki
   }
   if (replaced + (inputs.size() - head) > 0) {
     state.Degrade(Degradation::kTemplateFallback,
-                  absl::StrCat(replaced, " of ", head, " texts failed the evidence check; ", inputs.size() - head,
-                               " results lie beyond the limit of ", options_.max_llm_explanations));
+                  absl::StrCat(replaced, " of ", head, " texts failed the evidence check; ",
+                               inputs.size() - head, " results lie beyond the limit of ",
+                               options_.max_llm_explanations));
   }
 }
 

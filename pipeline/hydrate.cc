@@ -10,7 +10,8 @@
 namespace palate::pipeline {
 namespace {
 
-// The mean of the session's own ratings: the best guess at "the user's own mean" for events that are not stored.
+// The mean of the session's own ratings: the best guess at "the user's own mean" for events that
+// are not stored.
 double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
   double sum = 0;
   int count = 0;
@@ -32,13 +33,15 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
 
   // Read the items that the context does not hold yet, each once.
   std::map<std::string, int> index_of;
-  for (size_t i = 0; i < context.items.size(); ++i) index_of[context.items[i].item.id] = static_cast<int>(i);
+  for (size_t i = 0; i < context.items.size(); ++i)
+    index_of[context.items[i].item.id] = static_cast<int>(i);
   std::vector<std::string> missing;
   for (const Event& event : events) {
     if (index_of.emplace(event.item_id, -1).second) missing.push_back(event.item_id);
   }
   if (!missing.empty()) {
-    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing, {kTextSpace, kImageSpace}, state.call));
+    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing,
+                                                           {kTextSpace, kImageSpace}, state.call));
     for (size_t i = 0; i < items.size(); ++i) {
       if (!items[i].has_value()) continue;
       index_of[missing[i]] = static_cast<int>(context.items.size());
@@ -51,25 +54,30 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
   for (size_t i = 0; i < events.size(); ++i) {
     const EventTypeDeclaration* type = FindEventType(context.catalog, events[i].type);
     if (type == nullptr) {
-      return InvalidField(absl::StrCat("session_events[", i, "].event_type"), QuoteForMessage(events[i].type), "a declared event type");
+      return InvalidField(absl::StrCat("session_events[", i, "].event_type"),
+                          QuoteForMessage(events[i].type), "a declared event type");
     }
     ContextEvent event{events[i], type->weight, index_of[events[i].item_id]};
-    if (type->value_is_rating && events[i].value.has_value()) event.weight *= *events[i].value - mean;
+    if (type->value_is_rating && events[i].value.has_value())
+      event.weight *= *events[i].value - mean;
     if (type->marks_seen) context.seen_item_ids.push_back(events[i].item_id);
     context.events.push_back(std::move(event));
   }
-  std::stable_sort(context.events.begin(), context.events.end(),
-                   [](const ContextEvent& a, const ContextEvent& b) { return a.event.time > b.event.time; });
+  std::stable_sort(
+      context.events.begin(), context.events.end(),
+      [](const ContextEvent& a, const ContextEvent& b) { return a.event.time > b.event.time; });
   return absl::OkStatus();
 }
 
 absl::Status HydrateStage::AddContextItems(RequestState& state) const {
   if (state.query.context_item_ids.empty()) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(auto items,
-                          features_.GetItems(state.query.catalog, state.query.context_item_ids, {kTextSpace, kImageSpace}, state.call));
+                          features_.GetItems(state.query.catalog, state.query.context_item_ids,
+                                             {kTextSpace, kImageSpace}, state.call));
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
-      return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ", QuoteForMessage(state.query.context_item_ids[i]),
+      return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ",
+                                              QuoteForMessage(state.query.context_item_ids[i]),
                                               " is not in catalog ", state.query.catalog));
     }
     state.context_items.push_back(*std::move(items[i]));
@@ -88,7 +96,9 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.num_fresh = options_.candidates_per_source / 2;
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
   if (!state.query.filter.empty()) {
-    PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
+    PALATE_ASSIGN_OR_RETURN(
+        retrieval::Filter filter,
+        retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
     state.filter = std::make_unique<retrieval::Filter>(std::move(filter));
   }
   PALATE_RETURN_IF_ERROR(AddSessionEvents(state));

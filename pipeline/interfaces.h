@@ -1,7 +1,9 @@
-// The four things that the request's life needs from outside: the feature store, the embedder, the retriever and the ranker.
+// The four things that the request's life needs from outside: the feature store, the embedder, the
+// retriever and the ranker.
 //
-// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe and blocks until it is answered, until
-// the call's deadline or until its cancellation. Unavailable when the part is down, DeadlineExceeded when time ran out, Cancelled.
+// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe
+// and blocks until it is answered, until the call's deadline or until its cancellation. Unavailable
+// when the part is down, DeadlineExceeded when time ran out, Cancelled.
 #pragma once
 
 #include <functional>
@@ -26,14 +28,15 @@ class FeatureReader {
  public:
   virtual ~FeatureReader() = default;
   // NotFound for an unknown catalog; an unknown user is an empty context.
-  virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) = 0;
+  virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query,
+                                                     const CallContext& context) = 0;
   // In the order of `item_ids`; unknown ids are absent entries.
-  virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog,
-                                                                               const std::vector<std::string>& item_ids,
-                                                                               const std::vector<std::string>& spaces,
-                                                                               const CallContext& context) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
+      const std::string& catalog, const std::vector<std::string>& item_ids,
+      const std::vector<std::string>& spaces, const CallContext& context) = 0;
   // Called after the response went out.
-  virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) = 0;
+  virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
+                                       const CallContext& context) = 0;
 };
 
 // A query in words, in pictures (encoded bytes), or both.
@@ -58,7 +61,8 @@ class QueryEmbedder {
  public:
   virtual ~QueryEmbedder() = default;
   // Text gives space `text`, an image gives space `image`.
-  virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, const CallContext& context) = 0;
+  virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query,
+                                                         const CallContext& context) = 0;
 };
 
 // Many vectors to search with, all under the same filter, exclusions and time.
@@ -76,21 +80,27 @@ using RetrievalResult = absl::StatusOr<std::vector<ScoredItem>>;
 class Retriever {
  public:
   virtual ~Retriever() = default;
-  // One result for each query, in order. Queries fail alone (wrong vector or k, another model's space); the request fails as a whole for
-  // what its queries share (InvalidArgument for a wrong filter, NotFound for an unknown catalog) and when retrieval is down.
-  virtual absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request, const CallContext& context) = 0;
+  // One result for each query, in order. Queries fail alone (wrong vector or k, another model's
+  // space); the request fails as a whole for what its queries share (InvalidArgument for a wrong
+  // filter, NotFound for an unknown catalog) and when retrieval is down.
+  virtual absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request,
+                                                              const CallContext& context) = 0;
 };
 
 class CandidateRanker {
  public:
   virtual ~CandidateRanker() = default;
-  virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext& context) = 0;
+  virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input,
+                                                   const CallContext& context) = 0;
 
-  // Called with pieces of text as they are generated, from the calling thread. Return false to stop: the call ends with Cancelled.
+  // Called with pieces of text as they are generated, from the calling thread. Return false to
+  // stop: the call ends with Cancelled.
   using OnText = std::function<bool(size_t input_index, const std::string& piece)>;
-  // One explanation per input, in order. `on_text` may be null; a text that fails the evidence check is never streamed.
-  virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                                    const CallContext& context) = 0;
+  // One explanation per input, in order. `on_text` may be null; a text that fails the evidence
+  // check is never streamed.
+  virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(
+      const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+      const CallContext& context) = 0;
 };
 
 }  // namespace palate::pipeline

@@ -1,4 +1,5 @@
-// The eight stages of RecommenderService.Recommend. See pipeline/stage.h for the contract that they share.
+// The eight stages of RecommenderService.Recommend. See pipeline/stage.h for the contract that they
+// share.
 #pragma once
 
 #include "base/clock.h"
@@ -9,11 +10,13 @@
 
 namespace palate::pipeline {
 
-// 1. One call to the feature store: the user's events, what they have seen, trending and fresh items. Then the user model, the parsed
-// filter and the exclusions. Unavailable when the feature store is.
+// 1. One call to the feature store: the user's events, what they have seen, trending and fresh
+// items. Then the user model, the parsed filter and the exclusions. Unavailable when the feature
+// store is.
 class HydrateStage final : public Stage {
  public:
-  HydrateStage(FeatureReader& features, const PipelineOptions& options) : features_(features), options_(options) {}
+  HydrateStage(FeatureReader& features, const PipelineOptions& options)
+      : features_(features), options_(options) {}
   StageId id() const override { return StageId::kHydrate; }
   absl::Status Run(RequestState& state) const override;
 
@@ -25,12 +28,14 @@ class HydrateStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// 2. Candidates from interests (content), from the items at hand (context), from the query, trending and fresh. Embedding and retrieval run
-// side by side on `pool`, each within options.source_budget. Retrieval gets two requests at most: interest and context in one, and the
+// 2. Candidates from interests (content), from the items at hand (context), from the query,
+// trending and fresh. Embedding and retrieval run side by side on `pool`, each within
+// options.source_budget. Retrieval gets two requests at most: interest and context in one, and the
 // query's vectors in another, which has to wait for the embedding.
 class SourceStage final : public Stage {
  public:
-  SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock, const PipelineOptions& options)
+  SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock,
+              const PipelineOptions& options)
       : embedder_(embedder), retriever_(retriever), pool_(pool), clock_(clock), options_(options) {}
   StageId id() const override { return StageId::kSource; }
   absl::Status Run(RequestState& state) const override;
@@ -43,14 +48,16 @@ class SourceStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// 3. Fetches the candidates' facts and drops what is hidden, expired, seen, excluded or outside the request's filter.
+// 3. Fetches the candidates' facts and drops what is hidden, expired, seen, excluded or outside the
+// request's filter.
 class FilterStage final : public Stage {
  public:
   explicit FilterStage(FeatureReader& features) : features_(features) {}
   StageId id() const override { return StageId::kFilter; }
   absl::Status Run(RequestState& state) const override;
 
-  // Whether the item may be shown to this request. The recommender asks once more before it answers.
+  // Whether the item may be shown to this request. The recommender asks once more before it
+  // answers.
   static bool Admits(const RequestState& state, const Item& item);
 
  private:
@@ -68,10 +75,12 @@ class ScoreStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// The score of a plain search: the calibrated match with the query alone, summed over its spaces. Orders state.candidates by it.
+// The score of a plain search: the calibrated match with the query alone, summed over its spaces.
+// Orders state.candidates by it.
 void ScoreByQuery(RequestState& state);
 
-// 5. The language model orders the head of the list; its log-odds are blended with the first-stage score by the catalog's weight.
+// 5. The language model orders the head of the list; its log-odds are blended with the first-stage
+// score by the catalog's weight.
 class RerankStage final : public Stage {
  public:
   RerankStage(CandidateRanker& ranker, const Clock& clock, const PipelineOptions& options)
@@ -95,13 +104,15 @@ class DiversifyStage final : public Stage {
 // 7. Texts with evidence. `on_text` may be null; see CandidateRanker::Explain.
 class ExplainStage final : public Stage {
  public:
-  ExplainStage(CandidateRanker& ranker, const Clock& clock, const PipelineOptions& options, CandidateRanker::OnText on_text)
+  ExplainStage(CandidateRanker& ranker, const Clock& clock, const PipelineOptions& options,
+               CandidateRanker::OnText on_text)
       : ranker_(ranker), clock_(clock), options_(options), on_text_(std::move(on_text)) {}
   StageId id() const override { return StageId::kExplain; }
   absl::Status Run(RequestState& state) const override;
 
  private:
-  void ExplainWithModel(RequestState& state, const std::vector<ranking::ExplainInput>& inputs) const;
+  void ExplainWithModel(RequestState& state,
+                        const std::vector<ranking::ExplainInput>& inputs) const;
 
   CandidateRanker& ranker_;
   const Clock& clock_;

@@ -46,9 +46,12 @@ std::map<std::string, std::string> DebugOf(const RequestState& state) {
           {"missing_items", absl::StrCat(state.missing_item_ids.size())}};
 }
 
-// Every item is asked once more whether it may be shown: nothing slips through the stages between the filter and the answer.
+// Every item is asked once more whether it may be shown: nothing slips through the stages between
+// the filter and the answer.
 RecommendResult ToResult(RequestState& state, std::vector<StageReport> reports) {
-  std::erase_if(state.candidates, [&](const Candidate& candidate) { return !FilterStage::Admits(state, candidate.record.item); });
+  std::erase_if(state.candidates, [&](const Candidate& candidate) {
+    return !FilterStage::Admits(state, candidate.record.item);
+  });
   RecommendResult result;
   result.recommendation_id = NewRecommendationId();
   for (const Candidate& candidate : state.candidates) result.results.push_back(ToResult(candidate));
@@ -76,13 +79,15 @@ RecommendQuery ToRecommendQuery(const RankQuery& query) {
 
 absl::StatusOr<SpaceVector> ChooseSpace(const ItemWithVectors& record, const std::string& wanted) {
   for (const std::string& name :
-       wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{wanted}) {
+       wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
+                      : std::vector<std::string>{wanted}) {
     for (const SpaceVector& vector : record.vectors) {
       if (vector.space.name == name) return vector;
     }
   }
-  return absl::FailedPreconditionError(absl::StrCat("item ", QuoteForMessage(record.item.id), " has no vector in space ",
-                                                    wanted.empty() ? "fused, text or image" : wanted, " yet"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("item ", QuoteForMessage(record.item.id), " has no vector in space ",
+                   wanted.empty() ? "fused, text or image" : wanted, " yet"));
 }
 
 }  // namespace
@@ -114,14 +119,17 @@ absl::Status Recommender::Order(RequestState& state, std::vector<StageReport>& r
   return RunStage(diversify_, state, reports);
 }
 
-absl::Status Recommender::Explain(RequestState& state, RecommendResult& result, const StreamSink& sink) const {
+absl::Status Recommender::Explain(RequestState& state, RecommendResult& result,
+                                  const StreamSink& sink) const {
   const ExplainStage explain(parts_.ranker, clock_, options_, sink.on_text);
   PALATE_RETURN_IF_ERROR(RunStage(explain, state, result.stages));
-  for (size_t i = 0; i < result.results.size(); ++i) result.results[i].explanation = state.candidates[i].explanation;
+  for (size_t i = 0; i < result.results.size(); ++i)
+    result.results[i].explanation = state.candidates[i].explanation;
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, const StreamSink& sink,
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query,
+                                                       const StreamSink& sink,
                                                        const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RequestState state = NewState(query, context);
@@ -131,16 +139,19 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   PALATE_RETURN_IF_ERROR(Order(state, reports));
   RecommendResult result = ToResult(state, std::move(reports));
-  if (sink.on_ranked != nullptr && !sink.on_ranked(result)) return absl::CancelledError("the caller stopped listening");
+  if (sink.on_ranked != nullptr && !sink.on_ranked(result))
+    return absl::CancelledError("the caller stopped listening");
   PALATE_RETURN_IF_ERROR(Explain(state, result, sink));
   return result;
 }
 
-absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query, const CallContext& context) const {
+absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query,
+                                                       const CallContext& context) const {
   return Recommend(query, {}, context);
 }
 
-absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, const CallContext& context) const {
+absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query,
+                                                  const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   const RecommendQuery recommend = ToRecommendQuery(query);
   RequestState state = NewState(recommend, context);
@@ -161,7 +172,8 @@ absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query, const 
   return result;
 }
 
-absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, const CallContext& context) const {
+absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
+                                                    const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RecommendQuery inner;
   inner.catalog = query.catalog;
@@ -179,17 +191,20 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query, co
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
   // A search that could not search is an error, not an empty answer.
   for (const StageNote& note : reports.back().notes) {
-    if (note.degradation == Degradation::kEmbeddingUnavailable || note.degradation == Degradation::kRetrievalUnavailable) {
+    if (note.degradation == Degradation::kEmbeddingUnavailable ||
+        note.degradation == Degradation::kRetrievalUnavailable) {
       return absl::UnavailableError(note.detail);
     }
   }
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   ScoreByQuery(state);
-  if (static_cast<int>(state.candidates.size()) > query.num_results) state.candidates.resize(query.num_results);
+  if (static_cast<int>(state.candidates.size()) > query.num_results)
+    state.candidates.resize(query.num_results);
   return ToResult(state, std::move(reports));
 }
 
-absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query, const CallContext& context) const {
+absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query,
+                                                          const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
   RecommendQuery inner;
   inner.catalog = query.catalog;
@@ -202,10 +217,13 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   const std::vector<std::string> spaces =
-      query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace} : std::vector<std::string>{query.space};
-  PALATE_ASSIGN_OR_RETURN(auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.call));
+      query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
+                          : std::vector<std::string>{query.space};
+  PALATE_ASSIGN_OR_RETURN(
+      auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.call));
   if (!records[0].has_value()) {
-    return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id), " is not in catalog ", query.catalog));
+    return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id),
+                                            " is not in catalog ", query.catalog));
   }
   PALATE_ASSIGN_OR_RETURN(SpaceVector vector, ChooseSpace(*records[0], query.space));
   RetrievalRequest retrieval;
@@ -214,20 +232,25 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
   retrieval.request_time = state.now;
   retrieval.queries = {{std::move(vector), query.num_results}};
-  PALATE_ASSIGN_OR_RETURN(const std::vector<RetrievalResult> results, parts_.retriever.Search(retrieval, state.call));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<RetrievalResult> results,
+                          parts_.retriever.Search(retrieval, state.call));
   PALATE_ASSIGN_OR_RETURN(const std::vector<ScoredItem> hits, results.front());
   for (const ScoredItem& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
     candidate.score = candidate.relevance_score = hit.score;
-    candidate.reasons.push_back({Source::kContext, hit.score, retrieval.queries.front().vector.space.name, {query.item_id}});
+    candidate.reasons.push_back({Source::kContext,
+                                 hit.score,
+                                 retrieval.queries.front().vector.space.name,
+                                 {query.item_id}});
     state.candidates.push_back(std::move(candidate));
   }
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   return ToResult(state, std::move(reports));
 }
 
-void Recommender::RecordImpression(const RecommendQuery& query, const RecommendResult& result) const {
+void Recommender::RecordImpression(const RecommendQuery& query,
+                                   const RecommendResult& result) const {
   Impression impression;
   impression.recommendation_id = result.recommendation_id;
   impression.user_id = query.user_id;
@@ -238,12 +261,14 @@ void Recommender::RecordImpression(const RecommendQuery& query, const RecommendR
   {
     MutexLock lock(recorder_mutex_);
     if (recorder_ != nullptr) {
-      queued = recorder_->Submit([this, catalog = query.catalog, impression = std::move(impression)] {
-        // The request has been answered: its own end does not matter any more.
-        const CallContext context = {.deadline = clock_.Now() + options_.impression_timeout};
-        const absl::Status written = parts_.features.WriteImpression(catalog, impression, context);
-        if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
-      });
+      queued =
+          recorder_->Submit([this, catalog = query.catalog, impression = std::move(impression)] {
+            // The request has been answered: its own end does not matter any more.
+            const CallContext context = {.deadline = clock_.Now() + options_.impression_timeout};
+            const absl::Status written =
+                parts_.features.WriteImpression(catalog, impression, context);
+            if (!written.ok()) spdlog::warn("an impression was lost: {}", written.ToString());
+          });
     }
   }
   if (!queued.ok()) spdlog::warn("an impression was lost: {}", queued.ToString());

@@ -1,4 +1,5 @@
-// What a caller asks of the pipeline and what it gets back: the domain's form of RecommenderService's messages.
+// What a caller asks of the pipeline and what it gets back: the domain's form of
+// RecommenderService's messages.
 //
 // Plain values. Times are absolute, scores are unitless and only comparable within one answer.
 #pragma once
@@ -25,9 +26,10 @@ const char* SourceName(Source source);
 
 struct Reason {
   Source source = Source::kContent;
-  double score = 0;                   // the source's own score for the item
-  std::string space;                  // for vector sources: the space that found it
-  std::vector<std::string> item_ids;  // the user's items behind it: the interest centroid's strongest members, at most 3
+  double score = 0;   // the source's own score for the item
+  std::string space;  // for vector sources: the space that found it
+  std::vector<std::string>
+      item_ids;  // the user's items behind it: the interest centroid's strongest members, at most 3
 };
 
 // The eight stages in the order of a request's life.
@@ -68,8 +70,10 @@ struct StageReport {
 struct Diversity {
   double mmr_lambda = 0;  // 0 keeps the order, 1 looks only at difference; in [0, 1]
   std::map<std::string, int>
-      attribute_caps;  // at most so many results per value of the attribute; 1 to kMaxCappedResults, for at most kMaxAttributeCaps
-  double exploration_share = 0;  // share of the results drawn from below the cut; 0 to kMaxExplorationShare
+      attribute_caps;  // at most so many results per value of the attribute; 1 to
+                       // kMaxCappedResults, for at most kMaxAttributeCaps
+  double exploration_share =
+      0;  // share of the results drawn from below the cut; 0 to kMaxExplorationShare
 };
 
 struct SearchInput {

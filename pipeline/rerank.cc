@@ -12,14 +12,16 @@ namespace {
 // The catalog's weight, less for a user of whom little is known.
 double WeightFor(const RequestState& state, const std::vector<ranking::HistoryEntry>& history) {
   const double largest = ranking::MaxAbsoluteWeight(history);
-  const int64_t informative = std::count_if(history.begin(), history.end(), [&](const ranking::HistoryEntry& entry) {
-    return ranking::EngagementOf(entry.weight, largest) != ranking::Engagement::kPassing;
-  });
+  const int64_t informative =
+      std::count_if(history.begin(), history.end(), [&](const ranking::HistoryEntry& entry) {
+        return ranking::EngagementOf(entry.weight, largest) != ranking::Engagement::kPassing;
+      });
   return ranking::GatedWeight(state.context.catalog.rerank_weight, static_cast<int>(informative));
 }
 
 // Why the language model is not asked at all; kNone when it is.
-Degradation WhyNot(const RequestState& state, absl::Duration remaining, const PipelineOptions& options) {
+Degradation WhyNot(const RequestState& state, absl::Duration remaining,
+                   const PipelineOptions& options) {
   if (state.candidates.empty()) return Degradation::kNoCandidates;
   if (state.context.catalog.rerank_weight <= 0) return Degradation::kWeightZero;
   if (state.rerank_weight <= 0) return Degradation::kNoHistory;
@@ -28,7 +30,8 @@ Degradation WhyNot(const RequestState& state, absl::Duration remaining, const Pi
 }
 
 Degradation CauseOf(const absl::Status& status) {
-  return absl::IsDeadlineExceeded(status) ? Degradation::kDeadlineShort : Degradation::kRankingUnavailable;
+  return absl::IsDeadlineExceeded(status) ? Degradation::kDeadlineShort
+                                          : Degradation::kRankingUnavailable;
 }
 
 }  // namespace
@@ -41,7 +44,8 @@ absl::Status RerankStage::Run(RequestState& state) const {
   const Degradation why_not = WhyNot(state, remaining, options_);
   if (why_not != Degradation::kNone) {
     state.rerank_weight = 0;
-    state.Skip(why_not, absl::StrCat(state.candidates.size(), " candidates, ", absl::FormatDuration(remaining), " left"));
+    state.Skip(why_not, absl::StrCat(state.candidates.size(), " candidates, ",
+                                     absl::FormatDuration(remaining), " left"));
     return absl::OkStatus();
   }
   const size_t head = std::min<size_t>(state.candidates.size(), options_.rerank_candidates);
@@ -60,16 +64,20 @@ absl::Status RerankStage::Run(RequestState& state) const {
     return absl::OkStatus();
   }
   if (output->scores.size() != head) {
-    return absl::InternalError(absl::StrCat("the ranker scored ", output->scores.size(), " of ", head, " candidates"));
+    return absl::InternalError(
+        absl::StrCat("the ranker scored ", output->scores.size(), " of ", head, " candidates"));
   }
   state.ranking_fingerprint = output->model_fingerprint;
-  PALATE_ASSIGN_OR_RETURN(const std::vector<double> blended, ranking::Blend(first_stage, output->scores, state.rerank_weight));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<double> blended,
+                          ranking::Blend(first_stage, output->scores, state.rerank_weight));
   for (size_t i = 0; i < head; ++i) {
     state.candidates[i].rerank_score = output->scores[i];
     state.candidates[i].score = blended[i];
   }
   std::sort(state.candidates.begin(), state.candidates.begin() + head,
-            [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
+            [](const Candidate& a, const Candidate& b) {
+              return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+            });
   return absl::OkStatus();
 }
 

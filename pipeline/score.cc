@@ -10,7 +10,8 @@ namespace {
 
 using Signal = std::vector<std::optional<double>>;  // one per candidate; absent: not known for it
 
-// Adds weight * (value - mean) / deviation to each total; an absent value adds nothing, which is the mean.
+// Adds weight * (value - mean) / deviation to each total; an absent value adds nothing, which is
+// the mean.
 void AddStandardized(const Signal& signal, double weight, std::vector<double>& totals) {
   double sum = 0;
   double squares = 0;
@@ -32,7 +33,8 @@ void AddStandardized(const Signal& signal, double weight, std::vector<double>& t
 }
 
 // The best match with any of the interest centroids in `space`; weaker ones count up to half less.
-Signal InterestSignal(const std::vector<Candidate>& candidates, const std::vector<InterestCentroid>& interests, const std::string& space) {
+Signal InterestSignal(const std::vector<Candidate>& candidates,
+                      const std::vector<InterestCentroid>& interests, const std::string& space) {
   double strongest = 0;
   for (const InterestCentroid& interest : interests) {
     if (interest.space.name == space) strongest = std::max(strongest, interest.weight);
@@ -40,9 +42,11 @@ Signal InterestSignal(const std::vector<Candidate>& candidates, const std::vecto
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     for (const InterestCentroid& interest : interests) {
-      const std::vector<float>* vector = interest.space.name == space ? candidates[i].FindVector(interest.space) : nullptr;
+      const std::vector<float>* vector =
+          interest.space.name == space ? candidates[i].FindVector(interest.space) : nullptr;
       if (vector == nullptr || vector->size() != interest.centroid.size()) continue;
-      const double match = Dot(*vector, interest.centroid) * (0.5 + 0.5 * interest.weight / strongest);
+      const double match =
+          Dot(*vector, interest.centroid) * (0.5 + 0.5 * interest.weight / strongest);
       signal[i] = std::max(signal[i].value_or(match), match);
     }
   }
@@ -50,20 +54,23 @@ Signal InterestSignal(const std::vector<Candidate>& candidates, const std::vecto
 }
 
 // The query's calibrated score summed over the spaces that it has a vector in.
-Signal QuerySignal(const std::vector<Candidate>& candidates, const std::vector<QueryVector>& queries) {
+Signal QuerySignal(const std::vector<Candidate>& candidates,
+                   const std::vector<QueryVector>& queries) {
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     for (const QueryVector& query : queries) {
       const std::vector<float>* vector = candidates[i].FindVector(query.vector.space);
       if (vector == nullptr || vector->size() != query.vector.values.size()) continue;
-      const double match = (Dot(*vector, query.vector.values) - query.score_mean) / query.score_deviation;
+      const double match =
+          (Dot(*vector, query.vector.values) - query.score_mean) / query.score_deviation;
       signal[i] = signal[i].value_or(0) + match;
     }
   }
   return signal;
 }
 
-Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector<ItemWithVectors>& items) {
+Signal ContextSignal(const std::vector<Candidate>& candidates,
+                     const std::vector<ItemWithVectors>& items) {
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     for (const ItemWithVectors& item : items) {
@@ -79,9 +86,11 @@ Signal ContextSignal(const std::vector<Candidate>& candidates, const std::vector
 }
 
 // Popularity is heavy-tailed, hence the logarithm; an item outside the list has none.
-Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredItem>& trending) {
+Signal TrendingSignal(const std::vector<Candidate>& candidates,
+                      const std::vector<ScoredItem>& trending) {
   std::map<std::string, double> scores;
-  for (const ScoredItem& item : trending) scores[item.item_id] = std::log1p(std::max(0.0, item.score));
+  for (const ScoredItem& item : trending)
+    scores[item.item_id] = std::log1p(std::max(0.0, item.score));
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const auto found = scores.find(candidates[i].item_id);
@@ -93,7 +102,8 @@ Signal TrendingSignal(const std::vector<Candidate>& candidates, const std::vecto
 // Falls from 1 for the newest item to 0 at the end of the list.
 Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredItem>& fresh) {
   std::map<std::string, double> scores;
-  for (size_t i = 0; i < fresh.size(); ++i) scores[fresh[i].item_id] = 1.0 - static_cast<double>(i) / fresh.size();
+  for (size_t i = 0; i < fresh.size(); ++i)
+    scores[fresh[i].item_id] = 1.0 - static_cast<double>(i) / fresh.size();
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const auto found = scores.find(candidates[i].item_id);
@@ -103,9 +113,11 @@ Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<S
 }
 
 void OrderByScore(std::vector<Candidate>& candidates, const std::vector<double>& scores) {
-  for (size_t i = 0; i < scores.size(); ++i) candidates[i].score = candidates[i].relevance_score = scores[i];
-  std::sort(candidates.begin(), candidates.end(),
-            [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
+  for (size_t i = 0; i < scores.size(); ++i)
+    candidates[i].score = candidates[i].relevance_score = scores[i];
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+  });
 }
 
 }  // namespace
@@ -121,9 +133,12 @@ absl::Status ScoreStage::Run(RequestState& state) const {
   const std::vector<Candidate>& candidates = state.candidates;
   const ScoreWeights& weights = options_.score;
   std::vector<double> totals(candidates.size(), 0);
-  AddStandardized(InterestSignal(candidates, state.user_model.likes, kTextSpace), weights.text_interest, totals);
-  AddStandardized(InterestSignal(candidates, state.user_model.likes, kImageSpace), weights.image_interest, totals);
-  AddStandardized(InterestSignal(candidates, state.user_model.dislikes, kTextSpace), -weights.dislike, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.likes, kTextSpace),
+                  weights.text_interest, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.likes, kImageSpace),
+                  weights.image_interest, totals);
+  AddStandardized(InterestSignal(candidates, state.user_model.dislikes, kTextSpace),
+                  -weights.dislike, totals);
   AddStandardized(QuerySignal(candidates, state.query_vectors), weights.query, totals);
   AddStandardized(ContextSignal(candidates, state.context_items), weights.context, totals);
   AddStandardized(TrendingSignal(candidates, state.context.trending), weights.trending, totals);

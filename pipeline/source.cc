@@ -56,13 +56,16 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
   std::vector<VectorSource> sources;
   for (const InterestCentroid& interest : state.user_model.likes) {
     const int k = std::max(kMinPerVector, static_cast<int>(per_source * interest.weight));
-    std::vector<std::string> items(interest.item_ids.begin(),
-                                   interest.item_ids.begin() + std::min<size_t>(interest.item_ids.size(), kMaxReasonItems));
-    sources.push_back({{{interest.space, interest.centroid}, k}, Source::kContent, std::move(items)});
+    std::vector<std::string> items(
+        interest.item_ids.begin(),
+        interest.item_ids.begin() + std::min<size_t>(interest.item_ids.size(), kMaxReasonItems));
+    sources.push_back(
+        {{{interest.space, interest.centroid}, k}, Source::kContent, std::move(items)});
   }
   for (const ItemWithVectors& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
-      sources.push_back({{vector, std::max(kMinPerVector, per_source / 2)}, Source::kContext, {record.item.id}});
+      sources.push_back(
+          {{vector, std::max(kMinPerVector, per_source / 2)}, Source::kContext, {record.item.id}});
     }
   }
   return sources;
@@ -70,7 +73,8 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
 
 std::vector<VectorSource> QuerySources(const RequestState& state, int per_source) {
   std::vector<VectorSource> sources;
-  for (const QueryVector& vector : state.query_vectors) sources.push_back({{vector.vector, per_source}, Source::kQuery, {}});
+  for (const QueryVector& vector : state.query_vectors)
+    sources.push_back({{vector.vector, per_source}, Source::kQuery, {}});
   return sources;
 }
 
@@ -78,15 +82,18 @@ Degradation DegradationFor(const absl::Status& status) {
   return IsOutage(status) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
 }
 
-// Searches with all sources in one request and collects the hits. Notes the failure of the request, or of each query that failed.
-// The queries of `request` are replaced.
-void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources, RetrievalRequest& request, RequestState& state,
-               CandidateSet& candidates, const CallContext& context) {
+// Searches with all sources in one request and collects the hits. Notes the failure of the request,
+// or of each query that failed. The queries of `request` are replaced.
+void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources,
+               RetrievalRequest& request, RequestState& state, CandidateSet& candidates,
+               const CallContext& context) {
   if (sources.empty()) return;
   request.queries.clear();
   for (const VectorSource& source : sources) request.queries.push_back(source.query);
   const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
-  if (!results.ok()) return state.Degrade(DegradationFor(results.status()), absl::StrCat("retrieval: ", results.status().ToString()));
+  if (!results.ok())
+    return state.Degrade(DegradationFor(results.status()),
+                         absl::StrCat("retrieval: ", results.status().ToString()));
 
   for (size_t i = 0; i < results->size(); ++i) {
     const RetrievalResult& result = (*results)[i];
@@ -94,10 +101,12 @@ void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources, R
     const std::string& space = source.query.vector.space.name;
     if (!result.ok()) {
       state.Degrade(DegradationFor(result.status()),
-                    absl::StrCat(SourceName(source.source), " over ", space, ": ", result.status().ToString()));
+                    absl::StrCat(SourceName(source.source), " over ", space, ": ",
+                                 result.status().ToString()));
       continue;
     }
-    for (const ScoredItem& hit : *result) candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
+    for (const ScoredItem& hit : *result)
+      candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
   }
 }
 
@@ -127,7 +136,8 @@ absl::Status SourceStage::Run(RequestState& state) const {
   }
   CandidateSet candidates(state.excluded);
   RetrievalRequest request = MakeRequest(state);
-  RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state, candidates, context);
+  RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state,
+            candidates, context);
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
@@ -135,11 +145,14 @@ absl::Status SourceStage::Run(RequestState& state) const {
       state.Degrade(Degradation::kEmbeddingUnavailable, vectors.status().ToString());
     } else {
       state.query_vectors = *std::move(vectors);
-      RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state, candidates, context);
+      RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state,
+                candidates, context);
     }
   }
-  for (const ScoredItem& item : state.context.trending) candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
-  for (const ScoredItem& item : state.context.fresh) candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
+  for (const ScoredItem& item : state.context.trending)
+    candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
+  for (const ScoredItem& item : state.context.fresh)
+    candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
   state.candidates = candidates.Take();
   return absl::OkStatus();
 }

@@ -35,7 +35,9 @@ absl::Status RunStage(const Stage& stage, RequestState& state, std::vector<Stage
   return status;
 }
 
-ranking::ItemFacts FactsOf(const Item& item) { return {item.id, item.title, item.description, item.attributes}; }
+ranking::ItemFacts FactsOf(const Item& item) {
+  return {item.id, item.title, item.description, item.attributes};
+}
 
 std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, int max_events) {
   std::vector<ranking::HistoryEntry> history;
@@ -49,8 +51,9 @@ std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, 
 }
 
 bool IsOutage(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) || absl::IsInternal(status) ||
-         absl::IsUnknown(status) || absl::IsCancelled(status);
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsInternal(status) || absl::IsUnknown(status) ||
+         absl::IsCancelled(status);
 }
 
 const char* SourceName(Source source) {

@@ -1,8 +1,9 @@
 // One step of a request's life, and the state that the steps hand on.
 //
-// A stage is a small class over the four interfaces of pipeline/interfaces.h. It never fails the request for a part that is down: it notes
-// the degradation and goes on; only Hydrate (nothing is known without the feature store) and a wrong request do. Stages are const and
-// thread-safe; a RequestState belongs to one request and one thread at a time.
+// A stage is a small class over the four interfaces of pipeline/interfaces.h. It never fails the
+// request for a part that is down: it notes the degradation and goes on; only Hydrate (nothing is
+// known without the feature store) and a wrong request do. Stages are const and thread-safe; a
+// RequestState belongs to one request and one thread at a time.
 #pragma once
 
 #include <map>
@@ -43,12 +44,13 @@ struct RequestState {
   explicit RequestState(RecommendQuery&&) = delete;
 
   const RecommendQuery& query;
-  absl::Time now;                   // the request's time, resolved
-  CallContext call;                 // until when the answer is wanted
-  absl::string_view query_user_id;  // borrowed; whose query it is: what is remembered of it belongs to them
+  absl::Time now;    // the request's time, resolved
+  CallContext call;  // until when the answer is wanted
+  absl::string_view
+      query_user_id;  // borrowed; whose query it is: what is remembered of it belongs to them
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
-  std::set<std::string> excluded;             // the request's list and, unless wanted, what the user has seen
+  std::set<std::string> excluded;  // the request's list and, unless wanted, what the user has seen
   UserModel user_model;
   std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;

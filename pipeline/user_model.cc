@@ -18,7 +18,9 @@ struct WeightedItem {
 std::vector<WeightedItem> StrongestFirst(std::map<std::string, WeightedItem> by_id) {
   std::vector<WeightedItem> items;
   for (auto& [id, item] : by_id) items.push_back(std::move(item));
-  std::stable_sort(items.begin(), items.end(), [](const WeightedItem& a, const WeightedItem& b) { return a.weight > b.weight; });
+  std::stable_sort(items.begin(), items.end(), [](const WeightedItem& a, const WeightedItem& b) {
+    return a.weight > b.weight;
+  });
   return items;
 }
 
@@ -43,7 +45,8 @@ struct Cluster {
   }
 };
 
-std::vector<Cluster> GreedyClusters(const std::vector<WeightedItem>& items, const UserModelOptions& options) {
+std::vector<Cluster> GreedyClusters(const std::vector<WeightedItem>& items,
+                                    const UserModelOptions& options) {
   std::vector<Cluster> clusters;
   for (const WeightedItem& item : items) {
     Cluster* nearest = nullptr;
@@ -56,30 +59,36 @@ std::vector<Cluster> GreedyClusters(const std::vector<WeightedItem>& items, cons
       }
     }
     const bool full = static_cast<int>(clusters.size()) >= options.max_centroids;
-    if (nearest == nullptr || (best < options.join_similarity && !full)) nearest = &clusters.emplace_back();
+    if (nearest == nullptr || (best < options.join_similarity && !full))
+      nearest = &clusters.emplace_back();
     nearest->Add(item);
   }
   return clusters;
 }
 
-void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters, std::vector<InterestCentroid>& interests) {
+void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters,
+                     std::vector<InterestCentroid>& interests) {
   double total = 0;
   for (const Cluster& cluster : clusters) total += cluster.weight;
-  std::stable_sort(clusters.begin(), clusters.end(), [](const Cluster& a, const Cluster& b) { return a.weight > b.weight; });
+  std::stable_sort(clusters.begin(), clusters.end(),
+                   [](const Cluster& a, const Cluster& b) { return a.weight > b.weight; });
   for (Cluster& cluster : clusters) {
-    interests.push_back({space, std::move(cluster.centroid), cluster.weight / total, std::move(cluster.item_ids)});
+    interests.push_back(
+        {space, std::move(cluster.centroid), cluster.weight / total, std::move(cluster.item_ids)});
   }
 }
 
 }  // namespace
 
-std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events, absl::Duration half_life) {
+std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
+                                   absl::Duration half_life) {
   absl::Time newest = absl::InfinitePast();
   for (const ContextEvent& event : events) newest = std::max(newest, event.event.time);
   std::vector<double> weights;
   weights.reserve(events.size());
   for (const ContextEvent& event : events) {
-    weights.push_back(event.weight * std::exp2(-absl::FDivDuration(newest - event.event.time, half_life)));
+    weights.push_back(event.weight *
+                      std::exp2(-absl::FDivDuration(newest - event.event.time, half_life)));
   }
   return weights;
 }
@@ -109,7 +118,8 @@ UserModel BuildUserModel(const UserContext& context, const UserModelOptions& opt
     AppendInterests(space, GreedyClusters(StrongestFirst(std::move(liked)), options), model.likes);
     UserModelOptions one = options;
     one.max_centroids = 1;
-    AppendInterests(space, GreedyClusters(StrongestFirst(std::move(disliked)), one), model.dislikes);
+    AppendInterests(space, GreedyClusters(StrongestFirst(std::move(disliked)), one),
+                    model.dislikes);
   }
   return model;
 }

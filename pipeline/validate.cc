@@ -13,50 +13,65 @@ namespace palate::pipeline {
 namespace {
 
 absl::Status CheckId(absl::string_view field, const std::string& id) {
-  if (id.empty()) return InvalidField(field, "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes of UTF-8"));
+  if (id.empty())
+    return InvalidField(field, "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes of UTF-8"));
   if (id.size() > kMaxIdBytes) {
-    return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has ", id.size(), " bytes"), absl::StrCat("at most ", kMaxIdBytes));
+    return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has ", id.size(), " bytes"),
+                        absl::StrCat("at most ", kMaxIdBytes));
   }
-  if (!IsValidUtf8(id)) return InvalidField(field, absl::StrCat(QuoteForMessage(id), " is not UTF-8"), "valid UTF-8");
+  if (!IsValidUtf8(id))
+    return InvalidField(field, absl::StrCat(QuoteForMessage(id), " is not UTF-8"), "valid UTF-8");
   for (char c : id) {
-    if (absl::ascii_iscntrl(c)) return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has a control character"), "free of them");
+    if (absl::ascii_iscntrl(c))
+      return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has a control character"),
+                          "free of them");
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckText(absl::string_view field, const std::string& text, size_t limit) {
-  if (text.size() > limit) return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", limit));
-  if (!IsValidUtf8(text)) return InvalidField(field, absl::StrCat(QuoteForMessage(text), " is not UTF-8"), "valid UTF-8");
+  if (text.size() > limit)
+    return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"),
+                        absl::StrCat("at most ", limit));
+  if (!IsValidUtf8(text))
+    return InvalidField(field, absl::StrCat(QuoteForMessage(text), " is not UTF-8"), "valid UTF-8");
   return absl::OkStatus();
 }
 
 absl::Status CheckIds(absl::string_view field, const std::vector<std::string>& ids, int limit) {
   if (static_cast<int>(ids.size()) > limit) {
-    return InvalidField(field, absl::StrCat("has ", ids.size(), " entries"), absl::StrCat("at most ", limit));
+    return InvalidField(field, absl::StrCat("has ", ids.size(), " entries"),
+                        absl::StrCat("at most ", limit));
   }
-  for (size_t i = 0; i < ids.size(); ++i) PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, "[", i, "]"), ids[i]));
+  for (size_t i = 0; i < ids.size(); ++i)
+    PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, "[", i, "]"), ids[i]));
   return absl::OkStatus();
 }
 
 absl::Status CheckCount(absl::string_view field, int count) {
-  if (count < 1 || count > kMaxResults) return InvalidField(field, absl::StrCat("is ", count), absl::StrCat("1 to ", kMaxResults));
+  if (count < 1 || count > kMaxResults)
+    return InvalidField(field, absl::StrCat("is ", count), absl::StrCat("1 to ", kMaxResults));
   return absl::OkStatus();
 }
 
 absl::Status CheckShare(absl::string_view field, double value, double limit) {
-  if (!(value >= 0 && value <= limit)) return InvalidField(field, absl::StrCat("is ", value), absl::StrCat("0 to ", limit));
+  if (!(value >= 0 && value <= limit))
+    return InvalidField(field, absl::StrCat("is ", value), absl::StrCat("0 to ", limit));
   return absl::OkStatus();
 }
 
 absl::Status CheckTime(absl::Time time) {
-  if (time < absl::UnixEpoch()) return InvalidField("request_time", absl::FormatTime(time, absl::UTCTimeZone()), "1970 or later");
+  if (time < absl::UnixEpoch())
+    return InvalidField("request_time", absl::FormatTime(time, absl::UTCTimeZone()),
+                        "1970 or later");
   return absl::OkStatus();
 }
 
 absl::Status CheckSearchInput(absl::string_view field, const SearchInput& input) {
   PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".text"), input.text, kMaxQueryBytes));
   if (input.image.size() > kMaxImageBytes) {
-    return InvalidField(absl::StrCat(field, ".image"), absl::StrCat("has ", input.image.size(), " bytes"),
+    return InvalidField(absl::StrCat(field, ".image"),
+                        absl::StrCat("has ", input.image.size(), " bytes"),
                         absl::StrCat("at most ", kMaxImageBytes));
   }
   return absl::OkStatus();
@@ -64,34 +79,43 @@ absl::Status CheckSearchInput(absl::string_view field, const SearchInput& input)
 
 absl::Status CheckSessionEvents(const std::vector<Event>& events) {
   if (static_cast<int>(events.size()) > kMaxSessionEvents) {
-    return InvalidField("session_events", absl::StrCat("has ", events.size(), " entries"), absl::StrCat("at most ", kMaxSessionEvents));
+    return InvalidField("session_events", absl::StrCat("has ", events.size(), " entries"),
+                        absl::StrCat("at most ", kMaxSessionEvents));
   }
   for (size_t i = 0; i < events.size(); ++i) {
     const std::string field = absl::StrCat("session_events[", i, "]");
     PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, ".item_id"), events[i].item_id));
-    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".event_id"), events[i].event_id, kMaxIdBytes));
-    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".user_id"), events[i].user_id, kMaxIdBytes));
-    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".session_id"), events[i].session_id, kMaxIdBytes));
-    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".recommendation_id"), events[i].recommendation_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(
+        CheckText(absl::StrCat(field, ".event_id"), events[i].event_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(
+        CheckText(absl::StrCat(field, ".user_id"), events[i].user_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(
+        CheckText(absl::StrCat(field, ".session_id"), events[i].session_id, kMaxIdBytes));
+    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".recommendation_id"),
+                                     events[i].recommendation_id, kMaxIdBytes));
     if (events[i].value.has_value() && !std::isfinite(*events[i].value)) {
-      return InvalidField(absl::StrCat(field, ".value"), absl::StrCat("is ", *events[i].value), "finite");
+      return InvalidField(absl::StrCat(field, ".value"), absl::StrCat("is ", *events[i].value),
+                          "finite");
     }
-    if (events[i].time < absl::UnixEpoch()) return InvalidField(absl::StrCat(field, ".event_time"), "is before 1970", "1970 or later");
+    if (events[i].time < absl::UnixEpoch())
+      return InvalidField(absl::StrCat(field, ".event_time"), "is before 1970", "1970 or later");
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckDiversity(const Diversity& diversity) {
   PALATE_RETURN_IF_ERROR(CheckShare("diversity.mmr_lambda", diversity.mmr_lambda, 1));
-  PALATE_RETURN_IF_ERROR(CheckShare("diversity.exploration_share", diversity.exploration_share, kMaxExplorationShare));
+  PALATE_RETURN_IF_ERROR(
+      CheckShare("diversity.exploration_share", diversity.exploration_share, kMaxExplorationShare));
   if (diversity.attribute_caps.size() > kMaxAttributeCaps) {
-    return InvalidField("diversity.attribute_caps", absl::StrCat("has ", diversity.attribute_caps.size(), " entries"),
+    return InvalidField("diversity.attribute_caps",
+                        absl::StrCat("has ", diversity.attribute_caps.size(), " entries"),
                         absl::StrCat("at most ", kMaxAttributeCaps));
   }
   for (const auto& [name, cap] : diversity.attribute_caps) {
     if (cap >= 1 && cap <= kMaxCappedResults) continue;
-    return InvalidField(absl::StrCat("diversity.attribute_caps[", name, "]"), absl::StrCat("is ", cap),
-                        absl::StrCat("1 to ", kMaxCappedResults));
+    return InvalidField(absl::StrCat("diversity.attribute_caps[", name, "]"),
+                        absl::StrCat("is ", cap), absl::StrCat("1 to ", kMaxCappedResults));
   }
   return absl::OkStatus();
 }
@@ -117,7 +141,8 @@ absl::Status Validate(const RecommendQuery& query) {
 absl::Status Validate(const SearchQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
-  if (query.query.empty()) return InvalidField("query", "has neither text nor image", "a text, an image or both");
+  if (query.query.empty())
+    return InvalidField("query", "has neither text nor image", "a text, an image or both");
   PALATE_RETURN_IF_ERROR(CheckSearchInput("query", query.query));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckIds("exclude_item_ids", query.exclude_item_ids, kMaxExcludedItems));
@@ -137,12 +162,15 @@ absl::Status Validate(const SimilarQuery& query) {
 absl::Status Validate(const RankQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
-  if (query.item_ids.empty()) return InvalidField("item_ids", "is empty", absl::StrCat("1 to ", kMaxRankedItems, " ids"));
+  if (query.item_ids.empty())
+    return InvalidField("item_ids", "is empty", absl::StrCat("1 to ", kMaxRankedItems, " ids"));
   PALATE_RETURN_IF_ERROR(CheckIds("item_ids", query.item_ids, kMaxRankedItems));
   std::set<std::string> distinct;
   for (size_t i = 0; i < query.item_ids.size(); ++i) {
     if (!distinct.insert(query.item_ids[i]).second) {
-      return InvalidField(absl::StrCat("item_ids[", i, "]"), absl::StrCat(QuoteForMessage(query.item_ids[i]), " stands twice"), "distinct");
+      return InvalidField(absl::StrCat("item_ids[", i, "]"),
+                          absl::StrCat(QuoteForMessage(query.item_ids[i]), " stands twice"),
+                          "distinct");
     }
   }
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));

@@ -1,4 +1,5 @@
-// Checks of requests before any work: a wrong request fails as a whole, naming the field, its value and the limit.
+// Checks of requests before any work: a wrong request fails as a whole, naming the field, its value
+// and the limit.
 #pragma once
 
 #include "absl/status/status.h"

@@ -51,24 +51,30 @@ double GatedWeight(double weight, int informative_events, const GateOptions& opt
   return weight * std::clamp(open, 0.0, 1.0);
 }
 
-absl::StatusOr<std::vector<double>> Normalize(absl::Span<const double> scores, Normalization normalization) {
+absl::StatusOr<std::vector<double>> Normalize(absl::Span<const double> scores,
+                                              Normalization normalization) {
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (!std::isfinite(scores[i])) return absl::InvalidArgumentError(absl::StrCat("score ", i, " is not finite"));
+    if (!std::isfinite(scores[i]))
+      return absl::InvalidArgumentError(absl::StrCat("score ", i, " is not finite"));
   }
   if (scores.empty()) return std::vector<double>();
   return normalization == Normalization::kRank ? Ranked(scores) : Standardized(scores);
 }
 
-absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage, absl::Span<const float> model, double weight,
+absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage,
+                                          absl::Span<const float> model, double weight,
                                           Normalization normalization) {
   if (stage.size() != model.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(stage.size(), " stage scores and ", model.size(), " model scores"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(stage.size(), " stage scores and ", model.size(), " model scores"));
   }
-  if (!(weight >= 0 && weight <= 1)) return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not within 0 and 1"));
+  if (!(weight >= 0 && weight <= 1))
+    return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not within 0 and 1"));
   PALATE_ASSIGN_OR_RETURN(std::vector<double> blended, Normalize(stage, normalization));
   const std::vector<double> wide(model.begin(), model.end());
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> model_scores, Normalize(wide, normalization));
-  for (size_t i = 0; i < blended.size(); ++i) blended[i] = (1 - weight) * blended[i] + weight * model_scores[i];
+  for (size_t i = 0; i < blended.size(); ++i)
+    blended[i] = (1 - weight) * blended[i] + weight * model_scores[i];
   return blended;
 }
 

@@ -38,7 +38,8 @@ class Picker {
   }
 
   std::vector<DiversityPick> Run() {
-    const size_t wanted = std::min(candidates_.size(), static_cast<size_t>(std::max(options_.num_results, 0)));
+    const size_t wanted =
+        std::min(candidates_.size(), static_cast<size_t>(std::max(options_.num_results, 0)));
     const std::vector<size_t> explored = ChooseExplored(wanted);
     std::vector<DiversityPick> picks;
     size_t next = 0;
@@ -58,18 +59,23 @@ class Picker {
   void ScaleScores() {
     if (candidates_.empty()) return;
     const auto [low, high] =
-        std::minmax_element(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) { return a.score < b.score; });
+        std::minmax_element(candidates_.begin(), candidates_.end(),
+                            [](const auto& a, const auto& b) { return a.score < b.score; });
     const double width = high->score - low->score;
     if (!(width > 0)) return;
-    for (size_t i = 0; i < candidates_.size(); ++i) relevance_[i] = (candidates_[i].score - low->score) / width;
+    for (size_t i = 0; i < candidates_.size(); ++i)
+      relevance_[i] = (candidates_[i].score - low->score) / width;
   }
 
-  // Explored items are drawn by seeded hash from those that the order by score would not show; they are reserved for their places.
+  // Explored items are drawn by seeded hash from those that the order by score would not show; they
+  // are reserved for their places.
   std::vector<size_t> ChooseExplored(size_t wanted) {
     const double share = std::clamp(options_.exploration_share, 0.0, 1.0);
     std::vector<size_t> order(candidates_.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::sort(order.begin(), order.end(), [this](size_t a, size_t b) { return Before(candidates_[a].score, a, candidates_[b].score, b); });
+    std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+      return Before(candidates_[a].score, a, candidates_[b].score, b);
+    });
     std::vector<std::pair<uint64_t, size_t>> beyond;
     for (size_t i = wanted; i < order.size(); ++i) {
       beyond.emplace_back(SeededHash(candidates_[order[i]].item_id, options_.seed), order[i]);
@@ -88,7 +94,9 @@ class Picker {
   }
 
   // Spread evenly, the last one at the end.
-  static size_t ExploredPlace(size_t i, size_t count, size_t wanted) { return (i + 1) * wanted / count - 1; }
+  static size_t ExploredPlace(size_t i, size_t count, size_t wanted) {
+    return (i + 1) * wanted / count - 1;
+  }
 
   bool Before(double score_a, size_t a, double score_b, size_t b) const {
     if (score_a != score_b) return score_a > score_b;
@@ -100,7 +108,9 @@ class Picker {
     double best_value = -std::numeric_limits<double>::infinity();
     const double strength = std::clamp(options_.strength, 0.0, 1.0);
     for (size_t i = 0; i < candidates_.size(); ++i) {
-      if (taken_[i] || (respect_caps && OverCap(i)) || std::find(reserved_.begin(), reserved_.end(), i) != reserved_.end()) continue;
+      if (taken_[i] || (respect_caps && OverCap(i)) ||
+          std::find(reserved_.begin(), reserved_.end(), i) != reserved_.end())
+        continue;
       const double value = (1 - strength) * relevance_[i] - strength * similarity_[i];
       if (best == candidates_.size() || Before(value, i, best_value, best)) {
         best = i;
@@ -115,7 +125,8 @@ class Picker {
     for (size_t c = 0; c < std::min(values.size(), counts_.size()); ++c) {
       for (const std::string& value : values[c]) {
         const auto found = counts_[c].find(value);
-        if ((found == counts_[c].end() ? 0 : found->second) >= options_.caps[c].max_per_value) return true;
+        if ((found == counts_[c].end() ? 0 : found->second) >= options_.caps[c].max_per_value)
+          return true;
       }
     }
     return false;
@@ -147,7 +158,8 @@ class Picker {
 
 }  // namespace
 
-std::vector<DiversityPick> Diversify(const std::vector<DiversityCandidate>& candidates, const DiversityOptions& options) {
+std::vector<DiversityPick> Diversify(const std::vector<DiversityCandidate>& candidates,
+                                     const DiversityOptions& options) {
   return Picker(candidates, options).Run();
 }
 

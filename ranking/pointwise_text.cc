@@ -25,7 +25,8 @@ absl::string_view Beginning(absl::string_view text, size_t max_bytes) {
 
 std::string ValueText(const AttributeValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
-  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return absl::StrJoin(*list, ", ");
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value))
+    return absl::StrJoin(*list, ", ");
   if (const auto* whole = std::get_if<int64_t>(&value)) return absl::StrCat(*whole);
   if (const auto* real = std::get_if<double>(&value)) return absl::StrCat(*real);
   return std::get<bool>(value) ? "yes" : "no";
@@ -43,7 +44,8 @@ std::string RecentTitles(const std::vector<HistoryEntry>& history) {
   std::set<absl::string_view> seen;
   for (const HistoryEntry& entry : history) {
     if (titles.size() >= kMaxRecentTitles) break;
-    if (entry.item.title.empty() || EngagementOf(entry.weight, largest) != Engagement::kEngaged) continue;
+    if (entry.item.title.empty() || EngagementOf(entry.weight, largest) != Engagement::kEngaged)
+      continue;
     if (seen.insert(entry.item.item_id).second) titles.push_back(entry.item.title);
   }
   return absl::StrJoin(titles, "; ");
@@ -62,7 +64,8 @@ std::string QueryFromHistory(const std::vector<HistoryEntry>& history) {
   AppendSentence("Likes", PreferencesText(summary.likes), text);
   AppendSentence("Dislikes", PreferencesText(summary.dislikes), text);
   for (const PreferenceSummary::Range& range : summary.ranges) {
-    AppendSentence(absl::StrCat("Usual ", range.attribute), absl::StrCat(range.low, " to ", range.high), text);
+    AppendSentence(absl::StrCat("Usual ", range.attribute),
+                   absl::StrCat(range.low, " to ", range.high), text);
   }
   AppendSentence("Recently liked", RecentTitles(history), text);
   return text;
@@ -71,8 +74,10 @@ std::string QueryFromHistory(const std::vector<HistoryEntry>& history) {
 std::string DocumentFromFacts(const ItemFacts& item) {
   std::vector<std::string> lines;
   if (!item.title.empty()) lines.push_back(item.title);
-  if (!item.description.empty()) lines.emplace_back(Beginning(item.description, kMaxDescriptionBytes));
-  for (const auto& [name, value] : item.attributes) lines.push_back(absl::StrCat(name, ": ", ValueText(value)));
+  if (!item.description.empty())
+    lines.emplace_back(Beginning(item.description, kMaxDescriptionBytes));
+  for (const auto& [name, value] : item.attributes)
+    lines.push_back(absl::StrCat(name, ": ", ValueText(value)));
   return absl::StrJoin(lines, "\n");
 }
 

@@ -1,6 +1,8 @@
-// What a pointwise model reads of a recommendation: the user's history as a query in words, an item as a document.
+// What a pointwise model reads of a recommendation: the user's history as a query in words, an item
+// as a document.
 //
-// Pure functions, thread-safe. The words are plain English around the catalog's own values; published rerankers were trained on such text.
+// Pure functions, thread-safe. The words are plain English around the catalog's own values;
+// published rerankers were trained on such text.
 #pragma once
 
 #include <string>
@@ -17,12 +19,14 @@ inline constexpr absl::string_view kPreferenceInstruction =
 
 // The summary, strongest first, then the titles that the person engaged with last:
 //
-//   Likes: material walnut; style minimalist. Dislikes: material brass. Usual price: 40 to 120. Recently liked: Oak chair; Desk lamp.
+//   Likes: material walnut; style minimalist. Dislikes: material brass. Usual price: 40 to 120.
+//   Recently liked: Oak chair; Desk lamp.
 //
 // Parts without content are left out; an empty history gives an empty text.
 std::string QueryFromHistory(const std::vector<HistoryEntry>& history);
 
-// Title, description (its first 2,000 bytes at most, never half a character), then a line "name: value" per attribute.
+// Title, description (its first 2,000 bytes at most, never half a character), then a line "name:
+// value" per attribute.
 std::string DocumentFromFacts(const ItemFacts& item);
 
 }  // namespace palate::ranking

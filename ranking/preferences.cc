@@ -12,7 +12,8 @@
 namespace palate::ranking {
 namespace {
 
-// Below this share of the strongest event, an event is neither engagement nor aversion: a page looked at in passing.
+// Below this share of the strongest event, an event is neither engagement nor aversion: a page
+// looked at in passing.
 constexpr double kPassingShare = 0.15;
 
 constexpr int kMaxSweeps = 30;
@@ -57,7 +58,8 @@ struct Word {
 std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOptions& options) {
   std::map<AttributeWord, std::vector<size_t>> items_of;
   for (size_t i = 0; i < items.size(); ++i) {
-    std::vector<AttributeWord> words = WordsOf(items[i].entry->item.attributes, options.max_value_bytes);
+    std::vector<AttributeWord> words =
+        WordsOf(items[i].entry->item.attributes, options.max_value_bytes);
     if (words.size() > options.max_words_per_item) words.resize(options.max_words_per_item);
     for (AttributeWord& word : words) items_of[std::move(word)].push_back(i);
   }
@@ -73,8 +75,8 @@ std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOpt
   return words;
 }
 
-// Ridge regression of the items' weights on their words, by coordinate descent. Its objective is convex and each step is exact, so the
-// sweeps converge; they stop when no weight moves any more.
+// Ridge regression of the items' weights on their words, by coordinate descent. Its objective is
+// convex and each step is exact, so the sweeps converge; they stop when no weight moves any more.
 void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::vector<Word>& words) {
   std::vector<double> rest;  // what the words do not explain yet
   for (const WeighedItem& item : items) rest.push_back(item.weight);
@@ -93,11 +95,14 @@ void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::ve
   }
 }
 
-// The items that speak for the preference, strongest first. `sign` is 1 for a like, -1 for a dislike.
-std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<WeighedItem>& items, double sign, int limit) {
+// The items that speak for the preference, strongest first. `sign` is 1 for a like, -1 for a
+// dislike.
+std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<WeighedItem>& items,
+                                           double sign, int limit) {
   std::vector<size_t> order = word.items;
   const auto force = [&](size_t i) { return sign * items[i].trust * items[i].weight; };
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return force(a) > force(b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return force(a) > force(b); });
   std::vector<std::string> ids;
   for (const size_t i : order) {
     if (force(i) <= 0 || static_cast<int>(ids.size()) >= limit) break;
@@ -110,11 +115,15 @@ std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<W
 void KeepStrongest(std::vector<Preference>& preferences, int limit, double floor) {
   std::erase_if(preferences, [floor](const Preference& p) { return std::abs(p.weight) < floor; });
   std::stable_sort(preferences.begin(), preferences.end(),
-                   [](const Preference& a, const Preference& b) { return std::abs(a.weight) > std::abs(b.weight); });
-  if (preferences.size() > static_cast<size_t>(std::max(limit, 0))) preferences.resize(static_cast<size_t>(std::max(limit, 0)));
+                   [](const Preference& a, const Preference& b) {
+                     return std::abs(a.weight) > std::abs(b.weight);
+                   });
+  if (preferences.size() > static_cast<size_t>(std::max(limit, 0)))
+    preferences.resize(static_cast<size_t>(std::max(limit, 0)));
 }
 
-// The value below which `share` of the total weight lies. `points` is sorted by value and not empty.
+// The value below which `share` of the total weight lies. `points` is sorted by value and not
+// empty.
 double WeightedQuantile(const std::vector<std::pair<double, double>>& points, double share) {
   double total = 0;
   for (const auto& [value, weight] : points) total += weight;
@@ -126,8 +135,10 @@ double WeightedQuantile(const std::vector<std::pair<double, double>>& points, do
   return points.back().first;
 }
 
-std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& items, const SummaryOptions& options) {
-  std::map<std::string, std::vector<std::pair<double, double>>> points;  // attribute to (value, weight)
+std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& items,
+                                             const SummaryOptions& options) {
+  std::map<std::string, std::vector<std::pair<double, double>>>
+      points;  // attribute to (value, weight)
   for (const WeighedItem& item : items) {
     if (EngagementOf(item.weight, 1.0) != Engagement::kEngaged || item.trust <= 0) continue;
     for (const auto& [name, value] : item.entry->item.attributes) {
@@ -139,7 +150,8 @@ std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& ite
   for (auto& [name, values] : points) {
     if (static_cast<int>(values.size()) < options.min_range_events) continue;
     std::sort(values.begin(), values.end());
-    ranges.push_back({name, WeightedQuantile(values, options.range_low), WeightedQuantile(values, options.range_high)});
+    ranges.push_back({name, WeightedQuantile(values, options.range_low),
+                      WeightedQuantile(values, options.range_high)});
     if (static_cast<int>(ranges.size()) >= options.max_ranges) break;
   }
   return ranges;
@@ -198,7 +210,8 @@ Engagement EngagementOf(double weight, double max_absolute_weight) {
   return Engagement::kPassing;
 }
 
-PreferenceSummary Summarize(const std::vector<HistoryEntry>& history, const SummaryOptions& options) {
+PreferenceSummary Summarize(const std::vector<HistoryEntry>& history,
+                            const SummaryOptions& options) {
   std::vector<WeighedItem> items = Weigh(history, options.half_life);
   std::vector<Word> words = CollectWords(items, options);
   FitWeights(items, options.shrinkage, words);
@@ -206,9 +219,11 @@ PreferenceSummary Summarize(const std::vector<HistoryEntry>& history, const Summ
   double strongest = 0;
   for (const Word& word : words) {
     if (word.weight == 0 || !std::isfinite(word.weight)) continue;
-    Preference preference{word.word.attribute, word.word.value, word.weight,
-                          StrongestEvidence(word, items, word.weight > 0 ? 1.0 : -1.0, options.max_evidence)};
-    // The fit alone can push a value over zero; without an event of that sign there is nothing to show for it.
+    Preference preference{
+        word.word.attribute, word.word.value, word.weight,
+        StrongestEvidence(word, items, word.weight > 0 ? 1.0 : -1.0, options.max_evidence)};
+    // The fit alone can push a value over zero; without an event of that sign there is nothing to
+    // show for it.
     if (preference.evidence_item_ids.empty()) continue;
     strongest = std::max(strongest, std::abs(word.weight));
     (word.weight > 0 ? summary.likes : summary.dislikes).push_back(std::move(preference));

@@ -14,10 +14,12 @@
 namespace palate::ranking {
 namespace {
 
-// " walnut" for "Walnut", " living room" for "living  room": every word behind one space, ASCII lower-cased.
+// " walnut" for "Walnut", " living room" for "living  room": every word behind one space, ASCII
+// lower-cased.
 std::string SpacedWords(absl::string_view text) {
   std::string spaced;
-  for (absl::string_view word : absl::StrSplit(text, absl::ByAnyChar(" \t\r\n_"), absl::SkipWhitespace())) {
+  for (absl::string_view word :
+       absl::StrSplit(text, absl::ByAnyChar(" \t\r\n_"), absl::SkipWhitespace())) {
     absl::StrAppend(&spaced, " ", absl::AsciiStrToLower(word));
   }
   return spaced;
@@ -36,7 +38,9 @@ struct Phrase {
   std::string words;
 };
 
-int CountPhrase(const Phrase& phrase, const TokenCounter& count) { return (phrase.marked ? 1 : 0) + count(phrase.words); }
+int CountPhrase(const Phrase& phrase, const TokenCounter& count) {
+  return (phrase.marked ? 1 : 0) + count(phrase.words);
+}
 
 void AppendPhrase(const Phrase& phrase, std::vector<Segment>& segments) {
   if (phrase.marked) segments.push_back(Segment::Special(phrase.mark));
@@ -48,17 +52,22 @@ void AppendPhrase(const Phrase& phrase, std::vector<Segment>& segments) {
   }
 }
 
-// Tiers of equal width up to the summary's strongest preference, so that marks compare within one prompt.
+// Tiers of equal width up to the summary's strongest preference, so that marks compare within one
+// prompt.
 SpecialToken MarkOf(double weight, double strongest) {
-  const int tier = std::clamp(static_cast<int>(std::abs(weight) / strongest * kNumTiers) + 1, 1, kNumTiers);
+  const int tier =
+      std::clamp(static_cast<int>(std::abs(weight) / strongest * kNumTiers) + 1, 1, kNumTiers);
   return MarkOfTier(weight > 0 ? tier : -tier);
 }
 
-// Where `value` lies: "far" is more than the range's own width away, or a quarter of its upper end where the range is narrower than that.
+// Where `value` lies: "far" is more than the range's own width away, or a quarter of its upper end
+// where the range is narrower than that.
 SpecialToken RelationOf(double value, const PreferenceSummary::Range& range) {
   const double reach = std::max(range.high - range.low, 0.25 * std::abs(range.high));
-  if (value < range.low) return value < range.low - reach ? SpecialToken::kFarBelow : SpecialToken::kBelow;
-  if (value > range.high) return value > range.high + reach ? SpecialToken::kFarAbove : SpecialToken::kAbove;
+  if (value < range.low)
+    return value < range.low - reach ? SpecialToken::kFarBelow : SpecialToken::kBelow;
+  if (value > range.high)
+    return value > range.high + reach ? SpecialToken::kFarAbove : SpecialToken::kAbove;
   return SpecialToken::kInside;
 }
 
@@ -71,17 +80,21 @@ std::string SpacedValue(const AttributeWord& word) {
 // Writes item lines against one summary.
 class LineWriter {
  public:
-  LineWriter(const PreferenceSummary& summary, const PromptOptions& options, const TokenCounter& count)
+  LineWriter(const PreferenceSummary& summary, const PromptOptions& options,
+             const TokenCounter& count)
       : options_(options), count_(count), ranges_(summary.ranges) {
     for (const auto* side : {&summary.likes, &summary.dislikes}) {
       for (const Preference& p : *side) strongest_ = std::max(strongest_, std::abs(p.weight));
     }
     for (const auto* side : {&summary.likes, &summary.dislikes}) {
-      for (const Preference& p : *side) marks_.emplace(AttributeWord{p.attribute, p.value}, MarkOf(p.weight, strongest_));
+      for (const Preference& p : *side)
+        marks_.emplace(AttributeWord{p.attribute, p.value}, MarkOf(p.weight, strongest_));
     }
   }
 
-  SpecialToken Mark(const Preference& preference) const { return MarkOf(preference.weight, strongest_); }
+  SpecialToken Mark(const Preference& preference) const {
+    return MarkOf(preference.weight, strongest_);
+  }
 
   // <|item|> … <|label|>
   std::vector<Segment> Line(const ItemFacts& item) const {
@@ -95,7 +108,8 @@ class LineWriter {
 
   int Count(const std::vector<Segment>& segments) const {
     int tokens = 0;
-    for (const Segment& segment : segments) tokens += segment.kind == Segment::Kind::kSpecial ? 1 : count_(segment.text);
+    for (const Segment& segment : segments)
+      tokens += segment.kind == Segment::Kind::kSpecial ? 1 : count_(segment.text);
     return tokens;
   }
 
@@ -109,7 +123,8 @@ class LineWriter {
     }
     if (options_.include_title || phrases.empty()) {
       // Word by word, so that a long title loses its end only.
-      for (absl::string_view word : absl::StrSplit(SpacedWords(item.title), ' ', absl::SkipEmpty())) {
+      for (absl::string_view word :
+           absl::StrSplit(SpacedWords(item.title), ' ', absl::SkipEmpty())) {
         phrases.push_back({false, SpecialToken::kPad, absl::StrCat(" ", word)});
       }
     }
@@ -118,7 +133,8 @@ class LineWriter {
 
   void AddNumber(const std::string& name, double value, std::vector<Phrase>& phrases) const {
     for (const PreferenceSummary::Range& range : ranges_) {
-      if (range.attribute == name) phrases.push_back({true, RelationOf(value, range), SpacedWords(name)});
+      if (range.attribute == name)
+        phrases.push_back({true, RelationOf(value, range), SpacedWords(name)});
     }
   }
 
@@ -126,7 +142,9 @@ class LineWriter {
     const auto mark = marks_.find(word);
     const bool named = mark != marks_.end();
     const auto& named_only = options_.named_only;
-    if (!named && std::find(named_only.begin(), named_only.end(), word.attribute) != named_only.end()) return;
+    if (!named &&
+        std::find(named_only.begin(), named_only.end(), word.attribute) != named_only.end())
+      return;
     const bool marked = named && options_.mark_matches;
     phrases.push_back({marked, marked ? mark->second : SpecialToken::kPad, SpacedValue(word)});
   }
@@ -158,8 +176,10 @@ struct ShownEntry {
   int tokens = 0;
 };
 
-// One event per item, its strongest; newest first. Events that say something go before events in passing where room is short.
-std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& history, int limit, int& num_items) {
+// One event per item, its strongest; newest first. Events that say something go before events in
+// passing where room is short.
+std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& history, int limit,
+                                               int& num_items) {
   std::map<std::string, size_t> position;
   std::vector<const HistoryEntry*> distinct;
   for (const HistoryEntry& entry : history) {
@@ -172,8 +192,11 @@ std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& 
   }
   num_items = static_cast<int>(distinct.size());
   const double largest = MaxAbsoluteWeight(history);
-  const auto informative = [largest](const HistoryEntry* e) { return EngagementOf(e->weight, largest) != Engagement::kPassing; };
-  int room_for_passing = limit - static_cast<int>(std::count_if(distinct.begin(), distinct.end(), informative));
+  const auto informative = [largest](const HistoryEntry* e) {
+    return EngagementOf(e->weight, largest) != Engagement::kPassing;
+  };
+  int room_for_passing =
+      limit - static_cast<int>(std::count_if(distinct.begin(), distinct.end(), informative));
   std::vector<const HistoryEntry*> chosen;
   for (const HistoryEntry* entry : distinct) {
     if (static_cast<int>(chosen.size()) >= limit) break;
@@ -194,8 +217,10 @@ SpecialToken LabelOf(double weight, double largest) {
   return SpecialToken::kSeen;
 }
 
-// The summary's part of the prefix, shortened to `budget` tokens: ranges go first, then the weakest preference of the longer side.
-std::vector<Segment> SummarySegments(PreferenceSummary summary, const LineWriter& writer, int budget) {
+// The summary's part of the prefix, shortened to `budget` tokens: ranges go first, then the weakest
+// preference of the longer side.
+std::vector<Segment> SummarySegments(PreferenceSummary summary, const LineWriter& writer,
+                                     int budget) {
   while (true) {
     std::vector<Segment> segments;
     for (const auto* side : {&summary.likes, &summary.dislikes}) {
@@ -221,19 +246,21 @@ std::vector<Segment> SummarySegments(PreferenceSummary summary, const LineWriter
 
 int EstimateTokens(const std::string& text) {
   int tokens = 0;
-  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) tokens += static_cast<int>((word.size() + 3) / 4);
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty()))
+    tokens += static_cast<int>((word.size() + 3) / 4);
   return tokens;
 }
 
-RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summary, const PromptOptions& options,
-                           const TokenCounter& count) {
+RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summary,
+                           const PromptOptions& options, const TokenCounter& count) {
   const LineWriter writer(summary, options, count);
   RankPrompt prompt;
   prompt.prefix.push_back(Segment::Special(SpecialToken::kUser));
   int budget = options.max_prefix_tokens - 2;  // <|user|> and <|history|>
   std::vector<Segment> words = SummarySegments(summary, writer, budget);
   budget -= writer.Count(words);
-  prompt.prefix.insert(prompt.prefix.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
+  prompt.prefix.insert(prompt.prefix.end(), std::make_move_iterator(words.begin()),
+                       std::make_move_iterator(words.end()));
   prompt.prefix.push_back(Segment::Special(SpecialToken::kHistory));
 
   int num_items = 0;
@@ -253,7 +280,8 @@ RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summ
     prompt.history_labels.push_back(entry->label);
   }
   prompt.candidates.reserve(input.candidates.size());
-  for (const ItemFacts& candidate : input.candidates) prompt.candidates.push_back(writer.Line(candidate));
+  for (const ItemFacts& candidate : input.candidates)
+    prompt.candidates.push_back(writer.Line(candidate));
   return prompt;
 }
 
@@ -264,13 +292,16 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
     const PlannedPoint& point = plan.points[i];
     prompt.push_back(Segment::Special(ValueSlot(static_cast<int>(i))));
     prompt.push_back(Segment::Text(absl::StrCat(" ", PointRoleWord(point.role))));
-    if (point.kind == PlannedPoint::Kind::kInRange) prompt.push_back(Segment::Special(SpecialToken::kInside));
-    if (point.kind == PlannedPoint::Kind::kLikedValue) prompt.push_back(Segment::Special(FrequencyToken(point.num_events)));
+    if (point.kind == PlannedPoint::Kind::kInRange)
+      prompt.push_back(Segment::Special(SpecialToken::kInside));
+    if (point.kind == PlannedPoint::Kind::kLikedValue)
+      prompt.push_back(Segment::Special(FrequencyToken(point.num_events)));
   }
   for (size_t i = 0; i < plan.events.size(); ++i) {
     prompt.push_back(Segment::Special(SpecialToken::kEvent));
     prompt.push_back(Segment::Special(TitleSlot(static_cast<int>(i))));
-    prompt.push_back(Segment::Text(absl::StrCat(" ", InteractionPhrase(plan.events[i].interaction))));
+    prompt.push_back(
+        Segment::Text(absl::StrCat(" ", InteractionPhrase(plan.events[i].interaction))));
     for (size_t p = 0; p < plan.points.size(); ++p) {
       const std::vector<int>& events = plan.points[p].events;
       if (std::find(events.begin(), events.end(), static_cast<int>(i)) == events.end()) continue;

@@ -13,9 +13,12 @@ namespace {
 constexpr char kNoModel[] = "no language model is configured";
 constexpr char kNoWriter[] = "no language model that writes is configured";
 
-absl::string_view NameOf(RankMode mode) { return mode == RankMode::kPointwise ? "pointwise" : "listwise"; }
+absl::string_view NameOf(RankMode mode) {
+  return mode == RankMode::kPointwise ? "pointwise" : "listwise";
+}
 
-std::vector<Explanation> ExplainWithoutModel(const std::vector<ExplainInput>& inputs, const std::string& reason) {
+std::vector<Explanation> ExplainWithoutModel(const std::vector<ExplainInput>& inputs,
+                                             const std::string& reason) {
   std::vector<Explanation> explanations;
   for (const ExplainInput& input : inputs) {
     explanations.push_back(ExplainWithTemplate(input));
@@ -35,17 +38,22 @@ absl::StatusOr<std::unique_ptr<Ranker>> Ranker::Create(const RankerConfig& confi
     const std::string field = absl::StrCat("models[", i, "].name");
     if (model.name.empty()) return InvalidField(field, "is empty", "at least 1 character");
     for (const Loaded& loaded : ranker->models_) {
-      if (loaded.name == model.name) return InvalidField(field, absl::StrCat("is '", model.name, "' again"), "each name once");
+      if (loaded.name == model.name)
+        return InvalidField(field, absl::StrCat("is '", model.name, "' again"), "each name once");
     }
-    absl::StatusOr<OpenedModel> opened = OpenRankingModel(model.folder, model.mode, config.engine, config.reranker);
+    absl::StatusOr<OpenedModel> opened =
+        OpenRankingModel(model.folder, model.mode, config.engine, config.reranker);
     if (!opened.ok()) return Annotate(opened.status(), "language model '", model.name, "'");
     ranker->models_.push_back({model.name, *std::move(opened)});
   }
   ranker->default_model_ = config.default_model;
-  if (config.default_model.empty() && !config.models.empty()) ranker->default_model_ = config.models[0].name;
-  std::sort(ranker->models_.begin(), ranker->models_.end(), [](const Loaded& a, const Loaded& b) { return a.name < b.name; });
+  if (config.default_model.empty() && !config.models.empty())
+    ranker->default_model_ = config.models[0].name;
+  std::sort(ranker->models_.begin(), ranker->models_.end(),
+            [](const Loaded& a, const Loaded& b) { return a.name < b.name; });
   if (!ranker->default_model_.empty() && !ranker->Find(ranker->default_model_).ok()) {
-    return InvalidField("default_model", absl::StrCat("is '", config.default_model, "'"), "one of the configured names");
+    return InvalidField("default_model", absl::StrCat("is '", config.default_model, "'"),
+                        "one of the configured names");
   }
   return ranker;
 }
@@ -63,7 +71,9 @@ absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
   if (models_.empty() && model.empty()) return nullptr;
   PALATE_ASSIGN_OR_RETURN(const OpenedModel* const named, Find(model));
   if (named->writer != nullptr) return named->writer;
-  if (!model.empty()) return InvalidField("model", absl::StrCat("is '", model, "', which only scores"), "a model that writes");
+  if (!model.empty())
+    return InvalidField("model", absl::StrCat("is '", model, "', which only scores"),
+                        "a model that writes");
   for (const Loaded& loaded : models_) {
     if (loaded.opened.writer != nullptr) return loaded.opened.writer;
   }
@@ -73,24 +83,29 @@ absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
 absl::StatusOr<RankOutput> Ranker::Rank(const RankInput& input, const CallContext& context) const {
   PALATE_ASSIGN_OR_RETURN(const OpenedModel* const opened, Find(input.model));
   if (input.mode != RankMode::kOfModel && input.mode != opened->model->mode()) {
-    return InvalidField("mode", absl::StrCat("is ", NameOf(input.mode)), absl::StrCat(NameOf(opened->model->mode()), ", the model's"));
+    return InvalidField("mode", absl::StrCat("is ", NameOf(input.mode)),
+                        absl::StrCat(NameOf(opened->model->mode()), ", the model's"));
   }
   return opened->model->Rank(input, context);
 }
 
-absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<ExplainInput>& inputs,
+                                                         const OnTextFn& on_text,
                                                          const CallContext& context) const {
   if (inputs.empty()) return std::vector<Explanation>();
   for (size_t i = 1; i < inputs.size(); ++i) {
     if (inputs[i].model == inputs[0].model) continue;
-    return InvalidField(absl::StrCat("inputs[", i, "].model"), absl::StrCat("is '", inputs[i].model, "'"),
+    return InvalidField(absl::StrCat("inputs[", i, "].model"),
+                        absl::StrCat("is '", inputs[i].model, "'"),
                         absl::StrCat("'", inputs[0].model, "', that of the first input"));
   }
   PALATE_ASSIGN_OR_RETURN(LlmEngine* const writer, FindWriter(inputs[0].model));
   if (writer == nullptr) {
-    std::vector<Explanation> explanations = ExplainWithoutModel(inputs, models_.empty() ? kNoModel : kNoWriter);
+    std::vector<Explanation> explanations =
+        ExplainWithoutModel(inputs, models_.empty() ? kNoModel : kNoWriter);
     for (size_t i = 0; i < explanations.size() && on_text != nullptr; ++i) {
-      if (!on_text(i, explanations[i].text)) return absl::CancelledError("the caller stopped the stream");
+      if (!on_text(i, explanations[i].text))
+        return absl::CancelledError("the caller stopped the stream");
     }
     return explanations;
   }
@@ -101,8 +116,8 @@ std::vector<RankerModelInfo> Ranker::models() const {
   std::vector<RankerModelInfo> infos;
   for (const Loaded& loaded : models_) {
     const RankingModel& model = *loaded.opened.model;
-    infos.push_back(
-        {loaded.name, loaded.name == default_model_, model.fingerprint(), model.max_prompt_tokens(), model.mode(), model.reads_images()});
+    infos.push_back({loaded.name, loaded.name == default_model_, model.fingerprint(),
+                     model.max_prompt_tokens(), model.mode(), model.reads_images()});
   }
   return infos;
 }

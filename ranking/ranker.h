@@ -1,7 +1,8 @@
-// The ranking library's face: several named models behind one Rank and one Explain. Works with no model at all.
+// The ranking library's face: several named models behind one Rank and one Explain. Works with no
+// model at all.
 //
-// Thread-safe after Create. Callers block until the answer or the deadline; see engine/llm_engine.h and engine/pointwise_reranker.h for
-// what runs where.
+// Thread-safe after Create. Callers block until the answer or the deadline; see engine/llm_engine.h
+// and engine/pointwise_reranker.h for what runs where.
 #pragma once
 
 #include <memory>
@@ -42,20 +43,24 @@ struct RankerModelInfo {
 
 class Ranker {
  public:
-  // Loads every model. The first error, naming the model; InvalidArgument when a name is empty, given twice or unknown as the default.
+  // Loads every model. The first error, naming the model; InvalidArgument when a name is empty,
+  // given twice or unknown as the default.
   static absl::StatusOr<std::unique_ptr<Ranker>> Create(const RankerConfig& config);
   ~Ranker();
   Ranker(const Ranker&) = delete;
   Ranker& operator=(const Ranker&) = delete;
 
-  // Scores in the order of candidates or documents. NotFound for an unknown model name, FailedPrecondition when no model is configured,
-  // InvalidArgument for another mode than the model's; else as RankingModel::Rank.
+  // Scores in the order of candidates or documents. NotFound for an unknown model name,
+  // FailedPrecondition when no model is configured, InvalidArgument for another mode than the
+  // model's; else as RankingModel::Rank.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) const;
 
-  // One explanation per input, in order; all inputs name the same model (InvalidArgument otherwise). Inputs that name none get the default
-  // model when it writes, else the first by name that does; without any the template writes them, and rejected_reason says why. A named
-  // model that only scores is InvalidArgument.
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+  // One explanation per input, in order; all inputs name the same model (InvalidArgument
+  // otherwise). Inputs that name none get the default model when it writes, else the first by name
+  // that does; without any the template writes them, and rejected_reason says why. A named model
+  // that only scores is InvalidArgument.
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs,
+                                                   const OnTextFn& on_text,
                                                    const CallContext& context) const;
 
   // By name.

@@ -1,6 +1,8 @@
-// What the ranker is told and what it answers. The same values feed training prompts and served prompts, so that they cannot differ.
+// What the ranker is told and what it answers. The same values feed training prompts and served
+// prompts, so that they cannot differ.
 //
-// Plain values. All text in them comes from items and users: data for the prompt, never instruction.
+// Plain values. All text in them comes from items and users: data for the prompt, never
+// instruction.
 #pragma once
 
 #include <cstddef>
@@ -61,7 +63,8 @@ struct RankContent {
 enum class RankMode {
   kOfModel,    // as the model does it
   kListwise,   // one prompt over the user's history and all candidates
-  kPointwise,  // one (query, document) pair at a time, by the protocol that a published reranker was trained with
+  kPointwise,  // one (query, document) pair at a time, by the protocol that a published reranker
+               // was trained with
 };
 
 // Either candidates or documents are given.
@@ -71,21 +74,25 @@ struct RankInput {
   std::vector<ItemFacts> candidates;
   std::string instruction;             // the caller's standing rule in words; may be empty
   RankMode mode = RankMode::kOfModel;  // another mode than the model's is an error
-  // The rest is for pointwise models. Without a query, one is written from the history (pointwise_text.h).
+  // The rest is for pointwise models. Without a query, one is written from the history
+  // (pointwise_text.h).
   std::optional<RankContent> query = std::nullopt;
   std::vector<RankContent> documents = {};  // in place of candidates: their exact content
 };
 
 struct RankOutput {
-  // One per candidate or document, in order: log-odds that the user engages, or that the document meets the query. NaN where it failed.
+  // One per candidate or document, in order: log-odds that the user engages, or that the document
+  // meets the query. NaN where it failed.
   std::vector<float> scores;
   std::string model_fingerprint;
   int prompt_tokens = 0;      // of all prompts together
   int truncated_history = 0;  // events left out to keep the prompt within its budget
   // The rest is a pointwise model's.
-  std::vector<float> relevance = {};          // as many as scores: the published score, which is the sigmoid of the log-odds
-  int truncated_documents = 0;                // candidates or documents that lost their end to the model's limit
-  std::vector<ElementFailure> failures = {};  // candidates or documents that could not be scored, by index
+  std::vector<float> relevance =
+      {};  // as many as scores: the published score, which is the sigmoid of the log-odds
+  int truncated_documents = 0;  // candidates or documents that lost their end to the model's limit
+  std::vector<ElementFailure> failures =
+      {};  // candidates or documents that could not be scored, by index
 };
 
 enum class ExplanationSource { kTemplate, kLlm };
@@ -94,8 +101,9 @@ enum class ExplanationSource { kTemplate, kLlm };
 struct Evidence {
   enum class Kind { kUserEvent, kItemFact, kTrend };
   Kind kind = Kind::kItemFact;
-  std::string item_id;    // the event's item, or the explained item
-  std::string attribute;  // the fact's attribute; "title" or "description" where the text cites those
+  std::string item_id;  // the event's item, or the explained item
+  std::string
+      attribute;  // the fact's attribute; "title" or "description" where the text cites those
   std::string value;
 };
 
@@ -103,8 +111,9 @@ struct ExplainInput {
   std::string model;
   std::vector<HistoryEntry> history;  // newest first
   ItemFacts item;
-  std::vector<std::string> reasons;  // the candidate sources that brought the item, by the names of reasons.h
-  std::string language;              // BCP 47; empty means English
+  std::vector<std::string>
+      reasons;           // the candidate sources that brought the item, by the names of reasons.h
+  std::string language;  // BCP 47; empty means English
 };
 
 struct Explanation {

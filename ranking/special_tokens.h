@@ -1,6 +1,8 @@
-// The one table of special tokens of the built-in prompt style. The tokenizer trainer, the prompt builder and the engine all read it.
+// The one table of special tokens of the built-in prompt style. The tokenizer trainer, the prompt
+// builder and the engine all read it.
 //
-// Only segments of kind kSpecial (prompt.h) become these tokens. Text of items and users is encoded with specials disabled, so the letters
+// Only segments of kind kSpecial (prompt.h) become these tokens. Text of items and users is encoded
+// with specials disabled, so the letters
 // "<|yes|>" in a title are seven ordinary characters. Thread-safe: constants only.
 #pragma once
 
@@ -31,7 +33,8 @@ enum class SpecialToken {
   kDislike4,
   kDislike5,
   kDislike6,
-  kFarBelow,  // before a numeric attribute's name: where the value lies relative to the user's range
+  kFarBelow,  // before a numeric attribute's name: where the value lies relative to the user's
+              // range
   kBelow,
   kInside,
   kAbove,
@@ -60,10 +63,12 @@ inline constexpr int kNumTitleSlots = 3;
 // The token's text in the vocabulary: "<|label|>". Unique per token.
 const std::string& SpecialTokenText(SpecialToken token);
 
-// All texts in the order of the enum, for the tokenizer trainer. kPad comes first and so gets the lowest id.
+// All texts in the order of the enum, for the tokenizer trainer. kPad comes first and so gets the
+// lowest id.
 const std::vector<std::string>& SpecialTokenTexts();
 
-// The mark of a preference: kLike1 .. kLike6 for tiers 1 to 6, kDislike1 .. kDislike6 for -1 to -6. `tier` is one of these.
+// The mark of a preference: kLike1 .. kLike6 for tiers 1 to 6, kDislike1 .. kDislike6 for -1 to -6.
+// `tier` is one of these.
 SpecialToken MarkOfTier(int tier);
 // The tier of a mark; 0 for any other token.
 int TierOfMark(SpecialToken token);

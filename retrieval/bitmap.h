@@ -1,4 +1,5 @@
-// A fixed number of bits. Bits behind the last stay zero. Not thread-safe while written; const methods are.
+// A fixed number of bits. Bits behind the last stay zero. Not thread-safe while written; const
+// methods are.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +13,10 @@ namespace palate::retrieval {
 class Bitmap {
  public:
   Bitmap() = default;
-  explicit Bitmap(size_t size, bool value = false) : size_(size), words_((size + 63) / 64, value ? ~uint64_t{0} : 0) { ClearTail(); }
+  explicit Bitmap(size_t size, bool value = false)
+      : size_(size), words_((size + 63) / 64, value ? ~uint64_t{0} : 0) {
+    ClearTail();
+  }
 
   size_t size() const { return size_; }
   bool Test(size_t i) const { return (words_[i / 64] >> (i % 64)) & 1; }
@@ -48,7 +52,8 @@ class Bitmap {
   template <typename Visit>
   void ForEach(Visit&& visit) const {
     for (size_t w = 0; w < words_.size(); ++w) {
-      for (uint64_t word = words_[w]; word != 0; word &= word - 1) visit(w * 64 + std::countr_zero(word));
+      for (uint64_t word = words_[w]; word != 0; word &= word - 1)
+        visit(w * 64 + std::countr_zero(word));
     }
   }
 

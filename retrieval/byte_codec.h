@@ -1,8 +1,8 @@
-// Bytes of our own files: little-endian numbers, length-prefixed strings and arrays, every read checked against the
-// end.
+// Bytes of our own files: little-endian numbers, length-prefixed strings and arrays, every read
+// checked against the end.
 //
-// A reader turns bad at the first read that does not fit and then returns zeros: check ok() once behind a group of
-// reads.
+// A reader turns bad at the first read that does not fit and then returns zeros: check ok() once
+// behind a group of reads.
 #pragma once
 
 #include <bit>
@@ -17,7 +17,8 @@
 
 namespace palate::retrieval {
 
-static_assert(std::endian::native == std::endian::little, "arrays are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "arrays are written as they lie in memory");
 
 class ByteWriter {
  public:
@@ -75,8 +76,8 @@ class ByteReader {
     if (size > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
   }
-  // A number of things that take at least `min_bytes` each, so that a wrong count cannot ask for more memory than the
-  // file has bytes.
+  // A number of things that take at least `min_bytes` each, so that a wrong count cannot ask for
+  // more memory than the file has bytes.
   uint64_t Count(size_t min_bytes = 1) {
     const uint64_t count = Number<uint64_t>();
     if (ok_ && count > rest_.size() / min_bytes) ok_ = false;

@@ -1,6 +1,8 @@
-// Where the index's content comes from: the feature store's items and its change feed, as the follower needs them.
+// Where the index's content comes from: the feature store's items and its change feed, as the
+// follower needs them.
 //
-// services/ binds it to FeatureStoreService's stubs. Called from the follower's one thread, Cancel() from any.
+// services/ binds it to FeatureStoreService's stubs. Called from the follower's one thread,
+// Cancel() from any.
 #pragma once
 
 #include <cstdint>
@@ -47,13 +49,17 @@ class ChangeSource {
   // The feed's end as a token: what is written from now on lies behind it.
   virtual absl::StatusOr<std::string> CurrentPosition() = 0;
   // A page of the catalog's items with all their vectors, the first for an empty token.
-  virtual absl::StatusOr<ItemPage> ListItems(const std::string& catalog, const std::string& page_token) = 0;
-  // The items as they are now, at most 256 ids a call; unknown ids are absent. NotFound for an unknown catalog.
-  virtual absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids) = 0;
-  // Waits until there are changes behind `position` or `timeout` has passed (then the batch is empty). OutOfRange when
-  // the feed was trimmed behind `position`, InvalidArgument when it is no position of this store: the follower then
-  // lists everything anew.
-  virtual absl::StatusOr<ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<ItemPage> ListItems(const std::string& catalog,
+                                             const std::string& page_token) = 0;
+  // The items as they are now, at most 256 ids a call; unknown ids are absent. NotFound for an
+  // unknown catalog.
+  virtual absl::StatusOr<std::vector<ItemUpdate>> GetItems(
+      const std::string& catalog, const std::vector<std::string>& item_ids) = 0;
+  // Waits until there are changes behind `position` or `timeout` has passed (then the batch is
+  // empty). OutOfRange when the feed was trimmed behind `position`, InvalidArgument when it is no
+  // position of this store: the follower then lists everything anew.
+  virtual absl::StatusOr<ChangeBatch> WatchChanges(const std::string& position,
+                                                   absl::Duration timeout) = 0;
 
   // Makes a call in progress, and every later one, return Cancelled soon.
   virtual void Cancel() = 0;

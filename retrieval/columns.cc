@@ -11,15 +11,20 @@ namespace {
 
 void EncodeBitmap(const Bitmap& bitmap, ByteWriter& out) { out.Array(bitmap.words()); }
 
-bool DecodeBitmap(ByteReader& in, size_t size, Bitmap& out) { return Bitmap::FromWords(size, in.Array<uint64_t>(), out) && in.ok(); }
+bool DecodeBitmap(ByteReader& in, size_t size, Bitmap& out) {
+  return Bitmap::FromWords(size, in.Array<uint64_t>(), out) && in.ok();
+}
 
-absl::Status MalformedColumn(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed attribute column: ", what)); }
+absl::Status MalformedColumn(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("malformed attribute column: ", what));
+}
 
 // Sorts the dictionary and rewrites the codes to it.
 void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>& codes) {
   std::vector<uint32_t> order(dictionary.size());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return dictionary[a] < dictionary[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return dictionary[a] < dictionary[b]; });
   std::vector<uint32_t> new_code(dictionary.size());
   std::vector<std::string> sorted(dictionary.size());
   for (uint32_t i = 0; i < order.size(); ++i) {
@@ -40,7 +45,8 @@ std::optional<AttributeValue> AttributeColumn::Get(size_t row) const {
       return AttributeValue(dictionary_[codes_[row]]);
     case AttributeType::kStringList: {
       std::vector<std::string> list;
-      for (uint32_t i = offsets_[row]; i < offsets_[row + 1]; ++i) list.push_back(dictionary_[codes_[i]]);
+      for (uint32_t i = offsets_[row]; i < offsets_[row + 1]; ++i)
+        list.push_back(dictionary_[codes_[i]]);
       return AttributeValue(std::move(list));
     }
     case AttributeType::kInt64:
@@ -66,7 +72,8 @@ Bitmap AttributeColumn::Evaluate(const FilterTerm& term) const {
       break;
   }
   Bitmap matches = booleans_;
-  const bool wanted = std::get<std::vector<bool>>(term.values).front() == (term.op == FilterOperator::kEqual);
+  const bool wanted =
+      std::get<std::vector<bool>>(term.values).front() == (term.op == FilterOperator::kEqual);
   if (!wanted) matches.Invert();
   matches.And(present_);
   return matches;
@@ -87,19 +94,23 @@ Bitmap AttributeColumn::EvaluateStrings(const FilterTerm& term) const {
     return matches;
   }
   matches.Fill([&](size_t row) {
-    return std::any_of(codes_.begin() + offsets_[row], codes_.begin() + offsets_[row + 1], [&](uint32_t code) { return wanted[code]; });
+    return std::any_of(codes_.begin() + offsets_[row], codes_.begin() + offsets_[row + 1],
+                       [&](uint32_t code) { return wanted[code]; });
   });
   return matches;
 }
 
 template <typename T>
-Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term, const std::vector<T>& values) const {
+Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term,
+                                        const std::vector<T>& values) const {
   const auto& operands = std::get<std::vector<T>>(term.values);
   const T operand = operands.front();
   Bitmap matches(rows());
   switch (term.op) {
     case FilterOperator::kAny:
-      matches.Fill([&](size_t row) { return std::binary_search(operands.begin(), operands.end(), values[row]); });
+      matches.Fill([&](size_t row) {
+        return std::binary_search(operands.begin(), operands.end(), values[row]);
+      });
       break;
     case FilterOperator::kEqual:
       matches.Fill([&](size_t row) { return values[row] == operand; });
@@ -126,7 +137,8 @@ Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term, const std::vecto
 
 int64_t AttributeColumn::memory_bytes() const {
   int64_t bytes = (present_.words().size() + booleans_.words().size()) * sizeof(uint64_t);
-  bytes += (codes_.size() + offsets_.size()) * sizeof(uint32_t) + integers_.size() * sizeof(int64_t) + numbers_.size() * sizeof(double);
+  bytes += (codes_.size() + offsets_.size()) * sizeof(uint32_t) +
+           integers_.size() * sizeof(int64_t) + numbers_.size() * sizeof(double);
   for (const std::string& text : dictionary_) bytes += sizeof(std::string) + text.size();
   return bytes;
 }
@@ -191,10 +203,12 @@ bool AttributeColumn::Consistent() const {
   };
   switch (type_) {
     case AttributeType::kString:
-      return codes_.size() == rows() && offsets_.empty() && codes_in_range() && (!dictionary_.empty() || present_.Count() == 0);
+      return codes_.size() == rows() && offsets_.empty() && codes_in_range() &&
+             (!dictionary_.empty() || present_.Count() == 0);
     case AttributeType::kStringList:
-      return offsets_.size() == rows() + 1 && offsets_.front() == 0 && offsets_.back() == codes_.size() &&
-             std::is_sorted(offsets_.begin(), offsets_.end()) && codes_in_range() && (!dictionary_.empty() || codes_.empty());
+      return offsets_.size() == rows() + 1 && offsets_.front() == 0 &&
+             offsets_.back() == codes_.size() && std::is_sorted(offsets_.begin(), offsets_.end()) &&
+             codes_in_range() && (!dictionary_.empty() || codes_.empty());
     case AttributeType::kInt64:
       return integers_.size() == rows();
     case AttributeType::kDouble:
@@ -228,7 +242,8 @@ AttributeColumnBuilder::AttributeColumnBuilder(AttributeType type, size_t rows) 
 }
 
 uint32_t AttributeColumnBuilder::Code(const std::string& text) {
-  const auto [entry, added] = code_of_.try_emplace(text, static_cast<uint32_t>(column_.dictionary_.size()));
+  const auto [entry, added] =
+      code_of_.try_emplace(text, static_cast<uint32_t>(column_.dictionary_.size()));
   if (added) column_.dictionary_.push_back(text);
   return entry->second;
 }
@@ -240,8 +255,10 @@ void AttributeColumnBuilder::Set(size_t row, const AttributeValue& value) {
       column_.codes_[row] = Code(std::get<std::string>(value));
       break;
     case AttributeType::kStringList:
-      while (next_row_ <= row) column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
-      for (const std::string& text : std::get<std::vector<std::string>>(value)) column_.codes_.push_back(Code(text));
+      while (next_row_ <= row)
+        column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
+      for (const std::string& text : std::get<std::vector<std::string>>(value))
+        column_.codes_.push_back(Code(text));
       break;
     case AttributeType::kInt64:
       column_.integers_[row] = std::get<int64_t>(value);
@@ -256,14 +273,16 @@ void AttributeColumnBuilder::Set(size_t row, const AttributeValue& value) {
 }
 
 AttributeColumn AttributeColumnBuilder::Finish() {
-  while (next_row_ < column_.offsets_.size()) column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
+  while (next_row_ < column_.offsets_.size())
+    column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
   SortDictionary(column_.dictionary_, column_.codes_);
   column_.dictionary_.shrink_to_fit();
   column_.codes_.shrink_to_fit();
   return std::move(column_);
 }
 
-absl::StatusOr<Bitmap> AttributeColumns::Evaluate(const Filter& filter, absl::FunctionRef<absl::Status()> check) const {
+absl::StatusOr<Bitmap> AttributeColumns::Evaluate(const Filter& filter,
+                                                  absl::FunctionRef<absl::Status()> check) const {
   if (filter.matches_everything()) return Bitmap(rows_, true);
   std::vector<Bitmap> stack;
   stack.reserve(filter.stack_depth());
@@ -320,7 +339,8 @@ absl::StatusOr<AttributeColumns> AttributeColumns::Decode(ByteReader& in, size_t
     std::string name(in.String());
     PALATE_ASSIGN_OR_RETURN(AttributeColumn column, AttributeColumn::Decode(in, rows));
     const AttributeType type = column.type();
-    if (!columns.emplace(Key(std::move(name), type), std::move(column)).second) return MalformedColumn("named twice");
+    if (!columns.emplace(Key(std::move(name), type), std::move(column)).second)
+      return MalformedColumn("named twice");
   }
   if (!in.ok()) return MalformedColumn("cut short");
   return AttributeColumns(rows, std::move(columns));

@@ -1,8 +1,8 @@
-// The attributes of many rows, column by column, so that a filter is evaluated by scanning arrays instead of visiting
-// items.
+// The attributes of many rows, column by column, so that a filter is evaluated by scanning arrays
+// instead of visiting items.
 //
-// A column holds one attribute's values of one type; strings are codes into a sorted dictionary. Columns are immutable
-// once built and thread-safe; builders are not.
+// A column holds one attribute's values of one type; strings are codes into a sorted dictionary.
+// Columns are immutable once built and thread-safe; builders are not.
 #pragma once
 
 #include <cstdint>
@@ -49,10 +49,11 @@ class AttributeColumn {
   AttributeType type_ = AttributeType::kString;
   Bitmap present_;                       // of all types
   std::vector<std::string> dictionary_;  // of strings: sorted and distinct
-  std::vector<uint32_t> codes_;          // of strings: one per row (0 when absent); of lists: of all rows, one after the other
-  std::vector<uint32_t> offsets_;        // of lists: rows + 1 places in codes_
-  std::vector<int64_t> integers_;        // per row
-  std::vector<double> numbers_;          // per row
+  std::vector<uint32_t> codes_;  // of strings: one per row (0 when absent); of lists: of all rows,
+                                 // one after the other
+  std::vector<uint32_t> offsets_;  // of lists: rows + 1 places in codes_
+  std::vector<int64_t> integers_;  // per row
+  std::vector<double> numbers_;    // per row
   Bitmap booleans_;
 };
 
@@ -60,7 +61,8 @@ class AttributeColumn {
 class AttributeColumnBuilder {
  public:
   explicit AttributeColumnBuilder(AttributeType type, size_t rows);
-  // Rows come in rising order, each at most once; rows left out are absent. The value is of the builder's type.
+  // Rows come in rising order, each at most once; rows left out are absent. The value is of the
+  // builder's type.
   void Set(size_t row, const AttributeValue& value);
   AttributeColumn Finish();
 
@@ -72,18 +74,20 @@ class AttributeColumnBuilder {
   size_t next_row_ = 0;  // of lists: the first row whose offset is not set yet
 };
 
-// The columns of one segment, by name and type: rows written before and after a change of declaration may lie side by
-// side.
+// The columns of one segment, by name and type: rows written before and after a change of
+// declaration may lie side by side.
 class AttributeColumns {
  public:
   using Key = std::pair<std::string, AttributeType>;
 
   AttributeColumns() = default;
-  AttributeColumns(size_t rows, std::map<Key, AttributeColumn> columns) : rows_(rows), columns_(std::move(columns)) {}
+  AttributeColumns(size_t rows, std::map<Key, AttributeColumn> columns)
+      : rows_(rows), columns_(std::move(columns)) {}
 
-  // The rows that match, at any selectivity; a filter over attributes that no row has is fine. Asks `check` between
-  // terms and stops with its error.
-  absl::StatusOr<Bitmap> Evaluate(const Filter& filter, absl::FunctionRef<absl::Status()> check) const;
+  // The rows that match, at any selectivity; a filter over attributes that no row has is fine. Asks
+  // `check` between terms and stops with its error.
+  absl::StatusOr<Bitmap> Evaluate(const Filter& filter,
+                                  absl::FunctionRef<absl::Status()> check) const;
   Attributes Get(size_t row) const;
   const std::map<Key, AttributeColumn>& columns() const { return columns_; }
   int64_t memory_bytes() const;

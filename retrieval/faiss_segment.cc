@@ -24,7 +24,9 @@ namespace {
 // Below this share of allowed vectors, visiting them one by one beats scanning past the others.
 constexpr int64_t kScanShare = 8;
 
-bool Better(const VectorHit& a, const VectorHit& b) { return a.score != b.score ? a.score > b.score : a.index < b.index; }
+bool Better(const VectorHit& a, const VectorHit& b) {
+  return a.score != b.score ? a.score > b.score : a.index < b.index;
+}
 
 // Reads from bytes that somebody else keeps.
 class SpanReader final : public faiss::IOReader {
@@ -44,13 +46,15 @@ class SpanReader final : public faiss::IOReader {
 
 class FlatSegment final : public VectorSegment {
  public:
-  explicit FlatSegment(std::unique_ptr<const faiss::IndexFlatIP> index) : index_(std::move(index)) {}
+  explicit FlatSegment(std::unique_ptr<const faiss::IndexFlatIP> index)
+      : index_(std::move(index)) {}
 
   int64_t size() const override { return index_->ntotal; }
   int dimensions() const override { return static_cast<int>(index_->d); }
   int64_t memory_bytes() const override { return static_cast<int64_t>(index_->codes.size()); }
 
-  absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k, const Bitmap* allowed) const override {
+  absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k,
+                                                const Bitmap* allowed) const override {
     const int64_t candidates = allowed == nullptr ? size() : static_cast<int64_t>(allowed->Count());
     k = std::min(k, candidates);
     if (k == 0) return std::vector<VectorHit>();
@@ -69,33 +73,44 @@ class FlatSegment final : public VectorSegment {
   }
 
  private:
-  absl::StatusOr<std::vector<VectorHit>> SearchFew(const float* query, int64_t k, const Bitmap& allowed, int64_t candidates) const {
+  absl::StatusOr<std::vector<VectorHit>> SearchFew(const float* query, int64_t k,
+                                                   const Bitmap& allowed,
+                                                   int64_t candidates) const {
     std::vector<faiss::idx_t> labels;
     labels.reserve(candidates);
     allowed.ForEach([&](size_t index) { labels.push_back(static_cast<faiss::idx_t>(index)); });
     std::vector<float> scores(candidates);
-    PALATE_RETURN_IF_ERROR(CatchFaiss([&] { index_->compute_distance_subset(1, query, candidates, scores.data(), labels.data()); }));
+    PALATE_RETURN_IF_ERROR(CatchFaiss([&] {
+      index_->compute_distance_subset(1, query, candidates, scores.data(), labels.data());
+    }));
     std::vector<VectorHit> hits;
     hits.reserve(candidates);
-    for (int64_t i = 0; i < candidates; ++i) hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
+    for (int64_t i = 0; i < candidates; ++i)
+      hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
     std::partial_sort(hits.begin(), hits.begin() + k, hits.end(), Better);
     hits.resize(k);
     return hits;
   }
 
-  absl::StatusOr<std::vector<VectorHit>> SearchAll(const float* query, int64_t k, const Bitmap* allowed) const {
-    // FAISS wants bytes with the first bit lowest: on a little-endian machine, the words as they lie in memory.
-    const uint8_t* bits = allowed == nullptr ? nullptr : reinterpret_cast<const uint8_t*>(allowed->words().data());
-    faiss::IDSelectorBitmap selector(allowed == nullptr ? 0 : allowed->words().size() * sizeof(uint64_t), bits);
+  absl::StatusOr<std::vector<VectorHit>> SearchAll(const float* query, int64_t k,
+                                                   const Bitmap* allowed) const {
+    // FAISS wants bytes with the first bit lowest: on a little-endian machine, the words as they
+    // lie in memory.
+    const uint8_t* bits =
+        allowed == nullptr ? nullptr : reinterpret_cast<const uint8_t*>(allowed->words().data());
+    faiss::IDSelectorBitmap selector(
+        allowed == nullptr ? 0 : allowed->words().size() * sizeof(uint64_t), bits);
     faiss::SearchParameters parameters;
     parameters.sel = allowed == nullptr ? nullptr : &selector;
     std::vector<float> scores(k);
     std::vector<faiss::idx_t> labels(k, -1);
-    PALATE_RETURN_IF_ERROR(CatchFaiss([&] { index_->search(1, query, k, scores.data(), labels.data(), &parameters); }));
+    PALATE_RETURN_IF_ERROR(CatchFaiss(
+        [&] { index_->search(1, query, k, scores.data(), labels.data(), &parameters); }));
     std::vector<VectorHit> hits;
     hits.reserve(k);
     for (int64_t i = 0; i < k; ++i) {
-      if (labels[i] >= 0) hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
+      if (labels[i] >= 0)
+        hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
     }
     return hits;
   }
@@ -103,22 +118,26 @@ class FlatSegment final : public VectorSegment {
   const std::unique_ptr<const faiss::IndexFlatIP> index_;
 };
 
-// The file that the BLAS in use comes from, with its folder and links followed: "openblas-serial/libopenblas-r0.3.21.so". Asked of the
-// loader, because the process, not this library, decides whose it is.
+// The file that the BLAS in use comes from, with its folder and links followed:
+// "openblas-serial/libopenblas-r0.3.21.so". Asked of the loader, because the process, not this
+// library, decides whose it is.
 std::string BlasFile() {
   void* const symbol = dlsym(RTLD_DEFAULT, "sgemm_");
   Dl_info info;
-  if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) return "unknown";
+  if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr)
+    return "unknown";
   std::error_code error;
   const std::filesystem::path path = std::filesystem::canonical(info.dli_fname, error);
-  return error ? std::string(info.dli_fname) : (path.parent_path().filename() / path.filename()).string();
+  return error ? std::string(info.dli_fname)
+               : (path.parent_path().filename() / path.filename()).string();
 }
 
-// Searches are parallel across queries. Where a machine's alternatives give libopenblas.so.0 to a threaded build, it must not start threads
-// of its own in each of them.
+// Searches are parallel across queries. Where a machine's alternatives give libopenblas.so.0 to a
+// threaded build, it must not start threads of its own in each of them.
 void UseOneBlasThread() {
   using SetThreads = void (*)(int);
-  const auto set_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  const auto set_threads =
+      reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
   if (set_threads != nullptr) set_threads(1);
 }
 
@@ -126,7 +145,9 @@ class FaissFactory final : public VectorSegmentFactory {
  public:
   FaissFactory() { UseOneBlasThread(); }
 
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions,
+                                                       const std::vector<float>& vectors,
+                                                       bool) const override {
     auto built = CatchFaiss([&] {
       auto index = std::make_unique<faiss::IndexFlatIP>(dimensions);
       index->add(static_cast<faiss::idx_t>(vectors.size() / dimensions), vectors.data());
@@ -136,20 +157,25 @@ class FaissFactory final : public VectorSegmentFactory {
     return std::make_unique<FlatSegment>(*std::move(built));
   }
 
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int dimensions, int64_t size, absl::string_view bytes) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(
+      int dimensions, int64_t size, absl::string_view bytes) const override {
     SpanReader reader(bytes);
-    auto read = CatchFaiss([&] { return std::unique_ptr<faiss::Index>(faiss::read_index(&reader)); });
+    auto read =
+        CatchFaiss([&] { return std::unique_ptr<faiss::Index>(faiss::read_index(&reader)); });
     if (!read.ok()) return absl::DataLossError(read.status().message());
     auto* flat = dynamic_cast<faiss::IndexFlatIP*>(read->get());
     const bool fits = flat != nullptr && flat->d == dimensions && flat->ntotal == size &&
                       flat->codes.size() == sizeof(float) * static_cast<size_t>(size) * dimensions;
-    if (!fits) return absl::DataLossError(absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
+    if (!fits)
+      return absl::DataLossError(
+          absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
     read->release();
     return std::make_unique<FlatSegment>(std::unique_ptr<const faiss::IndexFlatIP>(flat));
   }
 
   std::string Describe() const override {
-    return absl::StrCat("FAISS ", faiss::get_version(), ", ", absl::StripTrailingAsciiWhitespace(faiss::get_compile_options()),
+    return absl::StrCat("FAISS ", faiss::get_version(), ", ",
+                        absl::StripTrailingAsciiWhitespace(faiss::get_compile_options()),
                         ", BLAS from ", BlasFile());
   }
 };

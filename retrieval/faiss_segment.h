@@ -5,7 +5,8 @@
 
 namespace palate::retrieval {
 
-// Makes exact segments (faiss::IndexFlatIP), for the delta and for large segments alike. Lives as long as the process.
+// Makes exact segments (faiss::IndexFlatIP), for the delta and for large segments alike. Lives as
+// long as the process.
 const VectorSegmentFactory& FaissSegments();
 
 }  // namespace palate::retrieval

@@ -1,8 +1,8 @@
-// The one place where FAISS is called from: its exceptions become statuses, and the calling thread gets one OpenMP
-// thread.
+// The one place where FAISS is called from: its exceptions become statuses, and the calling thread
+// gets one OpenMP thread.
 //
-// FAISS opens parallel regions in most calls; callers on several threads would each start a team. Searches are parallel
-// across queries instead (retrieval/index_set.h).
+// FAISS opens parallel regions in most calls; callers on several threads would each start a team.
+// Searches are parallel across queries instead (retrieval/index_set.h).
 #pragma once
 
 #include <omp.h>
@@ -19,13 +19,15 @@
 namespace palate::retrieval {
 
 // auto status = CatchFaiss([&] { index->add(n, x); });                    absl::Status
-// auto index = CatchFaiss([&] { return faiss::read_index(&reader); });    absl::StatusOr<faiss::Index*>
-// FaissException is Internal, as is any other exception; memory that could not be had is ResourceExhausted.
+// auto index = CatchFaiss([&] { return faiss::read_index(&reader); });
+// absl::StatusOr<faiss::Index*> FaissException is Internal, as is any other exception; memory that
+// could not be had is ResourceExhausted.
 template <typename Function>
 auto CatchFaiss(Function&& function) {
   using Value = std::invoke_result_t<Function>;
   using Result =
-      std::conditional_t<std::is_void_v<Value>, absl::Status, absl::StatusOr<std::conditional_t<std::is_void_v<Value>, int, Value>>>;
+      std::conditional_t<std::is_void_v<Value>, absl::Status,
+                         absl::StatusOr<std::conditional_t<std::is_void_v<Value>, int, Value>>>;
   omp_set_num_threads(1);
   try {
     if constexpr (std::is_void_v<Value>) {

@@ -45,8 +45,9 @@ bool Holds(const FilterTerm& term, const Attributes& attributes) {
       const auto* list = std::get_if<std::vector<std::string>>(&found->second);
       if (list == nullptr) return false;
       const auto& wanted = std::get<std::vector<std::string>>(term.values);
-      return std::any_of(list->begin(), list->end(),
-                         [&](const std::string& element) { return std::binary_search(wanted.begin(), wanted.end(), element); });
+      return std::any_of(list->begin(), list->end(), [&](const std::string& element) {
+        return std::binary_search(wanted.begin(), wanted.end(), element);
+      });
     }
     case AttributeType::kInt64:
       return CompareAs<int64_t>(term, found->second);
@@ -60,7 +61,8 @@ bool Holds(const FilterTerm& term, const Attributes& attributes) {
 
 }  // namespace
 
-absl::StatusOr<Filter> Filter::Parse(absl::string_view text, absl::Span<const AttributeDeclaration> declarations) {
+absl::StatusOr<Filter> Filter::Parse(absl::string_view text,
+                                     absl::Span<const AttributeDeclaration> declarations) {
   return FilterParser(text, declarations).Parse();
 }
 
@@ -78,7 +80,8 @@ bool Filter::Matches(const Attributes& attributes) const {
     }
     const bool right = stack.back();
     stack.pop_back();
-    stack.back() = step.kind == FilterStep::Kind::kAnd ? stack.back() && right : stack.back() || right;
+    stack.back() =
+        step.kind == FilterStep::Kind::kAnd ? stack.back() && right : stack.back() || right;
   }
   return stack.back();
 }

@@ -21,11 +21,11 @@
 //   double        = ... >=        with integers or numbers
 //   bool          =, !=           with true or false
 //
-// An item without the attribute: every term over it is false, `!=` too, and so NOT of a term is true. There is no third
-// value: NOT (a < 1) holds for items without `a`, a >= 1 does not.
+// An item without the attribute: every term over it is false, `!=` too, and so NOT of a term is
+// true. There is no third value: NOT (a < 1) holds for items without `a`, a >= 1 does not.
 //
-// Hostile input is bounded: 8 KiB of UTF-8, nesting of 64, 1,000 literals. Parsing and evaluation need stack for the
-// nesting only.
+// Hostile input is bounded: 8 KiB of UTF-8, nesting of 64, 1,000 literals. Parsing and evaluation
+// need stack for the nesting only.
 #pragma once
 
 #include <cstdint>
@@ -46,20 +46,30 @@ namespace palate::retrieval {
 inline constexpr int kMaxFilterNesting = 64;
 inline constexpr int kMaxFilterLiterals = 1000;
 
-enum class FilterOperator { kAny, kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
+enum class FilterOperator {
+  kAny,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessOrEqual,
+  kGreater,
+  kGreaterOrEqual
+};
 
-// One comparison of one attribute. `values` holds one alternative for all its elements, that of the declared type:
-// string for kString and kStringList, int64_t, double or bool; exactly one value except for kAny, where they are sorted
-// and distinct.
+// One comparison of one attribute. `values` holds one alternative for all its elements, that of the
+// declared type: string for kString and kStringList, int64_t, double or bool; exactly one value
+// except for kAny, where they are sorted and distinct.
 struct FilterTerm {
   std::string attribute;
   AttributeType type = AttributeType::kString;
   FilterOperator op = FilterOperator::kEqual;
-  std::variant<std::vector<std::string>, std::vector<int64_t>, std::vector<double>, std::vector<bool>> values;
+  std::variant<std::vector<std::string>, std::vector<int64_t>, std::vector<double>,
+               std::vector<bool>>
+      values;
 };
 
-// A filter in reverse Polish order: terms push a truth value, kAnd and kOr take two and push one, kNot takes one and
-// pushes one.
+// A filter in reverse Polish order: terms push a truth value, kAnd and kOr take two and push one,
+// kNot takes one and pushes one.
 struct FilterStep {
   enum class Kind { kTerm, kAnd, kOr, kNot };
   Kind kind = Kind::kTerm;
@@ -72,10 +82,11 @@ class Filter {
   // Matches every item.
   Filter() = default;
 
-  // Parses `text` against the catalog's declarations. The error is InvalidField("filter", ...) with the position,
-  // counted in characters from 1, what stands there and what was expected: also for attributes that are undeclared, not
-  // filterable or of another type.
-  static absl::StatusOr<Filter> Parse(absl::string_view text, absl::Span<const AttributeDeclaration> declarations);
+  // Parses `text` against the catalog's declarations. The error is InvalidField("filter", ...) with
+  // the position, counted in characters from 1, what stands there and what was expected: also for
+  // attributes that are undeclared, not filterable or of another type.
+  static absl::StatusOr<Filter> Parse(absl::string_view text,
+                                      absl::Span<const AttributeDeclaration> declarations);
 
   bool Matches(const Attributes& attributes) const;
 

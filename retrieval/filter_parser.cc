@@ -23,17 +23,22 @@ bool IsNumberStart(char c) { return absl::ascii_isdigit(c) || c == '-' || c == '
 bool IsNumber(char c) { return IsWord(c) || c == '-' || c == '+' || c == '.'; }
 
 bool IsKeyword(absl::string_view word) {
-  return word == "AND" || word == "OR" || word == "NOT" || word == "ANY" || word == "true" || word == "false";
+  return word == "AND" || word == "OR" || word == "NOT" || word == "ANY" || word == "true" ||
+         word == "false";
 }
 
 // Characters before `offset`, plus one: how people count columns.
 size_t CharacterAt(absl::string_view text, size_t offset) {
-  const auto starts_character = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  const auto starts_character = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  };
   return std::count_if(text.begin(), text.begin() + offset, starts_character) + 1;
 }
 
 void AppendUtf8(uint32_t code_point, std::string& out) {
-  const auto continuation = [&](int shift) { out.push_back(static_cast<char>(0x80 | ((code_point >> shift) & 0x3F))); };
+  const auto continuation = [&](int shift) {
+    out.push_back(static_cast<char>(0x80 | ((code_point >> shift) & 0x3F)));
+  };
   if (code_point < 0x80) {
     out.push_back(static_cast<char>(code_point));
   } else if (code_point < 0x800) {
@@ -58,7 +63,8 @@ absl::string_view OperatorsOf(AttributeType type) {
     case AttributeType::kStringList:
       return "\":\" with ANY after a string list attribute";
     case AttributeType::kInt64:
-      return "\":\" with ANY, \"=\", \"!=\", \"<\", \"<=\", \">\" or \">=\" after an integer attribute";
+      return "\":\" with ANY, \"=\", \"!=\", \"<\", \"<=\", \">\" or \">=\" after an integer "
+             "attribute";
     case AttributeType::kDouble:
       return "\"=\", \"!=\", \"<\", \"<=\", \">\" or \">=\" after a number attribute";
     case AttributeType::kBool:
@@ -92,24 +98,29 @@ void SortDistinct(std::vector<T>& values) {
 
 }  // namespace
 
-absl::Status FilterParser::ErrorAt(size_t offset, absl::string_view found, absl::string_view expected) const {
-  return InvalidField(kField, absl::StrCat("has ", found, " at character ", CharacterAt(text_, offset)), expected);
+absl::Status FilterParser::ErrorAt(size_t offset, absl::string_view found,
+                                   absl::string_view expected) const {
+  return InvalidField(
+      kField, absl::StrCat("has ", found, " at character ", CharacterAt(text_, offset)), expected);
 }
 
 absl::Status FilterParser::Expected(absl::string_view what) const {
-  const std::string found = token_.kind == FilterToken::Kind::kEnd ? "the end" : QuoteForMessage(token_.text);
+  const std::string found =
+      token_.kind == FilterToken::Kind::kEnd ? "the end" : QuoteForMessage(token_.text);
   return ErrorAt(token_.offset, found, what);
 }
 
 absl::StatusOr<Filter> FilterParser::Parse() {
   if (text_.size() > kMaxFilterBytes) {
-    return InvalidField(kField, absl::StrCat("has ", text_.size(), " bytes"), absl::StrCat("at most ", kMaxFilterBytes));
+    return InvalidField(kField, absl::StrCat("has ", text_.size(), " bytes"),
+                        absl::StrCat("at most ", kMaxFilterBytes));
   }
   if (!IsValidUtf8(text_)) return InvalidField(kField, "is not valid UTF-8", "valid UTF-8");
   PALATE_RETURN_IF_ERROR(Advance());
   if (token_.kind == FilterToken::Kind::kEnd) return std::move(filter_);
   PALATE_RETURN_IF_ERROR(ParseOr());
-  if (token_.kind != FilterToken::Kind::kEnd) return Expected("AND, OR or the end (keywords are in capitals)");
+  if (token_.kind != FilterToken::Kind::kEnd)
+    return Expected("AND, OR or the end (keywords are in capitals)");
   size_t depth = 0;
   for (const FilterStep& step : filter_.steps_) {
     if (step.kind == FilterStep::Kind::kTerm) {
@@ -136,7 +147,8 @@ absl::Status FilterParser::Advance() {
     ReadSymbol();
   }
   token_.text = text_.substr(token_.offset, next_ - token_.offset);
-  if (token_.kind == FilterToken::Kind::kName && IsKeyword(token_.text)) token_.kind = FilterToken::Kind::kKeyword;
+  if (token_.kind == FilterToken::Kind::kName && IsKeyword(token_.text))
+    token_.kind = FilterToken::Kind::kKeyword;
   return absl::OkStatus();
 }
 
@@ -145,7 +157,8 @@ void FilterParser::ReadWord() {
   while (next_ < text_.size() && IsWord(text_[next_])) ++next_;
 }
 
-// Takes everything that could be meant as one number, so that "12abc" is one wrong token and not two right ones.
+// Takes everything that could be meant as one number, so that "12abc" is one wrong token and not
+// two right ones.
 void FilterParser::ReadNumber() {
   token_.kind = FilterToken::Kind::kNumber;
   ++next_;
@@ -162,7 +175,8 @@ void FilterParser::ReadSymbol() {
     }
   }
   ++next_;
-  while (next_ < text_.size() && (static_cast<unsigned char>(text_[next_]) & 0xC0) == 0x80) ++next_;  // a whole character
+  while (next_ < text_.size() && (static_cast<unsigned char>(text_[next_]) & 0xC0) == 0x80)
+    ++next_;  // a whole character
 }
 
 absl::Status FilterParser::ReadString() {
@@ -214,9 +228,11 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
     next_ += 2;
     uint32_t low = 0;
     PALATE_RETURN_IF_ERROR(ReadCodePoint(low));
-    if (low >= 0xDC00 && low < 0xE000) code_point = 0x10000 + ((code_point - 0xD800) << 10) + (low - 0xDC00);
+    if (low >= 0xDC00 && low < 0xE000)
+      code_point = 0x10000 + ((code_point - 0xD800) << 10) + (low - 0xDC00);
   }
-  if (code_point >= 0xD800 && code_point < 0xE000) return ErrorAt(backslash, "half a surrogate pair", "a whole pair of \\uXXXX");
+  if (code_point >= 0xD800 && code_point < 0xE000)
+    return ErrorAt(backslash, "half a surrogate pair", "a whole pair of \\uXXXX");
   AppendUtf8(code_point, token_.value);
   return absl::OkStatus();
 }
@@ -224,7 +240,9 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
 // Reads the four digits behind \u.
 absl::Status FilterParser::ReadCodePoint(uint32_t& code_point) {
   const absl::string_view digits = text_.substr(next_, 4);
-  const bool all_hex = digits.size() == 4 && std::all_of(digits.begin(), digits.end(), [](char c) { return absl::ascii_isxdigit(c); });
+  const bool all_hex = digits.size() == 4 && std::all_of(digits.begin(), digits.end(), [](char c) {
+                         return absl::ascii_isxdigit(c);
+                       });
   if (!all_hex || !absl::SimpleHexAtoi(digits, &code_point)) {
     return ErrorAt(next_ - 2, "a broken \\u escape", "\\u and four hexadecimal digits");
   }
@@ -234,7 +252,8 @@ absl::Status FilterParser::ReadCodePoint(uint32_t& code_point) {
 
 absl::Status FilterParser::Enter() {
   if (++nesting_ <= kMaxFilterNesting) return absl::OkStatus();
-  return ErrorAt(token_.offset, absl::StrCat("more than ", kMaxFilterNesting, " levels of NOT and parentheses"),
+  return ErrorAt(token_.offset,
+                 absl::StrCat("more than ", kMaxFilterNesting, " levels of NOT and parentheses"),
                  absl::StrCat("nested at most ", kMaxFilterNesting, " deep"));
 }
 
@@ -271,7 +290,8 @@ absl::Status FilterParser::ParseUnary() {
     PALATE_RETURN_IF_ERROR(Enter());
     PALATE_RETURN_IF_ERROR(Advance());
     PALATE_RETURN_IF_ERROR(ParseOr());
-    if (!At(FilterToken::Kind::kSymbol, ")")) return Expected("AND, OR or \")\" (keywords are in capitals)");
+    if (!At(FilterToken::Kind::kSymbol, ")"))
+      return Expected("AND, OR or \")\" (keywords are in capitals)");
     --nesting_;
     return Advance();
   }
@@ -289,15 +309,21 @@ absl::StatusOr<const AttributeDeclaration*> FilterParser::FindDeclaration() cons
   }
   if (known.empty()) return Expected("a filterable attribute of the catalog, which declares none");
   constexpr size_t kNamed = 16;
-  const std::string more = known.size() > kNamed ? absl::StrCat(" and ", known.size() - kNamed, " more") : "";
+  const std::string more =
+      known.size() > kNamed ? absl::StrCat(" and ", known.size() - kNamed, " more") : "";
   known.resize(std::min(known.size(), kNamed));
-  return Expected(absl::StrCat("one of the catalog's filterable attributes: ", absl::StrJoin(known, ", "), more));
+  return Expected(absl::StrCat(
+      "one of the catalog's filterable attributes: ", absl::StrJoin(known, ", "), more));
 }
 
 absl::Status FilterParser::ParseTerm() {
-  if (token_.kind != FilterToken::Kind::kName) return Expected("NOT, \"(\" or the name of an attribute");
+  if (token_.kind != FilterToken::Kind::kName)
+    return Expected("NOT, \"(\" or the name of an attribute");
   PALATE_ASSIGN_OR_RETURN(const AttributeDeclaration* declaration, FindDeclaration());
-  FilterTerm term{.attribute = declaration->name, .type = declaration->type, .op = FilterOperator::kEqual, .values = {}};
+  FilterTerm term{.attribute = declaration->name,
+                  .type = declaration->type,
+                  .op = FilterOperator::kEqual,
+                  .values = {}};
   PALATE_RETURN_IF_ERROR(Advance());
   PALATE_RETURN_IF_ERROR(ParseOperator(term));
   if (term.op == FilterOperator::kAny) {
@@ -311,13 +337,14 @@ absl::Status FilterParser::ParseTerm() {
 }
 
 absl::Status FilterParser::ParseOperator(FilterTerm& term) {
-  static constexpr std::pair<absl::string_view, FilterOperator> kOperators[] = {{":", FilterOperator::kAny},
-                                                                                {"=", FilterOperator::kEqual},
-                                                                                {"!=", FilterOperator::kNotEqual},
-                                                                                {"<", FilterOperator::kLess},
-                                                                                {"<=", FilterOperator::kLessOrEqual},
-                                                                                {">", FilterOperator::kGreater},
-                                                                                {">=", FilterOperator::kGreaterOrEqual}};
+  static constexpr std::pair<absl::string_view, FilterOperator> kOperators[] = {
+      {":", FilterOperator::kAny},
+      {"=", FilterOperator::kEqual},
+      {"!=", FilterOperator::kNotEqual},
+      {"<", FilterOperator::kLess},
+      {"<=", FilterOperator::kLessOrEqual},
+      {">", FilterOperator::kGreater},
+      {">=", FilterOperator::kGreaterOrEqual}};
   for (const auto& [symbol, op] : kOperators) {
     if (!At(FilterToken::Kind::kSymbol, symbol)) continue;
     if (!Allows(term.type, op)) break;
@@ -367,14 +394,16 @@ absl::Status FilterParser::ParseLiteral(FilterTerm& term) {
     }
     case AttributeType::kDouble: {
       double value = 0;
-      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtod(token_.text, &value) || !std::isfinite(value)) {
+      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtod(token_.text, &value) ||
+          !std::isfinite(value)) {
         return Expected("a finite number");
       }
       append(value);
       break;
     }
     case AttributeType::kBool:
-      if (!At(FilterToken::Kind::kKeyword, "true") && !At(FilterToken::Kind::kKeyword, "false")) return Expected("true or false");
+      if (!At(FilterToken::Kind::kKeyword, "true") && !At(FilterToken::Kind::kKeyword, "false"))
+        return Expected("true or false");
       append(token_.text == "true");
       break;
   }

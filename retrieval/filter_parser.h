@@ -1,5 +1,5 @@
-// Turns a filter string into a Filter: one pass, recursive descent, bounded by the limits in filter.h. Used once per
-// parse, by Filter::Parse.
+// Turns a filter string into a Filter: one pass, recursive descent, bounded by the limits in
+// filter.h. Used once per parse, by Filter::Parse.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ struct FilterToken {
 // Borrows `text` and `declarations` for its life.
 class FilterParser {
  public:
-  FilterParser(absl::string_view text, absl::Span<const AttributeDeclaration> declarations) : text_(text), declarations_(declarations) {}
+  FilterParser(absl::string_view text, absl::Span<const AttributeDeclaration> declarations)
+      : text_(text), declarations_(declarations) {}
 
   absl::StatusOr<Filter> Parse();
 
@@ -51,8 +52,12 @@ class FilterParser {
 
   absl::StatusOr<const AttributeDeclaration*> FindDeclaration() const;
   absl::Status Enter();
-  void Emit(FilterStep::Kind kind) { filter_.steps_.push_back({.kind = kind, .term = filter_.terms_.size()}); }
-  bool At(FilterToken::Kind kind, absl::string_view text) const { return token_.kind == kind && token_.text == text; }
+  void Emit(FilterStep::Kind kind) {
+    filter_.steps_.push_back({.kind = kind, .term = filter_.terms_.size()});
+  }
+  bool At(FilterToken::Kind kind, absl::string_view text) const {
+    return token_.kind == kind && token_.text == text;
+  }
 
   // The error at the current token.
   absl::Status Expected(absl::string_view what) const;

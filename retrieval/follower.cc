@@ -24,7 +24,8 @@ using ChangedItems = std::map<std::string, int64_t>;
 }  // namespace
 
 struct Follower::Impl {
-  Impl(ChangeSource& s, IndexSet& i, const Clock& c, FollowerOptions o) : source(s), indexes(i), clock(c), options(o) {}
+  Impl(ChangeSource& s, IndexSet& i, const Clock& c, FollowerOptions o)
+      : source(s), indexes(i), clock(c), options(o) {}
 
   void Run();
   absl::Status Follow();
@@ -33,8 +34,8 @@ struct Follower::Impl {
   absl::Status ListCatalog(const std::string& catalog, CatalogIndex& index);
   absl::Status ApplyBatch(const ChangeBatch& batch);
   absl::Status ApplyItems(const std::string& catalog, const ChangedItems& changed);
-  absl::Status ApplyChunk(const std::string& catalog, CatalogIndex& index, const std::vector<std::string>& ids,
-                          const ChangedItems& changed);
+  absl::Status ApplyChunk(const std::string& catalog, CatalogIndex& index,
+                          const std::vector<std::string>& ids, const ChangedItems& changed);
   void Lost(const absl::Status& why);
   void Connected();
   bool Stopping() const {
@@ -56,7 +57,8 @@ struct Follower::Impl {
   CondVar stop_changed;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   FollowerStats stats ABSL_GUARDED_BY(mutex);
-  absl::Time behind_since ABSL_GUARDED_BY(mutex) = absl::InfiniteFuture();  // infinite future: not behind
+  absl::Time behind_since ABSL_GUARDED_BY(mutex) =
+      absl::InfiniteFuture();  // infinite future: not behind
 
   std::thread thread;
 };
@@ -67,7 +69,8 @@ namespace {
 std::vector<ItemUpdate> Usable(const std::string& catalog, std::vector<ItemUpdate> items) {
   std::erase_if(items, [&](const ItemUpdate& item) {
     if (!item.item_id.empty() && item.revision > 0) return false;
-    spdlog::error("retrieval: catalog {}: item {} with revision {} is left out", catalog, QuoteForMessage(item.item_id), item.revision);
+    spdlog::error("retrieval: catalog {}: item {} with revision {} is left out", catalog,
+                  QuoteForMessage(item.item_id), item.revision);
     return true;
   });
   return items;
@@ -90,7 +93,8 @@ void Follower::Impl::Lost(const absl::Status& why) {
   behind_since = std::min(behind_since, clock.Now());
   if (!was_connected) return;
   ++stats.reconnects;
-  spdlog::warn("retrieval: lost the feature store ({}); searches go on with what is indexed", stats.last_error);
+  spdlog::warn("retrieval: lost the feature store ({}); searches go on with what is indexed",
+               stats.last_error);
 }
 
 void Follower::Impl::Run() {
@@ -123,10 +127,12 @@ absl::Status Follower::Impl::Follow() {
   }
   Connected();
   while (!Stopping()) {
-    const absl::StatusOr<ChangeBatch> watched = source.WatchChanges(position, options.watch_timeout);
+    const absl::StatusOr<ChangeBatch> watched =
+        source.WatchChanges(position, options.watch_timeout);
     if (absl::IsOutOfRange(watched.status()) || absl::IsInvalidArgument(watched.status())) {
       // Trimmed, or a store that this position does not come from.
-      spdlog::warn("retrieval: the feed cannot be resumed ({}): every catalog is listed anew", watched.status().ToString());
+      spdlog::warn("retrieval: the feed cannot be resumed ({}): every catalog is listed anew",
+                   watched.status().ToString());
       indexes.SetPosition("");
     }
     PALATE_RETURN_IF_ERROR(watched.status());
@@ -136,7 +142,8 @@ absl::Status Follower::Impl::Follow() {
       MutexLock lock(mutex);
       behind_since = absl::InfiniteFuture();
       for (const Change& change : batch.changes) {
-        behind_since = std::min(behind_since, change.time == absl::InfinitePast() ? clock.Now() : change.time);
+        behind_since =
+            std::min(behind_since, change.time == absl::InfinitePast() ? clock.Now() : change.time);
       }
     }
     PALATE_RETURN_IF_ERROR(ApplyBatch(batch));
@@ -193,7 +200,8 @@ absl::Status Follower::Impl::ListCatalog(const std::string& catalog, CatalogInde
     if (Stopping()) return absl::CancelledError("stopped");
   } while (!page_token.empty());
   const int64_t removed = index.RetainOnly(listed);
-  spdlog::info("retrieval: catalog {}: listed {} items, {} had vanished", catalog, listed.size(), removed);
+  spdlog::info("retrieval: catalog {}: listed {} items, {} had vanished", catalog, listed.size(),
+               removed);
   MutexLock lock(mutex);
   ++stats.listings;
   return absl::OkStatus();
@@ -204,7 +212,8 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
   std::map<std::string, ChangedItems> changed;
   for (const Change& change : batch.changes) {
     if (change.kind == Change::Kind::kCatalogDeleted) {
-      // Dropped even when the name is taken again: a successor shares nothing with it, whatever its declaration says.
+      // Dropped even when the name is taken again: a successor shares nothing with it, whatever its
+      // declaration says.
       indexes.Drop(change.catalog);
       changed.erase(change.catalog);
     }
@@ -237,22 +246,27 @@ absl::Status Follower::Impl::ApplyItems(const std::string& catalog, const Change
   return ids.empty() ? absl::OkStatus() : ApplyChunk(catalog, **index, ids, changed);
 }
 
-// The feed says what changed, the store how it is now: an item that the store does not know any more is deleted.
-absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex& index, const std::vector<std::string>& ids,
+// The feed says what changed, the store how it is now: an item that the store does not know any
+// more is deleted.
+absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex& index,
+                                        const std::vector<std::string>& ids,
                                         const ChangedItems& changed) {
   absl::StatusOr<std::vector<ItemUpdate>> items = source.GetItems(catalog, ids);
-  if (absl::IsNotFound(items.status())) return absl::OkStatus();  // the catalog was deleted since; the feed will say so
+  if (absl::IsNotFound(items.status()))
+    return absl::OkStatus();  // the catalog was deleted since; the feed will say so
   PALATE_RETURN_IF_ERROR(items.status());
   std::set<absl::string_view> present;
   for (const ItemUpdate& item : *items) present.insert(item.item_id);
   std::vector<ItemDelete> deletes;
   for (const std::string& id : ids) {
-    if (!id.empty() && !present.contains(id)) deletes.push_back({.item_id = id, .revision = std::max<int64_t>(1, changed.at(id))});
+    if (!id.empty() && !present.contains(id))
+      deletes.push_back({.item_id = id, .revision = std::max<int64_t>(1, changed.at(id))});
   }
   return index.Apply(Usable(catalog, *std::move(items)), deletes).status();
 }
 
-Follower::Follower(ChangeSource& source, IndexSet& indexes, const Clock& clock, FollowerOptions options)
+Follower::Follower(ChangeSource& source, IndexSet& indexes, const Clock& clock,
+                   FollowerOptions options)
     : impl_(std::make_unique<Impl>(source, indexes, clock, options)) {}
 
 Follower::~Follower() { Stop(); }
@@ -266,7 +280,8 @@ void Follower::Start() {
   // Catalogs that the snapshot's manifest does not vouch for have to be listed.
   const std::vector<std::string> restored = impl_->indexes.RestoredCatalogs();
   for (const std::string& catalog : impl_->indexes.Catalogs()) {
-    if (std::find(restored.begin(), restored.end(), catalog) == restored.end()) impl_->pending.insert(catalog);
+    if (std::find(restored.begin(), restored.end(), catalog) == restored.end())
+      impl_->pending.insert(catalog);
   }
   impl_->thread = std::thread([this] { impl_->Run(); });
 }

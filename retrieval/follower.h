@@ -1,9 +1,10 @@
-// Keeps the indexes equal to the feature store: lists, then watches the change feed, resumes by token, heals by itself.
+// Keeps the indexes equal to the feature store: lists, then watches the change feed, resumes by
+// token, heals by itself.
 //
-// One thread of its own. Thread-safe. While the store is down, searches go on with what the indexes hold; the follower
-// reconnects with a backoff of at most 2 s, so it follows again within 5 s of the store's return. Where the feed was
-// trimmed (OutOfRange) or a snapshot is missing, catalogs are listed anew: items that the listing does not name are
-// removed.
+// One thread of its own. Thread-safe. While the store is down, searches go on with what the indexes
+// hold; the follower reconnects with a backoff of at most 2 s, so it follows again within 5 s of
+// the store's return. Where the feed was trimmed (OutOfRange) or a snapshot is missing, catalogs
+// are listed anew: items that the listing does not name are removed.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,8 @@ struct FollowerStats {
   bool ready = false;      // every catalog was listed, or loaded from a snapshot, once
   bool connected = false;  // the last call to the store succeeded
   std::string last_error;  // empty while connected
-  // How old the oldest change is that is known of and not applied; zero when caught up. Grows while the store is down.
+  // How old the oldest change is that is known of and not applied; zero when caught up. Grows while
+  // the store is down.
   absl::Duration lag = absl::ZeroDuration();
   int64_t changes = 0;     // feed entries applied since the start
   int64_t listings = 0;    // catalogs listed since the start
@@ -41,7 +43,8 @@ struct FollowerStats {
 class Follower {
  public:
   // Borrows all three; they must outlive the follower.
-  Follower(ChangeSource& source, IndexSet& indexes, const Clock& clock, FollowerOptions options = {});
+  Follower(ChangeSource& source, IndexSet& indexes, const Clock& clock,
+           FollowerOptions options = {});
   // Stops.
   ~Follower();
   Follower(const Follower&) = delete;

@@ -35,28 +35,34 @@ std::map<std::string, AttributeType> FilterableTypes(const CatalogConfig& config
 }
 
 absl::Status CheckId(const std::string& field, const std::string& item_id, int64_t revision) {
-  if (item_id.empty()) return InvalidField(absl::StrCat(field, ".item_id"), "is empty", "the item's id");
-  if (revision < 1) return InvalidField(absl::StrCat(field, ".revision"), absl::StrCat("is ", revision), "above 0");
+  if (item_id.empty())
+    return InvalidField(absl::StrCat(field, ".item_id"), "is empty", "the item's id");
+  if (revision < 1)
+    return InvalidField(absl::StrCat(field, ".revision"), absl::StrCat("is ", revision), "above 0");
   return absl::OkStatus();
 }
 
-absl::Status CheckChanges(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes) {
+absl::Status CheckChanges(absl::Span<const ItemUpdate> updates,
+                          absl::Span<const ItemDelete> deletes) {
   for (size_t i = 0; i < updates.size(); ++i) {
-    PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat("updates[", i, "]"), updates[i].item_id, updates[i].revision));
+    PALATE_RETURN_IF_ERROR(
+        CheckId(absl::StrCat("updates[", i, "]"), updates[i].item_id, updates[i].revision));
   }
   for (size_t i = 0; i < deletes.size(); ++i) {
-    PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat("deletes[", i, "]"), deletes[i].item_id, deletes[i].revision));
+    PALATE_RETURN_IF_ERROR(
+        CheckId(absl::StrCat("deletes[", i, "]"), deletes[i].item_id, deletes[i].revision));
   }
   return absl::OkStatus();
 }
 
-// Decides which vectors of updates are taken: of unit length, in the dimension of their space, the last of several in
-// one space.
+// Decides which vectors of updates are taken: of unit length, in the dimension of their space, the
+// last of several in one space.
 class VectorCheck {
  public:
   explicit VectorCheck(const IndexState& state) : state_(state) {}
 
-  // Removes what is not taken and returns how many that was. Vectors of dropped fingerprints go silently.
+  // Removes what is not taken and returns how many that was. Vectors of dropped fingerprints go
+  // silently.
   int64_t Filter(ItemUpdate& update) {
     std::map<SpaceKey, SpaceVector> taken;
     int64_t refused = 0;
@@ -80,7 +86,9 @@ class VectorCheck {
     const auto held = state_.spaces.find(vector.space);
     const size_t held_dimensions = held == state_.spaces.end() ? 0 : held->second.dimensions;
     const size_t expected =
-        held_dimensions != 0 ? held_dimensions : first_seen_.try_emplace(vector.space, vector.values.size()).first->second;
+        held_dimensions != 0
+            ? held_dimensions
+            : first_seen_.try_emplace(vector.space, vector.values.size()).first->second;
     return vector.values.size() == expected;
   }
 
@@ -96,7 +104,8 @@ struct CatalogIndex::Accepted {
   ApplyResult result;
 };
 
-CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options, const VectorSegmentFactory& factory, const Clock& clock)
+CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options,
+                           const VectorSegmentFactory& factory, const Clock& clock)
     : options_(options), factory_(factory), clock_(clock) {
   IndexState empty;
   empty.config = std::make_shared<const CatalogConfig>(std::move(config));
@@ -118,7 +127,9 @@ std::shared_ptr<const IndexState> CatalogIndex::state() const {
 
 CatalogConfig CatalogIndex::config() const { return *state()->config; }
 
-absl::StatusOr<Filter> CatalogIndex::ParseFilter(absl::string_view text) const { return Filter::Parse(text, state()->config->attributes); }
+absl::StatusOr<Filter> CatalogIndex::ParseFilter(absl::string_view text) const {
+  return Filter::Parse(text, state()->config->attributes);
+}
 
 bool CatalogIndex::SetCatalog(CatalogConfig config) {
   MutexLock lock(write_mutex_);
@@ -126,7 +137,8 @@ bool CatalogIndex::SetCatalog(CatalogConfig config) {
   if (*before->config == config) return false;
   const std::map<std::string, AttributeType> types_before = FilterableTypes(*before->config);
   const std::map<std::string, AttributeType> types = FilterableTypes(config);
-  bool needs_listing = !std::includes(types_before.begin(), types_before.end(), types.begin(), types.end());
+  bool needs_listing =
+      !std::includes(types_before.begin(), types_before.end(), types.begin(), types.end());
   for (const auto& [name, fingerprint] : config.active_fingerprints) {
     needs_listing = needs_listing || before->dropped.contains({name, fingerprint});
   }
@@ -151,7 +163,8 @@ void CatalogIndex::RecordDeletion(const std::string& item_id, int64_t revision) 
   deletion_order_.pop_front();
 }
 
-CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes,
+CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates,
+                                            absl::Span<const ItemDelete> deletes,
                                             const StateEditor& editor) {
   Accepted accepted;
   for (const ItemDelete& deletion : deletes) RecordDeletion(deletion.item_id, deletion.revision);
@@ -166,15 +179,17 @@ CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates
   return accepted;
 }
 
-void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest, const StateEditor& editor,
-                                 Accepted& accepted) {
+void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest,
+                                 const StateEditor& editor, Accepted& accepted) {
   const std::map<std::string, AttributeType> types = FilterableTypes(*editor.state().config);
   VectorCheck vector_check(editor.state());
-  // In the order of the updates, not of the hash: the first vector of a space settles its dimensions.
+  // In the order of the updates, not of the hash: the first vector of a space settles its
+  // dimensions.
   for (const ItemUpdate& candidate : updates) {
     if (newest.at(candidate.item_id) != &candidate) continue;
     const std::optional<RowPlace> place = editor.Find(candidate.item_id);
-    const int64_t held = place.has_value() ? editor.state().segments[place->segment].rows->revision(place->row) : 0;
+    const int64_t held =
+        place.has_value() ? editor.state().segments[place->segment].rows->revision(place->row) : 0;
     if (candidate.revision < held || candidate.revision <= DeletedRevision(candidate.item_id)) {
       ++accepted.result.stale;
       continue;
@@ -185,7 +200,8 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
       return declared == types.end() || declared->second != TypeOf(attribute.second);
     });
     accepted.result.refused_vectors += vector_check.Filter(update);
-    if (candidate.revision == held && editor.state().segments[place->segment].rows->Equals(place->row, update)) {
+    if (candidate.revision == held &&
+        editor.state().segments[place->segment].rows->Equals(place->row, update)) {
       ++accepted.result.unchanged;
       continue;
     }
@@ -195,8 +211,8 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
   }
 }
 
-void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest, const StateEditor& editor,
-                                 Accepted& accepted) {
+void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest,
+                                 const StateEditor& editor, Accepted& accepted) {
   absl::flat_hash_map<absl::string_view, int64_t> revisions;
   for (const ItemDelete& deletion : deletes) {
     int64_t& revision = revisions[deletion.item_id];
@@ -204,7 +220,8 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
   }
   for (const auto& [item_id, revision] : revisions) {
     const auto update = newest.find(item_id);
-    if (update != newest.end() && update->second->revision > revision) continue;  // made anew in the same call
+    if (update != newest.end() && update->second->revision > revision)
+      continue;  // made anew in the same call
     const std::optional<RowPlace> place = editor.Find(item_id);
     if (!place.has_value()) {
       ++accepted.result.unchanged;
@@ -217,7 +234,8 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
   }
 }
 
-absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes) {
+absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates,
+                                                absl::Span<const ItemDelete> deletes) {
   PALATE_RETURN_IF_ERROR(CheckChanges(updates, deletes));
   MutexLock lock(write_mutex_);
   StateEditor editor(*state());
@@ -232,8 +250,10 @@ absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> upd
     PALATE_RETURN_IF_ERROR(FoldDelta(editor));
   }
   if (accepted.result.refused_vectors > 0) {
-    spdlog::warn("retrieval: catalog {}: {} vectors are left out: not of unit length, or not of their space's dimensions",
-                 editor.state().config->id, accepted.result.refused_vectors);
+    spdlog::warn(
+        "retrieval: catalog {}: {} vectors are left out: not of unit length, or not of their "
+        "space's dimensions",
+        editor.state().config->id, accepted.result.refused_vectors);
   }
   if (accepted.result.applied > 0) Publish(editor.Finish(clock_.Now() + options_.retire_after));
   MutexLock counters(state_mutex_);
@@ -244,16 +264,18 @@ absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> upd
   return accepted.result;
 }
 
-// Keeps the number of delta segments logarithmic: the newest two become one while the older is not much larger. A row
-// is copied a few times at most before the delta becomes a segment.
+// Keeps the number of delta segments logarithmic: the newest two become one while the older is not
+// much larger. A row is copied a few times at most before the delta becomes a segment.
 absl::Status CatalogIndex::FoldDelta(StateEditor& editor) {
   while (editor.state().segments.size() >= 2) {
     const size_t last = editor.state().segments.size() - 1;
     const SegmentView older = editor.state().segments[last - 1];
     const SegmentView newer = editor.state().segments[last];
-    const bool foldable = IsDelta(older, options_) && IsDelta(newer, options_) && older.live <= 2 * newer.live &&
+    const bool foldable = IsDelta(older, options_) && IsDelta(newer, options_) &&
+                          older.live <= 2 * newer.live &&
                           older.live + newer.live < options_.delta_rows;
-    if (!foldable || merging_.contains(older.rows.get()) || merging_.contains(newer.rows.get())) break;
+    if (!foldable || merging_.contains(older.rows.get()) || merging_.contains(newer.rows.get()))
+      break;
     RowSegmentBuilder builder(factory_, editor.state().dropped, /*delta=*/true);
     for (const SegmentView* view : {&older, &newer}) {
       for (uint32_t row = 0; row < view->rows->rows(); ++row) {
@@ -286,7 +308,8 @@ int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_id
   return removed;
 }
 
-absl::StatusOr<std::unique_ptr<const PreparedSearch>> CatalogIndex::Prepare(const SearchRequest& request) const {
+absl::StatusOr<std::unique_ptr<const PreparedSearch>> CatalogIndex::Prepare(
+    const SearchRequest& request) const {
   return PrepareSearch(state(), request, clock_);
 }
 
@@ -297,19 +320,22 @@ absl::StatusOr<SearchResponse> CatalogIndex::Search(const SearchRequest& request
   return response;
 }
 
-absl::StatusOr<SpaceVector> CatalogIndex::GetVector(absl::string_view item_id, const SpaceKey& space) const {
+absl::StatusOr<SpaceVector> CatalogIndex::GetVector(absl::string_view item_id,
+                                                    const SpaceKey& space) const {
   const std::shared_ptr<const IndexState> state = this->state();
   SpaceKey key = space;
   const auto active = state->active.find(space.name);
   if (key.fingerprint.empty() && active != state->active.end()) key.fingerprint = active->second;
-  const absl::Status no_vector =
-      absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(item_id), " has no vector in space ", QuoteForMessage(space.name)));
-  // Without a fingerprint here, nothing is embedded in the space; whether it is declared at all is still to be said.
+  const absl::Status no_vector = absl::NotFoundError(absl::StrCat(
+      "item ", QuoteForMessage(item_id), " has no vector in space ", QuoteForMessage(space.name)));
+  // Without a fingerprint here, nothing is embedded in the space; whether it is declared at all is
+  // still to be said.
   const bool nothing_embedded = key.fingerprint.empty();
   if (nothing_embedded) key.fingerprint = "none";
   PALATE_RETURN_IF_ERROR(CheckSpace(*state, key));
   const std::optional<RowPlace> place = FindLiveRow(*state, item_id);
-  if (!place.has_value()) return absl::NotFoundError(absl::StrCat("no item ", QuoteForMessage(item_id), " in the index"));
+  if (!place.has_value())
+    return absl::NotFoundError(absl::StrCat("no item ", QuoteForMessage(item_id), " in the index"));
   const RowSegment& rows = *state->segments[place->segment].rows;
   const SpacePart* part = nothing_embedded ? nullptr : rows.FindSpace(key);
   if (part == nullptr || part->vector_of_row[place->row] == SpacePart::kNoVector) return no_vector;
@@ -365,14 +391,17 @@ absl::StatusOr<bool> CatalogIndex::Maintain() {
   return true;
 }
 
-// Puts the merged segment in the place of its inputs. Rows that died in an input while the merge was running die in the
-// merged segment too.
-void CatalogIndex::Install(const std::vector<SegmentView>& inputs, std::shared_ptr<const RowSegment> merged) {
+// Puts the merged segment in the place of its inputs. Rows that died in an input while the merge
+// was running die in the merged segment too.
+void CatalogIndex::Install(const std::vector<SegmentView>& inputs,
+                           std::shared_ptr<const RowSegment> merged) {
   StateEditor editor(*state());
   std::vector<uint32_t> died;
   for (const SegmentView& input : inputs) {
     const auto& segments = editor.state().segments;
-    const auto present = std::find_if(segments.begin(), segments.end(), [&](const SegmentView& view) { return view.rows == input.rows; });
+    const auto present =
+        std::find_if(segments.begin(), segments.end(),
+                     [&](const SegmentView& view) { return view.rows == input.rows; });
     for (uint32_t row = 0; row < input.rows->rows(); ++row) {
       const bool lives = present != segments.end() && present->IsLive(row);
       if (input.IsLive(row) && !lives) died.push_back(*merged->Find(input.rows->item_id(row)));
@@ -384,7 +413,8 @@ void CatalogIndex::Install(const std::vector<SegmentView>& inputs, std::shared_p
   Publish(editor.Finish(clock_.Now() + options_.retire_after));
 }
 
-void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped) {
+void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
+                           const std::set<SpaceKey>& dropped) {
   MutexLock lock(write_mutex_);
   IndexState restored;
   restored.config = state()->config;
@@ -419,10 +449,11 @@ CatalogStats CatalogIndex::GetStats() const {
   }
   for (const auto& [key, info] : state->spaces) {
     const auto active = state->active.find(key.name);
-    stats.spaces.push_back({.space = key,
-                            .active = active != state->active.end() && active->second == key.fingerprint,
-                            .dimensions = info.dimensions,
-                            .vectors = info.live_vectors});
+    stats.spaces.push_back(
+        {.space = key,
+         .active = active != state->active.end() && active->second == key.fingerprint,
+         .dimensions = info.dimensions,
+         .vectors = info.live_vectors});
   }
   return stats;
 }

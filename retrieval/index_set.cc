@@ -47,7 +47,8 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
 
  private:
   void Work() {
-    // Not results_.size(): the last query's thread moves the results away while others still come here.
+    // Not results_.size(): the last query's thread moves the results away while others still come
+    // here.
     const size_t count = request_.queries.size();
     for (size_t query = next_.fetch_add(1); query < count; query = next_.fetch_add(1)) {
       results_[query] = search_->Run(query);
@@ -55,7 +56,10 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
     }
   }
 
-  void Finish() { done_(SearchResponse{.results = std::move(results_), .filter_evaluations = search_->filter_evaluations()}); }
+  void Finish() {
+    done_(SearchResponse{.results = std::move(results_),
+                         .filter_evaluations = search_->filter_evaluations()});
+  }
 
   const std::shared_ptr<CatalogIndex> index_;
   const SearchRequest request_;
@@ -67,9 +71,10 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
 };
 
 bool IsFileName(const std::string& catalog) {
-  return !catalog.empty() && catalog.size() <= 200 && std::all_of(catalog.begin(), catalog.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
+  return !catalog.empty() && catalog.size() <= 200 &&
+         std::all_of(catalog.begin(), catalog.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+         });
 }
 
 }  // namespace
@@ -79,10 +84,15 @@ struct IndexSet::Impl {
       : options(std::move(opts)),
         factory(f),
         clock(c),
-        pool(std::make_unique<ThreadPool>("search", options.search_threads, options.search_queue_limit)) {}
+        pool(std::make_unique<ThreadPool>("search", options.search_threads,
+                                          options.search_queue_limit)) {}
 
-  std::string CatalogPath(const std::string& catalog) const { return absl::StrCat(options.snapshot_dir, "/", catalog, kCatalogSuffix); }
-  std::string ManifestPath() const { return absl::StrCat(options.snapshot_dir, "/", kManifestName); }
+  std::string CatalogPath(const std::string& catalog) const {
+    return absl::StrCat(options.snapshot_dir, "/", catalog, kCatalogSuffix);
+  }
+  std::string ManifestPath() const {
+    return absl::StrCat(options.snapshot_dir, "/", kManifestName);
+  }
 
   absl::Status Load();
   void LoadCatalog(const std::string& path);
@@ -118,8 +128,8 @@ struct IndexSet::Impl {
 
 void IndexSet::Impl::SetFileAside(const std::string& path, const absl::Status& why) {
   const absl::StatusOr<std::string> aside = SetAside(path);
-  spdlog::error("retrieval: {}; {}; its catalogs are built anew from the feature store", why.ToString(),
-                aside.ok() ? "set aside as " + *aside : aside.status().ToString());
+  spdlog::error("retrieval: {}; {}; its catalogs are built anew from the feature store",
+                why.ToString(), aside.ok() ? "set aside as " + *aside : aside.status().ToString());
   MutexLock lock(mutex);
   ++set_aside;
 }
@@ -127,7 +137,8 @@ void IndexSet::Impl::SetFileAside(const std::string& path, const absl::Status& w
 void IndexSet::Impl::LoadCatalog(const std::string& path) {
   absl::StatusOr<CatalogSnapshot> snapshot = ReadCatalogSnapshot(path, factory);
   if (snapshot.ok() && CatalogPath(snapshot->config.id) != path) {
-    snapshot = absl::DataLossError(absl::StrCat("snapshot ", path, " is of catalog ", QuoteForMessage(snapshot->config.id)));
+    snapshot = absl::DataLossError(
+        absl::StrCat("snapshot ", path, " is of catalog ", QuoteForMessage(snapshot->config.id)));
   }
   if (!snapshot.ok()) return SetFileAside(path, snapshot.status());
   auto index = std::make_shared<CatalogIndex>(snapshot->config, options.index, factory, clock);
@@ -143,14 +154,18 @@ void IndexSet::Impl::LoadCatalog(const std::string& path) {
 absl::Status IndexSet::Impl::Load() {
   std::error_code error;
   std::filesystem::create_directories(options.snapshot_dir, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("creating ", options.snapshot_dir));
+  if (error)
+    return absl::ErrnoToStatus(error.value(), absl::StrCat("creating ", options.snapshot_dir));
   std::set<std::string> paths;
-  for (std::filesystem::directory_iterator entry(options.snapshot_dir, error), end; !error && entry != end; entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(options.snapshot_dir, error), end;
+       !error && entry != end; entry.increment(error)) {
     paths.insert(entry->path().string());
   }
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("reading ", options.snapshot_dir));
+  if (error)
+    return absl::ErrnoToStatus(error.value(), absl::StrCat("reading ", options.snapshot_dir));
   for (const std::string& path : paths) {
-    if (absl::EndsWith(path, ".tmp")) std::filesystem::remove(path, error);  // of a crash while writing
+    if (absl::EndsWith(path, ".tmp"))
+      std::filesystem::remove(path, error);  // of a crash while writing
     if (absl::EndsWith(path, kCatalogSuffix)) LoadCatalog(path);
   }
   const absl::StatusOr<SnapshotManifest> manifest = ReadManifest(ManifestPath());
@@ -175,7 +190,8 @@ std::map<std::string, std::shared_ptr<CatalogIndex>> IndexSet::Impl::Indexes() c
 }
 
 absl::Status IndexSet::Impl::Save() {
-  if (options.snapshot_dir.empty()) return absl::FailedPreconditionError("no snapshot directory is configured");
+  if (options.snapshot_dir.empty())
+    return absl::FailedPreconditionError("no snapshot directory is configured");
   MutexLock save_lock(save_mutex);
   return SaveLocked();
 }
@@ -190,14 +206,17 @@ absl::Status IndexSet::Impl::SaveLocked() {
     now = indexes;
   }
   for (const auto& [catalog, index] : now) {
-    if (!IsFileName(catalog)) return absl::InvalidArgumentError(absl::StrCat("catalog id ", QuoteForMessage(catalog), " is no file name"));
+    if (!IsFileName(catalog))
+      return absl::InvalidArgumentError(
+          absl::StrCat("catalog id ", QuoteForMessage(catalog), " is no file name"));
     manifest.catalogs.push_back(catalog);
     std::shared_ptr<const IndexState> state = index->state();
     if (saved_states[catalog] == state) continue;
     PALATE_RETURN_IF_ERROR(WriteCatalogSnapshot(CatalogPath(catalog), *state, manifest.position));
     saved_states[catalog] = std::move(state);
   }
-  PALATE_RETURN_IF_ERROR(Annotate(WriteManifest(ManifestPath(), manifest), "snapshot manifest ", ManifestPath()));
+  PALATE_RETURN_IF_ERROR(
+      Annotate(WriteManifest(ManifestPath(), manifest), "snapshot manifest ", ManifestPath()));
   saved_position = manifest.position;
   // Files of dropped catalogs go last, when no manifest names them any more.
   std::erase_if(saved_states, [&](const auto& saved) {
@@ -246,7 +265,8 @@ void IndexSet::Impl::RunBackground() {
       if (stopping) return;
     }
     MaintainAll();
-    const bool saves = !options.snapshot_dir.empty() && options.snapshot_interval > absl::ZeroDuration();
+    const bool saves =
+        !options.snapshot_dir.empty() && options.snapshot_interval > absl::ZeroDuration();
     if (!saves || absl::Now() < next_save) continue;
     if (HasChanged()) {
       const absl::Status saved = Save();
@@ -260,14 +280,20 @@ IndexSet::IndexSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
   impl_->background = std::thread([this] { impl_->RunBackground(); });
 }
 
-absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options, const VectorSegmentFactory& factory,
+absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options,
+                                                           const VectorSegmentFactory& factory,
                                                            const Clock& clock) {
-  if (options.search_threads < 1) return InvalidField("search_threads", absl::StrCat("is ", options.search_threads), "at least 1");
-  if (options.search_queue_limit < 1) return InvalidField("search_queue_limit", "is 0", "at least 1");
-  if (options.index.delta_rows < 1) return InvalidField("delta_rows", absl::StrCat("is ", options.index.delta_rows), "at least 1");
+  if (options.search_threads < 1)
+    return InvalidField("search_threads", absl::StrCat("is ", options.search_threads),
+                        "at least 1");
+  if (options.search_queue_limit < 1)
+    return InvalidField("search_queue_limit", "is 0", "at least 1");
+  if (options.index.delta_rows < 1)
+    return InvalidField("delta_rows", absl::StrCat("is ", options.index.delta_rows), "at least 1");
   constexpr int64_t kMaxRows = int64_t{1} << 31;  // rows are numbered with 32 bits
   if (options.index.max_segment_rows < 1 || options.index.max_segment_rows > kMaxRows) {
-    return InvalidField("max_segment_rows", absl::StrCat("is ", options.index.max_segment_rows), absl::StrCat("1 to ", kMaxRows));
+    return InvalidField("max_segment_rows", absl::StrCat("is ", options.index.max_segment_rows),
+                        absl::StrCat("1 to ", kMaxRows));
   }
   spdlog::info("retrieval: {}; {} search threads", factory.Describe(), options.search_threads);
   auto impl = std::make_unique<Impl>(std::move(options), factory, clock);
@@ -294,7 +320,8 @@ void IndexSet::SearchAsync(const std::string& catalog, SearchRequest request, Se
   auto job = std::make_shared<SearchJob>(*std::move(index), std::move(request), done);
   ThreadPool* const pool = impl_->pool.get();
   const int max_helpers = impl_->options.search_threads - 1;
-  const absl::Status queued = pool->Submit([job, pool, max_helpers] { job->Start(*pool, max_helpers); });
+  const absl::Status queued =
+      pool->Submit([job, pool, max_helpers] { job->Start(*pool, max_helpers); });
   if (!queued.ok()) done(queued);
 }
 
@@ -319,7 +346,8 @@ absl::StatusOr<std::shared_ptr<CatalogIndex>> IndexSet::Find(const std::string& 
   MutexLock lock(impl_->mutex);
   const auto found = impl_->indexes.find(catalog);
   if (found != impl_->indexes.end()) return found->second;
-  return absl::NotFoundError(absl::StrCat("no catalog ", QuoteForMessage(catalog), " in the index"));
+  return absl::NotFoundError(
+      absl::StrCat("no catalog ", QuoteForMessage(catalog), " in the index"));
 }
 
 IndexSet::UpsertResult IndexSet::Upsert(CatalogConfig config) {
@@ -328,8 +356,11 @@ IndexSet::UpsertResult IndexSet::Upsert(CatalogConfig config) {
     MutexLock lock(impl_->mutex);
     std::shared_ptr<CatalogIndex>& index = impl_->indexes[config.id];
     // A catalog that was deleted and made again shares nothing with the old one but the name.
-    result.created = index == nullptr || absl::ToUnixMicros(index->config().create_time) != absl::ToUnixMicros(config.create_time);
-    if (result.created) index = std::make_shared<CatalogIndex>(config, impl_->options.index, impl_->factory, impl_->clock);
+    result.created = index == nullptr || absl::ToUnixMicros(index->config().create_time) !=
+                                             absl::ToUnixMicros(config.create_time);
+    if (result.created)
+      index = std::make_shared<CatalogIndex>(config, impl_->options.index, impl_->factory,
+                                             impl_->clock);
     result.index = index;
   }
   result.needs_listing = result.created || result.index->SetCatalog(std::move(config));

@@ -5,12 +5,13 @@
 
 namespace palate::retrieval {
 
-SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows, std::shared_ptr<const Bitmap> dead) {
+SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows,
+                            std::shared_ptr<const Bitmap> dead) {
   SegmentView view{.rows = std::move(rows), .dead = std::move(dead), .live = 0, .live_vectors = {}};
   view.live = view.rows->rows() - (view.dead == nullptr ? 0 : view.dead->Count());
   for (const SpacePart& part : view.rows->spaces()) {
-    view.live_vectors.push_back(
-        std::count_if(part.row_of_vector.begin(), part.row_of_vector.end(), [&](uint32_t row) { return view.IsLive(row); }));
+    view.live_vectors.push_back(std::count_if(part.row_of_vector.begin(), part.row_of_vector.end(),
+                                              [&](uint32_t row) { return view.IsLive(row); }));
   }
   return view;
 }
@@ -18,7 +19,8 @@ SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows, std::shared_
 std::optional<RowPlace> FindLiveRow(const IndexState& state, absl::string_view item_id) {
   for (size_t i = state.segments.size(); i-- > 0;) {
     const std::optional<uint32_t> row = state.segments[i].rows->Find(item_id);
-    if (row.has_value() && state.segments[i].IsLive(*row)) return RowPlace{.segment = i, .row = *row};
+    if (row.has_value() && state.segments[i].IsLive(*row))
+      return RowPlace{.segment = i, .row = *row};
   }
   return std::nullopt;
 }
@@ -27,13 +29,15 @@ void StateEditor::Kill(const RowPlace& place) {
   SegmentView& view = state_.segments[place.segment];
   std::shared_ptr<Bitmap>& own = own_dead_[place.segment];
   if (own == nullptr) {
-    own = view.dead == nullptr ? std::make_shared<Bitmap>(view.rows->rows()) : std::make_shared<Bitmap>(*view.dead);
+    own = view.dead == nullptr ? std::make_shared<Bitmap>(view.rows->rows())
+                               : std::make_shared<Bitmap>(*view.dead);
     view.dead = own;
   }
   own->Set(place.row);
   --view.live;
   for (size_t i = 0; i < view.live_vectors.size(); ++i) {
-    if (view.rows->spaces()[i].vector_of_row[place.row] != SpacePart::kNoVector) --view.live_vectors[i];
+    if (view.rows->spaces()[i].vector_of_row[place.row] != SpacePart::kNoVector)
+      --view.live_vectors[i];
   }
 }
 
@@ -65,13 +69,14 @@ bool StateEditor::Drop(absl::Time now) {
   return state_.retiring.size() != before;
 }
 
-void StateEditor::AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped, absl::Time until) {
+void StateEditor::AdoptRetired(const std::set<SpaceKey>& retiring,
+                               const std::set<SpaceKey>& dropped, absl::Time until) {
   for (const SpaceKey& key : retiring) state_.retiring[key] = until;
   state_.dropped.insert(dropped.begin(), dropped.end());
 }
 
-// What the feature store calls active; where it says nothing yet, the fingerprint that most items have, the present one
-// among equals.
+// What the feature store calls active; where it says nothing yet, the fingerprint that most items
+// have, the present one among equals.
 std::map<std::string, std::string> StateEditor::ResolveActive() const {
   std::map<std::string, std::string> active = state_.config->active_fingerprints;
   std::map<std::string, int64_t> most;

@@ -29,7 +29,8 @@ struct SegmentView {
 };
 
 // A view of the whole segment, without the rows of `dead` (which may be null).
-SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows, std::shared_ptr<const Bitmap> dead);
+SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows,
+                            std::shared_ptr<const Bitmap> dead);
 
 struct IndexedSpace {
   int dimensions = 0;
@@ -41,9 +42,10 @@ struct IndexState {
   std::shared_ptr<const CatalogConfig> config;
   std::vector<SegmentView> segments;  // large ones first, the delta last, newest at the end
   std::map<SpaceKey, IndexedSpace> spaces;
-  std::map<std::string, std::string> active;  // fingerprint by space name; absent where nothing is embedded
-  std::map<SpaceKey, absl::Time> retiring;    // formerly active, searched until then
-  std::set<SpaceKey> dropped;                 // retired: vectors are refused, and left out of the next merge
+  std::map<std::string, std::string>
+      active;  // fingerprint by space name; absent where nothing is embedded
+  std::map<SpaceKey, absl::Time> retiring;  // formerly active, searched until then
+  std::set<SpaceKey> dropped;  // retired: vectors are refused, and left out of the next merge
 };
 
 struct RowPlace {
@@ -60,7 +62,9 @@ class StateEditor {
   explicit StateEditor(const IndexState& base) : state_(base), own_dead_(base.segments.size()) {}
 
   const IndexState& state() const { return state_; }
-  std::optional<RowPlace> Find(absl::string_view item_id) const { return FindLiveRow(state_, item_id); }
+  std::optional<RowPlace> Find(absl::string_view item_id) const {
+    return FindLiveRow(state_, item_id);
+  }
   void Kill(const RowPlace& place);
   void Append(std::shared_ptr<const RowSegment> segment);
   void Prepend(std::shared_ptr<const RowSegment> segment);
@@ -68,17 +72,19 @@ class StateEditor {
   void SetConfig(std::shared_ptr<const CatalogConfig> config) { state_.config = std::move(config); }
   // Retires the spaces whose time has come; false when there are none.
   bool Drop(absl::Time now);
-  void AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped, absl::Time until);
+  void AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped,
+                    absl::Time until);
 
-  // Drops empty segments, counts vectors, settles the active fingerprints. What ceases to be active retires until
-  // `retire_at`.
+  // Drops empty segments, counts vectors, settles the active fingerprints. What ceases to be active
+  // retires until `retire_at`.
   std::shared_ptr<const IndexState> Finish(absl::Time retire_at);
 
  private:
   std::map<std::string, std::string> ResolveActive() const;
 
   IndexState state_;
-  std::vector<std::shared_ptr<Bitmap>> own_dead_;  // beside state_.segments: copies made by this editor
+  std::vector<std::shared_ptr<Bitmap>>
+      own_dead_;  // beside state_.segments: copies made by this editor
 };
 
 }  // namespace palate::retrieval

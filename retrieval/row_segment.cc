@@ -10,16 +10,20 @@
 namespace palate::retrieval {
 namespace {
 
-absl::Status MalformedRows(absl::string_view what) { return absl::DataLossError(absl::StrCat("malformed rows: ", what)); }
+absl::Status MalformedRows(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("malformed rows: ", what));
+}
 
 int64_t ExpireMicros(const ItemUpdate& update) {
-  return update.expire_time.has_value() ? absl::ToUnixMicros(*update.expire_time) : RowSegment::kNeverExpires;
+  return update.expire_time.has_value() ? absl::ToUnixMicros(*update.expire_time)
+                                        : RowSegment::kNeverExpires;
 }
 
 // The places of a space's vectors, from the rows that have one.
 void FillVectorOfRow(SpacePart& part, size_t rows) {
   part.vector_of_row.assign(rows, SpacePart::kNoVector);
-  for (uint32_t i = 0; i < part.row_of_vector.size(); ++i) part.vector_of_row[part.row_of_vector[i]] = i;
+  for (uint32_t i = 0; i < part.row_of_vector.size(); ++i)
+    part.vector_of_row[part.row_of_vector[i]] = i;
 }
 
 }  // namespace
@@ -32,15 +36,22 @@ std::optional<uint32_t> RowSegment::Find(absl::string_view item_id) const {
 
 const SpacePart* RowSegment::FindSpace(const SpaceKey& key) const {
   const auto found =
-      std::lower_bound(spaces_.begin(), spaces_.end(), key, [](const SpacePart& part, const SpaceKey& k) { return part.key < k; });
+      std::lower_bound(spaces_.begin(), spaces_.end(), key,
+                       [](const SpacePart& part, const SpaceKey& k) { return part.key < k; });
   return found != spaces_.end() && found->key == key ? &*found : nullptr;
 }
 
 bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
   const int64_t expire = expire_micros_.empty() ? kNeverExpires : expire_micros_[row];
-  if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) || columns_.Get(row) != update.attributes) return false;
-  const auto has_vector = [&](const SpacePart& part) { return part.vector_of_row[row] != SpacePart::kNoVector; };
-  if (std::count_if(spaces_.begin(), spaces_.end(), has_vector) != static_cast<int64_t>(update.vectors.size())) return false;
+  if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) ||
+      columns_.Get(row) != update.attributes)
+    return false;
+  const auto has_vector = [&](const SpacePart& part) {
+    return part.vector_of_row[row] != SpacePart::kNoVector;
+  };
+  if (std::count_if(spaces_.begin(), spaces_.end(), has_vector) !=
+      static_cast<int64_t>(update.vectors.size()))
+    return false;
   std::vector<float> held;
   return std::all_of(update.vectors.begin(), update.vectors.end(), [&](const SpaceVector& vector) {
     const SpacePart* part = FindSpace(vector.space);
@@ -55,13 +66,16 @@ bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
 absl::Status RowSegment::Index() {
   row_of_id_.reserve(rows());
   for (uint32_t row = 0; row < rows(); ++row) {
-    if (!row_of_id_.emplace(item_id(row), row).second) return MalformedRows("an item stands there twice");
+    if (!row_of_id_.emplace(item_id(row), row).second)
+      return MalformedRows("an item stands there twice");
   }
-  memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) + revisions_.size() * sizeof(int64_t) +
-                  expire_micros_.size() * sizeof(int64_t) + row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
+  memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) +
+                  revisions_.size() * sizeof(int64_t) + expire_micros_.size() * sizeof(int64_t) +
+                  row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
                   columns_.memory_bytes();
   for (const SpacePart& part : spaces_) {
-    memory_bytes_ += part.vectors->memory_bytes() + (part.row_of_vector.size() + part.vector_of_row.size()) * sizeof(uint32_t);
+    memory_bytes_ += part.vectors->memory_bytes() +
+                     (part.row_of_vector.size() + part.vector_of_row.size()) * sizeof(uint32_t);
   }
   return absl::OkStatus();
 }
@@ -81,20 +95,23 @@ void RowSegment::EncodeRows(ByteWriter& out) const {
   }
 }
 
-absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader& in, LoadVectors load_vectors) {
+absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader& in,
+                                                                     LoadVectors load_vectors) {
   auto segment = std::make_shared<RowSegment>();
   segment->revisions_ = in.Array<int64_t>();
   segment->id_offsets_ = in.Array<uint64_t>();
   segment->ids_ = std::string(in.String());
   const size_t rows = segment->rows();
   const std::vector<uint64_t>& offsets = segment->id_offsets_;
-  if (!in.ok() || offsets.size() != rows + 1 || offsets.front() != 0 || offsets.back() != segment->ids_.size() ||
-      !std::is_sorted(offsets.begin(), offsets.end())) {
+  if (!in.ok() || offsets.size() != rows + 1 || offsets.front() != 0 ||
+      offsets.back() != segment->ids_.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
     return MalformedRows("item ids");
   }
-  if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_)) return MalformedRows("hidden flags");
+  if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_))
+    return MalformedRows("hidden flags");
   segment->expire_micros_ = in.Array<int64_t>();
-  if (!segment->expire_micros_.empty() && segment->expire_micros_.size() != rows) return MalformedRows("expire times");
+  if (!segment->expire_micros_.empty() && segment->expire_micros_.size() != rows)
+    return MalformedRows("expire times");
   PALATE_ASSIGN_OR_RETURN(segment->columns_, AttributeColumns::Decode(in, rows));
   const uint64_t num_spaces = in.Count(sizeof(uint64_t));
   for (uint64_t i = 0; i < num_spaces; ++i) {
@@ -118,7 +135,8 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
 }
 
 absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegmentBuilder::Build() {
-  std::sort(sources_.begin(), sources_.end(), [](const Source& a, const Source& b) { return a.id() < b.id(); });
+  std::sort(sources_.begin(), sources_.end(),
+            [](const Source& a, const Source& b) { return a.id() < b.id(); });
   auto segment = std::make_shared<RowSegment>();
   BuildRows(*segment);
   BuildColumns(*segment);
@@ -142,10 +160,12 @@ void RowSegmentBuilder::BuildRows(RowSegment& out) const {
     } else {
       out.revisions_.push_back(source.segment->revision(source.row));
       if (source.segment->hidden().Test(source.row)) out.hidden_.Set(row);
-      if (!source.segment->expire_micros().empty()) expire[row] = source.segment->expire_micros()[source.row];
+      if (!source.segment->expire_micros().empty())
+        expire[row] = source.segment->expire_micros()[source.row];
     }
   }
-  const bool some_expire = std::any_of(expire.begin(), expire.end(), [](int64_t t) { return t != RowSegment::kNeverExpires; });
+  const bool some_expire = std::any_of(expire.begin(), expire.end(),
+                                       [](int64_t t) { return t != RowSegment::kNeverExpires; });
   if (some_expire) out.expire_micros_ = std::move(expire);
 }
 
@@ -157,7 +177,8 @@ void RowSegmentBuilder::BuildColumns(RowSegment& out) const {
   for (size_t row = 0; row < rows(); ++row) {
     const Source& source = sources_[row];
     if (source.update != nullptr) {
-      for (const auto& [name, value] : source.update->attributes) builder(name, TypeOf(value)).Set(row, value);
+      for (const auto& [name, value] : source.update->attributes)
+        builder(name, TypeOf(value)).Set(row, value);
       continue;
     }
     for (const auto& [key, column] : source.segment->columns().columns()) {
@@ -197,7 +218,8 @@ absl::Status RowSegmentBuilder::BuildSpace(const SpaceKey& key, RowSegment& out)
     const Source& source = sources_[row];
     if (source.update != nullptr) {
       const auto& vectors = source.update->vectors;
-      const auto vector = std::find_if(vectors.begin(), vectors.end(), [&](const SpaceVector& v) { return v.space == key; });
+      const auto vector = std::find_if(vectors.begin(), vectors.end(),
+                                       [&](const SpaceVector& v) { return v.space == key; });
       if (vector == vectors.end()) continue;
       dimensions = vector->values.size();
       if (values.empty()) values.reserve(dimensions * rows());
@@ -208,12 +230,14 @@ absl::Status RowSegmentBuilder::BuildSpace(const SpaceKey& key, RowSegment& out)
       dimensions = held->vectors->dimensions();
       if (values.empty()) values.reserve(dimensions * rows());
       values.resize(values.size() + dimensions);
-      held->vectors->Reconstruct(held->vector_of_row[source.row], values.data() + values.size() - dimensions);
+      held->vectors->Reconstruct(held->vector_of_row[source.row],
+                                 values.data() + values.size() - dimensions);
     }
     part.row_of_vector.push_back(row);
   }
   if (part.row_of_vector.empty()) return absl::OkStatus();
-  PALATE_ASSIGN_OR_RETURN(part.vectors, factory_.Build(static_cast<int>(dimensions), values, delta_));
+  PALATE_ASSIGN_OR_RETURN(part.vectors,
+                          factory_.Build(static_cast<int>(dimensions), values, delta_));
   FillVectorOfRow(part, rows());
   out.spaces_.push_back(std::move(part));
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-// Rows of an index: items with what filters need, and their vectors by space. Immutable once built; thread-safe.
+// Rows of an index: items with what filters need, and their vectors by space. Immutable once built;
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ class RowSegment {
 
   size_t rows() const { return revisions_.size(); }
   absl::string_view item_id(size_t row) const {
-    return absl::string_view(ids_).substr(id_offsets_[row], id_offsets_[row + 1] - id_offsets_[row]);
+    return absl::string_view(ids_).substr(id_offsets_[row],
+                                          id_offsets_[row + 1] - id_offsets_[row]);
   }
   std::optional<uint32_t> Find(absl::string_view item_id) const;
   int64_t revision(size_t row) const { return revisions_[row]; }
@@ -55,9 +57,12 @@ class RowSegment {
 
   // Everything but the vectors' own bytes: which rows have one is part of it.
   void EncodeRows(ByteWriter& out) const;
-  // `load_vectors` is called for each space, in the order of spaces(), with its key and number of vectors.
-  using LoadVectors = absl::FunctionRef<absl::StatusOr<std::unique_ptr<const VectorSegment>>(const SpaceKey& key, size_t num_vectors)>;
-  static absl::StatusOr<std::shared_ptr<const RowSegment>> Decode(ByteReader& in, LoadVectors load_vectors);
+  // `load_vectors` is called for each space, in the order of spaces(), with its key and number of
+  // vectors.
+  using LoadVectors = absl::FunctionRef<absl::StatusOr<std::unique_ptr<const VectorSegment>>(
+      const SpaceKey& key, size_t num_vectors)>;
+  static absl::StatusOr<std::shared_ptr<const RowSegment>> Decode(ByteReader& in,
+                                                                  LoadVectors load_vectors);
 
  private:
   friend class RowSegmentBuilder;
@@ -75,7 +80,8 @@ class RowSegment {
   int64_t memory_bytes_ = 0;
 };
 
-// Collects rows from updates and from other segments, then builds a segment with the rows in the order of their ids.
+// Collects rows from updates and from other segments, then builds a segment with the rows in the
+// order of their ids.
 class RowSegmentBuilder {
  public:
   // Vectors of a space in `dropped` are left out.
@@ -84,7 +90,9 @@ class RowSegmentBuilder {
 
   // Both are borrowed until Build(). No item may come twice.
   void Add(const ItemUpdate& update) { sources_.push_back({.update = &update}); }
-  void Add(const RowSegment& segment, uint32_t row) { sources_.push_back({.segment = &segment, .row = row}); }
+  void Add(const RowSegment& segment, uint32_t row) {
+    sources_.push_back({.segment = &segment, .row = row});
+  }
   size_t rows() const { return sources_.size(); }
 
   absl::StatusOr<std::shared_ptr<const RowSegment>> Build();
@@ -94,7 +102,9 @@ class RowSegmentBuilder {
     const ItemUpdate* update = nullptr;
     const RowSegment* segment = nullptr;
     uint32_t row = 0;
-    absl::string_view id() const { return update != nullptr ? absl::string_view(update->item_id) : segment->item_id(row); }
+    absl::string_view id() const {
+      return update != nullptr ? absl::string_view(update->item_id) : segment->item_id(row);
+    }
   };
 
   void BuildRows(RowSegment& out) const;

@@ -21,23 +21,30 @@ struct Target {
   std::shared_ptr<const Bitmap> allowed;  // by vector; null: all
 };
 
-absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) { return request.context.Check("the search", clock.Now()); }
+absl::Status CheckGoingOn(const SearchRequest& request, const Clock& clock) {
+  return request.context.Check("the search", clock.Now());
+}
 
 absl::Status CheckValues(const std::vector<float>& values, int dimensions) {
   constexpr absl::string_view kField = "vector.values";
   if (values.empty() || values.size() > kMaxDimensions) {
-    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"), absl::StrCat("1 to ", kMaxDimensions));
+    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"),
+                        absl::StrCat("1 to ", kMaxDimensions));
   }
   if (dimensions != 0 && static_cast<int>(values.size()) != dimensions) {
-    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"), absl::StrCat(dimensions, ", as the space's vectors"));
+    return InvalidField(kField, absl::StrCat("has ", values.size(), " dimensions"),
+                        absl::StrCat(dimensions, ", as the space's vectors"));
   }
 
   double norm = 0;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) return InvalidField(absl::StrCat(kField, "[", i, "]"), absl::StrCat("is ", values[i]), "finite");
+    if (!std::isfinite(values[i]))
+      return InvalidField(absl::StrCat(kField, "[", i, "]"), absl::StrCat("is ", values[i]),
+                          "finite");
     norm += static_cast<double>(values[i]) * values[i];
   }
-  if (norm == 0) return InvalidField(kField, "is all zeros", "a direction: some element above or below 0");
+  if (norm == 0)
+    return InvalidField(kField, "is all zeros", "a direction: some element above or below 0");
   return absl::OkStatus();
 }
 
@@ -45,9 +52,11 @@ absl::Status CheckValues(const std::vector<float>& values, int dimensions) {
 absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
   PALATE_RETURN_IF_ERROR(PrefixFields(CheckSpace(state, query.vector.space), "vector"));
   const auto space = state.spaces.find(query.vector.space);
-  PALATE_RETURN_IF_ERROR(CheckValues(query.vector.values, space == state.spaces.end() ? 0 : space->second.dimensions));
+  PALATE_RETURN_IF_ERROR(
+      CheckValues(query.vector.values, space == state.spaces.end() ? 0 : space->second.dimensions));
   if (query.k < 1 || query.k > kMaxSearchResults) {
-    return InvalidField("k", absl::StrCat("is ", query.k), absl::StrCat("1 to ", kMaxSearchResults));
+    return InvalidField("k", absl::StrCat("is ", query.k),
+                        absl::StrCat("1 to ", kMaxSearchResults));
   }
   return absl::OkStatus();
 }
@@ -55,18 +64,22 @@ absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
 // What is wrong with the request as a whole.
 absl::Status CheckRequest(const SearchRequest& request) {
   if (request.queries.empty() || request.queries.size() > kMaxSearchQueries) {
-    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " elements"), absl::StrCat("1 to ", kMaxSearchQueries));
+    return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " elements"),
+                        absl::StrCat("1 to ", kMaxSearchQueries));
   }
   if (request.exclude_item_ids.size() > kMaxExcludedItems) {
-    return InvalidField("exclude_item_ids", absl::StrCat("has ", request.exclude_item_ids.size(), " ids"),
+    return InvalidField("exclude_item_ids",
+                        absl::StrCat("has ", request.exclude_item_ids.size(), " ids"),
                         absl::StrCat("at most ", kMaxExcludedItems));
   }
   return absl::OkStatus();
 }
 
 // The vectors of the part that belong to allowed rows; null allows all rows, and all vectors.
-std::shared_ptr<const Bitmap> AllowedVectors(const SpacePart& part, std::shared_ptr<const Bitmap> rows) {
-  if (rows == nullptr || part.row_of_vector.size() == rows->size()) return rows;  // with a vector per row, both have the same numbers
+std::shared_ptr<const Bitmap> AllowedVectors(const SpacePart& part,
+                                             std::shared_ptr<const Bitmap> rows) {
+  if (rows == nullptr || part.row_of_vector.size() == rows->size())
+    return rows;  // with a vector per row, both have the same numbers
   auto vectors = std::make_shared<Bitmap>(part.row_of_vector.size());
   vectors->Fill([&](size_t vector) { return rows->Test(part.row_of_vector[vector]); });
   return vectors;
@@ -74,7 +87,8 @@ std::shared_ptr<const Bitmap> AllowedVectors(const SpacePart& part, std::shared_
 
 class StateSearch final : public PreparedSearch {
  public:
-  StateSearch(std::shared_ptr<const IndexState> state, const SearchRequest& request, const Clock& clock)
+  StateSearch(std::shared_ptr<const IndexState> state, const SearchRequest& request,
+              const Clock& clock)
       : state_(std::move(state)), request_(request), clock_(clock) {}
 
   absl::Status Prepare();
@@ -88,14 +102,17 @@ class StateSearch final : public PreparedSearch {
   };
 
   absl::Status AddSegment(const SegmentView& view, int64_t now_micros);
-  absl::StatusOr<std::shared_ptr<const Bitmap>> AllowedRows(const SegmentView& view, int64_t now_micros);
-  absl::Status Collect(const Target& target, const std::vector<float>& query, int64_t k, std::vector<Candidate>& candidates) const;
+  absl::StatusOr<std::shared_ptr<const Bitmap>> AllowedRows(const SegmentView& view,
+                                                            int64_t now_micros);
+  absl::Status Collect(const Target& target, const std::vector<float>& query, int64_t k,
+                       std::vector<Candidate>& candidates) const;
 
   const std::shared_ptr<const IndexState> state_;
   const SearchRequest& request_;
   const Clock& clock_;
-  std::vector<absl::Status> checks_;                 // beside request_.queries
-  std::map<SpaceKey, std::vector<Target>> targets_;  // of the spaces of the queries that passed their check
+  std::vector<absl::Status> checks_;  // beside request_.queries
+  std::map<SpaceKey, std::vector<Target>>
+      targets_;  // of the spaces of the queries that passed their check
   int64_t filter_evaluations_ = 0;
 };
 
@@ -106,7 +123,8 @@ absl::Status StateSearch::Prepare() {
     if (checks_.back().ok()) targets_.try_emplace(query.vector.space);
   }
 
-  const int64_t now = absl::ToUnixMicros(request_.now == absl::InfiniteFuture() ? clock_.Now() : request_.now);
+  const int64_t now =
+      absl::ToUnixMicros(request_.now == absl::InfiniteFuture() ? clock_.Now() : request_.now);
   for (const SegmentView& view : state_->segments) {
     PALATE_RETURN_IF_ERROR(CheckGoingOn(request_, clock_));
     PALATE_RETURN_IF_ERROR(AddSegment(view, now));
@@ -114,8 +132,8 @@ absl::Status StateSearch::Prepare() {
   return absl::OkStatus();
 }
 
-// Finds the segment's targets. What decides about rows is evaluated once, whatever the number of queries and spaces, and
-// only where one of the spaces has vectors.
+// Finds the segment's targets. What decides about rows is evaluated once, whatever the number of
+// queries and spaces, and only where one of the spaces has vectors.
 absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros) {
   std::vector<std::pair<const SpacePart*, std::vector<Target>*>> parts;
   for (auto& [space, targets] : targets_) {
@@ -139,7 +157,8 @@ absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros
 }
 
 // The rows of the segment that the request may see; null: all of them.
-absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const SegmentView& view, int64_t now_micros) {
+absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const SegmentView& view,
+                                                                       int64_t now_micros) {
   const RowSegment& rows = *view.rows;
   std::shared_ptr<Bitmap> allowed;
   const auto restricted = [&]() -> Bitmap& {
@@ -149,7 +168,9 @@ absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const Seg
 
   if (request_.filter != nullptr && !request_.filter->matches_everything()) {
     ++filter_evaluations_;
-    PALATE_ASSIGN_OR_RETURN(Bitmap matching, rows.columns().Evaluate(*request_.filter, [&] { return CheckGoingOn(request_, clock_); }));
+    PALATE_ASSIGN_OR_RETURN(Bitmap matching, rows.columns().Evaluate(*request_.filter, [&] {
+      return CheckGoingOn(request_, clock_);
+    }));
     allowed = std::make_shared<Bitmap>(std::move(matching));
   }
 
@@ -181,16 +202,19 @@ SearchResult StateSearch::Run(size_t query) const {
 
   const size_t count = std::min<size_t>(wanted.k, candidates.size());
   std::partial_sort(candidates.begin(), candidates.begin() + count, candidates.end(),
-                    [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
+                    [](const Candidate& a, const Candidate& b) {
+                      return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+                    });
   std::vector<SearchHit> hits;
   hits.reserve(count);
-  for (size_t i = 0; i < count; ++i) hits.push_back({.item_id = std::string(candidates[i].item_id), .score = candidates[i].score});
+  for (size_t i = 0; i < count; ++i)
+    hits.push_back({.item_id = std::string(candidates[i].item_id), .score = candidates[i].score});
   return hits;
 }
 
-// Adds the segment's k best and everything that scores like the last of them: which of the equals is returned is
-// decided by item id, among all segments. So one more than k is asked for, and more while the extra ones still score
-// the same.
+// Adds the segment's k best and everything that scores like the last of them: which of the equals
+// is returned is decided by item id, among all segments. So one more than k is asked for, and more
+// while the extra ones still score the same.
 absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query, int64_t k,
                                   std::vector<Candidate>& candidates) const {
   const VectorSegment& vectors = *target.part->vectors;
@@ -201,7 +225,8 @@ absl::Status StateSearch::Collect(const Target& target, const std::vector<float>
     if (found < wanted || found >= vectors.size() || hits[k - 1].score > hits.back().score) break;
   }
   for (const VectorHit& hit : hits) {
-    candidates.push_back({.score = hit.score, .item_id = target.rows->item_id(target.part->row_of_vector[hit.index])});
+    candidates.push_back({.score = hit.score,
+                          .item_id = target.rows->item_id(target.part->row_of_vector[hit.index])});
   }
   return absl::OkStatus();
 }
@@ -211,20 +236,25 @@ absl::Status StateSearch::Collect(const Target& target, const std::vector<float>
 absl::Status CheckSpace(const IndexState& state, const SpaceKey& space) {
   const auto& declared = state.config->spaces;
   if (std::find(declared.begin(), declared.end(), space.name) == declared.end()) {
-    return absl::NotFoundError(absl::StrCat("catalog \"", state.config->id, "\" declares no space ", QuoteForMessage(space.name)));
+    return absl::NotFoundError(absl::StrCat("catalog \"", state.config->id, "\" declares no space ",
+                                            QuoteForMessage(space.name)));
   }
   if (space.fingerprint.empty()) {
-    return InvalidField("space.fingerprint", "is empty", "the fingerprint of the model that made the vector");
+    return InvalidField("space.fingerprint", "is empty",
+                        "the fingerprint of the model that made the vector");
   }
   const auto active = state.active.find(space.name);
-  if (active == state.active.end() || active->second == space.fingerprint || state.retiring.contains(space)) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("the vector is from model ", QuoteForMessage(space.fingerprint), ", space \"",
-                                                    space.name, "\" of catalog \"", state.config->id, "\" is served with model ",
-                                                    QuoteForMessage(active->second)));
+  if (active == state.active.end() || active->second == space.fingerprint ||
+      state.retiring.contains(space))
+    return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the vector is from model ", QuoteForMessage(space.fingerprint), ", space \"",
+                   space.name, "\" of catalog \"", state.config->id, "\" is served with model ",
+                   QuoteForMessage(active->second)));
 }
 
-absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(std::shared_ptr<const IndexState> state, const SearchRequest& request,
-                                                                    const Clock& clock) {
+absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(
+    std::shared_ptr<const IndexState> state, const SearchRequest& request, const Clock& clock) {
   auto search = std::make_unique<StateSearch>(std::move(state), request, clock);
   PALATE_RETURN_IF_ERROR(search->Prepare());
   return search;

@@ -19,14 +19,16 @@ namespace {
 
 constexpr uint32_t kEndKind = 0;
 constexpr size_t kMagicBytes = 8;
-constexpr uint64_t kHeaderBytes = 4 + 8 + 4 + 4;  // kind, length, CRC of the payload, CRC of these three
+constexpr uint64_t kHeaderBytes =
+    4 + 8 + 4 + 4;  // kind, length, CRC of the payload, CRC of these three
 
 absl::Status SystemError(absl::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
 }
 
 absl::Status CutShort(uint64_t expected, uint64_t left) {
-  return absl::DataLossError(absl::StrCat("cut short: ", expected, " more bytes should follow, ", left, " do"));
+  return absl::DataLossError(
+      absl::StrCat("cut short: ", expected, " more bytes should follow, ", left, " do"));
 }
 
 std::string FolderOf(const std::string& path) {
@@ -47,7 +49,8 @@ absl::Status SyncFolder(const std::string& folder) {
 
 }  // namespace
 
-absl::StatusOr<SectionWriter> SectionWriter::Create(const std::string& path, absl::string_view magic, uint32_t format) {
+absl::StatusOr<SectionWriter> SectionWriter::Create(const std::string& path,
+                                                    absl::string_view magic, uint32_t format) {
   const std::string temporary = path + ".tmp";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return SystemError("creating", temporary);
@@ -60,7 +63,9 @@ absl::StatusOr<SectionWriter> SectionWriter::Create(const std::string& path, abs
 }
 
 SectionWriter::SectionWriter(SectionWriter&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), sections_(other.sections_) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      sections_(other.sections_) {}
 
 SectionWriter::~SectionWriter() {
   if (fd_ < 0) return;
@@ -99,7 +104,8 @@ absl::Status SectionWriter::Commit() {
   return SyncFolder(FolderOf(path_));
 }
 
-absl::StatusOr<SectionReader> SectionReader::Open(const std::string& path, absl::string_view magic, uint32_t format) {
+absl::StatusOr<SectionReader> SectionReader::Open(const std::string& path, absl::string_view magic,
+                                                  uint32_t format) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError("opening", path);
   struct stat info;
@@ -112,10 +118,12 @@ absl::StatusOr<SectionReader> SectionReader::Open(const std::string& path, absl:
   std::array<char, kMagicBytes + sizeof(uint32_t)> head{};
   PALATE_RETURN_IF_ERROR(reader.ReadInto(head.data(), head.size()));
   const absl::string_view bytes(head.data(), head.size());
-  if (bytes.substr(0, kMagicBytes) != magic) return absl::DataLossError("not such a file: its first bytes are others");
+  if (bytes.substr(0, kMagicBytes) != magic)
+    return absl::DataLossError("not such a file: its first bytes are others");
   const uint32_t found = ByteReader(bytes.substr(kMagicBytes)).Number<uint32_t>();
   if (found > format) {
-    return absl::FailedPreconditionError(absl::StrCat("format ", found, " is newer than this program's format ", format));
+    return absl::FailedPreconditionError(
+        absl::StrCat("format ", found, " is newer than this program's format ", format));
   }
   if (found != format) return absl::DataLossError(absl::StrCat("unknown format ", found));
   return reader;
@@ -154,12 +162,14 @@ absl::StatusOr<std::string> SectionReader::Read(uint32_t kind) {
   if (Crc32c(header_view.substr(0, kHeaderBytes - sizeof(uint32_t))) != header_crc)
     return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong header checksum"));
   if (found_kind != kind) {
-    return absl::DataLossError(absl::StrCat("section ", sections_, " is of kind ", found_kind, " instead of ", kind));
+    return absl::DataLossError(
+        absl::StrCat("section ", sections_, " is of kind ", found_kind, " instead of ", kind));
   }
   if (length > rest_) return CutShort(length, rest_);  // before memory is asked for
   std::string payload(length, '\0');
   PALATE_RETURN_IF_ERROR(ReadInto(payload.data(), payload.size()));
-  if (Crc32c(payload) != payload_crc) return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong checksum"));
+  if (Crc32c(payload) != payload_crc)
+    return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong checksum"));
   ++sections_;
   return payload;
 }
@@ -168,7 +178,8 @@ absl::Status SectionReader::End() {
   const uint64_t read_sections = sections_;
   PALATE_ASSIGN_OR_RETURN(const std::string end, Read(kEndKind));
   ByteReader numbers(end);
-  if (numbers.Number<uint64_t>() != read_sections || !numbers.done()) return absl::DataLossError("sections are missing");
+  if (numbers.Number<uint64_t>() != read_sections || !numbers.done())
+    return absl::DataLossError("sections are missing");
   if (rest_ != 0) return absl::DataLossError(absl::StrCat(rest_, " bytes follow the end"));
   return absl::OkStatus();
 }

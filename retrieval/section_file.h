@@ -10,10 +10,12 @@
 
 namespace palate::retrieval {
 
-// Writes PATH.tmp; Commit() ends, syncs and renames it to PATH. Without Commit() the destructor removes it.
+// Writes PATH.tmp; Commit() ends, syncs and renames it to PATH. Without Commit() the destructor
+// removes it.
 class SectionWriter {
  public:
-  static absl::StatusOr<SectionWriter> Create(const std::string& path, absl::string_view magic, uint32_t format);
+  static absl::StatusOr<SectionWriter> Create(const std::string& path, absl::string_view magic,
+                                              uint32_t format);
   SectionWriter(SectionWriter&& other) noexcept;
   SectionWriter& operator=(SectionWriter&&) = delete;
   ~SectionWriter();
@@ -34,15 +36,16 @@ class SectionWriter {
 
 class SectionReader {
  public:
-  // Checks the magic number (8 bytes) and the format. NotFound, DataLoss, FailedPrecondition for a format above
-  // `format`.
-  static absl::StatusOr<SectionReader> Open(const std::string& path, absl::string_view magic, uint32_t format);
+  // Checks the magic number (8 bytes) and the format. NotFound, DataLoss, FailedPrecondition for a
+  // format above `format`.
+  static absl::StatusOr<SectionReader> Open(const std::string& path, absl::string_view magic,
+                                            uint32_t format);
   SectionReader(SectionReader&& other) noexcept;
   SectionReader& operator=(SectionReader&&) = delete;
   ~SectionReader();
 
-  // The payload of the next section, which must be of this kind. DataLoss otherwise, and when a checksum or a length is
-  // wrong.
+  // The payload of the next section, which must be of this kind. DataLoss otherwise, and when a
+  // checksum or a length is wrong.
   absl::StatusOr<std::string> Read(uint32_t kind);
   // DataLoss unless the sections written were all read and nothing follows.
   absl::Status End();

@@ -1,13 +1,15 @@
-// Snapshots: a catalog's index in one file, and a small manifest that says which feed position the files stand for.
+// Snapshots: a catalog's index in one file, and a small manifest that says which feed position the
+// files stand for.
 //
-// A file is written beside its place, synced, and renamed over it: a crash leaves the old one. It is a magic number and
-// a format version, then sections, each with a header (kind, length, CRC32C of the payload, CRC32C of the header) that
-// is checked before anything else reads the payload, FAISS least of all. Every file holds its state at or after the
-// manifest's position, and changes can be applied twice, so following from the manifest's position is always right.
+// A file is written beside its place, synced, and renamed over it: a crash leaves the old one. It
+// is a magic number and a format version, then sections, each with a header (kind, length, CRC32C
+// of the payload, CRC32C of the header) that is checked before anything else reads the payload,
+// FAISS least of all. Every file holds its state at or after the manifest's position, and changes
+// can be applied twice, so following from the manifest's position is always right.
 //
-// Functions are thread-safe for different paths. Errors: DataLoss for damaged, truncated or foreign files,
-// FailedPrecondition for a newer format, NotFound for missing files, Internal or ResourceExhausted for what the
-// operating system says.
+// Functions are thread-safe for different paths. Errors: DataLoss for damaged, truncated or foreign
+// files, FailedPrecondition for a newer format, NotFound for missing files, Internal or
+// ResourceExhausted for what the operating system says.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +37,10 @@ struct CatalogSnapshot {
   std::set<SpaceKey> dropped;
 };
 
-absl::Status WriteCatalogSnapshot(const std::string& path, const IndexState& state, absl::string_view position);
-absl::StatusOr<CatalogSnapshot> ReadCatalogSnapshot(const std::string& path, const VectorSegmentFactory& factory);
+absl::Status WriteCatalogSnapshot(const std::string& path, const IndexState& state,
+                                  absl::string_view position);
+absl::StatusOr<CatalogSnapshot> ReadCatalogSnapshot(const std::string& path,
+                                                    const VectorSegmentFactory& factory);
 
 struct SnapshotManifest {
   std::string position;

@@ -1,6 +1,7 @@
-// Tokens per second of a decoder of Qwen3-Embedding-0.6B's shape with random weights, beside transformers: 128 and 512 tokens, the same
-// ids and weights, the same number of threads, in turns. Float32, and bfloat16 where the processor multiplies it. Writes 2.4 GB of weights
-// to the temporary folder and removes them.
+// Tokens per second of a decoder of Qwen3-Embedding-0.6B's shape with random weights, beside
+// transformers: 128 and 512 tokens, the same ids and weights, the same number of threads, in turns.
+// Float32, and bfloat16 where the processor multiplies it. Writes 2.4 GB of weights to the
+// temporary folder and removes them.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -28,7 +29,8 @@
 ABSL_FLAG(int, layers, 28, "layers of the decoder");
 ABSL_FLAG(int, repeats, 3, "how often each side runs each batch; the fastest counts");
 ABSL_FLAG(int, threads, 2, "threads of each side");
-ABSL_FLAG(bool, peers, true, "compare with transformers, which is installed outside of the checkout");
+ABSL_FLAG(bool, peers, true,
+          "compare with transformers, which is installed outside of the checkout");
 
 namespace palate::bench {
 namespace {
@@ -59,14 +61,16 @@ TextBatches RandomBatches(int64_t vocabulary) {
     auto& batch = result.batches.emplace_back();
     for (int64_t i = 0; i < shape.texts; ++i) {
       const at::Tensor ids = at::randint(vocabulary, {shape.tokens}, at::kLong);
-      batch.emplace_back(ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel());
+      batch.emplace_back(ids.const_data_ptr<int64_t>(),
+                         ids.const_data_ptr<int64_t>() + ids.numel());
     }
   }
   return result;
 }
 
 // The states of the last tokens: float32 [texts, hidden].
-at::Tensor LastStates(const models::DecoderModel& model, const std::vector<std::vector<int64_t>>& batch) {
+at::Tensor LastStates(const models::DecoderModel& model,
+                      const std::vector<std::vector<int64_t>>& batch) {
   const c10::InferenceMode inference;
   const at::Tensor states = model.Forward(models::PackTokens(batch));
   std::vector<int64_t> last;
@@ -81,31 +85,44 @@ struct Result {
   std::vector<double> tokens_per_second = {};
 };
 
-absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std::string& folder, const TextBatches& batches, Peer* peer) {
+absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std::string& folder,
+                                             const TextBatches& batches, Peer* peer) {
   const at::ScalarType type = dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
-  PALATE_ASSIGN_OR_RETURN(const auto model, models::DecoderModel::Load(checkpoint, {.dtype = type}));
-  std::vector<Contestant> contestants = {{.name = "palate " + dtype, .run = [&](size_t batch) -> absl::StatusOr<double> {
-                                            return models::CatchTorch(
-                                                [&] { return Seconds([&] { LastStates(*model, batches.batches[batch]); }); });
-                                          }}};
+  PALATE_ASSIGN_OR_RETURN(const auto model,
+                          models::DecoderModel::Load(checkpoint, {.dtype = type}));
+  std::vector<Contestant> contestants = {
+      {.name = "palate " + dtype, .run = [&](size_t batch) -> absl::StatusOr<double> {
+         return models::CatchTorch(
+             [&] { return Seconds([&] { LastStates(*model, batches.batches[batch]); }); });
+       }}};
   if (peer != nullptr) {
     const std::string name = "transformers " + dtype;
-    PALATE_RETURN_IF_ERROR(
-        peer->Call("load_decoder", {{"name", name}, {"dtype", dtype}, {"folder", folder}, {"ids", folder + "/ids.safetensors"}}).status());
-    contestants.push_back({.name = name, .run = [peer, name](size_t batch) { return peer->Run(name, batch); }});
+    PALATE_RETURN_IF_ERROR(peer->Call("load_decoder", {{"name", name},
+                                                       {"dtype", dtype},
+                                                       {"folder", folder},
+                                                       {"ids", folder + "/ids.safetensors"}})
+                               .status());
+    contestants.push_back(
+        {.name = name, .run = [peer, name](size_t batch) { return peer->Run(name, batch); }});
   }
-  PALATE_ASSIGN_OR_RETURN(const auto best, BestTimes(contestants, {.batches = kShapes.size(), .repeats = absl::GetFlag(FLAGS_repeats)}));
+  PALATE_ASSIGN_OR_RETURN(
+      const auto best,
+      BestTimes(contestants, {.batches = kShapes.size(), .repeats = absl::GetFlag(FLAGS_repeats)}));
   std::vector<Result> results;
   for (size_t i = 0; i < contestants.size(); ++i) {
     results.push_back({.name = contestants[i].name});
     for (size_t shape = 0; shape < kShapes.size(); ++shape) {
-      results.back().tokens_per_second.push_back(static_cast<double>(kShapes[shape].texts * kShapes[shape].tokens) / best[i][shape]);
+      results.back().tokens_per_second.push_back(
+          static_cast<double>(kShapes[shape].texts * kShapes[shape].tokens) / best[i][shape]);
     }
   }
   if (peer != nullptr && type == at::kFloat) {
     const std::string path = folder + "/vectors.safetensors";
-    PALATE_RETURN_IF_ERROR(peer->Call("vectors", {{"name", contestants[1].name}, {"batches", kShapes.size()}, {"path", path}}).status());
+    PALATE_RETURN_IF_ERROR(
+        peer->Call("vectors",
+                   {{"name", contestants[1].name}, {"batches", kShapes.size()}, {"path", path}})
+            .status());
     PALATE_ASSIGN_OR_RETURN(const auto theirs, models::LoadTensors(path));
     std::vector<at::Tensor> ours;
     for (const auto& batch : batches.batches) ours.push_back(LastStates(*model, batch));
@@ -125,7 +142,9 @@ void Print(const std::vector<Result>& results) {
       best = std::max(best, speed);
       std::printf("  %-24s %10.0f tokens/s\n", result.name.c_str(), speed);
     }
-    if (theirs > 0) std::printf("  palate is %.2f times as fast, each in the faster of its types\n", ours / theirs);
+    if (theirs > 0)
+      std::printf("  palate is %.2f times as fast, each in the faster of its types\n",
+                  ours / theirs);
   }
 }
 
@@ -137,14 +156,16 @@ absl::Status RunAll(const std::string& folder) {
   }
   const TextBatches batches = RandomBatches(config.vocab_size);
   PALATE_RETURN_IF_ERROR(WriteBatches(batches, folder + "/ids.safetensors"));
-  std::printf("Qwen3-Embedding-0.6B shapes, random weights, %d threads, best of %d\n", absl::GetFlag(FLAGS_threads),
-              absl::GetFlag(FLAGS_repeats));
+  std::printf("Qwen3-Embedding-0.6B shapes, random weights, %d threads, best of %d\n",
+              absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
   std::unique_ptr<Peer> peer;
   if (absl::GetFlag(FLAGS_peers)) peer = Peer::StartOrSayWhy(absl::GetFlag(FLAGS_threads));
-  PALATE_ASSIGN_OR_RETURN(std::vector<Result> results, RaceType("fp32", folder, batches, peer.get()));
+  PALATE_ASSIGN_OR_RETURN(std::vector<Result> results,
+                          RaceType("fp32", folder, batches, peer.get()));
   const models::CpuMatrixSupport support = models::DetectCpuMatrixSupport();
   if (support.avx512_bf16 || support.amx_bf16) {
-    PALATE_ASSIGN_OR_RETURN(const std::vector<Result> narrow, RaceType("bf16", folder, batches, peer.get()));
+    PALATE_ASSIGN_OR_RETURN(const std::vector<Result> narrow,
+                            RaceType("bf16", folder, batches, peer.get()));
     results.insert(results.end(), narrow.begin(), narrow.end());
   }
   Print(results);

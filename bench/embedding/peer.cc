@@ -32,7 +32,8 @@ absl::StatusOr<std::string> SetUp() {
   FILE* const output = popen((kFolder + "/setup_peers.sh").c_str(), "r");
   if (output == nullptr) return absl::FailedPreconditionError("cannot run setup_peers.sh");
   const std::string python = ReadLine(output);
-  if (pclose(output) != 0 || python.empty()) return absl::FailedPreconditionError("setup_peers.sh failed");
+  if (pclose(output) != 0 || python.empty())
+    return absl::FailedPreconditionError("setup_peers.sh failed");
   return python;
 }
 
@@ -44,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Peer>> Peer::Start(int threads) {
   const std::string count = absl::StrCat(threads);
   std::array<int, 2> requests = {};
   std::array<int, 2> answers = {};
-  if (pipe(requests.data()) != 0 || pipe(answers.data()) != 0) return absl::InternalError("cannot make a pipe");
+  if (pipe(requests.data()) != 0 || pipe(answers.data()) != 0)
+    return absl::InternalError("cannot make a pipe");
   std::signal(SIGPIPE, SIG_IGN);  // a peer that ended shows as an answer that does not come
   const pid_t pid = fork();
   if (pid < 0) return absl::InternalError("cannot start a process");
@@ -82,14 +84,17 @@ absl::StatusOr<nlohmann::json> Peer::Call(const std::string& name, nlohmann::jso
   request["request"] = name;
   std::fputs((request.dump() + "\n").c_str(), requests_);
   std::fflush(requests_);
-  const nlohmann::json answer = nlohmann::json::parse(ReadLine(answers_), nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object()) return absl::InternalError(absl::StrCat("the peer ended during \"", name, "\""));
+  const nlohmann::json answer =
+      nlohmann::json::parse(ReadLine(answers_), nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object())
+    return absl::InternalError(absl::StrCat("the peer ended during \"", name, "\""));
   if (answer.contains("error")) return absl::InternalError(answer["error"].get<std::string>());
   return answer;
 }
 
 absl::StatusOr<double> Peer::Run(const std::string& name, size_t batch) {
-  PALATE_ASSIGN_OR_RETURN(const nlohmann::json answer, Call("run", {{"name", name}, {"batch", batch}}));
+  PALATE_ASSIGN_OR_RETURN(const nlohmann::json answer,
+                          Call("run", {{"name", name}, {"batch", batch}}));
   return answer.at("seconds").get<double>();
 }
 

@@ -23,24 +23,30 @@ absl::StatusOr<std::vector<std::string>> ReadPlots(const std::string& path) {
   std::vector<std::string> plots;
   for (std::string line; std::getline(file, line);) {
     const std::vector<std::string> fields = absl::StrSplit(line, "::");
-    if (fields.size() > kPlotField && fields[kPlotField].size() > 3) plots.push_back(fields[kPlotField]);
+    if (fields.size() > kPlotField && fields[kPlotField].size() > 3)
+      plots.push_back(fields[kPlotField]);
   }
   return plots;
 }
 
 }  // namespace
 
-absl::StatusOr<TextBatches> LoadPlots(const std::string& shared, const models::SentenceEncoder& encoder, size_t count, size_t batch_size) {
-  PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> plots, ReadPlots(shared + "/data/movielens/plots.dat"));
+absl::StatusOr<TextBatches> LoadPlots(const std::string& shared,
+                                      const models::SentenceEncoder& encoder, size_t count,
+                                      size_t batch_size) {
+  PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> plots,
+                          ReadPlots(shared + "/data/movielens/plots.dat"));
   count = std::min(count, plots.size());
   TextBatches result;
   std::vector<std::vector<int64_t>> sequences;
   for (size_t i = 0; i < count; ++i) {
-    PALATE_ASSIGN_OR_RETURN(models::EncodedText text, encoder.Tokenize(plots[i * plots.size() / count]));
+    PALATE_ASSIGN_OR_RETURN(models::EncodedText text,
+                            encoder.Tokenize(plots[i * plots.size() / count]));
     result.tokens += static_cast<int64_t>(text.ids.size());
     sequences.push_back(std::move(text.ids));
   }
-  std::stable_sort(sequences.begin(), sequences.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  std::stable_sort(sequences.begin(), sequences.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
   for (size_t i = 0; i < sequences.size(); ++i) {
     if (i % batch_size == 0) result.batches.emplace_back();
     result.batches.back().push_back(std::move(sequences[i]));
@@ -58,8 +64,10 @@ absl::Status WriteBatches(const TextBatches& batches, const std::string& path) {
       ids.insert(ids.end(), text.begin(), text.end());
     }
   }
-  return models::SaveTensors(
-      {{"ids", at::tensor(ids, at::kLong)}, {"lengths", at::tensor(lengths, at::kLong)}, {"batches", at::tensor(sizes, at::kLong)}}, path);
+  return models::SaveTensors({{"ids", at::tensor(ids, at::kLong)},
+                              {"lengths", at::tensor(lengths, at::kLong)},
+                              {"batches", at::tensor(sizes, at::kLong)}},
+                             path);
 }
 
 }  // namespace palate::bench

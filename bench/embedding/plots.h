@@ -1,4 +1,5 @@
-// The text that the encoder benchmark embeds: plots of films, tokenized by us, in batches of like length.
+// The text that the encoder benchmark embeds: plots of films, tokenized by us, in batches of like
+// length.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +18,14 @@ struct TextBatches {
   int64_t tokens = 0;  // without padding
 };
 
-// `count` plots spread evenly over data/movielens/plots.dat of `shared`, in batches of `batch_size`. NotFound without the file.
-absl::StatusOr<TextBatches> LoadPlots(const std::string& shared, const models::SentenceEncoder& encoder, size_t count, size_t batch_size);
+// `count` plots spread evenly over data/movielens/plots.dat of `shared`, in batches of
+// `batch_size`. NotFound without the file.
+absl::StatusOr<TextBatches> LoadPlots(const std::string& shared,
+                                      const models::SentenceEncoder& encoder, size_t count,
+                                      size_t batch_size);
 
-// As safetensors, for the peer: ids end to end, the texts' lengths, and the batches' numbers of texts, all int64.
+// As safetensors, for the peer: ids end to end, the texts' lengths, and the batches' numbers of
+// texts, all int64.
 absl::Status WriteBatches(const TextBatches& batches, const std::string& path);
 
 }  // namespace palate::bench

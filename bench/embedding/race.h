@@ -1,5 +1,5 @@
-// Timing several implementations of one job fairly on a machine that others use too: every batch is run by each in turn, several
-// times over, and the fastest run of each counts.
+// Timing several implementations of one job fairly on a machine that others use too: every batch is
+// run by each in turn, several times over, and the fastest run of each counts.
 #pragma once
 
 #include <functional>
@@ -21,14 +21,18 @@ struct RaceOptions {
   int repeats = 5;
 };
 
-// For each contestant its best time for each batch, in seconds. Each runs the first batch once before.
-absl::StatusOr<std::vector<std::vector<double>>> BestTimes(const std::vector<Contestant>& contestants, const RaceOptions& options);
+// For each contestant its best time for each batch, in seconds. Each runs the first batch once
+// before.
+absl::StatusOr<std::vector<std::vector<double>>> BestTimes(
+    const std::vector<Contestant>& contestants, const RaceOptions& options);
 
 // The same summed over the batches.
-absl::StatusOr<std::vector<double>> Race(const std::vector<Contestant>& contestants, const RaceOptions& options);
+absl::StatusOr<std::vector<double>> Race(const std::vector<Contestant>& contestants,
+                                         const RaceOptions& options);
 
 // Prints tokens per second of each contestant, and the ratios to the first one.
-void PrintRace(const std::vector<Contestant>& contestants, const std::vector<double>& seconds, double tokens);
+void PrintRace(const std::vector<Contestant>& contestants, const std::vector<double>& seconds,
+               double tokens);
 
 // Wall-clock seconds of `body`.
 double Seconds(const std::function<void()>& body);

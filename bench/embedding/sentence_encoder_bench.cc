@@ -1,6 +1,7 @@
-// Tokens per second of all-MiniLM-L6-v2 over film plots, beside transformers and OpenVINO: the same ids in the same batches of like
-// length, on the same number of threads, in turns. Float32, and bfloat16 where the processor multiplies it. Prints the
-// ratios and how far the vectors of the other sides are from ours.
+// Tokens per second of all-MiniLM-L6-v2 over film plots, beside transformers and OpenVINO: the same
+// ids in the same batches of like length, on the same number of threads, in turns. Float32, and
+// bfloat16 where the processor multiplies it. Prints the ratios and how far the vectors of the
+// other sides are from ours.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -27,7 +28,8 @@ ABSL_FLAG(int, plots, 512, "how many plots are embedded");
 ABSL_FLAG(int, batch, 32, "texts in a batch");
 ABSL_FLAG(int, repeats, 5, "how often each side runs each batch; the fastest counts");
 ABSL_FLAG(int, threads, 2, "threads of each side");
-ABSL_FLAG(bool, peers, true, "compare with transformers and OpenVINO, which are installed outside of the checkout");
+ABSL_FLAG(bool, peers, true,
+          "compare with transformers and OpenVINO, which are installed outside of the checkout");
 
 namespace palate::bench {
 namespace {
@@ -39,38 +41,49 @@ std::string Environment(const char* name, const std::string& absent) {
 
 std::string ModelFolder() {
   if (const std::string folder = absl::GetFlag(FLAGS_model); !folder.empty()) return folder;
-  const std::string cache = Environment("XDG_CACHE_HOME", Environment("HOME", "") + "/.cache") + "/palate";
+  const std::string cache =
+      Environment("XDG_CACHE_HOME", Environment("HOME", "") + "/.cache") + "/palate";
   return Environment("PALATE_CACHE_DIR", cache) + "/all-MiniLM-L6-v2";
 }
 
 // One type: ours and the peers' engines of that type.
 class TypedRace {
  public:
-  TypedRace(const TextBatches& batches, std::string dtype) : batches_(batches), dtype_(std::move(dtype)) {}
+  TypedRace(const TextBatches& batches, std::string dtype)
+      : batches_(batches), dtype_(std::move(dtype)) {}
 
   absl::Status AddOurs(const std::string& folder) {
     const at::ScalarType type = dtype_ == "bf16" ? at::kBFloat16 : at::kFloat;
     PALATE_ASSIGN_OR_RETURN(encoder_, models::SentenceEncoder::Load(folder, {.dtype = type}));
-    contestants_.push_back({.name = "palate " + dtype_, .run = [this](size_t batch) -> absl::StatusOr<double> {
-                              absl::Status status;
-                              const double seconds = Seconds([&] { status = encoder_->Encode(batches_.batches[batch]).status(); });
-                              if (!status.ok()) return status;
-                              return seconds;
-                            }});
+    contestants_.push_back(
+        {.name = "palate " + dtype_, .run = [this](size_t batch) -> absl::StatusOr<double> {
+           absl::Status status;
+           const double seconds =
+               Seconds([&] { status = encoder_->Encode(batches_.batches[batch]).status(); });
+           if (!status.ok()) return status;
+           return seconds;
+         }});
     return absl::OkStatus();
   }
 
-  absl::Status AddPeer(Peer& peer, const std::string& library, const std::string& folder, const std::string& ids) {
+  absl::Status AddPeer(Peer& peer, const std::string& library, const std::string& folder,
+                       const std::string& ids) {
     const std::string name = absl::StrCat(library, " ", dtype_);
-    PALATE_RETURN_IF_ERROR(
-        peer.Call("load_encoder", {{"name", name}, {"library", library}, {"dtype", dtype_}, {"folder", folder}, {"ids", ids}}).status());
-    contestants_.push_back({.name = name, .run = [&peer, name](size_t batch) { return peer.Run(name, batch); }});
+    PALATE_RETURN_IF_ERROR(peer.Call("load_encoder", {{"name", name},
+                                                      {"library", library},
+                                                      {"dtype", dtype_},
+                                                      {"folder", folder},
+                                                      {"ids", ids}})
+                               .status());
+    contestants_.push_back(
+        {.name = name, .run = [&peer, name](size_t batch) { return peer.Run(name, batch); }});
     return absl::OkStatus();
   }
 
   absl::Status Run(int repeats) {
-    PALATE_ASSIGN_OR_RETURN(const std::vector<double> seconds,
-                            Race(contestants_, {.batches = batches_.batches.size(), .repeats = repeats}));
+    PALATE_ASSIGN_OR_RETURN(
+        const std::vector<double> seconds,
+        Race(contestants_, {.batches = batches_.batches.size(), .repeats = repeats}));
     PrintRace(contestants_, seconds, static_cast<double>(batches_.tokens));
     return absl::OkStatus();
   }
@@ -86,8 +99,10 @@ class TypedRace {
   // Prints how far each peer's vectors are from `ours`.
   absl::Status ComparePeers(Peer& peer, const at::Tensor& ours, const std::string& path) const {
     for (size_t i = 1; i < contestants_.size(); ++i) {
-      PALATE_RETURN_IF_ERROR(
-          peer.Call("vectors", {{"name", contestants_[i].name}, {"batches", batches_.batches.size()}, {"path", path}}).status());
+      PALATE_RETURN_IF_ERROR(peer.Call("vectors", {{"name", contestants_[i].name},
+                                                   {"batches", batches_.batches.size()},
+                                                   {"path", path}})
+                                 .status());
       PALATE_ASSIGN_OR_RETURN(const auto theirs, models::LoadTensors(path));
       std::printf("  largest difference to %s: %.1e\n", contestants_[i].name.c_str(),
                   (ours - theirs.at("vectors")).abs().max().item<double>());
@@ -104,11 +119,13 @@ class TypedRace {
 
 void PrintErrorAgainstFloat32(const at::Tensor& narrow, const at::Tensor& wide) {
   const double cosine = (narrow * wide).sum(1).min().item<double>();
-  std::printf("  bf16 against our fp32: largest difference %.1e, lowest cosine %.6f\n", (narrow - wide).abs().max().item<double>(), cosine);
+  std::printf("  bf16 against our fp32: largest difference %.1e, lowest cosine %.6f\n",
+              (narrow - wide).abs().max().item<double>(), cosine);
 }
 
-absl::Status RunType(const std::string& dtype, const std::string& folder, const TextBatches& batches, Peer* peer,
-                     const std::string& scratch, at::Tensor& float32_vectors) {
+absl::Status RunType(const std::string& dtype, const std::string& folder,
+                     const TextBatches& batches, Peer* peer, const std::string& scratch,
+                     at::Tensor& float32_vectors) {
   TypedRace race(batches, dtype);
   PALATE_RETURN_IF_ERROR(race.AddOurs(folder));
   if (peer != nullptr) {
@@ -118,7 +135,8 @@ absl::Status RunType(const std::string& dtype, const std::string& folder, const 
   }
   PALATE_RETURN_IF_ERROR(race.Run(absl::GetFlag(FLAGS_repeats)));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, race.OurVectors());
-  if (peer != nullptr) PALATE_RETURN_IF_ERROR(race.ComparePeers(*peer, vectors, scratch + "/vectors.safetensors"));
+  if (peer != nullptr)
+    PALATE_RETURN_IF_ERROR(race.ComparePeers(*peer, vectors, scratch + "/vectors.safetensors"));
   if (float32_vectors.defined()) {
     PrintErrorAgainstFloat32(vectors, float32_vectors);
   } else {
@@ -128,24 +146,31 @@ absl::Status RunType(const std::string& dtype, const std::string& folder, const 
 }
 
 absl::Status RunAll(const std::string& folder, const std::string& scratch) {
-  const std::string shared = Environment("PALATE_SHARED_DIR", std::string(PALATE_SOURCE_DIR) + "/../shared");
+  const std::string shared =
+      Environment("PALATE_SHARED_DIR", std::string(PALATE_SOURCE_DIR) + "/../shared");
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, models::SentenceEncoder::Load(folder));
-  PALATE_ASSIGN_OR_RETURN(const TextBatches batches, LoadPlots(shared, *tokenizer, static_cast<size_t>(absl::GetFlag(FLAGS_plots)),
-                                                               static_cast<size_t>(absl::GetFlag(FLAGS_batch))));
+  PALATE_ASSIGN_OR_RETURN(
+      const TextBatches batches,
+      LoadPlots(shared, *tokenizer, static_cast<size_t>(absl::GetFlag(FLAGS_plots)),
+                static_cast<size_t>(absl::GetFlag(FLAGS_batch))));
   PALATE_RETURN_IF_ERROR(WriteBatches(batches, scratch + "/ids.safetensors"));
-  std::printf("all-MiniLM-L6-v2, %ld plots of %.0f tokens, batches of %d by length, %d threads, best of %d per batch\n", batches.texts,
-              static_cast<double>(batches.tokens) / static_cast<double>(batches.texts), absl::GetFlag(FLAGS_batch),
-              absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
+  std::printf(
+      "all-MiniLM-L6-v2, %ld plots of %.0f tokens, batches of %d by length, %d threads, best of %d "
+      "per batch\n",
+      batches.texts, static_cast<double>(batches.tokens) / static_cast<double>(batches.texts),
+      absl::GetFlag(FLAGS_batch), absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
   std::unique_ptr<Peer> peer;
   if (absl::GetFlag(FLAGS_peers)) peer = Peer::StartOrSayWhy(absl::GetFlag(FLAGS_threads));
   if (peer != nullptr) {
-    PALATE_ASSIGN_OR_RETURN(const nlohmann::json versions, peer->Call("versions", nlohmann::json::object()));
+    PALATE_ASSIGN_OR_RETURN(const nlohmann::json versions,
+                            peer->Call("versions", nlohmann::json::object()));
     std::printf("peers: %s\n", versions.dump().c_str());
   }
   at::Tensor float32_vectors;
   PALATE_RETURN_IF_ERROR(RunType("fp32", folder, batches, peer.get(), scratch, float32_vectors));
   const models::CpuMatrixSupport support = models::DetectCpuMatrixSupport();
-  if (support.avx512_bf16 || support.amx_bf16) return RunType("bf16", folder, batches, peer.get(), scratch, float32_vectors);
+  if (support.avx512_bf16 || support.amx_bf16)
+    return RunType("bf16", folder, batches, peer.get(), scratch, float32_vectors);
   std::printf("bf16: not run, this processor does not multiply it\n");
   return absl::OkStatus();
 }

@@ -1,7 +1,8 @@
-// Time per stage of a model of Qwen3-VL-2B's shape with random weights and one 512 x 512 picture: decode, resize and cut, vision tower,
-// text.
+// Time per stage of a model of Qwen3-VL-2B's shape with random weights and one 512 x 512 picture:
+// decode, resize and cut, vision tower, text.
 //
-// On demand, since it needs 8.5 GB of memory and writes 4.3 GB to the temporary folder: without --run=true it says so and ends.
+// On demand, since it needs 8.5 GB of memory and writes 4.3 GB to the temporary folder: without
+// --run=true it says so and ends.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -44,18 +45,20 @@ namespace {
 
 // Of Qwen3-VL-2B-Instruct.
 nlohmann::json Config() {
-  const nlohmann::json text = {
-      {"vocab_size", 151936},
-      {"hidden_size", 2048},
-      {"intermediate_size", 6144},
-      {"num_hidden_layers", 28},
-      {"num_attention_heads", 16},
-      {"num_key_value_heads", 8},
-      {"head_dim", 128},
-      {"max_position_embeddings", 262144},
-      {"rope_parameters",
-       {{"rope_type", "default"}, {"rope_theta", 5000000}, {"mrope_section", {24, 20, 20}}, {"mrope_interleaved", true}}},
-      {"tie_word_embeddings", true}};
+  const nlohmann::json text = {{"vocab_size", 151936},
+                               {"hidden_size", 2048},
+                               {"intermediate_size", 6144},
+                               {"num_hidden_layers", 28},
+                               {"num_attention_heads", 16},
+                               {"num_key_value_heads", 8},
+                               {"head_dim", 128},
+                               {"max_position_embeddings", 262144},
+                               {"rope_parameters",
+                                {{"rope_type", "default"},
+                                 {"rope_theta", 5000000},
+                                 {"mrope_section", {24, 20, 20}},
+                                 {"mrope_interleaved", true}}},
+                               {"tie_word_embeddings", true}};
   const nlohmann::json vision = {{"depth", 24},
                                  {"hidden_size", 1024},
                                  {"intermediate_size", 4096},
@@ -64,7 +67,10 @@ nlohmann::json Config() {
                                  {"patch_size", 16},
                                  {"num_position_embeddings", 2304},
                                  {"deepstack_visual_indexes", {5, 11, 17}}};
-  return {{"model_type", "qwen3_vl"}, {"text_config", text}, {"vision_config", vision}, {"tie_word_embeddings", true}};
+  return {{"model_type", "qwen3_vl"},
+          {"text_config", text},
+          {"vision_config", vision},
+          {"tie_word_embeddings", true}};
 }
 
 class Stages {
@@ -72,17 +78,20 @@ class Stages {
   static absl::StatusOr<Stages> Load(const std::string& folder, at::ScalarType dtype) {
     Stages stages;
     PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
-    PALATE_ASSIGN_OR_RETURN(const models::VlConfig config, models::ReadQwen3VlConfig(checkpoint.config()));
+    PALATE_ASSIGN_OR_RETURN(const models::VlConfig config,
+                            models::ReadQwen3VlConfig(checkpoint.config()));
     stages.image_token_ = config.image_token_id;
-    PALATE_ASSIGN_OR_RETURN(
-        stages.decoder_,
-        models::DecoderModel::Load(checkpoint, config.decoder,
-                                   {.dtype = dtype, .prefixes = models::DecoderPrefixes(), .ignored_prefixes = models::VisionPrefixes()}));
+    PALATE_ASSIGN_OR_RETURN(stages.decoder_, models::DecoderModel::Load(
+                                                 checkpoint, config.decoder,
+                                                 {.dtype = dtype,
+                                                  .prefixes = models::DecoderPrefixes(),
+                                                  .ignored_prefixes = models::VisionPrefixes()}));
     models::LoadOptions tower;
     tower.prefixes = models::VisionPrefixes();
     tower.ignored_prefixes = models::BesidesVision();
     tower.dtype = dtype;
-    PALATE_ASSIGN_OR_RETURN(stages.tower_, models::Qwen3VisionTower::Load(checkpoint, config.vision, tower));
+    PALATE_ASSIGN_OR_RETURN(stages.tower_,
+                            models::Qwen3VisionTower::Load(checkpoint, config.vision, tower));
     PALATE_ASSIGN_OR_RETURN(stages.encoded_, models::ReadFileToString(folder + "/picture.jpg"));
     return stages;
   }
@@ -96,8 +105,8 @@ class Stages {
     return models::CatchTorch([&] {
       const c10::InferenceMode inference;
       Time("vision tower", [&] { features_ = tower_->Forward({patches_}); });
-      std::printf("  %ld patches, %ld tokens of the picture, %d of text\n", patches_.patches(), features_.embeddings.size(0),
-                  absl::GetFlag(FLAGS_text_tokens));
+      std::printf("  %ld patches, %ld tokens of the picture, %d of text\n", patches_.patches(),
+                  features_.embeddings.size(0), absl::GetFlag(FLAGS_text_tokens));
       const models::DecoderInputs inputs = Inputs();
       Time("text", [&] { decoder_->Forward(inputs); });
     });
@@ -121,16 +130,19 @@ class Stages {
     std::vector<int64_t> ids(static_cast<size_t>(text + picture), 1000);
     std::fill_n(ids.begin() + text / 2, picture, image_token_);
     const int64_t side = tower_->merge_size();
-    const models::MergedGrid grid = {.t = 1, .h = patches_.grid_h / side, .w = patches_.grid_w / side};
+    const models::MergedGrid grid = {
+        .t = 1, .h = patches_.grid_h / side, .w = patches_.grid_w / side};
     const models::MropePositions positions = models::PositionsOf(ids, {grid}, image_token_, 0);
     std::vector<at::Tensor> axes;
-    for (const std::vector<int64_t>& axis : positions.axes) axes.push_back(at::tensor(axis, at::kLong));
+    for (const std::vector<int64_t>& axis : positions.axes)
+      axes.push_back(at::tensor(axis, at::kLong));
     models::DecoderInputs inputs;
     inputs.positions = at::stack(axes);
     inputs.lengths = {text + picture};
     inputs.deepstack_rows = at::arange(text / 2, text / 2 + picture, at::kLong);
     inputs.deepstack = features_.deepstack;
-    inputs.embeddings = decoder_->EmbedTokens(at::tensor(ids, at::kLong)).index_copy(0, inputs.deepstack_rows, features_.embeddings);
+    inputs.embeddings = decoder_->EmbedTokens(at::tensor(ids, at::kLong))
+                            .index_copy(0, inputs.deepstack_rows, features_.embeddings);
     return inputs;
   }
 
@@ -153,14 +165,18 @@ class Stages {
 absl::Status RunAll(const std::string& folder) {
   {
     PALATE_ASSIGN_OR_RETURN(const auto peer, Peer::Start(absl::GetFlag(FLAGS_threads)));
-    PALATE_RETURN_IF_ERROR(
-        peer->Call("save_random", {{"config", Config()}, {"folder", folder}, {"picture", absl::GetFlag(FLAGS_picture)}}).status());
+    PALATE_RETURN_IF_ERROR(peer->Call("save_random", {{"config", Config()},
+                                                      {"folder", folder},
+                                                      {"picture", absl::GetFlag(FLAGS_picture)}})
+                               .status());
   }
   PALATE_ASSIGN_OR_RETURN(const c10::Device device, models::OpenDevice("cpu"));
-  PALATE_ASSIGN_OR_RETURN(const at::ScalarType dtype, models::ParseDtype(absl::GetFlag(FLAGS_dtype), device));
-  std::printf("Qwen3-VL-2B shapes, random weights, %s, one %d x %d picture, %d threads, best of %d\n",
-              std::string(models::DtypeName(dtype)).c_str(), absl::GetFlag(FLAGS_picture), absl::GetFlag(FLAGS_picture),
-              absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
+  PALATE_ASSIGN_OR_RETURN(const at::ScalarType dtype,
+                          models::ParseDtype(absl::GetFlag(FLAGS_dtype), device));
+  std::printf(
+      "Qwen3-VL-2B shapes, random weights, %s, one %d x %d picture, %d threads, best of %d\n",
+      std::string(models::DtypeName(dtype)).c_str(), absl::GetFlag(FLAGS_picture),
+      absl::GetFlag(FLAGS_picture), absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
   PALATE_ASSIGN_OR_RETURN(Stages stages, Stages::Load(folder, dtype));
   models::VlProcessorConfig processor_config;
   processor_config.patch_size = 16;

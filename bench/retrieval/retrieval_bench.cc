@@ -1,8 +1,8 @@
-// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as told), exact, k = 100,
-// without a filter and with filters of falling selectivity. Then what one request with 8 vectors, a filter and 2,000
-// exclusions costs, against 8 requests with one vector each. Prints milliseconds, by the clock and of processor time: the
-// medians of searches that are timed one by one. On a busy machine only the processor time says something about the
-// search.
+// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as
+// told), exact, k = 100, without a filter and with filters of falling selectivity. Then what one
+// request with 8 vectors, a filter and 2,000 exclusions costs, against 8 requests with one vector
+// each. Prints milliseconds, by the clock and of processor time: the medians of searches that are
+// timed one by one. On a busy machine only the processor time says something about the search.
 //
 //   retrieval_bench [items] [dimensions]
 #include <algorithm>
@@ -82,7 +82,8 @@ VectorQuery RandomQuery(std::mt19937& random, int dimensions) {
 }
 
 // One request after the other.
-absl::StatusOr<Milliseconds> TimeSearches(const CatalogIndex& index, const std::vector<SearchRequest>& requests) {
+absl::StatusOr<Milliseconds> TimeSearches(const CatalogIndex& index,
+                                          const std::vector<SearchRequest>& requests) {
   const absl::Time start = absl::Now();
   const double start_processor = ProcessorMilliseconds();
   for (const SearchRequest& request : requests) {
@@ -92,10 +93,12 @@ absl::StatusOr<Milliseconds> TimeSearches(const CatalogIndex& index, const std::
       if (!result.ok()) return result.status();
     }
   }
-  return Milliseconds{.wall = absl::ToDoubleMilliseconds(absl::Now() - start), .processor = ProcessorMilliseconds() - start_processor};
+  return Milliseconds{.wall = absl::ToDoubleMilliseconds(absl::Now() - start),
+                      .processor = ProcessorMilliseconds() - start_processor};
 }
 
-absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index, const std::string& filter, int dimensions,
+absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index,
+                                                const std::string& filter, int dimensions,
                                                 std::mt19937& random) {
   absl::StatusOr<Filter> parsed = index.ParseFilter(filter);
   if (!parsed.ok()) return parsed.status();
@@ -112,13 +115,17 @@ absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index, const
   return Milliseconds{.wall = Median(std::move(wall)), .processor = Median(std::move(processor))};
 }
 
-// Alternates between one request of several vectors and a request for each of them, so that both see the same machine.
-absl::Status CompareRequests(const CatalogIndex& index, int items, int dimensions, double share, std::mt19937& random) {
-  absl::StatusOr<Filter> parsed = index.ParseFilter(absl::StrCat("rank < ", static_cast<int64_t>(items * share)));
+// Alternates between one request of several vectors and a request for each of them, so that both
+// see the same machine.
+absl::Status CompareRequests(const CatalogIndex& index, int items, int dimensions, double share,
+                             std::mt19937& random) {
+  absl::StatusOr<Filter> parsed =
+      index.ParseFilter(absl::StrCat("rank < ", static_cast<int64_t>(items * share)));
   if (!parsed.ok()) return parsed.status();
   SearchRequest common;
   common.filter = std::make_shared<const Filter>(*std::move(parsed));
-  for (int i = 0; i < kExcluded; ++i) common.exclude_item_ids.push_back(absl::StrCat("item-", random() % items));
+  for (int i = 0; i < kExcluded; ++i)
+    common.exclude_item_ids.push_back(absl::StrCat("item-", random() % items));
 
   std::vector<double> together_wall, together_processor, apart_wall, apart_processor;
   for (int i = 0; i < kQueries; ++i) {
@@ -138,12 +145,18 @@ absl::Status CompareRequests(const CatalogIndex& index, int items, int dimension
     apart_processor.push_back(many->processor);
   }
 
-  const Milliseconds together{.wall = Median(std::move(together_wall)), .processor = Median(std::move(together_processor))};
-  const Milliseconds apart{.wall = Median(std::move(apart_wall)), .processor = Median(std::move(apart_processor))};
-  std::printf("%d vectors, %.2f%% of the items allowed, %d exclusions:\n", kVectorsPerRequest, share * 100, kExcluded);
-  std::printf("  one request  %7.3f ms, %7.3f ms of processor time\n", together.wall, together.processor);
-  std::printf("  %d requests   %7.3f ms, %7.3f ms of processor time; ratio %.2f, %.2f of processor time\n", kVectorsPerRequest, apart.wall,
-              apart.processor, apart.wall / together.wall, apart.processor / together.processor);
+  const Milliseconds together{.wall = Median(std::move(together_wall)),
+                              .processor = Median(std::move(together_processor))};
+  const Milliseconds apart{.wall = Median(std::move(apart_wall)),
+                           .processor = Median(std::move(apart_processor))};
+  std::printf("%d vectors, %.2f%% of the items allowed, %d exclusions:\n", kVectorsPerRequest,
+              share * 100, kExcluded);
+  std::printf("  one request  %7.3f ms, %7.3f ms of processor time\n", together.wall,
+              together.processor);
+  std::printf(
+      "  %d requests   %7.3f ms, %7.3f ms of processor time; ratio %.2f, %.2f of processor time\n",
+      kVectorsPerRequest, apart.wall, apart.processor, apart.wall / together.wall,
+      apart.processor / together.processor);
   return absl::OkStatus();
 }
 
@@ -160,15 +173,18 @@ absl::Status Run(int items, int dimensions) {
   const absl::Status filled = Fill(index, items, dimensions, random);
   if (!filled.ok()) return filled;
   const CatalogStats stats = index.GetStats();
-  std::printf("%d x %d: filled and merged in %.1f s, %.0f MiB, %ld segments, %ld merges\n", items, dimensions,
-              absl::ToDoubleSeconds(absl::Now() - start), static_cast<double>(stats.memory_bytes) / (1 << 20),
+  std::printf("%d x %d: filled and merged in %.1f s, %.0f MiB, %ld segments, %ld merges\n", items,
+              dimensions, absl::ToDoubleSeconds(absl::Now() - start),
+              static_cast<double>(stats.memory_bytes) / (1 << 20),
               static_cast<long>(stats.segments), static_cast<long>(stats.merges));
   for (const double share : {1.0, 0.5, 0.1, 0.01, 0.0001}) {
-    const std::string filter = share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
-    const absl::StatusOr<Milliseconds> median = MedianMilliseconds(index, filter, dimensions, random);
+    const std::string filter =
+        share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
+    const absl::StatusOr<Milliseconds> median =
+        MedianMilliseconds(index, filter, dimensions, random);
     if (!median.ok()) return median.status();
-    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n", share * 100, median->wall,
-                median->processor);
+    std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n",
+                share * 100, median->wall, median->processor);
   }
   for (const double share : {0.5, 0.01}) {
     const absl::Status compared = CompareRequests(index, items, dimensions, share, random);
@@ -182,7 +198,8 @@ absl::Status Run(int items, int dimensions) {
 
 int main(int argc, char** argv) {
   int items = 100'000, dimensions = 384;
-  const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) && (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
+  const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) &&
+                          (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
   if (!understood || items < 1 || dimensions < 1 || argc > 3) {
     std::fprintf(stderr, "usage: %s [items] [dimensions]\n", argv[0]);
     return 2;

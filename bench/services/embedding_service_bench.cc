@@ -1,5 +1,6 @@
-// How much of an Embed request's time is spent on anything but the model: films of ../shared/data/movielens (title and plot) over gRPC on
-// one machine. Prints for each request size, with medians of requests that are timed one by one:
+// How much of an Embed request's time is spent on anything but the model: films of
+// ../shared/data/movielens (title and plot) over gRPC on one machine. Prints for each request size,
+// with medians of requests that are timed one by one:
 //   request     from the caller's call to its answer, the cache off
 //   tokenize    processor time of tokenizing the request's texts
 //   wire        processor time of writing and parsing request and response, on both sides
@@ -37,7 +38,8 @@ constexpr int kRounds = 15;
 constexpr absl::Duration kLimit = absl::Minutes(5);
 
 double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
+  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2),
+                   values.end());
   return values[values.size() / 2];
 }
 
@@ -79,14 +81,18 @@ double TokenizeMs(const embedding::Encoder& encoder, const pb::EmbedRequest& req
 }
 
 // Wall time of one call.
-absl::StatusOr<double> CallMs(pb::EmbeddingService::Stub& stub, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
+absl::StatusOr<double> CallMs(pb::EmbeddingService::Stub& stub, const pb::EmbedRequest& request,
+                              pb::EmbedResponse& response) {
   const absl::Time began = absl::Now();
-  PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &Stub::Embed, request, response, {.deadline = began + kLimit}));
-  if (!response.failures().empty()) return absl::InternalError(response.failures(0).status().message());
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(stub.async(), &Stub::Embed, request, response, {.deadline = began + kLimit}));
+  if (!response.failures().empty())
+    return absl::InternalError(response.failures(0).status().message());
   return absl::ToDoubleMilliseconds(absl::Now() - began);
 }
 
-absl::StatusOr<double> MedianCallMs(pb::EmbeddingService::Stub& stub, const pb::EmbedRequest& request, pb::EmbedResponse& response) {
+absl::StatusOr<double> MedianCallMs(pb::EmbeddingService::Stub& stub,
+                                    const pb::EmbedRequest& request, pb::EmbedResponse& response) {
   std::vector<double> times;
   for (int i = 0; i < kRounds; ++i) {
     PALATE_ASSIGN_OR_RETURN(const double time, CallMs(stub, request, response));
@@ -95,8 +101,8 @@ absl::StatusOr<double> MedianCallMs(pb::EmbeddingService::Stub& stub, const pb::
   return Median(std::move(times));
 }
 
-absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder& encoder, const std::vector<offline::Movie>& movies,
-                     size_t inputs, pb::EmbedRole role) {
+absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder& encoder,
+                     const std::vector<offline::Movie>& movies, size_t inputs, pb::EmbedRole role) {
   pb::EmbedRequest request;
   request.add_spaces("text");
   for (size_t i = 0; i < inputs; ++i) {
@@ -117,25 +123,35 @@ absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder&
   PALATE_ASSIGN_OR_RETURN(const double cached, MedianCallMs(stub, request, response));
   int64_t tokens = 0;
   for (const pb::EmbedResult& result : response.results()) tokens += result.tokens();
-  std::printf("%-8s %6zu %8ld %10.2f ms %9.3f ms %8.3f ms %7.2f %% %9.2f ms\n", role == pb::EMBED_ROLE_QUERY ? "queries" : "items", inputs,
-              static_cast<long>(tokens), whole, tokenize, wire, 100 * (tokenize + wire) / whole, cached);
+  std::printf("%-8s %6zu %8ld %10.2f ms %9.3f ms %8.3f ms %7.2f %% %9.2f ms\n",
+              role == pb::EMBED_ROLE_QUERY ? "queries" : "items", inputs, static_cast<long>(tokens),
+              whole, tokenize, wire, 100 * (tokenize + wire) / whole, cached);
   return absl::OkStatus();
 }
 
-absl::Status Run(const std::string& model_folder, const std::string& data_folder, const std::string& cache_folder) {
+absl::Status Run(const std::string& model_folder, const std::string& data_folder,
+                 const std::string& cache_folder) {
   PALATE_ASSIGN_OR_RETURN(offline::MovieLens data, offline::ReadMovieLens(data_folder));
-  std::erase_if(data.movies, [](const offline::Movie& movie) { return movie.item.description.empty(); });
+  std::erase_if(data.movies,
+                [](const offline::Movie& movie) { return movie.item.description.empty(); });
   if (data.movies.empty()) return absl::NotFoundError(data_folder + " has no plots");
   EmbeddingConfig config;
   config.item_cache.dir = cache_folder;
-  PALATE_ASSIGN_OR_RETURN(const auto model, embedding::EmbeddingModel::Load(model_folder, config.load));
-  PALATE_ASSIGN_OR_RETURN(ServiceSet services, MakeEmbeddingServices(config, EmbeddingModels{{config.default_model, model}}));
-  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server, Server::Start(ServerConfig(), std::move(services)));
-  const auto stub = pb::EmbeddingService::NewStub(DialTcp(absl::StrCat("127.0.0.1:", server->port())));
-  std::printf("%-8s %6s %8s %13s %12s %11s %9s %12s\n", "inputs", "count", "tokens", "request", "tokenize", "wire", "share", "cached");
+  PALATE_ASSIGN_OR_RETURN(const auto model,
+                          embedding::EmbeddingModel::Load(model_folder, config.load));
+  PALATE_ASSIGN_OR_RETURN(
+      ServiceSet services,
+      MakeEmbeddingServices(config, EmbeddingModels{{config.default_model, model}}));
+  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
+                          Server::Start(ServerConfig(), std::move(services)));
+  const auto stub =
+      pb::EmbeddingService::NewStub(DialTcp(absl::StrCat("127.0.0.1:", server->port())));
+  std::printf("%-8s %6s %8s %13s %12s %11s %9s %12s\n", "inputs", "count", "tokens", "request",
+              "tokenize", "wire", "share", "cached");
   PALATE_RETURN_IF_ERROR(Measure(*stub, model->encoder(), data.movies, 1, pb::EMBED_ROLE_QUERY));
   for (const size_t inputs : {1, 8, 32, 128}) {
-    PALATE_RETURN_IF_ERROR(Measure(*stub, model->encoder(), data.movies, inputs, pb::EMBED_ROLE_ITEM));
+    PALATE_RETURN_IF_ERROR(
+        Measure(*stub, model->encoder(), data.movies, inputs, pb::EMBED_ROLE_ITEM));
   }
   return absl::OkStatus();
 }
@@ -145,9 +161,12 @@ absl::Status Run(const std::string& model_folder, const std::string& data_folder
 
 int main(int argc, char** argv) {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
-  const std::string model = argc > 1 ? argv[1] : palate::services::SharedFile("models/dual_encoder");
+  const std::string model =
+      argc > 1 ? argv[1] : palate::services::SharedFile("models/dual_encoder");
   const std::string data =
-      argc > 2 ? argv[2] : std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
+      argc > 2 ? argv[2]
+               : std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") +
+                     "/data/movielens";
   std::string cache = (std::filesystem::temp_directory_path() / "palate-bench-XXXXXX").string();
   if (mkdtemp(cache.data()) == nullptr) return 1;
   const absl::Status status = palate::services::Run(model, data, cache + "/cache");

@@ -29,8 +29,8 @@ CachedVector Remember(const EmbedResult& result, const std::string& space) {
 // One call of Embed.
 class CachedEmbedder::Pass {
  public:
-  Pass(CachedEmbedder& owner, std::vector<EmbedInput>& inputs, const EmbedOptions& options, const Caller& caller,
-       std::vector<SpaceKey> spaces, const CallContext& context)
+  Pass(CachedEmbedder& owner, std::vector<EmbedInput>& inputs, const EmbedOptions& options,
+       const Caller& caller, std::vector<SpaceKey> spaces, const CallContext& context)
       : owner_(owner),
         inputs_(inputs),
         options_(options),
@@ -71,12 +71,16 @@ class CachedEmbedder::Pass {
     if (element.place == Place::kNowhere) return;
     const std::string content = ContentDigest(input, options_.instruction);
     for (const SpaceKey& space : spaces_) {
-      // Vectors of another numeric type are as good, but not the same: a server that was told to compute in fp32 must not answer in bf16.
-      element.keys.push_back(ItemCache::Key(caller.catalog, content, space.name, absl::StrCat(space.fingerprint, "/", owner_.info_.dtype)));
+      // Vectors of another numeric type are as good, but not the same: a server that was told to
+      // compute in fp32 must not answer in bf16.
+      element.keys.push_back(
+          ItemCache::Key(caller.catalog, content, space.name,
+                         absl::StrCat(space.fingerprint, "/", owner_.info_.dtype)));
       element.flight += element.keys.back();
     }
     // An interactive call does not wait for a bulk one.
-    absl::StrAppend(&element.flight, options_.lane == Lane::kBulk ? "b" : "i", personal ? "q" : "c", caller.user_id);
+    absl::StrAppend(&element.flight, options_.lane == Lane::kBulk ? "b" : "i", personal ? "q" : "c",
+                    caller.user_id);
   }
 
   Counters& CountersOf(const Element& element) const {
@@ -92,7 +96,8 @@ class CachedEmbedder::Pass {
     }
     std::map<Place, std::vector<std::optional<CachedVector>>> found;
     if (!keys[Place::kDisk].empty()) found[Place::kDisk] = owner_.items_->Get(keys[Place::kDisk]);
-    if (!keys[Place::kMemory].empty()) found[Place::kMemory] = owner_.queries_->Get(user_, keys[Place::kMemory]);
+    if (!keys[Place::kMemory].empty())
+      found[Place::kMemory] = owner_.queries_->Get(user_, keys[Place::kMemory]);
     std::map<Place, size_t> next;
     std::vector<size_t> missing;
     for (const size_t i : wanted) {
@@ -120,12 +125,14 @@ class CachedEmbedder::Pass {
     for (size_t s = 0; s < spaces_.size(); ++s) {
       result.tokens = std::max(result.tokens, vectors[s]->tokens);
       result.truncated_tokens = std::max(result.truncated_tokens, vectors[s]->truncated_tokens);
-      if (vectors[s]->present) result.vectors.push_back({spaces_[s], std::move(vectors[s]->values)});
+      if (vectors[s]->present)
+        result.vectors.push_back({spaces_[s], std::move(vectors[s]->values)});
     }
     return true;
   }
 
-  // Computes what nobody else is computing, then takes what others have computed. What is still missing stays in `missing`.
+  // Computes what nobody else is computing, then takes what others have computed. What is still
+  // missing stays in `missing`.
   absl::Status ComputeOrWait(std::vector<size_t>& missing) {
     std::vector<size_t> owned;
     std::vector<Guest> guests;
@@ -171,7 +178,8 @@ class CachedEmbedder::Pass {
     std::vector<EmbedInput> inputs;
     inputs.reserve(indices.size());
     for (const size_t i : indices) inputs.push_back(std::move(inputs_[i]));
-    PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed, owner_.compute_(std::move(inputs), options_, context_));
+    PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed,
+                            owner_.compute_(std::move(inputs), options_, context_));
     for (size_t k = 0; k < indices.size(); ++k) results_[indices[k]] = std::move(computed[k]);
     return absl::OkStatus();
   }
@@ -182,7 +190,8 @@ class CachedEmbedder::Pass {
     for (const size_t i : computed) {
       if (!results_[i].status.ok()) continue;
       auto& entries = elements_[i].place == Place::kDisk ? disk : memory;
-      for (size_t s = 0; s < spaces_.size(); ++s) entries.emplace_back(elements_[i].keys[s], Remember(results_[i], spaces_[s].name));
+      for (size_t s = 0; s < spaces_.size(); ++s)
+        entries.emplace_back(elements_[i].keys[s], Remember(results_[i], spaces_[s].name));
     }
     if (!disk.empty()) owner_.items_->Put(disk);
     if (!memory.empty()) owner_.queries_->Put(user_, generation_, memory);
@@ -199,14 +208,19 @@ class CachedEmbedder::Pass {
   std::vector<EmbedResult> results_;
 };
 
-CachedEmbedder::CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items, QueryCache* queries)
+CachedEmbedder::CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items,
+                               QueryCache* queries)
     : compute_(std::move(compute)), info_(std::move(info)), items_(items), queries_(queries) {}
 
-absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options,
-                                                               const Caller& caller, const CallContext& context) {
-  if (caller.catalog.empty() || (items_ == nullptr && queries_ == nullptr)) return compute_(std::move(inputs), options, context);
+absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<EmbedInput> inputs,
+                                                               const EmbedOptions& options,
+                                                               const Caller& caller,
+                                                               const CallContext& context) {
+  if (caller.catalog.empty() || (items_ == nullptr && queries_ == nullptr))
+    return compute_(std::move(inputs), options, context);
   std::vector<SpaceKey> spaces = Spaces(options);
-  if (spaces.empty()) return compute_(std::move(inputs), options, context);  // which says what is wrong
+  if (spaces.empty())
+    return compute_(std::move(inputs), options, context);  // which says what is wrong
   return Pass(*this, inputs, options, caller, std::move(spaces), context).Run();
 }
 
@@ -214,7 +228,9 @@ std::vector<SpaceKey> CachedEmbedder::Spaces(const EmbedOptions& options) const 
   const int dimensions = options.dimensions == 0 ? info_.dimensions : options.dimensions;
   if (dimensions < 1 || dimensions > info_.dimensions) return {};
   std::vector<SpaceKey> spaces;
-  const auto add = [&](const SpaceInfo& space) { spaces.push_back({space.name, FingerprintFor(space, dimensions, info_.dimensions)}); };
+  const auto add = [&](const SpaceInfo& space) {
+    spaces.push_back({space.name, FingerprintFor(space, dimensions, info_.dimensions)});
+  };
   for (const std::string& name : options.spaces) {
     const SpaceInfo* space = info_.FindSpace(name);
     if (space == nullptr || !space->available) return {};

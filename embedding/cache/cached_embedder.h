@@ -1,11 +1,12 @@
-// An embedder that remembers: inputs that were embedded before are answered from a cache, and inputs that several calls want at the same
-// time are computed once.
+// An embedder that remembers: inputs that were embedded before are answered from a cache, and
+// inputs that several calls want at the same time are computed once.
 //
 // What goes where:
 //   an item, of a request that names no user     on disk (ItemCache): catalog content
-//   a query, or anything that names a user       in memory only (QueryCache), under that user, until it expires or the user is dropped
-//   anything of a request without a catalog      nowhere
-// Answers are kept by space, so that a hit needs every space that was asked for. Only answers are kept, never failures.
+//   a query, or anything that names a user       in memory only (QueryCache), under that user,
+//   until it expires or the user is dropped anything of a request without a catalog      nowhere
+// Answers are kept by space, so that a hit needs every space that was asked for. Only answers are
+// kept, never failures.
 //
 // A hit is the vector that the miss computed, bit for bit. Thread-safe.
 #pragma once
@@ -27,18 +28,21 @@ namespace palate::embedding {
 class CachedEmbedder {
  public:
   // Embedder::Embed.
-  using Compute = std::function<absl::StatusOr<std::vector<EmbedResult>>(std::vector<EmbedInput>, const EmbedOptions&, const CallContext&)>;
+  using Compute = std::function<absl::StatusOr<std::vector<EmbedResult>>(
+      std::vector<EmbedInput>, const EmbedOptions&, const CallContext&)>;
   // For whom a call is made.
   struct Caller {
     std::string catalog;
     std::string user_id;
   };
 
-  // `info` describes the model behind `compute`. Borrows the caches, either of which may be null: then nothing of its kind is kept.
+  // `info` describes the model behind `compute`. Borrows the caches, either of which may be null:
+  // then nothing of its kind is kept.
   CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items, QueryCache* queries);
 
   // As `compute`, whose errors it passes on. Blocks.
-  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs, const EmbedOptions& options, const Caller& caller,
+  absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs,
+                                                 const EmbedOptions& options, const Caller& caller,
                                                  const CallContext& context);
 
   // Hits, misses and shared; the sizes are the caches' to tell.

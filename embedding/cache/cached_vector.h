@@ -8,7 +8,8 @@
 namespace palate::embedding {
 
 struct CachedVector {
-  // False when the input has no content for the space (no picture, no `image` vector), which is an answer too.
+  // False when the input has no content for the space (no picture, no `image` vector), which is an
+  // answer too.
   bool present = false;
   std::vector<float> values;  // [dimensions], unit length; as it was computed, bit for bit
   // As the computed result had them.

@@ -14,7 +14,8 @@ void AppendPart(absl::string_view part, std::string& out) {
 }  // namespace
 
 std::string ContentDigest(const EmbedInput& input, const std::string& instruction) {
-  // Bound by name so that a field added to EmbedInput stops the build here: it has to become a part of the key.
+  // Bound by name so that a field added to EmbedInput stops the build here: it has to become a part
+  // of the key.
   const auto& [fields, images, role] = input;
   std::string content;
   content.push_back(role == EmbedRole::kQuery ? 'q' : 'i');

@@ -24,18 +24,24 @@ constexpr size_t kValueHeader = 1 + 1 + 8 + 8;  // format, present, tokens, trun
 constexpr size_t kBlockCacheBytes = 8 << 20;
 
 // A file of the cache is what one memtable flushes to: the bound is kept to a sixteenth of itself.
-size_t WriteBufferBytes(int64_t max_bytes) { return static_cast<size_t>(std::clamp<int64_t>(max_bytes / 16, 64 << 10, 32 << 20)); }
+size_t WriteBufferBytes(int64_t max_bytes) {
+  return static_cast<size_t>(std::clamp<int64_t>(max_bytes / 16, 64 << 10, 32 << 20));
+}
 
 rocksdb::Options DatabaseOptions(int64_t max_bytes) {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.write_buffer_size = WriteBufferBytes(max_bytes);
   options.compaction_style = rocksdb::kCompactionStyleFIFO;
-  // Beside the table files: two memtables' logs, and one file that is written before the oldest goes.
-  options.compaction_options_fifo.max_table_files_size = static_cast<uint64_t>(max_bytes) - 4 * options.write_buffer_size;
-  options.compaction_options_fifo.allow_compaction = true;   // of the small files that restarts leave,
-  options.max_compaction_bytes = options.write_buffer_size;  // to one like the others: the oldest file is dropped as a whole
-  options.compression = rocksdb::kNoCompression;             // vectors are noise to a compressor
+  // Beside the table files: two memtables' logs, and one file that is written before the oldest
+  // goes.
+  options.compaction_options_fifo.max_table_files_size =
+      static_cast<uint64_t>(max_bytes) - 4 * options.write_buffer_size;
+  options.compaction_options_fifo.allow_compaction =
+      true;  // of the small files that restarts leave,
+  options.max_compaction_bytes =
+      options.write_buffer_size;  // to one like the others: the oldest file is dropped as a whole
+  options.compression = rocksdb::kNoCompression;  // vectors are noise to a compressor
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // every file may hold a key
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
@@ -50,7 +56,8 @@ rocksdb::Options DatabaseOptions(int64_t max_bytes) {
 }
 
 bool IsDamage(const rocksdb::Status& status) {
-  return status.IsCorruption() || status.IsInvalidArgument() || status.IsNotSupported() || status.IsPathNotFound() || status.IsNotFound();
+  return status.IsCorruption() || status.IsInvalidArgument() || status.IsNotSupported() ||
+         status.IsPathNotFound() || status.IsNotFound();
 }
 
 // False, and the reason in `error`, when the folder cannot be moved.
@@ -90,36 +97,48 @@ std::optional<CachedVector> DecodeValue(absl::string_view value) {
 
 absl::StatusOr<std::unique_ptr<ItemCache>> ItemCache::Open(const Options& options) {
   if (options.max_bytes < kMinBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a cache of ", options.max_bytes, " bytes is too small; at least ", kMinBytes));
+    return absl::InvalidArgumentError(absl::StrCat("a cache of ", options.max_bytes,
+                                                   " bytes is too small; at least ", kMinBytes));
   }
   std::error_code error;
   fs::create_directories(options.dir, error);
-  if (error) return absl::InternalError(absl::StrCat("embedding cache ", options.dir, ": ", error.message()));
+  if (error)
+    return absl::InternalError(
+        absl::StrCat("embedding cache ", options.dir, ": ", error.message()));
   const rocksdb::Options database = DatabaseOptions(options.max_bytes);
   rocksdb::DB* db = nullptr;
   rocksdb::Status opened = rocksdb::DB::Open(database, options.dir, &db);
   if (IsDamage(opened)) {
-    spdlog::error("embedding cache {} is damaged ({}); it is set aside as {}.damaged and a new one is begun", options.dir,
-                  opened.ToString(), options.dir);
+    spdlog::error(
+        "embedding cache {} is damaged ({}); it is set aside as {}.damaged and a new one is begun",
+        options.dir, opened.ToString(), options.dir);
     if (!SetAside(options.dir, error)) {
-      return absl::InternalError(absl::StrCat("embedding cache ", options.dir, " cannot be set aside: ", error.message()));
+      return absl::InternalError(
+          absl::StrCat("embedding cache ", options.dir, " cannot be set aside: ", error.message()));
     }
     opened = rocksdb::DB::Open(database, options.dir, &db);
   }
   if (opened.IsIOError() && opened.ToString().find("lock") != std::string::npos) {
-    return absl::FailedPreconditionError(absl::StrCat("embedding cache ", options.dir, " is in use by another process"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("embedding cache ", options.dir, " is in use by another process"));
   }
-  if (!opened.ok()) return absl::InternalError(absl::StrCat("embedding cache ", options.dir, ": ", opened.ToString()));
+  if (!opened.ok())
+    return absl::InternalError(
+        absl::StrCat("embedding cache ", options.dir, ": ", opened.ToString()));
   return std::unique_ptr<ItemCache>(new ItemCache(options, std::unique_ptr<rocksdb::DB>(db)));
 }
 
-ItemCache::ItemCache(const Options& options, std::unique_ptr<rocksdb::DB> db) : options_(options), db_(std::move(db)) {}
+ItemCache::ItemCache(const Options& options, std::unique_ptr<rocksdb::DB> db)
+    : options_(options), db_(std::move(db)) {}
 ItemCache::~ItemCache() = default;
 
-std::string ItemCache::Key(absl::string_view catalog, absl::string_view content, absl::string_view space, absl::string_view fingerprint) {
+std::string ItemCache::Key(absl::string_view catalog, absl::string_view content,
+                           absl::string_view space, absl::string_view fingerprint) {
   std::string key(1, kFormat);
   AppendBigEndian32(static_cast<uint32_t>(catalog.size()), key);
-  absl::StrAppend(&key, catalog, content, Sha256(absl::StrCat(space, absl::string_view("\0", 1), fingerprint)).substr(0, 16));
+  absl::StrAppend(
+      &key, catalog, content,
+      Sha256(absl::StrCat(space, absl::string_view("\0", 1), fingerprint)).substr(0, 16));
   return key;
 }
 
@@ -127,11 +146,13 @@ std::vector<std::optional<CachedVector>> ItemCache::Get(absl::Span<const std::st
   const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<rocksdb::PinnableSlice> values(keys.size());
   std::vector<rocksdb::Status> statuses(keys.size());
-  db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slices.size(), slices.data(), values.data(), statuses.data());
+  db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slices.size(), slices.data(),
+                values.data(), statuses.data());
   std::vector<std::optional<CachedVector>> found(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].ok()) found[i] = DecodeValue({values[i].data(), values[i].size()});
-    if (!statuses[i].ok() && !statuses[i].IsNotFound()) CountError("reading", statuses[i].ToString());
+    if (!statuses[i].ok() && !statuses[i].IsNotFound())
+      CountError("reading", statuses[i].ToString());
   }
   return found;
 }
@@ -147,8 +168,10 @@ void ItemCache::Put(const std::vector<std::pair<std::string, CachedVector>>& ent
 void ItemCache::CountError(const std::string& doing, const std::string& error) {
   // The first error tells; a broken disk must not fill the log as well.
   if (errors_.fetch_add(1, std::memory_order_relaxed) == 0) {
-    spdlog::error("embedding cache {}: {} failed: {}; it is treated as a miss, and further errors are only counted", options_.dir, doing,
-                  error);
+    spdlog::error(
+        "embedding cache {}: {} failed: {}; it is treated as a miss, and further errors are only "
+        "counted",
+        options_.dir, doing, error);
   }
 }
 
@@ -157,9 +180,12 @@ CacheStats ItemCache::stats() const {
   stats.max_bytes = options_.max_bytes;
   stats.errors = errors_.load(std::memory_order_relaxed);
   uint64_t value = 0;
-  if (db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &value)) stats.vectors = static_cast<int64_t>(value);
-  if (db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &value)) stats.bytes += static_cast<int64_t>(value);
-  if (db_->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &value)) stats.bytes += static_cast<int64_t>(value);
+  if (db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &value))
+    stats.vectors = static_cast<int64_t>(value);
+  if (db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &value))
+    stats.bytes += static_cast<int64_t>(value);
+  if (db_->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &value))
+    stats.bytes += static_cast<int64_t>(value);
   return stats;
 }
 

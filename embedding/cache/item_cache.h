@@ -1,12 +1,14 @@
-// Vectors of item content on disk, in a RocksDB of its own: what was computed once is not computed again, also after a restart.
+// Vectors of item content on disk, in a RocksDB of its own: what was computed once is not computed
+// again, also after a restart.
 //
-// Bounded in bytes, first in first out: RocksDB drops its oldest file when the files together exceed the bound. Least recently used would
-// need a write for every hit and bookkeeping that has to survive a crash; and what this cache is for (the same content written again,
-// a catalog re-created, a store re-embedded after its vectors were lost) reads an entry rarely and all entries alike, so that recency says
-// little. An entry that falls out costs one computation.
+// Bounded in bytes, first in first out: RocksDB drops its oldest file when the files together
+// exceed the bound. Least recently used would need a write for every hit and bookkeeping that has
+// to survive a crash; and what this cache is for (the same content written again, a catalog
+// re-created, a store re-embedded after its vectors were lost) reads an entry rarely and all
+// entries alike, so that recency says little. An entry that falls out costs one computation.
 //
-// A damaged folder is set aside as <dir>.damaged and a new one begun; a damaged entry is a miss. Both are said in the log. Holds nothing
-// that belongs to a user: see CachedEmbedder.
+// A damaged folder is set aside as <dir>.damaged and a new one begun; a damaged entry is a miss.
+// Both are said in the log. Holds nothing that belongs to a user: see CachedEmbedder.
 //
 // Thread-safe. One process at a time may open a folder.
 #pragma once
@@ -39,14 +41,16 @@ class ItemCache {
   };
   static constexpr int64_t kMinBytes = 4 << 20;
 
-  // FailedPrecondition when another process has the folder open; Internal when it cannot be made or written.
+  // FailedPrecondition when another process has the folder open; Internal when it cannot be made or
+  // written.
   static absl::StatusOr<std::unique_ptr<ItemCache>> Open(const Options& options);
   ~ItemCache();
   ItemCache(const ItemCache&) = delete;
   ItemCache& operator=(const ItemCache&) = delete;
 
   // The key of an input's vector in one space. `content` is ContentDigest's.
-  static std::string Key(absl::string_view catalog, absl::string_view content, absl::string_view space, absl::string_view fingerprint);
+  static std::string Key(absl::string_view catalog, absl::string_view content,
+                         absl::string_view space, absl::string_view fingerprint);
 
   // In the order of `keys`; absent what is not there.
   std::vector<std::optional<CachedVector>> Get(absl::Span<const std::string> keys);

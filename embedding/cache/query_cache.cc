@@ -7,13 +7,16 @@
 namespace palate::embedding {
 namespace {
 
-// What an entry takes beside its values and its names: the list's, the map's and the strings' own blocks.
+// What an entry takes beside its values and its names: the list's, the map's and the strings' own
+// blocks.
 constexpr int64_t kEntryOverhead = 256;
 
 }  // namespace
 
 QueryCache::QueryCache(const Options& options, const Clock& clock)
-    : options_{options.max_bytes, std::min(options.life, kLongestLife)}, clock_(clock), sweeper_([this] { Sweep(); }) {
+    : options_{options.max_bytes, std::min(options.life, kLongestLife)},
+      clock_(clock),
+      sweeper_([this] { Sweep(); }) {
   pthread_setname_np(sweeper_.native_handle(), "query-cache");
 }
 
@@ -26,7 +29,8 @@ QueryCache::~QueryCache() {
   sweeper_.join();
 }
 
-std::vector<std::optional<CachedVector>> QueryCache::Get(const Owner& owner, absl::Span<const std::string> keys) {
+std::vector<std::optional<CachedVector>> QueryCache::Get(const Owner& owner,
+                                                         absl::Span<const std::string> keys) {
   std::vector<std::optional<CachedVector>> found(keys.size());
   const MutexLock lock(mutex_);
   RemoveExpired();
@@ -44,7 +48,8 @@ int64_t QueryCache::generation() const {
   return generation_;
 }
 
-void QueryCache::Put(const Owner& owner, int64_t generation, const std::vector<std::pair<std::string, CachedVector>>& entries) {
+void QueryCache::Put(const Owner& owner, int64_t generation,
+                     const std::vector<std::pair<std::string, CachedVector>>& entries) {
   const MutexLock lock(mutex_);
   if (generation != generation_) return;
   RemoveExpired();
@@ -54,7 +59,8 @@ void QueryCache::Put(const Owner& owner, int64_t generation, const std::vector<s
       if (const auto old = mine->second.find(key); old != mine->second.end()) Remove(old->second);
     }
     const auto bytes =
-        static_cast<int64_t>(key.size() + owner.catalog.size() + owner.user_id.size() + vector.values.size() * sizeof(float)) +
+        static_cast<int64_t>(key.size() + owner.catalog.size() + owner.user_id.size() +
+                             vector.values.size() * sizeof(float)) +
         kEntryOverhead;
     if (bytes > options_.max_bytes) continue;
     while (bytes_ + bytes > options_.max_bytes) Remove(entries_.begin());

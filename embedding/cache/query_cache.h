@@ -1,7 +1,9 @@
-// Vectors of users' queries: in memory only, bounded in bytes, and gone after a fixed time or when the user is dropped, whichever comes
-// first. A hit does not lengthen an entry's life. First in first out beyond the bound.
+// Vectors of users' queries: in memory only, bounded in bytes, and gone after a fixed time or when
+// the user is dropped, whichever comes first. A hit does not lengthen an entry's life. First in
+// first out beyond the bound.
 //
-// Thread-safe. A thread of its own removes what has expired, so that nothing outlives its time because nobody asks.
+// Thread-safe. A thread of its own removes what has expired, so that nothing outlives its time
+// because nobody asks.
 #pragma once
 
 #include <cstdint>
@@ -46,13 +48,16 @@ class QueryCache {
   QueryCache& operator=(const QueryCache&) = delete;
 
   // In the order of `keys` (ItemCache::Key's, say); absent what is not there.
-  std::vector<std::optional<CachedVector>> Get(const Owner& owner, absl::Span<const std::string> keys) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::optional<CachedVector>> Get(const Owner& owner,
+                                               absl::Span<const std::string> keys)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Grows with every Drop. Read before a query is computed and handed to Put, so that an answer that was on its way while its user was
-  // dropped is not kept.
+  // Grows with every Drop. Read before a query is computed and handed to Put, so that an answer
+  // that was on its way while its user was dropped is not kept.
   int64_t generation() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Keeps nothing when `generation` is not the present one.
-  void Put(const Owner& owner, int64_t generation, const std::vector<std::pair<std::string, CachedVector>>& entries)
+  void Put(const Owner& owner, int64_t generation,
+           const std::vector<std::pair<std::string, CachedVector>>& entries)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Removes everything of `owner`; returns the number of vectors.

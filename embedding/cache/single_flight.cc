@@ -24,7 +24,8 @@ void SingleFlight::Land(const std::string& key, std::optional<EmbedResult> resul
   flights_.erase(place);
 }
 
-absl::StatusOr<std::optional<EmbedResult>> SingleFlight::Wait(Flight& flight, const CallContext& context) {
+absl::StatusOr<std::optional<EmbedResult>> SingleFlight::Wait(Flight& flight,
+                                                              const CallContext& context) {
   const CancelRegistration wake = context.OnCancel([&] {
     const MutexLock lock(mutex_);
     flight.changed_.SignalAll();

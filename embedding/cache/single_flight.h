@@ -32,10 +32,12 @@ class SingleFlight {
 
   // The flight of `key` that is under way, or a new one that the caller owns.
   Seat Join(const std::string& key) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends a flight. Empty when the owner's call failed as a whole: the guests have to see for themselves.
+  // Ends a flight. Empty when the owner's call failed as a whole: the guests have to see for
+  // themselves.
   void Land(const std::string& key, std::optional<EmbedResult> result) ABSL_LOCKS_EXCLUDED(mutex_);
   // Blocks until the flight has landed. DeadlineExceeded and Cancelled are the guest's own.
-  absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const CallContext& context) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const CallContext& context)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   Mutex mutex_;

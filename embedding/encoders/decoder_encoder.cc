@@ -1,4 +1,5 @@
-// Decoders used as encoders: text-only ones (Qwen3-Embedding and its like), and the way to vision-language ones.
+// Decoders used as encoders: text-only ones (Qwen3-Embedding and its like), and the way to
+// vision-language ones.
 
 #include <ATen/ATen.h>
 
@@ -22,7 +23,8 @@
 namespace palate::embedding {
 namespace {
 
-// The longest input by default, as the reference code of Qwen3-Embedding and Qwen3-VL-Embedding sets it.
+// The longest input by default, as the reference code of Qwen3-Embedding and Qwen3-VL-Embedding
+// sets it.
 constexpr int64_t kDefaultMaxTokens = 8192;
 // Tokenizers without a limit say a number beyond any text.
 constexpr double kNoLimit = 1e9;
@@ -36,18 +38,21 @@ constexpr char kBeforeQuery[] = "\nQuery:";
 
 class LmTextTower final : public TextTower {
  public:
-  LmTextTower(std::shared_ptr<const models::CausalLm> lm, models::TextPooling pooling, int64_t max_tokens)
+  LmTextTower(std::shared_ptr<const models::CausalLm> lm, models::TextPooling pooling,
+              int64_t max_tokens)
       : lm_(std::move(lm)), pooling_(pooling), max_tokens_(static_cast<size_t>(max_tokens)) {}
 
   // The tokenizer's post-processor decides about an end token, which a limit never cuts.
   absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const override {
-    return lm_->tokenizer().Encode(text, {.parse_special_tokens = false, .max_tokens = max_tokens_});
+    return lm_->tokenizer().Encode(text,
+                                   {.parse_special_tokens = false, .max_tokens = max_tokens_});
   }
 
   absl::StatusOr<at::Tensor> Encode(absl::Span<const std::vector<int64_t>> ids) const override {
     std::vector<models::LmSequence> sequences;
     sequences.reserve(ids.size());
-    for (const std::vector<int64_t>& sequence : ids) sequences.push_back({.ids = sequence, .images = {}});
+    for (const std::vector<int64_t>& sequence : ids)
+      sequences.push_back({.ids = sequence, .images = {}});
     return PoolStates(*lm_, sequences, pooling_);
   }
 
@@ -57,9 +62,10 @@ class LmTextTower final : public TextTower {
   const size_t max_tokens_;
 };
 
-// The checkpoint's own query prompt taken apart, where it is of the reference's form: then a request's instruction takes the task's place.
-// Another prompt is replaced by the instruction as a whole; without a prompt the reference's form is used for instructions, and a query
-// without one stands bare.
+// The checkpoint's own query prompt taken apart, where it is of the reference's form: then a
+// request's instruction takes the task's place. Another prompt is replaced by the instruction as a
+// whole; without a prompt the reference's form is used for instructions, and a query without one
+// stands bare.
 TextPrompts PromptsFrom(const models::SentencePrompts& stored) {
   TextPrompts prompts;
   prompts.item = stored.document;
@@ -78,41 +84,56 @@ TextPrompts PromptsFrom(const models::SentencePrompts& stored) {
   return prompts;
 }
 
-// A decoder without pooling files is pooled at its last token, the only one that has seen all others.
-absl::StatusOr<models::SentenceLayout> ReadLayout(const std::string& folder, const std::string& base) {
-  const bool own = models::FileExists(folder + "/modules.json") || models::FileExists(folder + "/config_sentence_transformers.json");
+// A decoder without pooling files is pooled at its last token, the only one that has seen all
+// others.
+absl::StatusOr<models::SentenceLayout> ReadLayout(const std::string& folder,
+                                                  const std::string& base) {
+  const bool own = models::FileExists(folder + "/modules.json") ||
+                   models::FileExists(folder + "/config_sentence_transformers.json");
   const std::string& source = own ? folder : base;
   PALATE_ASSIGN_OR_RETURN(models::SentenceLayout layout, models::ReadSentenceLayout(source));
-  if (!models::FileExists(source + "/modules.json")) layout.pooling = models::TextPooling::kLastToken;
-  if (!layout.dense.empty()) return absl::UnimplementedError(absl::StrCat(source, ": dense layers behind a decoder are not supported"));
-  if (layout.lower_case) return absl::UnimplementedError(absl::StrCat(source, ": do_lower_case is not supported for decoders"));
+  if (!models::FileExists(source + "/modules.json"))
+    layout.pooling = models::TextPooling::kLastToken;
+  if (!layout.dense.empty())
+    return absl::UnimplementedError(
+        absl::StrCat(source, ": dense layers behind a decoder are not supported"));
+  if (layout.lower_case)
+    return absl::UnimplementedError(
+        absl::StrCat(source, ": do_lower_case is not supported for decoders"));
   return layout;
 }
 
-absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::SentenceLayout& layout, const EmbeddingModelOptions& options) {
+absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::SentenceLayout& layout,
+                                  const EmbeddingModelOptions& options) {
   const int64_t positions = lm.decoder().config().max_positions;
   if (options.max_text_tokens < 0 || options.max_text_tokens > positions) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_text_tokens is ", options.max_text_tokens, "; ", lm.folder(), " computes 1 to ", positions));
+    return absl::InvalidArgumentError(absl::StrCat("max_text_tokens is ", options.max_text_tokens,
+                                                   "; ", lm.folder(), " computes 1 to ",
+                                                   positions));
   }
   int64_t limit = positions;
   if (layout.max_tokens > 0) {
     limit = std::min(limit, layout.max_tokens);
-  } else if (const std::string path = lm.folder() + "/tokenizer_config.json"; models::FileExists(path)) {
+  } else if (const std::string path = lm.folder() + "/tokenizer_config.json";
+             models::FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(const models::JsonConfig json, models::JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(const double length, json.DoubleOr("model_max_length", kNoLimit));
     if (length > 0 && length < kNoLimit) limit = std::min(limit, static_cast<int64_t>(length));
   }
-  limit = std::min(limit, options.max_text_tokens > 0 ? options.max_text_tokens : kDefaultMaxTokens);
+  limit =
+      std::min(limit, options.max_text_tokens > 0 ? options.max_text_tokens : kDefaultMaxTokens);
   if (limit <= static_cast<int64_t>(lm.tokenizer().special_tokens_per_text())) {
-    return absl::InvalidArgumentError(absl::StrCat(lm.folder(), ": a limit of ", limit, " tokens leaves no room for text"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(lm.folder(), ": a limit of ", limit, " tokens leaves no room for text"));
   }
   return limit;
 }
 
 // Weights, and the adapter's.
-absl::StatusOr<std::string> WeightsDigest(const models::CausalLm& lm, const std::string& adapter_folder) {
-  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(lm.folder()));
+absl::StatusOr<std::string> WeightsDigest(const models::CausalLm& lm,
+                                          const std::string& adapter_folder) {
+  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
+                          models::Checkpoint::Open(lm.folder()));
   PALATE_ASSIGN_OR_RETURN(std::string weights, checkpoint.WeightsDigest());
   if (adapter_folder.empty()) return weights;
   PALATE_ASSIGN_OR_RETURN(const models::Adapter adapter, models::Adapter::Open(adapter_folder));
@@ -123,29 +144,35 @@ absl::StatusOr<std::string> WeightsDigest(const models::CausalLm& lm, const std:
 // Everything but the prompts that the vectors depend on.
 absl::StatusOr<std::string> ContentOf(const models::CausalLm& lm, const ModelInfo& info) {
   PALATE_ASSIGN_OR_RETURN(const std::string digest, lm.Digest());
-  return absl::StrCat("decoder\n", digest, "\npooling ", info.pooling, "\nmax_tokens ", info.max_text_tokens);
+  return absl::StrCat("decoder\n", digest, "\npooling ", info.pooling, "\nmax_tokens ",
+                      info.max_text_tokens);
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(std::shared_ptr<const models::CausalLm> lm,
-                                                               const models::SentenceLayout& layout, ModelInfo info) {
+absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(
+    std::shared_ptr<const models::CausalLm> lm, const models::SentenceLayout& layout,
+    ModelInfo info) {
   TowerEncoder::Parts parts;
   parts.prompts = PromptsFrom(layout.prompts);
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
-  absl::StrAppend(&content, "\n", parts.prompts.QueryTemplate(), "\n", parts.prompts.default_instruction, "\n",
-                  parts.prompts.ItemTemplate());
-  info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(content), .available = true, .calibration = {}}};
+  absl::StrAppend(&content, "\n", parts.prompts.QueryTemplate(), "\n",
+                  parts.prompts.default_instruction, "\n", parts.prompts.ItemTemplate());
+  info.spaces = {{.name = kTextSpace,
+                  .fingerprint = Fingerprint(content),
+                  .available = true,
+                  .calibration = {}}};
   parts.text = std::make_unique<LmTextTower>(std::move(lm), layout.pooling, info.max_text_tokens);
   parts.info = std::move(info);
   return std::make_unique<const TowerEncoder>(std::move(parts));
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(std::shared_ptr<const models::CausalLm> lm,
-                                                             const models::SentenceLayout& layout, const EmbeddingModelOptions& options,
-                                                             ModelInfo info) {
+absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(
+    std::shared_ptr<const models::CausalLm> lm, const models::SentenceLayout& layout,
+    const EmbeddingModelOptions& options, ModelInfo info) {
   info.min_pixels = options.min_pixels > 0 ? options.min_pixels : kMinPixels;
   info.max_pixels = options.max_pixels > 0 ? options.max_pixels : kMaxPixels;
   if (info.min_pixels > info.max_pixels) {
-    return absl::InvalidArgumentError(absl::StrCat("min_pixels ", info.min_pixels, " is above max_pixels ", info.max_pixels));
+    return absl::InvalidArgumentError(
+        absl::StrCat("min_pixels ", info.min_pixels, " is above max_pixels ", info.max_pixels));
   }
   PALATE_ASSIGN_OR_RETURN(ChatPrompt prompt, ChatPrompt::Create(lm));
   PALATE_ASSIGN_OR_RETURN(const auto frame, prompt.Frame("{instruction}", 0));
@@ -154,23 +181,27 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(std::shared_ptr<con
   info.item_template = info.query_template;
   info.default_instruction = kDefaultVlInstruction;
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
-  absl::StrAppend(&content, "\npixels ", info.min_pixels, " ", info.max_pixels, "\n", info.query_template, "\n", with_image.first, "\n",
-                  info.default_instruction);
+  absl::StrAppend(&content, "\npixels ", info.min_pixels, " ", info.max_pixels, "\n",
+                  info.query_template, "\n", with_image.first, "\n", info.default_instruction);
   // One fingerprint: whatever a pass saw, its vector is comparable with every other.
   const std::string fingerprint = Fingerprint(content);
   for (const char* name : kSpaceNames) {
-    info.spaces.push_back({.name = name, .fingerprint = fingerprint, .available = true, .calibration = {}});
+    info.spaces.push_back(
+        {.name = name, .fingerprint = fingerprint, .available = true, .calibration = {}});
   }
-  return std::make_unique<const VlEncoder>(std::move(lm), std::move(prompt), layout.pooling, std::move(info));
+  return std::make_unique<const VlEncoder>(std::move(lm), std::move(prompt), layout.pooling,
+                                           std::move(info));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder,
+                                                           const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
-  PALATE_ASSIGN_OR_RETURN(
-      std::shared_ptr<const models::CausalLm> lm,
-      models::CausalLm::Load(folder, {.dtype = placement.dtype, .device = placement.device, .adapter = options.adapter}));
+  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::CausalLm> lm,
+                          models::CausalLm::Load(folder, {.dtype = placement.dtype,
+                                                          .device = placement.device,
+                                                          .adapter = options.adapter}));
   PALATE_ASSIGN_OR_RETURN(const models::SentenceLayout layout, ReadLayout(folder, lm->folder()));
   ModelInfo info = NewInfo(folder, FamilyId(lm->family()), placement);
   info.dimensions = static_cast<int>(lm->decoder().config().hidden_size);

@@ -1,5 +1,5 @@
-// The dual encoder that dual_encoder.json describes (a sentence encoder and a vision transformer that share a space), and the sentence
-// encoder alone.
+// The dual encoder that dual_encoder.json describes (a sentence encoder and a vision transformer
+// that share a space), and the sentence encoder alone.
 
 #include <ATen/ATen.h>
 
@@ -24,10 +24,16 @@ constexpr int64_t kDualEncoderFormat = 1;
 
 class SentenceTower final : public TextTower {
  public:
-  explicit SentenceTower(std::shared_ptr<const models::SentenceEncoder> encoder) : encoder_(std::move(encoder)) {}
+  explicit SentenceTower(std::shared_ptr<const models::SentenceEncoder> encoder)
+      : encoder_(std::move(encoder)) {}
 
-  absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const override { return encoder_->Tokenize(text); }
-  absl::StatusOr<at::Tensor> Encode(absl::Span<const std::vector<int64_t>> sequences) const override { return encoder_->Encode(sequences); }
+  absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const override {
+    return encoder_->Tokenize(text);
+  }
+  absl::StatusOr<at::Tensor> Encode(
+      absl::Span<const std::vector<int64_t>> sequences) const override {
+    return encoder_->Encode(sequences);
+  }
 
  private:
   const std::shared_ptr<const models::SentenceEncoder> encoder_;
@@ -35,12 +41,17 @@ class SentenceTower final : public TextTower {
 
 class VitTower final : public ImageTower {
  public:
-  VitTower(std::shared_ptr<const models::VitModel> model, models::ImageProcessor processor, models::VitPooling pooling)
+  VitTower(std::shared_ptr<const models::VitModel> model, models::ImageProcessor processor,
+           models::VitPooling pooling)
       : model_(std::move(model)), processor_(std::move(processor)), pooling_(pooling) {}
 
   int64_t cost() const override { return 1 + model_->config().num_patches(); }
-  absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const override { return processor_.Process(image); }
-  at::Tensor Encode(const at::Tensor& pixels) const override { return model_->Embed(pixels, pooling_).to(at::kCPU, at::kFloat); }
+  absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const override {
+    return processor_.Process(image);
+  }
+  at::Tensor Encode(const at::Tensor& pixels) const override {
+    return model_->Embed(pixels, pooling_).to(at::kCPU, at::kFloat);
+  }
 
  private:
   const std::shared_ptr<const models::VitModel> model_;
@@ -60,17 +71,21 @@ struct TextHalf {
 absl::StatusOr<TextHalf> LoadTextHalf(const std::string& folder, const Placement& placement) {
   TextHalf half;
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
-  PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(checkpoint.config()));
+  PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family,
+                          models::FindModelFamily(checkpoint.config()));
   if (family != models::ModelFamily::kBert) {
-    return absl::UnimplementedError(absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model, which is no text encoder"));
+    return absl::UnimplementedError(absl::StrCat(
+        folder, " holds a ", models::ModelFamilyName(family), " model, which is no text encoder"));
   }
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint.WeightsDigest());
-  PALATE_ASSIGN_OR_RETURN(half.encoder, models::SentenceEncoder::Load(folder, placement.ForModels()));
+  PALATE_ASSIGN_OR_RETURN(half.encoder,
+                          models::SentenceEncoder::Load(folder, placement.ForModels()));
   half.prompts = {.item = half.encoder->prompts().document,
                   .before_instruction = "",
                   .after_instruction = "",
                   .default_instruction = half.encoder->prompts().query};
-  half.content = absl::StrCat("text\n", half.encoder->digest(), "\n", half.prompts.ItemTemplate(), "\n", half.prompts.default_instruction);
+  half.content = absl::StrCat("text\n", half.encoder->digest(), "\n", half.prompts.ItemTemplate(),
+                              "\n", half.prompts.default_instruction);
   return half;
 }
 
@@ -90,16 +105,19 @@ absl::StatusOr<models::VitPooling> ReadVisionPooling(const models::JsonConfig& v
   PALATE_ASSIGN_OR_RETURN(const std::string name, vision.String("pooling"));
   if (name == std::string("cls")) return models::VitPooling::kCls;
   if (name == std::string("mean")) return models::VitPooling::kMean;
-  return absl::InvalidArgumentError(absl::StrCat(vision.source(), ": pooling ", QuoteForMessage(name), " is neither cls nor mean"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      vision.source(), ": pooling ", QuoteForMessage(name), " is neither cls nor mean"));
 }
 
-absl::StatusOr<Calibration> ReadCalibration(const models::JsonConfig& description, absl::string_view space) {
+absl::StatusOr<Calibration> ReadCalibration(const models::JsonConfig& description,
+                                            absl::string_view space) {
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig all, description.Object("calibration"));
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig json, all.Object(space));
   Calibration calibration;
   PALATE_ASSIGN_OR_RETURN(calibration.mean, json.Double("mean"));
   PALATE_ASSIGN_OR_RETURN(calibration.deviation, json.Double("deviation"));
-  if (!(calibration.deviation > 0)) return absl::InvalidArgumentError(absl::StrCat(json.source(), ": deviation is not above 0"));
+  if (!(calibration.deviation > 0))
+    return absl::InvalidArgumentError(absl::StrCat(json.source(), ": deviation is not above 0"));
   return calibration;
 }
 
@@ -109,7 +127,8 @@ absl::StatusOr<FusionWeights> ReadFusion(const models::JsonConfig& description) 
   PALATE_ASSIGN_OR_RETURN(weights.text, json.Double("text"));
   PALATE_ASSIGN_OR_RETURN(weights.image, json.Double("image"));
   if (!(weights.text > 0) || !(weights.image > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(json.source(), ": both weights must be above 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(json.source(), ": both weights must be above 0"));
   }
   return weights;
 }
@@ -117,7 +136,8 @@ absl::StatusOr<FusionWeights> ReadFusion(const models::JsonConfig& description) 
 // Scores of a query's text against fused item vectors lie between the two; the weights say where.
 Calibration Blend(const Calibration& text, const Calibration& image, const FusionWeights& weights) {
   const double share = weights.text / (weights.text + weights.image);
-  return {.mean = share * text.mean + (1 - share) * image.mean, .deviation = share * text.deviation + (1 - share) * image.deviation};
+  return {.mean = share * text.mean + (1 - share) * image.mean,
+          .deviation = share * text.deviation + (1 - share) * image.deviation};
 }
 
 // The image half: `tower` is null when its folder holds no weights.
@@ -128,41 +148,48 @@ struct ImageHalf {
   std::string content;
 };
 
-absl::Status CheckFit(const std::string& folder, const models::VitConfig& config, const models::ImageProcessorConfig& input,
-                      int dimensions) {
+absl::Status CheckFit(const std::string& folder, const models::VitConfig& config,
+                      const models::ImageProcessorConfig& input, int dimensions) {
   if (config.output_dim() != dimensions) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, " gives vectors of ", config.output_dim(), " dimensions, the text tower of ", dimensions));
+    return absl::InvalidArgumentError(absl::StrCat(folder, " gives vectors of ",
+                                                   config.output_dim(),
+                                                   " dimensions, the text tower of ", dimensions));
   }
   const int64_t height = input.do_center_crop ? input.crop_height : input.resize_height;
   const int64_t width = input.do_center_crop ? input.crop_width : input.resize_width;
   if (height != config.image_size || width != config.image_size || config.num_channels != 3) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the processor makes pictures of ", width, " x ", height, ", the model wants ",
-                                                   config.image_size, " x ", config.image_size, " in 3 channels"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": the processor makes pictures of ", width, " x ", height, ", the model wants ",
+        config.image_size, " x ", config.image_size, " in 3 channels"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPooling pooling, int dimensions, const Placement& placement) {
+absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPooling pooling,
+                                        int dimensions, const Placement& placement) {
   ImageHalf half;
   const absl::StatusOr<models::Checkpoint> checkpoint = models::Checkpoint::Open(folder);
   if (absl::IsNotFound(checkpoint.status())) return half;
   if (!checkpoint.ok()) return checkpoint.status();
-  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::VitModel> model, models::VitModel::Load(*checkpoint, placement.ForModels()));
+  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::VitModel> model,
+                          models::VitModel::Load(*checkpoint, placement.ForModels()));
   PALATE_ASSIGN_OR_RETURN(models::ImageProcessor processor, models::ImageProcessor::Load(folder));
   PALATE_RETURN_IF_ERROR(CheckFit(folder, model->config(), processor.config(), dimensions));
   half.image_size = static_cast<int>(model->config().image_size);
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint->WeightsDigest());
-  PALATE_ASSIGN_OR_RETURN(const std::string preprocessing, models::FileDigest(folder + "/preprocessor_config.json"));
-  half.content = absl::StrCat("image\n", half.weights_digest, "\n", preprocessing, "\n", checkpoint->config().json().dump(), "\npooling ",
-                              static_cast<int>(pooling));
+  PALATE_ASSIGN_OR_RETURN(const std::string preprocessing,
+                          models::FileDigest(folder + "/preprocessor_config.json"));
+  half.content =
+      absl::StrCat("image\n", half.weights_digest, "\n", preprocessing, "\n",
+                   checkpoint->config().json().dump(), "\npooling ", static_cast<int>(pooling));
   half.tower = std::make_unique<VitTower>(std::move(model), std::move(processor), pooling);
   return half;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
+    const std::string& folder, const EmbeddingModelOptions& options) {
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, "bert"));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(TextHalf half, LoadTextHalf(folder, placement));
@@ -170,17 +197,23 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(const std::st
   parts.info = NewInfo(folder, "bert", placement);
   DescribeText(half, parts.info);
   parts.info.weights_digest = half.weights_digest;
-  parts.info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(half.content), .available = true, .calibration = {}}};
+  parts.info.spaces = {{.name = kTextSpace,
+                        .fingerprint = Fingerprint(half.content),
+                        .available = true,
+                        .calibration = {}}};
   parts.text = std::make_unique<SentenceTower>(std::move(half.encoder));
   parts.prompts = std::move(half.prompts);
   return std::make_unique<const TowerEncoder>(std::move(parts));
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
+    const std::string& folder, const EmbeddingModelOptions& options) {
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, "dual_encoder"));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
-  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig description, models::JsonConfig::Load(folder + "/dual_encoder.json"));
-  PALATE_RETURN_IF_ERROR(description.IntIn("format", kDualEncoderFormat, kDualEncoderFormat).status());
+  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig description,
+                          models::JsonConfig::Load(folder + "/dual_encoder.json"));
+  PALATE_RETURN_IF_ERROR(
+      description.IntIn("format", kDualEncoderFormat, kDualEncoderFormat).status());
   TowerEncoder::Parts parts;
   parts.info = NewInfo(folder, "dual_encoder", placement);
   PALATE_ASSIGN_OR_RETURN(parts.info.name, description.String("name"));
@@ -188,22 +221,33 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string
   PALATE_ASSIGN_OR_RETURN(const std::string text_folder, Subfolder(text_json, folder));
   PALATE_ASSIGN_OR_RETURN(TextHalf text, LoadTextHalf(text_folder, placement));
   DescribeText(text, parts.info);
-  PALATE_RETURN_IF_ERROR(description.IntIn("dimensions", parts.info.dimensions, parts.info.dimensions).status());
+  PALATE_RETURN_IF_ERROR(
+      description.IntIn("dimensions", parts.info.dimensions, parts.info.dimensions).status());
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig vision_json, description.Object("vision"));
   PALATE_ASSIGN_OR_RETURN(const models::VitPooling pooling, ReadVisionPooling(vision_json));
   PALATE_ASSIGN_OR_RETURN(const std::string vision_folder, Subfolder(vision_json, folder));
-  PALATE_ASSIGN_OR_RETURN(ImageHalf image, LoadImageHalf(vision_folder, pooling, parts.info.dimensions, placement));
+  PALATE_ASSIGN_OR_RETURN(ImageHalf image,
+                          LoadImageHalf(vision_folder, pooling, parts.info.dimensions, placement));
   const bool sees = image.tower != nullptr;
   if (!sees)
-    spdlog::warn("embedding model {}: {} has no image tower, so that only the text space is served", parts.info.name, vision_folder);
+    spdlog::warn("embedding model {}: {} has no image tower, so that only the text space is served",
+                 parts.info.name, vision_folder);
   PALATE_ASSIGN_OR_RETURN(parts.fusion, ReadFusion(description));
   PALATE_ASSIGN_OR_RETURN(const Calibration text_scores, ReadCalibration(description, "text"));
   PALATE_ASSIGN_OR_RETURN(const Calibration image_scores, ReadCalibration(description, "image"));
-  const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n", parts.fusion.text, " ", parts.fusion.image);
+  const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n",
+                                         parts.fusion.text, " ", parts.fusion.image);
   parts.info.image_size = image.image_size;
-  parts.info.weights_digest = sees ? Digest(absl::StrCat(text.weights_digest, image.weights_digest)) : text.weights_digest;
-  parts.info.spaces = {{.name = kTextSpace, .fingerprint = Fingerprint(text.content), .available = true, .calibration = text_scores},
-                       {.name = kImageSpace, .fingerprint = Fingerprint(image.content), .available = sees, .calibration = image_scores},
+  parts.info.weights_digest =
+      sees ? Digest(absl::StrCat(text.weights_digest, image.weights_digest)) : text.weights_digest;
+  parts.info.spaces = {{.name = kTextSpace,
+                        .fingerprint = Fingerprint(text.content),
+                        .available = true,
+                        .calibration = text_scores},
+                       {.name = kImageSpace,
+                        .fingerprint = Fingerprint(image.content),
+                        .available = sees,
+                        .calibration = image_scores},
                        {.name = kFusedSpace,
                         .fingerprint = Fingerprint(fused),
                         .available = sees,

@@ -27,7 +27,8 @@ at::Tensor PoolOne(const at::Tensor& states, models::TextPooling pooling) {
 
 }  // namespace
 
-at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences, models::TextPooling pooling) {
+at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences,
+                      models::TextPooling pooling) {
   if (pooling == models::TextPooling::kLastToken) return lm.LastHidden(sequences);
   const at::Tensor states = lm.Hidden(sequences).to(at::kFloat);
   std::vector<at::Tensor> rows;

@@ -9,7 +9,9 @@
 
 namespace palate::embedding {
 
-// Over each sequence's states after the last norm: float32 [sequences, hidden] on the CPU, of any length. Throws as ATen does.
-at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences, models::TextPooling pooling);
+// Over each sequence's states after the last norm: float32 [sequences, hidden] on the CPU, of any
+// length. Throws as ATen does.
+at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences,
+                      models::TextPooling pooling);
 
 }  // namespace palate::embedding

@@ -32,7 +32,9 @@ models::LoadOptions Placement::ForModels() const {
 
 std::string Digest(absl::string_view content) { return absl::BytesToHexString(Sha256(content)); }
 
-std::string Fingerprint(absl::string_view content) { return Digest(content).substr(0, kFingerprintDigits); }
+std::string Fingerprint(absl::string_view content) {
+  return Digest(content).substr(0, kFingerprintDigits);
+}
 
 std::string FamilyId(models::ModelFamily family) {
   switch (family) {
@@ -89,18 +91,21 @@ std::string PoolingName(models::TextPooling pooling) {
 
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family) {
   if (!options.adapter.empty()) {
-    return absl::UnimplementedError(absl::StrCat("adapters are merged into decoders only; this is a ", family, " model"));
+    return absl::UnimplementedError(
+        absl::StrCat("adapters are merged into decoders only; this is a ", family, " model"));
   }
   if (options.max_text_tokens != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("max_text_tokens is for decoders; a ", family, " model keeps its own limit"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_text_tokens is for decoders; a ", family, " model keeps its own limit"));
   }
   return RefusePixelBudget(options, family);
 }
 
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family) {
   if (options.min_pixels == 0 && options.max_pixels == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("min_pixels and max_pixels are for models that let pictures keep their shape; a ", family, " model does not"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "min_pixels and max_pixels are for models that let pictures keep their shape; a ", family,
+      " model does not"));
 }
 
 }  // namespace palate::embedding

@@ -41,15 +41,19 @@ ModelInfo NewInfo(const std::string& folder, absl::string_view family, const Pla
 // As ModelInfo::pooling has it.
 std::string PoolingName(models::TextPooling pooling);
 
-// Errors when options ask a model of towers for what only decoders can do (adapter, limit) or only vision-language models (pixel budget).
+// Errors when options ask a model of towers for what only decoders can do (adapter, limit) or only
+// vision-language models (pixel budget).
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family);
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family);
 
 // One loader for each kind of folder; EmbeddingModel::Load chooses.
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(const std::string& folder, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(const std::string& folder, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(const std::string& folder, models::ModelFamily family,
-                                                               const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder, const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
+    const std::string& folder, const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
+    const std::string& folder, const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
+    const std::string& folder, models::ModelFamily family, const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder,
+                                                           const EmbeddingModelOptions& options);
 
 }  // namespace palate::embedding

@@ -11,20 +11,28 @@
 
 namespace palate::embedding {
 
-std::string TextPrompts::Compose(absl::string_view text, EmbedRole role, absl::string_view instruction) const {
+std::string TextPrompts::Compose(absl::string_view text, EmbedRole role,
+                                 absl::string_view instruction) const {
   if (role == EmbedRole::kItem) return absl::StrCat(item, text);
   if (instruction.empty()) instruction = default_instruction;
   if (instruction.empty()) return std::string(text);
   return absl::StrCat(before_instruction, instruction, after_instruction, text);
 }
 
-std::string TextPrompts::QueryTemplate() const { return absl::StrCat(before_instruction, "{instruction}", after_instruction, "{text}"); }
+std::string TextPrompts::QueryTemplate() const {
+  return absl::StrCat(before_instruction, "{instruction}", after_instruction, "{text}");
+}
 
 std::string TextPrompts::ItemTemplate() const { return absl::StrCat(item, "{text}"); }
 
-at::Tensor NormalizeRows(const at::Tensor& vectors) { return vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12); }
+at::Tensor NormalizeRows(const at::Tensor& vectors) {
+  return vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12);
+}
 
-TowerEncoder::TowerEncoder(Parts parts) : text_(std::move(parts.text)), image_(std::move(parts.image)), prompts_(std::move(parts.prompts)) {
+TowerEncoder::TowerEncoder(Parts parts)
+    : text_(std::move(parts.text)),
+      image_(std::move(parts.image)),
+      prompts_(std::move(parts.prompts)) {
   info_ = std::move(parts.info);
   info_.query_template = prompts_.QueryTemplate();
   info_.item_template = prompts_.ItemTemplate();
@@ -32,7 +40,9 @@ TowerEncoder::TowerEncoder(Parts parts) : text_(std::move(parts.text)), image_(s
   fusion_ = parts.fusion;
 }
 
-int64_t TowerEncoder::EstimateImage(int64_t /*width*/, int64_t /*height*/) const { return image_->cost(); }
+int64_t TowerEncoder::EstimateImage(int64_t /*width*/, int64_t /*height*/) const {
+  return image_->cost();
+}
 
 absl::StatusOr<EncoderImage> TowerEncoder::PrepareImage(const models::Image& image) const {
   EncoderImage prepared;
@@ -47,15 +57,19 @@ absl::StatusOr<PreparedPass> TowerEncoder::Prepare(const PassContent& content) c
     pass.cost = image_->cost();
     return pass;
   }
-  PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded, text_->Tokenize(prompts_.Compose(content.text, content.role, content.instruction)));
+  PALATE_ASSIGN_OR_RETURN(
+      models::EncodedText encoded,
+      text_->Tokenize(prompts_.Compose(content.text, content.role, content.instruction)));
   pass.ids = std::move(encoded.ids);
-  if (pass.ids.empty()) return absl::InvalidArgumentError("holds nothing that the model's tokenizer knows");
+  if (pass.ids.empty())
+    return absl::InvalidArgumentError("holds nothing that the model's tokenizer knows");
   pass.cost = pass.tokens = static_cast<int64_t>(pass.ids.size());
   pass.truncated_tokens = static_cast<int64_t>(encoded.truncated_tokens);
   return pass;
 }
 
-absl::StatusOr<at::Tensor> TowerEncoder::Encode(absl::Span<const PreparedPass* const> passes) const {
+absl::StatusOr<at::Tensor> TowerEncoder::Encode(
+    absl::Span<const PreparedPass* const> passes) const {
   std::vector<std::vector<int64_t>> sequences;
   std::vector<at::Tensor> pixels;
   std::vector<int64_t> text_rows;
@@ -71,13 +85,15 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(absl::Span<const PreparedPass* c
   }
   return models::CatchTorch([&]() -> absl::StatusOr<at::Tensor> {
     const c10::InferenceMode inference;
-    at::Tensor vectors = at::empty({static_cast<int64_t>(passes.size()), info_.dimensions}, at::kFloat);
+    at::Tensor vectors =
+        at::empty({static_cast<int64_t>(passes.size()), info_.dimensions}, at::kFloat);
     if (!sequences.empty()) {
       PALATE_ASSIGN_OR_RETURN(const at::Tensor encoded, text_->Encode(sequences));
       vectors.index_copy_(0, at::tensor(text_rows, at::kLong), NormalizeRows(encoded));
     }
     if (!pixels.empty()) {
-      vectors.index_copy_(0, at::tensor(image_rows, at::kLong), NormalizeRows(image_->Encode(at::stack(pixels))));
+      vectors.index_copy_(0, at::tensor(image_rows, at::kLong),
+                          NormalizeRows(image_->Encode(at::stack(pixels))));
     }
     return vectors;
   });

@@ -1,4 +1,5 @@
-// Encoders made of towers: one that reads texts, and perhaps one that sees pictures. Internal to embedding/.
+// Encoders made of towers: one that reads texts, and perhaps one that sees pictures. Internal to
+// embedding/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,7 +26,8 @@ class TextTower {
   // Cut at the model's limit. InvalidArgument when the text cannot be read.
   virtual absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const = 0;
   // Float32 [sequences, dimensions] on the CPU, of any length, in the given order.
-  virtual absl::StatusOr<at::Tensor> Encode(absl::Span<const std::vector<int64_t>> sequences) const = 0;
+  virtual absl::StatusOr<at::Tensor> Encode(
+      absl::Span<const std::vector<int64_t>> sequences) const = 0;
 };
 
 // Likewise.
@@ -44,7 +46,8 @@ class ImageTower {
 // The words that a model wants before a text.
 struct TextPrompts {
   std::string item;  // before every item
-  // Before a query stand these with the instruction between them; nothing when there is no instruction.
+  // Before a query stand these with the instruction between them; nothing when there is no
+  // instruction.
   std::string before_instruction;
   std::string after_instruction;
   std::string default_instruction;  // where a request gives none

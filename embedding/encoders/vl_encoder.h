@@ -1,5 +1,5 @@
-// A vision-language decoder used as an encoder: every pass is one conversation (chat_prompt.h), any of text and pictures. Internal to
-// embedding/.
+// A vision-language decoder used as an encoder: every pass is one conversation (chat_prompt.h), any
+// of text and pictures. Internal to embedding/.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,8 @@ namespace palate::embedding {
 class VlEncoder final : public Encoder {
  public:
   // `info` is complete but for what the prompt says. REQUIRES: lm->has_vision().
-  VlEncoder(std::shared_ptr<const models::CausalLm> lm, ChatPrompt prompt, models::TextPooling pooling, ModelInfo info);
+  VlEncoder(std::shared_ptr<const models::CausalLm> lm, ChatPrompt prompt,
+            models::TextPooling pooling, ModelInfo info);
 
   bool sees_images() const override { return true; }
   bool is_joint() const override { return true; }

@@ -20,13 +20,16 @@ constexpr int kMaxPort = 65535;
 bool IsHostCharacter(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '_'; }
 
 bool IsName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxHostBytes || name.front() == '.' || name.back() == '.') return false;
+  if (name.empty() || name.size() > kMaxHostBytes || name.front() == '.' || name.back() == '.')
+    return false;
   return std::all_of(name.begin(), name.end(), IsHostCharacter) && !absl::StrContains(name, "..");
 }
 
 bool IsBracketedAddress(absl::string_view name) {
   if (!absl::ConsumePrefix(&name, "[") || !absl::ConsumeSuffix(&name, "]")) return false;
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isxdigit(c) || c == ':' || c == '.'; });
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isxdigit(c) || c == ':' || c == '.';
+  });
 }
 
 }  // namespace
@@ -40,14 +43,17 @@ absl::StatusOr<HostList> HostList::Parse(absl::string_view text) {
     Entry entry;
     const size_t colon = name.rfind(':');
     if (colon != absl::string_view::npos && !absl::EndsWith(name, "]")) {
-      if (!absl::SimpleAtoi(name.substr(colon + 1), &entry.port) || entry.port < 1 || entry.port > kMaxPort) {
-        return absl::InvalidArgumentError(absl::StrCat(QuoteForMessage(part), " has no port from 1 to ", kMaxPort, " after its colon"));
+      if (!absl::SimpleAtoi(name.substr(colon + 1), &entry.port) || entry.port < 1 ||
+          entry.port > kMaxPort) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            QuoteForMessage(part), " has no port from 1 to ", kMaxPort, " after its colon"));
       }
       name = name.substr(0, colon);
     }
     entry.only_below = absl::ConsumePrefix(&name, "*.");
     if (!IsName(name) && (entry.only_below || !IsBracketedAddress(name))) {
-      return absl::InvalidArgumentError(absl::StrCat(QuoteForMessage(part), " is no host name, no *.name and no address"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(QuoteForMessage(part), " is no host name, no *.name and no address"));
     }
     entry.name = absl::StrCat(entry.only_below ? "." : "", absl::AsciiStrToLower(name));
     list.entries_.push_back(std::move(entry));
@@ -60,7 +66,8 @@ bool HostList::Allows(absl::string_view host, int port, int default_port) const 
   if (absl::EndsWith(name, ".")) name.pop_back();  // "example.com." is the same name
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     if (port != (entry.port == 0 ? default_port : entry.port)) return false;
-    return entry.only_below ? name.size() > entry.name.size() && absl::EndsWith(name, entry.name) : name == entry.name;
+    return entry.only_below ? name.size() > entry.name.size() && absl::EndsWith(name, entry.name)
+                            : name == entry.name;
   });
 }
 

@@ -14,8 +14,9 @@ namespace palate::embedding {
 
 class HostList {
  public:
-  // Entries separated by commas: a host name ("img.example.com"), all names below one ("*.example.com", which is not example.com itself),
-  // or an address ("203.0.113.7", "[2001:db8::1]"); with ":8443" only that port, else only the scheme's own. Empty: no host.
+  // Entries separated by commas: a host name ("img.example.com"), all names below one
+  // ("*.example.com", which is not example.com itself), or an address ("203.0.113.7",
+  // "[2001:db8::1]"); with ":8443" only that port, else only the scheme's own. Empty: no host.
   // InvalidArgument names the entry that is none of these.
   static absl::StatusOr<HostList> Parse(absl::string_view text);
 

@@ -43,35 +43,44 @@ std::string Part(CURLU* url, CURLUPart part, unsigned int flags = 0) {
   return copy;
 }
 
-absl::Status TooLarge(int64_t limit) { return absl::FailedPreconditionError(absl::StrCat("the picture is larger than ", limit, " bytes")); }
+absl::Status TooLarge(int64_t limit) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the picture is larger than ", limit, " bytes"));
+}
 
 // What the server's status says about the picture.
 absl::Status FromHttpStatus(long status) {
   if (status == kOk) return absl::OkStatus();
   const std::string message = absl::StrCat("the server answered with status ", status);
-  if (status >= 300 && status < 400) return absl::FailedPreconditionError(message + "; redirects are not followed");
+  if (status >= 300 && status < 400)
+    return absl::FailedPreconditionError(message + "; redirects are not followed");
   const bool passing = status >= 500 || status == 408 || status == 425 || status == 429;
   return passing ? absl::UnavailableError(message) : absl::NotFoundError(message);
 }
 
-// Runs one transfer to its end, which it returns, or until the call is cancelled. libcurl ends it after its own CURLOPT_TIMEOUT_MS.
+// Runs one transfer to its end, which it returns, or until the call is cancelled. libcurl ends it
+// after its own CURLOPT_TIMEOUT_MS.
 absl::StatusOr<CURLcode> RunTransfer(CURLM* multi, CURL* easy, const CallContext& context) {
   const CancelRegistration wake = context.OnCancel([multi] { curl_multi_wakeup(multi); });
   CURLMcode code = curl_multi_add_handle(multi, easy);
   const absl::Cleanup remove = [&] { curl_multi_remove_handle(multi, easy); };
 
-  // What ends the wait: the network, libcurl's own timers, or a cancellation, which a wake-up before the wait ends as well.
+  // What ends the wait: the network, libcurl's own timers, or a cancellation, which a wake-up
+  // before the wait ends as well.
   int running = 1;
   while (code == CURLM_OK && running > 0) {
     if (context.cancelled()) return context.Check(kWork);
     code = curl_multi_perform(multi, &running);
-    if (code == CURLM_OK && running > 0) code = curl_multi_poll(multi, nullptr, 0, kLongestPollMs, nullptr);
+    if (code == CURLM_OK && running > 0)
+      code = curl_multi_poll(multi, nullptr, 0, kLongestPollMs, nullptr);
   }
-  if (code != CURLM_OK) return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_multi_strerror(code)));
+  if (code != CURLM_OK)
+    return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_multi_strerror(code)));
 
   int waiting = 0;
   const CURLMsg* const message = curl_multi_info_read(multi, &waiting);
-  if (message == nullptr || message->msg != CURLMSG_DONE) return absl::InternalError("fetching failed: the transfer has no result");
+  if (message == nullptr || message->msg != CURLMSG_DONE)
+    return absl::InternalError("fetching failed: the transfer has no result");
   return message->data.result;
 }
 
@@ -82,7 +91,8 @@ class ImageFetcher::Budget {
  public:
   explicit Budget(int64_t bytes) : free_(bytes) {}
 
-  // Waits for room. A call reserves all that it may need at once, so that two calls never wait for each other.
+  // Waits for room. A call reserves all that it may need at once, so that two calls never wait for
+  // each other.
   absl::Status Reserve(int64_t bytes, const CallContext& context) {
     const CancelRegistration wake = context.OnCancel([this] {
       const MutexLock lock(mutex_);
@@ -121,7 +131,8 @@ struct ImageFetcher::Transfer {
   bool too_large = false;
   bool address_refused = false;
 
-  // The URI's parts are checked on the very object that libcurl then fetches: there is no second parser to disagree.
+  // The URI's parts are checked on the very object that libcurl then fetches: there is no second
+  // parser to disagree.
   absl::Status CheckUri(const std::string& uri);
 
   static size_t OnBody(const char* data, size_t, size_t bytes, void* self) {
@@ -141,7 +152,8 @@ struct ImageFetcher::Transfer {
   // Makes the socket for one address, which is the one that is connected to.
   static curl_socket_t OnSocket(void* self, curlsocktype, curl_sockaddr* address) {
     auto& transfer = *static_cast<Transfer*>(self);
-    const bool admitted = IsPublicAddress(address->addr) || (transfer.options.admit_loopback && IsLoopbackAddress(address->addr));
+    const bool admitted = IsPublicAddress(address->addr) ||
+                          (transfer.options.admit_loopback && IsLoopbackAddress(address->addr));
     if (!admitted) {
       transfer.address_refused = true;
       return CURL_SOCKET_BAD;
@@ -152,39 +164,48 @@ struct ImageFetcher::Transfer {
 
 absl::Status ImageFetcher::Transfer::CheckUri(const std::string& uri) {
   if (uri.size() > kMaxUriBytes)
-    return InvalidField("", absl::StrCat("has ", uri.size(), " bytes"), absl::StrCat("at most ", kMaxUriBytes));
-  if (uri.find('\0') != std::string::npos || curl_url_set(url.get(), CURLUPART_URL, uri.c_str(), 0) != CURLUE_OK) {
-    return InvalidField("", absl::StrCat("is ", QuoteForMessage(uri)), "a URI with a scheme and a host");
+    return InvalidField("", absl::StrCat("has ", uri.size(), " bytes"),
+                        absl::StrCat("at most ", kMaxUriBytes));
+  if (uri.find('\0') != std::string::npos ||
+      curl_url_set(url.get(), CURLUPART_URL, uri.c_str(), 0) != CURLUE_OK) {
+    return InvalidField("", absl::StrCat("is ", QuoteForMessage(uri)),
+                        "a URI with a scheme and a host");
   }
   const std::string scheme = Part(url.get(), CURLUPART_SCHEME);
   if (scheme != "https" && !(scheme == "http" && options.allow_http)) {
-    return InvalidField("", absl::StrCat("has the scheme ", QuoteForMessage(scheme)), options.allow_http ? "https or http" : "https");
+    return InvalidField("", absl::StrCat("has the scheme ", QuoteForMessage(scheme)),
+                        options.allow_http ? "https or http" : "https");
   }
   if (!Part(url.get(), CURLUPART_USER).empty() || !Part(url.get(), CURLUPART_PASSWORD).empty()) {
     return InvalidField("", "has a user or a password", "a URI without");
   }
-  if (!Part(url.get(), CURLUPART_ZONEID).empty()) return InvalidField("", "has a zone", "a URI without");
+  if (!Part(url.get(), CURLUPART_ZONEID).empty())
+    return InvalidField("", "has a zone", "a URI without");
   const std::string host = Part(url.get(), CURLUPART_HOST);
   int port = 0;
-  const bool has_port = absl::SimpleAtoi(Part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port);
+  const bool has_port =
+      absl::SimpleAtoi(Part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port);
   if (!has_port || !options.allowed_hosts.Allows(host, port, scheme == "https" ? 443 : 80)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the host ", QuoteForMessage(host), " with port ", port, " is not one that is allowed"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the host ", QuoteForMessage(host), " with port ", port, " is not one that is allowed"));
   }
   return absl::OkStatus();
 }
 
 ImageFetcher::ImageFetcher(const FetchOptions& options)
     : options_(options),
-      budget_(std::make_shared<Budget>(std::max(options.max_bytes_held, static_cast<int64_t>(kMaxUris) * options.max_bytes))),
-      pool_("image-fetch", options.max_concurrent, static_cast<size_t>(options.max_bytes_held / options.max_bytes) + kMaxUris) {
+      budget_(std::make_shared<Budget>(
+          std::max(options.max_bytes_held, static_cast<int64_t>(kMaxUris) * options.max_bytes))),
+      pool_("image-fetch", options.max_concurrent,
+            static_cast<size_t>(options.max_bytes_held / options.max_bytes) + kMaxUris) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   static_cast<void>(initialized);  // curl_easy_init reports a failure again
 }
 
 ImageFetcher::~ImageFetcher() = default;
 
-absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::string>& uris, const CallContext& context) {
+absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::string>& uris,
+                                                        const CallContext& context) {
   int64_t held = static_cast<int64_t>(uris.size()) * options_.max_bytes;
   PALATE_RETURN_IF_ERROR(budget_->Reserve(held, context));
   Batch batch;
@@ -212,12 +233,14 @@ absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::s
     kept += image.ok() ? static_cast<int64_t>(image->size()) : 0;
   }
   budget_->Release(held - kept);
-  batch.memory = std::shared_ptr<void>(nullptr, [budget = budget_, kept](void*) { budget->Release(kept); });
+  batch.memory =
+      std::shared_ptr<void>(nullptr, [budget = budget_, kept](void*) { budget->Release(kept); });
   PALATE_RETURN_IF_ERROR(context.Check(kWork));
   return batch;
 }
 
-absl::StatusOr<std::string> ImageFetcher::FetchOne(const std::string& uri, const CallContext& context) const {
+absl::StatusOr<std::string> ImageFetcher::FetchOne(const std::string& uri,
+                                                   const CallContext& context) const {
   Transfer transfer{options_, context.WithDeadline(absl::Now() + options_.timeout)};
   if (transfer.url == nullptr) return absl::ResourceExhaustedError("no memory for a fetch");
   PALATE_RETURN_IF_ERROR(transfer.CheckUri(uri));
@@ -234,7 +257,8 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "palate");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);  // does not wait for a look-up that takes longer than we have
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
+                   1L);  // does not wait for a look-up that takes longer than we have
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.max_bytes));
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, &Transfer::OnSocket);
@@ -247,23 +271,29 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
 
 absl::Status ImageFetcher::Perform(Transfer& transfer) const {
   // Rounded up: a fetch that ends before the call's deadline would be told as the server's fault.
-  const absl::Duration left = absl::Ceil(transfer.context.deadline - absl::Now(), absl::Milliseconds(1));
-  if (left <= absl::ZeroDuration()) return absl::UnavailableError("the picture did not come in time");
+  const absl::Duration left =
+      absl::Ceil(transfer.context.deadline - absl::Now(), absl::Milliseconds(1));
+  if (left <= absl::ZeroDuration())
+    return absl::UnavailableError("the picture did not come in time");
   const std::unique_ptr<CURLM, MultiDeleter> multi(curl_multi_init());
   const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
-  if (easy == nullptr || multi == nullptr) return absl::ResourceExhaustedError("no memory for a fetch");
+  if (easy == nullptr || multi == nullptr)
+    return absl::ResourceExhaustedError("no memory for a fetch");
   Configure(easy.get(), left, transfer);
 
   const absl::StatusOr<CURLcode> ended = RunTransfer(multi.get(), easy.get(), transfer.context);
   PALATE_RETURN_IF_ERROR(ended.status());
 
   if (transfer.too_large || *ended == CURLE_FILESIZE_EXCEEDED) return TooLarge(options_.max_bytes);
-  if (*ended == CURLE_OPERATION_TIMEDOUT) return absl::UnavailableError("the picture did not come in time");
-  // Of several addresses one may have been refused while another merely did not answer: the refusal is what the operator has to know.
+  if (*ended == CURLE_OPERATION_TIMEDOUT)
+    return absl::UnavailableError("the picture did not come in time");
+  // Of several addresses one may have been refused while another merely did not answer: the refusal
+  // is what the operator has to know.
   if (*ended != CURLE_OK && transfer.address_refused) {
     return absl::FailedPreconditionError("the host's address is not one of the public internet");
   }
-  if (*ended != CURLE_OK) return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(*ended)));
+  if (*ended != CURLE_OK)
+    return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(*ended)));
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   return FromHttpStatus(status);
@@ -273,7 +303,8 @@ void ImageFetcher::Count(const absl::StatusOr<std::string>& image) {
   if (image.ok()) {
     ++fetched_;
     bytes_ += static_cast<int64_t>(image->size());
-  } else if (absl::IsFailedPrecondition(image.status()) || absl::IsInvalidArgument(image.status())) {
+  } else if (absl::IsFailedPrecondition(image.status()) ||
+             absl::IsInvalidArgument(image.status())) {
     ++refused_;
   } else {
     ++failed_;

@@ -26,17 +26,21 @@ uint32_t LittleEndian(absl::string_view bytes, size_t offset, int count) {
 
 absl::Status Damaged(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
-absl::StatusOr<ImageProperties> Checked(absl::string_view media_type, uint32_t width, uint32_t height) {
+absl::StatusOr<ImageProperties> Checked(absl::string_view media_type, uint32_t width,
+                                        uint32_t height) {
   if (width == 0 || height == 0 || width > INT32_MAX || height > INT32_MAX) {
     return Damaged(absl::StrCat(media_type, " declares ", width, " x ", height, " pixels"));
   }
-  return ImageProperties{std::string(media_type), static_cast<int>(width), static_cast<int>(height)};
+  return ImageProperties{std::string(media_type), static_cast<int>(width),
+                         static_cast<int>(height)};
 }
 
-// Signature, IHDR (length 13, width, height), further chunks of length, type, data and checksum, IEND.
+// Signature, IHDR (length 13, width, height), further chunks of length, type, data and checksum,
+// IEND.
 absl::StatusOr<ImageProperties> ReadPng(absl::string_view bytes) {
   constexpr size_t kHeaderEnd = 33;
-  if (bytes.size() < kHeaderEnd || bytes.substr(12, 4) != "IHDR") return Damaged("PNG without its header chunk");
+  if (bytes.size() < kHeaderEnd || bytes.substr(12, 4) != "IHDR")
+    return Damaged("PNG without its header chunk");
   size_t at = 8;
   while (true) {
     if (bytes.size() - at < 12) return Damaged("PNG is truncated");
@@ -48,7 +52,9 @@ absl::StatusOr<ImageProperties> ReadPng(absl::string_view bytes) {
   return Checked("image/png", BigEndian(bytes, 16, 4), BigEndian(bytes, 20, 4));
 }
 
-bool IsStartOfFrame(uint8_t marker) { return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC; }
+bool IsStartOfFrame(uint8_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
 
 // Segments of 0xFF, marker, length up to the frame header: length, precision, height, width.
 absl::StatusOr<ImageProperties> ReadJpeg(absl::string_view bytes) {
@@ -77,20 +83,24 @@ absl::StatusOr<ImageProperties> ReadJpeg(absl::string_view bytes) {
   return Damaged("JPEG without a frame header");
 }
 
-// RIFF container: "RIFF", size, "WEBP", then a chunk VP8X (extended), VP8L (lossless) or VP8 (lossy), each with its own size fields.
+// RIFF container: "RIFF", size, "WEBP", then a chunk VP8X (extended), VP8L (lossless) or VP8
+// (lossy), each with its own size fields.
 absl::StatusOr<ImageProperties> ReadWebp(absl::string_view bytes) {
   if (bytes.size() < 30) return Damaged("WebP is truncated");
   if (uint64_t{LittleEndian(bytes, 4, 4)} + 8 > bytes.size()) return Damaged("WebP is truncated");
   const absl::string_view chunk = bytes.substr(12, 4);
-  if (chunk == "VP8X") return Checked("image/webp", LittleEndian(bytes, 24, 3) + 1, LittleEndian(bytes, 27, 3) + 1);
+  if (chunk == "VP8X")
+    return Checked("image/webp", LittleEndian(bytes, 24, 3) + 1, LittleEndian(bytes, 27, 3) + 1);
   if (chunk == "VP8L") {
     if (bytes[20] != '\x2f') return Damaged("WebP with a damaged header");
     const uint32_t packed = LittleEndian(bytes, 21, 4);
     return Checked("image/webp", (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1);
   }
   if (chunk == "VP8 ") {
-    if (bytes.substr(23, 3) != absl::string_view("\x9d\x01\x2a", 3)) return Damaged("WebP with a damaged header");
-    return Checked("image/webp", LittleEndian(bytes, 26, 2) & 0x3FFF, LittleEndian(bytes, 28, 2) & 0x3FFF);
+    if (bytes.substr(23, 3) != absl::string_view("\x9d\x01\x2a", 3))
+      return Damaged("WebP with a damaged header");
+    return Checked("image/webp", LittleEndian(bytes, 26, 2) & 0x3FFF,
+                   LittleEndian(bytes, 28, 2) & 0x3FFF);
   }
   return Damaged("WebP with an unknown first chunk");
 }
@@ -100,7 +110,8 @@ absl::StatusOr<ImageProperties> ReadWebp(absl::string_view bytes) {
 absl::StatusOr<ImageProperties> ReadImageProperties(absl::string_view bytes) {
   if (absl::StartsWith(bytes, kPngSignature)) return ReadPng(bytes);
   if (absl::StartsWith(bytes, kJpegStart)) return ReadJpeg(bytes);
-  if (absl::StartsWith(bytes, "RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP") return ReadWebp(bytes);
+  if (absl::StartsWith(bytes, "RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP")
+    return ReadWebp(bytes);
   return Damaged("neither JPEG, PNG nor WebP");
 }
 

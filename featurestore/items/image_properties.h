@@ -1,5 +1,5 @@
-// What the header of an encoded picture says, without decoding it: enough to refuse a bomb, a truncated file or another format at the door.
-// Pure functions, thread-safe; safe on hostile input.
+// What the header of an encoded picture says, without decoding it: enough to refuse a bomb, a
+// truncated file or another format at the door. Pure functions, thread-safe; safe on hostile input.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct ImageProperties {
   int height = 0;
 };
 
-// The format is sniffed from the bytes. INVALID_ARGUMENT (a plain message, no field) for other formats, damaged headers, sizes of zero,
-// and files whose end is missing.
+// The format is sniffed from the bytes. INVALID_ARGUMENT (a plain message, no field) for other
+// formats, damaged headers, sizes of zero, and files whose end is missing.
 absl::StatusOr<ImageProperties> ReadImageProperties(absl::string_view bytes);
 
 }  // namespace palate::featurestore

@@ -15,15 +15,18 @@ std::string FreshKey(uint32_t catalog, const Item& item) {
 }  // namespace
 
 bool IsEmbeddable(const Item& item) {
-  return !item.title.empty() || !item.description.empty() || !item.attributes.empty() || !item.images.empty();
+  return !item.title.empty() || !item.description.empty() || !item.attributes.empty() ||
+         !item.images.empty();
 }
 
 bool SameContent(const Item& a, const Item& b) {
-  return a.title == b.title && a.description == b.description && a.attributes == b.attributes && a.images == b.images;
+  return a.title == b.title && a.description == b.description && a.attributes == b.attributes &&
+         a.images == b.images;
 }
 
 bool SameItem(const Item& a, const Item& b) {
-  return SameContent(a, b) && a.hidden == b.hidden && a.create_time == b.create_time && a.expire_time == b.expire_time;
+  return SameContent(a, b) && a.hidden == b.hidden && a.create_time == b.create_time &&
+         a.expire_time == b.expire_time;
 }
 
 Availability AvailabilityOf(const std::optional<Item>& item) {
@@ -34,7 +37,8 @@ Availability AvailabilityOf(const std::optional<Item>& item) {
 void PutFresh(rocksdb::WriteBatch& batch, StoreCore& core, uint32_t catalog, const Item& item) {
   if (item.hidden) return;
   std::string expiry;
-  if (item.expire_time.has_value()) AppendBigEndian64(static_cast<uint64_t>(ToMicros(*item.expire_time)), expiry);
+  if (item.expire_time.has_value())
+    AppendBigEndian64(static_cast<uint64_t>(ToMicros(*item.expire_time)), expiry);
   batch.Put(core.family(kCounters), FreshKey(catalog, item), expiry);
 }
 
@@ -46,8 +50,10 @@ absl::Status ItemBatch::Load(const std::vector<std::string>& ids) {
     item_keys.push_back(ItemKey(state_.number, id));
     embedding_keys.push_back(TaggedItemKey(state_.number, CounterTag::kEmbedding, id));
   }
-  PALATE_ASSIGN_OR_RETURN(auto items, core_.MultiGetRecords<storage::ItemRecord>(kItems, item_keys));
-  PALATE_ASSIGN_OR_RETURN(const auto embeddings, core_.MultiGetRecords<storage::EmbeddingRecord>(kCounters, embedding_keys));
+  PALATE_ASSIGN_OR_RETURN(auto items,
+                          core_.MultiGetRecords<storage::ItemRecord>(kItems, item_keys));
+  PALATE_ASSIGN_OR_RETURN(const auto embeddings, core_.MultiGetRecords<storage::EmbeddingRecord>(
+                                                     kCounters, embedding_keys));
   size_t i = 0;
   for (auto& [id, work] : works_) {
     if (items[i].has_value()) {
@@ -99,17 +105,21 @@ absl::StatusOr<int64_t> ItemBatch::Commit() {
     core_.AddChange(batch, state_.number, position, changes_[i].kind, changes_[i].id, position);
   }
   if (items_delta_ != 0) {
-    batch.Merge(core_.family(kCounters), CounterPrefix(state_.number, CounterTag::kItems), EncodeCount(items_delta_));
+    batch.Merge(core_.family(kCounters), CounterPrefix(state_.number, CounterTag::kItems),
+                EncodeCount(items_delta_));
   }
   PALATE_RETURN_IF_ERROR(core_.Write(batch));
   UpdateMemory();
   return first;
 }
 
-absl::Status ItemBatch::WriteItem(const std::string& id, Work& work, int64_t first, rocksdb::WriteBatch& batch) {
+absl::Status ItemBatch::WriteItem(const std::string& id, Work& work, int64_t first,
+                                  rocksdb::WriteBatch& batch) {
   const std::string key = ItemKey(state_.number, id);
-  if (work.before.has_value() && !work.before->hidden) batch.Delete(core_.family(kCounters), FreshKey(state_.number, *work.before));
-  if (work.content_change.has_value()) work.content_revision = first + static_cast<int64_t>(*work.content_change);
+  if (work.before.has_value() && !work.before->hidden)
+    batch.Delete(core_.family(kCounters), FreshKey(state_.number, *work.before));
+  if (work.content_change.has_value())
+    work.content_revision = first + static_cast<int64_t>(*work.content_change);
   if (work.now.has_value()) {
     work.now->revision = first + static_cast<int64_t>(*work.last_change);
     PutRecord(batch, core_.family(kItems), key, ToRecord(*work.now, work.content_revision));
@@ -117,11 +127,13 @@ absl::Status ItemBatch::WriteItem(const std::string& id, Work& work, int64_t fir
   } else {
     batch.Delete(core_.family(kItems), key);
   }
-  items_delta_ += static_cast<int64_t>(work.now.has_value()) - static_cast<int64_t>(work.before.has_value());
+  items_delta_ +=
+      static_cast<int64_t>(work.now.has_value()) - static_cast<int64_t>(work.before.has_value());
   return work.content_change.has_value() ? WriteEmbeddingState(id, work, batch) : absl::OkStatus();
 }
 
-absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& work, rocksdb::WriteBatch& batch) {
+absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& work,
+                                            rocksdb::WriteBatch& batch) {
   const std::string key = TaggedItemKey(state_.number, CounterTag::kEmbedding, id);
   const bool pending = work.now.has_value() && IsEmbeddable(*work.now);
   if (pending) {
@@ -131,11 +143,11 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
   } else {
     batch.Delete(core_.family(kCounters), key);
     // Vectors of the content before stay in use until new ones come, unless none will come.
-    PALATE_RETURN_IF_ERROR(
-        core_.ScanPrefix(kVectors, VectorPrefix(state_.number, id), "", {}, [&](absl::string_view vector, absl::string_view) {
-          batch.Delete(core_.family(kVectors), ToSlice(vector));
-          return true;
-        }));
+    PALATE_RETURN_IF_ERROR(core_.ScanPrefix(kVectors, VectorPrefix(state_.number, id), "", {},
+                                            [&](absl::string_view vector, absl::string_view) {
+                                              batch.Delete(core_.family(kVectors), ToSlice(vector));
+                                              return true;
+                                            }));
   }
   pending_delta_ += static_cast<int64_t>(pending) - static_cast<int64_t>(work.was_pending);
   failed_delta_ -= static_cast<int64_t>(work.was_failed);

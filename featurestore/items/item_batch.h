@@ -1,6 +1,8 @@
-// The changes that one call makes to items: what each was, what it becomes, and the rows, feed entries and counts that follow.
+// The changes that one call makes to items: what each was, what it becomes, and the rows, feed
+// entries and counts that follow.
 //
-// Used by UpsertItems and DeleteItems. Not thread-safe; the caller holds the items' locks from Load() to Committed().
+// Used by UpsertItems and DeleteItems. Not thread-safe; the caller holds the items' locks from
+// Load() to Committed().
 #pragma once
 
 #include <cstdint>
@@ -27,7 +29,8 @@ Availability AvailabilityOf(const std::optional<Item>& item);
 
 class ItemBatch {
  public:
-  ItemBatch(StoreCore& core, CatalogState& state) : core_(core), state_(state), blobs_(core, state.number) {}
+  ItemBatch(StoreCore& core, CatalogState& state)
+      : core_(core), state_(state), blobs_(core, state.number) {}
 
   // Reads the items. Pictures are loaded separately, when their digests are locked.
   absl::Status Load(const std::vector<std::string>& ids);
@@ -35,15 +38,18 @@ class ItemBatch {
   std::vector<std::string> ShownDigests() const;
   BlobLedger& blobs() { return blobs_; }
 
-  // The item as it is after the changes so far. A change made in this batch has no revision yet: kNewRevision.
+  // The item as it is after the changes so far. A change made in this batch has no revision yet:
+  // kNewRevision.
   const std::optional<Item>& Current(const std::string& id) const { return works_.at(id).now; }
   static constexpr int64_t kNewRevision = -1;
 
-  // Records a change; `now` absent removes the item. The blob ledger is told by the caller. Returns the change's number.
+  // Records a change; `now` absent removes the item. The blob ledger is told by the caller. Returns
+  // the change's number.
   size_t Change(const std::string& id, std::optional<Item> now);
   size_t num_changes() const { return changes_.size(); }
 
-  // Gives every change its revision, writes everything, and updates what is kept in memory. Change n has revision first + n.
+  // Gives every change its revision, writes everything, and updates what is kept in memory. Change
+  // n has revision first + n.
   absl::StatusOr<int64_t> Commit();
 
  private:
@@ -61,8 +67,10 @@ class ItemBatch {
     ChangeKind kind;
   };
 
-  absl::Status WriteItem(const std::string& id, Work& work, int64_t first, rocksdb::WriteBatch& batch);
-  absl::Status WriteEmbeddingState(const std::string& id, const Work& work, rocksdb::WriteBatch& batch);
+  absl::Status WriteItem(const std::string& id, Work& work, int64_t first,
+                         rocksdb::WriteBatch& batch);
+  absl::Status WriteEmbeddingState(const std::string& id, const Work& work,
+                                   rocksdb::WriteBatch& batch);
   void UpdateMemory();
 
   StoreCore& core_;

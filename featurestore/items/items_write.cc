@@ -20,37 +20,48 @@ constexpr absl::string_view kAttributePath = "attributes.";
 // An element after the checks that need no stored state.
 struct PreparedWrite {
   absl::Status status;
-  std::vector<ImageRef> images;  // parallel to ItemWrite::images; of a picture named by digest only sha256 is set
+  std::vector<ImageRef>
+      images;  // parallel to ItemWrite::images; of a picture named by digest only sha256 is set
 };
 
 absl::Status ValidateMask(const std::vector<std::string>& mask) {
   for (size_t i = 0; i < mask.size(); ++i) {
     const absl::string_view path = mask[i];
-    const bool known = path == "title" || path == "description" || path == "attributes" || path == "images" || path == "hidden" ||
-                       path == "create_time" || path == "expire_time" ||
-                       (absl::StartsWith(path, kAttributePath) && path.size() > kAttributePath.size());
+    const bool known =
+        path == "title" || path == "description" || path == "attributes" || path == "images" ||
+        path == "hidden" || path == "create_time" || path == "expire_time" ||
+        (absl::StartsWith(path, kAttributePath) && path.size() > kAttributePath.size());
     if (!known) {
-      return InvalidField(absl::StrCat("update_mask[", i, "]"), absl::StrCat("is ", QuoteForMessage(path)),
-                          "title, description, attributes, attributes.NAME, images, hidden, create_time or expire_time");
+      return InvalidField(absl::StrCat("update_mask[", i, "]"),
+                          absl::StrCat("is ", QuoteForMessage(path)),
+                          "title, description, attributes, attributes.NAME, images, hidden, "
+                          "create_time or expire_time");
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput& image, const StoreLimits& limits) {
+absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput& image,
+                                      const StoreLimits& limits) {
   if (image.bytes.empty()) {
     if (image.sha256.size() == 32) return ImageRef{.sha256 = image.sha256, .media_type = ""};
-    if (image.sha256.empty()) return InvalidField(field, "is empty", "encoded bytes or the digest of a stored picture");
-    return InvalidField(absl::StrCat(field, ".sha256"), absl::StrCat("has ", image.sha256.size(), " bytes"), "of 32 bytes");
+    if (image.sha256.empty())
+      return InvalidField(field, "is empty", "encoded bytes or the digest of a stored picture");
+    return InvalidField(absl::StrCat(field, ".sha256"),
+                        absl::StrCat("has ", image.sha256.size(), " bytes"), "of 32 bytes");
   }
   const int64_t size = static_cast<int64_t>(image.bytes.size());
   if (size > limits.max_image_bytes) {
-    return InvalidField(field, absl::StrCat("has ", size, " bytes"), absl::StrCat("at most ", limits.max_image_bytes));
+    return InvalidField(field, absl::StrCat("has ", size, " bytes"),
+                        absl::StrCat("at most ", limits.max_image_bytes));
   }
   const absl::StatusOr<ImageProperties> header = ReadImageProperties(image.bytes);
-  if (!header.ok()) return InvalidField(field, absl::StrCat("is ", header.status().message()), "a whole JPEG, PNG or WebP file");
+  if (!header.ok())
+    return InvalidField(field, absl::StrCat("is ", header.status().message()),
+                        "a whole JPEG, PNG or WebP file");
   if (int64_t{header->width} * header->height > limits.max_image_pixels) {
-    return InvalidField(field, absl::StrCat("declares ", header->width, " x ", header->height, " pixels"),
+    return InvalidField(field,
+                        absl::StrCat("declares ", header->width, " x ", header->height, " pixels"),
                         absl::StrCat("at most ", limits.max_image_pixels, " pixels"));
   }
   return ImageRef{Sha256(image.bytes), header->media_type, header->width, header->height, size};
@@ -59,13 +70,16 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
 PreparedWrite Prepare(const ItemWrite& write, const Catalog& catalog, const StoreLimits& limits) {
   PreparedWrite prepared;
   prepared.status = PrefixFields(ValidateItem(write.item, catalog, limits), "item");
-  if (prepared.status.ok() && write.update_mask.has_value()) prepared.status = ValidateMask(*write.update_mask);
+  if (prepared.status.ok() && write.update_mask.has_value())
+    prepared.status = ValidateMask(*write.update_mask);
   if (prepared.status.ok() && write.images.size() > static_cast<size_t>(limits.max_images)) {
     prepared.status =
-        InvalidField("item.images", absl::StrCat("has ", write.images.size(), " elements"), absl::StrCat("at most ", limits.max_images));
+        InvalidField("item.images", absl::StrCat("has ", write.images.size(), " elements"),
+                     absl::StrCat("at most ", limits.max_images));
   }
   for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
-    absl::StatusOr<ImageRef> image = PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
+    absl::StatusOr<ImageRef> image =
+        PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
     prepared.status = image.status();
     if (image.ok()) prepared.images.push_back(*std::move(image));
   }
@@ -78,14 +92,16 @@ absl::Status ResolveImages(const BlobLedger& blobs, std::vector<ImageRef>& image
     if (!images[i].media_type.empty()) continue;
     const std::optional<ImageRef> known = blobs.Find(images[i].sha256);
     if (!known.has_value()) {
-      return InvalidField(absl::StrCat("item.images[", i, "].sha256"), "is not stored", "the digest of a stored picture");
+      return InvalidField(absl::StrCat("item.images[", i, "].sha256"), "is not stored",
+                          "the digest of a stored picture");
     }
     images[i] = *known;
   }
   return absl::OkStatus();
 }
 
-void ApplyPath(absl::string_view path, const Item& update, const std::vector<ImageRef>& images, Item& item) {
+void ApplyPath(absl::string_view path, const Item& update, const std::vector<ImageRef>& images,
+               Item& item) {
   if (path == "title") item.title = update.title;
   if (path == "description") item.description = update.description;
   if (path == "attributes") item.attributes = update.attributes;
@@ -103,7 +119,8 @@ void ApplyPath(absl::string_view path, const Item& update, const std::vector<Ima
   }
 }
 
-Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images, const std::optional<Item>& stored, absl::Time now) {
+Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images,
+           const std::optional<Item>& stored, absl::Time now) {
   Item item;
   if (write.update_mask.has_value()) {
     item = *stored;
@@ -112,7 +129,8 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images, const st
     item = write.item;
     item.images = images;
   }
-  if (item.create_time == absl::UnixEpoch()) item.create_time = stored.has_value() ? stored->create_time : now;
+  if (item.create_time == absl::UnixEpoch())
+    item.create_time = stored.has_value() ? stored->create_time : now;
   // To the microsecond, as it is stored, so that writing the same again is no change.
   item.create_time = FromMicros(ToMicros(item.create_time));
   if (item.expire_time.has_value()) item.expire_time = FromMicros(ToMicros(*item.expire_time));
@@ -122,13 +140,15 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images, const st
 absl::Status CheckPreconditions(const ItemWrite& write, const std::optional<Item>& stored) {
   const int64_t revision = stored.has_value() ? stored->revision : 0;
   if (write.expected_revision.has_value() && *write.expected_revision != revision) {
-    return absl::AbortedError(
-        absl::StrCat("item ", QuoteForMessage(write.item.id),
-                     revision == ItemBatch::kNewRevision ? " changes earlier in this batch" : absl::StrCat(" has revision ", revision),
-                     ", expected ", *write.expected_revision));
+    return absl::AbortedError(absl::StrCat("item ", QuoteForMessage(write.item.id),
+                                           revision == ItemBatch::kNewRevision
+                                               ? " changes earlier in this batch"
+                                               : absl::StrCat(" has revision ", revision),
+                                           ", expected ", *write.expected_revision));
   }
   if (write.update_mask.has_value() && !stored.has_value()) {
-    return absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(write.item.id), " is not known; an update mask needs a stored item"));
+    return absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(write.item.id),
+                                            " is not known; an update mask needs a stored item"));
   }
   return absl::OkStatus();
 }
@@ -141,11 +161,12 @@ struct Outcome {
 };
 
 // Applies one element to the batch.
-Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch, std::map<std::string, size_t>& last_change,
-              absl::Time now) {
+Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch,
+              std::map<std::string, size_t>& last_change, absl::Time now) {
   const std::optional<Item>& stored = batch.Current(write.item.id);
   if (absl::Status status = CheckPreconditions(write, stored); !status.ok()) return {status, {}, 0};
-  if (absl::Status status = ResolveImages(batch.blobs(), prepared.images); !status.ok()) return {status, {}, 0};
+  if (absl::Status status = ResolveImages(batch.blobs(), prepared.images); !status.ok())
+    return {status, {}, 0};
   Item item = Merge(write, prepared.images, stored, now);
   if (stored.has_value() && SameItem(*stored, item)) {
     const auto changed = last_change.find(item.id);
@@ -153,10 +174,13 @@ Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch,
     return {absl::OkStatus(), {}, stored->revision};
   }
   for (const ImageRef& image : item.images) {
-    const auto input = std::find_if(prepared.images.begin(), prepared.images.end(),
-                                    [&](const ImageRef& candidate) { return candidate.sha256 == image.sha256; });
+    const auto input =
+        std::find_if(prepared.images.begin(), prepared.images.end(),
+                     [&](const ImageRef& candidate) { return candidate.sha256 == image.sha256; });
     const bool sent = input != prepared.images.end();
-    batch.blobs().Add(image, sent ? absl::string_view(write.images[input - prepared.images.begin()].bytes) : absl::string_view());
+    batch.blobs().Add(image,
+                      sent ? absl::string_view(write.images[input - prepared.images.begin()].bytes)
+                           : absl::string_view());
   }
   if (stored.has_value()) {
     for (const ImageRef& image : stored->images) batch.blobs().Remove(image.sha256);
@@ -173,9 +197,11 @@ std::vector<absl::string_view> Views(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view catalog, const std::vector<ItemWrite>& writes) {
+absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view catalog,
+                                                            const std::vector<ItemWrite>& writes) {
   PALATE_ASSIGN_OR_RETURN(const auto access, core_->BeginWrite(catalog));
-  PALATE_RETURN_IF_ERROR(ValidateBatchSize("items", writes.size(), core_->options.limits.max_batch));
+  PALATE_RETURN_IF_ERROR(
+      ValidateBatchSize("items", writes.size(), core_->options.limits.max_batch));
   std::vector<PreparedWrite> prepared;
   std::vector<std::string> ids;
   std::vector<std::string> digests;
@@ -196,7 +222,8 @@ absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view ca
   std::map<std::string, size_t> last_change;
   const absl::Time now = core_->Now();
   for (size_t i = 0; i < writes.size(); ++i) {
-    outcomes[i] = prepared[i].status.ok() ? Apply(writes[i], prepared[i], batch, last_change, now) : Outcome{prepared[i].status, {}, 0};
+    outcomes[i] = prepared[i].status.ok() ? Apply(writes[i], prepared[i], batch, last_change, now)
+                                          : Outcome{prepared[i].status, {}, 0};
   }
   PALATE_ASSIGN_OR_RETURN(const int64_t first, batch.Commit());
   core_->MaybeTrimFeed(*access.state);
@@ -205,15 +232,19 @@ absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view ca
   result.num_changed = static_cast<int>(batch.num_changes());
   for (size_t i = 0; i < writes.size(); ++i) {
     const Outcome& outcome = outcomes[i];
-    result.revisions.push_back(outcome.change.has_value() ? first + static_cast<int64_t>(*outcome.change) : outcome.revision);
+    result.revisions.push_back(outcome.change.has_value()
+                                   ? first + static_cast<int64_t>(*outcome.change)
+                                   : outcome.revision);
     if (!outcome.status.ok()) result.failures.push_back({i, outcome.status});
   }
   return result;
 }
 
-absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(absl::string_view catalog, const std::vector<std::string>& ids) {
+absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(
+    absl::string_view catalog, const std::vector<std::string>& ids) {
   PALATE_ASSIGN_OR_RETURN(auto access, core_->BeginWrite(catalog));
-  PALATE_RETURN_IF_ERROR(ValidateBatchSize("item_ids", ids.size(), core_->options.limits.max_batch));
+  PALATE_RETURN_IF_ERROR(
+      ValidateBatchSize("item_ids", ids.size(), core_->options.limits.max_batch));
   std::vector<ElementFailure> failures;
   std::vector<std::pair<size_t, std::string>> valid;
   std::vector<std::string> valid_ids;
@@ -236,7 +267,8 @@ absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(absl::stri
     for (const auto& [index, id] : valid) {
       const std::optional<Item>& stored = batch.Current(id);
       if (!stored.has_value()) {
-        failures.push_back({index, absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(id), " is not known"))});
+        failures.push_back({index, absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(id),
+                                                                    " is not known"))});
         continue;
       }
       for (const ImageRef& image : stored->images) batch.blobs().Remove(image.sha256);
@@ -248,7 +280,8 @@ absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(absl::stri
   // The last item that waited for vectors may be gone.
   access.alive.Release();
   PALATE_RETURN_IF_ERROR(core_->MaybeSwitchSpaces(*access.state));
-  std::sort(failures.begin(), failures.end(), [](const ElementFailure& a, const ElementFailure& b) { return a.index < b.index; });
+  std::sort(failures.begin(), failures.end(),
+            [](const ElementFailure& a, const ElementFailure& b) { return a.index < b.index; });
   return failures;
 }
 

@@ -11,31 +11,40 @@
 
 namespace palate::featurestore {
 
-absl::StatusOr<StoredItemReader> StoredItemReader::Create(const StoreCore& core, const CatalogState& state, const ItemReadOptions& options,
+absl::StatusOr<StoredItemReader> StoredItemReader::Create(const StoreCore& core,
+                                                          const CatalogState& state,
+                                                          const ItemReadOptions& options,
                                                           const rocksdb::ReadOptions& read) {
   const std::shared_ptr<const Catalog> catalog = state.Declarations();
   for (size_t i = 0; i < options.spaces.size(); ++i) {
     if (FindSpace(*catalog, options.spaces[i]) == nullptr) {
-      return InvalidField(absl::StrCat("spaces[", i, "]"), absl::StrCat("is ", QuoteForMessage(options.spaces[i])),
+      return InvalidField(absl::StrCat("spaces[", i, "]"),
+                          absl::StrCat("is ", QuoteForMessage(options.spaces[i])),
                           absl::StrCat("a space that catalog ", catalog->id, " declares"));
     }
   }
   StoredItemReader reader(core, state, read);
   for (const auto& [name, record] : state.Spaces()) {
-    if (!options.all_spaces && std::find(options.spaces.begin(), options.spaces.end(), name) == options.spaces.end()) continue;
-    if (!record.active_fingerprint().empty()) reader.spaces_.push_back({name, record.active_fingerprint()});
+    if (!options.all_spaces &&
+        std::find(options.spaces.begin(), options.spaces.end(), name) == options.spaces.end())
+      continue;
+    if (!record.active_fingerprint().empty())
+      reader.spaces_.push_back({name, record.active_fingerprint()});
     const bool switching = record.target_fingerprint() != record.active_fingerprint();
-    if (options.all_fingerprints && switching) reader.spaces_.push_back({name, record.target_fingerprint()});
+    if (options.all_fingerprints && switching)
+      reader.spaces_.push_back({name, record.target_fingerprint()});
   }
   std::sort(reader.spaces_.begin(), reader.spaces_.end());
   return reader;
 }
 
-absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(const std::vector<std::string>& ids) const {
+absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(
+    const std::vector<std::string>& ids) const {
   std::vector<std::string> keys;
   keys.reserve(ids.size());
   for (const std::string& id : ids) keys.push_back(ItemKey(catalog_, id));
-  PALATE_ASSIGN_OR_RETURN(auto records, core_.MultiGetRecords<storage::ItemRecord>(kItems, keys, read_));
+  PALATE_ASSIGN_OR_RETURN(auto records,
+                          core_.MultiGetRecords<storage::ItemRecord>(kItems, keys, read_));
   std::vector<std::optional<StoredItem>> items(ids.size());
   std::vector<StoredItem*> known;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -48,9 +57,11 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(co
   return items;
 }
 
-absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCached(const std::vector<std::string>& ids) const {
+absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCached(
+    const std::vector<std::string>& ids) const {
   ItemRecordCache& cache = core_.item_cache;
-  // Before the fingerprints: should they change in between, what is read goes under a key that nobody looks up any more.
+  // Before the fingerprints: should they change in between, what is read goes under a key that
+  // nobody looks up any more.
   const int64_t switches = state_.switches;
   std::vector<std::shared_ptr<const ItemWithVectors>> entries(ids.size());
   std::vector<std::string> missing;
@@ -66,11 +77,13 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
   }
   if (!missing.empty()) {
     // Not at the snapshot: the cache holds what is committed now.
-    PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, Create(core_, state_, {.all_spaces = true}, rocksdb::ReadOptions()));
+    PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader,
+                            Create(core_, state_, {.all_spaces = true}, rocksdb::ReadOptions()));
     PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(missing));
     for (size_t i = 0; i < missing.size(); ++i) {
       if (!items[i].has_value()) continue;
-      auto entry = std::make_shared<const ItemWithVectors>(static_cast<ItemWithVectors&&>(*items[i]));
+      auto entry =
+          std::make_shared<const ItemWithVectors>(static_cast<ItemWithVectors&&>(*items[i]));
       cache.Insert(StoreCore::CacheKey(state_, switches, missing[i]), entry, tickets[i]);
       entries[missing_index[i]] = std::move(entry);
     }
@@ -81,7 +94,8 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
     StoredItem& item = items[i].emplace();
     item.item = entries[i]->item;
     for (const SpaceVector& vector : entries[i]->vectors) {
-      if (std::binary_search(spaces_.begin(), spaces_.end(), vector.space)) item.vectors.push_back(vector);
+      if (std::binary_search(spaces_.begin(), spaces_.end(), vector.space))
+        item.vectors.push_back(vector);
     }
   }
   return items;
@@ -92,14 +106,18 @@ absl::Status StoredItemReader::AddVectors(const std::vector<StoredItem*>& items)
   std::vector<std::string> keys;
   keys.reserve(items.size() * spaces_.size());
   for (const StoredItem* item : items) {
-    for (const SpaceKey& space : spaces_) keys.push_back(VectorKey(catalog_, item->item.id, space.name, space.fingerprint));
+    for (const SpaceKey& space : spaces_)
+      keys.push_back(VectorKey(catalog_, item->item.id, space.name, space.fingerprint));
   }
   PALATE_ASSIGN_OR_RETURN(const auto rows, core_.MultiGet(kVectors, keys, read_));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].has_value()) continue;
-    PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::VectorRecord>(ToView(*rows[i]), "vector"));
+    PALATE_ASSIGN_OR_RETURN(const auto record,
+                            ParseRecord<storage::VectorRecord>(ToView(*rows[i]), "vector"));
     absl::StatusOr<std::vector<float>> values = FloatsFromBytes(record.values());
-    if (!values.ok()) return absl::DataLossError(absl::StrCat("a stored vector is damaged: ", values.status().message()));
+    if (!values.ok())
+      return absl::DataLossError(
+          absl::StrCat("a stored vector is damaged: ", values.status().message()));
     items[i / spaces_.size()]->vectors.push_back({spaces_[i % spaces_.size()], *std::move(values)});
   }
   return absl::OkStatus();
@@ -114,7 +132,8 @@ int64_t StoredItemReader::ImageBytes(const Item& item) {
 absl::Status StoredItemReader::AddImages(StoredItem& item) const {
   for (const ImageRef& image : item.item.images) {
     PALATE_ASSIGN_OR_RETURN(auto bytes, core_.Get(kBlobs, BlobKey(catalog_, image.sha256), read_));
-    if (!bytes.has_value()) return absl::DataLossError("a picture that an item shows is missing from the store");
+    if (!bytes.has_value())
+      return absl::DataLossError("a picture that an item shows is missing from the store");
     item.image_bytes.push_back(*std::move(bytes));
   }
   return absl::OkStatus();

@@ -16,14 +16,17 @@ namespace palate::featurestore {
 class StoredItemReader {
  public:
   // INVALID_ARGUMENT when an option names a space that the catalog does not declare.
-  static absl::StatusOr<StoredItemReader> Create(const StoreCore& core, const CatalogState& state, const ItemReadOptions& options,
+  static absl::StatusOr<StoredItemReader> Create(const StoreCore& core, const CatalogState& state,
+                                                 const ItemReadOptions& options,
                                                  const rocksdb::ReadOptions& read);
 
   // By element; absent for unknown ids. Image bytes are not read here.
-  absl::StatusOr<std::vector<std::optional<StoredItem>>> Read(const std::vector<std::string>& ids) const;
+  absl::StatusOr<std::vector<std::optional<StoredItem>>> Read(
+      const std::vector<std::string>& ids) const;
 
   // The same through the cache of decoded items, as committed now instead of as of the snapshot.
-  absl::StatusOr<std::vector<std::optional<StoredItem>>> ReadCached(const std::vector<std::string>& ids) const;
+  absl::StatusOr<std::vector<std::optional<StoredItem>>> ReadCached(
+      const std::vector<std::string>& ids) const;
 
   // Vectors of items that are known, appended to `items`.
   absl::Status AddVectors(const std::vector<StoredItem*>& items) const;
@@ -33,7 +36,8 @@ class StoredItemReader {
   static int64_t ImageBytes(const Item& item);
 
  private:
-  StoredItemReader(const StoreCore& core, const CatalogState& state, const rocksdb::ReadOptions& read)
+  StoredItemReader(const StoreCore& core, const CatalogState& state,
+                   const rocksdb::ReadOptions& read)
       : core_(core), state_(state), catalog_(state.number), read_(read) {}
 
   const StoreCore& core_;

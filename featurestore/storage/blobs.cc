@@ -8,13 +8,15 @@ absl::Status BlobLedger::Load(const std::vector<std::string>& digests) {
   std::vector<std::string> keys;
   keys.reserve(digests.size());
   for (const std::string& digest : digests) keys.push_back(BlobRefKey(catalog_, digest));
-  PALATE_ASSIGN_OR_RETURN(const auto records, core_.MultiGetRecords<storage::BlobRefRecord>(kCounters, keys));
+  PALATE_ASSIGN_OR_RETURN(const auto records,
+                          core_.MultiGetRecords<storage::BlobRefRecord>(kCounters, keys));
   for (size_t i = 0; i < digests.size(); ++i) {
     Entry& entry = entries_[digests[i]];
     if (!records[i].has_value()) continue;
     const storage::BlobRefRecord& record = *records[i];
     entry.before = entry.now = record.references();
-    entry.image = {digests[i], record.media_type(), record.width(), record.height(), record.size_bytes()};
+    entry.image = {digests[i], record.media_type(), record.width(), record.height(),
+                   record.size_bytes()};
   }
   return absl::OkStatus();
 }
@@ -49,7 +51,8 @@ void BlobLedger::Write(rocksdb::WriteBatch& batch) const {
     record.set_height(entry.image.height);
     record.set_size_bytes(entry.image.size_bytes);
     PutRecord(batch, core_.family(kCounters), BlobRefKey(catalog_, digest), record);
-    if (entry.before == 0) batch.Put(core_.family(kBlobs), BlobKey(catalog_, digest), ToSlice(entry.bytes));
+    if (entry.before == 0)
+      batch.Put(core_.family(kBlobs), BlobKey(catalog_, digest), ToSlice(entry.bytes));
   }
 }
 

@@ -1,4 +1,5 @@
-// Pictures of one catalog: bytes once per digest, counted by the items that show them, gone with the last one.
+// Pictures of one catalog: bytes once per digest, counted by the items that show them, gone with
+// the last one.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +15,21 @@
 
 namespace palate::featurestore {
 
-// The changes that one batch makes to pictures. Not thread-safe; the caller holds the digests' locks from Load() to the commit.
+// The changes that one batch makes to pictures. Not thread-safe; the caller holds the digests'
+// locks from Load() to the commit.
 class BlobLedger {
  public:
   BlobLedger(StoreCore& core, uint32_t catalog) : core_(core), catalog_(catalog) {}
 
-  // Reads what is stored under these digests. Must come first, with every digest that is used below.
+  // Reads what is stored under these digests. Must come first, with every digest that is used
+  // below.
   absl::Status Load(const std::vector<std::string>& digests);
 
   // What the catalog knows of a picture that some item shows, this batch's changes included.
   std::optional<ImageRef> Find(const std::string& digest) const;
 
-  // One more item shows the picture. `bytes` (kept by reference until Write()) may be empty when Find() knows the picture.
+  // One more item shows the picture. `bytes` (kept by reference until Write()) may be empty when
+  // Find() knows the picture.
   void Add(const ImageRef& image, absl::string_view bytes);
   void Remove(const std::string& digest);
 

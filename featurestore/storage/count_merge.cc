@@ -10,8 +10,8 @@ namespace {
 
 class CountMerge final : public rocksdb::AssociativeMergeOperator {
  public:
-  bool Merge(const rocksdb::Slice& key, const rocksdb::Slice* existing, const rocksdb::Slice& operand, std::string* merged,
-             rocksdb::Logger*) const override {
+  bool Merge(const rocksdb::Slice& key, const rocksdb::Slice* existing,
+             const rocksdb::Slice& operand, std::string* merged, rocksdb::Logger*) const override {
     const absl::StatusOr<int64_t> added = DecodeCount(ToView(operand));
     if (!added.ok()) return false;
     int64_t value = *added;

@@ -29,7 +29,8 @@ std::string ReadOwner(int file) {
 
 DirectoryLock::~DirectoryLock() { Release(); }
 
-DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
+    : file_(std::exchange(other.file_, -1)) {}
 
 DirectoryLock& DirectoryLock::operator=(DirectoryLock&& other) noexcept {
   if (this != &other) {
@@ -42,15 +43,19 @@ DirectoryLock& DirectoryLock::operator=(DirectoryLock&& other) noexcept {
 absl::StatusOr<DirectoryLock> DirectoryLock::Acquire(const std::string& dir) {
   const std::string path = absl::StrCat(dir, "/", kFileName);
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0) return absl::InternalError(absl::StrCat(path, " cannot be opened: ", strerror(errno)));
+  if (file < 0)
+    return absl::InternalError(absl::StrCat(path, " cannot be opened: ", strerror(errno)));
   DirectoryLock lock(file);
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return absl::InternalError(absl::StrCat(path, " cannot be locked: ", strerror(errno)));
+    if (errno != EWOULDBLOCK)
+      return absl::InternalError(absl::StrCat(path, " cannot be locked: ", strerror(errno)));
     return absl::FailedPreconditionError(absl::StrCat(dir, " is in use by ", ReadOwner(file)));
   }
   const std::string owner =
-      absl::StrCat("process ", getpid(), " since ", absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()), "\n");
-  if (ftruncate(file, 0) != 0 || pwrite(file, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+      absl::StrCat("process ", getpid(), " since ",
+                   absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()), "\n");
+  if (ftruncate(file, 0) != 0 ||
+      pwrite(file, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
     return absl::InternalError(absl::StrCat(path, " cannot be written: ", strerror(errno)));
   }
   return lock;

@@ -1,4 +1,5 @@
-// One process owns a directory: an advisory file lock that the kernel drops with the process, and the owner's number inside the file.
+// One process owns a directory: an advisory file lock that the kernel drops with the process, and
+// the owner's number inside the file.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ class DirectoryLock {
   DirectoryLock(DirectoryLock&& other) noexcept;
   DirectoryLock& operator=(DirectoryLock&& other) noexcept;
 
-  // The directory exists. FAILED_PRECONDITION naming the process that holds it; INTERNAL when the lock file cannot be made.
+  // The directory exists. FAILED_PRECONDITION naming the process that holds it; INTERNAL when the
+  // lock file cannot be made.
   static absl::StatusOr<DirectoryLock> Acquire(const std::string& dir);
   void Release();
 

@@ -21,7 +21,9 @@ std::unique_ptr<FeedSequencer::Reservation> FeedSequencer::Reserve(int64_t count
   return std::make_unique<Reservation>(this, first);
 }
 
-int64_t FeedSequencer::WatermarkLocked() const { return (in_flight_.empty() ? next_ : *in_flight_.begin()) - 1; }
+int64_t FeedSequencer::WatermarkLocked() const {
+  return (in_flight_.empty() ? next_ : *in_flight_.begin()) - 1;
+}
 
 int64_t FeedSequencer::watermark() const {
   MutexLock lock(mutex_);

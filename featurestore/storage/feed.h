@@ -1,7 +1,9 @@
-// Positions of the change feed: given out in order, seen by readers only when every earlier one is committed or given up.
+// Positions of the change feed: given out in order, seen by readers only when every earlier one is
+// committed or given up.
 //
-// Writers commit concurrently, so position 5 may be on disk before position 4. Readers therefore read up to the watermark, the last
-// position before the oldest one still being written. Thread-safe.
+// Writers commit concurrently, so position 5 may be on disk before position 4. Readers therefore
+// read up to the watermark, the last position before the oldest one still being written.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,8 @@ namespace palate::featurestore {
 
 class FeedSequencer {
  public:
-  // A run of positions being written. Its end, after the commit or without one, lets readers pass and wakes them.
+  // A run of positions being written. Its end, after the commit or without one, lets readers pass
+  // and wakes them.
   class Reservation {
    public:
     Reservation(FeedSequencer* sequencer, int64_t first) : sequencer_(sequencer), first_(first) {}
@@ -35,7 +38,8 @@ class FeedSequencer {
   // The first position to give out. Called once, before any other method.
   void Start(int64_t next) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // `count` positions, at least 1. Reserve no more than will be written: unused positions look like lost ones after a restart.
+  // `count` positions, at least 1. Reserve no more than will be written: unused positions look like
+  // lost ones after a restart.
   std::unique_ptr<Reservation> Reserve(int64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
 
   int64_t watermark() const ABSL_LOCKS_EXCLUDED(mutex_);

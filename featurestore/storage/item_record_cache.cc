@@ -9,7 +9,8 @@ namespace {
 
 // What the entry holds on the heap, roughly.
 int64_t BytesOf(absl::string_view key, const ItemWithVectors& entry) {
-  size_t bytes = sizeof(entry) + 2 * key.size() + entry.item.title.size() + entry.item.description.size() + 128;
+  size_t bytes = sizeof(entry) + 2 * key.size() + entry.item.title.size() +
+                 entry.item.description.size() + 128;
   for (const auto& [name, value] : entry.item.attributes) {
     bytes += sizeof(value) + name.size() + 64;
     if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
@@ -18,14 +19,19 @@ int64_t BytesOf(absl::string_view key, const ItemWithVectors& entry) {
     }
   }
   bytes += entry.item.images.size() * (sizeof(ImageRef) + 64);
-  for (const SpaceVector& vector : entry.vectors) bytes += sizeof(vector) + vector.values.size() * sizeof(float) + 64;
+  for (const SpaceVector& vector : entry.vectors)
+    bytes += sizeof(vector) + vector.values.size() * sizeof(float) + 64;
   return static_cast<int64_t>(bytes);
 }
 
 }  // namespace
 
-ItemRecordCache::Shard& ItemRecordCache::ShardOf(absl::string_view key) { return shards_[absl::HashOf(key) % kShards]; }
-const ItemRecordCache::Shard& ItemRecordCache::ShardOf(absl::string_view key) const { return shards_[absl::HashOf(key) % kShards]; }
+ItemRecordCache::Shard& ItemRecordCache::ShardOf(absl::string_view key) {
+  return shards_[absl::HashOf(key) % kShards];
+}
+const ItemRecordCache::Shard& ItemRecordCache::ShardOf(absl::string_view key) const {
+  return shards_[absl::HashOf(key) % kShards];
+}
 
 void ItemRecordCache::Erase(Shard& shard, std::list<Node>::iterator node) {
   shard.bytes -= node->bytes;
@@ -48,7 +54,8 @@ uint64_t ItemRecordCache::Ticket(absl::string_view key) const {
   return shard.invalidations;
 }
 
-void ItemRecordCache::Insert(absl::string_view key, std::shared_ptr<const ItemWithVectors> entry, uint64_t ticket) {
+void ItemRecordCache::Insert(absl::string_view key, std::shared_ptr<const ItemWithVectors> entry,
+                             uint64_t ticket) {
   const int64_t bytes = BytesOf(key, *entry);
   Shard& shard = ShardOf(key);
   MutexLock lock(shard.mutex);

@@ -1,7 +1,9 @@
-// Items with their vectors, decoded, so that the hydrate stage of a request does not parse the same hundreds of records again and again.
+// Items with their vectors, decoded, so that the hydrate stage of a request does not parse the same
+// hundreds of records again and again.
 //
-// Holds what is committed, never more: a writer invalidates after its commit and before it answers, and a reader that read before the
-// invalidation cannot insert behind it (see Ticket). Thread-safe. Bounded in bytes; what was not used for longest goes first.
+// Holds what is committed, never more: a writer invalidates after its commit and before it answers,
+// and a reader that read before the invalidation cannot insert behind it (see Ticket). Thread-safe.
+// Bounded in bytes; what was not used for longest goes first.
 #pragma once
 
 #include <array>
@@ -22,10 +24,12 @@ class ItemRecordCache {
  public:
   explicit ItemRecordCache(int64_t capacity_bytes) : shard_capacity_(capacity_bytes / kShards) {}
 
-  // nullptr when the key is not held. An entry's vectors are those of every space's active fingerprint.
+  // nullptr when the key is not held. An entry's vectors are those of every space's active
+  // fingerprint.
   std::shared_ptr<const ItemWithVectors> Find(absl::string_view key);
 
-  // To be taken before the rows are read, and given to Insert(), which does nothing when something was invalidated in between.
+  // To be taken before the rows are read, and given to Insert(), which does nothing when something
+  // was invalidated in between.
   uint64_t Ticket(absl::string_view key) const;
   void Insert(absl::string_view key, std::shared_ptr<const ItemWithVectors> entry, uint64_t ticket);
 
@@ -44,15 +48,17 @@ class ItemRecordCache {
   };
   struct Shard {
     mutable Mutex mutex;
-    std::list<Node> nodes ABSL_GUARDED_BY(mutex);                                                    // most recently used first
-    absl::flat_hash_map<absl::string_view, std::list<Node>::iterator> index ABSL_GUARDED_BY(mutex);  // keys live in nodes
+    std::list<Node> nodes ABSL_GUARDED_BY(mutex);  // most recently used first
+    absl::flat_hash_map<absl::string_view, std::list<Node>::iterator> index
+        ABSL_GUARDED_BY(mutex);  // keys live in nodes
     int64_t bytes ABSL_GUARDED_BY(mutex) = 0;
     uint64_t invalidations ABSL_GUARDED_BY(mutex) = 0;
   };
 
   Shard& ShardOf(absl::string_view key);
   const Shard& ShardOf(absl::string_view key) const;
-  static void Erase(Shard& shard, std::list<Node>::iterator node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  static void Erase(Shard& shard, std::list<Node>::iterator node)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
 
   const int64_t shard_capacity_;
   std::array<Shard, kShards> shards_;

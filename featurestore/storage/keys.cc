@@ -46,7 +46,9 @@ bool ConsumeId(absl::string_view& in, std::string& id) {
   return false;
 }
 
-void AppendInvertedTime(int64_t time_us, std::string& out) { AppendBigEndian64(~(static_cast<uint64_t>(time_us) ^ kSignBit), out); }
+void AppendInvertedTime(int64_t time_us, std::string& out) {
+  AppendBigEndian64(~(static_cast<uint64_t>(time_us) ^ kSignBit), out);
+}
 
 bool ConsumeInvertedTime(absl::string_view& in, int64_t& time_us) {
   uint64_t inverted = 0;
@@ -80,13 +82,21 @@ std::string ItemKey(uint32_t catalog, absl::string_view item_id) {
   return key;
 }
 
-std::string UserPrefix(uint32_t catalog, absl::string_view user_id) { return ItemKey(catalog, user_id); }
+std::string UserPrefix(uint32_t catalog, absl::string_view user_id) {
+  return ItemKey(catalog, user_id);
+}
 
-std::string ProfileKey(absl::string_view user_prefix) { return absl::StrCat(user_prefix, std::string(1, kProfileTag)); }
+std::string ProfileKey(absl::string_view user_prefix) {
+  return absl::StrCat(user_prefix, std::string(1, kProfileTag));
+}
 
-std::string AggregateKey(absl::string_view user_prefix) { return absl::StrCat(user_prefix, std::string(1, kAggregateTag)); }
+std::string AggregateKey(absl::string_view user_prefix) {
+  return absl::StrCat(user_prefix, std::string(1, kAggregateTag));
+}
 
-std::string SeenPrefix(absl::string_view user_prefix) { return absl::StrCat(user_prefix, std::string(1, kSeenTag)); }
+std::string SeenPrefix(absl::string_view user_prefix) {
+  return absl::StrCat(user_prefix, std::string(1, kSeenTag));
+}
 
 std::string SeenKey(absl::string_view user_prefix, absl::string_view item_id) {
   std::string key = SeenPrefix(user_prefix);
@@ -107,20 +117,26 @@ std::string IdempotenceKey(absl::string_view user_prefix, absl::string_view even
   return key;
 }
 
-std::string ImpressionKey(absl::string_view user_prefix, int64_t time_us, absl::string_view recommendation_id) {
+std::string ImpressionKey(absl::string_view user_prefix, int64_t time_us,
+                          absl::string_view recommendation_id) {
   return EventKey(user_prefix, time_us, recommendation_id);
 }
 
-std::string VectorPrefix(uint32_t catalog, absl::string_view item_id) { return ItemKey(catalog, item_id); }
+std::string VectorPrefix(uint32_t catalog, absl::string_view item_id) {
+  return ItemKey(catalog, item_id);
+}
 
-std::string VectorKey(uint32_t catalog, absl::string_view item_id, absl::string_view space, absl::string_view fingerprint) {
+std::string VectorKey(uint32_t catalog, absl::string_view item_id, absl::string_view space,
+                      absl::string_view fingerprint) {
   std::string key = VectorPrefix(catalog, item_id);
   AppendId(space, key);
   AppendId(fingerprint, key);
   return key;
 }
 
-std::string BlobKey(uint32_t catalog, absl::string_view sha256) { return absl::StrCat(CatalogPrefix(catalog), sha256); }
+std::string BlobKey(uint32_t catalog, absl::string_view sha256) {
+  return absl::StrCat(CatalogPrefix(catalog), sha256);
+}
 
 std::string CounterPrefix(uint32_t catalog, CounterTag tag) {
   std::string key = CatalogPrefix(catalog);
@@ -128,7 +144,8 @@ std::string CounterPrefix(uint32_t catalog, CounterTag tag) {
   return key;
 }
 
-std::string TimedItemKey(uint32_t catalog, CounterTag tag, int64_t time_us, absl::string_view item_id) {
+std::string TimedItemKey(uint32_t catalog, CounterTag tag, int64_t time_us,
+                         absl::string_view item_id) {
   std::string key = CounterPrefix(catalog, tag);
   AppendInvertedTime(time_us, key);
   AppendId(item_id, key);
@@ -155,7 +172,8 @@ bool ParseChangeKey(absl::string_view key, uint32_t& catalog, int64_t& position)
   if (key.empty() || key[0] != kKeyFormat) return false;
   key.remove_prefix(1);
   uint64_t number = 0;
-  if (!ConsumeBigEndian32(key, catalog) || !ConsumeBigEndian64(key, number) || !key.empty()) return false;
+  if (!ConsumeBigEndian32(key, catalog) || !ConsumeBigEndian64(key, number) || !key.empty())
+    return false;
   position = static_cast<int64_t>(number);
   return true;
 }
@@ -166,12 +184,18 @@ std::string FeedEpochKey(int64_t start) {
   return key;
 }
 
-std::string FeedTrimKey(uint32_t catalog) { return absl::StrCat("feed_trim/", CatalogPrefix(catalog)); }
+std::string FeedTrimKey(uint32_t catalog) {
+  return absl::StrCat("feed_trim/", CatalogPrefix(catalog));
+}
 
 std::string SpacePrefix(uint32_t catalog) { return absl::StrCat("space/", CatalogPrefix(catalog)); }
 
-std::string SpaceRecordKey(uint32_t catalog, absl::string_view space) { return absl::StrCat(SpacePrefix(catalog), space); }
+std::string SpaceRecordKey(uint32_t catalog, absl::string_view space) {
+  return absl::StrCat(SpacePrefix(catalog), space);
+}
 
-std::string StaleVectorsKey(uint32_t catalog) { return absl::StrCat("stale_vectors/", CatalogPrefix(catalog)); }
+std::string StaleVectorsKey(uint32_t catalog) {
+  return absl::StrCat("stale_vectors/", CatalogPrefix(catalog));
+}
 
 }  // namespace palate::featurestore

@@ -1,8 +1,10 @@
 // Keys of every column family, so that byte order is the order that reads need.
 //
-// Each key starts with a format byte and the 32-bit catalog number (big-endian). Ids are escaped and terminated, so no id can be the prefix
-// of another's key whatever bytes it holds, and ids sort as bytes: 0x00 becomes 0x00 0xFF, the end is 0x00 0x01. Times are big-endian and
-// inverted: newer sorts first. All rows of a user share UserPrefix() in every column family. Pure functions, thread-safe.
+// Each key starts with a format byte and the 32-bit catalog number (big-endian). Ids are escaped
+// and terminated, so no id can be the prefix of another's key whatever bytes it holds, and ids sort
+// as bytes: 0x00 becomes 0x00 0xFF, the end is 0x00 0x01. Times are big-endian and inverted: newer
+// sorts first. All rows of a user share UserPrefix() in every column family. Pure functions,
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +44,13 @@ std::string SeenPrefix(absl::string_view user_prefix);
 std::string SeenKey(absl::string_view user_prefix, absl::string_view item_id);
 std::string EventKey(absl::string_view user_prefix, int64_t time_us, absl::string_view event_id);
 std::string IdempotenceKey(absl::string_view user_prefix, absl::string_view event_id);
-std::string ImpressionKey(absl::string_view user_prefix, int64_t time_us, absl::string_view recommendation_id);
+std::string ImpressionKey(absl::string_view user_prefix, int64_t time_us,
+                          absl::string_view recommendation_id);
 
 // vectors.
 std::string VectorPrefix(uint32_t catalog, absl::string_view item_id);
-std::string VectorKey(uint32_t catalog, absl::string_view item_id, absl::string_view space, absl::string_view fingerprint);
+std::string VectorKey(uint32_t catalog, absl::string_view item_id, absl::string_view space,
+                      absl::string_view fingerprint);
 
 // blobs.
 std::string BlobKey(uint32_t catalog, absl::string_view sha256);
@@ -58,13 +62,16 @@ enum class CounterTag : char {
   kEvents = 'e',       // sum
   kNewestEvent = 'n',  // maximum, microseconds
   kPopularity = 'p',   // sum of millionths, by bucket and item
-  kFresh = 'f',        // by create_time and item: the visible items; value: the expiry, 8 bytes big-endian, or nothing
+  kFresh = 'f',        // by create_time and item: the visible items; value: the expiry, 8 bytes
+                       // big-endian, or nothing
   kEmbedding = 'q',    // by item: EmbeddingRecord
   kBlobRef = 'r',      // by digest: BlobRefRecord
 };
 std::string CounterPrefix(uint32_t catalog, CounterTag tag);
-std::string TimedItemKey(uint32_t catalog, CounterTag tag, int64_t time_us, absl::string_view item_id);  // kPopularity, kFresh
-std::string TaggedItemKey(uint32_t catalog, CounterTag tag, absl::string_view item_id);                  // kEmbedding
+std::string TimedItemKey(uint32_t catalog, CounterTag tag, int64_t time_us,
+                         absl::string_view item_id);  // kPopularity, kFresh
+std::string TaggedItemKey(uint32_t catalog, CounterTag tag,
+                          absl::string_view item_id);  // kEmbedding
 std::string BlobRefKey(uint32_t catalog, absl::string_view sha256);
 
 // changes.

@@ -1,4 +1,5 @@
-// Locks of the feature store: a reader-writer lock that does not starve writers, and a table of mutexes that stands for one mutex per key.
+// Locks of the feature store: a reader-writer lock that does not starve writers, and a table of
+// mutexes that stands for one mutex per key.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +12,8 @@
 
 namespace palate::featurestore {
 
-// Many holders of the shared side or one of the exclusive side. Who waits for the exclusive side goes before new shared holders.
+// Many holders of the shared side or one of the exclusive side. Who waits for the exclusive side
+// goes before new shared holders.
 class RwLock {
  public:
   void LockShared() {
@@ -44,7 +46,8 @@ class RwLock {
   bool exclusive_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Scoped holders. Not re-entrant: a thread that waits for the exclusive side behind its own shared hold waits for ever.
+// Scoped holders. Not re-entrant: a thread that waits for the exclusive side behind its own shared
+// hold waits for ever.
 class SharedHold {
  public:
   explicit SharedHold(RwLock& lock) : lock_(&lock) { lock_->LockShared(); }
@@ -72,18 +75,22 @@ class ExclusiveHold {
   RwLock& lock_;
 };
 
-// One mutex per key, in effect: keys share `size` mutexes by their hash. A large batch holds them all, and ThreadSanitizer follows at most
-// 64 mutexes held by one thread, hence small sizes.
+// One mutex per key, in effect: keys share `size` mutexes by their hash. A large batch holds them
+// all, and ThreadSanitizer follows at most 64 mutexes held by one thread, hence small sizes.
 class LockTable {
  public:
   explicit LockTable(size_t size) : mutexes_(size) {}
 
-  // Holds the locks of all its keys, taken in one fixed order so that two holders never wait for each other.
+  // Holds the locks of all its keys, taken in one fixed order so that two holders never wait for
+  // each other.
   class Hold {
    public:
-    Hold(LockTable& table, const std::vector<absl::string_view>& keys) ABSL_NO_THREAD_SAFETY_ANALYSIS : table_(table) {
+    Hold(LockTable& table,
+         const std::vector<absl::string_view>& keys) ABSL_NO_THREAD_SAFETY_ANALYSIS
+        : table_(table) {
       indices_.reserve(keys.size());
-      for (const absl::string_view key : keys) indices_.push_back(absl::HashOf(key) % table_.mutexes_.size());
+      for (const absl::string_view key : keys)
+        indices_.push_back(absl::HashOf(key) % table_.mutexes_.size());
       std::sort(indices_.begin(), indices_.end());
       indices_.erase(std::unique(indices_.begin(), indices_.end()), indices_.end());
       for (const size_t index : indices_) table_.mutexes_[index].Lock();

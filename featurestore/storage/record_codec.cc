@@ -43,7 +43,8 @@ absl::StatusOr<AttributeType> FromRecord(storage::AttributeType type) {
     case storage::AttributeType_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return absl::DataLossError(absl::StrCat("a stored attribute has the unknown type ", static_cast<int>(type)));
+  return absl::DataLossError(
+      absl::StrCat("a stored attribute has the unknown type ", static_cast<int>(type)));
 }
 
 struct AttributeWriter {
@@ -72,7 +73,8 @@ AttributeValue ReadAttribute(storage::Attribute& attribute) {
     case storage::Attribute::kStringListValue: {
       std::vector<std::string> values;
       values.reserve(attribute.string_list_value().values_size());
-      for (std::string& value : *attribute.mutable_string_list_value()->mutable_values()) values.push_back(std::move(value));
+      for (std::string& value : *attribute.mutable_string_list_value()->mutable_values())
+        values.push_back(std::move(value));
       return values;
     }
     case storage::Attribute::kInt64Value:
@@ -91,7 +93,8 @@ Attributes ReadAttributes(Repeated* in) {
   Attributes attributes;
   for (storage::Attribute& attribute : *in) {
     // Written in order of name, so each goes to the end.
-    attributes.emplace_hint(attributes.end(), std::move(*attribute.mutable_name()), ReadAttribute(attribute));
+    attributes.emplace_hint(attributes.end(), std::move(*attribute.mutable_name()),
+                            ReadAttribute(attribute));
   }
   return attributes;
 }
@@ -144,7 +147,8 @@ absl::StatusOr<Catalog> FromRecord(const std::string& id, const storage::Catalog
     catalog.attributes.push_back({attribute.name(), type, attribute.filterable()});
   }
   for (const storage::EventTypeDeclaration& type : record.event_types()) {
-    catalog.event_types.push_back({type.name(), type.weight(), type.marks_seen(), type.value_is_rating()});
+    catalog.event_types.push_back(
+        {type.name(), type.weight(), type.marks_seen(), type.value_is_rating()});
   }
   for (const storage::SpaceDeclaration& space : record.spaces()) {
     catalog.spaces.push_back({space.name(), space.model(), space.dimensions()});
@@ -183,8 +187,9 @@ Item FromRecord(std::string id, storage::ItemRecord&& record) {
   item.description = std::move(*record.mutable_description());
   item.attributes = ReadAttributes(record.mutable_attributes());
   for (storage::Image& image : *record.mutable_images()) {
-    item.images.push_back(
-        {std::move(*image.mutable_sha256()), std::move(*image.mutable_media_type()), image.width(), image.height(), image.size_bytes()});
+    item.images.push_back({std::move(*image.mutable_sha256()),
+                           std::move(*image.mutable_media_type()), image.width(), image.height(),
+                           image.size_bytes()});
   }
   item.hidden = record.hidden();
   item.create_time = FromMicros(record.create_time_us());
@@ -223,7 +228,8 @@ storage::EventRecord ToRecord(const Event& event, int64_t popularity_micros) {
   return record;
 }
 
-Event FromRecord(std::string user_id, std::string event_id, int64_t time_us, storage::EventRecord&& record) {
+Event FromRecord(std::string user_id, std::string event_id, int64_t time_us,
+                 storage::EventRecord&& record) {
   Event event;
   event.event_id = std::move(event_id);
   event.user_id = std::move(user_id);
@@ -281,7 +287,8 @@ absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind) {
     case storage::ChangeKind_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return absl::DataLossError(absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
+  return absl::DataLossError(
+      absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
 }
 
 std::string DeriveEventId(const Event& event) {

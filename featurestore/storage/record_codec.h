@@ -1,4 +1,5 @@
-// Between the domain's values (base/types.h) and the records on disk (proto/palate/storage/v1). Pure functions, thread-safe.
+// Between the domain's values (base/types.h) and the records on disk (proto/palate/storage/v1).
+// Pure functions, thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ template <typename Record>
 absl::StatusOr<Record> ParseRecord(absl::string_view bytes, absl::string_view what) {
   Record record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::DataLossError(absl::StrCat("a stored ", what, " cannot be parsed; its ", bytes.size(), " bytes are damaged"));
+    return absl::DataLossError(absl::StrCat("a stored ", what, " cannot be parsed; its ",
+                                            bytes.size(), " bytes are damaged"));
   }
   return record;
 }
@@ -42,7 +44,8 @@ User FromRecord(std::string id, storage::UserRecord&& record);
 
 storage::EventRecord ToRecord(const Event& event, int64_t popularity_micros);
 // What the key says comes from the key.
-Event FromRecord(std::string user_id, std::string event_id, int64_t time_us, storage::EventRecord&& record);
+Event FromRecord(std::string user_id, std::string event_id, int64_t time_us,
+                 storage::EventRecord&& record);
 
 // A number that names no kind or type is DataLoss, here and within a catalog.
 storage::ChangeKind ToRecord(ChangeKind kind);

@@ -1,8 +1,9 @@
-// What FeatureStore is made of: the database, the open catalogs, the feed's positions and the locks. Private to featurestore/; the methods
-// of FeatureStore are spread over one .cc file per subject, each built on this.
+// What FeatureStore is made of: the database, the open catalogs, the feed's positions and the
+// locks. Private to featurestore/; the methods of FeatureStore are spread over one .cc file per
+// subject, each built on this.
 //
-// Lock order: close lock, a catalog's spaces_mutex, its lifecycle lock, item locks, blob locks (or user locks), then the short inner
-// mutexes.
+// Lock order: close lock, a catalog's spaces_mutex, its lifecycle lock, item locks, blob locks (or
+// user locks), then the short inner mutexes.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -58,13 +59,14 @@ absl::string_view FamilyName(Family family);
 
 // One open catalog. Number 0, without an id, stands for the feed of catalogs.
 struct CatalogState {
-  CatalogState(uint32_t catalog_number, std::string catalog_id) : number(catalog_number), id(std::move(catalog_id)) {}
+  CatalogState(uint32_t catalog_number, std::string catalog_id)
+      : number(catalog_number), id(std::move(catalog_id)) {}
 
   const uint32_t number;
   const std::string id;
 
-  // Shared: a writer, from its first read to its last update of the numbers below. Exclusive: removal, change of models, first trending
-  // board. Readers of a snapshot take neither.
+  // Shared: a writer, from its first read to its last update of the numbers below. Exclusive:
+  // removal, change of models, first trending board. Readers of a snapshot take neither.
   RwLock lifecycle;
   std::atomic<bool> deleted = false;
 
@@ -77,7 +79,8 @@ struct CatalogState {
   std::atomic<int64_t> failed = 0;
   std::atomic<int64_t> feed_entries = 0;
   std::atomic<int64_t> trim_position = 0;  // entries up to here are gone
-  std::atomic<int64_t> switches = 0;       // of active fingerprints since the store was opened; part of the item cache's keys
+  std::atomic<int64_t> switches =
+      0;  // of active fingerprints since the store was opened; part of the item cache's keys
 
   // Held through a change of models and the cleaning after a switch-over.
   Mutex spaces_mutex;
@@ -101,8 +104,12 @@ struct CatalogState {
 };
 
 // The distribution's absl::string_view is not std::string_view.
-inline rocksdb::Slice ToSlice(absl::string_view text) { return rocksdb::Slice(text.data(), text.size()); }
-inline absl::string_view ToView(const rocksdb::Slice& slice) { return absl::string_view(slice.data(), slice.size()); }
+inline rocksdb::Slice ToSlice(absl::string_view text) {
+  return rocksdb::Slice(text.data(), text.size());
+}
+inline absl::string_view ToView(const rocksdb::Slice& slice) {
+  return absl::string_view(slice.data(), slice.size());
+}
 
 // A view of one moment, held for the length of a call.
 class Snapshot {
@@ -159,9 +166,11 @@ class StoreCore {
   // Commits with the store's durability.
   absl::Status Write(rocksdb::WriteBatch& batch);
   // Absent when there is no such row.
-  absl::StatusOr<std::optional<std::string>> Get(Family family, absl::string_view key, const rocksdb::ReadOptions& options = {}) const;
+  absl::StatusOr<std::optional<std::string>> Get(Family family, absl::string_view key,
+                                                 const rocksdb::ReadOptions& options = {}) const;
   template <typename Record>
-  absl::StatusOr<std::optional<Record>> GetRecord(Family family, absl::string_view key, const rocksdb::ReadOptions& options = {}) const {
+  absl::StatusOr<std::optional<Record>> GetRecord(Family family, absl::string_view key,
+                                                  const rocksdb::ReadOptions& options = {}) const {
     absl::StatusOr<std::optional<std::string>> bytes = Get(family, key, options);
     if (!bytes.ok()) return bytes.status();
     if (!bytes->has_value()) return std::optional<Record>();
@@ -170,11 +179,13 @@ class StoreCore {
     return std::optional<Record>(*std::move(record));
   }
   // One read for many rows of one family, by element.
-  absl::StatusOr<std::vector<std::optional<rocksdb::PinnableSlice>>> MultiGet(Family family, const std::vector<std::string>& keys,
-                                                                              const rocksdb::ReadOptions& options = {}) const;
+  absl::StatusOr<std::vector<std::optional<rocksdb::PinnableSlice>>> MultiGet(
+      Family family, const std::vector<std::string>& keys,
+      const rocksdb::ReadOptions& options = {}) const;
   template <typename Record>
-  absl::StatusOr<std::vector<std::optional<Record>>> MultiGetRecords(Family family, const std::vector<std::string>& keys,
-                                                                     const rocksdb::ReadOptions& options = {}) const {
+  absl::StatusOr<std::vector<std::optional<Record>>> MultiGetRecords(
+      Family family, const std::vector<std::string>& keys,
+      const rocksdb::ReadOptions& options = {}) const {
     auto rows = MultiGet(family, keys, options);
     if (!rows.ok()) return rows.status();
     std::vector<std::optional<Record>> records(keys.size());
@@ -186,29 +197,35 @@ class StoreCore {
     }
     return records;
   }
-  // Calls `visit(key, value)` for each row with `prefix`, from `from` on (a key; "" is the prefix's first), until it returns false.
-  using Visitor = std::function<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)>;
-  absl::Status ScanPrefix(Family family, absl::string_view prefix, absl::string_view from, const rocksdb::ReadOptions& options,
-                          const Visitor& visit) const;
+  // Calls `visit(key, value)` for each row with `prefix`, from `from` on (a key; "" is the prefix's
+  // first), until it returns false.
+  using Visitor =
+      std::function<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)>;
+  absl::Status ScanPrefix(Family family, absl::string_view prefix, absl::string_view from,
+                          const rocksdb::ReadOptions& options, const Visitor& visit) const;
 
   // The item cache's key of an item, as long as its catalog's active fingerprints stay.
-  static std::string CacheKey(const CatalogState& state, int64_t switches, absl::string_view item_id);
+  static std::string CacheKey(const CatalogState& state, int64_t switches,
+                              absl::string_view item_id);
   // After the commit of a change to the item or its vectors.
   void ForgetCached(const CatalogState& state, absl::string_view item_id) {
     item_cache.Invalidate(CacheKey(state, state.switches, item_id));
   }
 
   // Adds a feed entry to the batch. The caller counts it into feed_entries after the commit.
-  void AddChange(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t position, ChangeKind kind, absl::string_view key, int64_t revision);
+  void AddChange(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t position, ChangeKind kind,
+                 absl::string_view key, int64_t revision);
 
   // ---- Work that several subjects share ----
 
   absl::Status TrimFeed(CatalogState& state);
   // Trims when a feed has grown past its bound.
   void MaybeTrimFeed(CatalogState& state);
-  // Makes target fingerprints active when nothing is pending. Takes spaces_mutex and the lifecycle lock: the caller holds neither.
+  // Makes target fingerprints active when nothing is pending. Takes spaces_mutex and the lifecycle
+  // lock: the caller holds neither.
   absl::Status MaybeSwitchSpaces(CatalogState& state);
-  // Removes vectors of fingerprints that are neither active nor target. The caller holds spaces_mutex or nobody else uses the store yet.
+  // Removes vectors of fingerprints that are neither active nor target. The caller holds
+  // spaces_mutex or nobody else uses the store yet.
   absl::Status DeleteStaleVectors(CatalogState& state);
   // The last step of a purge: see purge.cc. `prefixes`: of the users; empty: everything.
   absl::Status EraseTraces(const std::vector<std::string>& prefixes);
@@ -233,7 +250,8 @@ class StoreCore {
   void RemoveCatalog(const std::string& id) ABSL_LOCKS_EXCLUDED(catalogs_mutex_);
   // Guarded by admin_mutex.
   uint32_t next_catalog = kFirstCatalog;
-  const std::shared_ptr<CatalogState> catalog_feed = std::make_shared<CatalogState>(kCatalogFeed, "");
+  const std::shared_ptr<CatalogState> catalog_feed =
+      std::make_shared<CatalogState>(kCatalogFeed, "");
 
  private:
   explicit StoreCore(StoreOptions store_options);
@@ -256,13 +274,15 @@ class StoreCore {
   std::atomic<bool> closing_ = false;
 
   mutable Mutex catalogs_mutex_;
-  std::map<std::string, std::shared_ptr<CatalogState>, std::less<>> catalogs_ ABSL_GUARDED_BY(catalogs_mutex_);
+  std::map<std::string, std::shared_ptr<CatalogState>, std::less<>> catalogs_
+      ABSL_GUARDED_BY(catalogs_mutex_);
   std::vector<FeedEpoch> epochs_;  // by start
 };
 
 // Protobuf message to row.
 template <typename Record>
-void PutRecord(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family, absl::string_view key, const Record& record) {
+void PutRecord(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family,
+               absl::string_view key, const Record& record) {
   batch.Put(family, rocksdb::Slice(key.data(), key.size()), record.SerializeAsString());
 }
 

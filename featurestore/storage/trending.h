@@ -1,10 +1,13 @@
-// What is trending in one catalog: items by time-decayed popularity, kept in memory and brought up to date with each event.
+// What is trending in one catalog: items by time-decayed popularity, kept in memory and brought up
+// to date with each event.
 //
-// The truth is on disk (counters by hour and item). A board holds, for one half-life, each item's sum of weight * 2^(time / half-life)
-// relative to a reference time, so that an event adds to one number and nothing has to be aged; ranks are taken again at most once in a
-// refresh interval. An item that is hidden, expired or deleted leaves the list at once.
+// The truth is on disk (counters by hour and item). A board holds, for one half-life, each item's
+// sum of weight * 2^(time / half-life) relative to a reference time, so that an event adds to one
+// number and nothing has to be aged; ranks are taken again at most once in a refresh interval. An
+// item that is hidden, expired or deleted leaves the list at once.
 //
-// Thread-safe, except that Build() must not run beside ApplyEvents(): an event would count twice or never.
+// Thread-safe, except that Build() must not run beside ApplyEvents(): an event would count twice or
+// never.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +49,11 @@ class PopularitySource {
  public:
   virtual ~PopularitySource() = default;
   // Every counter from `oldest_bucket_us` on.
-  virtual absl::Status Scan(int64_t oldest_bucket_us, const std::function<void(const PopularityDelta&)>& visit) const = 0;
+  virtual absl::Status Scan(int64_t oldest_bucket_us,
+                            const std::function<void(const PopularityDelta&)>& visit) const = 0;
   // By element.
-  virtual absl::StatusOr<std::vector<Availability>> Available(const std::vector<std::string>& item_ids) const = 0;
+  virtual absl::StatusOr<std::vector<Availability>> Available(
+      const std::vector<std::string>& item_ids) const = 0;
 };
 
 class TrendingBoards {
@@ -56,17 +61,22 @@ class TrendingBoards {
   // Whether a board of this half-life (whole hours) is kept.
   bool Has(absl::Duration half_life) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Makes the board from disk. `newest_us`: the catalog's newest event.
-  absl::Status Build(absl::Duration half_life, int64_t newest_us, const PopularitySource& source) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Build(absl::Duration half_life, int64_t newest_us, const PopularitySource& source)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The best `num` items that are not expired at `at`. `now` (the store's clock) decides whether ranks are older than `refresh`.
-  // NOT_FOUND when there is no such board: it was dropped for others, build it again.
-  absl::StatusOr<std::vector<ScoredItem>> Top(absl::Duration half_life, int num, absl::Time at, absl::Time now, absl::Duration refresh,
-                                              int64_t newest_us, const PopularitySource& source) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The best `num` items that are not expired at `at`. `now` (the store's clock) decides whether
+  // ranks are older than `refresh`. NOT_FOUND when there is no such board: it was dropped for
+  // others, build it again.
+  absl::StatusOr<std::vector<ScoredItem>> Top(absl::Duration half_life, int num, absl::Time at,
+                                              absl::Time now, absl::Duration refresh,
+                                              int64_t newest_us, const PopularitySource& source)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After the commit of events, or of their removal.
   void ApplyEvents(const std::vector<PopularityDelta>& deltas) ABSL_LOCKS_EXCLUDED(mutex_);
   // After the commit of a change to the item.
-  void ItemChanged(absl::string_view item_id, const Availability& availability) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ItemChanged(absl::string_view item_id, const Availability& availability)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Entry {
@@ -96,7 +106,8 @@ class TrendingBoards {
   };
 
   Board* FindLocked(int64_t hours) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status RankLocked(Board& board, int64_t newest_us, const PopularitySource& source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RankLocked(Board& board, int64_t newest_us, const PopularitySource& source)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PublishLocked(const Board& board) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;

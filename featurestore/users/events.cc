@@ -1,4 +1,5 @@
-// WriteEvents: events, each once, with the user's aggregates, the seen set and the popularity counters in the same batch.
+// WriteEvents: events, each once, with the user's aggregates, the seen set and the popularity
+// counters in the same batch.
 #include <cmath>
 #include <set>
 #include <utility>
@@ -26,8 +27,8 @@ struct Validated {
   std::vector<ElementFailure> failures;
 };
 
-Validated Validate(const std::vector<Event>& events, const Catalog& catalog, uint32_t number, const EventTimeBounds& bounds,
-                   const StoreLimits& limits) {
+Validated Validate(const std::vector<Event>& events, const Catalog& catalog, uint32_t number,
+                   const EventTimeBounds& bounds, const StoreLimits& limits) {
   Validated validated;
   validated.rows.reserve(events.size());
   for (size_t i = 0; i < events.size(); ++i) {
@@ -36,7 +37,9 @@ Validated Validate(const std::vector<Event>& events, const Catalog& catalog, uin
       validated.failures.push_back({i, status});
       continue;
     }
-    EventRows rows{.event = events[i], .user_prefix = UserPrefix(number, events[i].user_id), .idempotence_key = ""};
+    EventRows rows{.event = events[i],
+                   .user_prefix = UserPrefix(number, events[i].user_id),
+                   .idempotence_key = ""};
     rows.time_us = ToMicros(rows.event.time);
     if (rows.event.event_id.empty()) rows.event.event_id = DeriveEventId(rows.event);
     rows.idempotence_key = IdempotenceKey(rows.user_prefix, rows.event.event_id);
@@ -48,7 +51,8 @@ Validated Validate(const std::vector<Event>& events, const Catalog& catalog, uin
 // The writes of one call. Not thread-safe; the users' locks are held from Load() to Commit().
 class EventBatch {
  public:
-  EventBatch(StoreCore& core, CatalogState& state, const Catalog& catalog) : core_(core), state_(state), catalog_(catalog) {}
+  EventBatch(StoreCore& core, CatalogState& state, const Catalog& catalog)
+      : core_(core), state_(state), catalog_(catalog) {}
 
   absl::Status Load(const std::vector<EventRows>& rows) {
     std::vector<std::string> keys;
@@ -64,7 +68,9 @@ class EventBatch {
       aggregate_keys.push_back(AggregateKey(prefix));
       profile_keys.push_back(ProfileKey(prefix));
     }
-    PALATE_ASSIGN_OR_RETURN(const auto aggregates, core_.MultiGetRecords<storage::UserAggregateRecord>(kUsers, aggregate_keys));
+    PALATE_ASSIGN_OR_RETURN(
+        const auto aggregates,
+        core_.MultiGetRecords<storage::UserAggregateRecord>(kUsers, aggregate_keys));
     PALATE_ASSIGN_OR_RETURN(const auto profiles, core_.MultiGet(kUsers, profile_keys));
     size_t i = 0;
     for (auto& [prefix, user] : users_) {
@@ -81,14 +87,19 @@ class EventBatch {
     const EventTypeDeclaration& type = *FindEventType(catalog_, row.event.type);
     // Popularity counts encounters: what a user thought of the item is the user's own weight.
     const int64_t micros = type.weight > 0 ? std::llround(type.weight * 1e6) : 0;
-    PutRecord(batch_, core_.family(kEvents), EventKey(row.user_prefix, row.time_us, row.event.event_id), ToRecord(row.event, micros));
+    PutRecord(batch_, core_.family(kEvents),
+              EventKey(row.user_prefix, row.time_us, row.event.event_id),
+              ToRecord(row.event, micros));
     batch_.Put(core_.family(kIdempotence), row.idempotence_key, "");
-    if (type.marks_seen) batch_.Put(core_.family(kUsers), SeenKey(row.user_prefix, row.event.item_id), "");
-    if (micros != 0) popularity_.push_back({row.event.item_id, PopularityBucket(row.time_us), micros});
+    if (type.marks_seen)
+      batch_.Put(core_.family(kUsers), SeenKey(row.user_prefix, row.event.item_id), "");
+    if (micros != 0)
+      popularity_.push_back({row.event.item_id, PopularityBucket(row.time_us), micros});
     UserChange& user = users_.at(row.user_prefix);
     user.changed = true;
-    user.aggregate.set_newest_event_us(user.aggregate.num_events() == 0 ? row.time_us
-                                                                        : std::max(user.aggregate.newest_event_us(), row.time_us));
+    user.aggregate.set_newest_event_us(
+        user.aggregate.num_events() == 0 ? row.time_us
+                                         : std::max(user.aggregate.newest_event_us(), row.time_us));
     user.aggregate.set_num_events(user.aggregate.num_events() + 1);
     if (type.value_is_rating) {
       user.aggregate.set_num_ratings(user.aggregate.num_ratings() + 1);
@@ -110,12 +121,17 @@ class EventBatch {
     }
     absl::flat_hash_map<std::string, int64_t> sums;
     for (const PopularityDelta& delta : popularity_) {
-      sums[TimedItemKey(state_.number, CounterTag::kPopularity, delta.bucket_us, delta.item_id)] += delta.micros;
+      sums[TimedItemKey(state_.number, CounterTag::kPopularity, delta.bucket_us, delta.item_id)] +=
+          delta.micros;
     }
     for (const auto& [key, micros] : sums) batch_.Merge(counters, key, EncodeCount(micros));
-    if (new_users != 0) batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kUsers), EncodeCount(new_users));
-    batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kEvents), EncodeCount(num_events_));
-    batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kNewestEvent), EncodeCount(newest_us_));
+    if (new_users != 0)
+      batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kUsers),
+                   EncodeCount(new_users));
+    batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kEvents),
+                 EncodeCount(num_events_));
+    batch_.Merge(counters, CounterPrefix(state_.number, CounterTag::kNewestEvent),
+                 EncodeCount(newest_us_));
     PALATE_RETURN_IF_ERROR(core_.Write(batch_));
     state_.users += new_users;
     state_.events += num_events_;
@@ -144,14 +160,18 @@ class EventBatch {
 
 }  // namespace
 
-absl::StatusOr<WriteEventsResult> FeatureStore::WriteEvents(absl::string_view catalog, const std::vector<Event>& events,
+absl::StatusOr<WriteEventsResult> FeatureStore::WriteEvents(absl::string_view catalog,
+                                                            const std::vector<Event>& events,
                                                             const WriteEventsOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const auto access, core_->BeginWrite(catalog));
-  PALATE_RETURN_IF_ERROR(ValidateBatchSize("events", events.size(), core_->options.limits.max_event_batch));
+  PALATE_RETURN_IF_ERROR(
+      ValidateBatchSize("events", events.size(), core_->options.limits.max_event_batch));
   const absl::Time now = core_->Now();
-  const EventTimeBounds bounds = {options.skip_lateness_bound ? absl::InfinitePast() : now - core_->options.max_event_lateness,
-                                  now + core_->options.max_event_lead};
-  Validated validated = Validate(events, *access.catalog, access.state->number, bounds, core_->options.limits);
+  const EventTimeBounds bounds = {
+      options.skip_lateness_bound ? absl::InfinitePast() : now - core_->options.max_event_lateness,
+      now + core_->options.max_event_lead};
+  Validated validated =
+      Validate(events, *access.catalog, access.state->number, bounds, core_->options.limits);
   WriteEventsResult result;
   result.failures = std::move(validated.failures);
   if (validated.rows.empty()) return result;
@@ -161,7 +181,8 @@ absl::StatusOr<WriteEventsResult> FeatureStore::WriteEvents(absl::string_view ca
   const LockTable::Hold held(core_->user_locks, users);
   EventBatch batch(*core_, *access.state, *access.catalog);
   PALATE_RETURN_IF_ERROR(batch.Load(validated.rows));
-  for (const EventRows& row : validated.rows) ++(batch.Add(row) ? result.num_written : result.num_duplicates);
+  for (const EventRows& row : validated.rows)
+    ++(batch.Add(row) ? result.num_written : result.num_duplicates);
   PALATE_RETURN_IF_ERROR(batch.Commit());
   return result;
 }

@@ -27,36 +27,43 @@ namespace {
 struct VlFamily {
   ModelFamily family;
   absl::StatusOr<VlConfig> (*read_config)(const JsonConfig& config);
-  absl::StatusOr<std::shared_ptr<const VisionTower>> (*load_tower)(const Checkpoint& checkpoint, const JsonConfig& vision_config,
+  absl::StatusOr<std::shared_ptr<const VisionTower>> (*load_tower)(const Checkpoint& checkpoint,
+                                                                   const JsonConfig& vision_config,
                                                                    const LoadOptions& options);
 };
 
 template <typename Tower>
-absl::StatusOr<std::shared_ptr<const VisionTower>> LoadTower(const Checkpoint& checkpoint, const JsonConfig& vision_config,
+absl::StatusOr<std::shared_ptr<const VisionTower>> LoadTower(const Checkpoint& checkpoint,
+                                                             const JsonConfig& vision_config,
                                                              const LoadOptions& options) {
   return Tower::Load(checkpoint, vision_config, options);
 }
 
-constexpr std::array<VlFamily, 2> kVlFamilies = {{{ModelFamily::kQwen25Vl, ReadQwen25VlConfig, LoadTower<Qwen25VisionTower>},
-                                                  {ModelFamily::kQwen3Vl, ReadQwen3VlConfig, LoadTower<Qwen3VisionTower>}}};
+constexpr std::array<VlFamily, 2> kVlFamilies = {
+    {{ModelFamily::kQwen25Vl, ReadQwen25VlConfig, LoadTower<Qwen25VisionTower>},
+     {ModelFamily::kQwen3Vl, ReadQwen3VlConfig, LoadTower<Qwen3VisionTower>}}};
 
 const VlFamily* FindVlFamily(ModelFamily family) {
-  const auto row = std::find_if(kVlFamilies.begin(), kVlFamilies.end(), [&](const VlFamily& entry) { return entry.family == family; });
+  const auto row = std::find_if(kVlFamilies.begin(), kVlFamilies.end(),
+                                [&](const VlFamily& entry) { return entry.family == family; });
   return row == kVlFamilies.end() ? nullptr : &*row;
 }
 
 // Tower, decoder and image processor of one folder must speak of the same patches.
-absl::Status CheckParts(const std::string& folder, const VisionTower& tower, const DecoderConfig& decoder,
-                        const VlProcessorConfig& processor) {
+absl::Status CheckParts(const std::string& folder, const VisionTower& tower,
+                        const DecoderConfig& decoder, const VlProcessorConfig& processor) {
   if (tower.out_hidden_size() != decoder.hidden_size) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the vision tower's out_hidden_size (", tower.out_hidden_size(),
-                                                   ") is not the decoder's hidden_size (", decoder.hidden_size, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": the vision tower's out_hidden_size (", tower.out_hidden_size(),
+                     ") is not the decoder's hidden_size (", decoder.hidden_size, ")"));
   }
-  const int64_t values = 3 * processor.temporal_patch_size * processor.patch_size * processor.patch_size;
+  const int64_t values =
+      3 * processor.temporal_patch_size * processor.patch_size * processor.patch_size;
   if (values != tower.patch_values() || processor.merge_size != tower.merge_size()) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the image processor cuts patches of ", values, " values in blocks of ",
-                                                   processor.merge_size, ", the vision tower wants ", tower.patch_values(),
-                                                   " in blocks of ", tower.merge_size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": the image processor cuts patches of ", values,
+                     " values in blocks of ", processor.merge_size, ", the vision tower wants ",
+                     tower.patch_values(), " in blocks of ", tower.merge_size()));
   }
   return absl::OkStatus();
 }
@@ -67,27 +74,30 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> LoadChatTemplate(const std::
   return chat_template;
 }
 
-at::Tensor ToTensor(absl::Span<const int64_t> values) { return at::tensor(at::ArrayRef<int64_t>(values.data(), values.size()), at::kLong); }
+at::Tensor ToTensor(absl::Span<const int64_t> values) {
+  return at::tensor(at::ArrayRef<int64_t>(values.data(), values.size()), at::kLong);
+}
 
 std::vector<MergedGrid> MergedGrids(absl::Span<const ImagePatches> images, int64_t merge_size) {
   std::vector<MergedGrid> grids;
   for (const ImagePatches& image : images)
-    grids.push_back({.t = image.grid_t, .h = image.grid_h / merge_size, .w = image.grid_w / merge_size});
+    grids.push_back(
+        {.t = image.grid_t, .h = image.grid_h / merge_size, .w = image.grid_w / merge_size});
   return grids;
 }
 
 absl::Status CheckPatches(const ImagePatches& image, size_t index, const VisionTower& tower) {
   const int64_t merge = tower.merge_size();
   const at::Tensor& values = image.pixel_values;
-  const bool whole_blocks =
-      image.grid_t > 0 && image.grid_h > 0 && image.grid_w > 0 && image.grid_h % merge == 0 && image.grid_w % merge == 0;
+  const bool whole_blocks = image.grid_t > 0 && image.grid_h > 0 && image.grid_w > 0 &&
+                            image.grid_h % merge == 0 && image.grid_w % merge == 0;
   if (whole_blocks && values.defined() && values.dim() == 2 && values.size(0) == image.patches() &&
       values.size(1) == tower.patch_values()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("images[", index, "] is no grid of ", image.grid_t, " x ", image.grid_h, " x ",
-                                                 image.grid_w, " patches of ", tower.patch_values(), " values in blocks of ", merge, " x ",
-                                                 merge));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "images[", index, "] is no grid of ", image.grid_t, " x ", image.grid_h, " x ", image.grid_w,
+      " patches of ", tower.patch_values(), " values in blocks of ", merge, " x ", merge));
 }
 
 // Rows of the sequences' tokens that hold images: int64 [rows].
@@ -105,7 +115,8 @@ at::Tensor PlaceholderRows(absl::Span<const LmSequence> sequences, int64_t image
 
 std::vector<ImagePatches> AllImages(absl::Span<const LmSequence> sequences) {
   std::vector<ImagePatches> images;
-  for (const LmSequence& sequence : sequences) images.insert(images.end(), sequence.images.begin(), sequence.images.end());
+  for (const LmSequence& sequence : sequences)
+    images.insert(images.end(), sequence.images.begin(), sequence.images.end());
   return images;
 }
 
@@ -122,12 +133,15 @@ at::Tensor LastRows(absl::Span<const LmSequence> sequences) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string& folder, const LmLoadOptions& options) {
+absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string& folder,
+                                                               const LmLoadOptions& options) {
   auto lm = std::shared_ptr<CausalLm>(new CausalLm());
   lm->folder_ = folder;
   lm->adapter_folder_ = options.adapter;
   if (IsAdapterFolder(folder)) {
-    if (!options.adapter.empty()) return absl::InvalidArgumentError(absl::StrCat(folder, " is an adapter itself; it takes no second one"));
+    if (!options.adapter.empty())
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder, " is an adapter itself; it takes no second one"));
     lm->adapter_folder_ = folder;
     PALATE_ASSIGN_OR_RETURN(lm->folder_, AdapterBaseFolder(folder));
   }
@@ -136,8 +150,10 @@ absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string
   if (FindVlFamily(lm->family_) != nullptr) {
     PALATE_RETURN_IF_ERROR(lm->LoadWithVision(checkpoint, options));
   } else {
-    PALATE_ASSIGN_OR_RETURN(
-        lm->decoder_, DecoderModel::Load(checkpoint, {.dtype = options.dtype, .device = options.device, .adapter = lm->adapter_folder_}));
+    PALATE_ASSIGN_OR_RETURN(lm->decoder_,
+                            DecoderModel::Load(checkpoint, {.dtype = options.dtype,
+                                                            .device = options.device,
+                                                            .adapter = lm->adapter_folder_}));
   }
   PALATE_ASSIGN_OR_RETURN(lm->tokenizer_, Tokenizer::Load(lm->folder_));
   PALATE_ASSIGN_OR_RETURN(lm->chat_template_, LoadChatTemplate(lm->folder_));
@@ -182,8 +198,9 @@ absl::StatusOr<std::string> CausalLm::Digest() const {
     PALATE_ASSIGN_OR_RETURN(const std::string digest, adapter.Digest());
     absl::StrAppend(&parts, "adapter ", digest, "\n");
   }
-  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json",
-                           "preprocessor_config.json", "processor_config.json"}) {
+  for (const char* name :
+       {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+        "chat_template.json", "preprocessor_config.json", "processor_config.json"}) {
     const std::string path = absl::StrCat(folder_, "/", name);
     if (!FileExists(path)) continue;
     PALATE_ASSIGN_OR_RETURN(const std::string digest, FileDigest(path));
@@ -192,14 +209,18 @@ absl::StatusOr<std::string> CausalLm::Digest() const {
   return absl::BytesToHexString(Sha256(parts));
 }
 
-absl::StatusOr<std::vector<int64_t>> CausalLm::ExpandImages(absl::Span<const int64_t> ids, absl::Span<const ImagePatches> images) const {
+absl::StatusOr<std::vector<int64_t>> CausalLm::ExpandImages(
+    absl::Span<const int64_t> ids, absl::Span<const ImagePatches> images) const {
   if (!has_vision()) {
-    if (!images.empty()) return absl::InvalidArgumentError(absl::StrCat("the model ", folder_, " sees no images"));
+    if (!images.empty())
+      return absl::InvalidArgumentError(absl::StrCat("the model ", folder_, " sees no images"));
     return std::vector<int64_t>(ids.begin(), ids.end());
   }
-  const auto placeholders = static_cast<size_t>(std::count(ids.begin(), ids.end(), image_token_id_));
+  const auto placeholders =
+      static_cast<size_t>(std::count(ids.begin(), ids.end(), image_token_id_));
   if (placeholders != images.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("the prompt has ", placeholders, " image placeholders for ", images.size(), " images"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the prompt has ", placeholders, " image placeholders for ", images.size(), " images"));
   }
   std::vector<int64_t> expanded;
   size_t image = 0;
@@ -214,11 +235,13 @@ absl::Status CausalLm::Check(const LmSequence& sequence) const {
   const DecoderConfig& config = decoder_->config();
   if (sequence.ids.empty()) return absl::InvalidArgumentError("has no tokens");
   if (static_cast<int64_t>(sequence.ids.size()) > config.max_positions) {
-    return absl::InvalidArgumentError(absl::StrCat("has ", sequence.ids.size(), " tokens, at most ", config.max_positions));
+    return absl::InvalidArgumentError(
+        absl::StrCat("has ", sequence.ids.size(), " tokens, at most ", config.max_positions));
   }
   for (const int64_t id : sequence.ids) {
     if (id < 0 || id >= config.vocab_size) {
-      return absl::InvalidArgumentError(absl::StrCat("has the token id ", id, ", which is not in [0, ", config.vocab_size, ")"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("has the token id ", id, ", which is not in [0, ", config.vocab_size, ")"));
     }
   }
   return CheckImages(sequence);
@@ -226,7 +249,9 @@ absl::Status CausalLm::Check(const LmSequence& sequence) const {
 
 absl::Status CausalLm::CheckImages(const LmSequence& sequence) const {
   if (!has_vision()) {
-    return sequence.images.empty() ? absl::OkStatus() : absl::InvalidArgumentError("has images, but the model sees none");
+    return sequence.images.empty()
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError("has images, but the model sees none");
   }
   size_t i = 0;
   const auto skip_text = [&] {
@@ -237,15 +262,17 @@ absl::Status CausalLm::CheckImages(const LmSequence& sequence) const {
     skip_text();
     const int64_t needed = vision_->MergedPatches(sequence.images[image]);
     int64_t found = 0;
-    while (found < needed && i < sequence.ids.size() && sequence.ids[i] == image_token_id_) ++i, ++found;
+    while (found < needed && i < sequence.ids.size() && sequence.ids[i] == image_token_id_)
+      ++i, ++found;
     if (found < needed) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("has ", found, " placeholders in a row for images[", image, "], which needs ", needed));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "has ", found, " placeholders in a row for images[", image, "], which needs ", needed));
     }
   }
   skip_text();
   if (i < sequence.ids.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("has more image placeholders than its ", sequence.images.size(), " images need"));
+    return absl::InvalidArgumentError(absl::StrCat("has more image placeholders than its ",
+                                                   sequence.images.size(), " images need"));
   }
   return absl::OkStatus();
 }
@@ -258,12 +285,16 @@ MropePositions CausalLm::PositionsFrom(const LmSequence& sequence, int64_t start
 at::Tensor CausalLm::Positions(const LmSequence& sequence, int64_t start) const {
   const MropePositions positions = PositionsFrom(sequence, start);
   if (!has_vision()) return ToTensor(positions.axes[0]);
-  return at::stack({ToTensor(positions.axes[0]), ToTensor(positions.axes[1]), ToTensor(positions.axes[2])});
+  return at::stack(
+      {ToTensor(positions.axes[0]), ToTensor(positions.axes[1]), ToTensor(positions.axes[2])});
 }
 
-VisionFeatures CausalLm::ImageFeatures(absl::Span<const LmSequence> sequences) const { return vision_->Forward(AllImages(sequences)); }
+VisionFeatures CausalLm::ImageFeatures(absl::Span<const LmSequence> sequences) const {
+  return vision_->Forward(AllImages(sequences));
+}
 
-DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences, std::vector<int64_t>& next_positions) const {
+DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences,
+                               std::vector<int64_t>& next_positions) const {
   DecoderInputs inputs;
   std::vector<int64_t> ids;
   std::array<std::vector<int64_t>, 3> axes;
@@ -279,7 +310,9 @@ DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences, std::vect
     inputs.lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
     any_image = any_image || !sequence.images.empty();
   }
-  inputs.positions = has_vision() ? at::stack({ToTensor(axes[0]), ToTensor(axes[1]), ToTensor(axes[2])}) : ToTensor(axes[0]);
+  inputs.positions = has_vision()
+                         ? at::stack({ToTensor(axes[0]), ToTensor(axes[1]), ToTensor(axes[2])})
+                         : ToTensor(axes[0]);
   inputs.embeddings = decoder_->EmbedTokens(ToTensor(ids).to(decoder_->device()));
   if (any_image) {
     VisionFeatures features = ImageFeatures(sequences);
@@ -302,20 +335,23 @@ at::Tensor CausalLm::LastHidden(absl::Span<const LmSequence> sequences) const {
 }
 
 LmCache CausalLm::NewCache(int64_t batch, int64_t capacity) const {
-  return {.keys_values = decoder_->NewCache(batch, capacity), .next_positions = std::vector<int64_t>(static_cast<size_t>(batch), 0)};
+  return {.keys_values = decoder_->NewCache(batch, capacity),
+          .next_positions = std::vector<int64_t>(static_cast<size_t>(batch), 0)};
 }
 
 at::Tensor CausalLm::Hidden(absl::Span<const LmSequence> sequences, LmCache& cache) const {
   return decoder_->Forward(Inputs(sequences, cache.next_positions), cache.keys_values);
 }
 
-std::vector<int64_t> CausalLm::Greedy(const LmSequence& prompt, int64_t max_new_tokens, absl::Span<const int64_t> stop_ids) const {
+std::vector<int64_t> CausalLm::Greedy(const LmSequence& prompt, int64_t max_new_tokens,
+                                      absl::Span<const int64_t> stop_ids) const {
   LmCache cache = NewCache(1, static_cast<int64_t>(prompt.ids.size()) + max_new_tokens);
   std::vector<int64_t> generated;
   LmSequence unread = prompt;
   while (static_cast<int64_t>(generated.size()) < max_new_tokens) {
     const at::Tensor hidden = Hidden({&unread, 1}, cache);
-    const int64_t id = decoder_->Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).argmax(-1).item<int64_t>();
+    const int64_t id =
+        decoder_->Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).argmax(-1).item<int64_t>();
     generated.push_back(id);
     if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) break;
     unread = {.ids = {id}, .images = {}};

@@ -1,7 +1,8 @@
-// A causal language model as loaded from a folder: any decoder family (Qwen2, Qwen3, Llama), with or without eyes (Qwen2.5-VL,
-// Qwen3-VL), with its tokenizer, chat template and image processor.
+// A causal language model as loaded from a folder: any decoder family (Qwen2, Qwen3, Llama), with
+// or without eyes (Qwen2.5-VL, Qwen3-VL), with its tokenizer, chat template and image processor.
 //
-// The reference is transformers' AutoModelForCausalLM and AutoModelForImageTextToText in the same compute type.
+// The reference is transformers' AutoModelForCausalLM and AutoModelForImageTextToText in the same
+// compute type.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -34,24 +35,28 @@ struct LmLoadOptions {
 
 // One prompt. Build its ids with CausalLm::ExpandImages.
 struct LmSequence {
-  std::vector<int64_t> ids = {};          // image placeholders already expanded: one per merged patch
+  std::vector<int64_t> ids = {};  // image placeholders already expanded: one per merged patch
   std::vector<ImagePatches> images = {};  // in the order of their placeholders
 };
 
-// Where some sequences stand that are being continued: their keys and values, and the next position of each (which is not the
-// number of tokens once an image was seen). Made by CausalLm::NewCache; used by one thread at a time.
+// Where some sequences stand that are being continued: their keys and values, and the next position
+// of each (which is not the number of tokens once an image was seen). Made by CausalLm::NewCache;
+// used by one thread at a time.
 struct LmCache {
   KvCache keys_values;
   std::vector<int64_t> next_positions;
 };
 
-// Immutable; thread-safe for inference (one LmCache per thread). The methods that return tensors call ATen, which throws: callers wrap
-// them in CatchTorch (models/torch_status.h). They do not set InferenceMode; serving code does.
+// Immutable; thread-safe for inference (one LmCache per thread). The methods that return tensors
+// call ATen, which throws: callers wrap them in CatchTorch (models/torch_status.h). They do not set
+// InferenceMode; serving code does.
 class CausalLm {
  public:
-  // `folder` may also hold a LoRA adapter, whose adapter_config.json names its base (a path, relative to the adapter's folder). Weights
-  // that the model does not use or lacks, and config values that it does not compute, are errors.
-  static absl::StatusOr<std::shared_ptr<const CausalLm>> Load(const std::string& folder, const LmLoadOptions& options = {});
+  // `folder` may also hold a LoRA adapter, whose adapter_config.json names its base (a path,
+  // relative to the adapter's folder). Weights that the model does not use or lacks, and config
+  // values that it does not compute, are errors.
+  static absl::StatusOr<std::shared_ptr<const CausalLm>> Load(const std::string& folder,
+                                                              const LmLoadOptions& options = {});
 
   ModelFamily family() const { return family_; }
   // Has no output matrix (has_output()) where the folder was stored as an encoder.
@@ -71,24 +76,29 @@ class CausalLm {
 
   // The base model's folder, which is not the loaded one when that holds an adapter.
   const std::string& folder() const { return folder_; }
-  // Hex SHA-256 over what makes the model compute what it computes: the digests of weights and adapter, config, tokenizer and image
-  // processor files. Two models of equal digest and compute type agree. Reads every weight once (a second or two per GB).
+  // Hex SHA-256 over what makes the model compute what it computes: the digests of weights and
+  // adapter, config, tokenizer and image processor files. Two models of equal digest and compute
+  // type agree. Reads every weight once (a second or two per GB).
   absl::StatusOr<std::string> Digest() const;
 
-  // `ids` hold one placeholder per image, as a rendered chat template does; each becomes as many as its image has merged patches.
-  // InvalidArgument when placeholders and images differ in number, or when there are images without vision.
-  absl::StatusOr<std::vector<int64_t>> ExpandImages(absl::Span<const int64_t> ids, absl::Span<const ImagePatches> images) const;
+  // `ids` hold one placeholder per image, as a rendered chat template does; each becomes as many as
+  // its image has merged patches. InvalidArgument when placeholders and images differ in number, or
+  // when there are images without vision.
+  absl::StatusOr<std::vector<int64_t>> ExpandImages(absl::Span<const int64_t> ids,
+                                                    absl::Span<const ImagePatches> images) const;
 
-  // Whether a sequence can be computed: not empty, ids within the vocabulary, no longer than the model's positions, images of the
-  // model's patch size, as many placeholders as the images need and each image's in one run. InvalidArgument otherwise.
+  // Whether a sequence can be computed: not empty, ids within the vocabulary, no longer than the
+  // model's positions, images of the model's patch size, as many placeholders as the images need
+  // and each image's in one run. InvalidArgument otherwise.
   absl::Status Check(const LmSequence& sequence) const;
 
-  // Positions of the rotary embedding: int64 [3, tokens] (temporal, height, width) with vision, [tokens] without. `start` is
-  // the position of the first token. REQUIRES: Check(sequence) holds.
+  // Positions of the rotary embedding: int64 [3, tokens] (temporal, height, width) with vision,
+  // [tokens] without. `start` is the position of the first token. REQUIRES: Check(sequence) holds.
   at::Tensor Positions(const LmSequence& sequence, int64_t start = 0) const;
 
-  // Hidden states after the last norm: [tokens of all sequences, hidden] in the compute type. Sequences do not see each other.
-  // REQUIRES (here and below): `sequences` is not empty, and Check holds for each.
+  // Hidden states after the last norm: [tokens of all sequences, hidden] in the compute type.
+  // Sequences do not see each other. REQUIRES (here and below): `sequences` is not empty, and Check
+  // holds for each.
   at::Tensor Hidden(absl::Span<const LmSequence> sequences) const;
   // Those of the last token of each sequence: float32 [sequences, hidden], on the CPU.
   at::Tensor LastHidden(absl::Span<const LmSequence> sequences) const;
@@ -97,21 +107,24 @@ class CausalLm {
 
   // An empty cache for `batch` sequences of up to `capacity` tokens each.
   LmCache NewCache(int64_t batch, int64_t capacity) const;
-  // As Hidden, continuing the sequences of `cache`: one element each, appended to it. Prefill and decoding alike.
-  // REQUIRES: no sequence outgrows the capacity.
+  // As Hidden, continuing the sequences of `cache`: one element each, appended to it. Prefill and
+  // decoding alike. REQUIRES: no sequence outgrows the capacity.
   at::Tensor Hidden(absl::Span<const LmSequence> sequences, LmCache& cache) const;
 
-  // The most likely continuation of `prompt`, token by token through a cache: `max_new_tokens` ids, or fewer when one of `stop_ids`
-  // comes, which is then the last.
-  std::vector<int64_t> Greedy(const LmSequence& prompt, int64_t max_new_tokens, absl::Span<const int64_t> stop_ids = {}) const;
+  // The most likely continuation of `prompt`, token by token through a cache: `max_new_tokens` ids,
+  // or fewer when one of `stop_ids` comes, which is then the last.
+  std::vector<int64_t> Greedy(const LmSequence& prompt, int64_t max_new_tokens,
+                              absl::Span<const int64_t> stop_ids = {}) const;
 
  private:
   CausalLm() = default;
   absl::Status LoadWithVision(const Checkpoint& checkpoint, const LmLoadOptions& options);
   absl::Status CheckImages(const LmSequence& sequence) const;
   MropePositions PositionsFrom(const LmSequence& sequence, int64_t start) const;
-  // What the decoder reads for all sequences. `next_positions` holds the first position of each and gets the one after its last.
-  DecoderInputs Inputs(absl::Span<const LmSequence> sequences, std::vector<int64_t>& next_positions) const;
+  // What the decoder reads for all sequences. `next_positions` holds the first position of each and
+  // gets the one after its last.
+  DecoderInputs Inputs(absl::Span<const LmSequence> sequences,
+                       std::vector<int64_t>& next_positions) const;
 
   ModelFamily family_ = ModelFamily::kQwen3;
   std::string folder_;

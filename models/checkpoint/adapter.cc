@@ -25,7 +25,8 @@ constexpr char kWeightsFile[] = "adapter_model.safetensors";
 // PEFT wraps the model in two layers of its own.
 constexpr absl::string_view kWrapper = "base_model.model.";
 constexpr int64_t kMaxRank = 1 << 16;
-// Patterns are regular expressions matched by backtracking; these bounds keep a hostile one from recursing far.
+// Patterns are regular expressions matched by backtracking; these bounds keep a hostile one from
+// recursing far.
 constexpr size_t kMaxPatternBytes = 256;
 constexpr size_t kMaxModuleBytes = 512;
 
@@ -42,30 +43,39 @@ struct LoraConfig {
   bool rank_stabilized = false;
   Pattern rank_pattern;
   Pattern alpha_pattern;
-  std::optional<std::vector<std::string>> targets;  // absent where they are a regular expression or "all-linear"
+  std::optional<std::vector<std::string>>
+      targets;  // absent where they are a regular expression or "all-linear"
   std::vector<std::string> saved_modules;
 };
 
 // What changes the computation in ways that merging A and B does not cover.
 absl::Status CheckSupported(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("peft_type"));
-  if (type != "LORA") return Unsupported(config, absl::StrCat("peft_type ", QuoteForMessage(type), " is not supported, only LORA"));
+  if (type != "LORA")
+    return Unsupported(
+        config, absl::StrCat("peft_type ", QuoteForMessage(type), " is not supported, only LORA"));
   PALATE_ASSIGN_OR_RETURN(const std::string bias, config.StringOr("bias", "none"));
-  if (bias != "none") return Unsupported(config, absl::StrCat("bias ", QuoteForMessage(bias), " is not supported, only none"));
+  if (bias != "none")
+    return Unsupported(
+        config, absl::StrCat("bias ", QuoteForMessage(bias), " is not supported, only none"));
   for (const char* flag : {"use_dora", "lora_bias", "use_qalora", "use_bdlora"}) {
     PALATE_ASSIGN_OR_RETURN(const bool set, config.BoolOr(flag, false));
     if (set) return Unsupported(config, absl::StrCat(flag, " is not supported"));
   }
-  for (const char* key : {"layer_replication", "trainable_token_indices", "target_parameters", "alora_invocation_tokens"}) {
-    if (config.Has(key) && !config.json().at(key).empty()) return Unsupported(config, absl::StrCat(key, " is not supported"));
+  for (const char* key : {"layer_replication", "trainable_token_indices", "target_parameters",
+                          "alora_invocation_tokens"}) {
+    if (config.Has(key) && !config.json().at(key).empty())
+      return Unsupported(config, absl::StrCat(key, " is not supported"));
   }
-  if (!config.Has("init_lora_weights") || config.json().at("init_lora_weights").is_boolean()) return absl::OkStatus();
+  if (!config.Has("init_lora_weights") || config.json().at("init_lora_weights").is_boolean())
+    return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::string start, config.String("init_lora_weights"));
   // Others (pissa, olora, loftq, corda, …) subtract the start of A and B from the base's weights.
   constexpr std::array<absl::string_view, 3> kKeepBase = {"gaussian", "eva", "orthogonal"};
-  if (std::find(kKeepBase.begin(), kKeepBase.end(), start) != kKeepBase.end()) return absl::OkStatus();
-  return Unsupported(config,
-                     absl::StrCat("init_lora_weights ", QuoteForMessage(start), " is not supported: it changes the base's weights"));
+  if (std::find(kKeepBase.begin(), kKeepBase.end(), start) != kKeepBase.end())
+    return absl::OkStatus();
+  return Unsupported(config, absl::StrCat("init_lora_weights ", QuoteForMessage(start),
+                                          " is not supported: it changes the base's weights"));
 }
 
 absl::StatusOr<std::vector<std::string>> Names(const JsonConfig& config, absl::string_view key) {
@@ -73,21 +83,27 @@ absl::StatusOr<std::vector<std::string>> Names(const JsonConfig& config, absl::s
   if (!config.Has(key)) return names;
   const nlohmann::json& list = config.json().at(std::string(key));
   for (const nlohmann::json& name : list.is_array() ? list : nlohmann::json::array({list})) {
-    if (!name.is_string()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": \"", key, "\" is no list of names"));
+    if (!name.is_string())
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.source(), ": \"", key, "\" is no list of names"));
     names.push_back(name.get<std::string>());
   }
   return names;
 }
 
 // `ordered` is the same file with its keys in their own order.
-absl::StatusOr<Pattern> ReadPattern(const JsonConfig& config, const nlohmann::ordered_json& ordered, const char* key) {
+absl::StatusOr<Pattern> ReadPattern(const JsonConfig& config, const nlohmann::ordered_json& ordered,
+                                    const char* key) {
   Pattern pattern;
   if (!config.Has(key)) return pattern;
-  if (!ordered.at(key).is_object()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": \"", key, "\" is not an object"));
+  if (!ordered.at(key).is_object())
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.source(), ": \"", key, "\" is not an object"));
   for (const auto& [modules, value] : ordered.at(key).items()) {
     if (!value.is_number() || !(value.get<double>() > 0) || modules.size() > kMaxPatternBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(config.source(), ": \"", key, "\" has no positive number for ", QuoteForMessage(modules)));
+      return absl::InvalidArgumentError(absl::StrCat(config.source(), ": \"", key,
+                                                     "\" has no positive number for ",
+                                                     QuoteForMessage(modules)));
     }
     pattern.emplace_back(modules, value.get<double>());
   }
@@ -101,10 +117,12 @@ absl::StatusOr<LoraConfig> ReadConfig(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(result.rank, config.IntIn("r", 1, kMaxRank));
   PALATE_ASSIGN_OR_RETURN(result.alpha, config.Double("lora_alpha"));
   PALATE_ASSIGN_OR_RETURN(result.rank_stabilized, config.BoolOr("use_rslora", false));
-  // "fan_in_fan_out" is for layers that store their weight transposed. No layer of our families does; PEFT ignores it there.
+  // "fan_in_fan_out" is for layers that store their weight transposed. No layer of our families
+  // does; PEFT ignores it there.
   PALATE_RETURN_IF_ERROR(config.BoolOr("fan_in_fan_out", false).status());
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
-  const nlohmann::ordered_json ordered = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::ordered_json ordered =
+      nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
   PALATE_ASSIGN_OR_RETURN(result.rank_pattern, ReadPattern(config, ordered, "rank_pattern"));
   PALATE_ASSIGN_OR_RETURN(result.alpha_pattern, ReadPattern(config, ordered, "alpha_pattern"));
   if (config.Has("target_modules") && config.json().at("target_modules").is_array()) {
@@ -125,10 +143,12 @@ absl::StatusOr<double> Lookup(const Pattern& pattern, const std::string& module,
     try {
       // "^" stands for the start of the whole name, where nothing may precede.
       const bool anchored = absl::StartsWith(expression, "^");
-      const std::regex regex(absl::StrCat(anchored ? "" : "(.*\\.)?", "(", anchored ? expression.substr(1) : expression, ")"));
+      const std::regex regex(absl::StrCat(anchored ? "" : "(.*\\.)?", "(",
+                                          anchored ? expression.substr(1) : expression, ")"));
       if (std::regex_match(module, regex)) return value;
     } catch (const std::regex_error& error) {
-      return absl::InvalidArgumentError(absl::StrCat("pattern ", QuoteForMessage(expression), " is no regular expression: ", error.what()));
+      return absl::InvalidArgumentError(absl::StrCat("pattern ", QuoteForMessage(expression),
+                                                     " is no regular expression: ", error.what()));
     }
   }
   return otherwise;
@@ -151,11 +171,14 @@ Contents Sort(const std::map<std::string, TensorEntry>& tensors) {
   Contents contents;
   for (const auto& [full_name, entry] : tensors) {
     absl::string_view name = full_name;
-    const bool floating = entry.type == TensorType::kF32 || entry.type == TensorType::kF16 || entry.type == TensorType::kBf16;
+    const bool floating = entry.type == TensorType::kF32 || entry.type == TensorType::kF16 ||
+                          entry.type == TensorType::kBf16;
     if (!absl::ConsumePrefix(&name, kWrapper) || name.size() > kMaxModuleBytes) {
-      contents.problems.push_back(absl::StrCat(QuoteForMessage(full_name), " does not begin with ", kWrapper));
+      contents.problems.push_back(
+          absl::StrCat(QuoteForMessage(full_name), " does not begin with ", kWrapper));
     } else if (!floating) {
-      contents.problems.push_back(absl::StrCat(QuoteForMessage(full_name), " is ", TensorTypeName(entry.type)));
+      contents.problems.push_back(
+          absl::StrCat(QuoteForMessage(full_name), " is ", TensorTypeName(entry.type)));
     } else if (absl::ConsumeSuffix(&name, ".lora_A.weight")) {
       contents.updates[std::string(name)].a = entry;
     } else if (absl::ConsumeSuffix(&name, ".lora_B.weight")) {
@@ -170,7 +193,8 @@ Contents Sort(const std::map<std::string, TensorEntry>& tensors) {
       // PEFT stores an embedding that it adapts a second time, under "base_layer".
       contents.replacements.emplace(std::string(absl::StripSuffix(name, ".base_layer")), entry);
     } else {
-      contents.problems.push_back(absl::StrCat(QuoteForMessage(full_name), " is no part of a plain LoRA adapter"));
+      contents.problems.push_back(
+          absl::StrCat(QuoteForMessage(full_name), " is no part of a plain LoRA adapter"));
     }
   }
   return contents;
@@ -182,27 +206,34 @@ std::string ProblemOf(const Halves& halves, int64_t rank) {
   const std::vector<int64_t>& a = halves.a->shape;
   const std::vector<int64_t>& b = halves.b->shape;
   if (a.size() == 2 && b.size() == 2 && a[0] == rank && b[1] == rank) return "";
-  return absl::StrCat("has A [", absl::StrJoin(a, ", "), "] and B [", absl::StrJoin(b, ", "), "], expected rank ", rank);
+  return absl::StrCat("has A [", absl::StrJoin(a, ", "), "] and B [", absl::StrJoin(b, ", "),
+                      "], expected rank ", rank);
 }
 
 // What the config says of modules must agree with what the file has.
 void CheckModules(const LoraConfig& config, Contents& contents) {
   const auto in = [](const auto& modules, const std::string& name) {
-    return std::any_of(modules.begin(), modules.end(), [&](const auto& row) { return EndsWithName(row.first, name); });
+    return std::any_of(modules.begin(), modules.end(),
+                       [&](const auto& row) { return EndsWithName(row.first, name); });
   };
   for (const std::string& name : config.saved_modules) {
     if (!in(contents.replacements, name))
-      contents.problems.push_back(absl::StrCat("modules_to_save has ", QuoteForMessage(name), " without a tensor"));
+      contents.problems.push_back(
+          absl::StrCat("modules_to_save has ", QuoteForMessage(name), " without a tensor"));
   }
   if (!config.targets.has_value()) return;
   for (const std::string& name : *config.targets) {
     if (!in(contents.updates, name))
-      contents.problems.push_back(absl::StrCat("target_modules has ", QuoteForMessage(name), " without tensors"));
+      contents.problems.push_back(
+          absl::StrCat("target_modules has ", QuoteForMessage(name), " without tensors"));
   }
   for (const auto& [module, halves] : contents.updates) {
-    const bool targeted = std::any_of(config.targets->begin(), config.targets->end(),
-                                      [&module = module](const std::string& name) { return EndsWithName(module, name); });
-    if (!targeted) contents.problems.push_back(absl::StrCat(QuoteForMessage(module), " is not in target_modules"));
+    const bool targeted = std::any_of(
+        config.targets->begin(), config.targets->end(),
+        [&module = module](const std::string& name) { return EndsWithName(module, name); });
+    if (!targeted)
+      contents.problems.push_back(
+          absl::StrCat(QuoteForMessage(module), " is not in target_modules"));
   }
 }
 
@@ -213,40 +244,51 @@ bool IsModelFolder(const std::filesystem::path& path) {
 
 }  // namespace
 
-bool IsAdapterFolder(const std::string& folder) { return FileExists(InFolder(folder, kConfigFile)); }
+bool IsAdapterFolder(const std::string& folder) {
+  return FileExists(InFolder(folder, kConfigFile));
+}
 
 absl::StatusOr<std::string> AdapterBaseFolder(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(InFolder(folder, kConfigFile)));
   PALATE_ASSIGN_OR_RETURN(const std::string base, config.String("base_model_name_or_path"));
   std::filesystem::path own = folder;
   if (own.filename().empty()) own = own.parent_path();  // "adapter/"
-  for (const std::filesystem::path& candidate : {std::filesystem::path(base), own / base, own.parent_path() / base}) {
+  for (const std::filesystem::path& candidate :
+       {std::filesystem::path(base), own / base, own.parent_path() / base}) {
     if (IsModelFolder(candidate)) return candidate.lexically_normal().string();
   }
-  return absl::NotFoundError(
-      absl::StrCat(config.source(), ": base_model_name_or_path ", QuoteForMessage(base), " is no model folder here"));
+  return absl::NotFoundError(absl::StrCat(config.source(), ": base_model_name_or_path ",
+                                          QuoteForMessage(base), " is no model folder here"));
 }
 
 absl::StatusOr<Adapter> Adapter::Open(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const LoraConfig config, ReadConfig(InFolder(folder, kConfigFile)));
-  PALATE_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(InFolder(folder, kWeightsFile)));
+  PALATE_ASSIGN_OR_RETURN(SafetensorsFile file,
+                          SafetensorsFile::Open(InFolder(folder, kWeightsFile)));
   Adapter adapter(folder, std::move(file));
   Contents contents = Sort(adapter.file_.tensors());
   CheckModules(config, contents);
   for (auto& [module, halves] : contents.updates) {
-    PALATE_ASSIGN_OR_RETURN(const double rank, Lookup(config.rank_pattern, module, static_cast<double>(config.rank)));
+    PALATE_ASSIGN_OR_RETURN(const double rank,
+                            Lookup(config.rank_pattern, module, static_cast<double>(config.rank)));
     PALATE_ASSIGN_OR_RETURN(const double alpha, Lookup(config.alpha_pattern, module, config.alpha));
-    if (const std::string problem = ProblemOf(halves, static_cast<int64_t>(rank)); !problem.empty()) {
+    if (const std::string problem = ProblemOf(halves, static_cast<int64_t>(rank));
+        !problem.empty()) {
       contents.problems.push_back(absl::StrCat(QuoteForMessage(module), " ", problem));
       continue;
     }
     const double scaling = alpha / (config.rank_stabilized ? std::sqrt(rank) : rank);
-    adapter.updates_.emplace(module, LoraUpdate{.a = *halves.a, .b = *halves.b, .scaling = scaling, .embedding = halves.embedding});
+    adapter.updates_.emplace(
+        module,
+        LoraUpdate{
+            .a = *halves.a, .b = *halves.b, .scaling = scaling, .embedding = halves.embedding});
   }
   adapter.replacements_ = std::move(contents.replacements);
-  if (adapter.updates_.empty() && contents.problems.empty()) contents.problems.push_back("it has no LoRA tensors");
+  if (adapter.updates_.empty() && contents.problems.empty())
+    contents.problems.push_back("it has no LoRA tensors");
   if (contents.problems.empty()) return adapter;
-  return absl::InvalidArgumentError(absl::StrCat(folder, " is no adapter that can be merged: ", absl::StrJoin(contents.problems, "; ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, " is no adapter that can be merged: ", absl::StrJoin(contents.problems, "; ")));
 }
 
 absl::StatusOr<std::string> Adapter::Digest() const {

@@ -1,4 +1,5 @@
-// PEFT LoRA adapters (https://arxiv.org/abs/2106.09685), merged into the weights when a model is loaded: W + scaling * B A.
+// PEFT LoRA adapters (https://arxiv.org/abs/2106.09685), merged into the weights when a model is
+// loaded: W + scaling * B A.
 //
 // The reference is what peft's merge_and_unload() leaves behind.
 #pragma once
@@ -16,8 +17,9 @@ namespace palate::models {
 // Whether `folder` holds adapter_config.json.
 bool IsAdapterFolder(const std::string& folder);
 
-// The folder of the model that an adapter was trained on: its "base_model_name_or_path" as it stands, or seen from the adapter's folder or
-// from that one's parent. NotFound naming the path when none of them is a model folder: a name on a hub is not fetched.
+// The folder of the model that an adapter was trained on: its "base_model_name_or_path" as it
+// stands, or seen from the adapter's folder or from that one's parent. NotFound naming the path
+// when none of them is a model folder: a name on a hub is not fetched.
 absl::StatusOr<std::string> AdapterBaseFolder(const std::string& folder);
 
 // The low-rank update of one linear layer or embedding.
@@ -28,12 +30,14 @@ struct LoraUpdate {
   bool embedding = false;  // the weight is [in, out] then, so the update is (B A)^T
 };
 
-// One adapter folder. Immutable and thread-safe after Open; cheap to copy (shares the mapping, into which the tensors point).
+// One adapter folder. Immutable and thread-safe after Open; cheap to copy (shares the mapping, into
+// which the tensors point).
 class Adapter {
  public:
-  // NotFound without adapter_config.json or adapter_model.safetensors. Unimplemented naming what is not merged: another PEFT method, DoRA,
-  // trained biases, replicated layers, an initialization that changes the base's weights, … InvalidArgument listing tensors that do not fit
-  // together or the config.
+  // NotFound without adapter_config.json or adapter_model.safetensors. Unimplemented naming what is
+  // not merged: another PEFT method, DoRA, trained biases, replicated layers, an initialization
+  // that changes the base's weights, … InvalidArgument listing tensors that do not fit together or
+  // the config.
   static absl::StatusOr<Adapter> Open(const std::string& folder);
 
   const std::string& folder() const { return folder_; }
@@ -46,7 +50,8 @@ class Adapter {
   absl::StatusOr<std::string> Digest() const;
 
  private:
-  Adapter(std::string folder, SafetensorsFile file) : folder_(std::move(folder)), file_(std::move(file)) {}
+  Adapter(std::string folder, SafetensorsFile file)
+      : folder_(std::move(folder)), file_(std::move(file)) {}
 
   std::string folder_;
   SafetensorsFile file_;

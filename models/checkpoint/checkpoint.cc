@@ -25,11 +25,15 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   PALATE_ASSIGN_OR_RETURN(const JsonConfig weight_map, index.Object("weight_map"));
   std::map<std::string, std::string> shard_of;
   for (const auto& [name, file] : weight_map.json().items()) {
-    if (!file.is_string()) return absl::DataLossError(absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
+    if (!file.is_string())
+      return absl::DataLossError(
+          absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
     const std::string shard = file.get<std::string>();
-    // A shard is a neighbor of its index; a path would let a downloaded folder read files elsewhere.
+    // A shard is a neighbor of its index; a path would let a downloaded folder read files
+    // elsewhere.
     if (shard.empty() || absl::StrContains(shard, '/') || absl::StrContains(shard, '\0')) {
-      return absl::DataLossError(absl::StrCat(path, ": the shard name ", QuoteForMessage(shard), " is not a plain file name"));
+      return absl::DataLossError(absl::StrCat(path, ": the shard name ", QuoteForMessage(shard),
+                                              " is not a plain file name"));
     }
     shard_of.emplace(name, shard);
   }
@@ -42,7 +46,8 @@ using FileIdentity = std::tuple<std::string, int64_t, int64_t, int64_t, uint64_t
 
 absl::StatusOr<FileIdentity> IdentityOf(const std::string& path) {
   struct stat info = {};
-  if (::stat(path.c_str(), &info) != 0) return absl::NotFoundError(absl::StrCat(path, " does not exist"));
+  if (::stat(path.c_str(), &info) != 0)
+    return absl::NotFoundError(absl::StrCat(path, " does not exist"));
   return FileIdentity(path, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino);
 }
 
@@ -76,7 +81,8 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   if (const std::string known = Digests().Find(identity); !known.empty()) return known;
   PALATE_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   Sha256Stream stream;
-  // Piece by piece, each let go at once: hashing a model beside its weights must not cost its size in memory.
+  // Piece by piece, each let go at once: hashing a model beside its weights must not cost its size
+  // in memory.
   for (absl::string_view rest = file->bytes(); !rest.empty();) {
     const absl::string_view piece = rest.substr(0, kDigestPieceBytes);
     stream.Add(piece);
@@ -99,15 +105,18 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
     PALATE_ASSIGN_OR_RETURN(declared, ReadIndex(InFolder(folder, kIndexFile)));
     for (const auto& [name, shard] : declared) files.insert(shard);
   } else {
-    return absl::NotFoundError(absl::StrCat(folder, " holds no weights: neither ", kSingleFile, " nor ", kIndexFile, " exists"));
+    return absl::NotFoundError(absl::StrCat(folder, " holds no weights: neither ", kSingleFile,
+                                            " nor ", kIndexFile, " exists"));
   }
   for (const std::string& name : files) {
     absl::StatusOr<SafetensorsFile> shard = SafetensorsFile::Open(InFolder(folder, name));
-    if (absl::IsNotFound(shard.status())) return absl::DataLossError(absl::StrCat("a shard is missing: ", shard.status().message()));
+    if (absl::IsNotFound(shard.status()))
+      return absl::DataLossError(absl::StrCat("a shard is missing: ", shard.status().message()));
     if (!shard.ok()) return shard.status();
     for (const auto& [tensor, entry] : shard->tensors()) {
       if (!result.tensors_.emplace(tensor, entry).second) {
-        return absl::DataLossError(absl::StrCat(folder, ": tensor ", QuoteForMessage(tensor), " is in two shards"));
+        return absl::DataLossError(
+            absl::StrCat(folder, ": tensor ", QuoteForMessage(tensor), " is in two shards"));
       }
       result.shard_of_.emplace(tensor, result.shards_.size());
     }
@@ -115,15 +124,19 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
   }
   for (const auto& [tensor, shard] : declared) {
     const auto it = result.shard_of_.find(tensor);
-    if (it == result.shard_of_.end() || result.shards_[it->second].file()->path() != InFolder(folder, shard)) {
-      return absl::DataLossError(
-          absl::StrCat(folder, ": the index places tensor ", QuoteForMessage(tensor), " in ", shard, ", which does not hold it"));
+    if (it == result.shard_of_.end() ||
+        result.shards_[it->second].file()->path() != InFolder(folder, shard)) {
+      return absl::DataLossError(absl::StrCat(folder, ": the index places tensor ",
+                                              QuoteForMessage(tensor), " in ", shard,
+                                              ", which does not hold it"));
     }
   }
   return result;
 }
 
-std::shared_ptr<const MappedFile> Checkpoint::FileOf(const std::string& name) const { return shards_[shard_of_.at(name)].file(); }
+std::shared_ptr<const MappedFile> Checkpoint::FileOf(const std::string& name) const {
+  return shards_[shard_of_.at(name)].file();
+}
 
 void Checkpoint::ReleasePages() const {
   for (const SafetensorsFile& shard : shards_) shard.file()->Release(shard.file()->bytes());

@@ -1,5 +1,5 @@
-// A model folder in the Hugging Face layout: config.json and safetensors weights, in one file or in shards with an
-// index.
+// A model folder in the Hugging Face layout: config.json and safetensors weights, in one file or in
+// shards with an index.
 #pragma once
 
 #include <map>
@@ -14,29 +14,31 @@
 
 namespace palate::models {
 
-// The weights and the config of one folder. Immutable and thread-safe after Open(); cheap to copy (shares the
-// mappings).
+// The weights and the config of one folder. Immutable and thread-safe after Open(); cheap to copy
+// (shares the mappings).
 class Checkpoint {
  public:
-  // NotFound when the folder has no config.json or no weights; DataLoss naming the file when a weight file is corrupt,
-  // a shard is missing, or index and shards disagree.
+  // NotFound when the folder has no config.json or no weights; DataLoss naming the file when a
+  // weight file is corrupt, a shard is missing, or index and shards disagree.
   static absl::StatusOr<Checkpoint> Open(const std::string& folder);
 
   const std::string& folder() const { return folder_; }
   const JsonConfig& config() const { return config_; }
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
-  // The mapping that holds `name`'s data; whoever keeps a pointer into the data keeps this too. `name` must exist.
+  // The mapping that holds `name`'s data; whoever keeps a pointer into the data keeps this too.
+  // `name` must exist.
   std::shared_ptr<const MappedFile> FileOf(const std::string& name) const;
 
   // Lets go of the memory behind all weights; they are read from the files again when touched.
   void ReleasePages() const;
 
-  // Hex SHA-256 of the weight file's content, or of the digests of all shards in name order. See FileDigest for its
-  // cost.
+  // Hex SHA-256 of the weight file's content, or of the digests of all shards in name order. See
+  // FileDigest for its cost.
   absl::StatusOr<std::string> WeightsDigest() const;
 
  private:
-  Checkpoint(std::string folder, JsonConfig config) : folder_(std::move(folder)), config_(std::move(config)) {}
+  Checkpoint(std::string folder, JsonConfig config)
+      : folder_(std::move(folder)), config_(std::move(config)) {}
 
   std::string folder_;
   JsonConfig config_;
@@ -45,8 +47,8 @@ class Checkpoint {
   std::map<std::string, size_t> shard_of_;
 };
 
-// SHA-256 of a file's content, hex. Computed at the first call (a second or two for 1 GB), then remembered for the
-// process by path, inode, size and modification time. Thread-safe.
+// SHA-256 of a file's content, hex. Computed at the first call (a second or two for 1 GB), then
+// remembered for the process by path, inode, size and modification time. Thread-safe.
 absl::StatusOr<std::string> FileDigest(const std::string& path);
 
 }  // namespace palate::models

@@ -15,7 +15,8 @@
 namespace palate::models {
 namespace {
 
-// Far beyond any model folder's files. The parser itself does not recurse, but copies and prints of its result do.
+// Far beyond any model folder's files. The parser itself does not recurse, but copies and prints of
+// its result do.
 constexpr int kMaxDepth = 64;
 
 // The deepest nesting of brackets outside of strings.
@@ -42,10 +43,13 @@ int NestingDepth(absl::string_view text) {
 
 absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t limit_bytes) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return absl::NotFoundError(absl::StrCat(path, " does not exist"));
+  if (!std::filesystem::is_regular_file(path, error))
+    return absl::NotFoundError(absl::StrCat(path, " does not exist"));
   const auto size = std::filesystem::file_size(path, error);
   if (error) return absl::DataLossError(absl::StrCat("cannot read ", path, ": ", error.message()));
-  if (size > limit_bytes) return absl::InvalidArgumentError(absl::StrCat(path, " has ", size, " bytes, at most ", limit_bytes));
+  if (size > limit_bytes)
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has ", size, " bytes, at most ", limit_bytes));
   std::ifstream file(path, std::ios::binary);
   std::ostringstream content;
   // An empty file sets failbit on the insertion, which is no error here.
@@ -54,7 +58,9 @@ absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t lim
   return std::move(content).str();
 }
 
-std::string InFolder(const std::string& folder, absl::string_view name) { return absl::StrCat(folder, "/", name); }
+std::string InFolder(const std::string& folder, absl::string_view name) {
+  return absl::StrCat(folder, "/", name);
+}
 
 bool FileExists(const std::string& path) {
   std::error_code error;
@@ -88,11 +94,13 @@ absl::StatusOr<JsonConfig> JsonConfig::Load(const std::string& path) {
 
 absl::StatusOr<JsonConfig> JsonConfig::Parse(absl::string_view text, std::string source) {
   if (NestingDepth(text) > kMaxDepth) {
-    return absl::InvalidArgumentError(absl::StrCat(source, " is nested deeper than ", kMaxDepth, " levels"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, " is nested deeper than ", kMaxDepth, " levels"));
   }
   try {
     nlohmann::json json = nlohmann::json::parse(text.begin(), text.end());
-    if (!json.is_object()) return absl::InvalidArgumentError(absl::StrCat(source, " is not a JSON object"));
+    if (!json.is_object())
+      return absl::InvalidArgumentError(absl::StrCat(source, " is not a JSON object"));
     return JsonConfig(std::move(json), std::move(source));
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(source, " is not valid JSON: ", error.what()));
@@ -125,7 +133,8 @@ absl::StatusOr<int64_t> JsonConfig::Int(absl::string_view key) const {
 absl::StatusOr<int64_t> JsonConfig::IntIn(absl::string_view key, int64_t low, int64_t high) const {
   PALATE_ASSIGN_OR_RETURN(const int64_t value, Int(key));
   if (value < low || value > high) {
-    return absl::InvalidArgumentError(absl::StrCat(source_, ": \"", key, "\" is ", value, ", must lie in [", low, ", ", high, "]"));
+    return absl::InvalidArgumentError(absl::StrCat(source_, ": \"", key, "\" is ", value,
+                                                   ", must lie in [", low, ", ", high, "]"));
   }
   return value;
 }
@@ -180,7 +189,8 @@ absl::StatusOr<bool> JsonConfig::BoolOr(absl::string_view key, bool absent) cons
   return Bool(key);
 }
 
-absl::StatusOr<std::string> JsonConfig::StringOr(absl::string_view key, absl::string_view absent) const {
+absl::StatusOr<std::string> JsonConfig::StringOr(absl::string_view key,
+                                                 absl::string_view absent) const {
   if (!Has(key)) return std::string(absent);
   return String(key);
 }

@@ -1,5 +1,5 @@
-// Strict reading of the JSON files in a model folder: a missing key is an error that names file and key, never a
-// made-up default.
+// Strict reading of the JSON files in a model folder: a missing key is an error that names file and
+// key, never a made-up default.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,24 @@
 namespace palate::models {
 
 // The content of a file. NotFound, or InvalidArgument above `limit_bytes`.
-absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t limit_bytes = 64u << 20);
+absl::StatusOr<std::string> ReadFileToString(const std::string& path,
+                                             size_t limit_bytes = 64u << 20);
 bool FileExists(const std::string& path);
 // The path of the file `name` in a folder.
 std::string InFolder(const std::string& folder, absl::string_view name);
 // Writes through a temporary file in the same folder and a rename.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 
-// One JSON object of a file, with typed access. A value object: copyable, immutable after construction.
+// One JSON object of a file, with typed access. A value object: copyable, immutable after
+// construction.
 class JsonConfig {
  public:
   // NotFound, or InvalidArgument when the text is no JSON object (with the position).
   static absl::StatusOr<JsonConfig> Load(const std::string& path);
   // `source` is what error messages call the object.
   static absl::StatusOr<JsonConfig> Parse(absl::string_view text, std::string source);
-  JsonConfig(nlohmann::json object, std::string source) : object_(std::move(object)), source_(std::move(source)) {}
+  JsonConfig(nlohmann::json object, std::string source)
+      : object_(std::move(object)), source_(std::move(source)) {}
 
   // A key that holds null counts as absent.
   bool Has(absl::string_view key) const;
@@ -44,7 +47,8 @@ class JsonConfig {
   absl::StatusOr<JsonConfig> Object(absl::string_view key) const;
   absl::StatusOr<std::vector<double>> Doubles(absl::string_view key) const;
 
-  // For keys that the format itself declares optional with this default; still an error when present with another type.
+  // For keys that the format itself declares optional with this default; still an error when
+  // present with another type.
   absl::StatusOr<int64_t> IntOr(absl::string_view key, int64_t absent) const;
   absl::StatusOr<double> DoubleOr(absl::string_view key, double absent) const;
   absl::StatusOr<bool> BoolOr(absl::string_view key, bool absent) const;

@@ -19,9 +19,11 @@
 namespace palate::models {
 namespace {
 
-// A message names all tensors of each kind; a hostile file with more than any model has is cut here.
+// A message names all tensors of each kind; a hostile file with more than any model has is cut
+// here.
 constexpr size_t kMaxNamed = 10'000;
-// Conversion goes by pieces of about this size, so that little of the mapping is in memory beside the result.
+// Conversion goes by pieces of about this size, so that little of the mapping is in memory beside
+// the result.
 constexpr int64_t kPieceBytes = 4 << 20;
 
 struct TypePair {
@@ -40,19 +42,25 @@ constexpr std::array<TypePair, 10> kTypePairs = {{{TensorType::kF32, at::kFloat}
                                                   {TensorType::kBool, at::kBool}}};
 
 at::ScalarType TorchType(TensorType type) {
-  return std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.file == type; })->torch;
+  return std::find_if(kTypePairs.begin(), kTypePairs.end(),
+                      [&](const TypePair& pair) { return pair.file == type; })
+      ->torch;
 }
 
 absl::StatusOr<TensorType> FileType(at::ScalarType type) {
-  const auto it = std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const TypePair& pair) { return pair.torch == type; });
-  if (it == kTypePairs.end()) return absl::InvalidArgumentError(absl::StrCat("safetensors has no type for ", c10::toString(type)));
+  const auto it = std::find_if(kTypePairs.begin(), kTypePairs.end(),
+                               [&](const TypePair& pair) { return pair.torch == type; });
+  if (it == kTypePairs.end())
+    return absl::InvalidArgumentError(
+        absl::StrCat("safetensors has no type for ", c10::toString(type)));
   return it->file;
 }
 
 // A tensor over the mapping, or over a copy where the file's data is not aligned to its elements.
 at::Tensor TensorOver(const TensorEntry& entry, std::shared_ptr<const MappedFile> file) {
   const at::TensorOptions options = at::TensorOptions().dtype(TorchType(entry.type));
-  // from_blob wants a mutable pointer; the mapping is read-only, and nothing here writes through it.
+  // from_blob wants a mutable pointer; the mapping is read-only, and nothing here writes through
+  // it.
   void* data = const_cast<char*>(entry.data.data());
   if (entry.data.empty()) return at::empty(entry.shape, options);
   const bool aligned = reinterpret_cast<uintptr_t>(data) % TensorTypeSize(entry.type) == 0;
@@ -66,11 +74,13 @@ at::Tensor TensorOver(const TensorEntry& entry, std::shared_ptr<const MappedFile
 }
 
 bool IsFloating(TensorType type) {
-  return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBf16 || type == TensorType::kF64;
+  return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBf16 ||
+         type == TensorType::kF64;
 }
 
 // The name that a listed one has in the folder, under one of the prefixes.
-std::string StoredName(const std::string& listed, const std::string& prefix, const LoadOptions& options) {
+std::string StoredName(const std::string& listed, const std::string& prefix,
+                       const LoadOptions& options) {
   if (options.replaced_prefix.empty()) return absl::StrCat(prefix, listed);
   if (!absl::StartsWith(listed, options.replaced_prefix)) return listed;
   return absl::StrCat(prefix, listed.substr(options.replaced_prefix.size()));
@@ -84,12 +94,14 @@ bool IsIgnored(const std::string& name, const LoadOptions& options) {
 }
 
 // The prefix under which most listed names exist.
-std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options) {
+std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters,
+                         const LoadOptions& options) {
   std::string best = options.prefixes.empty() ? "" : options.prefixes[0];
   size_t best_found = 0;
   for (const std::string& prefix : options.prefixes) {
     size_t found = 0;
-    for (const Parameter& parameter : parameters) found += checkpoint.tensors().count(StoredName(parameter.name, prefix, options));
+    for (const Parameter& parameter : parameters)
+      found += checkpoint.tensors().count(StoredName(parameter.name, prefix, options));
     if (found > best_found) {
       best = prefix;
       best_found = found;
@@ -98,11 +110,14 @@ std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& para
   return best;
 }
 
-std::string ShapeText(const std::vector<int64_t>& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
 
 std::string ListNames(const std::vector<std::string>& names) {
   const size_t shown = std::min(names.size(), kMaxNamed);
-  std::string text = absl::StrJoin(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", ");
+  std::string text =
+      absl::StrJoin(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", ");
   if (names.size() > shown) absl::StrAppend(&text, " and ", names.size() - shown, " more");
   return text;
 }
@@ -116,8 +131,11 @@ struct Mismatches {
   absl::Status ToStatus(const std::string& folder) const {
     std::vector<std::string> problems;
     if (!missing.empty()) problems.push_back(absl::StrCat("missing tensors: ", ListNames(missing)));
-    if (!wrong.empty()) problems.push_back(absl::StrCat("tensors that do not fit the config: ", ListNames(wrong)));
-    if (!left_over.empty()) problems.push_back(absl::StrCat("tensors that the model does not have: ", ListNames(left_over)));
+    if (!wrong.empty())
+      problems.push_back(absl::StrCat("tensors that do not fit the config: ", ListNames(wrong)));
+    if (!left_over.empty())
+      problems.push_back(
+          absl::StrCat("tensors that the model does not have: ", ListNames(left_over)));
     if (problems.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(folder, ": ", absl::StrJoin(problems, "; ")));
   }
@@ -133,8 +151,12 @@ struct Source {
 // Finds the sources of all parameters, and notes what does not fit.
 class SourceFinder {
  public:
-  SourceFinder(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options)
-      : checkpoint_(checkpoint), parameters_(parameters), options_(options), prefix_(ChoosePrefix(checkpoint, parameters, options)) {}
+  SourceFinder(const Checkpoint& checkpoint, const ParameterList& parameters,
+               const LoadOptions& options)
+      : checkpoint_(checkpoint),
+        parameters_(parameters),
+        options_(options),
+        prefix_(ChoosePrefix(checkpoint, parameters, options)) {}
 
   absl::StatusOr<std::vector<Source>> Find() {
     std::vector<Source> sources;
@@ -144,7 +166,8 @@ class SourceFinder {
       sources.push_back(std::move(source));
     }
     for (const auto& [name, entry] : checkpoint_.tensors()) {
-      if (!IsIgnored(name, options_) && stored_.count(name) == 0) mismatches_.left_over.push_back(QuoteForMessage(name));
+      if (!IsIgnored(name, options_) && stored_.count(name) == 0)
+        mismatches_.left_over.push_back(QuoteForMessage(name));
     }
     PALATE_RETURN_IF_ERROR(mismatches_.ToStatus(checkpoint_.folder()));
     if (options_.adapter != nullptr) PALATE_RETURN_IF_ERROR(CheckAdapter());
@@ -161,9 +184,11 @@ class SourceFinder {
       return {};
     }
     if (!IsFloating(it->second.type)) {
-      mismatches_.wrong.push_back(absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
+      mismatches_.wrong.push_back(
+          absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
     } else if (it->second.shape != parameter.shape) {
-      mismatches_.wrong.push_back(absl::StrCat(name, " is ", ShapeText(it->second.shape), ", expected ", ShapeText(parameter.shape)));
+      mismatches_.wrong.push_back(absl::StrCat(name, " is ", ShapeText(it->second.shape),
+                                               ", expected ", ShapeText(parameter.shape)));
     }
     return {.entry = &it->second, .file = checkpoint_.FileOf(name)};
   }
@@ -174,18 +199,22 @@ class SourceFinder {
       const std::string name = StoredName(parameter.name, prefix, options_);
       if (!absl::EndsWith(name, ".weight")) return;
       const std::string module(absl::StripSuffix(name, ".weight"));
-      if (const auto it = options_.adapter->replacements().find(module); it != options_.adapter->replacements().end()) {
+      if (const auto it = options_.adapter->replacements().find(module);
+          it != options_.adapter->replacements().end()) {
         adapted_.insert(module);
-        if (it->second.shape != parameter.shape) misfits_.push_back(absl::StrCat(module, " is ", ShapeText(it->second.shape)));
+        if (it->second.shape != parameter.shape)
+          misfits_.push_back(absl::StrCat(module, " is ", ShapeText(it->second.shape)));
         source.entry = &it->second;
         source.file = options_.adapter->file().file();
       }
-      if (const auto it = options_.adapter->updates().find(module); it != options_.adapter->updates().end()) {
+      if (const auto it = options_.adapter->updates().find(module);
+          it != options_.adapter->updates().end()) {
         adapted_.insert(module);
         const LoraUpdate& update = it->second;
         std::vector<int64_t> shape = {update.b.shape[0], update.a.shape[1]};
         if (update.embedding) std::swap(shape[0], shape[1]);
-        if (shape != parameter.shape) misfits_.push_back(absl::StrCat(module, " updates ", ShapeText(shape)));
+        if (shape != parameter.shape)
+          misfits_.push_back(absl::StrCat(module, " updates ", ShapeText(shape)));
         source.update = &update;
       }
     }
@@ -202,8 +231,9 @@ class SourceFinder {
     check(options_.adapter->updates());
     check(options_.adapter->replacements());
     if (misfits_.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_.adapter->folder(), " does not fit ", checkpoint_.folder(), ": ", ListNames(misfits_)));
+    return absl::InvalidArgumentError(absl::StrCat(options_.adapter->folder(), " does not fit ",
+                                                   checkpoint_.folder(), ": ",
+                                                   ListNames(misfits_)));
   }
 
   const Checkpoint& checkpoint_;
@@ -217,12 +247,13 @@ class SourceFinder {
 };
 
 // Rows [begin, begin + count) of W + scaling * B A, in float32.
-at::Tensor Merged(const at::Tensor& weight, const LoraUpdate& update, const std::shared_ptr<const MappedFile>& file, int64_t begin,
-                  int64_t count) {
+at::Tensor Merged(const at::Tensor& weight, const LoraUpdate& update,
+                  const std::shared_ptr<const MappedFile>& file, int64_t begin, int64_t count) {
   at::Tensor left = TensorOver(update.b, file).to(at::kFloat);
   at::Tensor right = TensorOver(update.a, file).to(at::kFloat);
   if (update.embedding) std::tie(left, right) = std::pair(right.t(), left.t());
-  return at::addmm(weight.narrow(0, begin, count).to(at::kFloat), left.narrow(0, begin, count), right, /*beta=*/1,
+  return at::addmm(weight.narrow(0, begin, count).to(at::kFloat), left.narrow(0, begin, count),
+                   right, /*beta=*/1,
                    /*alpha=*/update.scaling);
 }
 
@@ -230,18 +261,23 @@ at::Tensor LoadOne(const Source& source, const LoadOptions& options) {
   const at::Tensor stored = TensorOver(*source.entry, source.file);
   const bool own_memory = options.trainable || source.update != nullptr || !options.device.is_cpu();
   if (!own_memory && stored.scalar_type() == options.dtype) return stored;
-  at::Tensor result = at::empty(stored.sizes(), at::TensorOptions().dtype(options.dtype).device(options.device));
+  at::Tensor result =
+      at::empty(stored.sizes(), at::TensorOptions().dtype(options.dtype).device(options.device));
   const int64_t rows = stored.dim() == 0 ? 1 : stored.size(0);
   const at::Tensor from = stored.dim() == 0 ? stored.unsqueeze(0) : stored;
   const at::Tensor to = result.dim() == 0 ? result.unsqueeze(0) : result;
-  const int64_t row_bytes = std::max<int64_t>(1, static_cast<int64_t>(stored.nbytes()) / std::max<int64_t>(1, rows));
+  const int64_t row_bytes =
+      std::max<int64_t>(1, static_cast<int64_t>(stored.nbytes()) / std::max<int64_t>(1, rows));
   const int64_t step = std::max<int64_t>(1, kPieceBytes / row_bytes);
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t count = std::min(step, rows - begin);
-    const at::Tensor piece = source.update == nullptr ? from.narrow(0, begin, count)
-                                                      : Merged(from, *source.update, options.adapter->file().file(), begin, count);
+    const at::Tensor piece =
+        source.update == nullptr
+            ? from.narrow(0, begin, count)
+            : Merged(from, *source.update, options.adapter->file().file(), begin, count);
     to.narrow(0, begin, count).copy_(piece);
-    source.file->Release(source.entry->data.substr(static_cast<size_t>(begin * row_bytes), static_cast<size_t>(count * row_bytes)));
+    source.file->Release(source.entry->data.substr(static_cast<size_t>(begin * row_bytes),
+                                                   static_cast<size_t>(count * row_bytes)));
   }
   return options.trainable ? result.set_requires_grad(true) : result;
 }
@@ -250,27 +286,32 @@ absl::StatusOr<TensorEntry> EntryOf(const std::string& name, const at::Tensor& c
   absl::StatusOr<TensorType> type = FileType(contiguous.scalar_type());
   if (!type.ok()) return Annotate(type.status(), "tensor ", name);
   TensorEntry entry{.type = *type, .shape = contiguous.sizes().vec()};
-  entry.data = absl::string_view(static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes());
+  entry.data =
+      absl::string_view(static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes());
   return entry;
 }
 
 }  // namespace
 
-void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight, at::Tensor& bias) {
+void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight,
+             at::Tensor& bias) {
   list.push_back({prefix + "weight", {width}, Init::Ones(), &weight});
   list.push_back({prefix + "bias", {width}, Init::Zeros(), &bias});
 }
 
-void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias,
-               const Init& init) {
+void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in,
+               at::Tensor& weight, at::Tensor& bias, const Init& init) {
   list.push_back({prefix + "weight", {out, in}, init, &weight});
   list.push_back({prefix + "bias", {out}, Init::Zeros(), &bias});
 }
 
-absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters, const LoadOptions& options) {
-  PALATE_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourceFinder(checkpoint, parameters, options).Find());
+absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters,
+                            const LoadOptions& options) {
+  PALATE_ASSIGN_OR_RETURN(const std::vector<Source> sources,
+                          SourceFinder(checkpoint, parameters, options).Find());
   return CatchTorch([&] {
-    for (size_t i = 0; i < parameters.size(); ++i) *parameters[i].tensor = LoadOne(sources[i], options);
+    for (size_t i = 0; i < parameters.size(); ++i)
+      *parameters[i].tensor = LoadOne(sources[i], options);
   });
 }
 
@@ -300,7 +341,8 @@ absl::Status SaveParameters(const ParameterList& parameters, const std::string& 
   return SaveTensors(tensors, path);
 }
 
-absl::Status SaveTensors(const std::map<std::string, at::Tensor>& tensors, const std::string& path) {
+absl::Status SaveTensors(const std::map<std::string, at::Tensor>& tensors,
+                         const std::string& path) {
   return CatchTorch([&]() -> absl::Status {
     std::vector<at::Tensor> kept;  // the entries point into these
     std::map<std::string, TensorEntry> entries;
@@ -316,7 +358,8 @@ absl::StatusOr<std::map<std::string, at::Tensor>> LoadTensors(const std::string&
   PALATE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
   return CatchTorch([&] {
     std::map<std::string, at::Tensor> tensors;
-    for (const auto& [name, entry] : file.tensors()) tensors.emplace(name, TensorOver(entry, file.file()).clone());
+    for (const auto& [name, entry] : file.tensors())
+      tensors.emplace(name, TensorOver(entry, file.file()).clone());
     return tensors;
   });
 }

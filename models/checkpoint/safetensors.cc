@@ -41,7 +41,8 @@ constexpr std::array<TypeRow, 10> kTypes = {{{TensorType::kF32, "F32", 4},
                                              {TensorType::kBool, "BOOL", 1}}};
 
 const TypeRow& RowOf(TensorType type) {
-  return *std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& row) { return row.type == type; });
+  return *std::find_if(kTypes.begin(), kTypes.end(),
+                       [&](const TypeRow& row) { return row.type == type; });
 }
 
 // Closes what it holds.
@@ -82,7 +83,8 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
   }
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0) return IoError("stat", path);
-  if (!S_ISREG(info.st_mode)) return absl::DataLossError(absl::StrCat(path, " is not a regular file"));
+  if (!S_ISREG(info.st_mode))
+    return absl::DataLossError(absl::StrCat(path, " is not a regular file"));
   const size_t size = static_cast<size_t>(info.st_size);
   // mmap refuses a length of 0.
   void* data = nullptr;
@@ -90,7 +92,8 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
     data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
     if (data == MAP_FAILED) return IoError("map", path);
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const char*>(data), size));
+  return std::shared_ptr<const MappedFile>(
+      new MappedFile(path, static_cast<const char*>(data), size));
 }
 
 void MappedFile::Release(absl::string_view range) const {
@@ -108,19 +111,23 @@ MappedFile::~MappedFile() {
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   SafetensorsFile result;
   PALATE_ASSIGN_OR_RETURN(result.file_, MappedFile::Open(path));
-  const absl::Status status = ParseSafetensorsHeader(result.file_->bytes(), result.tensors_, result.metadata_);
+  const absl::Status status =
+      ParseSafetensorsHeader(result.file_->bytes(), result.tensors_, result.metadata_);
   if (!status.ok()) return Annotate(status, path, " is not a valid safetensors file");
   return result;
 }
 
 namespace {
 
-// Wider types first, so that every tensor is aligned to its own element when the data itself is aligned.
-std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(const std::map<std::string, TensorEntry>& tensors) {
+// Wider types first, so that every tensor is aligned to its own element when the data itself is
+// aligned.
+std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(
+    const std::map<std::string, TensorEntry>& tensors) {
   std::vector<const std::pair<const std::string, TensorEntry>*> order;
   for (const auto& named : tensors) order.push_back(&named);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto* a, const auto* b) { return TensorTypeSize(a->second.type) > TensorTypeSize(b->second.type); });
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return TensorTypeSize(a->second.type) > TensorTypeSize(b->second.type);
+  });
   return order;
 }
 
@@ -132,13 +139,15 @@ size_t ByteSize(const TensorEntry& entry) {
 }
 
 absl::Status WriteAll(std::FILE* file, absl::string_view bytes, const std::string& path) {
-  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) return IoError("write", path);
+  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size())
+    return IoError("write", path);
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status WriteSafetensors(const std::string& path, const std::map<std::string, TensorEntry>& tensors,
+absl::Status WriteSafetensors(const std::string& path,
+                              const std::map<std::string, TensorEntry>& tensors,
                               const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -147,18 +156,23 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   for (const auto* named : order) {
     const auto& [name, entry] = *named;
     if (ByteSize(entry) != entry.data.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", QuoteForMessage(name), " has ", entry.data.size(), " bytes of data, which do not fit its shape"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", QuoteForMessage(name), " has ",
+                                                     entry.data.size(),
+                                                     " bytes of data, which do not fit its shape"));
     }
-    header[name] = {
-        {"dtype", std::string(TensorTypeName(entry.type))}, {"shape", entry.shape}, {"data_offsets", {offset, offset + entry.data.size()}}};
+    header[name] = {{"dtype", std::string(TensorTypeName(entry.type))},
+                    {"shape", entry.shape},
+                    {"data_offsets", {offset, offset + entry.data.size()}}};
     offset += entry.data.size();
   }
   std::string text = header.dump();
   // Trailing spaces are part of the format: they align the data.
-  text.append((kDataAlignment - (kSafetensorsLengthBytes + text.size()) % kDataAlignment) % kDataAlignment, ' ');
+  text.append(
+      (kDataAlignment - (kSafetensorsLengthBytes + text.size()) % kDataAlignment) % kDataAlignment,
+      ' ');
   std::string length;
-  for (size_t i = 0; i < kSafetensorsLengthBytes; ++i) length.push_back(static_cast<char>(text.size() >> (8 * i)));
+  for (size_t i = 0; i < kSafetensorsLengthBytes; ++i)
+    length.push_back(static_cast<char>(text.size() >> (8 * i)));
 
   const std::string temporary = absl::StrCat(path, ".tmp.", ::getpid());
   std::FILE* file = std::fopen(temporary.c_str(), "wb");
@@ -166,9 +180,11 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   absl::Status status = WriteAll(file, length, temporary);
   status.Update(WriteAll(file, text, temporary));
   for (const auto* named : order) status.Update(WriteAll(file, named->second.data, temporary));
-  if (status.ok() && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0)) status = IoError("flush", temporary);
+  if (status.ok() && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
+    status = IoError("flush", temporary);
   if (std::fclose(file) != 0 && status.ok()) status = IoError("close", temporary);
-  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) status = IoError("rename to", path);
+  if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0)
+    status = IoError("rename to", path);
   if (!status.ok()) std::remove(temporary.c_str());
   return status;
 }

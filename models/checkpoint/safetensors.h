@@ -1,8 +1,8 @@
 // Reading and writing safetensors files, without LibTorch.
 //
-// Format: an 8-byte little-endian header length, a JSON header {"name": {"dtype", "shape", "data_offsets": [begin,
-// end]}, "__metadata__": {…}} and the data, to which the offsets are relative.
-// https://github.com/huggingface/safetensors
+// Format: an 8-byte little-endian header length, a JSON header {"name": {"dtype", "shape",
+// "data_offsets": [begin, end]}, "__metadata__": {…}} and the data, to which the offsets are
+// relative. https://github.com/huggingface/safetensors
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,8 @@ size_t TensorTypeSize(TensorType type);
 absl::string_view TensorTypeName(TensorType type);
 std::optional<TensorType> TensorTypeByName(absl::string_view name);
 
-// A whole file mapped read-only. Thread-safe; unmapped by the destructor. The file must not shrink while it is mapped.
+// A whole file mapped read-only. Thread-safe; unmapped by the destructor. The file must not shrink
+// while it is mapped.
 class MappedFile {
  public:
   // NotFound when there is no such file; DataLoss when it cannot be read.
@@ -38,19 +39,21 @@ class MappedFile {
 
   absl::string_view bytes() const { return absl::string_view(data_, size_); }
   const std::string& path() const { return path_; }
-  // Lets go of the memory behind whole pages of `range`, a part of bytes(). They are read from the file again when touched. Other
-  // threads may read them meanwhile.
+  // Lets go of the memory behind whole pages of `range`, a part of bytes(). They are read from the
+  // file again when touched. Other threads may read them meanwhile.
   void Release(absl::string_view range) const;
 
  private:
-  MappedFile(std::string path, const char* data, size_t size) : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, const char* data, size_t size)
+      : path_(std::move(path)), data_(data), size_(size) {}
 
   const std::string path_;
   const char* const data_;
   const size_t size_;
 };
 
-// One tensor of a mapped file. `data` points into the mapping and need not be aligned to the element size.
+// One tensor of a mapped file. `data` points into the mapping and need not be aligned to the
+// element size.
 struct TensorEntry {
   TensorType type = TensorType::kF32;
   std::vector<int64_t> shape = {};  // empty for a scalar
@@ -60,7 +63,8 @@ struct TensorEntry {
 // The checked contents of one file. Thread-safe; owns a share of the mapping.
 class SafetensorsFile {
  public:
-  // NotFound when there is no such file; DataLoss naming it and what is not valid in it, see ParseSafetensorsHeader.
+  // NotFound when there is no such file; DataLoss naming it and what is not valid in it, see
+  // ParseSafetensorsHeader.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
 
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
@@ -73,10 +77,12 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes `tensors` to `path` through a temporary file and a rename, so that a reader sees the old file or the new one,
-// whole. The bytes depend only on the arguments (names are sorted, data is aligned to 8 bytes by ordering wider types
-// first).
-absl::Status WriteSafetensors(const std::string& path, const std::map<std::string, TensorEntry>& tensors,
-                              const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+// Writes `tensors` to `path` through a temporary file and a rename, so that a reader sees the old
+// file or the new one, whole. The bytes depend only on the arguments (names are sorted, data is
+// aligned to 8 bytes by ordering wider types first).
+absl::Status WriteSafetensors(const std::string& path,
+                              const std::map<std::string, TensorEntry>& tensors,
+                              const std::map<std::string, std::string>& metadata = {
+                                  {"format", "pt"}});
 
 }  // namespace palate::models

@@ -40,12 +40,15 @@ struct Declared {
   std::optional<std::vector<uint64_t>> offsets;
 };
 
-absl::StatusOr<TensorEntry> ToEntry(const std::string& name, const Declared& declared, absl::string_view data) {
+absl::StatusOr<TensorEntry> ToEntry(const std::string& name, const Declared& declared,
+                                    absl::string_view data) {
   if (!declared.dtype.has_value() || !declared.shape.has_value() || !declared.offsets.has_value()) {
     return CorruptTensor(name, "lacks dtype, shape or data_offsets");
   }
   const std::optional<TensorType> type = TensorTypeByName(*declared.dtype);
-  if (!type.has_value()) return CorruptTensor(name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(*declared.dtype)));
+  if (!type.has_value())
+    return CorruptTensor(
+        name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(*declared.dtype)));
   TensorEntry entry{.type = *type};
   for (const uint64_t extent : *declared.shape) {
     if (extent > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
@@ -54,24 +57,29 @@ absl::StatusOr<TensorEntry> ToEntry(const std::string& name, const Declared& dec
   }
   const std::optional<uint64_t> size = ByteSize(entry.type, entry.shape);
   if (!size.has_value()) return CorruptTensor(name, "has a shape whose size overflows");
-  if (declared.offsets->size() != 2) return CorruptTensor(name, "has data_offsets that are no pair of positions");
+  if (declared.offsets->size() != 2)
+    return CorruptTensor(name, "has data_offsets that are no pair of positions");
   const uint64_t begin = (*declared.offsets)[0];
   const uint64_t end = (*declared.offsets)[1];
   if (begin > end || end > data.size()) {
-    return CorruptTensor(name, absl::StrCat("lies at [", begin, ", ", end, ") of ", data.size(), " bytes of data"));
+    return CorruptTensor(
+        name, absl::StrCat("lies at [", begin, ", ", end, ") of ", data.size(), " bytes of data"));
   }
   if (end - begin != *size) {
-    return CorruptTensor(name, absl::StrCat("has ", end - begin, " bytes of data, but its shape needs ", *size));
+    return CorruptTensor(
+        name, absl::StrCat("has ", end - begin, " bytes of data, but its shape needs ", *size));
   }
   entry.data = data.substr(begin, end - begin);
   return entry;
 }
 
-// Takes the header's JSON as events; the first thing out of place stops the parser. The place is `depth_` (1: names; 2: the fields of one
-// tensor or the metadata; 3: inside of a list of numbers) with the keys that led there.
+// Takes the header's JSON as events; the first thing out of place stops the parser. The place is
+// `depth_` (1: names; 2: the fields of one tensor or the metadata; 3: inside of a list of numbers)
+// with the keys that led there.
 class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  HeaderEvents(absl::string_view data, std::map<std::string, TensorEntry>& tensors, std::map<std::string, std::string>& metadata)
+  HeaderEvents(absl::string_view data, std::map<std::string, TensorEntry>& tensors,
+               std::map<std::string, std::string>& metadata)
       : data_(data), tensors_(tensors), metadata_(metadata) {}
 
   const absl::Status& status() const { return status_; }
@@ -85,7 +93,8 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool number_unsigned(number_unsigned_t value) override {
     if (list_ == nullptr) return Misplaced();
     if (list_->size() == kMaxDimensions)
-      return Refuse(CorruptTensor(name_, absl::StrCat("has a list of more than ", kMaxDimensions, " numbers")));
+      return Refuse(CorruptTensor(
+          name_, absl::StrCat("has a list of more than ", kMaxDimensions, " numbers")));
     list_->push_back(value);
     return true;
   }
@@ -111,12 +120,14 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& value) override {
     if (depth_ == 1) {
       name_ = value;
-      if (name_ == kMetadata ? std::exchange(has_metadata_, true) : tensors_.count(name_) > 0) return Refuse(Twice(name_));
+      if (name_ == kMetadata ? std::exchange(has_metadata_, true) : tensors_.count(name_) > 0)
+        return Refuse(Twice(name_));
       return true;
     }
     field_ = value;
     if (name_ != kMetadata && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets") {
-      return Refuse(CorruptTensor(name_, absl::StrCat("has the unknown field ", QuoteForMessage(field_))));
+      return Refuse(
+          CorruptTensor(name_, absl::StrCat("has the unknown field ", QuoteForMessage(field_))));
     }
     return true;
   }
@@ -132,8 +143,10 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
 
   bool start_array(std::size_t) override {
     if (depth_ == 0) return Refuse(absl::DataLossError("its header is not a JSON object"));
-    if (depth_ != 2 || name_ == kMetadata || field_ == "dtype" || list_ != nullptr) return Misplaced();
-    std::optional<std::vector<uint64_t>>& list = field_ == "shape" ? declared_.shape : declared_.offsets;
+    if (depth_ != 2 || name_ == kMetadata || field_ == "dtype" || list_ != nullptr)
+      return Misplaced();
+    std::optional<std::vector<uint64_t>>& list =
+        field_ == "shape" ? declared_.shape : declared_.offsets;
     if (list.has_value()) return Refuse(Twice(field_));
     list_ = &list.emplace();
     return true;
@@ -144,8 +157,10 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    return Refuse(absl::DataLossError(absl::StrCat("its header is not valid JSON at byte ", position)));
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    return Refuse(
+        absl::DataLossError(absl::StrCat("its header is not valid JSON at byte ", position)));
   }
 
  private:
@@ -155,19 +170,23 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   static absl::Status Twice(const std::string& key) {
-    return absl::DataLossError(absl::StrCat("its header has the key ", QuoteForMessage(key), " twice"));
+    return absl::DataLossError(
+        absl::StrCat("its header has the key ", QuoteForMessage(key), " twice"));
   }
 
   // A value of the wrong kind for its place.
   bool Misplaced() {
     if (depth_ == 0) return Refuse(absl::DataLossError("its header is not a JSON object"));
     if (name_ == kMetadata) {
-      return Refuse(absl::DataLossError(depth_ == 1 ? std::string("__metadata__ is not an object")
-                                                    : absl::StrCat("__metadata__ entry ", QuoteForMessage(field_), " is not a string")));
+      return Refuse(absl::DataLossError(
+          depth_ == 1
+              ? std::string("__metadata__ is not an object")
+              : absl::StrCat("__metadata__ entry ", QuoteForMessage(field_), " is not a string")));
     }
     if (depth_ == 1) return Refuse(CorruptTensor(name_, "lacks dtype, shape or data_offsets"));
     if (field_ == "dtype") return Refuse(CorruptTensor(name_, "has a dtype that is no string"));
-    if (field_ == "shape") return Refuse(CorruptTensor(name_, "has a shape that is no list of sizes"));
+    if (field_ == "shape")
+      return Refuse(CorruptTensor(name_, "has a shape that is no list of sizes"));
     return Refuse(CorruptTensor(name_, "has data_offsets that are no pair of positions"));
   }
 
@@ -185,40 +204,49 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
 
 uint64_t ReadLength(absl::string_view bytes) {
   uint64_t length = 0;
-  for (size_t i = 0; i < kSafetensorsLengthBytes; ++i) length |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])) << (8 * i);
+  for (size_t i = 0; i < kSafetensorsLengthBytes; ++i)
+    length |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])) << (8 * i);
   return length;
 }
 
 // The format demands that the tensors cover the data exactly: no overlap, no gap.
-absl::Status CheckCoverage(absl::string_view data, const std::map<std::string, TensorEntry>& tensors) {
+absl::Status CheckCoverage(absl::string_view data,
+                           const std::map<std::string, TensorEntry>& tensors) {
   std::vector<std::pair<absl::string_view, const std::string*>> ranges;
   ranges.reserve(tensors.size());
   for (const auto& [name, entry] : tensors) ranges.emplace_back(entry.data, &name);
   std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
-    return std::make_pair(a.first.data(), a.first.size()) < std::make_pair(b.first.data(), b.first.size());
+    return std::make_pair(a.first.data(), a.first.size()) <
+           std::make_pair(b.first.data(), b.first.size());
   });
   const char* covered = data.data();
   for (const auto& [range, name] : ranges) {
     if (range.data() < covered) return CorruptTensor(*name, "overlaps another tensor");
-    if (range.data() > covered) return CorruptTensor(*name, "follows a gap that belongs to no tensor");
+    if (range.data() > covered)
+      return CorruptTensor(*name, "follows a gap that belongs to no tensor");
     covered = range.data() + range.size();
   }
   const size_t rest = static_cast<size_t>(data.data() + data.size() - covered);
-  if (rest != 0) return absl::DataLossError(absl::StrCat("its last ", rest, " bytes belong to no tensor"));
+  if (rest != 0)
+    return absl::DataLossError(absl::StrCat("its last ", rest, " bytes belong to no tensor"));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ParseSafetensorsHeader(absl::string_view bytes, std::map<std::string, TensorEntry>& tensors,
+absl::Status ParseSafetensorsHeader(absl::string_view bytes,
+                                    std::map<std::string, TensorEntry>& tensors,
                                     std::map<std::string, std::string>& metadata) {
-  if (bytes.size() < kSafetensorsLengthBytes) return absl::DataLossError(absl::StrCat("it has only ", bytes.size(), " bytes"));
+  if (bytes.size() < kSafetensorsLengthBytes)
+    return absl::DataLossError(absl::StrCat("it has only ", bytes.size(), " bytes"));
   const uint64_t length = ReadLength(bytes);
   if (length > kMaxHeaderBytes) {
-    return absl::DataLossError(absl::StrCat("it declares a header of ", length, " bytes, at most ", kMaxHeaderBytes));
+    return absl::DataLossError(
+        absl::StrCat("it declares a header of ", length, " bytes, at most ", kMaxHeaderBytes));
   }
   if (length > bytes.size() - kSafetensorsLengthBytes) {
-    return absl::DataLossError(absl::StrCat("it declares a header of ", length, " bytes, but has ", bytes.size(), " in all"));
+    return absl::DataLossError(absl::StrCat("it declares a header of ", length, " bytes, but has ",
+                                            bytes.size(), " in all"));
   }
   const absl::string_view header = bytes.substr(kSafetensorsLengthBytes, length);
   const absl::string_view data = bytes.substr(kSafetensorsLengthBytes + length);

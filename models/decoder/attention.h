@@ -1,5 +1,5 @@
-// How the queries of one forward pass see keys: packed sequences, a mask of the caller's, or sequences that continue a cache. Internal to
-// models/decoder.
+// How the queries of one forward pass see keys: packed sequences, a mask of the caller's, or
+// sequences that continue a cache. Internal to models/decoder.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,16 +11,16 @@
 
 namespace palate::models {
 
-// Keys and values of a batch of sequences, for decoding, in the compute type. Made by DecoderModel::NewCache; used by one thread at a
-// time.
+// Keys and values of a batch of sequences, for decoding, in the compute type. Made by
+// DecoderModel::NewCache; used by one thread at a time.
 class KvCache {
  public:
   int64_t batch_size() const { return static_cast<int64_t>(lengths_.size()); }
   int64_t capacity() const { return capacity_; }
   // Tokens of sequence `i` seen so far.
   int64_t length(int64_t i) const { return lengths_[static_cast<size_t>(i)]; }
-  // A cache of its own memory with these sequences in this order: finished ones leave, or one is repeated for many
-  // continuations.
+  // A cache of its own memory with these sequences in this order: finished ones leave, or one is
+  // repeated for many continuations.
   KvCache Select(absl::Span<const int64_t> sequences) const;
 
  private:
@@ -36,9 +36,11 @@ class KvCache {
 class DecoderAttention {
  public:
   virtual ~DecoderAttention() = default;
-  // `q` is [tokens, heads, head_dim], `k` and `v` are [tokens, kv_heads, head_dim], rotated; returns [tokens, heads * head_dim]. Called
-  // once per layer, in order. `window` is the layer's sliding window, 0 for none.
-  virtual at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) = 0;
+  // `q` is [tokens, heads, head_dim], `k` and `v` are [tokens, kv_heads, head_dim], rotated;
+  // returns [tokens, heads * head_dim]. Called once per layer, in order. `window` is the layer's
+  // sliding window, 0 for none.
+  virtual at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v) = 0;
 };
 
 // Neighboring sequences that are computed as one batch.
@@ -54,7 +56,8 @@ struct SequenceRun {
 class PackedDecoderAttention final : public DecoderAttention {
  public:
   explicit PackedDecoderAttention(const std::vector<int64_t>& lengths);
-  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override;
+  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) override;
 
  private:
   const std::vector<SequenceRun> runs_;
@@ -63,23 +66,28 @@ class PackedDecoderAttention final : public DecoderAttention {
 // By MaskedTokens (decoder.h): `positions` [batch, tokens], `allowed` [batch, tokens, tokens].
 class MaskedDecoderAttention final : public DecoderAttention {
  public:
-  MaskedDecoderAttention(const at::Tensor& positions, const at::Tensor& allowed) : positions_(positions), allowed_(allowed) {}
-  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override;
+  MaskedDecoderAttention(const at::Tensor& positions, const at::Tensor& allowed)
+      : positions_(positions), allowed_(allowed) {}
+  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) override;
 
  private:
   const at::Tensor positions_;
   const at::Tensor allowed_;
 };
 
-// Causal, after what `cache` holds; appends to it. The cache's lengths change when the pass is over, in Finish.
+// Causal, after what `cache` holds; appends to it. The cache's lengths change when the pass is
+// over, in Finish.
 class CachedDecoderAttention final : public DecoderAttention {
  public:
   CachedDecoderAttention(const std::vector<int64_t>& lengths, KvCache& cache);
-  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override;
+  at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) override;
   void Finish();
 
  private:
-  at::Tensor AttendRun(const SequenceRun& run, int64_t window, const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values) const;
+  at::Tensor AttendRun(const SequenceRun& run, int64_t window, const at::Tensor& q,
+                       const at::Tensor& keys, const at::Tensor& values) const;
 
   const std::vector<int64_t> lengths_;
   KvCache& cache_;

@@ -24,7 +24,9 @@ absl::StatusOr<std::vector<int64_t>> TokenIds(const JsonConfig& config, absl::st
   const nlohmann::json& value = config.json().at(std::string(key));
   std::vector<int64_t> ids;
   for (const nlohmann::json& id : value.is_array() ? value : nlohmann::json::array({value})) {
-    if (!id.is_number_integer()) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": \"", key, "\" is no token id"));
+    if (!id.is_number_integer())
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.source(), ": \"", key, "\" is no token id"));
     ids.push_back(id.get<int64_t>());
   }
   return ids;
@@ -40,13 +42,18 @@ absl::Status CheckSupported(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
   // The same function under two names.
   if (activation != "silu" && activation != "swish") {
-    return Unsupported(config, absl::StrCat("activation ", QuoteForMessage(activation), " is not supported, only silu"));
+    return Unsupported(config, absl::StrCat("activation ", QuoteForMessage(activation),
+                                            " is not supported, only silu"));
   }
   PALATE_ASSIGN_OR_RETURN(const bool causal, config.BoolOr("is_causal", true));
-  PALATE_ASSIGN_OR_RETURN(const bool bidirectional, config.BoolOr("use_bidirectional_attention", false));
+  PALATE_ASSIGN_OR_RETURN(const bool bidirectional,
+                          config.BoolOr("use_bidirectional_attention", false));
   if (!causal || bidirectional)
-    return Unsupported(config, "attention to later tokens (is_causal, use_bidirectional_attention) is not supported");
-  if (config.Has("quantization_config")) return Unsupported(config, "quantized weights (quantization_config) are not supported");
+    return Unsupported(
+        config,
+        "attention to later tokens (is_causal, use_bidirectional_attention) is not supported");
+  if (config.Has("quantization_config"))
+    return Unsupported(config, "quantized weights (quantization_config) are not supported");
   return absl::OkStatus();
 }
 
@@ -56,34 +63,41 @@ bool HasWindow(const std::vector<int64_t>& windows) {
 
 }  // namespace
 
-absl::StatusOr<DecoderConfig> ReadDecoderBasics(const JsonConfig& config, const DecoderFormat& format) {
+absl::StatusOr<DecoderConfig> ReadDecoderBasics(const JsonConfig& config,
+                                                const DecoderFormat& format) {
   PALATE_RETURN_IF_ERROR(CheckSupported(config));
   DecoderConfig result;
   PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxExtent));
   PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxExtent));
-  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxExtent));
+  PALATE_ASSIGN_OR_RETURN(result.intermediate_size,
+                          config.IntIn("intermediate_size", 1, kMaxExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_layers, config.IntIn("num_hidden_layers", 1, kMaxLayers));
   PALATE_ASSIGN_OR_RETURN(result.num_heads, config.IntIn("num_attention_heads", 1, kMaxLayers));
   if (format.one_kv_head_per_head_when_absent && !config.Has("num_key_value_heads")) {
     result.num_kv_heads = result.num_heads;
   } else {
-    PALATE_ASSIGN_OR_RETURN(result.num_kv_heads, config.IntIn("num_key_value_heads", 1, kMaxLayers));
+    PALATE_ASSIGN_OR_RETURN(result.num_kv_heads,
+                            config.IntIn("num_key_value_heads", 1, kMaxLayers));
   }
   if (format.derives_head_dim_when_absent && !config.Has("head_dim")) {
     if (result.hidden_size % result.num_heads != 0) {
-      return absl::InvalidArgumentError(absl::StrCat(config.source(), ": hidden_size (", result.hidden_size,
-                                                     ") is no multiple of num_attention_heads (", result.num_heads, ")"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.source(), ": hidden_size (", result.hidden_size,
+                       ") is no multiple of num_attention_heads (", result.num_heads, ")"));
     }
     result.head_dim = result.hidden_size / result.num_heads;
   } else {
     PALATE_ASSIGN_OR_RETURN(result.head_dim, config.IntIn("head_dim", 2, 4096));
   }
-  PALATE_ASSIGN_OR_RETURN(result.max_positions, config.IntIn("max_position_embeddings", 1, kMaxPositions));
+  PALATE_ASSIGN_OR_RETURN(result.max_positions,
+                          config.IntIn("max_position_embeddings", 1, kMaxPositions));
   PALATE_ASSIGN_OR_RETURN(result.rms_norm_eps, config.Double("rms_norm_eps"));
-  PALATE_ASSIGN_OR_RETURN(result.initializer_range, config.DoubleOr("initializer_range", result.initializer_range));
+  PALATE_ASSIGN_OR_RETURN(result.initializer_range,
+                          config.DoubleOr("initializer_range", result.initializer_range));
   // The format's own default: the key is left out when it is false.
   PALATE_ASSIGN_OR_RETURN(result.tie_word_embeddings, config.BoolOr("tie_word_embeddings", false));
-  PALATE_ASSIGN_OR_RETURN(result.rope, RopeConfig::FromJson(config, result.max_positions, format.rope_theta_when_absent));
+  PALATE_ASSIGN_OR_RETURN(result.rope, RopeConfig::FromJson(config, result.max_positions,
+                                                            format.rope_theta_when_absent));
   PALATE_ASSIGN_OR_RETURN(result.bos_token_id, TokenId(config, "bos_token_id"));
   PALATE_ASSIGN_OR_RETURN(result.pad_token_id, TokenId(config, "pad_token_id"));
   PALATE_ASSIGN_OR_RETURN(result.eos_token_ids, TokenIds(config, "eos_token_id"));
@@ -91,7 +105,8 @@ absl::StatusOr<DecoderConfig> ReadDecoderBasics(const JsonConfig& config, const 
   return result;
 }
 
-absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config, int64_t num_layers) {
+absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config,
+                                                        int64_t num_layers) {
   PALATE_ASSIGN_OR_RETURN(const bool used, config.BoolOr("use_sliding_window", false));
   int64_t window = 0;
   // Without a number the format has no window either.
@@ -102,18 +117,24 @@ absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config
   if (config.Has("layer_types")) {
     const nlohmann::json& types = config.json().at("layer_types");
     if (!types.is_array() || types.size() != windows.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(config.source(), ": layer_types does not name ", num_layers, " layers"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.source(), ": layer_types does not name ", num_layers, " layers"));
     }
     for (size_t i = 0; i < windows.size(); ++i) {
       if (types[i] == "full_attention") continue;
       if (types[i] != "sliding_attention") {
-        const std::string name = types[i].is_string() ? types[i].get<std::string>() : types[i].type_name();
-        return Unsupported(config, absl::StrCat("layer type ", QuoteForMessage(name),
-                                                " is not supported; supported are full_attention and sliding_attention"));
+        const std::string name =
+            types[i].is_string() ? types[i].get<std::string>() : types[i].type_name();
+        return Unsupported(
+            config,
+            absl::StrCat("layer type ", QuoteForMessage(name),
+                         " is not supported; supported are full_attention and sliding_attention"));
       }
       if (window == 0) {
         return absl::InvalidArgumentError(
-            absl::StrCat(config.source(), ": layer_types has sliding_attention, but use_sliding_window and sliding_window give no window"));
+            absl::StrCat(config.source(),
+                         ": layer_types has sliding_attention, but use_sliding_window and "
+                         "sliding_window give no window"));
       }
       windows[i] = window;
     }
@@ -128,11 +149,15 @@ absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config
 absl::StatusOr<nlohmann::json> DecoderConfig::ToJson() const {
   const bool qwen2 = !qk_norm && qkv_bias && !o_bias;
   const bool known = qkv_bias == o_bias || qwen2;
-  if (!known || (mlp_bias && (qk_norm || qwen2)) || (HasWindow(sliding_windows) && !qk_norm && !qwen2)) {
-    return absl::UnimplementedError("no family's config.json can say this combination of biases, norms and windows");
+  if (!known || (mlp_bias && (qk_norm || qwen2)) ||
+      (HasWindow(sliding_windows) && !qk_norm && !qwen2)) {
+    return absl::UnimplementedError(
+        "no family's config.json can say this combination of biases, norms and windows");
   }
   const char* const type = qk_norm ? "qwen3" : qwen2 ? "qwen2" : "llama";
-  const char* const architecture = qk_norm ? "Qwen3ForCausalLM" : qwen2 ? "Qwen2ForCausalLM" : "LlamaForCausalLM";
+  const char* const architecture = qk_norm ? "Qwen3ForCausalLM"
+                                   : qwen2 ? "Qwen2ForCausalLM"
+                                           : "LlamaForCausalLM";
   nlohmann::json json = {
       {"architectures", {architecture}},
       {"model_type", type},
@@ -175,23 +200,27 @@ absl::StatusOr<nlohmann::json> DecoderConfig::ToJson() const {
 }
 
 absl::Status DecoderConfig::Validate() const {
-  if (vocab_size < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 || num_heads < 1 || num_kv_heads < 1 ||
-      max_positions < 1) {
+  if (vocab_size < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 ||
+      num_heads < 1 || num_kv_heads < 1 || max_positions < 1) {
     return absl::InvalidArgumentError("a decoder's sizes must all be at least 1");
   }
   if (num_heads % num_kv_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("num_attention_heads (", num_heads, ") is no multiple of num_key_value_heads (", num_kv_heads, ")"));
+    return absl::InvalidArgumentError(absl::StrCat("num_attention_heads (", num_heads,
+                                                   ") is no multiple of num_key_value_heads (",
+                                                   num_kv_heads, ")"));
   }
-  if (head_dim < 2 || head_dim % 2 != 0) return absl::InvalidArgumentError(absl::StrCat("head_dim (", head_dim, ") is not even"));
+  if (head_dim < 2 || head_dim % 2 != 0)
+    return absl::InvalidArgumentError(absl::StrCat("head_dim (", head_dim, ") is not even"));
   if (!(rms_norm_eps > 0)) return absl::InvalidArgumentError("rms_norm_eps is not above 0");
   if (!sliding_windows.empty() && sliding_windows.size() != static_cast<size_t>(num_layers)) {
-    return absl::InvalidArgumentError(absl::StrCat("there are ", sliding_windows.size(), " sliding windows for ", num_layers, " layers"));
+    return absl::InvalidArgumentError(absl::StrCat("there are ", sliding_windows.size(),
+                                                   " sliding windows for ", num_layers, " layers"));
   }
   int64_t pairs = 0;
   for (const int64_t section : rope.mrope_section) pairs += section;
   if (!rope.mrope_section.empty() && !rope.mrope_interleaved && pairs != head_dim / 2) {
-    return absl::InvalidArgumentError(absl::StrCat("mrope_section covers ", pairs, " pairs of dimensions, but a head has ", head_dim / 2));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "mrope_section covers ", pairs, " pairs of dimensions, but a head has ", head_dim / 2));
   }
   return absl::OkStatus();
 }

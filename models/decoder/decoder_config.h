@@ -1,6 +1,8 @@
-// The shape of a dense decoder: grouped-query attention with rotary positions and a gated SiLU feed-forward.
+// The shape of a dense decoder: grouped-query attention with rotary positions and a gated SiLU
+// feed-forward.
 //
-// One struct describes every family; the <family>_config.h of qwen2, qwen3 and llama read it from config.json.
+// One struct describes every family; the <family>_config.h of qwen2, qwen3 and llama read it from
+// config.json.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +33,8 @@ struct DecoderConfig {
   bool o_bias = false;
   bool mlp_bias = false;  // of gate, up and down
   bool qk_norm = false;   // queries and keys are normalized per head
-  // Per layer: how many tokens a token sees, itself included; 0 sees all. Empty when no layer has a window.
+  // Per layer: how many tokens a token sees, itself included; 0 sees all. Empty when no layer has a
+  // window.
   std::vector<int64_t> sliding_windows;
   RopeConfig rope;
   // Token ids; -1 when the config names none. Generation stops at any of `eos_token_ids`.
@@ -40,9 +43,11 @@ struct DecoderConfig {
   std::vector<int64_t> eos_token_ids;
 
   // The window of one layer; 0 when it sees all.
-  int64_t WindowOf(size_t layer) const { return sliding_windows.empty() ? 0 : sliding_windows[layer]; }
-  // config.json of the family that has these parts: Qwen3 with qk_norm, Qwen2 with biases on query, key and value alone,
-  // Llama otherwise. Unimplemented when no family has this combination.
+  int64_t WindowOf(size_t layer) const {
+    return sliding_windows.empty() ? 0 : sliding_windows[layer];
+  }
+  // config.json of the family that has these parts: Qwen3 with qk_norm, Qwen2 with biases on query,
+  // key and value alone, Llama otherwise. Unimplemented when no family has this combination.
   absl::StatusOr<nlohmann::json> ToJson() const;
   // InvalidArgument naming the field when the numbers do not fit each other.
   absl::Status Validate() const;
@@ -55,12 +60,15 @@ struct DecoderFormat {
   double rope_theta_when_absent = 0.0;            // 0: an error
 };
 
-// The keys that all families share: sizes, norm, activation, rotary positions, token ids. InvalidArgument naming a missing or wrong key;
-// Unimplemented naming an activation, a rope type, an attention or a quantization that is not computed.
-absl::StatusOr<DecoderConfig> ReadDecoderBasics(const JsonConfig& config, const DecoderFormat& format);
+// The keys that all families share: sizes, norm, activation, rotary positions, token ids.
+// InvalidArgument naming a missing or wrong key; Unimplemented naming an activation, a rope type,
+// an attention or a quantization that is not computed.
+absl::StatusOr<DecoderConfig> ReadDecoderBasics(const JsonConfig& config,
+                                                const DecoderFormat& format);
 
-// Windows per layer as Qwen configs say them: use_sliding_window, sliding_window, max_window_layers,
-// layer_types. Empty when no layer has one. Errors as above.
-absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config, int64_t num_layers);
+// Windows per layer as Qwen configs say them: use_sliding_window, sliding_window,
+// max_window_layers, layer_types. Empty when no layer has one. Errors as above.
+absl::StatusOr<std::vector<int64_t>> ReadSlidingWindows(const JsonConfig& config,
+                                                        int64_t num_layers);
 
 }  // namespace palate::models

@@ -23,7 +23,8 @@ namespace {
 constexpr char kModelPrefix[] = "model.";
 constexpr char kOutputName[] = "lm_head.weight";
 
-// generation_config.json knows more ends than config.json where a chat model was made of a base model.
+// generation_config.json knows more ends than config.json where a chat model was made of a base
+// model.
 std::vector<int64_t> StopIds(const nlohmann::json& generation) {
   const auto it = generation.find("eos_token_id");
   if (it == generation.end()) return {};
@@ -38,17 +39,20 @@ absl::Status ReadStopIds(const Checkpoint& checkpoint, DecoderConfig& config) {
   const std::string path = absl::StrCat(checkpoint.folder(), "/generation_config.json");
   if (!FileExists(path)) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const JsonConfig generation, JsonConfig::Load(path));
-  if (std::vector<int64_t> ids = StopIds(generation.json()); !ids.empty()) config.eos_token_ids = std::move(ids);
+  if (std::vector<int64_t> ids = StopIds(generation.json()); !ids.empty())
+    config.eos_token_ids = std::move(ids);
   return absl::OkStatus();
 }
 
-// Whether the folder was stored as an encoder: without the output matrix, and, where it is not optional, its other names without the
-// wrapper that has one.
+// Whether the folder was stored as an encoder: without the output matrix, and, where it is not
+// optional, its other names without the wrapper that has one.
 bool IsStoredAsEncoder(const Checkpoint& checkpoint, const DecoderLoadOptions& options) {
   if (checkpoint.tensors().count(kOutputName) > 0) return false;
   if (options.output_is_optional) return true;
   for (const std::string& prefix : options.prefixes) {
-    if (!absl::StartsWith(prefix, kModelPrefix) && checkpoint.tensors().count(prefix + "embed_tokens.weight") > 0) return true;
+    if (!absl::StartsWith(prefix, kModelPrefix) &&
+        checkpoint.tensors().count(prefix + "embed_tokens.weight") > 0)
+      return true;
   }
   return false;
 }
@@ -59,7 +63,8 @@ absl::Status CheckTied(const Adapter& adapter) {
     for (const auto& [module, value] : modules) {
       if (absl::EndsWith(module, "embed_tokens") || module == "lm_head") {
         return absl::UnimplementedError(
-            absl::StrCat(adapter.folder(), ": adapting ", module, " is not supported where input and output share their embeddings"));
+            absl::StrCat(adapter.folder(), ": adapting ", module,
+                         " is not supported where input and output share their embeddings"));
       }
     }
     return absl::OkStatus();
@@ -71,7 +76,8 @@ absl::Status CheckTied(const Adapter& adapter) {
 absl::Status MakeFolder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return absl::DataLossError(absl::StrCat("cannot create ", folder, ": ", error.message()));
+  if (error)
+    return absl::DataLossError(absl::StrCat("cannot create ", folder, ": ", error.message()));
   return absl::OkStatus();
 }
 
@@ -79,21 +85,24 @@ std::string Pretty(const nlohmann::json& json) { return json.dump(2) + "\n"; }
 
 }  // namespace
 
-DecoderModel::DecoderModel(DecoderConfig config) : config_(std::move(config)), layers_(static_cast<size_t>(config_.num_layers)) {}
+DecoderModel::DecoderModel(DecoderConfig config)
+    : config_(std::move(config)), layers_(static_cast<size_t>(config_.num_layers)) {}
 
 ParameterList DecoderModel::Parameters() {
   const DecoderConfig& c = config_;
   const int64_t q_size = c.num_heads * c.head_dim;
   const int64_t kv_size = c.num_kv_heads * c.head_dim;
   const Init normal = Init::Normal(c.initializer_range);
-  // What writes into the residual stream starts smaller, so that the stream's variance does not grow with depth.
-  const Init residual = Init::Normal(c.initializer_range / std::sqrt(2.0 * static_cast<double>(c.num_layers)));
+  // What writes into the residual stream starts smaller, so that the stream's variance does not
+  // grow with depth.
+  const Init residual =
+      Init::Normal(c.initializer_range / std::sqrt(2.0 * static_cast<double>(c.num_layers)));
   ParameterList list;
   const auto norm = [&](const std::string& name, int64_t size, at::Tensor& weight) {
     list.push_back({name + ".weight", {size}, Init::Ones(), &weight});
   };
-  const auto linear = [&](const std::string& name, int64_t out, int64_t in, const Init& init, at::Tensor& weight, bool has_bias,
-                          at::Tensor& bias) {
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in, const Init& init,
+                          at::Tensor& weight, bool has_bias, at::Tensor& bias) {
     list.push_back({name + ".weight", {out, in}, init, &weight});
     if (has_bias) list.push_back({name + ".bias", {out}, Init::Zeros(), &bias});
   };
@@ -102,32 +111,42 @@ ParameterList DecoderModel::Parameters() {
     Layer& layer = layers_[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
     norm(prefix + "input_layernorm", c.hidden_size, layer.input_norm);
-    linear(prefix + "self_attn.q_proj", q_size, c.hidden_size, normal, layer.q_proj, c.qkv_bias, layer.q_bias);
-    linear(prefix + "self_attn.k_proj", kv_size, c.hidden_size, normal, layer.k_proj, c.qkv_bias, layer.k_bias);
-    linear(prefix + "self_attn.v_proj", kv_size, c.hidden_size, normal, layer.v_proj, c.qkv_bias, layer.v_bias);
+    linear(prefix + "self_attn.q_proj", q_size, c.hidden_size, normal, layer.q_proj, c.qkv_bias,
+           layer.q_bias);
+    linear(prefix + "self_attn.k_proj", kv_size, c.hidden_size, normal, layer.k_proj, c.qkv_bias,
+           layer.k_bias);
+    linear(prefix + "self_attn.v_proj", kv_size, c.hidden_size, normal, layer.v_proj, c.qkv_bias,
+           layer.v_bias);
     if (c.qk_norm) norm(prefix + "self_attn.q_norm", c.head_dim, layer.q_norm);
     if (c.qk_norm) norm(prefix + "self_attn.k_norm", c.head_dim, layer.k_norm);
-    linear(prefix + "self_attn.o_proj", c.hidden_size, q_size, residual, layer.o_proj, c.o_bias, layer.o_bias);
+    linear(prefix + "self_attn.o_proj", c.hidden_size, q_size, residual, layer.o_proj, c.o_bias,
+           layer.o_bias);
     norm(prefix + "post_attention_layernorm", c.hidden_size, layer.post_norm);
-    linear(prefix + "mlp.gate_proj", c.intermediate_size, c.hidden_size, normal, layer.gate_proj, c.mlp_bias, layer.gate_bias);
-    linear(prefix + "mlp.up_proj", c.intermediate_size, c.hidden_size, normal, layer.up_proj, c.mlp_bias, layer.up_bias);
-    linear(prefix + "mlp.down_proj", c.hidden_size, c.intermediate_size, residual, layer.down_proj, c.mlp_bias, layer.down_bias);
+    linear(prefix + "mlp.gate_proj", c.intermediate_size, c.hidden_size, normal, layer.gate_proj,
+           c.mlp_bias, layer.gate_bias);
+    linear(prefix + "mlp.up_proj", c.intermediate_size, c.hidden_size, normal, layer.up_proj,
+           c.mlp_bias, layer.up_bias);
+    linear(prefix + "mlp.down_proj", c.hidden_size, c.intermediate_size, residual, layer.down_proj,
+           c.mlp_bias, layer.down_bias);
   }
   norm("model.norm", c.hidden_size, norm_);
-  if (!c.tie_word_embeddings) list.push_back({kOutputName, {c.vocab_size, c.hidden_size}, normal, &lm_head_});
+  if (!c.tie_word_embeddings)
+    list.push_back({kOutputName, {c.vocab_size, c.hidden_size}, normal, &lm_head_});
   return list;
 }
 
 absl::Status DecoderModel::CreateRope() {
   return CatchTorch([&] {
-    inverse_frequencies_ = at::tensor(RopeInverseFrequencies(config_.rope, config_.head_dim), at::kFloat).to(device());
+    inverse_frequencies_ =
+        at::tensor(RopeInverseFrequencies(config_.rope, config_.head_dim), at::kFloat).to(device());
     rope_axes_ = at::tensor(config_.rope.AxisOfPair(config_.head_dim), at::kLong).to(device());
   });
 }
 
 void DecoderModel::Pack(const Checkpoint& checkpoint) {
   // Weight by weight, so that never more than one of them is in memory twice.
-  const auto pack = [&](at::Tensor& weight, const at::Tensor& bias, std::optional<Activation> activation = std::nullopt) {
+  const auto pack = [&](at::Tensor& weight, const at::Tensor& bias,
+                        std::optional<Activation> activation = std::nullopt) {
     Linear packed(weight, bias, activation);
     weight.reset();
     // Where it was a view of the mapping, its pages are not needed again.
@@ -141,7 +160,8 @@ void DecoderModel::Pack(const Checkpoint& checkpoint) {
     }
     at::Tensor qkv = at::cat({layer.q_proj, layer.k_proj, layer.v_proj});
     for (at::Tensor* joined : {&layer.q_proj, &layer.k_proj, &layer.v_proj}) joined->reset();
-    const at::Tensor qkv_bias = config_.qkv_bias ? at::cat({layer.q_bias, layer.k_bias, layer.v_bias}) : at::Tensor();
+    const at::Tensor qkv_bias =
+        config_.qkv_bias ? at::cat({layer.q_bias, layer.k_bias, layer.v_bias}) : at::Tensor();
     packed_.push_back({.qkv = pack(qkv, qkv_bias),
                        .o = pack(layer.o_proj, layer.o_bias),
                        .gate = pack(layer.gate_proj, layer.gate_bias, Activation::kSilu),
@@ -152,8 +172,9 @@ void DecoderModel::Pack(const Checkpoint& checkpoint) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadImpl(const Checkpoint& checkpoint, DecoderConfig config,
-                                                                     const DecoderLoadOptions& options, bool trainable) {
+absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadImpl(
+    const Checkpoint& checkpoint, DecoderConfig config, const DecoderLoadOptions& options,
+    bool trainable) {
   PALATE_RETURN_IF_ERROR(ReadStopIds(checkpoint, config));
   auto model = std::unique_ptr<DecoderModel>(new DecoderModel(std::move(config)));
   LoadOptions load{.prefixes = options.prefixes,
@@ -173,29 +194,33 @@ absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadImpl(const Check
   // Some tied checkpoints store the shared matrix twice.
   if (model->config_.tie_word_embeddings) load.ignored_prefixes.push_back(kOutputName);
   ParameterList parameters = model->Parameters();
-  if (!model->config_.tie_word_embeddings && IsStoredAsEncoder(checkpoint, options)) parameters.pop_back();
+  if (!model->config_.tie_word_embeddings && IsStoredAsEncoder(checkpoint, options))
+    parameters.pop_back();
   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, parameters, load));
   PALATE_RETURN_IF_ERROR(model->CreateRope());
   if (!trainable) PALATE_RETURN_IF_ERROR(CatchTorch([&] { model->Pack(checkpoint); }));
   return model;
 }
 
-absl::StatusOr<std::shared_ptr<const DecoderModel>> DecoderModel::Load(const Checkpoint& checkpoint, const DecoderLoadOptions& options) {
+absl::StatusOr<std::shared_ptr<const DecoderModel>> DecoderModel::Load(
+    const Checkpoint& checkpoint, const DecoderLoadOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const DecoderConfig config, ReadDecoderConfig(checkpoint.config()));
   return LoadImpl(checkpoint, config, options, /*trainable=*/false);
 }
 
-absl::StatusOr<std::shared_ptr<const DecoderModel>> DecoderModel::Load(const Checkpoint& checkpoint, const DecoderConfig& config,
-                                                                       const DecoderLoadOptions& options) {
+absl::StatusOr<std::shared_ptr<const DecoderModel>> DecoderModel::Load(
+    const Checkpoint& checkpoint, const DecoderConfig& config, const DecoderLoadOptions& options) {
   return LoadImpl(checkpoint, config, options, /*trainable=*/false);
 }
 
-absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadTrainable(const Checkpoint& checkpoint) {
+absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadTrainable(
+    const Checkpoint& checkpoint) {
   PALATE_ASSIGN_OR_RETURN(const DecoderConfig config, ReadDecoderConfig(checkpoint.config()));
   return LoadImpl(checkpoint, config, {}, /*trainable=*/true);
 }
 
-absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::CreateRandom(const DecoderConfig& config, uint64_t seed) {
+absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::CreateRandom(
+    const DecoderConfig& config, uint64_t seed) {
   PALATE_RETURN_IF_ERROR(config.Validate());
   auto model = std::unique_ptr<DecoderModel>(new DecoderModel(config));
   PALATE_RETURN_IF_ERROR(InitializeParameters(model->Parameters(), seed, /*trainable=*/true));
@@ -211,17 +236,26 @@ absl::Status DecoderModel::Save(const std::string& folder) {
     if (config.contains(key)) generation[key] = config[key];
   }
   PALATE_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", Pretty(config)));
-  PALATE_RETURN_IF_ERROR(WriteFileAtomically(folder + "/generation_config.json", Pretty(generation)));
+  PALATE_RETURN_IF_ERROR(
+      WriteFileAtomically(folder + "/generation_config.json", Pretty(generation)));
   return SaveParameters(Parameters(), folder + "/model.safetensors");
 }
 
 absl::Status SaveTokenizerConfig(const TokenizerConfig& config, const std::string& folder) {
-  nlohmann::json json = {{"tokenizer_class", "Qwen2Tokenizer"},   {"add_bos_token", false}, {"add_prefix_space", false},
-                         {"clean_up_tokenization_spaces", false}, {"errors", "replace"},    {"model_max_length", config.model_max_length},
-                         {"split_special_tokens", false},         {"unk_token", nullptr}};
-  json["bos_token"] = config.bos_token.empty() ? nlohmann::json() : nlohmann::json(config.bos_token);
-  json["eos_token"] = config.eos_token.empty() ? nlohmann::json() : nlohmann::json(config.eos_token);
-  json["pad_token"] = config.pad_token.empty() ? nlohmann::json() : nlohmann::json(config.pad_token);
+  nlohmann::json json = {{"tokenizer_class", "Qwen2Tokenizer"},
+                         {"add_bos_token", false},
+                         {"add_prefix_space", false},
+                         {"clean_up_tokenization_spaces", false},
+                         {"errors", "replace"},
+                         {"model_max_length", config.model_max_length},
+                         {"split_special_tokens", false},
+                         {"unk_token", nullptr}};
+  json["bos_token"] =
+      config.bos_token.empty() ? nlohmann::json() : nlohmann::json(config.bos_token);
+  json["eos_token"] =
+      config.eos_token.empty() ? nlohmann::json() : nlohmann::json(config.eos_token);
+  json["pad_token"] =
+      config.pad_token.empty() ? nlohmann::json() : nlohmann::json(config.pad_token);
   if (!config.chat_template.empty()) json["chat_template"] = config.chat_template;
   PALATE_RETURN_IF_ERROR(MakeFolder(folder));
   return WriteFileAtomically(folder + "/tokenizer_config.json", Pretty(json));

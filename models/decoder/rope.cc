@@ -33,11 +33,14 @@ absl::StatusOr<JsonConfig> RopeBlock(const JsonConfig& config) {
 absl::Status CheckBlock(const JsonConfig& config, const JsonConfig& block) {
   for (const auto& [key, value] : block.json().items()) {
     if (value.is_object())
-      return UnsupportedRope(block, absl::StrCat("rope parameters per layer type (", QuoteForMessage(key), ") are not supported"));
+      return UnsupportedRope(block, absl::StrCat("rope parameters per layer type (",
+                                                 QuoteForMessage(key), ") are not supported"));
   }
   for (const JsonConfig* source : {&config, &block}) {
     PALATE_ASSIGN_OR_RETURN(const double part, source->DoubleOr("partial_rotary_factor", 1.0));
-    if (part != 1.0) return UnsupportedRope(*source, absl::StrCat("partial_rotary_factor ", part, " is not supported, only 1"));
+    if (part != 1.0)
+      return UnsupportedRope(
+          *source, absl::StrCat("partial_rotary_factor ", part, " is not supported, only 1"));
   }
   return absl::OkStatus();
 }
@@ -51,8 +54,11 @@ absl::StatusOr<RopeConfig::Type> ReadType(const JsonConfig& block) {
   if (type == "dynamic") return RopeConfig::Type::kDynamic;
   if (type == "yarn") return RopeConfig::Type::kYarn;
   if (type == "llama3") return RopeConfig::Type::kLlama3;
-  return UnsupportedRope(block, absl::StrCat("rope type ", QuoteForMessage(type),
-                                             " is not supported; supported are default, linear, dynamic, yarn, llama3 and mrope"));
+  return UnsupportedRope(
+      block,
+      absl::StrCat(
+          "rope type ", QuoteForMessage(type),
+          " is not supported; supported are default, linear, dynamic, yarn, llama3 and mrope"));
 }
 
 absl::Status ReadSections(const JsonConfig& block, RopeConfig& rope) {
@@ -60,38 +66,48 @@ absl::Status ReadSections(const JsonConfig& block, RopeConfig& rope) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> sections, block.Doubles("mrope_section"));
   for (const double section : sections) {
     if (!(section >= 0) || section > kMaxSection || section != std::floor(section)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(block.source(), ": mrope_section holds ", section, ", which is no number of dimensions"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          block.source(), ": mrope_section holds ", section, ", which is no number of dimensions"));
     }
     rope.mrope_section.push_back(static_cast<int64_t>(section));
   }
   if (sections.size() != 3) {
-    return absl::InvalidArgumentError(absl::StrCat(block.source(), ": mrope_section has ", sections.size(), " entries instead of 3"));
+    return absl::InvalidArgumentError(absl::StrCat(block.source(), ": mrope_section has ",
+                                                   sections.size(), " entries instead of 3"));
   }
   PALATE_ASSIGN_OR_RETURN(rope.mrope_interleaved, block.BoolOr("mrope_interleaved", false));
   return absl::OkStatus();
 }
 
 // Some formats keep the trained length beside the block; there it wins.
-absl::StatusOr<int64_t> OriginalMaxPositions(const JsonConfig& config, const JsonConfig& block, int64_t max_positions) {
+absl::StatusOr<int64_t> OriginalMaxPositions(const JsonConfig& config, const JsonConfig& block,
+                                             int64_t max_positions) {
   constexpr char kKey[] = "original_max_position_embeddings";
-  PALATE_ASSIGN_OR_RETURN(const int64_t positions, (config.Has(kKey) ? config : block).IntOr(kKey, max_positions));
-  if (positions < 1) return absl::InvalidArgumentError(absl::StrCat(block.source(), ": ", kKey, " is ", positions, ", must be at least 1"));
+  PALATE_ASSIGN_OR_RETURN(const int64_t positions,
+                          (config.Has(kKey) ? config : block).IntOr(kKey, max_positions));
+  if (positions < 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat(block.source(), ": ", kKey, " is ", positions, ", must be at least 1"));
   return positions;
 }
 
 absl::StatusOr<double> Positive(const JsonConfig& block, absl::string_view key) {
   PALATE_ASSIGN_OR_RETURN(const double value, block.Double(key));
-  if (!(value > 0)) return absl::InvalidArgumentError(absl::StrCat(block.source(), ": ", key, " is ", value, ", must be above 0"));
+  if (!(value > 0))
+    return absl::InvalidArgumentError(
+        absl::StrCat(block.source(), ": ", key, " is ", value, ", must be above 0"));
   return value;
 }
 
 // How much YaRN sharpens attention for a context stretched by `factor`.
-double AttentionScale(double factor, double weight) { return factor <= 1.0 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0; }
+double AttentionScale(double factor, double weight) {
+  return factor <= 1.0 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0;
+}
 
 absl::Status ReadYarn(const JsonConfig& block, int64_t max_positions, RopeConfig& rope) {
   if (block.json().contains("factor") && !block.Has("factor")) {
-    rope.factor = static_cast<double>(max_positions) / static_cast<double>(rope.original_max_positions);
+    rope.factor =
+        static_cast<double>(max_positions) / static_cast<double>(rope.original_max_positions);
   } else {
     PALATE_ASSIGN_OR_RETURN(rope.factor, Positive(block, "factor"));
   }
@@ -105,10 +121,12 @@ absl::Status ReadYarn(const JsonConfig& block, int64_t max_positions, RopeConfig
   PALATE_ASSIGN_OR_RETURN(const double mscale_all_dim, block.DoubleOr("mscale_all_dim", 0));
   const bool has_both = mscale != 0 && mscale_all_dim != 0;
   const double implied =
-      has_both ? AttentionScale(rope.factor, mscale) / AttentionScale(rope.factor, mscale_all_dim) : AttentionScale(rope.factor, 1.0);
+      has_both ? AttentionScale(rope.factor, mscale) / AttentionScale(rope.factor, mscale_all_dim)
+               : AttentionScale(rope.factor, 1.0);
   PALATE_ASSIGN_OR_RETURN(rope.attention_factor, block.DoubleOr("attention_factor", implied));
   if (!(rope.beta_fast > 0) || !(rope.beta_slow > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(block.source(), ": beta_fast and beta_slow must be above 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(block.source(), ": beta_fast and beta_slow must be above 0"));
   }
   return absl::OkStatus();
 }
@@ -118,7 +136,8 @@ absl::Status ReadLlama3(const JsonConfig& block, RopeConfig& rope) {
   PALATE_ASSIGN_OR_RETURN(rope.low_freq_factor, Positive(block, "low_freq_factor"));
   PALATE_ASSIGN_OR_RETURN(rope.high_freq_factor, Positive(block, "high_freq_factor"));
   if (rope.high_freq_factor == rope.low_freq_factor) {
-    return absl::InvalidArgumentError(absl::StrCat(block.source(), ": high_freq_factor equals low_freq_factor"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(block.source(), ": high_freq_factor equals low_freq_factor"));
   }
   return absl::OkStatus();
 }
@@ -146,9 +165,11 @@ std::pair<double, double> CorrectionRange(const RopeConfig& rope, double dim) {
 
 // The functions below compute in float32, as the reference does.
 
-float Yarn(const RopeConfig& rope, float wavelength, int64_t pair, const std::pair<double, double>& range) {
+float Yarn(const RopeConfig& rope, float wavelength, int64_t pair,
+           const std::pair<double, double>& range) {
   const float stretched = 1.0f / (static_cast<float>(rope.factor) * wavelength);
-  const auto ramp = static_cast<float>(std::clamp((static_cast<double>(pair) - range.first) / (range.second - range.first), 0.0, 1.0));
+  const auto ramp = static_cast<float>(std::clamp(
+      (static_cast<double>(pair) - range.first) / (range.second - range.first), 0.0, 1.0));
   return stretched * ramp + (1.0f / wavelength) * (1.0f - ramp);
 }
 
@@ -167,16 +188,19 @@ float Llama3(const RopeConfig& rope, float frequency) {
 
 }  // namespace
 
-absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_t max_positions, double theta_when_absent) {
+absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_t max_positions,
+                                                double theta_when_absent) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig block, RopeBlock(config));
   PALATE_RETURN_IF_ERROR(CheckBlock(config, block));
   RopeConfig rope;
   if (theta_when_absent > 0 && !block.Has("rope_theta") && !config.Has("rope_theta")) {
     rope.theta = theta_when_absent;
   } else {
-    PALATE_ASSIGN_OR_RETURN(rope.theta, (block.Has("rope_theta") ? block : config).Double("rope_theta"));
+    PALATE_ASSIGN_OR_RETURN(rope.theta,
+                            (block.Has("rope_theta") ? block : config).Double("rope_theta"));
   }
-  if (!(rope.theta > 1)) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": rope_theta is not above 1"));
+  if (!(rope.theta > 1))
+    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": rope_theta is not above 1"));
   PALATE_ASSIGN_OR_RETURN(rope.type, ReadType(block));
   PALATE_RETURN_IF_ERROR(ReadSections(block, rope));
   switch (rope.type) {
@@ -188,12 +212,14 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
       break;
     }
     case Type::kYarn: {
-      PALATE_ASSIGN_OR_RETURN(rope.original_max_positions, OriginalMaxPositions(config, block, max_positions));
+      PALATE_ASSIGN_OR_RETURN(rope.original_max_positions,
+                              OriginalMaxPositions(config, block, max_positions));
       PALATE_RETURN_IF_ERROR(ReadYarn(block, max_positions, rope));
       break;
     }
     case Type::kLlama3: {
-      PALATE_ASSIGN_OR_RETURN(rope.original_max_positions, OriginalMaxPositions(config, block, max_positions));
+      PALATE_ASSIGN_OR_RETURN(rope.original_max_positions,
+                              OriginalMaxPositions(config, block, max_positions));
       PALATE_RETURN_IF_ERROR(ReadLlama3(block, rope));
       break;
     }
@@ -242,8 +268,8 @@ std::vector<int64_t> RopeConfig::AxisOfPair(int64_t dim) const {
   size_t pair = 0;
   for (size_t axis = 0; axis < mrope_section.size(); ++axis) {
     const auto size = static_cast<size_t>(mrope_section[axis]);
-    // Interleaved: height takes every third pair from the second on and width from the third on, as many as its section has; the rest,
-    // up to the end, is time's.
+    // Interleaved: height takes every third pair from the second on and width from the third on, as
+    // many as its section has; the rest, up to the end, is time's.
     for (size_t i = 0; i < size; ++i) {
       const size_t at = mrope_interleaved ? 3 * i + axis : pair++;
       if (at < axes.size()) axes[at] = static_cast<int64_t>(axis);
@@ -253,11 +279,13 @@ std::vector<int64_t> RopeConfig::AxisOfPair(int64_t dim) const {
 }
 
 std::vector<float> RopeInverseFrequencies(const RopeConfig& rope, int64_t dim) {
-  const std::pair<double, double> range =
-      rope.type == RopeConfig::Type::kYarn ? CorrectionRange(rope, static_cast<double>(dim)) : std::pair<double, double>(0, 1);
+  const std::pair<double, double> range = rope.type == RopeConfig::Type::kYarn
+                                              ? CorrectionRange(rope, static_cast<double>(dim))
+                                              : std::pair<double, double>(0, 1);
   std::vector<float> frequencies;
   for (int64_t pair = 0; pair < dim / 2; ++pair) {
-    const float wavelength = std::pow(static_cast<float>(rope.theta), static_cast<float>(2 * pair) / static_cast<float>(dim));
+    const float wavelength = std::pow(static_cast<float>(rope.theta),
+                                      static_cast<float>(2 * pair) / static_cast<float>(dim));
     switch (rope.type) {
       case RopeConfig::Type::kDefault:
       case RopeConfig::Type::kDynamic:

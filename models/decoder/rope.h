@@ -33,17 +33,21 @@ struct RopeConfig {
   // Llama 3 only:
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
-  // Three positions per token (temporal, height, width), each turning this many pairs of dimensions; empty: one position.
-  // The three share the pairs in blocks, or `mrope_interleaved`: taking turns.
+  // Three positions per token (temporal, height, width), each turning this many pairs of
+  // dimensions; empty: one position. The three share the pairs in blocks, or `mrope_interleaved`:
+  // taking turns.
   std::vector<int64_t> mrope_section;
   bool mrope_interleaved = false;
 
-  // `theta_when_absent` is for formats that were published before the key existed; 0 makes its absence an error.
-  // Unimplemented naming the type when it is another one. `max_positions` is the model's own limit.
-  static absl::StatusOr<RopeConfig> FromJson(const JsonConfig& config, int64_t max_positions, double theta_when_absent = 0.0);
+  // `theta_when_absent` is for formats that were published before the key existed; 0 makes its
+  // absence an error. Unimplemented naming the type when it is another one. `max_positions` is the
+  // model's own limit.
+  static absl::StatusOr<RopeConfig> FromJson(const JsonConfig& config, int64_t max_positions,
+                                             double theta_when_absent = 0.0);
   // "rope_parameters" in the current spelling.
   nlohmann::json ToJson() const;
-  // Which of the three positions each pair of dimensions turns by: [dim / 2] of 0, 1, 2; all 0 without sections.
+  // Which of the three positions each pair of dimensions turns by: [dim / 2] of 0, 1, 2; all 0
+  // without sections.
   std::vector<int64_t> AxisOfPair(int64_t dim) const;
 };
 

@@ -1,7 +1,8 @@
-// The three formats' own readers, each over its C library. Internal to models/image: image.h checks the limits and
-// picks the reader.
+// The three formats' own readers, each over its C library. Internal to models/image: image.h checks
+// the limits and picks the reader.
 //
-// Header functions decode nothing. Decoders may throw std::bad_alloc and otherwise fail with InvalidArgument.
+// Header functions decode nothing. Decoders may throw std::bad_alloc and otherwise fail with
+// InvalidArgument.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -6,8 +6,8 @@ namespace {
 constexpr uint32_t kPrecisionBits = 7;
 constexpr uint32_t kWhite = 255;
 
-// The integer arithmetic of the reference (Pillow's alpha_composite over an opaque background), so that the bytes are
-// equal.
+// The integer arithmetic of the reference (Pillow's alpha_composite over an opaque background), so
+// that the bytes are equal.
 uint8_t OverWhite(uint32_t color, uint32_t alpha) {
   const uint32_t weight = alpha << kPrecisionBits;
   const uint32_t rest = (kWhite << kPrecisionBits) - weight;
@@ -21,7 +21,8 @@ Image CompositeOnWhite(const std::vector<uint8_t>& rgba, int64_t width, int64_t 
   Image image{.width = width, .height = height};
   image.rgb.resize(rgba.size() / 4 * 3);
   for (size_t i = 0; i < rgba.size() / 4; ++i) {
-    for (size_t c = 0; c < 3; ++c) image.rgb[3 * i + c] = OverWhite(rgba[4 * i + c], rgba[4 * i + 3]);
+    for (size_t c = 0; c < 3; ++c)
+      image.rgb[3 * i + c] = OverWhite(rgba[4 * i + c], rgba[4 * i + 3]);
   }
   return image;
 }

@@ -12,10 +12,12 @@ constexpr uint16_t kOrientationTag = 0x0112;
 constexpr uint16_t kShortType = 3;
 constexpr absl::string_view kExifPrefix("Exif\0\0", 6);
 
-// Reads integers of either byte order; out of range reads give 0, which no caller takes for valid data.
+// Reads integers of either byte order; out of range reads give 0, which no caller takes for valid
+// data.
 class ByteReader {
  public:
-  ByteReader(absl::string_view bytes, bool little_endian) : bytes_(bytes), little_endian_(little_endian) {}
+  ByteReader(absl::string_view bytes, bool little_endian)
+      : bytes_(bytes), little_endian_(little_endian) {}
 
   uint16_t U16(size_t at) const { return static_cast<uint16_t>(Read(at, 2)); }
   uint32_t U32(size_t at) const { return static_cast<uint32_t>(Read(at, 4)); }
@@ -35,7 +37,8 @@ class ByteReader {
   const bool little_endian_;
 };
 
-// The orientation in a TIFF block: byte order, 42, offset of the first directory, which is a count and 12-byte entries.
+// The orientation in a TIFF block: byte order, 42, offset of the first directory, which is a count
+// and 12-byte entries.
 int OrientationOfTiff(absl::string_view tiff) {
   if (tiff.size() < 8) return 1;
   const bool little_endian = absl::StartsWith(tiff, "II");
@@ -68,7 +71,8 @@ absl::string_view ExifOfJpeg(absl::string_view file) {
     const bool metadata_is_over = marker < 0xFF01 || marker == 0xFFDA;
     if (metadata_is_over || length < 2 || at + 2 + length > file.size()) return {};
     const absl::string_view content = file.substr(at + 4, length - 2);
-    if (marker == 0xFFE1 && absl::StartsWith(content, kExifPrefix)) return WithoutExifPrefix(content);
+    if (marker == 0xFFE1 && absl::StartsWith(content, kExifPrefix))
+      return WithoutExifPrefix(content);
     at += 2 + length;
   }
   return {};
@@ -121,9 +125,12 @@ Image ApplyOrientation(Image image, int orientation) {
   upright.width = swaps_axes ? image.height : image.width;
   upright.height = swaps_axes ? image.width : image.height;
   upright.rgb.resize(image.rgb.size());
-  // Whether the stored row, or the stored column, that an upright position reads is counted from the far end.
-  const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  // Whether the stored row, or the stored column, that an upright position reads is counted from
+  // the far end.
+  const bool from_bottom =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const bool from_right =
+      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   uint8_t* out = upright.rgb.data();
   for (int64_t y = 0; y < upright.height; ++y) {
     for (int64_t x = 0; x < upright.width; ++x) {

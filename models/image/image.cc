@@ -38,10 +38,13 @@ constexpr std::array<Signature, 13> kUnsupported = {{{0, "GIF8", "GIF"},
 absl::StatusOr<ImageFormat> DetectFormat(absl::string_view encoded) {
   if (absl::StartsWith(encoded, "\xff\xd8\xff")) return ImageFormat::kJpeg;
   if (absl::StartsWith(encoded, kPngSignature)) return ImageFormat::kPng;
-  if (absl::StartsWith(encoded, "RIFF") && encoded.size() >= 12 && encoded.substr(8, 4) == "WEBP") return ImageFormat::kWebp;
+  if (absl::StartsWith(encoded, "RIFF") && encoded.size() >= 12 && encoded.substr(8, 4) == "WEBP")
+    return ImageFormat::kWebp;
   for (const Signature& signature : kUnsupported) {
-    if (encoded.size() >= signature.offset && absl::StartsWith(encoded.substr(signature.offset), signature.bytes)) {
-      return absl::InvalidArgumentError(absl::StrCat("is a ", signature.name, " image; supported are JPEG, PNG and WebP"));
+    if (encoded.size() >= signature.offset &&
+        absl::StartsWith(encoded.substr(signature.offset), signature.bytes)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("is a ", signature.name, " image; supported are JPEG, PNG and WebP"));
     }
   }
   return absl::InvalidArgumentError("is no JPEG, PNG or WebP image");
@@ -100,17 +103,20 @@ absl::string_view ImageMediaType(ImageFormat format) {
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view encoded, const ImageLimits& limits) {
   if (encoded.empty()) return absl::InvalidArgumentError("is empty");
   if (encoded.size() > limits.max_encoded_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("has ", encoded.size(), " bytes, at most ", limits.max_encoded_bytes));
+    return absl::InvalidArgumentError(
+        absl::StrCat("has ", encoded.size(), " bytes, at most ", limits.max_encoded_bytes));
   }
   PALATE_ASSIGN_OR_RETURN(const ImageFormat format, DetectFormat(encoded));
   PALATE_ASSIGN_OR_RETURN(const ImageHeader header, ReadHeaderOf(format, encoded));
   if (header.width < 1 || header.height < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("declares ", header.width, " x ", header.height, " pixels"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("declares ", header.width, " x ", header.height, " pixels"));
   }
   // Divided, since the product of two 32-bit sides need not fit.
   if (header.width > limits.max_pixels / header.height) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("declares ", header.width, " x ", header.height, " pixels, at most ", limits.max_pixels, " in all"));
+    return absl::InvalidArgumentError(absl::StrCat("declares ", header.width, " x ", header.height,
+                                                   " pixels, at most ", limits.max_pixels,
+                                                   " in all"));
   }
   return header;
 }
@@ -121,7 +127,8 @@ absl::StatusOr<Image> DecodeImage(absl::string_view encoded, const ImageLimits& 
     PALATE_ASSIGN_OR_RETURN(Image image, DecodeAs(header, encoded));
     return ApplyOrientation(std::move(image), ReadExifOrientation(encoded, header.format));
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", header.width, " x ", header.height, " pixels"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for ", header.width, " x ", header.height, " pixels"));
   }
 }
 

@@ -13,7 +13,8 @@
 namespace palate::models {
 namespace {
 
-// A progressive file can hold any number of scans, each as dear as decoding the image; real ones have about ten.
+// A progressive file can hold any number of scans, each as dear as decoding the image; real ones
+// have about ten.
 constexpr int kMaxScans = 100;
 
 // The library reports fatal errors through a callback that must not return.
@@ -39,8 +40,8 @@ void OnProgress(j_common_ptr common) {
   if (decompress->input_scan_number > kMaxScans) ERREXIT(common, JERR_BAD_PROGRESSION);
 }
 
-// One decompressor with its handlers. The functions below set the escape before each use; between setjmp and the
-// library call no C++ object with a destructor is made.
+// One decompressor with its handlers. The functions below set the escape before each use; between
+// setjmp and the library call no C++ object with a destructor is made.
 struct Decompressor {
   Decompressor() {
     decompress.err = jpeg_std_error(&handler.manager);
@@ -53,7 +54,10 @@ struct Decompressor {
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
 
-  absl::Status Error() const { return absl::InvalidArgumentError(absl::StrCat("is a corrupt or truncated JPEG: ", handler.message)); }
+  absl::Status Error() const {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is a corrupt or truncated JPEG: ", handler.message));
+  }
 
   ErrorHandler handler = {};
   jpeg_progress_mgr progress = {};
@@ -64,7 +68,8 @@ bool ReadHeader(Decompressor& decoder, absl::string_view encoded) {
   if (setjmp(decoder.handler.escape) != 0) return false;
   jpeg_create_decompress(&decoder.decompress);
   decoder.decompress.progress = &decoder.progress;
-  jpeg_mem_src(&decoder.decompress, reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
+  jpeg_mem_src(&decoder.decompress, reinterpret_cast<const unsigned char*>(encoded.data()),
+               encoded.size());
   jpeg_read_header(&decoder.decompress, TRUE);
   return true;
 }

@@ -53,8 +53,8 @@ struct Reader {
   png_infop info = nullptr;
 };
 
-// Reads up to the pixels, and asks for 8-bit RGB, with alpha where the image has transparency. No C++ object is made
-// after setjmp.
+// Reads up to the pixels, and asks for 8-bit RGB, with alpha where the image has transparency. No
+// C++ object is made after setjmp.
 bool ReadInfo(Reader& reader, ReadState& state, bool& has_alpha) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &state, OnRead);
@@ -86,7 +86,9 @@ absl::StatusOr<ImageHeader> ReadPngHeader(absl::string_view encoded) {
   if (encoded.size() < kHeaderBytes || encoded.substr(12, 4) != "IHDR") {
     return absl::InvalidArgumentError("is a corrupt or truncated PNG: it has no header");
   }
-  return ImageHeader{.format = ImageFormat::kPng, .width = BigEndian32(encoded, 16), .height = BigEndian32(encoded, 20)};
+  return ImageHeader{.format = ImageFormat::kPng,
+                     .width = BigEndian32(encoded, 16),
+                     .height = BigEndian32(encoded, 20)};
 }
 
 absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& header) {
@@ -96,11 +98,13 @@ absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& he
   bool has_alpha = false;
   if (!ReadInfo(reader, state, has_alpha)) return Corrupt(state);
   const size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
-  if (row_bytes != static_cast<size_t>(header.width) * (has_alpha ? 4 : 3)) return absl::InternalError("unexpected PNG row size");
+  if (row_bytes != static_cast<size_t>(header.width) * (has_alpha ? 4 : 3))
+    return absl::InternalError("unexpected PNG row size");
   std::vector<uint8_t> pixels(row_bytes * static_cast<size_t>(header.height));
   std::vector<png_bytep> rows;
   rows.reserve(static_cast<size_t>(header.height));
-  for (int64_t y = 0; y < header.height; ++y) rows.push_back(pixels.data() + static_cast<size_t>(y) * row_bytes);
+  for (int64_t y = 0; y < header.height; ++y)
+    rows.push_back(pixels.data() + static_cast<size_t>(y) * row_bytes);
   if (!ReadRows(reader, rows.data())) return Corrupt(state);
   if (has_alpha) return CompositeOnWhite(pixels, header.width, header.height);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};
@@ -113,11 +117,13 @@ absl::StatusOr<std::string> EncodePng(const Image& image) {
   description.height = static_cast<png_uint_32>(image.height);
   description.format = PNG_FORMAT_RGB;
   png_alloc_size_t size = 0;
-  if (png_image_write_to_memory(&description, nullptr, &size, 0, image.rgb.data(), 0, nullptr) == 0) {
+  if (png_image_write_to_memory(&description, nullptr, &size, 0, image.rgb.data(), 0, nullptr) ==
+      0) {
     return absl::InvalidArgumentError(absl::StrCat("cannot encode a PNG: ", description.message));
   }
   std::string encoded(size, '\0');
-  if (png_image_write_to_memory(&description, encoded.data(), &size, 0, image.rgb.data(), 0, nullptr) == 0) {
+  if (png_image_write_to_memory(&description, encoded.data(), &size, 0, image.rgb.data(), 0,
+                                nullptr) == 0) {
     return absl::InvalidArgumentError(absl::StrCat("cannot encode a PNG: ", description.message));
   }
   encoded.resize(size);

@@ -1,5 +1,5 @@
-// What all image processors share: the reading of their file, the resizing of pixels, and the scale of the values. Internal to
-// models/image.
+// What all image processors share: the reading of their file, the resizing of pixels, and the scale
+// of the values. Internal to models/image.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -47,11 +47,13 @@ struct PixelScale {
   std::array<float, 256> Table(size_t channel) const;
 };
 
-// The image processor's settings of a model folder: "image_processor" of processor_config.json, or preprocessor_config.json. Where
-// neither names a type, "image_processor_type" is what the model_type of config.json goes with. NotFound when there is no such file.
+// The image processor's settings of a model folder: "image_processor" of processor_config.json, or
+// preprocessor_config.json. Where neither names a type, "image_processor_type" is what the
+// model_type of config.json goes with. NotFound when there is no such file.
 absl::StatusOr<JsonConfig> LoadProcessorJson(const std::string& folder);
 
-// "CLIP" for CLIPImageProcessor, CLIPImageProcessorFast and CLIPFeatureExtractor; empty when the settings name no type.
+// "CLIP" for CLIPImageProcessor, CLIPImageProcessorFast and CLIPFeatureExtractor; empty when the
+// settings name no type.
 std::string ProcessorType(const JsonConfig& json);
 
 // "resample", when it is there. Unimplemented for filters other than these two.
@@ -60,7 +62,8 @@ absl::Status ReadResample(const JsonConfig& json, Resample& resample);
 // InvalidArgument unless the image has as many pixels as its size says, and at least one.
 absl::Status CheckPixels(const Image& image);
 
-// uint8 [1, 3, height, width] over the image's own memory, which must outlive the tensor; channels last in memory.
+// uint8 [1, 3, height, width] over the image's own memory, which must outlive the tensor; channels
+// last in memory.
 at::Tensor PixelsOf(const Image& image);
 
 // uint8 [1, 3, size.height, size.width], with antialiasing; `pixels` itself when it has that size.

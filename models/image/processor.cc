@@ -21,7 +21,8 @@ constexpr int64_t kMaxSide = 16384;
 constexpr std::array<double, 3> kHalf = {0.5, 0.5, 0.5};
 
 // What the reference's class of that name starts from.
-absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type, const std::string& source) {
+absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type,
+                                                const std::string& source) {
   ImageProcessorConfig config;
   if (type == "CLIP") {
     config.shortest_edge = 224;
@@ -33,12 +34,14 @@ absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type, const s
   }
   if (type == "ViT" || type == "Siglip") {
     config.resize_height = config.resize_width = 224;
-    config.resample = type == "ViT" ? ImageProcessorConfig::Resample::kBilinear : ImageProcessorConfig::Resample::kBicubic;
+    config.resample = type == "ViT" ? ImageProcessorConfig::Resample::kBilinear
+                                    : ImageProcessorConfig::Resample::kBicubic;
     config.mean = config.std = kHalf;
     return config;
   }
   return absl::UnimplementedError(
-      absl::StrCat(source, ": image processor \"", type, "\" is not supported; supported are CLIP, ViT and Siglip"));
+      absl::StrCat(source, ": image processor \"", type,
+                   "\" is not supported; supported are CLIP, ViT and Siglip"));
 }
 
 absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessorConfig& config) {
@@ -55,7 +58,9 @@ absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessor
   }
   PALATE_ASSIGN_OR_RETURN(const JsonConfig size, json.Object("size"));
   for (const char* key : {"longest_edge", "max_height", "max_width"}) {
-    if (size.Has(key)) return absl::UnimplementedError(absl::StrCat(json.source(), ": \"size\" with ", key, " is not supported"));
+    if (size.Has(key))
+      return absl::UnimplementedError(
+          absl::StrCat(json.source(), ": \"size\" with ", key, " is not supported"));
   }
   if (size.Has("shortest_edge")) {
     PALATE_ASSIGN_OR_RETURN(config.shortest_edge, size.IntIn("shortest_edge", 1, kMaxSide));
@@ -67,7 +72,8 @@ absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessor
 }
 
 absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
-  PALATE_ASSIGN_OR_RETURN(config.do_center_crop, json.BoolOr("do_center_crop", config.do_center_crop));
+  PALATE_ASSIGN_OR_RETURN(config.do_center_crop,
+                          json.BoolOr("do_center_crop", config.do_center_crop));
   if (!json.Has("crop_size")) return absl::OkStatus();
   if (json.json().at("crop_size").is_number_integer()) {
     PALATE_ASSIGN_OR_RETURN(config.crop_height, json.IntIn("crop_size", 1, kMaxSide));
@@ -84,7 +90,8 @@ absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
 absl::Status RefuseUnsupported(const JsonConfig& json) {
   for (const char* key : {"do_pad", "use_square_size"}) {
     PALATE_ASSIGN_OR_RETURN(const bool set, json.BoolOr(key, false));
-    if (set) return absl::UnimplementedError(absl::StrCat(json.source(), ": ", key, " is not supported"));
+    if (set)
+      return absl::UnimplementedError(absl::StrCat(json.source(), ": ", key, " is not supported"));
   }
   return absl::OkStatus();
 }
@@ -92,20 +99,26 @@ absl::Status RefuseUnsupported(const JsonConfig& json) {
 ImageSize ResizedSize(const ImageProcessorConfig& config, const Image& image) {
   if (config.shortest_edge == 0) return {config.resize_height, config.resize_width};
   const auto longer = [&](int64_t long_side, int64_t short_side) {
-    return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) / static_cast<double>(short_side));
+    return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) /
+                                static_cast<double>(short_side));
   };
   if (image.width <= image.height) return {longer(image.height, image.width), config.shortest_edge};
   return {config.shortest_edge, longer(image.width, image.height)};
 }
 
-// Where an output row or column reads from; negative or beyond the image means padding. The padding's smaller half
-// comes first.
-int64_t CropOffset(int64_t image, int64_t crop) { return crop > image ? -((crop - image) / 2) : (image - crop) / 2; }
+// Where an output row or column reads from; negative or beyond the image means padding. The
+// padding's smaller half comes first.
+int64_t CropOffset(int64_t image, int64_t crop) {
+  return crop > image ? -((crop - image) / 2) : (image - crop) / 2;
+}
 
-// Crops, rescales and normalizes in one pass, by hand: no kernel that might start threads on a caller's thread.
+// Crops, rescales and normalizes in one pass, by hand: no kernel that might start threads on a
+// caller's thread.
 at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) {
   const ImageSize image = {.height = pixels.size(2), .width = pixels.size(3)};
-  const ImageSize out = config.do_center_crop ? ImageSize{.height = config.crop_height, .width = config.crop_width} : image;
+  const ImageSize out = config.do_center_crop
+                            ? ImageSize{.height = config.crop_height, .width = config.crop_width}
+                            : image;
   const int64_t top = CropOffset(image.height, out.height);
   const int64_t left = CropOffset(image.width, out.width);
   at::Tensor result = at::empty({3, out.height, out.width}, at::kFloat);
@@ -118,7 +131,9 @@ at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) 
       for (int64_t x = 0; x < out.width; ++x) {
         const int64_t column = x + left;
         const bool inside = row >= 0 && row < image.height && column >= 0 && column < image.width;
-        *to++ = table[inside ? from[c * pixels.stride(1) + row * pixels.stride(2) + column * pixels.stride(3)] : 0];
+        *to++ = table[inside ? from[c * pixels.stride(1) + row * pixels.stride(2) +
+                                    column * pixels.stride(3)]
+                             : 0];
       }
     }
   }
@@ -152,8 +167,10 @@ nlohmann::json ImageProcessorConfig::ToJson() const {
 }
 
 absl::StatusOr<ImageProcessor> ImageProcessor::Create(const ImageProcessorConfig& config) {
-  const bool has_size = config.shortest_edge > 0 || (config.resize_height > 0 && config.resize_width > 0);
-  if (config.do_resize && !has_size) return absl::InvalidArgumentError("image processor: resizing without a size");
+  const bool has_size =
+      config.shortest_edge > 0 || (config.resize_height > 0 && config.resize_width > 0);
+  if (config.do_resize && !has_size)
+    return absl::InvalidArgumentError("image processor: resizing without a size");
   if (config.do_center_crop && (config.crop_height < 1 || config.crop_width < 1)) {
     return absl::InvalidArgumentError("image processor: cropping without a size");
   }
@@ -171,14 +188,17 @@ absl::StatusOr<ImageProcessor> ImageProcessor::Load(const std::string& folder) {
 
 absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
   PALATE_RETURN_IF_ERROR(CheckPixels(image));
-  const double aspect = static_cast<double>(std::max(image.width, image.height)) / static_cast<double>(std::min(image.width, image.height));
+  const double aspect = static_cast<double>(std::max(image.width, image.height)) /
+                        static_cast<double>(std::min(image.width, image.height));
   if (config_.do_resize && config_.shortest_edge > 0 && aspect > kMaxAspect) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("is ", image.width, " x ", image.height, ": one side may be at most ", kMaxAspect, " times the other"));
+    return absl::InvalidArgumentError(absl::StrCat("is ", image.width, " x ", image.height,
+                                                   ": one side may be at most ", kMaxAspect,
+                                                   " times the other"));
   }
   return CatchTorch([&] {
     at::Tensor pixels = PixelsOf(image);
-    if (config_.do_resize) pixels = ResizePixels(pixels, ResizedSize(config_, image), config_.resample);
+    if (config_.do_resize)
+      pixels = ResizePixels(pixels, ResizedSize(config_, image), config_.resample);
     return Finish(pixels, config_);
   });
 }

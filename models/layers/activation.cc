@@ -19,14 +19,15 @@ struct ActivationRow {
   Activation activation;
 };
 // The first row of an activation holds the name that is written.
-constexpr std::array<ActivationRow, 8> kActivations = {{{"gelu", Activation::kGelu},
-                                                        {"gelu_pytorch_tanh", Activation::kGeluTanh},
-                                                        {"gelu_new", Activation::kGeluTanh},
-                                                        {"gelu_fast", Activation::kGeluTanh},
-                                                        {"quick_gelu", Activation::kQuickGelu},
-                                                        {"relu", Activation::kRelu},
-                                                        {"silu", Activation::kSilu},
-                                                        {"swish", Activation::kSilu}}};
+constexpr std::array<ActivationRow, 8> kActivations = {
+    {{"gelu", Activation::kGelu},
+     {"gelu_pytorch_tanh", Activation::kGeluTanh},
+     {"gelu_new", Activation::kGeluTanh},
+     {"gelu_fast", Activation::kGeluTanh},
+     {"quick_gelu", Activation::kQuickGelu},
+     {"relu", Activation::kRelu},
+     {"silu", Activation::kSilu},
+     {"swish", Activation::kSilu}}};
 
 }  // namespace
 
@@ -36,8 +37,9 @@ absl::StatusOr<Activation> ActivationFromName(absl::string_view name) {
     if (name == row.name) return row.activation;
     supported.push_back(row.name);
   }
-  return absl::UnimplementedError(
-      absl::StrCat("activation ", QuoteForMessage(name), " is not supported; supported are ", absl::StrJoin(supported, ", ")));
+  return absl::UnimplementedError(absl::StrCat("activation ", QuoteForMessage(name),
+                                               " is not supported; supported are ",
+                                               absl::StrJoin(supported, ", ")));
 }
 
 absl::string_view ActivationName(Activation activation) {

@@ -16,7 +16,8 @@ enum class Activation {
   kSilu
 };
 
-// Unimplemented naming `name` and what is supported. "gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are one function.
+// Unimplemented naming `name` and what is supported. "gelu_new", "gelu_fast" and
+// "gelu_pytorch_tanh" are one function.
 absl::StatusOr<Activation> ActivationFromName(absl::string_view name);
 // The config's spelling; kGeluTanh is "gelu_pytorch_tanh".
 absl::string_view ActivationName(Activation activation);

@@ -11,7 +11,8 @@
 namespace palate::models {
 namespace {
 
-at::Tensor AttendByRuns(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads) {
+at::Tensor AttendByRuns(const at::Tensor& qkv, absl::Span<const int64_t> lengths,
+                        int64_t num_heads) {
   const int64_t hidden = qkv.size(1) / 3;
   const int64_t head_dim = hidden / num_heads;
   at::Tensor out = at::empty({qkv.size(0), hidden}, qkv.options());
@@ -22,20 +23,26 @@ at::Tensor AttendByRuns(const at::Tensor& qkv, absl::Span<const int64_t> lengths
     const auto batch = static_cast<int64_t>(end - i);
     const int64_t rows = batch * lengths[i];
     // [3, batch, heads, tokens, head_dim]
-    const at::Tensor split = qkv.narrow(0, start, rows).view({batch, lengths[i], 3, num_heads, head_dim}).permute({2, 0, 3, 1, 4});
+    const at::Tensor split = qkv.narrow(0, start, rows)
+                                 .view({batch, lengths[i], 3, num_heads, head_dim})
+                                 .permute({2, 0, 3, 1, 4});
     const at::Tensor mixed = at::scaled_dot_product_attention(split[0], split[1], split[2]);
-    out.narrow(0, start, rows).view({batch, lengths[i], num_heads, head_dim}).copy_(mixed.transpose(1, 2));
+    out.narrow(0, start, rows)
+        .view({batch, lengths[i], num_heads, head_dim})
+        .copy_(mixed.transpose(1, 2));
     start += rows;
     i = end;
   }
   return out;
 }
 
-// A task is one sequence, or one head of one where sequences are few. Heads of a sequence share its rows, so they follow each
-// other while the rows are near; threads take the next task when they are ready, as neither tasks nor cores are equal.
-// `Element` is what the kernel calls the elements of `qkv`.
+// A task is one sequence, or one head of one where sequences are few. Heads of a sequence share its
+// rows, so they follow each other while the rows are near; threads take the next task when they are
+// ready, as neither tasks nor cores are equal. `Element` is what the kernel calls the elements of
+// `qkv`.
 template <typename Element>
-at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads) {
+at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> lengths,
+                         int64_t num_heads) {
   const int64_t hidden = qkv.size(1) / 3;
   const int64_t head_dim = hidden / num_heads;
   std::vector<int64_t> starts(lengths.size());
@@ -50,7 +57,8 @@ at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> length
   std::atomic<int64_t> next = 0;
   at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
     std::vector<float> scratch;
-    for (int64_t first = next.fetch_add(heads_per_task); first < heads; first = next.fetch_add(heads_per_task)) {
+    for (int64_t first = next.fetch_add(heads_per_task); first < heads;
+         first = next.fetch_add(heads_per_task)) {
       for (int64_t i = first; i < first + heads_per_task; ++i) {
         const auto sequence = static_cast<size_t>(i / num_heads);
         const int64_t column = i % num_heads * head_dim;
@@ -72,10 +80,13 @@ at::Tensor AttendByHeads(const at::Tensor& qkv, absl::Span<const int64_t> length
 
 }  // namespace
 
-at::Tensor PackedAttention(const at::Tensor& qkv, absl::Span<const int64_t> lengths, int64_t num_heads) {
+at::Tensor PackedAttention(const at::Tensor& qkv, absl::Span<const int64_t> lengths,
+                           int64_t num_heads) {
   const bool own_kernel = qkv.is_cpu() && HasAttentionKernel(qkv.size(1) / 3 / num_heads);
-  if (own_kernel && qkv.scalar_type() == at::kFloat) return AttendByHeads<float>(qkv, lengths, num_heads);
-  if (own_kernel && qkv.scalar_type() == at::kBFloat16) return AttendByHeads<uint16_t>(qkv, lengths, num_heads);
+  if (own_kernel && qkv.scalar_type() == at::kFloat)
+    return AttendByHeads<float>(qkv, lengths, num_heads);
+  if (own_kernel && qkv.scalar_type() == at::kBFloat16)
+    return AttendByHeads<uint16_t>(qkv, lengths, num_heads);
   return AttendByRuns(qkv, lengths, num_heads);
 }
 

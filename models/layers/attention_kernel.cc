@@ -11,13 +11,15 @@ namespace palate::models {
 namespace {
 
 constexpr int64_t kLanes = 16;  // floats in a register
-constexpr int64_t kRows = 8;    // queries computed together: 16 accumulators with two registers each
+constexpr int64_t kRows = 8;  // queries computed together: 16 accumulators with two registers each
 constexpr float kLog2E = 1.44269504f;
 
 int64_t PaddedLength(int64_t length) { return (length + kLanes - 1) / kLanes * kLanes; }
 
 // Floats that AttendFloats needs: the transposed keys, the values, and the scores of some rows.
-int64_t ScratchSize(int64_t length, int64_t head_dim) { return (2 * head_dim + kRows) * PaddedLength(length); }
+int64_t ScratchSize(int64_t length, int64_t head_dim) {
+  return (2 * head_dim + kRows) * PaddedLength(length);
+}
 
 PALATE_AVX512 inline __m512 PairsLow(__m512 a, __m512 b) {
   return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
@@ -27,7 +29,8 @@ PALATE_AVX512 inline __m512 PairsHigh(__m512 a, __m512 b) {
   return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
 }
 
-// Transposes 16 x 16 floats: rows of `from` (`stride` apart) become columns of `to` (`to_stride` apart).
+// Transposes 16 x 16 floats: rows of `from` (`stride` apart) become columns of `to` (`to_stride`
+// apart).
 PALATE_AVX512 void Transpose16(const float* from, int64_t stride, float* to, int64_t to_stride) {
   __m512 r[16], t[16];
   for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * stride);
@@ -63,22 +66,27 @@ PALATE_AVX512 void TransposeKeys(const HeadTask<float>& task, float* keys, int64
     }
   }
   for (; j < task.length; ++j) {
-    for (int64_t d = 0; d < task.head_dim; ++d) keys[d * padded + j] = task.key[j * task.stride + d];
+    for (int64_t d = 0; d < task.head_dim; ++d)
+      keys[d * padded + j] = task.key[j * task.stride + d];
   }
 }
 
-// The values as [length, head_dim]: where they stand, tokens are so far apart that they share few places of the cache.
+// The values as [length, head_dim]: where they stand, tokens are so far apart that they share few
+// places of the cache.
 PALATE_AVX512 void CopyValues(const HeadTask<float>& task, float* values) {
   for (int64_t j = 0; j < task.length; ++j) {
     for (int64_t d = 0; d < task.head_dim; d += kLanes) {
-      _mm512_storeu_ps(values + j * task.head_dim + d, _mm512_loadu_ps(task.value + j * task.stride + d));
+      _mm512_storeu_ps(values + j * task.head_dim + d,
+                       _mm512_loadu_ps(task.value + j * task.stride + d));
     }
   }
 }
 
-// scores[r][j] = query r · key j for `R` queries and `C` registers of keys from `j` on; `scores` rows are `padded` floats apart.
+// scores[r][j] = query r · key j for `R` queries and `C` registers of keys from `j` on; `scores`
+// rows are `padded` floats apart.
 template <int R, int C>
-PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, const float* keys, int64_t j, int64_t padded, float* scores) {
+PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, const float* keys,
+                             int64_t j, int64_t padded, float* scores) {
   __m512 sum[R][C];
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
@@ -97,9 +105,11 @@ PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, co
 }
 
 template <int R>
-PALATE_AVX512 void Score(const HeadTask<float>& task, const float* query, const float* keys, int64_t padded, float* scores) {
+PALATE_AVX512 void Score(const HeadTask<float>& task, const float* query, const float* keys,
+                         int64_t padded, float* scores) {
   int64_t j = 0;
-  for (; j + 2 * kLanes <= padded; j += 2 * kLanes) ScoreKeys<R, 2>(task, query, keys, j, padded, scores);
+  for (; j + 2 * kLanes <= padded; j += 2 * kLanes)
+    ScoreKeys<R, 2>(task, query, keys, j, padded, scores);
   if (j < padded) ScoreKeys<R, 1>(task, query, keys, j, padded, scores);
 }
 
@@ -123,7 +133,8 @@ PALATE_AVX512 inline __m512 Exp2(__m512 x) {
 PALATE_AVX512 float Weigh(float* scores, int64_t length, int64_t padded, float scale) {
   for (int64_t j = length; j < padded; ++j) scores[j] = -INFINITY;
   __m512 top = _mm512_loadu_ps(scores);
-  for (int64_t j = kLanes; j < padded; j += kLanes) top = _mm512_max_ps(top, _mm512_loadu_ps(scores + j));
+  for (int64_t j = kLanes; j < padded; j += kLanes)
+    top = _mm512_max_ps(top, _mm512_loadu_ps(scores + j));
   const __m512 factor = _mm512_set1_ps(scale * kLog2E);
   const __m512 shift = _mm512_mul_ps(_mm512_set1_ps(_mm512_reduce_max_ps(top)), factor);
   __m512 sum = _mm512_setzero_ps();
@@ -135,17 +146,19 @@ PALATE_AVX512 float Weigh(float* scores, int64_t length, int64_t padded, float s
   return 1.0f / _mm512_reduce_add_ps(sum);
 }
 
-// out[r] = inverse_sum[r] * sum over j of weights[r][j] * value j, for `R` queries and `C` registers of columns.
+// out[r] = inverse_sum[r] * sum over j of weights[r][j] * value j, for `R` queries and `C`
+// registers of columns.
 template <int R, int C>
-PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const float* weights, int64_t padded, const float* inverse_sum,
-                       int64_t column, float* out) {
+PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const float* weights,
+                       int64_t padded, const float* inverse_sum, int64_t column, float* out) {
   __m512 sum[R][C];
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   }
   for (int64_t j = 0; j < task.length; ++j) {
     __m512 value[C];
-    for (int c = 0; c < C; ++c) value[c] = _mm512_loadu_ps(values + j * task.head_dim + column + c * kLanes);
+    for (int c = 0; c < C; ++c)
+      value[c] = _mm512_loadu_ps(values + j * task.head_dim + column + c * kLanes);
     for (int r = 0; r < R; ++r) {
       const __m512 weight = _mm512_set1_ps(weights[r * padded + j]);
       for (int c = 0; c < C; ++c) sum[r][c] = _mm512_fmadd_ps(weight, value[c], sum[r][c]);
@@ -153,20 +166,24 @@ PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const f
   }
   for (int r = 0; r < R; ++r) {
     const __m512 factor = _mm512_set1_ps(inverse_sum[r]);
-    for (int c = 0; c < C; ++c) _mm512_storeu_ps(out + r * task.out_stride + column + c * kLanes, _mm512_mul_ps(sum[r][c], factor));
+    for (int c = 0; c < C; ++c)
+      _mm512_storeu_ps(out + r * task.out_stride + column + c * kLanes,
+                       _mm512_mul_ps(sum[r][c], factor));
   }
 }
 
 template <int R>
-PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const float* keys, const float* values, int64_t padded,
-                              float* scores) {
+PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const float* keys,
+                              const float* values, int64_t padded, float* scores) {
   Score<R>(task, task.query + row * task.stride, keys, padded, scores);
   const float scale = 1.0f / std::sqrt(static_cast<float>(task.head_dim));
   float inverse_sum[R];
-  for (int r = 0; r < R; ++r) inverse_sum[r] = Weigh(scores + r * padded, task.length, padded, scale);
+  for (int r = 0; r < R; ++r)
+    inverse_sum[r] = Weigh(scores + r * padded, task.length, padded, scale);
   float* out = task.out + row * task.out_stride;
   int64_t column = 0;
-  for (; column + 2 * kLanes <= task.head_dim; column += 2 * kLanes) Mix<R, 2>(task, values, scores, padded, inverse_sum, column, out);
+  for (; column + 2 * kLanes <= task.head_dim; column += 2 * kLanes)
+    Mix<R, 2>(task, values, scores, padded, inverse_sum, column, out);
   if (column < task.head_dim) Mix<R, 1>(task, values, scores, padded, inverse_sum, column, out);
 }
 
@@ -179,7 +196,8 @@ void AttendFloats(const HeadTask<float>& task, float* scratch) {
   TransposeKeys(task, keys, padded);
   CopyValues(task, values);
   if (task.length < kRows) {
-    for (int64_t row = 0; row < task.length; ++row) AttendRows<1>(task, row, keys, values, padded, scores);
+    for (int64_t row = 0; row < task.length; ++row)
+      AttendRows<1>(task, row, keys, values, padded, scores);
     return;
   }
   // The last rows are computed again where the length is no multiple.
@@ -189,23 +207,29 @@ void AttendFloats(const HeadTask<float>& task, float* scratch) {
 }
 
 // bfloat16 is the upper half of a float32.
-PALATE_AVX512 void Widen(const uint16_t* from, int64_t stride, int64_t rows, int64_t columns, float* to) {
+PALATE_AVX512 void Widen(const uint16_t* from, int64_t stride, int64_t rows, int64_t columns,
+                         float* to) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < columns; c += kLanes) {
-      const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row * stride + c));
-      _mm512_storeu_ps(to + row * columns + c, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)));
+      const __m256i halves =
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row * stride + c));
+      _mm512_storeu_ps(to + row * columns + c,
+                       _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)));
     }
   }
 }
 
 // Rounds to the nearest, ties to even.
-PALATE_AVX512 void Narrow(const float* from, int64_t rows, int64_t columns, uint16_t* to, int64_t stride) {
+PALATE_AVX512 void Narrow(const float* from, int64_t rows, int64_t columns, uint16_t* to,
+                          int64_t stride) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < columns; c += kLanes) {
       const __m512i bits = _mm512_castps_si512(_mm512_loadu_ps(from + row * columns + c));
       const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-      const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + row * stride + c), _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+      const __m512i rounded =
+          _mm512_add_epi32(_mm512_add_epi32(bits, odd), _mm512_set1_epi32(0x7fff));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + row * stride + c),
+                          _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
     }
   }
 }

@@ -9,8 +9,9 @@ namespace palate::models {
 // Whether this processor runs AttendHead, and the kernel serves this head size.
 bool HasAttentionKernel(int64_t head_dim);
 
-// One head of one sequence. `query`, `key` and `value` point at the head's part of the first token; the next token's lies
-// `stride` elements further. The result is written likewise, `out_stride` elements apart.
+// One head of one sequence. `query`, `key` and `value` point at the head's part of the first token;
+// the next token's lies `stride` elements further. The result is written likewise, `out_stride`
+// elements apart.
 template <typename Element>
 struct HeadTask {
   const Element* query = nullptr;
@@ -23,7 +24,8 @@ struct HeadTask {
   int64_t head_dim = 0;
 };
 
-// `scratch` is resized as needed and may be used again by the same thread. REQUIRES: HasAttentionKernel(task.head_dim).
+// `scratch` is resized as needed and may be used again by the same thread. REQUIRES:
+// HasAttentionKernel(task.head_dim).
 void AttendHead(const HeadTask<float>& task, std::vector<float>& scratch);
 // The same for the bits of bfloat16, computed in float32.
 void AttendHead(const HeadTask<uint16_t>& task, std::vector<float>& scratch);

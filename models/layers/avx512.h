@@ -1,5 +1,5 @@
-// What the AVX-512 kernels share: intrinsics, the attribute that compiles a function for them, and whether this processor runs it.
-// Internal to models/layers.
+// What the AVX-512 kernels share: intrinsics, the attribute that compiles a function for them, and
+// whether this processor runs it. Internal to models/layers.
 #pragma once
 
 #if defined(__x86_64__)
@@ -13,7 +13,8 @@
 namespace palate::models {
 
 inline bool HasAvx512() {
-  static const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+  static const bool supported =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
   return supported;
 }
 

@@ -42,7 +42,8 @@ void PreNormEncoder::AddParameters(ParameterList& list) {
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = blocks_[i];
     const std::string prefix = absl::StrCat(names_.prefix, i, ".");
-    const auto linear = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& weight, at::Tensor& bias) {
+    const auto linear = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& weight,
+                            at::Tensor& bias) {
       AddLinear(list, prefix + name, out, in, weight, bias, normal);
     };
     const auto norm = [&](const std::string& name, at::Tensor& weight, at::Tensor& bias) {
@@ -61,12 +62,15 @@ void PreNormEncoder::AddParameters(ParameterList& list) {
 
 void PreNormEncoder::Prepack(const Checkpoint& checkpoint) {
   for (Block& block : blocks_) {
-    block.qkv = Linear(at::cat({block.q_weight, block.k_weight, block.v_weight}), at::cat({block.q_bias, block.k_bias, block.v_bias}));
+    block.qkv = Linear(at::cat({block.q_weight, block.k_weight, block.v_weight}),
+                       at::cat({block.q_bias, block.k_bias, block.v_bias}));
     block.out = Linear(block.out_weight, block.out_bias);
     block.fc1 = Linear(block.fc1_weight, block.fc1_bias, config_.activation);
     block.fc2 = Linear(block.fc2_weight, block.fc2_bias);
-    for (at::Tensor* part : {&block.q_weight, &block.q_bias, &block.k_weight, &block.k_bias, &block.v_weight, &block.v_bias,
-                             &block.out_weight, &block.out_bias, &block.fc1_weight, &block.fc1_bias, &block.fc2_weight, &block.fc2_bias}) {
+    for (at::Tensor* part :
+         {&block.q_weight, &block.q_bias, &block.k_weight, &block.k_bias, &block.v_weight,
+          &block.v_bias, &block.out_weight, &block.out_bias, &block.fc1_weight, &block.fc1_bias,
+          &block.fc2_weight, &block.fc2_bias}) {
       part->reset();
     }
     checkpoint.ReleasePages();
@@ -75,15 +79,20 @@ void PreNormEncoder::Prepack(const Checkpoint& checkpoint) {
 }
 
 // x plus the block's attention over norm1(x).
-at::Tensor PreNormEncoder::Attention(const Block& block, const at::Tensor& x, const at::Tensor& mask) const {
-  const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm1_weight, block.norm1_bias, config_.layer_norm_eps);
+at::Tensor PreNormEncoder::Attention(const Block& block, const at::Tensor& x,
+                                     const at::Tensor& mask) const {
+  const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm1_weight,
+                                           block.norm1_bias, config_.layer_norm_eps);
   if (prepacked_) return block.out.Plus(Mixed(block.qkv(normed), mask), x);
   const auto heads = [&](const at::Tensor& weight, const at::Tensor& bias) {
-    return at::linear(normed, weight, bias).view({x.size(0), x.size(1), config_.num_heads, -1}).transpose(1, 2);
+    return at::linear(normed, weight, bias)
+        .view({x.size(0), x.size(1), config_.num_heads, -1})
+        .transpose(1, 2);
   };
   const auto allowed = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
-  const at::Tensor mixed = at::scaled_dot_product_attention(heads(block.q_weight, block.q_bias), heads(block.k_weight, block.k_bias),
-                                                            heads(block.v_weight, block.v_bias), allowed);
+  const at::Tensor mixed = at::scaled_dot_product_attention(
+      heads(block.q_weight, block.q_bias), heads(block.k_weight, block.k_bias),
+      heads(block.v_weight, block.v_bias), allowed);
   return x + at::linear(mixed.transpose(1, 2).reshape(x.sizes()), block.out_weight, block.out_bias);
 }
 
@@ -93,18 +102,22 @@ at::Tensor PreNormEncoder::Mixed(const at::Tensor& qkv, const at::Tensor& mask) 
   const int64_t tokens = qkv.size(1);
   if (!mask.defined()) {
     const std::vector<int64_t> lengths(static_cast<size_t>(batch), tokens);
-    return PackedAttention(qkv.view({batch * tokens, -1}), lengths, config_.num_heads).view({batch, tokens, -1});
+    return PackedAttention(qkv.view({batch * tokens, -1}), lengths, config_.num_heads)
+        .view({batch, tokens, -1});
   }
-  const at::Tensor parts = qkv.view({batch, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
+  const at::Tensor parts =
+      qkv.view({batch, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
   const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2], mask);
   return mixed.transpose(1, 2).reshape({batch, tokens, -1});
 }
 
 // x plus the block's feed-forward over norm2(x).
 at::Tensor PreNormEncoder::FeedForward(const Block& block, const at::Tensor& x) const {
-  const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm2_weight, block.norm2_bias, config_.layer_norm_eps);
+  const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm2_weight,
+                                           block.norm2_bias, config_.layer_norm_eps);
   if (prepacked_) return block.fc2.Plus(block.fc1(normed), x);
-  const at::Tensor wide = Activate(at::linear(normed, block.fc1_weight, block.fc1_bias), config_.activation);
+  const at::Tensor wide =
+      Activate(at::linear(normed, block.fc1_weight, block.fc1_bias), config_.activation);
   return x + at::linear(wide, block.fc2_weight, block.fc2_bias);
 }
 

@@ -1,8 +1,8 @@
 // A stack of pre-norm transformer blocks, as ViT, CLIP and SigLIP have it:
 //   x += attention(norm1(x));  x += fc2(activation(fc1(norm2(x))))
 //
-// One implementation serves and trains. Trained or untouched weights go through ATen's differentiable operations;
-// Prepack() lays them out for inference on the processor.
+// One implementation serves and trains. Trained or untouched weights go through ATen's
+// differentiable operations; Prepack() lays them out for inference on the processor.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -50,17 +50,20 @@ class PreNormEncoder {
   // Appends the blocks' parameters; `list` must not outlive this object.
   void AddParameters(ParameterList& list);
 
-  // Joins query, key and value and prepacks the products for inference; the parts are given up, so Parameters and
-  // training are over. The pages of `checkpoint`, whose weights these are, are let go block by block.
+  // Joins query, key and value and prepacks the products for inference; the parts are given up, so
+  // Parameters and training are over. The pages of `checkpoint`, whose weights these are, are let
+  // go block by block.
   void Prepack(const Checkpoint& checkpoint);
 
-  // `x` is [batch, tokens, hidden] in the weights' type; `mask` is undefined, or boolean and broadcast to
-  // [batch, heads, tokens, tokens], true where a token may look. Returns the last block's output, not normed.
+  // `x` is [batch, tokens, hidden] in the weights' type; `mask` is undefined, or boolean and
+  // broadcast to [batch, heads, tokens, tokens], true where a token may look. Returns the last
+  // block's output, not normed.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& mask = {}) const;
 
  private:
   struct Block {
-    at::Tensor norm1_weight, norm1_bias, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias, out_weight, out_bias;
+    at::Tensor norm1_weight, norm1_bias, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias,
+        out_weight, out_bias;
     at::Tensor norm2_weight, norm2_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
     Linear qkv, out, fc1, fc2;  // after Prepack
   };

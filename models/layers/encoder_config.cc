@@ -7,7 +7,8 @@
 
 namespace palate::models {
 
-absl::StatusOr<JsonConfig> NestedWithDefaults(const JsonConfig& config, absl::string_view key, const nlohmann::json& defaults) {
+absl::StatusOr<JsonConfig> NestedWithDefaults(const JsonConfig& config, absl::string_view key,
+                                              const nlohmann::json& defaults) {
   nlohmann::json values = defaults;
   if (config.Has(key)) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig given, config.Object(key));
@@ -21,7 +22,8 @@ absl::StatusOr<JsonConfig> NestedWithDefaults(const JsonConfig& config, absl::st
 absl::StatusOr<EncoderConfig> ReadEncoderConfig(const JsonConfig& config) {
   EncoderConfig result;
   PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxTowerExtent));
-  PALATE_ASSIGN_OR_RETURN(result.intermediate_size, config.IntIn("intermediate_size", 1, kMaxTowerExtent));
+  PALATE_ASSIGN_OR_RETURN(result.intermediate_size,
+                          config.IntIn("intermediate_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_layers, config.IntIn("num_hidden_layers", 1, 1024));
   PALATE_ASSIGN_OR_RETURN(result.num_heads, config.IntIn("num_attention_heads", 1, 1024));
   PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));
@@ -30,10 +32,13 @@ absl::StatusOr<EncoderConfig> ReadEncoderConfig(const JsonConfig& config) {
   if (!known.ok()) return Annotate(known.status(), config.source());
   result.activation = *known;
   if (result.hidden_size % result.num_heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": hidden_size (", result.hidden_size,
-                                                   ") is no multiple of num_attention_heads (", result.num_heads, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.source(), ": hidden_size (", result.hidden_size,
+                     ") is no multiple of num_attention_heads (", result.num_heads, ")"));
   }
-  if (!(result.layer_norm_eps > 0)) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": layer_norm_eps is not above 0"));
+  if (!(result.layer_norm_eps > 0))
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.source(), ": layer_norm_eps is not above 0"));
   return result;
 }
 

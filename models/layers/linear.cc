@@ -11,13 +11,14 @@ namespace {
 using OptionalTensor = std::optional<at::Tensor>;
 using Scalars = c10::List<std::optional<at::Scalar>>;
 using ReorderOp = at::Tensor(const at::Tensor& weight, std::optional<int64_t> batch_size);
-using PointwiseOp = at::Tensor(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, c10::string_view activation,
+using PointwiseOp = at::Tensor(const at::Tensor& x, const at::Tensor& weight,
+                               const OptionalTensor& bias, c10::string_view activation,
                                Scalars scalars, std::optional<c10::string_view> algorithm);
-using BinaryOp = at::Tensor(const at::Tensor& x, const at::Tensor& other, const at::Tensor& weight, const OptionalTensor& bias,
-                            c10::string_view operation);
+using BinaryOp = at::Tensor(const at::Tensor& x, const at::Tensor& other, const at::Tensor& weight,
+                            const OptionalTensor& bias, c10::string_view operation);
 
-// oneDNN's kernels over prepacked weights. They have no C++ function in ATen's interface, only an entry in the
-// dispatcher; a build of LibTorch without them is served by at::linear.
+// oneDNN's kernels over prepacked weights. They have no C++ function in ATen's interface, only an
+// entry in the dispatcher; a build of LibTorch without them is served by at::linear.
 struct Prepacked {
   std::optional<c10::TypedOperatorHandle<ReorderOp>> reorder;
   std::optional<c10::TypedOperatorHandle<PointwiseOp>> linear;
@@ -29,7 +30,8 @@ struct Prepacked {
     const auto linear_schema = dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
     const auto binary_schema = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"});
     if (!at::globalContext().userEnabledMkldnn()) return;
-    if (!reorder_schema.has_value() || !linear_schema.has_value() || !binary_schema.has_value()) return;
+    if (!reorder_schema.has_value() || !linear_schema.has_value() || !binary_schema.has_value())
+      return;
     reorder = reorder_schema->typed<ReorderOp>();
     linear = linear_schema->typed<PointwiseOp>();
     linear_binary = binary_schema->typed<BinaryOp>();
@@ -74,7 +76,8 @@ FusedActivation Fused(const std::optional<Activation>& activation) {
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, std::optional<Activation> activation)
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias,
+               std::optional<Activation> activation)
     : weight_(weight), bias_(bias), activation_(activation), prepacked_(CanPrepack(weight)) {
   if (prepacked_) weight_ = PrepackedOps().reorder->call(weight, std::nullopt);
 }
@@ -86,7 +89,8 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   }
   const FusedActivation fused = Fused(activation_);
   const OptionalTensor bias = bias_.defined() ? OptionalTensor(bias_) : std::nullopt;
-  at::Tensor y = PrepackedOps().linear->call(x, weight_, bias, fused.name, Scalars(), fused.algorithm);
+  at::Tensor y =
+      PrepackedOps().linear->call(x, weight_, bias, fused.name, Scalars(), fused.algorithm);
   return fused.fused ? y : Activate(y, *activation_);
 }
 

@@ -1,4 +1,5 @@
-// at::parallel_for, which without OpenMP would be a plain loop, silently. Internal to models/layers.
+// at::parallel_for, which without OpenMP would be a plain loop, silently. Internal to
+// models/layers.
 #pragma once
 
 #include <ATen/Parallel.h>

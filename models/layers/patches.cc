@@ -4,7 +4,8 @@
 
 namespace palate::models {
 
-at::Tensor EmbedPatches(const at::Tensor& pixels, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor EmbedPatches(const at::Tensor& pixels, const at::Tensor& weight,
+                        const at::Tensor& bias) {
   const int64_t patch = weight.size(2);
   const int64_t channels = pixels.size(1);
   const int64_t rows = pixels.size(2) / patch;

@@ -16,12 +16,14 @@ using Json = nlohmann::ordered_json;
 // A special token of tokenizer_config.json is its text, or an object that describes it.
 std::string TokenText(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
-  if (value.is_object() && value.contains("content") && value["content"].is_string()) return value["content"].get<std::string>();
+  if (value.is_object() && value.contains("content") && value["content"].is_string())
+    return value["content"].get<std::string>();
   return std::string();
 }
 
 Json SpecialTokens(const nlohmann::json& tokenizer_config) {
-  constexpr std::array<const char*, 4> kNames = {"bos_token", "eos_token", "pad_token", "unk_token"};
+  constexpr std::array<const char*, 4> kNames = {"bos_token", "eos_token", "pad_token",
+                                                 "unk_token"};
   Json variables = Json::object();
   for (const char* name : kNames) {
     const auto it = tokenizer_config.find(name);
@@ -33,22 +35,25 @@ Json SpecialTokens(const nlohmann::json& tokenizer_config) {
 
 // "chat_template" of tokenizer_config.json or chat_template.json: the template, or named ones.
 absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
-  if (!config.Has("chat_template")) return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
+  if (!config.Has("chat_template"))
+    return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
   const nlohmann::json& value = config.json().at("chat_template");
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) {
     for (const nlohmann::json& entry : value) {
-      if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" && entry.contains("template") &&
-          entry["template"].is_string()) {
+      if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+          entry.contains("template") && entry["template"].is_string()) {
         return entry["template"].get<std::string>();
       }
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat(config.source(), ": chat_template is neither a string nor a list with a \"default\""));
+  return absl::InvalidArgumentError(absl::StrCat(
+      config.source(), ": chat_template is neither a string nor a list with a \"default\""));
 }
 
 // The template's text from whichever file of the folder has it.
-absl::StatusOr<std::string> ReadSource(const std::string& folder, const JsonConfig& tokenizer_config) {
+absl::StatusOr<std::string> ReadSource(const std::string& folder,
+                                       const JsonConfig& tokenizer_config) {
   const std::string file = absl::StrCat(folder, "/chat_template.jinja");
   if (FileExists(file)) return ReadFileToString(file);
   const std::string older_file = absl::StrCat(folder, "/chat_template.json");
@@ -79,24 +84,29 @@ ChatTemplate::ChatTemplate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 ChatTemplate::~ChatTemplate() = default;
 
 absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Load(const std::string& folder) {
-  PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(absl::StrCat(folder, "/tokenizer_config.json")));
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig config,
+                          JsonConfig::Load(absl::StrCat(folder, "/tokenizer_config.json")));
   PALATE_ASSIGN_OR_RETURN(const std::string source, ReadSource(folder, config));
   auto chat_template = Parse(source, SpecialTokens(config.json()));
   if (!chat_template.ok()) return Annotate(chat_template.status(), folder, ": chat template");
   return chat_template;
 }
 
-absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Parse(absl::string_view source, Json variables) {
+absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Parse(absl::string_view source,
+                                                                        Json variables) {
   PALATE_ASSIGN_OR_RETURN(const std::string variables_text, Dump(variables));
   palate_chat_template* handle = nullptr;
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(ToStatus(palate_chat_template_new(ToSlice(source), ToSlice(variables_text), &handle, &error), error));
+  PALATE_RETURN_IF_ERROR(ToStatus(
+      palate_chat_template_new(ToSlice(source), ToSlice(variables_text), &handle, &error), error));
   return std::shared_ptr<const ChatTemplate>(new ChatTemplate(std::make_unique<Impl>(handle)));
 }
 
-absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const {
+absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages,
+                                                 bool add_generation_prompt) const {
   Json context = {{"messages", Json::array()}, {"add_generation_prompt", add_generation_prompt}};
-  for (const ChatMessage& message : messages) context["messages"].push_back({{"role", message.role}, {"content", message.content}});
+  for (const ChatMessage& message : messages)
+    context["messages"].push_back({{"role", message.role}, {"content", message.content}});
   return Render(context);
 }
 
@@ -104,7 +114,8 @@ absl::StatusOr<std::string> ChatTemplate::Render(const Json& context) const {
   PALATE_ASSIGN_OR_RETURN(const std::string text, Dump(context));
   palate_text_string out = {};
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(ToStatus(palate_chat_template_render(impl_->handle, ToSlice(text), &out, &error), error));
+  PALATE_RETURN_IF_ERROR(
+      ToStatus(palate_chat_template_render(impl_->handle, ToSlice(text), &out, &error), error));
   return TakeString(out);
 }
 

@@ -22,7 +22,8 @@ inline std::string TakeString(palate_text_string string) {
 inline absl::Status ToStatus(int code, palate_text_string error) {
   if (code == PALATE_TEXT_OK) return absl::OkStatus();
   const std::string message = TakeString(error);
-  return code == PALATE_TEXT_INVALID ? absl::InvalidArgumentError(message) : absl::InternalError("text library: " + message);
+  return code == PALATE_TEXT_INVALID ? absl::InvalidArgumentError(message)
+                                     : absl::InternalError("text library: " + message);
 }
 
 }  // namespace palate::models

@@ -23,17 +23,23 @@ absl::StatusOr<std::string> TokenText(const JsonConfig& config, const std::strin
 absl::StatusOr<int64_t> MaxLength(const JsonConfig& config, int64_t max_positions) {
   if (!config.Has("model_max_length")) return max_positions;
   PALATE_ASSIGN_OR_RETURN(const double length, config.Double("model_max_length"));
-  if (length < 1) return absl::InvalidArgumentError(absl::StrCat(config.source(), ": model_max_length is below 1"));
+  if (length < 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.source(), ": model_max_length is below 1"));
   return length < static_cast<double>(max_positions) ? static_cast<int64_t>(length) : max_positions;
 }
 
 // "padding_side", or what the tokenizer's class pads when the file does not say.
 absl::StatusOr<bool> PadsLeft(const JsonConfig& config) {
-  PALATE_ASSIGN_OR_RETURN(const std::string tokenizer_class, config.StringOr("tokenizer_class", ""));
-  PALATE_ASSIGN_OR_RETURN(const std::string side,
-                          config.StringOr("padding_side", absl::StartsWith(tokenizer_class, "GemmaTokenizer") ? "left" : "right"));
+  PALATE_ASSIGN_OR_RETURN(const std::string tokenizer_class,
+                          config.StringOr("tokenizer_class", ""));
+  PALATE_ASSIGN_OR_RETURN(
+      const std::string side,
+      config.StringOr("padding_side",
+                      absl::StartsWith(tokenizer_class, "GemmaTokenizer") ? "left" : "right"));
   if (side == "left" || side == "right") return side == "left";
-  return absl::InvalidArgumentError(absl::StrCat(config.source(), ": padding_side ", QuoteForMessage(side), " is neither left nor right"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      config.source(), ": padding_side ", QuoteForMessage(side), " is neither left nor right"));
 }
 
 }  // namespace
@@ -48,20 +54,22 @@ std::vector<int64_t> PaddedIds::AttentionMask() const {
   return mask;
 }
 
-absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> PaddedTokenizer::Load(const std::string& folder, TextPadding padding,
-                                                                             int64_t max_positions) {
+absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> PaddedTokenizer::Load(
+    const std::string& folder, TextPadding padding, int64_t max_positions) {
   auto result = std::shared_ptr<PaddedTokenizer>(new PaddedTokenizer);
   PALATE_ASSIGN_OR_RETURN(result->tokenizer_, LoadReferenceTokenizer(folder));
-  PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(folder + "/tokenizer_config.json"));
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig config,
+                          JsonConfig::Load(folder + "/tokenizer_config.json"));
   PALATE_ASSIGN_OR_RETURN(const std::string pad, TokenText(config, "pad_token"));
   const std::optional<int64_t> id = result->tokenizer_->TokenToId(pad);
   if (!id.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": pad_token ", QuoteForMessage(pad), " is not in tokenizer.json"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.source(), ": pad_token ", QuoteForMessage(pad), " is not in tokenizer.json"));
   }
   PALATE_ASSIGN_OR_RETURN(result->max_tokens_, MaxLength(config, max_positions));
   if (result->max_tokens_ <= static_cast<int64_t>(result->tokenizer_->special_tokens_per_text())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(config.source(), ": model_max_length ", result->max_tokens_, " leaves no room for text"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.source(), ": model_max_length ", result->max_tokens_, " leaves no room for text"));
   }
   PALATE_ASSIGN_OR_RETURN(result->pads_left_, PadsLeft(config));
   result->padding_ = padding;
@@ -69,11 +77,13 @@ absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> PaddedTokenizer::Load(con
   return result;
 }
 
-absl::StatusOr<PaddedIds> PaddedTokenizer::Encode(absl::Span<const std::string> texts, const PaddedEncodeOptions& options) const {
+absl::StatusOr<PaddedIds> PaddedTokenizer::Encode(absl::Span<const std::string> texts,
+                                                  const PaddedEncodeOptions& options) const {
   const int64_t limit = options.width > 0 ? options.width : max_tokens_;
   PALATE_ASSIGN_OR_RETURN(
       const std::vector<EncodedText> encoded,
-      tokenizer_->EncodeBatch(texts, {.parse_special_tokens = options.parse_special_tokens, .max_tokens = static_cast<size_t>(limit)}));
+      tokenizer_->EncodeBatch(texts, {.parse_special_tokens = options.parse_special_tokens,
+                                      .max_tokens = static_cast<size_t>(limit)}));
   PaddedIds result;
   result.padded_left = pads_left_;
   for (const EncodedText& text : encoded) {

@@ -36,16 +36,20 @@ struct PaddedEncodeOptions {
   bool parse_special_tokens = true;
 };
 
-// A folder's tokenizer with its padding token. The tokenizer's own post-processor decides which special tokens surround
-// a text. Immutable; thread-safe.
+// A folder's tokenizer with its padding token. The tokenizer's own post-processor decides which
+// special tokens surround a text. Immutable; thread-safe.
 class PaddedTokenizer {
  public:
-  // Reads tokenizer.json, and tokenizer_config.json for pad_token, padding_side and model_max_length. A text is cut at the
-  // smaller of that and `max_positions`. NotFound or InvalidArgument naming the file.
-  static absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> Load(const std::string& folder, TextPadding padding, int64_t max_positions);
+  // Reads tokenizer.json, and tokenizer_config.json for pad_token, padding_side and
+  // model_max_length. A text is cut at the smaller of that and `max_positions`. NotFound or
+  // InvalidArgument naming the file.
+  static absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> Load(const std::string& folder,
+                                                                     TextPadding padding,
+                                                                     int64_t max_positions);
 
   // InvalidArgument when a text is not UTF-8.
-  absl::StatusOr<PaddedIds> Encode(absl::Span<const std::string> texts, const PaddedEncodeOptions& options = {}) const;
+  absl::StatusOr<PaddedIds> Encode(absl::Span<const std::string> texts,
+                                   const PaddedEncodeOptions& options = {}) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   int64_t max_tokens() const { return max_tokens_; }

@@ -36,7 +36,8 @@ nlohmann::json LowerCaseThen(const nlohmann::json& normalizer) {
 // The file's decoder, then the mark of a word's end as a space, and no space at either end.
 nlohmann::json DecodesWordEnds(const nlohmann::json& decoder, const std::string& suffix) {
   const auto replace = [](nlohmann::json pattern, const char* content) {
-    return nlohmann::json{{"type", "Replace"}, {"pattern", std::move(pattern)}, {"content", content}};
+    return nlohmann::json{
+        {"type", "Replace"}, {"pattern", std::move(pattern)}, {"content", content}};
   };
   nlohmann::json steps = nlohmann::json::array();
   if (!decoder.is_null()) steps.push_back(decoder);
@@ -45,18 +46,22 @@ nlohmann::json DecodesWordEnds(const nlohmann::json& decoder, const std::string&
   return {{"type", "Sequence"}, {"decoders", steps}};
 }
 
-constexpr std::array<absl::string_view, 3> kDepartingClasses = {"BertTokenizer", "Siglip2Tokenizer", "CLIPTokenizer"};
+constexpr std::array<absl::string_view, 3> kDepartingClasses = {"BertTokenizer", "Siglip2Tokenizer",
+                                                                "CLIPTokenizer"};
 
 bool Departs(absl::string_view tokenizer_class) {
-  return std::find(kDepartingClasses.begin(), kDepartingClasses.end(), tokenizer_class) != kDepartingClasses.end();
+  return std::find(kDepartingClasses.begin(), kDepartingClasses.end(), tokenizer_class) !=
+         kDepartingClasses.end();
 }
 
 // Puts what the class makes itself in place of what the file says.
-absl::Status Rewrite(absl::string_view tokenizer_class, const JsonConfig& config, nlohmann::json& file) {
+absl::Status Rewrite(absl::string_view tokenizer_class, const JsonConfig& config,
+                     nlohmann::json& file) {
   if (tokenizer_class == "BertTokenizer") {
     PALATE_ASSIGN_OR_RETURN(file["normalizer"], BertNormalizer(config));
   } else if (tokenizer_class == "Siglip2Tokenizer") {
-    file["normalizer"] = LowerCaseThen({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}});
+    file["normalizer"] =
+        LowerCaseThen({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}});
   } else if (tokenizer_class == "CLIPTokenizer") {
     const JsonConfig model(file.value("model", nlohmann::json::object()), config.source());
     PALATE_ASSIGN_OR_RETURN(const std::string suffix, model.StringOr("end_of_word_suffix", ""));
@@ -73,10 +78,11 @@ absl::StatusOr<JsonConfig> TokenizerConfig(const std::string& folder) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(const std::string& folder,
-                                                                        const ReferenceTokenizerOptions& options) {
+absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(
+    const std::string& folder, const ReferenceTokenizerOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config, TokenizerConfig(folder));
-  PALATE_ASSIGN_OR_RETURN(std::string tokenizer_class, config.StringOr("tokenizer_class", options.default_class));
+  PALATE_ASSIGN_OR_RETURN(std::string tokenizer_class,
+                          config.StringOr("tokenizer_class", options.default_class));
   tokenizer_class = std::string(absl::StripSuffix(tokenizer_class, "Fast"));
 
   const std::string path = folder + "/tokenizer.json";
@@ -85,7 +91,8 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(const st
   if (!Departs(tokenizer_class) && !options.lower_case) return Tokenizer::Parse(text, path);
 
   nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!file.is_object()) return absl::InvalidArgumentError(absl::StrCat(path, " holds no JSON object"));
+  if (!file.is_object())
+    return absl::InvalidArgumentError(absl::StrCat(path, " holds no JSON object"));
   PALATE_RETURN_IF_ERROR(Rewrite(tokenizer_class, config, file));
   if (options.lower_case) file["normalizer"] = LowerCaseThen(file["normalizer"]);
   return Tokenizer::Parse(file.dump(), path);

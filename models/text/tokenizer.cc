@@ -29,15 +29,19 @@ struct Tokenizer::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  absl::StatusOr<std::vector<EncodedText>> Encode(absl::Span<const palate_text_slice> texts, const EncodeOptions& options) const {
+  absl::StatusOr<std::vector<EncodedText>> Encode(absl::Span<const palate_text_slice> texts,
+                                                  const EncodeOptions& options) const {
     palate_text_encodings encodings = {};
     palate_text_string error = {};
-    PALATE_RETURN_IF_ERROR(ToStatus(palate_tokenizer_encode(handle, texts.data(), texts.size(), options.add_special_tokens ? 1 : 0,
-                                                            options.parse_special_tokens ? 1 : 0, options.max_tokens, &encodings, &error),
+    PALATE_RETURN_IF_ERROR(ToStatus(palate_tokenizer_encode(handle, texts.data(), texts.size(),
+                                                            options.add_special_tokens ? 1 : 0,
+                                                            options.parse_special_tokens ? 1 : 0,
+                                                            options.max_tokens, &encodings, &error),
                                     error));
     std::vector<EncodedText> results(texts.size());
     for (size_t i = 0; i < texts.size(); ++i) {
-      results[i].ids.assign(encodings.ids + encodings.offsets[i], encodings.ids + encodings.offsets[i + 1]);
+      results[i].ids.assign(encodings.ids + encodings.offsets[i],
+                            encodings.ids + encodings.offsets[i + 1]);
       results[i].truncated_tokens = encodings.truncated[i];
     }
     palate_text_encodings_free(encodings);
@@ -51,29 +55,36 @@ Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::string& path) {
-  const std::string file = absl::EndsWith(path, ".json") ? path : absl::StrCat(path, "/tokenizer.json");
+  const std::string file =
+      absl::EndsWith(path, ".json") ? path : absl::StrCat(path, "/tokenizer.json");
   PALATE_ASSIGN_OR_RETURN(const std::string json, ReadFileToString(file, kMaxTokenizerBytes));
   return Parse(json, file);
 }
 
-absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Parse(absl::string_view json, const std::string& source) {
+absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Parse(absl::string_view json,
+                                                                  const std::string& source) {
   palate_tokenizer* handle = nullptr;
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(Annotate(ToStatus(palate_tokenizer_new(ToSlice(json), &handle, &error), error), source));
+  PALATE_RETURN_IF_ERROR(
+      Annotate(ToStatus(palate_tokenizer_new(ToSlice(json), &handle, &error), error), source));
   return std::shared_ptr<const Tokenizer>(new Tokenizer(std::make_unique<Impl>(handle)));
 }
 
-absl::StatusOr<EncodedText> Tokenizer::Encode(absl::string_view text, const EncodeOptions& options) const {
+absl::StatusOr<EncodedText> Tokenizer::Encode(absl::string_view text,
+                                              const EncodeOptions& options) const {
   const palate_text_slice slice = ToSlice(text);
-  PALATE_ASSIGN_OR_RETURN(std::vector<EncodedText> results, impl_->Encode(absl::MakeConstSpan(&slice, 1), options));
+  PALATE_ASSIGN_OR_RETURN(std::vector<EncodedText> results,
+                          impl_->Encode(absl::MakeConstSpan(&slice, 1), options));
   return std::move(results[0]);
 }
 
-absl::StatusOr<std::vector<EncodedText>> Tokenizer::EncodeBatch(absl::Span<const std::string> texts, const EncodeOptions& options) const {
+absl::StatusOr<std::vector<EncodedText>> Tokenizer::EncodeBatch(
+    absl::Span<const std::string> texts, const EncodeOptions& options) const {
   return impl_->Encode(ToSlices(texts), options);
 }
 
-absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int64_t> ids, bool skip_special_tokens) const {
+absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int64_t> ids,
+                                              bool skip_special_tokens) const {
   std::vector<uint32_t> narrow;
   narrow.reserve(ids.size());
   for (int64_t id : ids) {
@@ -84,7 +95,9 @@ absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int64_t> ids, boo
   palate_text_string out = {};
   palate_text_string error = {};
   PALATE_RETURN_IF_ERROR(
-      ToStatus(palate_tokenizer_decode(impl_->handle, narrow.data(), narrow.size(), skip_special_tokens ? 1 : 0, &out, &error), error));
+      ToStatus(palate_tokenizer_decode(impl_->handle, narrow.data(), narrow.size(),
+                                       skip_special_tokens ? 1 : 0, &out, &error),
+               error));
   return TakeString(out);
 }
 
@@ -96,13 +109,18 @@ std::optional<int64_t> Tokenizer::TokenToId(absl::string_view token) const {
 std::optional<std::string> Tokenizer::IdToToken(int64_t id) const {
   if (id < 0 || id > std::numeric_limits<uint32_t>::max()) return std::nullopt;
   palate_text_string out = {};
-  if (palate_tokenizer_id_to_token(impl_->handle, static_cast<uint32_t>(id), &out) == 0) return std::nullopt;
+  if (palate_tokenizer_id_to_token(impl_->handle, static_cast<uint32_t>(id), &out) == 0)
+    return std::nullopt;
   return TakeString(out);
 }
 
-int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(palate_tokenizer_vocab_size(impl_->handle)); }
+int64_t Tokenizer::vocab_size() const {
+  return static_cast<int64_t>(palate_tokenizer_vocab_size(impl_->handle));
+}
 
-size_t Tokenizer::special_tokens_per_text() const { return palate_tokenizer_special_tokens_per_text(impl_->handle); }
+size_t Tokenizer::special_tokens_per_text() const {
+  return palate_tokenizer_special_tokens_per_text(impl_->handle);
+}
 
 absl::StatusOr<std::string> StreamDecoder::Push(int64_t id) {
   ids_.push_back(id);
@@ -111,10 +129,12 @@ absl::StatusOr<std::string> StreamDecoder::Push(int64_t id) {
 
 absl::StatusOr<std::string> StreamDecoder::Finish() { return Emit(/*final=*/true); }
 
-// Decoding a token alone may differ from decoding it after its predecessor (spaces, split characters), so new text is
-// what the tail with the unseen ids has over the tail without them.
+// Decoding a token alone may differ from decoding it after its predecessor (spaces, split
+// characters), so new text is what the tail with the unseen ids has over the tail without them.
 absl::StatusOr<std::string> StreamDecoder::Emit(bool final) {
-  PALATE_ASSIGN_OR_RETURN(const std::string before, tokenizer_->Decode(absl::MakeConstSpan(ids_).subspan(0, shown_), skip_special_tokens_));
+  PALATE_ASSIGN_OR_RETURN(
+      const std::string before,
+      tokenizer_->Decode(absl::MakeConstSpan(ids_).subspan(0, shown_), skip_special_tokens_));
   PALATE_ASSIGN_OR_RETURN(const std::string after, tokenizer_->Decode(ids_, skip_special_tokens_));
   const bool unfinished = absl::EndsWith(after, kReplacement);
   if (after.size() <= before.size() || (unfinished && !final)) return std::string();
@@ -123,14 +143,16 @@ absl::StatusOr<std::string> StreamDecoder::Emit(bool final) {
   return after.substr(before.size());
 }
 
-absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options, const std::string& path) {
+absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts,
+                               const BpeTrainingOptions& options, const std::string& path) {
   const std::vector<palate_text_slice> slices = ToSlices(texts);
   const std::vector<palate_text_slice> special = ToSlices(options.special_tokens);
   palate_text_string out = {};
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(ToStatus(palate_tokenizer_train_bpe(slices.data(), slices.size(), special.data(), special.size(),
-                                                             options.vocab_size, options.min_frequency, &out, &error),
-                                  error));
+  PALATE_RETURN_IF_ERROR(ToStatus(
+      palate_tokenizer_train_bpe(slices.data(), slices.size(), special.data(), special.size(),
+                                 options.vocab_size, options.min_frequency, &out, &error),
+      error));
   return WriteFileAtomically(path, TakeString(out));
 }
 

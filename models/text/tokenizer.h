@@ -1,5 +1,5 @@
-// Text to token ids and back, as the Hugging Face `tokenizers` library does it (tokenizer.json), and the training of
-// byte-level BPE.
+// Text to token ids and back, as the Hugging Face `tokenizers` library does it (tokenizer.json),
+// and the training of byte-level BPE.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ inline constexpr size_t kMaxTokenizerBytes = 256u << 20;
 
 struct EncodeOptions {
   bool add_special_tokens = true;
-  // False: the text is data, and "<|im_end|>" in it is ordinary characters, never that token (encode_special_tokens of
-  // `tokenizers`).
+  // False: the text is data, and "<|im_end|>" in it is ordinary characters, never that token
+  // (encode_special_tokens of `tokenizers`).
   bool parse_special_tokens = true;
   // Longest result, special tokens included; the text's end is cut. 0 means no limit.
   size_t max_tokens = 0;
@@ -34,25 +34,31 @@ struct EncodedText {
   size_t truncated_tokens = 0;
 };
 
-// Immutable after loading; every method is thread-safe. Text must be UTF-8: InvalidArgument otherwise.
+// Immutable after loading; every method is thread-safe. Text must be UTF-8: InvalidArgument
+// otherwise.
 class Tokenizer {
  public:
-  // `path` is a tokenizer.json, or a folder that holds one. Truncation and padding set in the file are ignored: callers
-  // say what they want. NotFound, or InvalidArgument when the file does not parse.
+  // `path` is a tokenizer.json, or a folder that holds one. Truncation and padding set in the file
+  // are ignored: callers say what they want. NotFound, or InvalidArgument when the file does not
+  // parse.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path);
   // The same for a file's content; `source` is what errors call it.
-  static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(absl::string_view json, const std::string& source);
+  static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(absl::string_view json,
+                                                                const std::string& source);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  absl::StatusOr<EncodedText> Encode(absl::string_view text, const EncodeOptions& options = {}) const;
+  absl::StatusOr<EncodedText> Encode(absl::string_view text,
+                                     const EncodeOptions& options = {}) const;
   // One result per text, in order; the same as Encode on each.
-  absl::StatusOr<std::vector<EncodedText>> EncodeBatch(absl::Span<const std::string> texts, const EncodeOptions& options = {}) const;
+  absl::StatusOr<std::vector<EncodedText>> EncodeBatch(absl::Span<const std::string> texts,
+                                                       const EncodeOptions& options = {}) const;
 
-  // Bytes that form no UTF-8 come out as U+FFFD. InvalidArgument for a negative id; an id outside of the vocabulary
-  // adds nothing.
-  absl::StatusOr<std::string> Decode(absl::Span<const int64_t> ids, bool skip_special_tokens = true) const;
+  // Bytes that form no UTF-8 come out as U+FFFD. InvalidArgument for a negative id; an id outside
+  // of the vocabulary adds nothing.
+  absl::StatusOr<std::string> Decode(absl::Span<const int64_t> ids,
+                                     bool skip_special_tokens = true) const;
 
   std::optional<int64_t> TokenToId(absl::string_view token) const;
   std::optional<std::string> IdToToken(int64_t id) const;
@@ -67,11 +73,12 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Turns ids that arrive one by one into text, never splitting a character: what cannot be shown yet is held back. One
-// thread at a time.
+// Turns ids that arrive one by one into text, never splitting a character: what cannot be shown yet
+// is held back. One thread at a time.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special_tokens = true)
+  explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer,
+                         bool skip_special_tokens = true)
       : tokenizer_(std::move(tokenizer)), skip_special_tokens_(skip_special_tokens) {}
 
   // The text that `id` completes; often empty.
@@ -97,9 +104,10 @@ struct BpeTrainingOptions {
   uint64_t min_frequency = 2;
 };
 
-// Learns a byte-level BPE in the Qwen2 manner (NFC, the same splitting expression, so ids of any text decode to the
-// same text) and writes tokenizer.json to `path`. Deterministic. InvalidArgument when the vocabulary has no room for
-// bytes and special tokens.
-absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts, const BpeTrainingOptions& options, const std::string& path);
+// Learns a byte-level BPE in the Qwen2 manner (NFC, the same splitting expression, so ids of any
+// text decode to the same text) and writes tokenizer.json to `path`. Deterministic. InvalidArgument
+// when the vocabulary has no room for bytes and special tokens.
+absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts,
+                               const BpeTrainingOptions& options, const std::string& path);
 
 }  // namespace palate::models

@@ -60,8 +60,8 @@ void AddCommand(cairo_t* cr, char command, const double* n) {
     case 'Q': {
       double x = 0, y = 0;
       cairo_get_current_point(cr, &x, &y);
-      cairo_curve_to(cr, x + (n[0] - x) * 2 / 3, y + (n[1] - y) * 2 / 3, n[2] + (n[0] - n[2]) * 2 / 3, n[3] + (n[1] - n[3]) * 2 / 3, n[2],
-                     n[3]);
+      cairo_curve_to(cr, x + (n[0] - x) * 2 / 3, y + (n[1] - y) * 2 / 3,
+                     n[2] + (n[0] - n[2]) * 2 / 3, n[3] + (n[1] - n[3]) * 2 / 3, n[2], n[3]);
       break;
     }
     default:
@@ -71,9 +71,13 @@ void AddCommand(cairo_t* cr, char command, const double* n) {
 
 }  // namespace
 
-Rgb Rgb::FromHex(unsigned rgb) { return {((rgb >> 16) & 255) / 255.0, ((rgb >> 8) & 255) / 255.0, (rgb & 255) / 255.0}; }
+Rgb Rgb::FromHex(unsigned rgb) {
+  return {((rgb >> 16) & 255) / 255.0, ((rgb >> 8) & 255) / 255.0, (rgb & 255) / 255.0};
+}
 
-Rgb Mix(const Rgb& a, const Rgb& b, double t) { return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t}; }
+Rgb Mix(const Rgb& a, const Rgb& b, double t) {
+  return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
+}
 Rgb Lighter(const Rgb& color, double share) { return Mix(color, {1, 1, 1}, share); }
 Rgb Darker(const Rgb& color, double share) { return Mix(color, {0.05, 0.04, 0.06}, share); }
 double Luminance(const Rgb& color) { return 0.299 * color.r + 0.587 * color.g + 0.114 * color.b; }
@@ -101,7 +105,9 @@ absl::Status Canvas::status() const {
 
 void Canvas::Backdrop(const Rgb& color, double horizon) {
   cairo_pattern_t* wall = cairo_pattern_create_linear(0, 0, 0, 100);
-  const auto stop = [&](double at, const Rgb& c) { cairo_pattern_add_color_stop_rgb(wall, at, c.r, c.g, c.b); };
+  const auto stop = [&](double at, const Rgb& c) {
+    cairo_pattern_add_color_stop_rgb(wall, at, c.r, c.g, c.b);
+  };
   stop(0, Lighter(color, 0.18));
   stop(horizon - 0.06, color);
   stop(horizon + 0.03, Darker(color, 0.07));
@@ -195,12 +201,14 @@ void Canvas::Fill(absl::string_view path, const Surface& surface, Form form) {
   FillCurrentPath(surface, form);
 }
 
-void Canvas::FillEllipse(double x, double y, double rx, double ry, const Surface& surface, Form form) {
+void Canvas::FillEllipse(double x, double y, double rx, double ry, const Surface& surface,
+                         Form form) {
   AddEllipse(cr_, x, y, rx, ry);
   FillCurrentPath(surface, form);
 }
 
-void Canvas::FillRect(double x, double y, double width, double height, double radius, const Surface& surface, Form form) {
+void Canvas::FillRect(double x, double y, double width, double height, double radius,
+                      const Surface& surface, Form form) {
   AddRoundedRect(cr_, x, y, width, height, radius);
   FillCurrentPath(surface, form);
 }
@@ -213,7 +221,8 @@ void Canvas::Bar(absl::string_view path, double width, const Surface& surface) {
   cairo_translate(cr_, width * 0.13, width * 0.13);
   Line(path, width * 0.55, Darker(surface.color, 0.25), 0.45);
   cairo_translate(cr_, -width * 0.36, -width * 0.34);
-  const bool shines = surface.texture == Texture::kMetal || surface.texture == Texture::kGloss || surface.texture == Texture::kGlass;
+  const bool shines = surface.texture == Texture::kMetal || surface.texture == Texture::kGloss ||
+                      surface.texture == Texture::kGlass;
   Line(path, width * 0.22, Lighter(surface.color, 0.7), shines ? 0.8 : 0.35);
   cairo_restore(cr_);
 }
@@ -225,7 +234,8 @@ void Canvas::Line(absl::string_view path, double width, const Rgb& color, double
   cairo_stroke(cr_);
 }
 
-void Canvas::Dashes(absl::string_view path, double width, const Rgb& color, double dash, double alpha) {
+void Canvas::Dashes(absl::string_view path, double width, const Rgb& color, double dash,
+                    double alpha) {
   cairo_set_dash(cr_, &dash, 1, 0);
   cairo_set_line_cap(cr_, CAIRO_LINE_CAP_BUTT);
   Line(path, width, color, alpha);
@@ -245,7 +255,8 @@ void Canvas::FlatEllipse(double x, double y, double rx, double ry, const Rgb& co
   cairo_fill(cr_);
 }
 
-void Canvas::RingEllipse(double x, double y, double rx, double ry, double width, const Rgb& color, double alpha) {
+void Canvas::RingEllipse(double x, double y, double rx, double ry, double width, const Rgb& color,
+                         double alpha) {
   AddEllipse(cr_, x, y, rx, ry);
   SetColor(cr_, color, alpha);
   cairo_set_line_width(cr_, width);

@@ -1,8 +1,9 @@
-// A drawing surface for product pictures: outlines filled with materials, patterns and light. Built on cairo.
+// A drawing surface for product pictures: outlines filled with materials, patterns and light. Built
+// on cairo.
 //
-// Coordinates run from 0 to 100 in both directions, y downwards, whatever the pixel size. Not thread-safe; one canvas a
-// thread. A canvas owns its pixels. Drawing never fails once the canvas exists: cairo turns later errors into a state
-// that status() tells.
+// Coordinates run from 0 to 100 in both directions, y downwards, whatever the pixel size. Not
+// thread-safe; one canvas a thread. A canvas owns its pixels. Drawing never fails once the canvas
+// exists: cairo turns later errors into a state that status() tells.
 #pragma once
 
 #include <cairo.h>
@@ -69,7 +70,8 @@ class Canvas {
   Random& random() { return random_; }
   absl::Status status() const;
 
-  // A studio backdrop that light falls on, from `color` (at the top) to a floor of nearly the same color.
+  // A studio backdrop that light falls on, from `color` (at the top) to a floor of nearly the same
+  // color.
   void Backdrop(const Rgb& color, double horizon);
   // The soft shadow of an object that stands at (x, y).
   void GroundShadow(double x, double y, double radius_x, double radius_y);
@@ -80,18 +82,22 @@ class Canvas {
   void Push(double degrees, double scale, bool mirrored, double dx, double dy);
   void Pop();
 
-  // Outlines: "M x y L x y C x1 y1 x2 y2 x y Z", absolute and separated by spaces (the SVG letters M, L, C, Q and Z).
+  // Outlines: "M x y L x y C x1 y1 x2 y2 x y Z", absolute and separated by spaces (the SVG letters
+  // M, L, C, Q and Z).
   void Fill(absl::string_view path, const Surface& surface, Form form);
   void FillEllipse(double x, double y, double rx, double ry, const Surface& surface, Form form);
-  void FillRect(double x, double y, double width, double height, double radius, const Surface& surface, Form form);
+  void FillRect(double x, double y, double width, double height, double radius,
+                const Surface& surface, Form form);
   // A bar along `path`: handles, legs, straps.
   void Bar(absl::string_view path, double width, const Surface& surface);
   // Plain strokes and fills, for details.
   void Line(absl::string_view path, double width, const Rgb& color, double alpha = 1);
-  void Dashes(absl::string_view path, double width, const Rgb& color, double dash, double alpha = 1);
+  void Dashes(absl::string_view path, double width, const Rgb& color, double dash,
+              double alpha = 1);
   void Flat(absl::string_view path, const Rgb& color, double alpha = 1);
   void FlatEllipse(double x, double y, double rx, double ry, const Rgb& color, double alpha = 1);
-  void RingEllipse(double x, double y, double rx, double ry, double width, const Rgb& color, double alpha = 1);
+  void RingEllipse(double x, double y, double rx, double ry, double width, const Rgb& color,
+                   double alpha = 1);
   // Light around a point, fading out.
   void Glow(double x, double y, double radius, const Rgb& color, double alpha);
 

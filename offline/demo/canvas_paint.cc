@@ -36,13 +36,14 @@ void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, doubl
   cairo_restore(cr);
 }
 
-// Paints a cell of `width` x `height` units, drawn once by `draw`, all over the clip. Both are multiples of a quarter:
-// whole pixels.
+// Paints a cell of `width` x `height` units, drawn once by `draw`, all over the clip. Both are
+// multiples of a quarter: whole pixels.
 template <typename Draw>
 void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   constexpr double kPixelsPerUnit = 4;
   cairo_surface_t* cell =
-      cairo_image_surface_create(CAIRO_FORMAT_ARGB32, static_cast<int>(width * kPixelsPerUnit), static_cast<int>(height * kPixelsPerUnit));
+      cairo_image_surface_create(CAIRO_FORMAT_ARGB32, static_cast<int>(width * kPixelsPerUnit),
+                                 static_cast<int>(height * kPixelsPerUnit));
   cairo_t* cell_cr = cairo_create(cell);
   cairo_scale(cell_cr, kPixelsPerUnit, kPixelsPerUnit);
   draw(cell_cr);
@@ -59,16 +60,18 @@ void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   cairo_surface_destroy(cell);
 }
 
-// Random specks. Thousands of small circles are slow to fill one by one, so they are put into a small tile that
-// repeats.
-void Specks(cairo_t* cr, Random& random, double per_area, double radius, const Rgb& color, double alpha) {
+// Random specks. Thousands of small circles are slow to fill one by one, so they are put into a
+// small tile that repeats.
+void Specks(cairo_t* cr, Random& random, double per_area, double radius, const Rgb& color,
+            double alpha) {
   constexpr int kTile = 30, kPixels = 3 * kTile;  // units, and pixels at three a unit
   cairo_surface_t* tile = cairo_image_surface_create(CAIRO_FORMAT_A8, kPixels, kPixels);
   unsigned char* data = cairo_image_surface_get_data(tile);
   const int stride = cairo_image_surface_get_stride(tile);
   const int count = static_cast<int>(kTile * kTile * per_area);
   for (int i = 0; data != nullptr && i < count; ++i) {
-    const double x = random.Uniform() * kPixels, y = random.Uniform() * kPixels, r = 3 * radius * random.Uniform(0.4, 1.3);
+    const double x = random.Uniform() * kPixels, y = random.Uniform() * kPixels,
+                 r = 3 * radius * random.Uniform(0.4, 1.3);
     for (int py = static_cast<int>(y - r) - 1; py <= y + r + 1; ++py) {
       for (int px = static_cast<int>(x - r) - 1; px <= x + r + 1; ++px) {
         const double cover = std::clamp(r + 0.5 - std::hypot(px + 0.5 - x, py + 0.5 - y), 0.0, 1.0);
@@ -101,7 +104,8 @@ void PaintFlowers(cairo_t* cr, const PaintBox& box, const Surface& surface, Rand
   int row = 0;
   for (double y = box.y0 + 3; y < box.y1 + 5; y += 8, ++row) {
     for (double x = box.x0 + (row % 2 ? 7.5 : 2.5); x < box.x1 + 5; x += 10) {
-      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8), turn = random.Uniform(0, std::numbers::pi);
+      const double cx = x + random.Uniform(-0.8, 0.8), cy = y + random.Uniform(-0.8, 0.8),
+                   turn = random.Uniform(0, std::numbers::pi);
       SetColor(cr, surface.pattern_color, 0.92);
       for (int petal = 0; petal < 5; ++petal) {
         const double angle = turn + petal * 2 * std::numbers::pi / 5;
@@ -120,7 +124,10 @@ void PaintTriangles(cairo_t* cr, const PaintBox& box, const Surface& surface) {
     int column = 0;
     for (double x = box.x0 - w; x < box.x1 + w; x += w, ++column) {
       const double shift = row % 2 ? w / 2 : 0;
-      SetColor(cr, surface.pattern_color, (row + column) % 3 == 0 ? 0.95 : (row + column) % 3 == 1 ? 0.5 : 0.15);
+      SetColor(cr, surface.pattern_color,
+               (row + column) % 3 == 0   ? 0.95
+               : (row + column) % 3 == 1 ? 0.5
+                                         : 0.15);
       cairo_move_to(cr, x + shift, y + h);
       cairo_line_to(cr, x + shift + w / 2, y);
       cairo_line_to(cr, x + shift + w, y + h);
@@ -135,7 +142,8 @@ void PaintZigzag(cairo_t* cr, const PaintBox& box) {
   for (double y = box.y0 - 4; y < box.y1 + 4; y += 2.7) {
     bool up = true;
     cairo_move_to(cr, box.x0 - 4, y);
-    for (double x = box.x0; x < box.x1 + 8; x += 4, up = !up) cairo_line_to(cr, x, y + (up ? 3.2 : 0));
+    for (double x = box.x0; x < box.x1 + 8; x += 4, up = !up)
+      cairo_line_to(cr, x, y + (up ? 3.2 : 0));
     cairo_stroke(cr);
   }
 }
@@ -148,7 +156,8 @@ void PaintMarble(cairo_t* cr, const PaintBox& box, const Surface& surface, Rando
     cairo_move_to(cr, x, y);
     while (x < box.x1 + 4) {
       const double nx = x + random.Uniform(7, 14), ny = y + random.Uniform(-3, 8);
-      cairo_curve_to(cr, x + 4, y + random.Uniform(-6, 6), nx - 4, ny + random.Uniform(-6, 6), nx, ny);
+      cairo_curve_to(cr, x + 4, y + random.Uniform(-6, 6), nx - 4, ny + random.Uniform(-6, 6), nx,
+                     ny);
       x = nx;
       y = ny;
     }
@@ -158,7 +167,8 @@ void PaintMarble(cairo_t* cr, const PaintBox& box, const Surface& surface, Rando
 
 void PaintWood(cairo_t* cr, const PaintBox& box, const Surface& surface, Random& random) {
   const bool upright = box.height() > box.width() * 1.1;
-  const double across = upright ? box.width() : box.height(), along = upright ? box.height() : box.width();
+  const double across = upright ? box.width() : box.height(),
+               along = upright ? box.height() : box.width();
   cairo_save(cr);
   cairo_translate(cr, box.x0, box.y0);
   if (upright) {  // grain runs along the longer side
@@ -167,8 +177,10 @@ void PaintWood(cairo_t* cr, const PaintBox& box, const Surface& surface, Random&
   }
   const int lines = std::clamp(static_cast<int>(across / 1.3), 4, 42);
   for (int i = 0; i <= lines; ++i) {
-    const double y = across * (i + random.Uniform(-0.4, 0.4)) / lines, sway = random.Uniform(-1.2, 1.2);
-    SetColor(cr, i % 3 == 0 ? Darker(surface.color, 0.5) : Darker(surface.color, 0.3), random.Uniform(0.25, 0.65));
+    const double y = across * (i + random.Uniform(-0.4, 0.4)) / lines,
+                 sway = random.Uniform(-1.2, 1.2);
+    SetColor(cr, i % 3 == 0 ? Darker(surface.color, 0.5) : Darker(surface.color, 0.3),
+             random.Uniform(0.25, 0.65));
     cairo_set_line_width(cr, random.Uniform(0.2, 0.75));
     cairo_move_to(cr, -1, y);
     cairo_curve_to(cr, along * 0.3, y + sway, along * 0.6, y - sway, along + 1, y + sway * 0.6);
@@ -224,7 +236,8 @@ void PaintRope(cairo_t* cr, const Surface& surface) {
   });
 }
 
-void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1, std::initializer_list<std::pair<double, double>> stops) {
+void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1,
+                 std::initializer_list<std::pair<double, double>> stops) {
   cairo_pattern_t* light = cairo_pattern_create_linear(x0, y0, x1, y1);
   for (const auto& [at, amount] : stops) {  // positive lightens, negative darkens
     const Rgb& color = amount > 0 ? kWhite : kBlack;
@@ -262,7 +275,9 @@ void Reflection(cairo_t* cr, const PaintBox& box, double alpha) {
 
 }  // namespace
 
-void SetColor(cairo_t* cr, const Rgb& color, double alpha) { cairo_set_source_rgba(cr, color.r, color.g, color.b, alpha); }
+void SetColor(cairo_t* cr, const Rgb& color, double alpha) {
+  cairo_set_source_rgba(cr, color.r, color.g, color.b, alpha);
+}
 
 void PaintPattern(cairo_t* cr, const PaintBox& box, const Surface& surface, Random& random) {
   SetColor(cr, surface.pattern_color, 0.9);
@@ -352,27 +367,45 @@ void PaintLight(cairo_t* cr, const PaintBox& box, const Surface& surface, Form f
         BallLight(cr, box, 1.5);
       } else {
         LinearLight(cr, x0, 0, x1, 0,
-                    {{0, -0.45}, {0.12, -0.10}, {0.24, 0.75}, {0.34, 0.10}, {0.55, -0.22}, {0.72, 0.22}, {0.84, -0.15}, {1, -0.55}});
+                    {{0, -0.45},
+                     {0.12, -0.10},
+                     {0.24, 0.75},
+                     {0.34, 0.10},
+                     {0.55, -0.22},
+                     {0.72, 0.22},
+                     {0.84, -0.15},
+                     {1, -0.55}});
       }
       break;
     case Texture::kGlass:
-      LinearLight(cr, x0, 0, x1, 0, {{0, 0.75}, {0.07, 0.10}, {0.2, 0.55}, {0.27, 0.02}, {0.8, 0.02}, {0.92, 0.40}, {1, -0.25}});
+      LinearLight(cr, x0, 0, x1, 0,
+                  {{0, 0.75},
+                   {0.07, 0.10},
+                   {0.2, 0.55},
+                   {0.27, 0.02},
+                   {0.8, 0.02},
+                   {0.92, 0.40},
+                   {1, -0.25}});
       break;
     case Texture::kVelvet:
-      LinearLight(cr, x0, y0, x1, y1, {{0, 0.30}, {0.25, -0.22}, {0.5, 0.24}, {0.75, -0.25}, {1, -0.40}});
+      LinearLight(cr, x0, y0, x1, y1,
+                  {{0, 0.30}, {0.25, -0.22}, {0.5, 0.24}, {0.75, -0.25}, {1, -0.40}});
       break;
     default:
       if (form == Form::kBall) {
         BallLight(cr, box, 1.0);
       } else if (form == Form::kCylinder) {
-        LinearLight(cr, x0, 0, x1, 0, {{0, -0.26}, {0.2, 0.16}, {0.34, 0.24}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.46}});
+        LinearLight(
+            cr, x0, 0, x1, 0,
+            {{0, -0.26}, {0.2, 0.16}, {0.34, 0.24}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.46}});
       } else {
         LinearLight(cr, x0, y0, x1, y1, {{0, 0.16}, {0.45, 0.0001}, {0.46, -0.0001}, {1, -0.20}});
       }
   }
   if (surface.texture == Texture::kGloss) Reflection(cr, box, 0.55);
   if (surface.texture == Texture::kLeather) Reflection(cr, box, 0.14);
-  if (form != Form::kFlat) LinearLight(cr, 0, y0, 0, y1, {{0, 0.10}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.20}});
+  if (form != Form::kFlat)
+    LinearLight(cr, 0, y0, 0, y1, {{0, 0.10}, {0.5, 0.0001}, {0.51, -0.0001}, {1, -0.20}});
 }
 
 }  // namespace palate::demo

@@ -41,7 +41,8 @@ class ShopItems final : public offline::ItemReader {
 class ShopEvents final : public offline::EventReader {
  public:
   explicit ShopEvents(const Shop& shop) : shop_(shop) {
-    end_ = std::partition_point(shop.events.begin(), shop.events.end(), [&](const Event& event) { return event.time < shop.split_time; }) -
+    end_ = std::partition_point(shop.events.begin(), shop.events.end(),
+                                [&](const Event& event) { return event.time < shop.split_time; }) -
            shop.events.begin();
   }
   absl::StatusOr<std::optional<Event>> Next() override {
@@ -59,12 +60,14 @@ class ShopEvents final : public offline::EventReader {
 // Looking in passing tells little.
 bool IsInformative(const Event& event) { return event.type != kView; }
 
-// The last interaction with each product, newest first: what came before it (a click before a purchase) adds nothing.
+// The last interaction with each product, newest first: what came before it (a click before a
+// purchase) adds nothing.
 std::vector<const Event*> InformativeEvents(const Shop& shop, const std::string& user_id) {
   std::vector<const Event*> events;
   absl::flat_hash_set<std::string> met;
   for (auto event = shop.events.rbegin(); event != shop.events.rend(); ++event) {
-    if (event->user_id != user_id || event->time >= shop.split_time || !IsInformative(*event)) continue;
+    if (event->user_id != user_id || event->time >= shop.split_time || !IsInformative(*event))
+      continue;
     if (met.insert(event->item_id).second) events.push_back(&*event);
   }
   return events;
@@ -91,7 +94,8 @@ std::vector<evaluation::EvaluationCase> CasesOf(const Shop& shop, int limit) {
   return cases;
 }
 
-absl::Status Load(offline::Client& client, const DemoOptions& options, const Shop& shop, offline::Reporter& reporter) {
+absl::Status Load(offline::Client& client, const DemoOptions& options, const Shop& shop,
+                  offline::Reporter& reporter) {
   offline::ImportOptions import;
   import.catalog = options.catalog;
   import.source_name = "demo";
@@ -102,14 +106,18 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(wanted));
   offline::ImportOutcome outcome;
   ShopItems items(shop);
-  PALATE_RETURN_IF_ERROR(importer.SendItems(items, catalog, outcome, reporter.Step("products with pictures")));
+  PALATE_RETURN_IF_ERROR(
+      importer.SendItems(items, catalog, outcome, reporter.Step("products with pictures")));
   ShopEvents events(shop);
-  PALATE_RETURN_IF_ERROR(importer.SendEvents("events", events, outcome, reporter.Step("what shoppers did")));
-  if (!outcome.refused.empty()) return absl::InternalError(absl::StrCat("refused: ", outcome.refused.front()));
+  PALATE_RETURN_IF_ERROR(
+      importer.SendEvents("events", events, outcome, reporter.Step("what shoppers did")));
+  if (!outcome.refused.empty())
+    return absl::InternalError(absl::StrCat("refused: ", outcome.refused.front()));
   return importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding pictures and text"));
 }
 
-absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& options, const Shop& shop, const Shopper& shopper) {
+absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& options,
+                                  const Shop& shop, const Shopper& shopper) {
   ShownShopper shown;
   shown.shopper = &shopper;
   shown.recent = InformativeEvents(shop, shopper.id);
@@ -125,11 +133,14 @@ absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& op
   return shown;
 }
 
-void AppendShopper(const ShownShopper& shown, const absl::flat_hash_map<std::string, const Product*>& products, std::string& text) {
+void AppendShopper(const ShownShopper& shown,
+                   const absl::flat_hash_map<std::string, const Product*>& products,
+                   std::string& text) {
   absl::StrAppend(&text, "\n", shown.shopper->id, "\n");
   for (const Event* event : shown.recent) {
     const auto product = products.find(event->item_id);
-    absl::StrAppendFormat(&text, "  %-9s %s\n", event->type, product == products.end() ? event->item_id : product->second->item.title);
+    absl::StrAppendFormat(&text, "  %-9s %s\n", event->type,
+                          product == products.end() ? event->item_id : product->second->item.title);
   }
   absl::StrAppend(&text, "  is recommended\n");
   int place = 0;
@@ -137,7 +148,8 @@ void AppendShopper(const ShownShopper& shown, const absl::flat_hash_map<std::str
     absl::StrAppendFormat(&text, "  %2d. %s\n", ++place, result.item.title);
     if (!result.explanation.has_value()) continue;
     const bool by_model = result.explanation->source == ranking::ExplanationSource::kLlm;
-    absl::StrAppendFormat(&text, "      %s [%s]\n", result.explanation->text, by_model ? "language model" : "template");
+    absl::StrAppendFormat(&text, "      %s [%s]\n", result.explanation->text,
+                          by_model ? "language model" : "template");
   }
 }
 
@@ -150,18 +162,22 @@ std::vector<const Shopper*> ShoppersToMeasure(const Shop& shop) {
   }
   std::vector<const Shopper*> shoppers;
   for (const Shopper& shopper : shop.shoppers) {
-    if (informative[shopper.id] >= kMinInformativeEvents && !HeldOutInteractions(shop, shopper).empty()) shoppers.push_back(&shopper);
+    if (informative[shopper.id] >= kMinInformativeEvents &&
+        !HeldOutInteractions(shop, shopper).empty())
+      shoppers.push_back(&shopper);
   }
   return shoppers;
 }
 
-absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, const DemoOptions& options, offline::Reporter& reporter) {
+absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
+                                                     const DemoOptions& options,
+                                                     offline::Reporter& reporter) {
   const absl::Time begin = absl::Now();
   auto outcome = std::make_unique<DemoOutcome>();
   PALATE_ASSIGN_OR_RETURN(outcome->shop, GenerateShop(options.shop));
   const Shop& shop = outcome->shop;
-  reporter.Say(
-      absl::StrFormat("a shop of %d products and %d shoppers (seed %d)", shop.products.size(), shop.shoppers.size(), options.shop.seed));
+  reporter.Say(absl::StrFormat("a shop of %d products and %d shoppers (seed %d)",
+                               shop.products.size(), shop.shoppers.size(), options.shop.seed));
   PALATE_RETURN_IF_ERROR(Load(client, options, shop, reporter));
   const std::vector<const Shopper*> shoppers = ShoppersToMeasure(shop);
   const auto on_progress = reporter.Step("recommending and explaining");
@@ -171,7 +187,9 @@ absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, co
     if (i == 0) outcome->time_to_first_answer = absl::Now() - begin;
     for (const pipeline::ResultItem& result : shown.answer.result.results) {
       ++outcome->explanations;
-      outcome->explanations_by_model += result.explanation.has_value() && result.explanation->source == ranking::ExplanationSource::kLlm;
+      outcome->explanations_by_model +=
+          result.explanation.has_value() &&
+          result.explanation->source == ranking::ExplanationSource::kLlm;
     }
     outcome->shoppers.push_back(std::move(shown));
     on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(count));
@@ -180,9 +198,11 @@ absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, co
   served.catalog = options.catalog;
   served.request_time = shop.split_time;
   served.call_timeout = options.call_timeout;
-  PALATE_ASSIGN_OR_RETURN(outcome->quality,
-                          evaluation::EvaluateServed(client, CasesOf(shop, options.evaluated_shoppers), PopularBeforeSplit(shop), served,
-                                                     reporter.Step("measuring against the hidden tastes")));
+  PALATE_ASSIGN_OR_RETURN(
+      outcome->quality,
+      evaluation::EvaluateServed(client, CasesOf(shop, options.evaluated_shoppers),
+                                 PopularBeforeSplit(shop), served,
+                                 reporter.Step("measuring against the hidden tastes")));
   return outcome;
 }
 
@@ -191,10 +211,12 @@ std::string DescribeOutcome(const DemoOutcome& outcome) {
   for (const Product& product : outcome.shop.products) products[product.item.id] = &product;
   std::string text;
   for (const ShownShopper& shown : outcome.shoppers) AppendShopper(shown, products, text);
-  absl::StrAppend(&text, "\nMeasured against what the shoppers truly want (their hidden tastes, products not seen yet):\n",
+  absl::StrAppend(&text,
+                  "\nMeasured against what the shoppers truly want (their hidden tastes, products "
+                  "not seen yet):\n",
                   evaluation::FormatQuality(outcome.quality, 10));
-  absl::StrAppendFormat(&text, "shown above: %d of %d explanations are the language model's own\n", outcome.explanations_by_model,
-                        outcome.explanations);
+  absl::StrAppendFormat(&text, "shown above: %d of %d explanations are the language model's own\n",
+                        outcome.explanations_by_model, outcome.explanations);
   absl::StrAppendFormat(&text, "first answer %.1f s after the first product was drawn\n",
                         absl::ToDoubleSeconds(outcome.time_to_first_answer));
   return text;

@@ -1,7 +1,8 @@
-// The demo: a generated shop goes through the public API, its shoppers are recommended to, and the answers are measured
-// against the truth.
+// The demo: a generated shop goes through the public API, its shoppers are recommended to, and the
+// answers are measured against the truth.
 //
-// Talks to Palate through offline::Client alone. Deterministic but for times and recommendation ids. One thread.
+// Talks to Palate through offline::Client alone. Deterministic but for times and recommendation
+// ids. One thread.
 #pragma once
 
 #include <memory>
@@ -41,11 +42,14 @@ struct DemoOutcome {
   absl::Duration time_to_first_answer = absl::ZeroDuration();
 };
 
-// Loads the shop (a catalog that is already there is used again), waits until everything is searchable, asks and
-// measures.
-absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client, const DemoOptions& options, offline::Reporter& reporter);
+// Loads the shop (a catalog that is already there is used again), waits until everything is
+// searchable, asks and measures.
+absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
+                                                     const DemoOptions& options,
+                                                     offline::Reporter& reporter);
 
-// For the terminal: what the shown shoppers did, what they are recommended and why, and the quality table.
+// For the terminal: what the shown shoppers did, what they are recommended and why, and the quality
+// table.
 std::string DescribeOutcome(const DemoOutcome& outcome);
 
 // Shoppers with enough history before the split and something relevant after it, by id.

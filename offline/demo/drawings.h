@@ -1,7 +1,8 @@
 // One vector drawing for every product kind. Internal to picture.cc.
 //
-// Each drawing stands around the middle of the canvas (0 to 100 both ways), shows the product's material, color and
-// pattern, and takes its form from the product's style (three forms a kind) and from small random variations.
+// Each drawing stands around the middle of the canvas (0 to 100 both ways), shows the product's
+// material, color and pattern, and takes its form from the product's style (three forms a kind) and
+// from small random variations.
 #pragma once
 
 #include "offline/demo/canvas.h"
@@ -14,10 +15,11 @@ inline constexpr Rgb kInk{0.13, 0.12, 0.14};  // of seams, hands and letters
 
 // The product's facts as surfaces to draw with.
 struct Look {
-  Surface natural;    // the material as it grows or is smelted; never patterned
-  Surface body;       // the material, dyed or glazed in the product's color where that is usual, and patterned
-  Surface accent;     // cloth or lacquer in the product's color, patterned
-  Surface tint;       // the product's color alone
+  Surface natural;  // the material as it grows or is smelted; never patterned
+  Surface body;     // the material, dyed or glazed in the product's color where that is usual, and
+                    // patterned
+  Surface accent;   // cloth or lacquer in the product's color, patterned
+  Surface tint;     // the product's color alone
   bool dyed = false;  // body carries the product's color
   MaterialFamily family = MaterialFamily::kFabric;
   int form = 0;  // 0, 1 or 2

@@ -20,9 +20,10 @@ void DrawLampFoot(Canvas& canvas, const Look& look) {
     canvas.FillEllipse(50, 83.6, 16, 3.4, look.natural, Form::kCylinder);
   } else if (look.form == 1) {
     const double belly = canvas.random().Uniform(15, 19);
-    canvas.FillRect(48, 44, 4, 12, 1, {Rgb::FromHex(0xB9A36A), Texture::kMetal, "plain", {}}, Form::kCylinder);
-    canvas.Fill(absl::StrFormat("M 45 54 C %.1f 58 %.1f 76 42 86 L 58 86 C %.1f 76 %.1f 58 55 54 Z", 50 - belly, 50 - belly, 50 + belly,
-                                50 + belly),
+    canvas.FillRect(48, 44, 4, 12, 1, {Rgb::FromHex(0xB9A36A), Texture::kMetal, "plain", {}},
+                    Form::kCylinder);
+    canvas.Fill(absl::StrFormat("M 45 54 C %.1f 58 %.1f 76 42 86 L 58 86 C %.1f 76 %.1f 58 55 54 Z",
+                                50 - belly, 50 - belly, 50 + belly, 50 + belly),
                 look.natural, Form::kBall);
   } else {
     canvas.Bar("M 50 50 L 50 86", 2.6, look.natural);
@@ -43,7 +44,8 @@ std::string LampShade(int form) {
   }
 }
 
-void DrawLegs(Canvas& canvas, std::initializer_list<const char*> legs, double width, const Surface& surface) {
+void DrawLegs(Canvas& canvas, std::initializer_list<const char*> legs, double width,
+              const Surface& surface) {
   for (const char* leg : legs) canvas.Bar(leg, width, surface);
 }
 
@@ -51,22 +53,27 @@ void DrawLegs(Canvas& canvas, std::initializer_list<const char*> legs, double wi
 void DrawClockFace(Canvas& canvas, double radius, const Rgb& ink, bool luminous) {
   for (int i = 0; i < 12; ++i) {
     const double angle = i * std::numbers::pi / 6, inner = radius * (i % 3 == 0 ? 0.76 : 0.84);
-    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", 50 + inner * std::sin(angle), 50 - inner * std::cos(angle),
-                                50 + radius * 0.92 * std::sin(angle), 50 - radius * 0.92 * std::cos(angle)),
+    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", 50 + inner * std::sin(angle),
+                                50 - inner * std::cos(angle), 50 + radius * 0.92 * std::sin(angle),
+                                50 - radius * 0.92 * std::cos(angle)),
                 i % 3 == 0 ? 1.5 : 0.8, luminous ? Rgb::FromHex(0xB9F2C0) : ink);
   }
   const double minute = canvas.random().Uniform(0, 2 * std::numbers::pi),
                hour = canvas.random().Index(12) * std::numbers::pi / 6 + minute / 12;
-  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour), 50 - radius * 0.50 * std::cos(hour)), 2.0, ink);
-  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.76 * std::sin(minute), 50 - radius * 0.76 * std::cos(minute)), 1.3,
-              ink);
+  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour),
+                              50 - radius * 0.50 * std::cos(hour)),
+              2.0, ink);
+  canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.76 * std::sin(minute),
+                              50 - radius * 0.76 * std::cos(minute)),
+              1.3, ink);
   canvas.FlatEllipse(50, 50, 1.7, 1.7, Rgb::FromHex(0xC4382F));
 }
 
 void DrawFringe(Canvas& canvas, double x0, double x1, double y, double length) {
   for (double x = x0; x <= x1; x += 1.5) {
-    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + canvas.random().Uniform(-0.6, 0.6), y + length), 0.6,
-                Rgb::FromHex(0xEFE6D2));
+    canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y,
+                                x + canvas.random().Uniform(-0.6, 0.6), y + length),
+                0.6, Rgb::FromHex(0xEFE6D2));
   }
 }
 
@@ -90,8 +97,10 @@ void DrawPendantLamp(Canvas& canvas, const Look& look) {
     canvas.FillEllipse(50, 54, 25, 25, outside, Form::kBall);
     canvas.Fill("M 25.6 50 L 74.4 50 L 74.6 57 L 25.4 57 Z", look.accent, Form::kCylinder);
   } else {
-    const char* dome = look.form == 0 ? "M 17 68 C 17 42 38 32 45 29 L 55 29 C 62 32 83 42 83 68 C 66 73 34 73 17 68 Z"
-                                      : "M 44 29 L 56 29 L 80 70 C 64 74 36 74 20 70 Z";
+    const char* dome =
+        look.form == 0
+            ? "M 17 68 C 17 42 38 32 45 29 L 55 29 C 62 32 83 42 83 68 C 66 73 34 73 17 68 Z"
+            : "M 44 29 L 56 29 L 80 70 C 64 74 36 74 20 70 Z";
     canvas.DropShadow(dome, 3, 5);
     canvas.Fill(dome, outside, Form::kCylinder);
     canvas.Fill(look.form == 0 ? "M 17.6 62 C 34 67 66 67 82.4 62 L 83 68 C 66 73 34 73 17 68 Z"
@@ -108,12 +117,17 @@ void DrawArmchair(Canvas& canvas, const Look& look) {
   const Surface& cloth = framed ? look.accent : look.body;
   const Surface wood = framed ? look.natural : Wooden(look.form == 1 ? 0x5B3B26 : 0xB98A57);
   canvas.GroundShadow(50, 88, 38, 6);
-  DrawLegs(canvas, {"M 27 74 L 24 88", "M 73 74 L 76 88", "M 36 74 L 36 84", "M 64 74 L 64 84"}, 3.2, wood);
-  const char* back = look.form == 0   ? "M 25 66 L 25 30 C 25 18 34 16 50 16 C 66 16 75 18 75 30 L 75 66 Z"
-                     : look.form == 1 ? "M 16 64 C 12 36 26 20 50 20 C 74 20 88 36 84 64 Z"
-                                      : "M 28 66 L 26 24 C 26 17 30 15 36 15 L 64 15 C 70 15 74 17 74 24 L 72 66 Z";
+  DrawLegs(canvas, {"M 27 74 L 24 88", "M 73 74 L 76 88", "M 36 74 L 36 84", "M 64 74 L 64 84"},
+           3.2, wood);
+  const char* back =
+      look.form == 0 ? "M 25 66 L 25 30 C 25 18 34 16 50 16 C 66 16 75 18 75 30 L 75 66 Z"
+      : look.form == 1
+          ? "M 16 64 C 12 36 26 20 50 20 C 74 20 88 36 84 64 Z"
+          : "M 28 66 L 26 24 C 26 17 30 15 36 15 L 64 15 C 70 15 74 17 74 24 L 72 66 Z";
   canvas.Fill(back, framed ? look.natural : cloth, Form::kCylinder);
-  if (framed) canvas.Fill("M 31 62 L 31 28 C 31 22 36 21 50 21 C 64 21 69 22 69 28 L 69 62 Z", cloth, Form::kCylinder);
+  if (framed)
+    canvas.Fill("M 31 62 L 31 28 C 31 22 36 21 50 21 C 64 21 69 22 69 28 L 69 62 Z", cloth,
+                Form::kCylinder);
   if (look.form == 2) canvas.Line("M 50 18 L 50 52", 0.5, Darker(cloth.color, 0.4), 0.7);
   canvas.FillRect(20, 64, 60, 13, 4, framed ? look.natural : cloth, Form::kFlat);
   canvas.FillRect(26, 53, 48, 14, 6, cloth, Form::kCylinder);
@@ -124,8 +138,10 @@ void DrawArmchair(Canvas& canvas, const Look& look) {
     canvas.Bar("M 14 47 L 30 46", 5, wood);
     canvas.Bar("M 86 47 L 70 46", 5, wood);
   } else {
-    canvas.Fill("M 13 78 C 11 60 11 50 16 46 C 22 42 28 46 28 53 L 28 78 Z", cloth, Form::kCylinder);
-    canvas.Fill("M 87 78 C 89 60 89 50 84 46 C 78 42 72 46 72 53 L 72 78 Z", cloth, Form::kCylinder);
+    canvas.Fill("M 13 78 C 11 60 11 50 16 46 C 22 42 28 46 28 53 L 28 78 Z", cloth,
+                Form::kCylinder);
+    canvas.Fill("M 87 78 C 89 60 89 50 84 46 C 78 42 72 46 72 53 L 72 78 Z", cloth,
+                Form::kCylinder);
   }
 }
 
@@ -157,26 +173,31 @@ void DrawWallClock(Canvas& canvas, const Look& look) {
   const Rgb ink = Luminance(look.tint.color) > 0.45 ? kInk : Rgb{0.96, 0.95, 0.92};
   const bool square = look.form == 2;
   const std::string rim = square ? "M 18 18 L 82 18 L 82 82 L 18 82 Z"
-                                 : "M 50 14 C 70 14 86 30 86 50 C 86 70 70 86 50 86 C 30 86 14 70 14 50 C 14 30 30 14 50 14 Z";
+                                 : "M 50 14 C 70 14 86 30 86 50 C 86 70 70 86 50 86 C 30 86 14 70 "
+                                   "14 50 C 14 30 30 14 50 14 Z";
   canvas.DropShadow(rim, 2.5, 4);
   canvas.Fill(rim, look.natural, Form::kFlat);
   const double radius = look.Has("slim") ? 33 : 29.5;
   Surface face = look.accent;
   face.texture = Texture::kSmooth;
   if (square) {
-    canvas.FillRect(50 - radius * 0.93, 50 - radius * 0.93, radius * 1.86, radius * 1.86, 2, face, Form::kFlat);
+    canvas.FillRect(50 - radius * 0.93, 50 - radius * 0.93, radius * 1.86, radius * 1.86, 2, face,
+                    Form::kFlat);
   } else {
     canvas.FillEllipse(50, 50, radius, radius, face, Form::kFlat);
   }
-  canvas.FlatEllipse(50, 50, radius * 0.62, radius * 0.62, look.tint.color, face.pattern == "plain" ? 0.0 : 0.86);
+  canvas.FlatEllipse(50, 50, radius * 0.62, radius * 0.62, look.tint.color,
+                     face.pattern == "plain" ? 0.0 : 0.86);
   DrawClockFace(canvas, radius * (square ? 0.92 : 1), ink, look.Has("luminous"));
-  canvas.RingEllipse(50, 50, square ? 0.1 : radius, square ? 0.1 : radius, 0.8, Darker(look.natural.color, 0.5), 0.6);
+  canvas.RingEllipse(50, 50, square ? 0.1 : radius, square ? 0.1 : radius, 0.8,
+                     Darker(look.natural.color, 0.5), 0.6);
 }
 
 void DrawRug(Canvas& canvas, const Look& look) {
   Surface border = look.body;
   border.pattern = "plain";
-  border.color = look.body.pattern == "plain" ? Darker(look.body.color, 0.35) : look.body.pattern_color;
+  border.color =
+      look.body.pattern == "plain" ? Darker(look.body.color, 0.35) : look.body.pattern_color;
   if (look.form == 1) {
     canvas.GroundShadow(50, 60, 47, 27);
     canvas.FillEllipse(50, 57, 43, 26, border, Form::kFlat);
@@ -187,32 +208,38 @@ void DrawRug(Canvas& canvas, const Look& look) {
   const bool runner = look.form == 2;
   const double top = runner ? 24 : 34, left = runner ? 36 : 22, foot_left = runner ? 22 : 8;
   const double right = 100 - left, foot_right = 100 - foot_left;
-  const std::string outline =
-      absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 80 L %.1f 80 Z", left, top, right, top, foot_right, foot_left);
+  const std::string outline = absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 80 L %.1f 80 Z", left,
+                                              top, right, top, foot_right, foot_left);
   canvas.DropShadow(outline, 0.5, 2.5);
   DrawFringe(canvas, left + 0.5, right - 0.5, top, -3);
   DrawFringe(canvas, foot_left + 0.8, foot_right - 0.8, 80, 4.5);
   canvas.Fill(outline, border, Form::kFlat);
-  canvas.Fill(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 76 L %.1f 76 Z", left + 4, top + 3, right - 4, top + 3, foot_right - 6,
-                              foot_left + 6),
+  canvas.Fill(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 76 L %.1f 76 Z", left + 4, top + 3,
+                              right - 4, top + 3, foot_right - 6, foot_left + 6),
               look.body, Form::kFlat);
-  canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 72.5 L %.1f 72.5 Z", left + 8, top + 6, right - 8, top + 6, foot_right - 12,
-                              foot_left + 12),
+  canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 72.5 L %.1f 72.5 Z", left + 8,
+                              top + 6, right - 8, top + 6, foot_right - 12, foot_left + 12),
               0.9, border.color, 0.75);
 }
 
 void DrawCushion(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(50, 80, 36, 6);
-  const char* outline = look.form == 1   ? "M 12 36 C 36 40 64 40 88 36 C 84 46 84 62 88 74 C 64 70 36 70 12 74 C 16 62 16 46 12 36 Z"
-                        : look.form == 2 ? "M 50 18 C 78 18 86 34 86 50 C 86 68 76 82 50 82 C 24 82 14 68 14 50 C 14 34 22 18 50 18 Z"
-                                         : "M 17 19 C 38 25 62 25 83 19 C 78 40 78 60 84 82 C 62 77 38 77 16 82 C 22 60 22 40 17 19 Z";
+  const char* outline = look.form == 1 ? "M 12 36 C 36 40 64 40 88 36 C 84 46 84 62 88 74 C 64 70 "
+                                         "36 70 12 74 C 16 62 16 46 12 36 Z"
+                        : look.form == 2 ? "M 50 18 C 78 18 86 34 86 50 C 86 68 76 82 50 82 C 24 "
+                                           "82 14 68 14 50 C 14 34 22 18 50 18 Z"
+                                         : "M 17 19 C 38 25 62 25 83 19 C 78 40 78 60 84 82 C 62 "
+                                           "77 38 77 16 82 C 22 60 22 40 17 19 Z";
   canvas.Fill(outline, look.body, Form::kBall);
-  canvas.Line(outline, 1.3, look.body.pattern == "plain" ? Darker(look.body.color, 0.3) : look.body.pattern_color, 0.9);
+  canvas.Line(outline, 1.3,
+              look.body.pattern == "plain" ? Darker(look.body.color, 0.3) : look.body.pattern_color,
+              0.9);
   if (look.form == 2) {
     canvas.FillEllipse(50, 49, 3, 3, look.body, Form::kBall);
     for (int i = 0; i < 8; ++i) {
       const double angle = i * std::numbers::pi / 4 + 0.2;
-      canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f", 50 + 4 * std::cos(angle), 49 + 4 * std::sin(angle), 50 + 16 * std::cos(angle),
+      canvas.Line(absl::StrFormat("M %.1f %.1f L %.1f %.1f", 50 + 4 * std::cos(angle),
+                                  49 + 4 * std::sin(angle), 50 + 16 * std::cos(angle),
                                   49 + 15 * std::sin(angle)),
                   0.6, Darker(look.body.color, 0.5), 0.35);
     }
@@ -220,7 +247,8 @@ void DrawCushion(Canvas& canvas, const Look& look) {
     canvas.Line("M 24 26 C 30 34 33 36 38 39", 0.7, Darker(look.body.color, 0.5), 0.35);
     canvas.Line("M 76 26 C 70 34 67 36 62 39", 0.7, Darker(look.body.color, 0.5), 0.35);
   }
-  if (look.Has("zipped")) canvas.Dashes("M 26 77.5 C 42 74.5 58 74.5 74 77.5", 0.8, Rgb::FromHex(0xD8D5CC), 1.0);
+  if (look.Has("zipped"))
+    canvas.Dashes("M 26 77.5 C 42 74.5 58 74.5 74 77.5", 0.8, Rgb::FromHex(0xD8D5CC), 1.0);
 }
 
 }  // namespace palate::demo

@@ -1,7 +1,8 @@
-// The demo's page: what a few shoppers did, what they are recommended, why, and how good that is. One self-contained
-// HTML file.
+// The demo's page: what a few shoppers did, what they are recommended, why, and how good that is.
+// One self-contained HTML file.
 //
-// Every text is escaped: titles, explanations and names are data, whatever they hold. Pure functions: thread-safe.
+// Every text is escaped: titles, explanations and names are data, whatever they hold. Pure
+// functions: thread-safe.
 #pragma once
 
 #include <string>
@@ -16,9 +17,9 @@ namespace palate::demo {
 // Members have initializers so that callers name only those that they set.
 struct PageItem {
   std::string title{};
-  std::string facts{};   // one short line: "walnut, minimalist, 49.50"
-  std::string image{};   // a data URI (ImageDataUri) or a path relative to the page; anything else, and nothing, shows
-                         // an empty frame
+  std::string facts{};  // one short line: "walnut, minimalist, 49.50"
+  std::string image{};  // a data URI (ImageDataUri) or a path relative to the page; anything else,
+                        // and nothing, shows an empty frame
   std::string badge{};   // what happened or holds: "purchase"; may be empty
   std::string detail{};  // "3 days ago"; may be empty
 };
@@ -26,9 +27,10 @@ struct PageItem {
 struct PageRecommendation {
   PageItem item{};
   double score = 0;
-  std::vector<std::string> reasons{};   // where it came from: "taste", "trending"
-  std::string explanation{};            // may be empty
-  bool by_model = false;                // the language model's own words, which passed the check; else the template's
+  std::vector<std::string> reasons{};  // where it came from: "taste", "trending"
+  std::string explanation{};           // may be empty
+  bool by_model =
+      false;  // the language model's own words, which passed the check; else the template's
   std::vector<std::string> evidence{};  // what the explanation rests on
 };
 
@@ -64,8 +66,8 @@ std::string ImageDataUri(absl::string_view bytes, absl::string_view media_type);
 
 std::string RenderPage(const Page& page);
 
-// Writes RenderPage() to `path`, replacing the file in one step. Unavailable, naming the path, when it cannot be
-// written.
+// Writes RenderPage() to `path`, replacing the file in one step. Unavailable, naming the path, when
+// it cannot be written.
 absl::Status WritePage(const Page& page, const std::string& path);
 
 }  // namespace palate::demo

@@ -55,9 +55,11 @@ const KindDrawing* FindDrawing(const std::string& kind) {
 
 Texture TextureOf(const std::string& material, MaterialFamily family) {
   static const auto& own = *new absl::flat_hash_map<std::string, Texture>{
-      {"wool", Texture::kKnit},        {"denim", Texture::kTwill},       {"velvet", Texture::kVelvet},
-      {"felt", Texture::kFelt},        {"suede", Texture::kSuede},       {"stoneware", Texture::kSpeckle},
-      {"terracotta", Texture::kEarth}, {"concrete", Texture::kConcrete}, {"jute", Texture::kRope},
+      {"wool", Texture::kKnit},        {"denim", Texture::kTwill},
+      {"velvet", Texture::kVelvet},    {"felt", Texture::kFelt},
+      {"suede", Texture::kSuede},      {"stoneware", Texture::kSpeckle},
+      {"terracotta", Texture::kEarth}, {"concrete", Texture::kConcrete},
+      {"jute", Texture::kRope},
   };
   if (const auto found = own.find(material); found != own.end()) return found->second;
   switch (family) {
@@ -82,14 +84,16 @@ Texture TextureOf(const std::string& material, MaterialFamily family) {
 
 bool TakesDye(const std::string& material, MaterialFamily family) {
   if (material == "terracotta" || material == "concrete") return false;
-  return family == MaterialFamily::kFabric || family == MaterialFamily::kLeather || family == MaterialFamily::kCeramic ||
-         family == MaterialFamily::kPlastic || family == MaterialFamily::kGlass;
+  return family == MaterialFamily::kFabric || family == MaterialFamily::kLeather ||
+         family == MaterialFamily::kCeramic || family == MaterialFamily::kPlastic ||
+         family == MaterialFamily::kGlass;
 }
 
 Look LookOf(const Product& product) {
   const MaterialWord& material = FindMaterial(product.material);
   const Rgb color = Rgb::FromHex(FindColor(product.color).rgb), own = Rgb::FromHex(material.rgb);
-  const Rgb contrast = Luminance(color) > 0.5 ? Mix(color, Rgb::FromHex(0x28304A), 0.68) : Mix(color, Rgb::FromHex(0xFFF8E8), 0.78);
+  const Rgb contrast = Luminance(color) > 0.5 ? Mix(color, Rgb::FromHex(0x28304A), 0.68)
+                                              : Mix(color, Rgb::FromHex(0xFFF8E8), 0.78);
   const Texture texture = TextureOf(product.material, material.family);
   Look look;
   look.product = &product;
@@ -97,11 +101,13 @@ Look LookOf(const Product& product) {
   look.dyed = TakesDye(product.material, material.family);
   look.natural = {own, texture, "plain", contrast};
   // Leather and cloth keep a little of their own tone under the dye.
-  look.body = look.dyed ? Surface{Mix(color, own, 0.10), texture, product.pattern, contrast} : look.natural;
+  look.body =
+      look.dyed ? Surface{Mix(color, own, 0.10), texture, product.pattern, contrast} : look.natural;
   look.accent = {color, Texture::kWeave, product.pattern, contrast};
   look.tint = {color, Texture::kSmooth, "plain", contrast};
   const auto& styles = Styles();
-  look.form = static_cast<int>((std::find(styles.begin(), styles.end(), product.style) - styles.begin()) % 3);
+  look.form = static_cast<int>(
+      (std::find(styles.begin(), styles.end(), product.style) - styles.begin()) % 3);
   return look;
 }
 
@@ -109,24 +115,32 @@ Rgb ChooseBackdrop(Random& random, const Rgb& color) {
   static constexpr unsigned kBackdrops[] = {0xE9E4DC, 0xDDE5E8, 0xE8DDD6, 0xDFE6DA, 0xE6DFEA,
                                             0xF0E7D6, 0xD5DBE2, 0xEFDFDA, 0xCFD6CF, 0xC9C6CF};
   // Of two, the one that the product stands out from more.
-  const Rgb first = Rgb::FromHex(kBackdrops[random.Index(10)]), second = Rgb::FromHex(kBackdrops[random.Index(10)]);
-  const auto distance = [&](const Rgb& b) { return std::abs(b.r - color.r) + std::abs(b.g - color.g) + std::abs(b.b - color.b); };
+  const Rgb first = Rgb::FromHex(kBackdrops[random.Index(10)]),
+            second = Rgb::FromHex(kBackdrops[random.Index(10)]);
+  const auto distance = [&](const Rgb& b) {
+    return std::abs(b.r - color.r) + std::abs(b.g - color.g) + std::abs(b.b - color.b);
+  };
   return distance(first) > distance(second) ? first : second;
 }
 
 absl::Status Check(const Product& product, const PictureOptions& options) {
-  if (options.size < 16 || options.size > 2048) return InvalidField("size", absl::StrCat("is ", options.size), "16 to 2048");
+  if (options.size < 16 || options.size > 2048)
+    return InvalidField("size", absl::StrCat("is ", options.size), "16 to 2048");
   if (options.jpeg_quality < 1 || options.jpeg_quality > 100)
     return InvalidField("jpeg_quality", absl::StrCat("is ", options.jpeg_quality), "1 to 100");
   if (FindDrawing(product.kind) == nullptr)
-    return InvalidField("product.kind", absl::StrCat("is '", product.kind, "'"), "a kind of the vocabulary");
+    return InvalidField("product.kind", absl::StrCat("is '", product.kind, "'"),
+                        "a kind of the vocabulary");
   const auto known = [](const auto& words, const std::string& name) {
-    return std::any_of(words.begin(), words.end(), [&](const auto& word) { return word.name == name; });
+    return std::any_of(words.begin(), words.end(),
+                       [&](const auto& word) { return word.name == name; });
   };
   if (!known(Materials(), product.material))
-    return InvalidField("product.material", absl::StrCat("is '", product.material, "'"), "a material of the vocabulary");
+    return InvalidField("product.material", absl::StrCat("is '", product.material, "'"),
+                        "a material of the vocabulary");
   if (!known(Colors(), product.color))
-    return InvalidField("product.color", absl::StrCat("is '", product.color, "'"), "a color of the vocabulary");
+    return InvalidField("product.color", absl::StrCat("is '", product.color, "'"),
+                        "a color of the vocabulary");
   return absl::OkStatus();
 }
 
@@ -156,7 +170,9 @@ bool CompressJpeg(RgbPicture& picture, int quality, unsigned char** buffer, unsi
   jpeg_compress_struct encoder{};
   JpegError error;
   encoder.err = jpeg_std_error(&error.base);
-  error.base.error_exit = [](j_common_ptr info) { longjmp(reinterpret_cast<JpegError*>(info->err)->jump, 1); };
+  error.base.error_exit = [](j_common_ptr info) {
+    longjmp(reinterpret_cast<JpegError*>(info->err)->jump, 1);
+  };
   if (setjmp(error.jump) != 0) {
     jpeg_destroy_compress(&encoder);
     return false;
@@ -196,7 +212,8 @@ absl::StatusOr<std::string> EncodePng(const RgbPicture& picture) {
   std::string bytes;
   if (png_image_write_get_memory_size(image, length, 0, picture.pixels.data(), 0, nullptr)) {
     bytes.resize(length);
-    if (png_image_write_to_memory(&image, bytes.data(), &length, 0, picture.pixels.data(), 0, nullptr)) {
+    if (png_image_write_to_memory(&image, bytes.data(), &length, 0, picture.pixels.data(), 0,
+                                  nullptr)) {
       bytes.resize(length);
       return bytes;
     }
@@ -207,12 +224,14 @@ absl::StatusOr<std::string> EncodePng(const RgbPicture& picture) {
 }  // namespace
 
 bool Look::Has(const char* feature) const {
-  return std::find(product->features.begin(), product->features.end(), feature) != product->features.end();
+  return std::find(product->features.begin(), product->features.end(), feature) !=
+         product->features.end();
 }
 
 absl::StatusOr<RgbPicture> DrawRgbPicture(const Product& product, const PictureOptions& options) {
   PALATE_RETURN_IF_ERROR(Check(product, options));
-  Canvas canvas(options.size, Random::ForPart(options.variation, absl::StrCat(product.item.id, "|", product.item.title)));
+  Canvas canvas(options.size, Random::ForPart(options.variation, absl::StrCat(product.item.id, "|",
+                                                                              product.item.title)));
   DrawScene(canvas, product);
   PALATE_RETURN_IF_ERROR(canvas.status());
   return RgbPicture{options.size, canvas.Pixels()};

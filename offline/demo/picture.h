@@ -1,8 +1,8 @@
 // Product pictures of the generated shop, drawn from a product's facts.
 //
-// Kind, color, material and pattern are all to be seen; style chooses among three forms of each kind; pose, size,
-// backdrop and details vary a little from product to product. The same product gives the same pixels. Thread-safe;
-// about 7 ms a picture of 224 x 224.
+// Kind, color, material and pattern are all to be seen; style chooses among three forms of each
+// kind; pose, size, backdrop and details vary a little from product to product. The same product
+// gives the same pixels. Thread-safe; about 7 ms a picture of 224 x 224.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,10 @@ struct RgbPicture {
   std::vector<uint8_t> pixels;
 };
 
-// InvalidArgument when an option is out of range or a fact of the product is no word of the vocabulary; Internal when a
-// library fails.
+// InvalidArgument when an option is out of range or a fact of the product is no word of the
+// vocabulary; Internal when a library fails.
 absl::StatusOr<Picture> DrawPicture(const Product& product, const PictureOptions& options = {});
-absl::StatusOr<RgbPicture> DrawRgbPicture(const Product& product, const PictureOptions& options = {});
+absl::StatusOr<RgbPicture> DrawRgbPicture(const Product& product,
+                                          const PictureOptions& options = {});
 
 }  // namespace palate::demo

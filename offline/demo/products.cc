@@ -37,11 +37,14 @@ std::string TitleCase(const std::string& text) {
 // Invented names; the syllables keep clear of real brands that we know of.
 std::string InventName(Random& random, bool is_long) {
   static const auto& starts =
-      *new std::vector<std::string>{"Bra", "Cor", "Dal",  "Elm", "Fen", "Gri", "Hol", "Iv",  "Jun",  "Kel", "Lum", "Mor",  "Nor",
-                                    "Ost", "Pel", "Quin", "Ras", "Sol", "Tam", "Ul",  "Vel", "Wren", "Yar", "Zin", "Thal", "Sken"};
-  static const auto& middles = *new std::vector<std::string>{"a", "e", "i", "o", "u", "ara", "edi", "ima", "ovi", "une", "ela", "osti"};
+      *new std::vector<std::string>{"Bra", "Cor", "Dal", "Elm",  "Fen", "Gri", "Hol",  "Iv",  "Jun",
+                                    "Kel", "Lum", "Mor", "Nor",  "Ost", "Pel", "Quin", "Ras", "Sol",
+                                    "Tam", "Ul",  "Vel", "Wren", "Yar", "Zin", "Thal", "Sken"};
+  static const auto& middles = *new std::vector<std::string>{
+      "a", "e", "i", "o", "u", "ara", "edi", "ima", "ovi", "une", "ela", "osti"};
   static const auto& ends =
-      *new std::vector<std::string>{"dra", "vik", "mora", "lund", "sen", "tell", "ra", "ness", "by", "wick", "lo", "na", "fell", "ste"};
+      *new std::vector<std::string>{"dra",  "vik", "mora", "lund", "sen", "tell", "ra",
+                                    "ness", "by",  "wick", "lo",   "na",  "fell", "ste"};
   std::string name = random.Pick(starts);
   if (is_long) name += random.Pick(middles);
   return name + random.Pick(ends);
@@ -51,7 +54,8 @@ std::vector<Brand> InventBrands(Random& random, int count) {
   std::vector<Brand> brands;
   absl::flat_hash_set<std::string> taken;
   while (static_cast<int>(brands.size()) < count) {
-    Brand brand{.name = InventName(random, /*is_long=*/true), .styles = {random.Pick(Styles()), random.Pick(Styles())}};
+    Brand brand{.name = InventName(random, /*is_long=*/true),
+                .styles = {random.Pick(Styles()), random.Pick(Styles())}};
     if (taken.insert(brand.name).second) brands.push_back(std::move(brand));
   }
   return brands;
@@ -59,10 +63,12 @@ std::vector<Brand> InventBrands(Random& random, int count) {
 
 bool Allowed(Combinations combinations, const Product& product) {
   if (combinations == Combinations::kAll) return true;
-  return IsHeldOutCombination(product.kind, product.material, product.style) == (combinations == Combinations::kHeldOut);
+  return IsHeldOutCombination(product.kind, product.material, product.style) ==
+         (combinations == Combinations::kHeldOut);
 }
 
-// Values of one attribute are not equally common, and how common they are differs from shop to shop.
+// Values of one attribute are not equally common, and how common they are differs from shop to
+// shop.
 std::vector<double> UnevenShares(Random& random, size_t count) {
   std::vector<double> shares(count);
   for (double& share : shares) share = std::exp(0.5 * random.Normal());
@@ -76,7 +82,8 @@ void ChooseFeatures(Random& random, const KindWord& kind, Product& product) {
   product.features = std::move(pool);
 }
 
-// Prices spread evenly in proportion over the kind's range and end in .00, .50, .90 or .95, as prices do.
+// Prices spread evenly in proportion over the kind's range and end in .00, .50, .90 or .95, as
+// prices do.
 double ChoosePrice(Random& random, const KindWord& kind) {
   const double raw = std::exp(random.Uniform(std::log(kind.low_price), std::log(kind.high_price)));
   static constexpr double kEndings[] = {0.0, 0.5, 0.9, 0.95};
@@ -102,7 +109,8 @@ std::string Title(Random& random, const Product& product, const std::string& mod
 
 std::string OccasionSentence(Random& random, const std::string& occasion, bool plural) {
   const std::string they = plural ? "They are" : "It is";
-  const bool is_place = occasion == "office" || occasion == "living room" || occasion == "bedroom" || occasion == "balcony";
+  const bool is_place = occasion == "office" || occasion == "living room" ||
+                        occasion == "bedroom" || occasion == "balcony";
   const std::string what = is_place                ? absl::StrCat("the ", occasion)
                            : occasion == "party"   ? "a party"
                            : occasion == "weekend" ? "the weekend"
@@ -122,43 +130,56 @@ std::string Description(Random& random, const Product& product, const KindWord& 
   const std::string they_are = kind.plural ? "they are" : "it is";
   const std::string features = product.features.size() == 2
                                    ? absl::StrCat(product.features[0], " and ", product.features[1])
-                                   : absl::StrCat(product.features[0], ", ", product.features[1], " and ", product.features[2]);
+                                   : absl::StrCat(product.features[0], ", ", product.features[1],
+                                                  " and ", product.features[2]);
   std::string first;
   switch (random.Index(3)) {
     case 0:
-      first = absl::StrCat(Capitalized(product.style), " ", kind.name, " made of ", product.material, ", finished in ", product.color, ".");
+      first = absl::StrCat(Capitalized(product.style), " ", kind.name, " made of ",
+                           product.material, ", finished in ", product.color, ".");
       break;
     case 1:
-      first = absl::StrCat(Capitalized(product.color), " ", kind.name, " of ", product.material, " with a ", product.style, " look.");
+      first = absl::StrCat(Capitalized(product.color), " ", kind.name, " of ", product.material,
+                           " with a ", product.style, " look.");
       break;
     default:
-      first = absl::StrCat(product.brand, " makes ", kind.plural ? "these " : "this ", product.style, " ", kind.name, " from ",
-                           product.material, " in ", product.color, ".");
+      first =
+          absl::StrCat(product.brand, " makes ", kind.plural ? "these " : "this ", product.style,
+                       " ", kind.name, " from ", product.material, " in ", product.color, ".");
   }
-  const std::string surface = product.pattern == "plain" ? "The surface is plain" : absl::StrCat("The design is ", product.pattern);
-  std::string second = random.Chance(0.5)
-                           ? absl::StrCat(surface, "; ", they_are, " ", features, ".")
-                           : absl::StrCat(Capitalized(features), "; ", absl::AsciiStrToLower(surface.substr(0, 1)), surface.substr(1), ".");
+  const std::string surface = product.pattern == "plain"
+                                  ? "The surface is plain"
+                                  : absl::StrCat("The design is ", product.pattern);
+  std::string second =
+      random.Chance(0.5)
+          ? absl::StrCat(surface, "; ", they_are, " ", features, ".")
+          : absl::StrCat(Capitalized(features), "; ", absl::AsciiStrToLower(surface.substr(0, 1)),
+                         surface.substr(1), ".");
   std::string description = absl::StrCat(first, " ", second);
-  if (random.Chance(0.8)) absl::StrAppend(&description, " ", OccasionSentence(random, product.occasion, kind.plural));
+  if (random.Chance(0.8))
+    absl::StrAppend(&description, " ", OccasionSentence(random, product.occasion, kind.plural));
   return description;
 }
 
 std::vector<AttributeWord> WordsOf(const Product& product) {
-  std::vector<AttributeWord> words = {{"category", product.category}, {"material", product.material}, {"style", product.style},
-                                      {"color", product.color},       {"pattern", product.pattern},   {"occasion", product.occasion}};
+  std::vector<AttributeWord> words = {
+      {"category", product.category}, {"material", product.material},
+      {"style", product.style},       {"color", product.color},
+      {"pattern", product.pattern},   {"occasion", product.occasion}};
   for (const std::string& feature : product.features) words.push_back({"feature", feature});
   return words;
 }
 
-// What the season likes: how much each value of a few attributes adds to (the logarithm of) a product's popularity.
+// What the season likes: how much each value of a few attributes adds to (the logarithm of) a
+// product's popularity.
 class Fashion {
  public:
   explicit Fashion(Random random) : random_(random) {}
 
   double Of(const Product& product) {
     double sum = 0;
-    for (const std::string* value : {&product.category, &product.material, &product.style, &product.color}) {
+    for (const std::string* value :
+         {&product.category, &product.material, &product.style, &product.color}) {
       const auto [found, is_new] = weights_.try_emplace(*value, 0.0);
       if (is_new) found->second = 0.5 * random_.Normal();
       sum += found->second;
@@ -189,7 +210,8 @@ Attributes AttributesOf(const Product& product) {
 
 std::vector<Product> GenerateProducts(const ShopOptions& options) {
   Random random = Random::ForPart(options.seed, "products");
-  const std::vector<Brand> brands = InventBrands(random, std::max(3, std::min(options.num_products, 4000) / 12));
+  const std::vector<Brand> brands =
+      InventBrands(random, std::max(3, std::min(options.num_products, 4000) / 12));
   const std::vector<double> kind_shares = UnevenShares(random, Kinds().size());
   const std::vector<double> style_shares = UnevenShares(random, Styles().size());
   const std::vector<double> color_shares = UnevenShares(random, Colors().size());
@@ -207,7 +229,8 @@ std::vector<Product> GenerateProducts(const ShopOptions& options) {
     product.category = kind.category;
     product.kind = kind.name;
     product.material = random.Pick(kind.materials);
-    product.style = random.Chance(0.4) ? random.Pick(brand.styles) : Styles()[random.Weighted(style_shares)];
+    product.style =
+        random.Chance(0.4) ? random.Pick(brand.styles) : Styles()[random.Weighted(style_shares)];
     if (!Allowed(options.combinations, product)) continue;
     product.color = Colors()[random.Weighted(color_shares)].name;
     product.pattern = Patterns()[random.Weighted(pattern_shares)];
@@ -218,13 +241,15 @@ std::vector<Product> GenerateProducts(const ShopOptions& options) {
     product.words = WordsOf(product);
 
     Item& item = product.item;
-    item.id = absl::StrFormat("%s-%04d", absl::StrReplaceAll(kind.name, {{" ", "-"}}), products.size() + 1);
+    item.id = absl::StrFormat("%s-%04d", absl::StrReplaceAll(kind.name, {{" ", "-"}}),
+                              products.size() + 1);
     item.title = Title(random, product, InventName(random, /*is_long=*/false));
     item.description = Description(random, product, kind);
     item.attributes = AttributesOf(product);
     // Most of the range is older than the first event; a fifth of it arrives during the train span.
     const double age = random.Chance(0.8) ? -random.Uniform(0.5, 4) : random.Uniform(0, 0.95);
-    item.create_time = options.start_time + absl::Seconds(std::floor(age * absl::ToDoubleSeconds(options.train_span)));
+    item.create_time = options.start_time +
+                       absl::Seconds(std::floor(age * absl::ToDoubleSeconds(options.train_span)));
     products.push_back(std::move(product));
   }
   return products;

@@ -1,8 +1,9 @@
-// A small seeded random generator whose numbers are the same on every platform and standard library, unlike std's
-// distributions.
+// A small seeded random generator whose numbers are the same on every platform and standard
+// library, unlike std's distributions.
 //
-// Copyable value; not thread-safe. Period 2^64 (SplitMix64), which is far more than one generated shop draws.
-// Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+// Copyable value; not thread-safe. Period 2^64 (SplitMix64), which is far more than one generated
+// shop draws. Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+// OOPSLA 2014.
 #pragma once
 
 #include <cmath>
@@ -18,7 +19,8 @@ class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
 
-  // A generator for one part of the work: parts do not disturb each other when one of them starts to draw more numbers.
+  // A generator for one part of the work: parts do not disturb each other when one of them starts
+  // to draw more numbers.
   static Random ForPart(uint64_t seed, std::string_view part, uint64_t index = 0) {
     uint64_t hash = 14695981039346656037ull;  // FNV-1a
     for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;

@@ -1,15 +1,17 @@
-// The generated shop: products, shoppers with hidden tastes that drift, and what the shoppers did. The truth is known.
+// The generated shop: products, shoppers with hidden tastes that drift, and what the shoppers did.
+// The truth is known.
 //
-// Everything follows from ShopOptions: the same options give the same shop, byte for byte, on every machine of one
-// libm. Shops with other seeds have other products, brands and shoppers, over the same attribute vocabulary
-// (vocabulary.h). All types are plain values; the functions are thread-safe. Prices are in euros. A shop of 400
-// products and 200 shoppers takes about a tenth of a second to make; pictures are drawn apart and on demand
-// (picture.h).
+// Everything follows from ShopOptions: the same options give the same shop, byte for byte, on every
+// machine of one libm. Shops with other seeds have other products, brands and shoppers, over the
+// same attribute vocabulary (vocabulary.h). All types are plain values; the functions are
+// thread-safe. Prices are in euros. A shop of 400 products and 200 shoppers takes about a tenth of
+// a second to make; pictures are drawn apart and on demand (picture.h).
 //
-// How a shopper decides: Utility() is the sum of the weights of a product's attribute values in the taste
-// that holds at that time, plus a price term, with two interactions that no sum of parts has: a pair of liked values
-// that is worth more together, and a disliked value that halves what is liked unless a certain excusing value is
-// present. Popularity steers what a shopper comes across, never what they like.
+// How a shopper decides: Utility() is the sum of the weights of a product's attribute values in the
+// taste that holds at that time, plus a price term, with two interactions that no sum of parts has:
+// a pair of liked values that is worth more together, and a disliked value that halves what is
+// liked unless a certain excusing value is present. Popularity steers what a shopper comes across,
+// never what they like.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +29,9 @@
 
 namespace palate::demo {
 
-// Which (kind, material, style) combinations a shop may use. One combination in five, fixed for all seeds, is held out:
-// a model trained on kTraining shops has never seen a product of a kHeldOut shop, nor one that differs from it only in
-// color, pattern, features or price.
+// Which (kind, material, style) combinations a shop may use. One combination in five, fixed for all
+// seeds, is held out: a model trained on kTraining shops has never seen a product of a kHeldOut
+// shop, nor one that differs from it only in color, pattern, features or price.
 enum class Combinations { kAll, kTraining, kHeldOut };
 
 struct ShopOptions {
@@ -40,15 +42,16 @@ struct ShopOptions {
   absl::Time start_time = absl::FromUnixSeconds(1735689600);  // 2025-01-01 00:00 UTC
   absl::Duration train_span = absl::Hours(24 * 60);
   absl::Duration test_span = absl::Hours(24 * 14);
-  double sessions_per_week = 1.6;   // mean over shoppers; single shoppers lie between a third and three times that
+  double sessions_per_week =
+      1.6;  // mean over shoppers; single shoppers lie between a third and three times that
   double products_per_session = 8;  // looked at, most of them in passing
   // Standard deviation of what is added to a utility at each decision; likes weigh about 1.
   double decision_noise = 0.35;
   double drifting_share = 0.6;  // shoppers whose taste changes once during the train span
 };
 
-// An attribute and one of its values, such as {"material", "walnut"}. The attributes are category, material, style,
-// color, pattern, occasion and feature (one of the features).
+// An attribute and one of its values, such as {"material", "walnut"}. The attributes are category,
+// material, style, color, pattern, occasion and feature (one of the features).
 struct AttributeWord {
   std::string attribute;
   std::string value;
@@ -106,7 +109,7 @@ struct Shop {
 };
 
 // Event type names of the shop's catalog.
-inline constexpr char kView[] = "view";    // looked at in passing; says little; does not mark as seen
+inline constexpr char kView[] = "view";  // looked at in passing; says little; does not mark as seen
 inline constexpr char kClick[] = "click";  // opened the product's page
 inline constexpr char kLike[] = "like";
 inline constexpr char kCart[] = "cart";
@@ -120,13 +123,14 @@ Catalog CatalogSpec(const std::string& catalog_id);
 absl::StatusOr<Shop> GenerateShop(const ShopOptions& options);
 
 // Whether the combination is one of the held-out fifth.
-bool IsHeldOutCombination(const std::string& kind, const std::string& material, const std::string& style);
+bool IsHeldOutCombination(const std::string& kind, const std::string& material,
+                          const std::string& style);
 
 // The taste that holds for the shopper at that time.
 const Taste& TasteAt(const Shopper& shopper, absl::Time time);
 
-// How much the shopper truly wants the product at that time, without noise. About 0 for an indifferent one, 1 for one
-// liked value.
+// How much the shopper truly wants the product at that time, without noise. About 0 for an
+// indifferent one, 1 for one liked value.
 double Utility(const Taste& taste, const Product& product);
 double Utility(const Shopper& shopper, const Product& product, absl::Time time);
 
@@ -139,14 +143,16 @@ using GradedItems = absl::flat_hash_map<std::string, double>;
 // Truth by taste: every product that the shopper would want at `time`, seen ones included.
 GradedItems TrueRelevance(const Shop& shop, const Shopper& shopper, absl::Time time);
 
-// Truth by interaction: what the shopper did from split_time on with products not seen before it: 1 click, 2 like or cart, 3
-// purchase. A product that got a dislike in the test span is not relevant.
+// Truth by interaction: what the shopper did from split_time on with products not seen before it: 1
+// click, 2 like or cart, 3 purchase. A product that got a dislike in the test span is not relevant.
 GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper);
 
 // Products with an event that marks them as seen before `time`.
-absl::flat_hash_set<std::string> SeenBefore(const Shop& shop, const Shopper& shopper, absl::Time time);
+absl::flat_hash_set<std::string> SeenBefore(const Shop& shop, const Shopper& shopper,
+                                            absl::Time time);
 
-// The taste as a person would note it: "likes walnut, minimalist and waterproof; avoids brass; 40 to 80 euros".
+// The taste as a person would note it: "likes walnut, minimalist and waterproof; avoids brass; 40
+// to 80 euros".
 std::string DescribeTaste(const Taste& taste);
 
 }  // namespace palate::demo

@@ -12,11 +12,12 @@
 namespace palate::demo {
 namespace {
 
-// Builds tastes out of what the shop really sells, so that every liked value can be found on some product of a liked
-// category.
+// Builds tastes out of what the shop really sells, so that every liked value can be found on some
+// product of a liked category.
 class TasteMaker {
  public:
-  TasteMaker(const std::vector<Product>& products, Random& random) : products_(products), random_(random) {}
+  TasteMaker(const std::vector<Product>& products, Random& random)
+      : products_(products), random_(random) {}
 
   Taste Make() {
     Taste taste;
@@ -28,8 +29,8 @@ class TasteMaker {
     return taste;
   }
 
-  // The same person some weeks later: one liked category, material, style and feature give way to new ones, and a
-  // dislike is new.
+  // The same person some weeks later: one liked category, material, style and feature give way to
+  // new ones, and a dislike is new.
   Taste Drift(Taste taste) {
     for (const char* attribute : {"category", "material", "style", "feature"}) {
       if (const auto old = AnyWord(taste, attribute, /*liked=*/true)) {
@@ -51,8 +52,10 @@ class TasteMaker {
     for (int i = 0; i < 2; ++i) Add(taste, "feature", random_.Uniform(0.4, 0.8));
     if (random_.Chance(0.5)) Add(taste, "pattern", random_.Uniform(0.4, 0.7));
     if (random_.Chance(0.5)) Add(taste, "occasion", random_.Uniform(0.3, 0.5));
-    for (int i = random_.Chance(0.5) ? 2 : 1; i > 0; --i) Add(taste, "material", -random_.Uniform(0.8, 1.2));
-    for (int i = random_.Chance(0.5) ? 2 : 1; i > 0; --i) Add(taste, "style", -random_.Uniform(0.8, 1.2));
+    for (int i = random_.Chance(0.5) ? 2 : 1; i > 0; --i)
+      Add(taste, "material", -random_.Uniform(0.8, 1.2));
+    for (int i = random_.Chance(0.5) ? 2 : 1; i > 0; --i)
+      Add(taste, "style", -random_.Uniform(0.8, 1.2));
     Add(taste, "color", -random_.Uniform(0.6, 1.0));
     if (random_.Chance(0.4)) Add(taste, "pattern", -random_.Uniform(0.5, 0.8));
     if (random_.Chance(0.3)) Add(taste, "feature", -random_.Uniform(0.5, 0.8));
@@ -63,8 +66,8 @@ class TasteMaker {
     return found != taste.weights.end() && found->second > 0;
   }
 
-  // The most popular of a few random products (of liked categories, as far as some tries find them): fashion shapes
-  // tastes.
+  // The most popular of a few random products (of liked categories, as far as some tries find
+  // them): fashion shapes tastes.
   const Product& Dream(const Taste& taste, bool only_liked_categories) {
     const Product* best = &random_.Pick(products_);
     int found = 0;
@@ -76,12 +79,14 @@ class TasteMaker {
     return *best;
   }
 
-  // Gives `weight` to a value of the attribute that has none yet and is not `except`; nothing when the shop has no such
-  // value.
-  void Add(Taste& taste, const std::string& attribute, double weight, const std::string& except = "") {
+  // Gives `weight` to a value of the attribute that has none yet and is not `except`; nothing when
+  // the shop has no such value.
+  void Add(Taste& taste, const std::string& attribute, double weight,
+           const std::string& except = "") {
     for (int tries = 0; tries < 500; ++tries) {
       const AttributeWord& word = random_.Pick(Dream(taste, attribute != "category").words);
-      if (word.attribute != attribute || word.value == except || taste.weights.contains(word)) continue;
+      if (word.attribute != attribute || word.value == except || taste.weights.contains(word))
+        continue;
       taste.weights[word] = weight;
       return;
     }
@@ -94,7 +99,8 @@ class TasteMaker {
     taste.high_price = std::max(taste.low_price + 15, to_five(center * random_.Uniform(1.4, 2.2)));
   }
 
-  std::optional<AttributeWord> AnyWord(const Taste& taste, const std::string& attribute, bool liked) {
+  std::optional<AttributeWord> AnyWord(const Taste& taste, const std::string& attribute,
+                                       bool liked) {
     std::vector<AttributeWord> words;
     for (const auto& [word, weight] : taste.weights) {
       if (word.attribute == attribute && (weight > 0) == liked) words.push_back(word);
@@ -105,23 +111,30 @@ class TasteMaker {
 
   void ChooseInteractions(Taste& taste) {
     taste.pair_first = AnyWord(taste, "style", true).value_or(AttributeWord{});
-    taste.pair_second = AnyWord(taste, random_.Chance(0.5) ? "material" : "color", true).value_or(AttributeWord{});
+    taste.pair_second =
+        AnyWord(taste, random_.Chance(0.5) ? "material" : "color", true).value_or(AttributeWord{});
     taste.excused = AnyWord(taste, "material", false).value_or(AttributeWord{});
-    taste.excuse = AnyWord(taste, random_.Chance(0.5) ? "style" : "color", true).value_or(AttributeWord{});
+    taste.excuse =
+        AnyWord(taste, random_.Chance(0.5) ? "style" : "color", true).value_or(AttributeWord{});
   }
 
   const std::vector<Product>& products_;
   Random& random_;
 };
 
-// One shopper's way through the shop. What they come across depends on popularity and on where they browse; what they
-// do, on taste.
+// One shopper's way through the shop. What they come across depends on popularity and on where they
+// browse; what they do, on taste.
 class Visitor {
  public:
-  Visitor(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper, size_t index)
-      : options_(options), products_(products), shopper_(shopper), random_(Random::ForPart(options.seed, "events", index)) {
+  Visitor(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper,
+          size_t index)
+      : options_(options),
+        products_(products),
+        shopper_(shopper),
+        random_(Random::ForPart(options.seed, "events", index)) {
     double popularity = 0;
-    for (const Product& product : products) cumulative_popularity_.push_back(popularity += product.popularity);
+    for (const Product& product : products)
+      cumulative_popularity_.push_back(popularity += product.popularity);
   }
 
   std::vector<Event> Run() {
@@ -131,8 +144,10 @@ class Visitor {
     std::vector<double> starts(sessions);
     for (double& start : starts) start = random_.Uniform() * absl::ToDoubleSeconds(span);
     std::sort(starts.begin(), starts.end());
-    for (int i = 0; i < sessions; ++i) Session(i, options_.start_time + absl::Seconds(std::floor(starts[i])));
-    std::stable_sort(events_.begin(), events_.end(), [](const Event& a, const Event& b) { return a.time < b.time; });
+    for (int i = 0; i < sessions; ++i)
+      Session(i, options_.start_time + absl::Seconds(std::floor(starts[i])));
+    std::stable_sort(events_.begin(), events_.end(),
+                     [](const Event& a, const Event& b) { return a.time < b.time; });
     return std::move(events_);
   }
 
@@ -142,12 +157,15 @@ class Visitor {
     const Taste& taste = TasteAt(shopper_, time);
     // What the shopper came for: a liked category, most of the time.
     const std::string browsed = BrowsedCategory(taste);
-    const int looks = std::max(2, static_cast<int>(std::lround(options_.products_per_session * random_.Uniform(0.5, 1.5))));
+    const int looks = std::max(2, static_cast<int>(std::lround(options_.products_per_session *
+                                                               random_.Uniform(0.5, 1.5))));
     absl::flat_hash_set<size_t> looked_at;
     for (int i = 0; i < looks; ++i) {
       const size_t index = ComeAcross(taste, browsed);
       const Product& product = products_[index];
-      if (product.item.create_time > time || done_with_.contains(index) || !looked_at.insert(index).second) continue;
+      if (product.item.create_time > time || done_with_.contains(index) ||
+          !looked_at.insert(index).second)
+        continue;
       time += absl::Seconds(std::floor(random_.Uniform(15, 150)));
       Decide(index, Utility(taste, product), time);
     }
@@ -166,17 +184,20 @@ class Visitor {
 
   size_t PopularProduct() {
     const double point = random_.Uniform() * cumulative_popularity_.back();
-    const auto found = std::upper_bound(cumulative_popularity_.begin(), cumulative_popularity_.end(), point);
+    const auto found =
+        std::upper_bound(cumulative_popularity_.begin(), cumulative_popularity_.end(), point);
     return std::min<size_t>(found - cumulative_popularity_.begin(), products_.size() - 1);
   }
 
-  // Half of what is seen is what the shop pushes, a third is the browsed category, the rest was searched for.
+  // Half of what is seen is what the shop pushes, a third is the browsed category, the rest was
+  // searched for.
   size_t ComeAcross(const Taste& taste, const std::string& browsed) {
     const double way = random_.Uniform();
     if (way < 0.45) return PopularProduct();
     size_t best = random_.Index(products_.size());
     if (way < 0.75) {
-      for (int tries = 0; tries < 30 && products_[best].category != browsed; ++tries) best = PopularProduct();
+      for (int tries = 0; tries < 30 && products_[best].category != browsed; ++tries)
+        best = PopularProduct();
       return best;
     }
     double best_utility = Utility(taste, products_[best]);
@@ -237,25 +258,29 @@ class Visitor {
 
 }  // namespace
 
-std::vector<Shopper> GenerateShoppers(const ShopOptions& options, const std::vector<Product>& products) {
+std::vector<Shopper> GenerateShoppers(const ShopOptions& options,
+                                      const std::vector<Product>& products) {
   std::vector<Shopper> shoppers;
   for (int i = 0; i < options.num_shoppers; ++i) {
     Random random = Random::ForPart(options.seed, "shoppers", i);
     TasteMaker maker(products, random);
     Shopper shopper;
     shopper.id = absl::StrFormat("shopper-%03d", i + 1);
-    shopper.sessions_per_week = options.sessions_per_week * std::exp(std::clamp(0.5 * random.Normal(), -1.1, 1.1));
+    shopper.sessions_per_week =
+        options.sessions_per_week * std::exp(std::clamp(0.5 * random.Normal(), -1.1, 1.1));
     shopper.phases.push_back({options.start_time, maker.Make()});
     if (random.Chance(options.drifting_share)) {
       const absl::Duration when = options.train_span * random.Uniform(0.35, 0.75);
-      shopper.phases.push_back({options.start_time + absl::Trunc(when, absl::Seconds(1)), maker.Drift(shopper.phases.front().taste)});
+      shopper.phases.push_back({options.start_time + absl::Trunc(when, absl::Seconds(1)),
+                                maker.Drift(shopper.phases.front().taste)});
     }
     shoppers.push_back(std::move(shopper));
   }
   return shoppers;
 }
 
-std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper, size_t index) {
+std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products,
+                                  const Shopper& shopper, size_t index) {
   return Visitor(options, products, shopper, index).Run();
 }
 

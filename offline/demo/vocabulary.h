@@ -1,8 +1,9 @@
 // The one vocabulary of all generated shops: product kinds and the words that describe them.
 //
-// Every shop, whatever its seed, draws its attribute words from these few hundred words; brands, model names, prices
-// and combinations vary freely. That is what makes matching a taste to a product learnable for a very small language
-// model. All functions return references to constants: thread-safe.
+// Every shop, whatever its seed, draws its attribute words from these few hundred words; brands,
+// model names, prices and combinations vary freely. That is what makes matching a taste to a
+// product learnable for a very small language model. All functions return references to constants:
+// thread-safe.
 #pragma once
 
 #include <string>
@@ -35,13 +36,14 @@ struct KindWord {
   bool plural = false;  // "sneakers are", "a mug is"
 };
 
-const std::vector<KindWord>& Kinds();                               // 20 kinds, two a category
-const std::vector<std::string>& Categories();                       // 10
-const std::vector<MaterialWord>& Materials();                       // 26
-const std::vector<ColorWord>& Colors();                             // 16
-const std::vector<std::string>& Styles();                           // 16
-const std::vector<std::string>& Patterns();                         // 8, the first is "plain"
-const std::vector<std::string>& Features();                         // every word that some kind lists, in alphabetical order
+const std::vector<KindWord>& Kinds();          // 20 kinds, two a category
+const std::vector<std::string>& Categories();  // 10
+const std::vector<MaterialWord>& Materials();  // 26
+const std::vector<ColorWord>& Colors();        // 16
+const std::vector<std::string>& Styles();      // 16
+const std::vector<std::string>& Patterns();    // 8, the first is "plain"
+const std::vector<std::string>&
+Features();  // every word that some kind lists, in alphabetical order
 const std::vector<std::string>& Occasions();                        // 12
 const std::vector<std::string>& OccasionsOf(const KindWord& kind);  // a part of them that fits
 
@@ -49,7 +51,8 @@ const std::vector<std::string>& OccasionsOf(const KindWord& kind);  // a part of
 const std::string& PriceLevel(double price);
 const std::vector<std::string>& PriceLevels();
 
-// The entry with that name; a name that the vocabulary lacks is a bug of the caller and ends the process.
+// The entry with that name; a name that the vocabulary lacks is a bug of the caller and ends the
+// process.
 const KindWord& FindKind(const std::string& name);
 const MaterialWord& FindMaterial(const std::string& name);
 const ColorWord& FindColor(const std::string& name);

@@ -15,7 +15,8 @@
 namespace palate::offline {
 namespace {
 
-// One call of the embedder: enough for it to find texts of one length, and small enough for the progress to move.
+// One call of the embedder: enough for it to find texts of one length, and small enough for the
+// progress to move.
 constexpr size_t kCallLines = 128;
 constexpr size_t kCallImages = 32;
 
@@ -37,7 +38,9 @@ Portion ReadPortion(EmbedLineReader& reader) {
   return portion;
 }
 
-absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& info, const EmbedFileOptions& options, int dimensions) {
+absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& info,
+                                                   const EmbedFileOptions& options,
+                                                   int dimensions) {
   std::vector<std::string> names = options.spaces;
   if (names.empty()) {
     const embedding::SpaceInfo* fused = info.FindSpace(kFusedSpace);
@@ -47,10 +50,12 @@ absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& i
   for (const std::string& name : names) {
     const embedding::SpaceInfo* space = info.FindSpace(name);
     if (space == nullptr || !space->available) {
-      return absl::InvalidArgumentError(absl::StrCat("embedding model ", info.name, " has no space \"", name, "\""));
+      return absl::InvalidArgumentError(
+          absl::StrCat("embedding model ", info.name, " has no space \"", name, "\""));
     }
     for (const SpaceKey& earlier : spaces) {
-      if (earlier.name == name) return absl::InvalidArgumentError(absl::StrCat("the space \"", name, "\" is named twice"));
+      if (earlier.name == name)
+        return absl::InvalidArgumentError(absl::StrCat("the space \"", name, "\" is named twice"));
     }
     spaces.push_back({name, embedding::FingerprintFor(*space, dimensions, info.dimensions)});
   }
@@ -58,8 +63,8 @@ absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& i
 }
 
 // Moves the inputs out of the portion.
-absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions& options, Portion& portion, VectorFile& file,
-                          EmbedFileReport& report) {
+absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions& options,
+                          Portion& portion, VectorFile& file, EmbedFileReport& report) {
   embedding::EmbedOptions call;
   for (const SpaceKey& space : report.spaces) call.spaces.push_back(space.name);
   call.instruction = options.instruction;
@@ -70,10 +75,12 @@ absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions&
     line.input.role = options.queries ? embedding::EmbedRole::kQuery : embedding::EmbedRole::kItem;
     inputs.push_back(std::move(line.input));
   }
-  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results, embedder.Embed(std::move(inputs), call));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results,
+                          embedder.Embed(std::move(inputs), call));
   for (size_t i = 0; i < results.size(); ++i) {
     const EmbedLine& line = portion.lines[i];
-    const absl::Status added = results[i].status.ok() ? file.Add(line.id, results[i].vectors) : results[i].status;
+    const absl::Status added =
+        results[i].status.ok() ? file.Add(line.id, results[i].vectors) : results[i].status;
     if (absl::IsUnavailable(added)) return added;
     if (added.ok()) {
       ++report.embedded;
@@ -87,33 +94,41 @@ absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions&
   return absl::OkStatus();
 }
 
-std::map<std::string, std::string> Metadata(const embedding::ModelInfo& info, const EmbedFileOptions& options) {
-  std::map<std::string, std::string> metadata = {{"format", "palate-vectors-1"}, {"model", info.name},
-                                                 {"family", info.family},        {"weights_sha256", info.weights_digest},
-                                                 {"dtype", info.dtype},          {"role", options.queries ? "query" : "item"}};
-  if (options.queries && !options.instruction.empty()) metadata["instruction"] = options.instruction;
+std::map<std::string, std::string> Metadata(const embedding::ModelInfo& info,
+                                            const EmbedFileOptions& options) {
+  std::map<std::string, std::string> metadata = {
+      {"format", "palate-vectors-1"}, {"model", info.name},
+      {"family", info.family},        {"weights_sha256", info.weights_digest},
+      {"dtype", info.dtype},          {"role", options.queries ? "query" : "item"}};
+  if (options.queries && !options.instruction.empty())
+    metadata["instruction"] = options.instruction;
   return metadata;
 }
 
 }  // namespace
 
-absl::StatusOr<EmbedFileReport> EmbedFile(embedding::Embedder& embedder, const EmbedFileOptions& options,
-                                          const std::function<void(int64_t done, int64_t total)>& on_progress) {
+absl::StatusOr<EmbedFileReport> EmbedFile(
+    embedding::Embedder& embedder, const EmbedFileOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& on_progress) {
   const absl::Time begun = absl::Now();
   const embedding::ModelInfo& info = embedder.info();
   EmbedFileReport report;
   if (options.dimensions < 0 || options.dimensions > info.dimensions) {
-    return absl::InvalidArgumentError(absl::StrCat("dimensions is ", options.dimensions, ", the model has ", info.dimensions));
+    return absl::InvalidArgumentError(
+        absl::StrCat("dimensions is ", options.dimensions, ", the model has ", info.dimensions));
   }
   report.dimensions = options.dimensions > 0 ? options.dimensions : info.dimensions;
   PALATE_ASSIGN_OR_RETURN(report.spaces, ChooseSpaces(info, options, report.dimensions));
   // The reader has a report of its own, since it reads ahead on another thread.
   SourceReport read;
-  PALATE_ASSIGN_OR_RETURN(EmbedLineReader reader, EmbedLineReader::Open(options.input, options.images_folder, read));
-  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorFile> file, VectorFile::Create(options.output, report.spaces, report.dimensions));
+  PALATE_ASSIGN_OR_RETURN(EmbedLineReader reader,
+                          EmbedLineReader::Open(options.input, options.images_folder, read));
+  PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorFile> file,
+                          VectorFile::Create(options.output, report.spaces, report.dimensions));
   Portion portion = ReadPortion(reader);
   while (!portion.lines.empty()) {
-    std::future<Portion> next = std::async(std::launch::async, [&reader] { return ReadPortion(reader); });
+    std::future<Portion> next =
+        std::async(std::launch::async, [&reader] { return ReadPortion(reader); });
     const absl::Status embedded = EmbedPortion(embedder, options, portion, *file, report);
     const int64_t done = portion.lines_read;
     portion = next.get();
@@ -121,8 +136,10 @@ absl::StatusOr<EmbedFileReport> EmbedFile(embedding::Embedder& embedder, const E
     on_progress(done, reader.count());
   }
   PALATE_RETURN_IF_ERROR(file->Finish(Metadata(info, options)));
-  for (const Malformed& failed : report.source.malformed) read.AddMalformed(failed.file, failed.line, failed.reason);
-  read.malformed_count += report.source.malformed_count - static_cast<int64_t>(report.source.malformed.size());
+  for (const Malformed& failed : report.source.malformed)
+    read.AddMalformed(failed.file, failed.line, failed.reason);
+  read.malformed_count +=
+      report.source.malformed_count - static_cast<int64_t>(report.source.malformed.size());
   report.source = std::move(read);
   report.spent = absl::Now() - begun;
   return report;

@@ -1,4 +1,5 @@
-// A file of items or queries to a file of vectors, in this process and without any service (`palate embed`).
+// A file of items or queries to a file of vectors, in this process and without any service (`palate
+// embed`).
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,10 @@ struct EmbedFileReport {
   absl::Duration spent;
 };
 
-// Lines that fail are in the report; the file is written with the others. An error when nothing can be read or written, or the embedder
-// fails as a whole; then the output is not touched.
-absl::StatusOr<EmbedFileReport> EmbedFile(embedding::Embedder& embedder, const EmbedFileOptions& options,
-                                          const std::function<void(int64_t done, int64_t total)>& on_progress);
+// Lines that fail are in the report; the file is written with the others. An error when nothing can
+// be read or written, or the embedder fails as a whole; then the output is not touched.
+absl::StatusOr<EmbedFileReport> EmbedFile(
+    embedding::Embedder& embedder, const EmbedFileOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& on_progress);
 
 }  // namespace palate::offline

@@ -23,7 +23,8 @@ struct ParsedLine {
 absl::StatusOr<std::vector<std::string>> ReadStrings(const std::string& key, const Json& value) {
   std::vector<std::string> strings;
   for (const Json& element : value.is_array() ? value : Json::array({value})) {
-    if (!element.is_string()) return InvalidField(key, absl::StrCat("holds a JSON ", element.type_name()), "strings");
+    if (!element.is_string())
+      return InvalidField(key, absl::StrCat("holds a JSON ", element.type_name()), "strings");
     strings.push_back(element.get<std::string>());
   }
   return strings;
@@ -31,11 +32,14 @@ absl::StatusOr<std::vector<std::string>> ReadStrings(const std::string& key, con
 
 absl::StatusOr<ParsedLine> ParsePlain(const Json& object) {
   ParsedLine line;
-  if (!object.contains("id") || !object["id"].is_string()) return InvalidField("id", "is missing or no string", "a string");
+  if (!object.contains("id") || !object["id"].is_string())
+    return InvalidField("id", "is missing or no string", "a string");
   line.id = object["id"].get<std::string>();
   for (const auto& [key, value] : object.items()) {
     if (key == "id" || value.is_null()) continue;
-    if (key != "text" && key != "images") return InvalidField(QuoteForMessage(key), "is unknown", "id, text or images beside a \"text\"");
+    if (key != "text" && key != "images")
+      return InvalidField(QuoteForMessage(key), "is unknown",
+                          "id, text or images beside a \"text\"");
     PALATE_ASSIGN_OR_RETURN((key == "text" ? line.texts : line.images), ReadStrings(key, value));
   }
   return line;
@@ -56,7 +60,9 @@ absl::StatusOr<ParsedLine> ParseLine(const std::string& text) {
 
 }  // namespace
 
-absl::StatusOr<EmbedLineReader> EmbedLineReader::Open(const std::string& path, const std::string& images_folder, SourceReport& report) {
+absl::StatusOr<EmbedLineReader> EmbedLineReader::Open(const std::string& path,
+                                                      const std::string& images_folder,
+                                                      SourceReport& report) {
   EmbedLineReader reader(path, images_folder, report);
   reader.stream_.open(path, std::ios::binary);
   if (!reader.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
@@ -70,9 +76,12 @@ absl::StatusOr<EmbedLineReader> EmbedLineReader::Open(const std::string& path, c
 absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
   PALATE_ASSIGN_OR_RETURN(ParsedLine parsed, ParseLine(text));
   if (!ids_.insert(parsed.id).second) {
-    return absl::InvalidArgumentError(absl::StrCat("id ", QuoteForMessage(parsed.id), " stands in an earlier line"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("id ", QuoteForMessage(parsed.id), " stands in an earlier line"));
   }
-  EmbedLine line = {.line = number_, .id = std::move(parsed.id), .input = {.fields = std::move(parsed.texts), .images = {}}};
+  EmbedLine line = {.line = number_,
+                    .id = std::move(parsed.id),
+                    .input = {.fields = std::move(parsed.texts), .images = {}}};
   for (const std::string& name : parsed.images) {
     absl::StatusOr<std::string> image = ReadNamedImage(images_folder_, name);
     if (image.ok()) {

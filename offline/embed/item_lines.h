@@ -1,7 +1,8 @@
 // Lines of a file of things to embed, one JSON object each:
-//   an item as `palate import items` reads it (offline/import/jsonl_reader.h); its texts are made as the services make them: title with
-//   attributes, then the description
-//   {"id": "q1", "text": "a walnut lamp", "images": ["lamp.jpg"]}: as it stands; "text" is one text, or a list of them
+//   an item as `palate import items` reads it (offline/import/jsonl_reader.h); its texts are made
+//   as the services make them: title with attributes, then the description
+//   {"id": "q1", "text": "a walnut lamp", "images": ["lamp.jpg"]}: as it stands; "text" is one
+//   text, or a list of them
 // Only "id" is required. Image names are relative to the images folder and may not leave it.
 #pragma once
 
@@ -28,9 +29,12 @@ struct EmbedLine {
 // One thread at a time; the file is read line by line, never whole.
 class EmbedLineReader {
  public:
-  // NotFound when the file is missing. `report` outlives the reader: lines that cannot be used, ids that come again, and pictures that
-  // cannot be read go there. A line whose picture cannot be read is still a line.
-  static absl::StatusOr<EmbedLineReader> Open(const std::string& path, const std::string& images_folder, SourceReport& report);
+  // NotFound when the file is missing. `report` outlives the reader: lines that cannot be used, ids
+  // that come again, and pictures that cannot be read go there. A line whose picture cannot be read
+  // is still a line.
+  static absl::StatusOr<EmbedLineReader> Open(const std::string& path,
+                                              const std::string& images_folder,
+                                              SourceReport& report);
 
   // The next usable line; nothing at the end.
   std::optional<EmbedLine> Next();

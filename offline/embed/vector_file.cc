@@ -23,23 +23,28 @@ absl::Status WriteError(const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
 }
 
-models::TensorEntry Entry(models::TensorType type, std::vector<int64_t> shape, absl::string_view data) {
+models::TensorEntry Entry(models::TensorType type, std::vector<int64_t> shape,
+                          absl::string_view data) {
   return {.type = type, .shape = std::move(shape), .data = data};
 }
 
 absl::string_view BytesOf(const std::vector<int64_t>& rows) {
-  return absl::string_view(reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(int64_t));
+  return absl::string_view(reinterpret_cast<const char*>(rows.data()),
+                           rows.size() * sizeof(int64_t));
 }
 
 std::string SpacesJson(const std::vector<SpaceKey>& spaces) {
   nlohmann::json json = nlohmann::json::array();
-  for (const SpaceKey& space : spaces) json.push_back({{"name", space.name}, {"fingerprint", space.fingerprint}});
+  for (const SpaceKey& space : spaces)
+    json.push_back({{"name", space.name}, {"fingerprint", space.fingerprint}});
   return json.dump();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<VectorFile>> VectorFile::Create(const std::string& path, std::vector<SpaceKey> spaces, int dimensions) {
+absl::StatusOr<std::unique_ptr<VectorFile>> VectorFile::Create(const std::string& path,
+                                                               std::vector<SpaceKey> spaces,
+                                                               int dimensions) {
   std::unique_ptr<VectorFile> file(new VectorFile(path, dimensions));
   for (SpaceKey& space : spaces) {
     std::string name = absl::StrCat(path, ".", space.name, "-XXXXXX");
@@ -65,17 +70,20 @@ VectorFile::~VectorFile() {
 }
 
 absl::Status VectorFile::Append(Spool& spool, const std::vector<float>& values) {
-  if (std::fwrite(values.data(), sizeof(float), values.size(), spool.file) != values.size()) return WriteError(spool.path);
+  if (std::fwrite(values.data(), sizeof(float), values.size(), spool.file) != values.size())
+    return WriteError(spool.path);
   spool.rows.push_back(rows());
   return absl::OkStatus();
 }
 
 absl::Status VectorFile::Add(const std::string& id, const std::vector<SpaceVector>& vectors) {
   const auto vector_in = [&](const SpaceKey& space) {
-    return std::find_if(vectors.begin(), vectors.end(), [&](const SpaceVector& vector) { return vector.space.name == space.name; });
+    return std::find_if(vectors.begin(), vectors.end(),
+                        [&](const SpaceVector& vector) { return vector.space.name == space.name; });
   };
   if (vector_in(spools_.front().space) == vectors.end()) {
-    return absl::FailedPreconditionError(absl::StrCat("has no content for the space ", spools_.front().space.name));
+    return absl::FailedPreconditionError(
+        absl::StrCat("has no content for the space ", spools_.front().space.name));
   }
   for (Spool& spool : spools_) {
     const auto vector = vector_in(spool.space);
@@ -88,8 +96,9 @@ absl::Status VectorFile::Add(const std::string& id, const std::vector<SpaceVecto
 absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
   metadata["ids"] = nlohmann::json(ids_).dump();
   if (metadata["ids"].size() > kMaxIdsBytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the ids take ", metadata["ids"].size(), " bytes, and one file holds ", kMaxIdsBytes, ": split the input"));
+    return absl::ResourceExhaustedError(absl::StrCat("the ids take ", metadata["ids"].size(),
+                                                     " bytes, and one file holds ", kMaxIdsBytes,
+                                                     ": split the input"));
   }
   std::map<std::string, models::TensorEntry> tensors;
   std::vector<std::shared_ptr<const models::MappedFile>> mappings;
@@ -106,7 +115,8 @@ absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
     if (&spool == &spools_.front()) tensors["vectors"] = vectors;
     if (spools_.size() > 1) {
       tensors["vectors." + spool.space.name] = vectors;
-      tensors["rows." + spool.space.name] = Entry(models::TensorType::kI64, {shape[0]}, BytesOf(spool.rows));
+      tensors["rows." + spool.space.name] =
+          Entry(models::TensorType::kI64, {shape[0]}, BytesOf(spool.rows));
     }
     spaces.push_back(spool.space);
   }

@@ -3,10 +3,12 @@
 //   vectors           F32 [n, dimensions]   of the first space; row i belongs to id i
 //   and with several spaces, for each of them
 //   vectors.<space>   F32 [m, dimensions]
-//   rows.<space>      I64 [m]               the ids' places, since an id need not have a vector in every space
+//   rows.<space>      I64 [m]               the ids' places, since an id need not have a vector in
+//   every space
 //
-// The metadata holds "ids" (a JSON list of strings), "spaces" (a JSON list of {"name", "fingerprint"}, first the one of `vectors`), and
-// what the caller adds. The file appears whole or not at all.
+// The metadata holds "ids" (a JSON list of strings), "spaces" (a JSON list of {"name",
+// "fingerprint"}, first the one of `vectors`), and what the caller adds. The file appears whole or
+// not at all.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +25,14 @@
 
 namespace palate::offline {
 
-// One thread. Memory holds the ids; vectors wait in temporary files beside the output, which go when the object does.
+// One thread. Memory holds the ids; vectors wait in temporary files beside the output, which go
+// when the object does.
 class VectorFile {
  public:
   // `spaces` is not empty. Unavailable when there is no writing in the output's folder.
-  static absl::StatusOr<std::unique_ptr<VectorFile>> Create(const std::string& path, std::vector<SpaceKey> spaces, int dimensions);
+  static absl::StatusOr<std::unique_ptr<VectorFile>> Create(const std::string& path,
+                                                            std::vector<SpaceKey> spaces,
+                                                            int dimensions);
   ~VectorFile();
   VectorFile(const VectorFile&) = delete;
   VectorFile& operator=(const VectorFile&) = delete;

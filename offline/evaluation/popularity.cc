@@ -9,7 +9,8 @@
 
 namespace palate::evaluation {
 
-std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& event_types, const std::vector<Event>& events) {
+std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& event_types,
+                                      const std::vector<Event>& events) {
   absl::flat_hash_set<std::string> positive;
   for (const EventTypeDeclaration& type : event_types) {
     if (type.weight > 0) positive.insert(type.name);
@@ -17,7 +18,8 @@ std::vector<std::string> PopularOrder(const std::vector<EventTypeDeclaration>& e
   absl::flat_hash_set<std::pair<std::string, std::string>> counted;
   absl::flat_hash_map<std::string, int64_t> users;
   for (const Event& event : events) {
-    if (positive.contains(event.type) && counted.emplace(event.user_id, event.item_id).second) ++users[event.item_id];
+    if (positive.contains(event.type) && counted.emplace(event.user_id, event.item_id).second)
+      ++users[event.item_id];
   }
   std::vector<std::pair<int64_t, std::string>> sorted;
   for (const auto& [id, count] : users) sorted.emplace_back(-count, id);

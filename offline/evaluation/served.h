@@ -1,8 +1,10 @@
-// How good are the answers that a running Palate really gives: NDCG@k of the served order with and without the language model, beside
-// popularity and the best order possible, and the share of explanations that the model wrote itself.
+// How good are the answers that a running Palate really gives: NDCG@k of the served order with and
+// without the language model, beside popularity and the best order possible, and the share of
+// explanations that the model wrote itself.
 //
-// One answer per user serves both orders: it holds the first-stage score and the blended score of every item that the model was asked
-// about. Thread-safe: free functions; the client is called from the calling thread.
+// One answer per user serves both orders: it holds the first-stage score and the blended score of
+// every item that the model was asked about. Thread-safe: free functions; the client is called from
+// the calling thread.
 #pragma once
 
 #include <functional>
@@ -46,9 +48,10 @@ struct ServedQuality {
 };
 
 // `popular`: item ids, most popular before request_time first. Fails when an answer does.
-absl::StatusOr<ServedQuality> EvaluateServed(offline::Client& client, const std::vector<EvaluationCase>& cases,
-                                             const std::vector<std::string>& popular, const ServedOptions& options,
-                                             const std::function<void(int64_t done, int64_t total)>& on_progress);
+absl::StatusOr<ServedQuality> EvaluateServed(
+    offline::Client& client, const std::vector<EvaluationCase>& cases,
+    const std::vector<std::string>& popular, const ServedOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& on_progress);
 
 // The table of a report: one row per order.
 std::string FormatQuality(const ServedQuality& quality, int k);

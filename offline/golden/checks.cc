@@ -14,7 +14,8 @@ struct Entry {
   const char* key;  // in inputs.json
   Check check;
 };
-// Keys without a line of their own are read by the check they belong to: greedy_new_tokens, padding, prompt, images.
+// Keys without a line of their own are read by the check they belong to: greedy_new_tokens,
+// padding, prompt, images.
 constexpr std::array<Entry, 16> kChecks = {{{"tokenize", CheckTokenize},
                                             {"third_party_cases", CheckThirdPartyCases},
                                             {"max_length", CheckPadded},
@@ -38,7 +39,8 @@ void CheckFixture(Fixture& fixture, Report& report) {
   const c10::InferenceMode inference;
   if (fixture.is_published()) {
     const absl::Status status = fixture.VerifyPublished();
-    report.Add(status.ok(), "published checkpoint", status.ok() ? "SHA-256 of its files are equal" : std::string(status.message()));
+    report.Add(status.ok(), "published checkpoint",
+               status.ok() ? "SHA-256 of its files are equal" : std::string(status.message()));
   }
   bool asked = false;
   for (const Entry& entry : kChecks) {
@@ -52,7 +54,8 @@ void CheckFixture(Fixture& fixture, Report& report) {
     notes->Ignore("note");
     notes->Ignore("notes");
   }
-  for (const std::string& place : fixture.Unconsumed()) report.Add(false, "coverage", absl::StrCat(place, " was consumed by no check"));
+  for (const std::string& place : fixture.Unconsumed())
+    report.Add(false, "coverage", absl::StrCat(place, " was consumed by no check"));
 }
 
 }  // namespace palate::golden

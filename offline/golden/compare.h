@@ -12,10 +12,11 @@
 
 namespace palate::golden {
 
-inline constexpr double kStateTolerance = 1e-4;    // logits, hidden states, log-probabilities
-inline constexpr double kScoreTolerance = 1e-5;    // reranker scores
-inline constexpr double kRoundedTolerance = 1e-6;  // numbers that the reference wrote as decimal text
-inline constexpr double kVectorTolerance = 1e-4;   // embeddings, besides:
+inline constexpr double kStateTolerance = 1e-4;  // logits, hidden states, log-probabilities
+inline constexpr double kScoreTolerance = 1e-5;  // reranker scores
+inline constexpr double kRoundedTolerance =
+    1e-6;  // numbers that the reference wrote as decimal text
+inline constexpr double kVectorTolerance = 1e-4;  // embeddings, besides:
 inline constexpr double kVectorCosine = 0.99999;
 inline constexpr double kPixelTolerance = 1e-5;  // processed pixels
 // A greedy choice that was closer than this may fall the other way: twice what logits may differ.
@@ -25,13 +26,18 @@ inline constexpr double kReliableGap = 2 * kStateTolerance;
 double MaxDifference(const at::Tensor& actual, const at::Tensor& expected);
 
 // Each adds one check to the report.
-void CompareTensor(Report& report, const std::string& what, const at::Tensor& actual, const at::Tensor& expected, double tolerance);
+void CompareTensor(Report& report, const std::string& what, const at::Tensor& actual,
+                   const at::Tensor& expected, double tolerance);
 // By rows of the last dimension: cosine and largest difference.
-void CompareVectors(Report& report, const std::string& what, const at::Tensor& actual, const at::Tensor& expected);
+void CompareVectors(Report& report, const std::string& what, const at::Tensor& actual,
+                    const at::Tensor& expected);
 // All values equal; for ids, masks, grids and positions.
-void CompareExact(Report& report, const std::string& what, const at::Tensor& actual, const at::Tensor& expected);
-void CompareIds(Report& report, const std::string& what, absl::Span<const int64_t> actual, absl::Span<const int64_t> expected);
-void CompareText(Report& report, const std::string& what, const std::string& actual, const std::string& expected);
+void CompareExact(Report& report, const std::string& what, const at::Tensor& actual,
+                  const at::Tensor& expected);
+void CompareIds(Report& report, const std::string& what, absl::Span<const int64_t> actual,
+                absl::Span<const int64_t> expected);
+void CompareText(Report& report, const std::string& what, const std::string& actual,
+                 const std::string& expected);
 
 // For the message of a Tally: what differs first, in a few words.
 std::string DescribeIds(absl::Span<const int64_t> actual, absl::Span<const int64_t> expected);

@@ -25,7 +25,9 @@ struct EmbedCase {
 absl::StatusOr<EmbedCase> ReadCase(const JsonNode& node) {
   EmbedCase result;
   PALATE_ASSIGN_OR_RETURN(const std::string role, node.String("role"));
-  if (role != "query" && role != "item") return absl::InvalidArgumentError(absl::StrCat("role \"", role, "\" is neither query nor item"));
+  if (role != "query" && role != "item")
+    return absl::InvalidArgumentError(
+        absl::StrCat("role \"", role, "\" is neither query nor item"));
   if (role == "query") result.role = embedding::EmbedRole::kQuery;
   if (node.Has("instruction")) {
     PALATE_ASSIGN_OR_RETURN(result.instruction, node.String("instruction"));
@@ -51,8 +53,11 @@ std::string SpaceOf(const EmbedCase& test) {
   return test.text.empty() ? kImageSpace : kFusedSpace;
 }
 
-absl::StatusOr<embedding::PreparedPass> Prepare(const Fixture& fixture, const embedding::Encoder& encoder, const EmbedCase& test) {
-  embedding::PassContent content = {.text = test.text, .images = {}, .role = test.role, .instruction = test.instruction};
+absl::StatusOr<embedding::PreparedPass> Prepare(const Fixture& fixture,
+                                                const embedding::Encoder& encoder,
+                                                const EmbedCase& test) {
+  embedding::PassContent content = {
+      .text = test.text, .images = {}, .role = test.role, .instruction = test.instruction};
   for (const std::string& name : test.pictures) {
     PALATE_ASSIGN_OR_RETURN(const models::Image image, fixture.Picture(name));
     PALATE_ASSIGN_OR_RETURN(content.images.emplace_back(), encoder.PrepareImage(image));
@@ -61,7 +66,8 @@ absl::StatusOr<embedding::PreparedPass> Prepare(const Fixture& fixture, const em
 }
 
 // The vector that a caller of the library gets: float32 [dimensions].
-absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embedder& embedder, const EmbedCase& test) {
+absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embedder& embedder,
+                                        const EmbedCase& test) {
   embedding::EmbedInput input = {.fields = {test.text}, .images = {}, .role = test.role};
   for (const std::string& name : test.pictures) {
     PALATE_ASSIGN_OR_RETURN(input.images.emplace_back(), fixture.InputFile(name));
@@ -72,13 +78,15 @@ absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embed
   options.dimensions = static_cast<int>(test.dimensions);
   PALATE_ASSIGN_OR_RETURN(const auto results, embedder.Embed({input}, options));
   PALATE_RETURN_IF_ERROR(results[0].status);
-  if (results[0].vectors.size() != 1) return absl::InternalError("the embedder gave another number of vectors than one");
+  if (results[0].vectors.size() != 1)
+    return absl::InternalError("the embedder gave another number of vectors than one");
   return at::tensor(results[0].vectors[0].values);
 }
 
 // A model that cuts at `max_tokens`, behind the library's front door.
-absl::StatusOr<std::unique_ptr<embedding::Embedder>> OpenEmbedder(const std::string& folder, int64_t max_tokens,
-                                                                  std::shared_ptr<const embedding::EmbeddingModel>& model) {
+absl::StatusOr<std::unique_ptr<embedding::Embedder>> OpenEmbedder(
+    const std::string& folder, int64_t max_tokens,
+    std::shared_ptr<const embedding::EmbeddingModel>& model) {
   embedding::EmbeddingModelOptions options;
   options.max_text_tokens = max_tokens;
   PALATE_ASSIGN_OR_RETURN(model, embedding::EmbeddingModel::Load(folder, options));
@@ -92,7 +100,8 @@ absl::StatusOr<std::unique_ptr<embedding::Embedder>> OpenEmbedder(const std::str
 absl::Status CheckEmbed(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto nodes, fixture.inputs().List("embed"));
   PALATE_ASSIGN_OR_RETURN(const auto answers, fixture.expected().List("embed"));
-  if (nodes.size() != answers.size()) return absl::InvalidArgumentError("expected.json: embed answers another number of cases");
+  if (nodes.size() != answers.size())
+    return absl::InvalidArgumentError("expected.json: embed answers another number of cases");
   std::vector<embedding::PreparedPass> passes;  // of the cases that the same model reads
   std::vector<at::Tensor> singles;
   std::shared_ptr<const embedding::EmbeddingModel> whole;
@@ -102,12 +111,15 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const auto ids, answers[i].Ids("input_ids"));
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
     std::shared_ptr<const embedding::EmbeddingModel> model;
-    PALATE_ASSIGN_OR_RETURN(const auto embedder, OpenEmbedder(fixture.checkpoint(), test.max_tokens, model));
-    PALATE_ASSIGN_OR_RETURN(const embedding::PreparedPass pass, Prepare(fixture, model->encoder(), test));
+    PALATE_ASSIGN_OR_RETURN(const auto embedder,
+                            OpenEmbedder(fixture.checkpoint(), test.max_tokens, model));
+    PALATE_ASSIGN_OR_RETURN(const embedding::PreparedPass pass,
+                            Prepare(fixture, model->encoder(), test));
     CompareIds(report, name + " input_ids", pass.ids, ids);
     PALATE_ASSIGN_OR_RETURN(const at::Tensor row, model->encoder().Encode({&pass}));
     at::Tensor vector = row[0];
-    if (test.dimensions > 0) vector = vector.narrow(0, 0, test.dimensions) / vector.narrow(0, 0, test.dimensions).norm();
+    if (test.dimensions > 0)
+      vector = vector.narrow(0, 0, test.dimensions) / vector.narrow(0, 0, test.dimensions).norm();
     CompareVectors(report, name, vector, expected);
     // The library serves nothing for an input without content.
     if (!test.text.empty() || !test.pictures.empty()) {
@@ -123,7 +135,8 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
   std::vector<const embedding::PreparedPass*> pointers;
   for (const embedding::PreparedPass& pass : passes) pointers.push_back(&pass);
   PALATE_ASSIGN_OR_RETURN(const at::Tensor batch, whole->encoder().Encode(pointers));
-  CompareTensor(report, absl::StrCat("embed batch of ", passes.size(), " equals singles"), batch, at::cat(singles), kVectorTolerance);
+  CompareTensor(report, absl::StrCat("embed batch of ", passes.size(), " equals singles"), batch,
+                at::cat(singles), kVectorTolerance);
   return absl::OkStatus();
 }
 

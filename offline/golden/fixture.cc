@@ -17,14 +17,18 @@ constexpr char kPublishedFile[] = "/inputs/checkpoint.json";
 }  // namespace
 
 bool IsFixture(const std::string& folder) {
-  return models::FileExists(folder + "/inputs/inputs.json") || models::FileExists(folder + "/expected.json");
+  return models::FileExists(folder + "/inputs/inputs.json") ||
+         models::FileExists(folder + "/expected.json");
 }
 
-absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder, const std::string& published) {
+absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder,
+                                                       const std::string& published) {
   auto fixture = std::unique_ptr<Fixture>(new Fixture());
   fixture->folder_ = folder;
-  PALATE_ASSIGN_OR_RETURN(fixture->inputs_, JsonNode::Load(folder + "/inputs/inputs.json", "inputs.json"));
-  PALATE_ASSIGN_OR_RETURN(fixture->expected_, JsonNode::Load(folder + "/expected.json", "expected.json"));
+  PALATE_ASSIGN_OR_RETURN(fixture->inputs_,
+                          JsonNode::Load(folder + "/inputs/inputs.json", "inputs.json"));
+  PALATE_ASSIGN_OR_RETURN(fixture->expected_,
+                          JsonNode::Load(folder + "/expected.json", "expected.json"));
   // A fixture of a tokenizer alone has no tensors.
   if (models::FileExists(folder + kTensorFile)) {
     PALATE_ASSIGN_OR_RETURN(fixture->tensors_, models::LoadTensors(folder + kTensorFile));
@@ -32,8 +36,10 @@ absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder
   fixture->checkpoint_ = folder + "/checkpoint";
   if (models::FileExists(folder + kPublishedFile)) {
     if (published.empty())
-      return absl::NotFoundError(absl::StrCat("the weights that ", kPublishedFile, " names are not given; pass --minilm"));
-    PALATE_ASSIGN_OR_RETURN(fixture->published_files_, JsonNode::Load(folder + kPublishedFile, "checkpoint.json"));
+      return absl::NotFoundError(
+          absl::StrCat("the weights that ", kPublishedFile, " names are not given; pass --minilm"));
+    PALATE_ASSIGN_OR_RETURN(fixture->published_files_,
+                            JsonNode::Load(folder + kPublishedFile, "checkpoint.json"));
     fixture->published_ = true;
     fixture->checkpoint_ = published;
   }
@@ -42,7 +48,8 @@ absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder
 
 absl::StatusOr<at::Tensor> Fixture::Tensor(const std::string& name) {
   const auto found = tensors_.find(name);
-  if (found == tensors_.end()) return absl::NotFoundError(absl::StrCat("expected.safetensors has no tensor \"", name, "\""));
+  if (found == tensors_.end())
+    return absl::NotFoundError(absl::StrCat("expected.safetensors has no tensor \"", name, "\""));
   consumed_.insert(name);
   return found->second;
 }
@@ -64,8 +71,11 @@ absl::Status Fixture::VerifyPublished() {
   PALATE_ASSIGN_OR_RETURN(const JsonNode digests, published_files_.At("sha256"));
   for (const std::string& file : digests.Keys()) {
     PALATE_ASSIGN_OR_RETURN(const std::string digest, digests.String(file));
-    PALATE_ASSIGN_OR_RETURN(const std::string actual, models::FileDigest(absl::StrCat(checkpoint_, "/", file)));
-    if (actual != digest) return absl::DataLossError(absl::StrCat(checkpoint_, "/", file, " has SHA-256 ", actual, " instead of ", digest));
+    PALATE_ASSIGN_OR_RETURN(const std::string actual,
+                            models::FileDigest(absl::StrCat(checkpoint_, "/", file)));
+    if (actual != digest)
+      return absl::DataLossError(
+          absl::StrCat(checkpoint_, "/", file, " has SHA-256 ", actual, " instead of ", digest));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// One fixture: a checkpoint folder, inputs, and what the reference made of them. The format is that of tests/goldens/README.md.
+// One fixture: a checkpoint folder, inputs, and what the reference made of them. The format is that
+// of tests/goldens/README.md.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,12 +23,15 @@ namespace palate::golden {
 // Whether `folder` is one: it holds inputs/inputs.json or expected.json.
 bool IsFixture(const std::string& folder);
 
-// Used by one thread. Tensors and JSON keys that were handed out count as consumed; the rest is reported by Unconsumed().
+// Used by one thread. Tensors and JSON keys that were handed out count as consumed; the rest is
+// reported by Unconsumed().
 class Fixture {
  public:
-  // `published` is the folder that stands for checkpoint/ where inputs/checkpoint.json takes its place; may be empty.
-  // NotFound naming what is missing, InvalidArgument or DataLoss for files that cannot be read.
-  static absl::StatusOr<std::unique_ptr<Fixture>> Open(const std::string& folder, const std::string& published);
+  // `published` is the folder that stands for checkpoint/ where inputs/checkpoint.json takes its
+  // place; may be empty. NotFound naming what is missing, InvalidArgument or DataLoss for files
+  // that cannot be read.
+  static absl::StatusOr<std::unique_ptr<Fixture>> Open(const std::string& folder,
+                                                       const std::string& published);
 
   const std::string& folder() const { return folder_; }
   const std::string& checkpoint() const { return checkpoint_; }
@@ -41,7 +45,8 @@ class Fixture {
   absl::StatusOr<models::Image> Picture(const std::string& name) const;
   absl::StatusOr<std::string> InputFile(const std::string& name) const;
 
-  // SHA-256 of the published files against inputs/checkpoint.json; OK where the fixture has its own checkpoint.
+  // SHA-256 of the published files against inputs/checkpoint.json; OK where the fixture has its own
+  // checkpoint.
   absl::Status VerifyPublished();
   bool is_published() const { return published_; }
 
@@ -51,7 +56,8 @@ class Fixture {
   absl::StatusOr<std::shared_ptr<const models::CausalLm>> LanguageModel();
   absl::StatusOr<std::shared_ptr<const models::ChatTemplate>> ChatTemplate();
 
-  // The folder that inputs name as `base`, or the checkpoint itself: where tokenizer and config are.
+  // The folder that inputs name as `base`, or the checkpoint itself: where tokenizer and config
+  // are.
   absl::StatusOr<std::string> BaseFolder() const;
 
   // Every JSON key and tensor that no check asked for.

@@ -16,10 +16,11 @@ namespace palate::golden {
 
 using Json = nlohmann::ordered_json;
 
-// A place in a document. Cheap to copy; all nodes of one document share it and its record of reads. One thread.
+// A place in a document. Cheap to copy; all nodes of one document share it and its record of reads.
+// One thread.
 //
-// Typed getters mark what they return as read. They fail with NotFound for an absent key and InvalidArgument for another
-// type, naming file and place.
+// Typed getters mark what they return as read. They fail with NotFound for an absent key and
+// InvalidArgument for another type, naming file and place.
 class JsonNode {
  public:
   // An empty object, for a file that need not be there.
@@ -48,7 +49,8 @@ class JsonNode {
   // Marks a key's subtree as read if it is there: what a check knows and has no use for.
   void Ignore(absl::string_view key) const;
 
-  // Places below this node that were never read, in document order. A list without objects in it is one place.
+  // Places below this node that were never read, in document order. A list without objects in it is
+  // one place.
   std::vector<std::string> Unread() const;
 
  private:
@@ -58,8 +60,10 @@ class JsonNode {
     std::set<const Json*> read;
   };
   JsonNode(std::shared_ptr<Document> document, const Json* json, std::string path);
-  absl::StatusOr<JsonNode> Typed(absl::string_view key, bool (*fits)(const Json&), absl::string_view type) const;
-  void AppendUnread(const Json& json, const std::string& path, std::vector<std::string>& places) const;
+  absl::StatusOr<JsonNode> Typed(absl::string_view key, bool (*fits)(const Json&),
+                                 absl::string_view type) const;
+  void AppendUnread(const Json& json, const std::string& path,
+                    std::vector<std::string>& places) const;
 
   std::shared_ptr<Document> document_;
   const Json* json_;

@@ -27,30 +27,36 @@ std::vector<models::LmSequence> TextSequences(const TokenLists& ids) {
   return sequences;
 }
 
-absl::StatusOr<TokenLists> EncodePrompts(const models::Tokenizer& tokenizer, const std::vector<std::string>& prompts) {
+absl::StatusOr<TokenLists> EncodePrompts(const models::Tokenizer& tokenizer,
+                                         const std::vector<std::string>& prompts) {
   PALATE_ASSIGN_OR_RETURN(auto encoded, tokenizer.EncodeBatch(prompts));
   TokenLists lists;
   for (models::EncodedText& text : encoded) lists.push_back(std::move(text.ids));
   return lists;
 }
 
-std::vector<at::Tensor> HiddenStates(const models::CausalLm& model, const std::vector<models::LmSequence>& sequences) {
+std::vector<at::Tensor> HiddenStates(const models::CausalLm& model,
+                                     const std::vector<models::LmSequence>& sequences) {
   std::vector<int64_t> lengths;
-  for (const models::LmSequence& sequence : sequences) lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
+  for (const models::LmSequence& sequence : sequences)
+    lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
   return at::split_with_sizes(model.Hidden(sequences), lengths);
 }
 
-void CompareBatchWithSingles(Report& report, const models::CausalLm& model, const std::vector<models::LmSequence>& sequences) {
+void CompareBatchWithSingles(Report& report, const models::CausalLm& model,
+                             const std::vector<models::LmSequence>& sequences) {
   const std::vector<at::Tensor> together = HiddenStates(model, sequences);
   double difference = 0;
   for (size_t i = 0; i < sequences.size(); ++i) {
     difference = std::max(difference, MaxDifference(model.Hidden({sequences[i]}), together[i]));
   }
-  report.AtMost(absl::StrCat("batch of ", sequences.size(), " equals singles"), "max abs diff", difference, kStateTolerance);
+  report.AtMost(absl::StrCat("batch of ", sequences.size(), " equals singles"), "max abs diff",
+                difference, kStateTolerance);
 }
 
-absl::Status CompareGreedy(Report& report, const std::string& what, const models::CausalLm& model, const models::LmSequence& prompt,
-                           int64_t new_tokens, const JsonNode& answer) {
+absl::Status CompareGreedy(Report& report, const std::string& what, const models::CausalLm& model,
+                           const models::LmSequence& prompt, int64_t new_tokens,
+                           const JsonNode& answer) {
   PALATE_ASSIGN_OR_RETURN(const auto expected, answer.Ids("new_ids"));
   PALATE_ASSIGN_OR_RETURN(const bool reliable, IsReliable(answer));
   const std::vector<int64_t> actual = model.Greedy(prompt, new_tokens);
@@ -59,18 +65,21 @@ absl::Status CompareGreedy(Report& report, const std::string& what, const models
     CompareIds(report, ids_name, actual, expected);
   } else {
     report.Add(actual.size() == expected.size(), ids_name,
-               absl::StrCat(actual == expected ? "equal" : "different", ", and either will do: two logits along the path are too close"));
+               absl::StrCat(actual == expected ? "equal" : "different",
+                            ", and either will do: two logits along the path are too close"));
   }
   // Where a forward without the cache would go at each step of the reference's path.
   models::LmSequence whole = prompt;
   whole.ids.insert(whole.ids.end(), expected.begin(), expected.end());
   const auto first = static_cast<int64_t>(prompt.ids.size()) - 1;
-  const at::Tensor states = model.Hidden({whole}).narrow(0, first, static_cast<int64_t>(expected.size()));
+  const at::Tensor states =
+      model.Hidden({whole}).narrow(0, first, static_cast<int64_t>(expected.size()));
   const std::vector<int64_t> choices = IdVector(model.decoder().Logits(states).argmax(-1));
   if (reliable) CompareIds(report, absl::StrCat(what, " without cache"), choices, expected);
   if (!answer.Has("text")) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::string text, answer.String("text"));
-  PALATE_ASSIGN_OR_RETURN(const std::string decoded, model.tokenizer().Decode(expected, /*skip_special_tokens=*/false));
+  PALATE_ASSIGN_OR_RETURN(const std::string decoded,
+                          model.tokenizer().Decode(expected, /*skip_special_tokens=*/false));
   CompareText(report, absl::StrCat(what, " text"), decoded, text);
   return absl::OkStatus();
 }

@@ -20,17 +20,23 @@ using TokenLists = std::vector<std::vector<int64_t>>;
 std::vector<models::LmSequence> TextSequences(const TokenLists& ids);
 
 // The prompts with special tokens as the tokenizer adds them.
-absl::StatusOr<TokenLists> EncodePrompts(const models::Tokenizer& tokenizer, const std::vector<std::string>& prompts);
+absl::StatusOr<TokenLists> EncodePrompts(const models::Tokenizer& tokenizer,
+                                         const std::vector<std::string>& prompts);
 
-// Hidden states after the last norm, one tensor [length, hidden] per sequence, computed as one batch.
-std::vector<at::Tensor> HiddenStates(const models::CausalLm& model, const std::vector<models::LmSequence>& sequences);
+// Hidden states after the last norm, one tensor [length, hidden] per sequence, computed as one
+// batch.
+std::vector<at::Tensor> HiddenStates(const models::CausalLm& model,
+                                     const std::vector<models::LmSequence>& sequences);
 
 // Adds one check: the sequences' states computed together equal those computed one by one.
-void CompareBatchWithSingles(Report& report, const models::CausalLm& model, const std::vector<models::LmSequence>& sequences);
+void CompareBatchWithSingles(Report& report, const models::CausalLm& model,
+                             const std::vector<models::LmSequence>& sequences);
 
-// Adds the checks of one greedy continuation: the ids, that the cache computes what a whole forward does, and the decoded text.
-// `answer` holds new_ids, min_top2_gap, and perhaps greedy_reliable and text.
-absl::Status CompareGreedy(Report& report, const std::string& what, const models::CausalLm& model, const models::LmSequence& prompt,
-                           int64_t new_tokens, const JsonNode& answer);
+// Adds the checks of one greedy continuation: the ids, that the cache computes what a whole forward
+// does, and the decoded text. `answer` holds new_ids, min_top2_gap, and perhaps greedy_reliable and
+// text.
+absl::Status CompareGreedy(Report& report, const std::string& what, const models::CausalLm& model,
+                           const models::LmSequence& prompt, int64_t new_tokens,
+                           const JsonNode& answer);
 
 }  // namespace palate::golden

@@ -2,10 +2,11 @@
 //
 //   golden_check DIR [--minilm DIR]
 //
-// DIR is a fixture, or a folder that holds fixtures at any depth; tests/goldens/README.md says what a fixture is. --minilm is the folder of
-// the published all-MiniLM-L6-v2, for fixtures of published weights; by default it is the text tower of the built-in dual encoder. One line
-// per check with the measured error and what is allowed, and the count last. Exits with 0 when all passed, 1 when one failed, 2 when used
-// wrongly.
+// DIR is a fixture, or a folder that holds fixtures at any depth; tests/goldens/README.md says what
+// a fixture is. --minilm is the folder of the published all-MiniLM-L6-v2, for fixtures of published
+// weights; by default it is the text tower of the built-in dual encoder. One line per check with
+// the measured error and what is allowed, and the count last. Exits with 0 when all passed, 1 when
+// one failed, 2 when used wrongly.
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -21,11 +22,13 @@ namespace {
 constexpr absl::string_view kUsage = "usage: golden_check DIR [--minilm DIR]\n";
 constexpr absl::string_view kMiniLmFlag = "--minilm";
 
-// The dual encoder's text tower, where an installation and a build folder have it: beside the folder of this binary.
+// The dual encoder's text tower, where an installation and a build folder have it: beside the
+// folder of this binary.
 std::string BuiltinMiniLm() {
   std::error_code error;
   const std::filesystem::path binary = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::filesystem::path folder = binary.parent_path().parent_path() / "share/models/dual_encoder/text";
+  const std::filesystem::path folder =
+      binary.parent_path().parent_path() / "share/models/dual_encoder/text";
   return std::filesystem::exists(folder / "config.json", error) ? folder.string() : std::string();
 }
 

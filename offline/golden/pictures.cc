@@ -4,13 +4,18 @@
 
 namespace palate::golden {
 
-absl::StatusOr<models::ImagePatches> PatchesOf(const Fixture& fixture, const models::CausalLm& model, const std::string& picture) {
-  if (!model.has_vision()) return absl::FailedPreconditionError("pictures for a model without vision");
+absl::StatusOr<models::ImagePatches> PatchesOf(const Fixture& fixture,
+                                               const models::CausalLm& model,
+                                               const std::string& picture) {
+  if (!model.has_vision())
+    return absl::FailedPreconditionError("pictures for a model without vision");
   PALATE_ASSIGN_OR_RETURN(const models::Image image, fixture.Picture(picture));
   return model.image_processor()->Process(image);
 }
 
-absl::StatusOr<std::vector<models::ImagePatches>> NamedPatches(const Fixture& fixture, const models::CausalLm& model, const JsonNode& node,
+absl::StatusOr<std::vector<models::ImagePatches>> NamedPatches(const Fixture& fixture,
+                                                               const models::CausalLm& model,
+                                                               const JsonNode& node,
                                                                const std::string& key) {
   std::vector<models::ImagePatches> images;
   if (!node.Has(key)) return images;

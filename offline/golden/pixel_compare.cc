@@ -21,14 +21,17 @@ struct Deviation {
 
 Deviation Measure(const at::Tensor& actual, const at::Tensor& expected, const at::Tensor& levels) {
   const at::Tensor difference = (actual.to(at::kDouble) - expected.to(at::kDouble)).abs() / levels;
-  return {difference.le(1 + kRounding).to(at::kDouble).mean().item<double>(), difference.max().item<double>()};
+  return {difference.le(1 + kRounding).to(at::kDouble).mean().item<double>(),
+          difference.max().item<double>()};
 }
 
 // `actual` shifted by whole pixels against `expected`, both cut to what they share.
-Deviation MeasureShifted(const at::Tensor& actual, const at::Tensor& expected, const at::Tensor& levels, int64_t down, int64_t right) {
+Deviation MeasureShifted(const at::Tensor& actual, const at::Tensor& expected,
+                         const at::Tensor& levels, int64_t down, int64_t right) {
   const int64_t height = actual.size(-2) - down;
   const int64_t width = actual.size(-1) - right;
-  return Measure(actual.narrow(-2, 0, height).narrow(-1, 0, width), expected.narrow(-2, down, height).narrow(-1, right, width), levels);
+  return Measure(actual.narrow(-2, 0, height).narrow(-1, 0, width),
+                 expected.narrow(-2, down, height).narrow(-1, right, width), levels);
 }
 
 }  // namespace
@@ -55,23 +58,27 @@ std::array<double, 3> GrayLevels(const models::ImageProcessorConfig& config) {
   return levels;
 }
 
-void CompareOtherBackend(Report& report, const std::string& what, const at::Tensor& actual, const at::Tensor& expected,
-                         const models::ImageProcessorConfig& config) {
+void CompareOtherBackend(Report& report, const std::string& what, const at::Tensor& actual,
+                         const at::Tensor& expected, const models::ImageProcessorConfig& config) {
   if (actual.sizes() != expected.sizes()) {
     report.Add(false, what, "another shape");
     return;
   }
   const std::array<double, 3> per_channel = GrayLevels(config);
-  const at::Tensor levels = at::tensor(std::vector<double>(per_channel.begin(), per_channel.end()), at::kDouble).view({3, 1, 1});
+  const at::Tensor levels =
+      at::tensor(std::vector<double>(per_channel.begin(), per_channel.end()), at::kDouble)
+          .view({3, 1, 1});
   Deviation best = Measure(actual, expected, levels);
   // Only a crop pads, and only then may the backends be a row or a column apart.
   for (int shift = 1; shift < 4 && config.do_center_crop; ++shift) {
     const Deviation shifted = MeasureShifted(actual, expected, levels, shift & 1, shift >> 1);
     if (shifted.most_levels < best.most_levels) best = shifted;
   }
-  report.Add(best.share_within_one >= kShareWithinOneLevel && best.most_levels <= kMostLevels, what,
-             absl::StrFormat("%.2f%% within one gray level (at least %.1f%%), all within %.1f (at most %.0f)", 100 * best.share_within_one,
-                             100 * kShareWithinOneLevel, best.most_levels, kMostLevels));
+  report.Add(
+      best.share_within_one >= kShareWithinOneLevel && best.most_levels <= kMostLevels, what,
+      absl::StrFormat(
+          "%.2f%% within one gray level (at least %.1f%%), all within %.1f (at most %.0f)",
+          100 * best.share_within_one, 100 * kShareWithinOneLevel, best.most_levels, kMostLevels));
 }
 
 }  // namespace palate::golden

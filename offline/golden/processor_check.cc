@@ -18,7 +18,8 @@ namespace {
 constexpr double kBlendTolerance = 1;
 
 // Our decoder against the stored pixels, which it returns: they are what the processors are given.
-absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report, const std::string& name, const JsonNode& facts) {
+absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report,
+                                             const std::string& name, const JsonNode& facts) {
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor("decoded/" + name));
   PALATE_ASSIGN_OR_RETURN(const std::string encoded, fixture.InputFile(name));
   PALATE_ASSIGN_OR_RETURN(const models::ImageHeader header, models::ReadImageHeader(encoded));
@@ -27,7 +28,8 @@ absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report, c
   PALATE_ASSIGN_OR_RETURN(const auto upright_size, facts.Ids("upright_size_wh"));
   PALATE_ASSIGN_OR_RETURN(const bool transparent, facts.Bool("alpha_on_white"));
   facts.Ignore("mode");
-  CompareIds(report, absl::StrCat(name, " size"), {header.width, header.height, image.width, image.height},
+  CompareIds(report, absl::StrCat(name, " size"),
+             {header.width, header.height, image.width, image.height},
              {stored_size[0], stored_size[1], upright_size[0], upright_size[1]});
   const at::Tensor actual = PixelTensor(image);
   CompareTensor(report, "decoded/" + name, actual, expected, 0);
@@ -45,8 +47,9 @@ absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report, c
 
 using Pictures = std::map<std::string, models::Image>;
 
-absl::Status ComparePatches(Fixture& fixture, Report& report, const std::string& key, const models::VlImageProcessor& processor,
-                            const models::Image& image, const JsonNode& facts) {
+absl::Status ComparePatches(Fixture& fixture, Report& report, const std::string& key,
+                            const models::VlImageProcessor& processor, const models::Image& image,
+                            const JsonNode& facts) {
   PALATE_ASSIGN_OR_RETURN(const models::ImagePatches actual, processor.Process(image));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, fixture.Tensor(key + "/pixel_values"));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor grid, fixture.Tensor(key + "/image_grid_thw"));
@@ -60,8 +63,9 @@ absl::Status ComparePatches(Fixture& fixture, Report& report, const std::string&
   return absl::OkStatus();
 }
 
-absl::Status CompareFixedSize(Fixture& fixture, Report& report, const std::string& key, const models::ImageProcessor& processor,
-                              const models::Image& image, const JsonNode& facts) {
+absl::Status CompareFixedSize(Fixture& fixture, Report& report, const std::string& key,
+                              const models::ImageProcessor& processor, const models::Image& image,
+                              const JsonNode& facts) {
   PALATE_ASSIGN_OR_RETURN(at::Tensor actual, processor.Process(image));
   actual = actual.unsqueeze(0);
   PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, fixture.Tensor(key + "/pixel_values"));
@@ -75,7 +79,8 @@ absl::Status CompareFixedSize(Fixture& fixture, Report& report, const std::strin
   return absl::OkStatus();
 }
 
-absl::Status CompareProcessor(Fixture& fixture, Report& report, const std::string& name, const Pictures& pictures, const JsonNode& facts) {
+absl::Status CompareProcessor(Fixture& fixture, Report& report, const std::string& name,
+                              const Pictures& pictures, const JsonNode& facts) {
   const std::string folder = absl::StrCat(fixture.checkpoint(), "/", name);
   PALATE_ASSIGN_OR_RETURN(const JsonNode images, facts.At("images"));
   // Names of the reference's classes; the folder's own file decides here.

@@ -36,7 +36,8 @@ class Report {
   int failed_ = 0;
 };
 
-// One check over many texts, ids or pictures, which must all agree: counts those that differ and shows the first.
+// One check over many texts, ids or pictures, which must all agree: counts those that differ and
+// shows the first.
 class Tally {
  public:
   void Add(bool equal, const std::string& difference);

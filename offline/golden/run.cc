@@ -21,7 +21,8 @@ std::vector<std::string> FindFixtures(const std::string& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     if (!entry.is_directory(error)) continue;
-    for (std::string& found : FindFixtures(entry.path().string())) fixtures.push_back(std::move(found));
+    for (std::string& found : FindFixtures(entry.path().string()))
+      fixtures.push_back(std::move(found));
   }
   std::sort(fixtures.begin(), fixtures.end());
   return fixtures;
@@ -30,7 +31,8 @@ std::vector<std::string> FindFixtures(const std::string& folder) {
 // The fixture's folder as a line names it: below the folder that was given, or its own last part.
 std::string NameOf(const std::string& fixture, const std::string& folder) {
   const std::filesystem::path path = std::filesystem::path(fixture).lexically_normal();
-  const std::filesystem::path relative = path.lexically_relative(std::filesystem::path(folder).lexically_normal());
+  const std::filesystem::path relative =
+      path.lexically_relative(std::filesystem::path(folder).lexically_normal());
   return relative.empty() || relative == "." ? path.filename().string() : relative.string();
 }
 
@@ -39,11 +41,14 @@ std::string NameOf(const std::string& fixture, const std::string& folder) {
 int Run(const RunOptions& options, std::ostream& out) {
   // The reference's values were computed on one thread.
   at::set_num_threads(1);
-  const std::filesystem::path absolute = std::filesystem::absolute(options.folder).lexically_normal();
-  const std::string folder = absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
+  const std::filesystem::path absolute =
+      std::filesystem::absolute(options.folder).lexically_normal();
+  const std::string folder =
+      absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
   const std::vector<std::string> fixtures = FindFixtures(folder);
   if (fixtures.empty()) {
-    out << options.folder << " holds no fixture: no folder with inputs/inputs.json or expected.json\n";
+    out << options.folder
+        << " holds no fixture: no folder with inputs/inputs.json or expected.json\n";
     return 2;
   }
   Report report(out);

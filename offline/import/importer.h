@@ -1,7 +1,9 @@
-// Sends items and events to a running Palate in batches, so that an interrupted import goes on where it stopped.
+// Sends items and events to a running Palate in batches, so that an interrupted import goes on
+// where it stopped.
 //
-// What has been acknowledged is kept in a small checkpoint file beside the data. Sending again what was sent already is harmless (items
-// without a change and known events change nothing); the checkpoint only saves the time. One thread at a time.
+// What has been acknowledged is kept in a small checkpoint file beside the data. Sending again what
+// was sent already is harmless (items without a change and known events change nothing); the
+// checkpoint only saves the time. One thread at a time.
 #pragma once
 
 #include <functional>
@@ -42,15 +44,20 @@ class Importer {
   // Reads the checkpoint, if there is one for the same source. `client` outlives the importer.
   Importer(Client& client, ImportOptions options);
 
-  // Creates the catalog, or checks that the stored one declares what the import needs: FailedPrecondition naming what is missing.
+  // Creates the catalog, or checks that the stored one declares what the import needs:
+  // FailedPrecondition naming what is missing.
   absl::StatusOr<Catalog> EnsureCatalog(const Catalog& wanted);
 
-  // `declared`: attribute values are turned into the declared types where nothing is lost (an integer for a double, a string for a list).
-  absl::Status SendItems(ItemReader& reader, const Catalog& declared, ImportOutcome& outcome, const OnProgress& on_progress);
+  // `declared`: attribute values are turned into the declared types where nothing is lost (an
+  // integer for a double, a string for a list).
+  absl::Status SendItems(ItemReader& reader, const Catalog& declared, ImportOutcome& outcome,
+                         const OnProgress& on_progress);
   // `step` names a part of the events in the checkpoint, so that several calls can share one.
-  absl::Status SendEvents(const std::string& step, EventReader& reader, ImportOutcome& outcome, const OnProgress& on_progress);
+  absl::Status SendEvents(const std::string& step, EventReader& reader, ImportOutcome& outcome,
+                          const OnProgress& on_progress);
 
-  // Waits until every item is embedded (or cannot be) and retrieval serves it. DeadlineExceeded after `limit` without any progress.
+  // Waits until every item is embedded (or cannot be) and retrieval serves it. DeadlineExceeded
+  // after `limit` without any progress.
   absl::Status WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress);
 
   // The import is complete: the next run sends everything anew.
@@ -65,7 +72,9 @@ class Importer {
   std::map<std::string, int64_t> done_;
 };
 
-// Turns the value into the declared type where nothing is lost; leaves it alone otherwise, for the service to refuse.
-void CoerceAttributes(const std::vector<AttributeDeclaration>& declarations, Attributes& attributes);
+// Turns the value into the declared type where nothing is lost; leaves it alone otherwise, for the
+// service to refuse.
+void CoerceAttributes(const std::vector<AttributeDeclaration>& declarations,
+                      Attributes& attributes);
 
 }  // namespace palate::offline

@@ -37,9 +37,11 @@ absl::Status ReadTime(absl::string_view key, const Json& value, absl::Time& out)
     return absl::OkStatus();
   }
   std::string error;
-  if (!value.is_string() || !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &out, &error)) {
-    return InvalidField(key, value.is_string() ? QuoteForMessage(value.get<std::string>()) : "is no string",
-                        "an RFC 3339 time or a number of seconds");
+  if (!value.is_string() ||
+      !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &out, &error)) {
+    return InvalidField(
+        key, value.is_string() ? QuoteForMessage(value.get<std::string>()) : "is no string",
+        "an RFC 3339 time or a number of seconds");
   }
   return absl::OkStatus();
 }
@@ -68,7 +70,8 @@ absl::Status ReadAttribute(absl::string_view key, const Json& value, AttributeVa
 
 absl::StatusOr<Json> ParseObject(const std::string& line) {
   if (line.size() > kMaxLineBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("has ", line.size(), " bytes, the limit is ", kMaxLineBytes));
+    return absl::InvalidArgumentError(
+        absl::StrCat("has ", line.size(), " bytes, the limit is ", kMaxLineBytes));
   }
   Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (object.is_discarded()) return absl::InvalidArgumentError("is not JSON");
@@ -79,13 +82,15 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
 using KeyReader = std::function<absl::Status(absl::string_view key, const Json& value)>;
 
 // Hands each key to its reader. Unknown keys are errors: a misspelled one would otherwise vanish.
-absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>& readers, const std::set<std::string>& required) {
+absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>& readers,
+                      const std::set<std::string>& required) {
   for (const std::string& key : required) {
     if (!object.contains(key)) return InvalidField(key, "is missing", "present");
   }
   for (const auto& [key, value] : object.items()) {
     const auto reader = readers.find(key);
-    if (reader == readers.end()) return InvalidField(QuoteForMessage(key), "is unknown", "a documented key");
+    if (reader == readers.end())
+      return InvalidField(QuoteForMessage(key), "is unknown", "a documented key");
     if (!value.is_null()) PALATE_RETURN_IF_ERROR(reader->second(key, value));
   }
   return absl::OkStatus();
@@ -103,7 +108,9 @@ absl::StatusOr<Event> ParseEvent(const std::string& text) {
     event.value = json.get<double>();
     return absl::OkStatus();
   };
-  const KeyReader time = [&](absl::string_view key, const Json& json) { return ReadTime(key, json, event.time); };
+  const KeyReader time = [&](absl::string_view key, const Json& json) {
+    return ReadTime(key, json, event.time);
+  };
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
                                   {{"user_id", Into(event.user_id)},
                                    {"item_id", Into(event.item_id)},
@@ -233,14 +240,16 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
     if (!value.is_object()) return WrongType(key, value, "an object");
     for (const auto& [name, attribute] : value.items()) {
       if (attribute.is_null()) continue;
-      PALATE_RETURN_IF_ERROR(ReadAttribute(absl::StrCat("attributes.", name), attribute, line.item.attributes[name]));
+      PALATE_RETURN_IF_ERROR(
+          ReadAttribute(absl::StrCat("attributes.", name), attribute, line.item.attributes[name]));
     }
     return absl::OkStatus();
   };
   const KeyReader images = [&](absl::string_view key, const Json& value) -> absl::Status {
     AttributeValue list;
     PALATE_RETURN_IF_ERROR(ReadAttribute(key, value, list));
-    if (!std::holds_alternative<std::vector<std::string>>(list)) return WrongType(key, value, "a list of file names");
+    if (!std::holds_alternative<std::vector<std::string>>(list))
+      return WrongType(key, value, "a list of file names");
     line.images = std::get<std::vector<std::string>>(list);
     return absl::OkStatus();
   };
@@ -249,8 +258,12 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
     line.item.hidden = value.get<bool>();
     return absl::OkStatus();
   };
-  const KeyReader create = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.create_time); };
-  const KeyReader expire = [&](absl::string_view key, const Json& value) { return ReadTime(key, value, line.item.expire_time.emplace()); };
+  const KeyReader create = [&](absl::string_view key, const Json& value) {
+    return ReadTime(key, value, line.item.create_time);
+  };
+  const KeyReader expire = [&](absl::string_view key, const Json& value) {
+    return ReadTime(key, value, line.item.expire_time.emplace());
+  };
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
                                   {{"id", Into(line.item.id)},
                                    {"title", Into(line.item.title)},
@@ -264,20 +277,25 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
   return line;
 }
 
-absl::StatusOr<std::string> ReadNamedImage(const std::string& images_folder, const std::string& name) {
+absl::StatusOr<std::string> ReadNamedImage(const std::string& images_folder,
+                                           const std::string& name) {
   const std::filesystem::path relative = std::filesystem::path(name).lexically_normal();
   if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
-    return absl::InvalidArgumentError(absl::StrCat("image ", QuoteForMessage(name), " leaves the images folder"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("image ", QuoteForMessage(name), " leaves the images folder"));
   }
   return ReadFile((std::filesystem::path(images_folder) / relative).string(), kMaxImageBytes);
 }
 
-absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path, const std::string& images_folder, SourceReport& report) {
+absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path,
+                                                         const std::string& images_folder,
+                                                         SourceReport& report) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
   return std::make_unique<JsonItemReader>(std::move(file), images_folder, report);
 }
 
-absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path, SourceReport& report) {
+absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path,
+                                                           SourceReport& report) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
   return std::make_unique<JsonEventReader>(std::move(file), report);
 }
@@ -293,8 +311,9 @@ absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::str
       const auto [entry, fresh] = types.emplace(name, TypeOf(value));
       const std::optional<AttributeType> wide = Widen(entry->second, TypeOf(value));
       if (!wide.has_value()) {
-        return absl::InvalidArgumentError(absl::StrCat(path, " line ", file.number(), ": attribute ", QuoteForMessage(name),
-                                                       " has values of types that do not go together"));
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, " line ", file.number(), ": attribute ", QuoteForMessage(name),
+                         " has values of types that do not go together"));
       }
       entry->second = *wide;
     }
@@ -304,13 +323,16 @@ absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::str
   return declarations;
 }
 
-Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDeclaration> attributes) {
+Catalog DefaultCatalog(const std::string& catalog_id,
+                       std::vector<AttributeDeclaration> attributes) {
   Catalog catalog;
   catalog.id = catalog_id;
   catalog.display_name = catalog_id;
   catalog.attributes = std::move(attributes);
-  catalog.event_types = {{"view", 0.1, false, false},  {"click", 0.3, true, false}, {"like", 1, true, false},    {"cart", 1, true, false},
-                         {"purchase", 2, true, false}, {"rating", 1, true, true},   {"dislike", -1, true, false}};
+  catalog.event_types = {{"view", 0.1, false, false},  {"click", 0.3, true, false},
+                         {"like", 1, true, false},     {"cart", 1, true, false},
+                         {"purchase", 2, true, false}, {"rating", 1, true, true},
+                         {"dislike", -1, true, false}};
   catalog.spaces = DefaultSpaces();
   return catalog;
 }

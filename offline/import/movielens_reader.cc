@@ -26,7 +26,9 @@ constexpr size_t kPlotFields = 11;
 constexpr size_t kPlotColumn = 9;
 constexpr char kJpegMagic[] = "\xff\xd8\xff";
 
-std::string PathIn(const std::string& folder, const std::string& name) { return absl::StrCat(folder, "/", name); }
+std::string PathIn(const std::string& folder, const std::string& name) {
+  return absl::StrCat(folder, "/", name);
+}
 
 // "Toy Story (1995)" -> 1995; nothing when the title does not end in a year.
 std::optional<int64_t> YearOf(absl::string_view title) {
@@ -39,7 +41,8 @@ std::optional<int64_t> YearOf(absl::string_view title) {
 }
 
 // Movie id to plot.
-absl::StatusOr<std::map<std::string, std::string>> ReadPlots(const std::string& folder, SourceReport& report) {
+absl::StatusOr<std::map<std::string, std::string>> ReadPlots(const std::string& folder,
+                                                             SourceReport& report) {
   std::map<std::string, std::string> plots;
   absl::StatusOr<std::string> text = ReadFile(PathIn(folder, "plots.dat"));
   if (absl::IsNotFound(text.status())) {
@@ -52,7 +55,8 @@ absl::StatusOr<std::map<std::string, std::string>> ReadPlots(const std::string& 
     ++number;
     const std::vector<absl::string_view> fields = absl::StrSplit(line, "::");
     if (fields.size() != kPlotFields) {
-      report.AddMalformed("plots.dat", number, absl::StrCat("has ", fields.size(), " fields, not ", kPlotFields));
+      report.AddMalformed("plots.dat", number,
+                          absl::StrCat("has ", fields.size(), " fields, not ", kPlotFields));
     } else if (!IsValidUtf8(line)) {
       report.AddMalformed("plots.dat", number, "is not UTF-8");
     } else if (fields[kPlotColumn].empty() || fields[kPlotColumn] == "N/A") {
@@ -76,7 +80,8 @@ std::map<std::string, std::string> FindPosters(const std::string& folder, Source
   return posters;
 }
 
-Item ToItem(const std::vector<std::string>& fields, const std::map<std::string, std::string>& plots) {
+Item ToItem(const std::vector<std::string>& fields,
+            const std::map<std::string, std::string>& plots) {
   Item item;
   item.id = fields[0];
   item.title = fields[1];
@@ -87,8 +92,10 @@ Item ToItem(const std::vector<std::string>& fields, const std::map<std::string, 
   }
   if (const std::optional<int64_t> year = YearOf(item.title); year.has_value()) {
     item.attributes["year"] = *year;
-    // A movie counts as available from the start of its year; years before 1970 cannot be told apart and need not be.
-    item.create_time = std::max(absl::UnixEpoch(), absl::FromCivil(absl::CivilYear(*year), absl::UTCTimeZone()));
+    // A movie counts as available from the start of its year; years before 1970 cannot be told
+    // apart and need not be.
+    item.create_time =
+        std::max(absl::UnixEpoch(), absl::FromCivil(absl::CivilYear(*year), absl::UTCTimeZone()));
   }
   return item;
 }
@@ -104,12 +111,14 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
     const absl::StatusOr<std::vector<std::string>> fields = ParseCsvRecord(line);
     if (!fields.ok() || fields->size() != 3 || (*fields)[0].empty() || !IsValidUtf8(line)) {
       const std::string reason =
-          fields.ok() ? absl::StrCat("is not UTF-8 or has ", fields->size(), " fields, not 3") : std::string(fields.status().message());
+          fields.ok() ? absl::StrCat("is not UTF-8 or has ", fields->size(), " fields, not 3")
+                      : std::string(fields.status().message());
       data.report.AddMalformed("movies.csv", number, reason);
       continue;
     }
     if (!known.insert((*fields)[0]).second) {
-      data.report.AddMalformed("movies.csv", number, absl::StrCat("movie ", (*fields)[0], " stands twice"));
+      data.report.AddMalformed("movies.csv", number,
+                               absl::StrCat("movie ", (*fields)[0], " stands twice"));
       continue;
     }
     Movie movie{ToItem(*fields, plots), ""};
@@ -121,9 +130,13 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
     data.report.without_image += movie.poster_path.empty();
     data.movies.push_back(std::move(movie));
   }
-  const size_t orphans = std::count_if(plots.begin(), plots.end(), [&](const auto& plot) { return known.count(plot.first) == 0; });
-  if (orphans > 0) data.report.notes.push_back(absl::StrCat(orphans, " plots belong to no movie of movies.csv"));
-  if (!posters.empty()) data.report.notes.push_back(absl::StrCat(posters.size(), " posters belong to no movie of movies.csv"));
+  const size_t orphans = std::count_if(
+      plots.begin(), plots.end(), [&](const auto& plot) { return known.count(plot.first) == 0; });
+  if (orphans > 0)
+    data.report.notes.push_back(absl::StrCat(orphans, " plots belong to no movie of movies.csv"));
+  if (!posters.empty())
+    data.report.notes.push_back(
+        absl::StrCat(posters.size(), " posters belong to no movie of movies.csv"));
   data.report.items = static_cast<int64_t>(data.movies.size());
   return absl::OkStatus();
 }
@@ -136,7 +149,8 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
     const std::vector<std::string> fields = absl::StrSplit(line, ',');
     double rating = 0;
     int64_t seconds = 0;
-    if (fields.size() != 4 || fields[0].empty() || fields[1].empty() || !absl::SimpleAtod(fields[2], &rating) || !std::isfinite(rating) ||
+    if (fields.size() != 4 || fields[0].empty() || fields[1].empty() ||
+        !absl::SimpleAtod(fields[2], &rating) || !std::isfinite(rating) ||
         !absl::SimpleAtoi(fields[3], &seconds)) {
       data.report.AddMalformed("ratings.csv", number, "is not userId,movieId,rating,timestamp");
       continue;
@@ -149,8 +163,9 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
     event.time = absl::FromUnixSeconds(seconds);
     data.ratings.push_back(std::move(event));
   }
-  std::sort(data.ratings.begin(), data.ratings.end(),
-            [](const Event& a, const Event& b) { return std::tie(a.time, a.user_id, a.item_id) < std::tie(b.time, b.user_id, b.item_id); });
+  std::sort(data.ratings.begin(), data.ratings.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.time, a.user_id, a.item_id) < std::tie(b.time, b.user_id, b.item_id);
+  });
   data.report.events = static_cast<int64_t>(data.ratings.size());
   return absl::OkStatus();
 }
@@ -167,11 +182,13 @@ class MovieReader final : public ItemReader {
     absl::StatusOr<std::string> poster = ReadFile(movie.poster_path, kMaxImageBytes);
     if (poster.ok()) {
       if (!absl::StartsWith(*poster, kJpegMagic)) {
-        report_.notes.push_back(absl::StrCat("the poster of movie ", movie.item.id, " is named .jpg and is no JPEG; it is sent as it is"));
+        report_.notes.push_back(absl::StrCat("the poster of movie ", movie.item.id,
+                                             " is named .jpg and is no JPEG; it is sent as it is"));
       }
       upload.images.push_back(*std::move(poster));
     } else {
-      report_.AddMalformed(absl::StrCat("posters of movie ", movie.item.id), 0, std::string(poster.status().message()));
+      report_.AddMalformed(absl::StrCat("posters of movie ", movie.item.id), 0,
+                           std::string(poster.status().message()));
     }
     return upload;
   }
@@ -186,7 +203,8 @@ class MovieReader final : public ItemReader {
 
 class RatingReader final : public EventReader {
  public:
-  RatingReader(const MovieLens& data, size_t begin, size_t end) : data_(data), begin_(begin), end_(end), next_(begin) {}
+  RatingReader(const MovieLens& data, size_t begin, size_t end)
+      : data_(data), begin_(begin), end_(end), next_(begin) {}
 
   absl::StatusOr<std::optional<Event>> Next() override {
     if (next_ >= end_) return std::nullopt;
@@ -214,13 +232,16 @@ Catalog MovieLensCatalog(const std::string& catalog_id) {
   Catalog catalog;
   catalog.id = catalog_id;
   catalog.display_name = "MovieLens";
-  catalog.attributes = {{"genres", AttributeType::kStringList, true}, {"year", AttributeType::kInt64, true}};
+  catalog.attributes = {{"genres", AttributeType::kStringList, true},
+                        {"year", AttributeType::kInt64, true}};
   catalog.event_types = {{kRatingEvent, 1.0, /*marks_seen=*/true, /*value_is_rating=*/true}};
   catalog.spaces = DefaultSpaces();
   return catalog;
 }
 
-std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& report) { return std::make_unique<MovieReader>(data, report); }
+std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& report) {
+  return std::make_unique<MovieReader>(data, report);
+}
 
 std::unique_ptr<EventReader> ReadRatings(const MovieLens& data, size_t begin, size_t end) {
   return std::make_unique<RatingReader>(data, begin, end);

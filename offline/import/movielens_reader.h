@@ -1,7 +1,10 @@
-// Reads a folder in the layout of MovieLens ml-latest-small: movies.csv, ratings.csv, and beside them, when present, plots.dat
-// (`id::title::year::rated::released::genres::director::writers::actors::plot::poster`) and posters/<movieId>.jpg.
+// Reads a folder in the layout of MovieLens ml-latest-small: movies.csv, ratings.csv, and beside
+// them, when present, plots.dat
+// (`id::title::year::rated::released::genres::director::writers::actors::plot::poster`) and
+// posters/<movieId>.jpg.
 //
-// Movies without a plot or a poster are ordinary items. Poster files are read when their item is asked for. One thread at a time.
+// Movies without a plot or a poster are ordinary items. Poster files are read when their item is
+// asked for. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -17,7 +20,8 @@
 namespace palate::offline {
 
 struct Movie {
-  Item item;                // id is the movieId; attributes genres (string list) and year (int64) where the file states them
+  Item item;  // id is the movieId; attributes genres (string list) and year (int64) where the file
+              // states them
   std::string poster_path;  // empty: none
 };
 
@@ -40,7 +44,8 @@ std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& repo
 // Ratings [begin, end) of data.ratings.
 std::unique_ptr<EventReader> ReadRatings(const MovieLens& data, size_t begin, size_t end);
 
-// The time that parts the first `train_share` of the ratings from the rest: a split at one point in time for all users.
+// The time that parts the first `train_share` of the ratings from the rest: a split at one point in
+// time for all users.
 absl::Time SplitTime(const MovieLens& data, double train_share);
 
 }  // namespace palate::offline

@@ -1,4 +1,5 @@
-// Where an import reads from: items and events one by one, with every line that could not be read counted and named.
+// Where an import reads from: items and events one by one, with every line that could not be read
+// counted and named.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ struct SourceReport {
   void AddMalformed(std::string file, int64_t line, std::string reason);
 };
 
-// Both readers are used by one thread. An error ends the import; a malformed element is reported and skipped.
+// Both readers are used by one thread. An error ends the import; a malformed element is reported
+// and skipped.
 class ItemReader {
  public:
   virtual ~ItemReader() = default;

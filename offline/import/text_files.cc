@@ -19,11 +19,13 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
   const std::streamoff size = file.tellg();
   if (size < 0) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": not a file"));
   if (static_cast<size_t>(size) > max_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(path, " has ", size, " bytes, the limit is ", max_bytes));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, " has ", size, " bytes, the limit is ", max_bytes));
   }
   std::string content(static_cast<size_t>(size), '\0');
   file.seekg(0);
-  if (!file.read(content.data(), size)) return absl::DataLossError(absl::StrCat("cannot read all of ", path));
+  if (!file.read(content.data(), size))
+    return absl::DataLossError(absl::StrCat("cannot read all of ", path));
   return content;
 }
 
@@ -56,7 +58,8 @@ absl::StatusOr<std::vector<std::string>> ParseCsvRecord(absl::string_view line) 
           break;
         }
       }
-      if (i < line.size() && line[i] != ',') return absl::InvalidArgumentError("text follows a closing quote");
+      if (i < line.size() && line[i] != ',')
+        return absl::InvalidArgumentError("text follows a closing quote");
     } else {
       while (i < line.size() && line[i] != ',') field.push_back(line[i++]);
     }

@@ -1,4 +1,5 @@
-// Small readers of text files: whole files, lines, and comma-separated records (RFC 4180, one record per line).
+// Small readers of text files: whole files, lines, and comma-separated records (RFC 4180, one
+// record per line).
 #pragma once
 
 #include <string>
@@ -15,8 +16,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes =
 // Without line ends ("\n" or "\r\n"); a last line without one counts.
 std::vector<absl::string_view> SplitLines(absl::string_view text);
 
-// Fields of one record: quoted fields may hold commas, and quotes written twice. InvalidArgument when a quote is not closed, or text
-// follows a closing quote.
+// Fields of one record: quoted fields may hold commas, and quotes written twice. InvalidArgument
+// when a quote is not closed, or text follows a closing quote.
 absl::StatusOr<std::vector<std::string>> ParseCsvRecord(absl::string_view line);
 
 }  // namespace palate::offline

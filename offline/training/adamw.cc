@@ -16,12 +16,19 @@ namespace {
 constexpr char kStepsKey[] = "steps";
 
 bool Decays(const TrainedTensor& trained) {
-  return trained.tensor.dim() >= 2 && !absl::StrContains(trained.name, "embed") && !absl::StrContains(trained.name, "position");
+  return trained.tensor.dim() >= 2 && !absl::StrContains(trained.name, "embed") &&
+         !absl::StrContains(trained.name, "position");
 }
 
-std::string ParameterKey(const TrainedTensor& trained) { return absl::StrCat("parameter/", trained.name); }
-std::string FirstKey(const TrainedTensor& trained) { return absl::StrCat("first_moment/", trained.name); }
-std::string SecondKey(const TrainedTensor& trained) { return absl::StrCat("second_moment/", trained.name); }
+std::string ParameterKey(const TrainedTensor& trained) {
+  return absl::StrCat("parameter/", trained.name);
+}
+std::string FirstKey(const TrainedTensor& trained) {
+  return absl::StrCat("first_moment/", trained.name);
+}
+std::string SecondKey(const TrainedTensor& trained) {
+  return absl::StrCat("second_moment/", trained.name);
+}
 
 }  // namespace
 
@@ -69,7 +76,8 @@ void AdamW::Step(double learning_rate) {
     if (entry.decays) parameter.mul_(1 - learning_rate * options_.weight_decay);
     entry.first.lerp_(grad, 1 - options_.beta1);
     entry.second.mul_(options_.beta2).addcmul_(grad, grad, 1 - options_.beta2);
-    const at::Tensor denominator = entry.second.sqrt().div_(std::sqrt(bias2)).add_(options_.epsilon);
+    const at::Tensor denominator =
+        entry.second.sqrt().div_(std::sqrt(bias2)).add_(options_.epsilon);
     parameter.addcdiv_(entry.first, denominator, -learning_rate / bias1);
   }
 }
@@ -90,11 +98,14 @@ absl::Status AdamW::Restore(const std::map<std::string, at::Tensor>& state) {
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;  // to, from
   for (const Entry& entry : entries_) {
     for (const auto& [key, to] : {std::pair(ParameterKey(entry.trained), entry.trained.tensor),
-                                  std::pair(FirstKey(entry.trained), entry.first), std::pair(SecondKey(entry.trained), entry.second)}) {
+                                  std::pair(FirstKey(entry.trained), entry.first),
+                                  std::pair(SecondKey(entry.trained), entry.second)}) {
       const auto found = state.find(key);
-      if (found == state.end()) return absl::InvalidArgumentError(absl::StrCat("training state has no '", key, "'"));
+      if (found == state.end())
+        return absl::InvalidArgumentError(absl::StrCat("training state has no '", key, "'"));
       if (found->second.sizes() != to.sizes()) {
-        return absl::InvalidArgumentError(absl::StrCat("training state '", key, "' has another shape than the model"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("training state '", key, "' has another shape than the model"));
       }
       copies.emplace_back(to, found->second);
     }

@@ -1,7 +1,8 @@
 // AdamW with decoupled weight decay (https://arxiv.org/abs/1711.05101) over named tensors.
 //
-// Matrices decay; vectors (norms, biases) and embedding tables, whose rare rows would fade to nothing, do not. The state can be taken out
-// and put back: training then goes on exactly as if it had never stopped. Used by one thread at a time.
+// Matrices decay; vectors (norms, biases) and embedding tables, whose rare rows would fade to
+// nothing, do not. The state can be taken out and put back: training then goes on exactly as if it
+// had never stopped. Used by one thread at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -34,17 +35,19 @@ class AdamW {
 
   // Forgets the gradients. Call before the first backward of a step.
   void ZeroGrad();
-  // Scales the gradients down so that their joint L2 norm is at most `max_norm`; returns the norm before. Not finite when a gradient is
-  // not.
+  // Scales the gradients down so that their joint L2 norm is at most `max_norm`; returns the norm
+  // before. Not finite when a gradient is not.
   double ClipGradNorm(double max_norm);
   // One update. A tensor without a gradient is left alone.
   void Step(double learning_rate);
 
   int64_t steps() const { return steps_; }
 
-  // Parameters, both moments and the step count, for models::SaveTensors. Shares memory with this object.
+  // Parameters, both moments and the step count, for models::SaveTensors. Shares memory with this
+  // object.
   std::map<std::string, at::Tensor> State() const;
-  // Copies a State() back, parameters included. InvalidArgument naming what is missing or of another shape; then nothing has changed.
+  // Copies a State() back, parameters included. InvalidArgument naming what is missing or of
+  // another shape; then nothing has changed.
   absl::Status Restore(const std::map<std::string, at::Tensor>& state);
 
  private:

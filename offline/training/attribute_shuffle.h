@@ -1,8 +1,9 @@
-// Gives a generated shop the look of another catalog, so that the language model does not depend on one shop's attribute names and words.
+// Gives a generated shop the look of another catalog, so that the language model does not depend on
+// one shop's attribute names and words.
 //
-// An attribute shuffle renames attributes ("style" becomes "genres") and their values, leaves some attributes out, says numbers under
-// another name and scale, and may turn events into ratings. What the shopper wants stays what it is. Immutable after construction;
-// thread-safe.
+// An attribute shuffle renames attributes ("style" becomes "genres") and their values, leaves some
+// attributes out, says numbers under another name and scale, and may turn events into ratings. What
+// the shopper wants stays what it is. Immutable after construction; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,10 @@ class AttributeShuffle {
   AttributeShuffle(const demo::Shop& shop, uint64_t seed);
 
   ranking::ItemFacts Facts(const demo::Product& product) const;
-  // `weight` is the event type's declared weight. As a rating it becomes a number of half stars above or below the user's usual.
-  ranking::HistoryEntry Entry(const demo::Product& product, const Event& event, double weight) const;
+  // `weight` is the event type's declared weight. As a rating it becomes a number of half stars
+  // above or below the user's usual.
+  ranking::HistoryEntry Entry(const demo::Product& product, const Event& event,
+                              double weight) const;
 
   // Every word that some shuffle uses, for the tokenizer's corpus.
   static const std::vector<std::string>& Words();

@@ -34,14 +34,17 @@ constexpr int kPictureSize = 224;
 // The pipeline over one shop.
 class ShopRecommender {
  public:
-  ShopRecommender(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker)
+  ShopRecommender(const demo::Shop& shop, const ShopVectors& vectors,
+                  pipeline::CandidateRanker& ranker)
       : shop_(shop),
         features_(shop, vectors),
         retriever_(shop, vectors),
-        recommender_({features_, embedder_, retriever_, ranker}, clock_, pipeline::PipelineOptions()) {}
+        recommender_({features_, embedder_, retriever_, ranker}, clock_,
+                     pipeline::PipelineOptions()) {}
 
-  absl::StatusOr<pipeline::RecommendResult> Recommend(const demo::Shopper& shopper, double rerank_weight, pipeline::ExplainMode explain,
-                                                      int results) {
+  absl::StatusOr<pipeline::RecommendResult> Recommend(const demo::Shopper& shopper,
+                                                      double rerank_weight,
+                                                      pipeline::ExplainMode explain, int results) {
     features_.set_rerank_weight(rerank_weight);
     pipeline::RecommendQuery query;
     query.catalog = shop_.catalog.id;
@@ -80,7 +83,9 @@ evaluation::Relevance UnseenRelevance(const demo::Shop& shop, const demo::Shoppe
   return relevance;
 }
 
-void AppendAll(std::vector<double>& to, const std::vector<double>& from) { to.insert(to.end(), from.begin(), from.end()); }
+void AppendAll(std::vector<double>& to, const std::vector<double>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
 
 // Mean and standard deviation of the inner products between different rows.
 std::pair<double, double> Unrelated(const at::Tensor& rows) {
@@ -88,15 +93,18 @@ std::pair<double, double> Unrelated(const at::Tensor& rows) {
   const at::Tensor products = at::matmul(rows, rows.t()).to(at::kDouble);
   const double pairs = static_cast<double>(n * (n - 1));
   const double sum = products.sum().item<double>() - products.diagonal().sum().item<double>();
-  const double squares = products.square().sum().item<double>() - products.diagonal().square().sum().item<double>();
+  const double squares =
+      products.square().sum().item<double>() - products.diagonal().square().sum().item<double>();
   const double mean = sum / pairs;
   return {mean, std::sqrt(std::max(0.0, squares / pairs - mean * mean))};
 }
 
 at::Tensor ToTensor(const std::vector<std::vector<float>>& rows) {
-  at::Tensor tensor = at::empty({static_cast<int64_t>(rows.size()), static_cast<int64_t>(rows.front().size())}, at::kFloat);
+  at::Tensor tensor = at::empty(
+      {static_cast<int64_t>(rows.size()), static_cast<int64_t>(rows.front().size())}, at::kFloat);
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::copy(rows[i].begin(), rows[i].end(), tensor.data_ptr<float>() + static_cast<int64_t>(i) * tensor.size(1));
+    std::copy(rows[i].begin(), rows[i].end(),
+              tensor.data_ptr<float>() + static_cast<int64_t>(i) * tensor.size(1));
   }
   return tensor;
 }
@@ -123,7 +131,8 @@ void RankingFigures::Append(const RankingFigures& other) {
   AppendAll(interaction_blended, other.interaction_blended);
 }
 
-absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text, const models::VitModel& vision,
+absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text,
+                                      const models::VitModel& vision,
                                       const models::ImageProcessor& processor) {
   const at::NoGradGuard no_grad;
   std::vector<Item> items;
@@ -138,17 +147,20 @@ absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::Sent
   return ShopVectors{ToVectors(texts), ToVectors(at::cat(images))};
 }
 
-absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker,
+absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors,
+                                              pipeline::CandidateRanker& ranker,
                                               double rerank_weight) {
   ShopRecommender recommender(shop, vectors, ranker);
-  const std::vector<ScoredItem> trending = recommender.features().Trending(shop.split_time, shop.products.size());
+  const std::vector<ScoredItem> trending =
+      recommender.features().Trending(shop.split_time, shop.products.size());
   RankingFigures figures;
   for (const demo::Shopper& shopper : shop.shoppers) {
     const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
     if (truth.empty()) continue;  // nothing on sale that they want: no order is better than another
     const auto ndcg = [&](double weight) -> absl::StatusOr<std::vector<std::string>> {
-      PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
-                              recommender.Recommend(shopper, weight, pipeline::ExplainMode::kNone, kResults));
+      PALATE_ASSIGN_OR_RETURN(
+          const pipeline::RecommendResult result,
+          recommender.Recommend(shopper, weight, pipeline::ExplainMode::kNone, kResults));
       return IdsOf(result);
     };
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> first_stage, ndcg(0));
@@ -166,27 +178,33 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
     figures.oracle.push_back(evaluation::NdcgAt(kResults, evaluation::OracleRanking(truth), truth));
     const evaluation::Relevance interactions = demo::HeldOutInteractions(shop, shopper);
     if (interactions.empty()) continue;
-    figures.interaction_first_stage.push_back(evaluation::NdcgAt(kResults, first_stage, interactions));
+    figures.interaction_first_stage.push_back(
+        evaluation::NdcgAt(kResults, first_stage, interactions));
     figures.interaction_blended.push_back(evaluation::NdcgAt(kResults, blended, interactions));
   }
   return figures;
 }
 
-absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models, const SweepOptions& options) {
+absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models,
+                                                        const SweepOptions& options) {
   std::vector<WeightFigures> sweep;
   for (const double weight : options.weights) sweep.push_back({weight, {}});
   for (int number = 0; number < options.shops; ++number) {
     PALATE_ASSIGN_OR_RETURN(const demo::Shop shop,
-                            demo::GenerateShop(ShopOf(Split::kValidation, options.seed, static_cast<uint64_t>(number))));
-    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors, EmbedShop(shop, models.text, models.vision, models.processor));
-    spdlog::info("validation shop {}: {} products, {} shoppers", number, shop.products.size(), shop.shoppers.size());
+                            demo::GenerateShop(ShopOf(Split::kValidation, options.seed,
+                                                      static_cast<uint64_t>(number))));
+    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors,
+                            EmbedShop(shop, models.text, models.vision, models.processor));
+    spdlog::info("validation shop {}: {} products, {} shoppers", number, shop.products.size(),
+                 shop.shoppers.size());
     ShopRecommender recommender(shop, vectors, models.ranker);
     for (const demo::Shopper& shopper : shop.shoppers) {
       const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
       if (truth.empty()) continue;
       for (WeightFigures& figures : sweep) {
-        PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
-                                recommender.Recommend(shopper, figures.weight, pipeline::ExplainMode::kNone, kResults));
+        PALATE_ASSIGN_OR_RETURN(
+            const pipeline::RecommendResult result,
+            recommender.Recommend(shopper, figures.weight, pipeline::ExplainMode::kNone, kResults));
         figures.ndcg.push_back(evaluation::NdcgAt(kResults, IdsOf(result), truth));
       }
     }
@@ -194,14 +212,18 @@ absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& mo
   return sweep;
 }
 
-absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors,
-                                                       pipeline::CandidateRanker& ranker, const EvaluationOptions& options) {
+absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
+                                                       const ShopVectors& vectors,
+                                                       pipeline::CandidateRanker& ranker,
+                                                       const EvaluationOptions& options) {
   ShopRecommender recommender(shop, vectors, ranker);
   ExplanationFigures figures;
-  const size_t shoppers = std::min(shop.shoppers.size(), static_cast<size_t>(options.explained_shoppers));
+  const size_t shoppers =
+      std::min(shop.shoppers.size(), static_cast<size_t>(options.explained_shoppers));
   for (size_t i = 0; i < shoppers; ++i) {
     PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
-                            recommender.Recommend(shop.shoppers[i], options.rerank_weight, pipeline::ExplainMode::kLlm, kExplainedResults));
+                            recommender.Recommend(shop.shoppers[i], options.rerank_weight,
+                                                  pipeline::ExplainMode::kLlm, kExplainedResults));
     for (const pipeline::ResultItem& item : result.results) {
       if (!item.explanation.has_value()) continue;
       ++figures.total;
@@ -216,7 +238,8 @@ absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, c
   return figures;
 }
 
-absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors, const models::SentenceEncoder& text) {
+absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors,
+                                           const models::SentenceEncoder& text) {
   const at::NoGradGuard no_grad;
   const at::Tensor texts = ToTensor(vectors.text), images = ToTensor(vectors.image);
   std::vector<std::string> captions;
@@ -248,7 +271,8 @@ absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVec
     figures.product_at_10 += product_found;
     figures.kind_by_caption += nearest_kind.data_ptr<int64_t>()[i] == kind_index[kind];
   }
-  for (double* share : {&figures.kind_at_1, &figures.kind_at_10, &figures.product_at_1, &figures.product_at_10, &figures.kind_by_caption}) {
+  for (double* share : {&figures.kind_at_1, &figures.kind_at_10, &figures.product_at_1,
+                        &figures.product_at_10, &figures.kind_by_caption}) {
     *share /= static_cast<double>(n);
   }
   std::tie(figures.text_mean, figures.text_deviation) = Unrelated(texts);

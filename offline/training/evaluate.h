@@ -1,7 +1,9 @@
-// Measures the built-in models on held-out shops (splits.h): shoppers, products, combinations and a time span that were never trained on.
+// Measures the built-in models on held-out shops (splits.h): shoppers, products, combinations and a
+// time span that were never trained on.
 //
-// Ranking goes through the real pipeline (pipeline/recommender.h) at the moment when the test span begins; the truth is what the shopper
-// then wants. Deterministic but for the language model's float sums.
+// Ranking goes through the real pipeline (pipeline/recommender.h) at the moment when the test span
+// begins; the truth is what the shopper then wants. Deterministic but for the language model's
+// float sums.
 #pragma once
 
 #include <cstdint>
@@ -44,13 +46,15 @@ struct ExplanationFigures {
 
 struct ImageFigures {
   int products = 0;
-  int64_t gallery = 0;         // texts to choose from: one per product
-  double kind_by_caption = 0;  // R@1: the nearest of the kinds' captions ("a teapot") is the right one
-  double kind_at_1 = 0;        // the nearest product text is of the right kind
-  double kind_at_10 = 0;       // one of the ten nearest is
-  double product_at_1 = 0;     // the nearest product text is the product's own
+  int64_t gallery = 0;  // texts to choose from: one per product
+  double kind_by_caption =
+      0;                    // R@1: the nearest of the kinds' captions ("a teapot") is the right one
+  double kind_at_1 = 0;     // the nearest product text is of the right kind
+  double kind_at_10 = 0;    // one of the ten nearest is
+  double product_at_1 = 0;  // the nearest product text is the product's own
   double product_at_10 = 0;
-  double text_mean = 0;  // of inner products between texts of different products, and their deviation
+  double text_mean =
+      0;  // of inner products between texts of different products, and their deviation
   double text_deviation = 0;
   double image_mean = 0;  // the same between pictures
   double image_deviation = 0;
@@ -62,15 +66,21 @@ struct EvaluationOptions {
   int explained_shoppers = 40;  // per seed, three results each
 };
 
-// Vectors of the shop's products as the services make them: text fields by the text tower, pictures by the image tower.
-absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text, const models::VitModel& vision,
+// Vectors of the shop's products as the services make them: text fields by the text tower, pictures
+// by the image tower.
+absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text,
+                                      const models::VitModel& vision,
                                       const models::ImageProcessor& processor);
 
-absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors, pipeline::CandidateRanker& ranker,
+absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors,
+                                              pipeline::CandidateRanker& ranker,
                                               double rerank_weight);
-absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop, const ShopVectors& vectors,
-                                                       pipeline::CandidateRanker& ranker, const EvaluationOptions& options);
-absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors, const models::SentenceEncoder& text);
+absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
+                                                       const ShopVectors& vectors,
+                                                       pipeline::CandidateRanker& ranker,
+                                                       const EvaluationOptions& options);
+absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors,
+                                           const models::SentenceEncoder& text);
 
 // What is measured. Borrowed.
 struct MeasuredModels {
@@ -92,8 +102,10 @@ struct SweepOptions {
   uint64_t seed = 1;  // of the choice of shops
 };
 
-// Over validation shops, so that a weight is chosen before the held-out shops are looked at. In the order of the weights.
-absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models, const SweepOptions& options);
+// Over validation shops, so that a weight is chosen before the held-out shops are looked at. In the
+// order of the weights.
+absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models,
+                                                        const SweepOptions& options);
 
 struct EvaluationFigures {
   double rerank_weight = 0;
@@ -105,7 +117,8 @@ struct EvaluationFigures {
 };
 
 // All of the above over one held-out shop per seed. Some minutes.
-absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models, const EvaluationOptions& options);
+absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models,
+                                           const EvaluationOptions& options);
 // Tables for people, and the same as JSON.
 std::string FormatFigures(const EvaluationFigures& figures);
 std::string FormatSweep(const std::vector<WeightFigures>& sweep);

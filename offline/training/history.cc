@@ -10,13 +10,15 @@ ShopHistories::ShopHistories(const demo::Shop& shop) : shop_(shop), events_(shop
   for (const Event& event : shop.events) events_[shopper_of.at(event.user_id)].push_back(&event);
 }
 
-std::vector<ranking::HistoryEntry> ShopHistories::Before(size_t shopper, absl::Time time, const AttributeShuffle& shuffle) const {
+std::vector<ranking::HistoryEntry> ShopHistories::Before(size_t shopper, absl::Time time,
+                                                         const AttributeShuffle& shuffle) const {
   std::vector<ranking::HistoryEntry> history;
   const std::vector<const Event*>& events = events_[shopper];
   for (size_t i = events.size(); i > 0 && history.size() < kMaxHistoryEvents; --i) {
     const Event& event = *events[i - 1];
     if (event.time >= time) continue;
-    history.push_back(shuffle.Entry(shop_.products[ProductOf(event.item_id)], event, types_.at(event.type).weight));
+    history.push_back(shuffle.Entry(shop_.products[ProductOf(event.item_id)], event,
+                                    types_.at(event.type).weight));
   }
   return history;
 }

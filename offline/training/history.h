@@ -1,4 +1,5 @@
-// A generated shop's events as the ranker is told them: what the pipeline's hydrate stage does with the feature store's answer.
+// A generated shop's events as the ranker is told them: what the pipeline's hydrate stage does with
+// the feature store's answer.
 //
 // Immutable after construction; thread-safe. Borrows the shop.
 #pragma once
@@ -22,8 +23,10 @@ class ShopHistories {
  public:
   explicit ShopHistories(const demo::Shop& shop);
 
-  // Events of the shop's shopper with that number before `time`, newest first, at most kMaxHistoryEvents.
-  std::vector<ranking::HistoryEntry> Before(size_t shopper, absl::Time time, const AttributeShuffle& shuffle) const;
+  // Events of the shop's shopper with that number before `time`, newest first, at most
+  // kMaxHistoryEvents.
+  std::vector<ranking::HistoryEntry> Before(size_t shopper, absl::Time time,
+                                            const AttributeShuffle& shuffle) const;
   // The shopper's events, oldest first.
   const std::vector<const Event*>& EventsOf(size_t shopper) const { return events_[shopper]; }
   // Index into shop.products.

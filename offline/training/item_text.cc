@@ -14,7 +14,8 @@
 
 namespace palate::training {
 
-absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder, const std::vector<Item>& items) {
+absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
+                                       const std::vector<Item>& items) {
   const at::NoGradGuard no_grad;
   std::vector<std::string> texts;
   std::vector<int64_t> fields;  // of each item

@@ -1,4 +1,5 @@
-// Items' text vectors as the services make them: every text field by itself, then the normalized mean. Thread-safe.
+// Items' text vectors as the services make them: every text field by itself, then the normalized
+// mean. Thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,6 +13,7 @@
 namespace palate::training {
 
 // float32 [items, dimensions], unit length. Slow: forwards of the text tower.
-absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder, const std::vector<Item>& items);
+absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
+                                       const std::vector<Item>& items);
 
 }  // namespace palate::training

@@ -18,7 +18,8 @@ namespace {
 
 constexpr uint64_t kExamplesPerShop = 64;
 constexpr uint64_t kShopsAtOnce = 12;
-// The steepness of the step from unwanted to wanted, per unit of utility, and where it lies: at the lowest relevance grade.
+// The steepness of the step from unwanted to wanted, per unit of utility, and where it lies: at the
+// lowest relevance grade.
 constexpr double kTargetSlope = 2.0;
 constexpr double kTargetCenter = 1.4;
 
@@ -28,7 +29,9 @@ double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attr
   double match = 0;
   for (const auto* side : {&summary.likes, &summary.dislikes}) {
     for (const ranking::Preference& p : *side) {
-      if (std::find(words.begin(), words.end(), ranking::AttributeWord{p.attribute, p.value}) != words.end()) match += p.weight;
+      if (std::find(words.begin(), words.end(), ranking::AttributeWord{p.attribute, p.value}) !=
+          words.end())
+        match += p.weight;
     }
   }
   return match;
@@ -36,7 +39,9 @@ double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attr
 
 }  // namespace
 
-float LmData::TargetOf(double utility) { return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCenter)))); }
+float LmData::TargetOf(double utility) {
+  return static_cast<float>(1 / (1 + std::exp(-kTargetSlope * (utility - kTargetCenter))));
+}
 
 LmData::LmData(std::unique_ptr<const ranking::PromptEncoder> encoder, const LmDataOptions& options)
     : encoder_(std::move(encoder)), options_(options), worlds_(kShopsAtOnce) {}
@@ -54,13 +59,15 @@ absl::StatusOr<const LmData::World*> LmData::WorldOf(uint64_t example) {
   world.shop = std::make_unique<const demo::Shop>(std::move(shop));
   world.histories = std::make_unique<ShopHistories>(*world.shop);
   demo::Random random = demo::Random::ForPart(shop_options.seed, "look");
-  if (random.Chance(options_.shuffled_share)) world.shuffle = AttributeShuffle(*world.shop, shop_options.seed);
+  if (random.Chance(options_.shuffled_share))
+    world.shuffle = AttributeShuffle(*world.shop, shop_options.seed);
   kept = std::move(world);
   return &*kept;
 }
 
 uint64_t LmData::SeedOf(const World& world, uint64_t example, uint64_t variant) {
-  return demo::Random::ForPart(world.shop->options.seed, "example", example * 4096 + variant).Next();
+  return demo::Random::ForPart(world.shop->options.seed, "example", example * 4096 + variant)
+      .Next();
 }
 
 LmData::Moment LmData::DrawMoment(const World& world, uint64_t seed) {
@@ -69,18 +76,21 @@ LmData::Moment LmData::DrawMoment(const World& world, uint64_t seed) {
   // A shopper without a past teaches nothing; nearly all have one.
   for (int tries = 0; tries < 20 && moment.history.size() < 3; ++tries) {
     moment.shopper = random.Index(world.shop->shoppers.size());
-    moment.time = world.shop->options.start_time + world.shop->options.train_span * random.Uniform(0.15, 1.0);
+    moment.time =
+        world.shop->options.start_time + world.shop->options.train_span * random.Uniform(0.15, 1.0);
     moment.history = world.histories->Before(moment.shopper, moment.time, world.shuffle);
   }
   return moment;
 }
 
-std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& moment, const ranking::PreferenceSummary& summary,
+std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& moment,
+                                           const ranking::PreferenceSummary& summary,
                                            uint64_t seed) const {
   demo::Random random = demo::Random::ForPart(seed, "candidates");
   absl::flat_hash_set<std::string> seen;
   for (const Event* event : world.histories->EventsOf(moment.shopper)) {
-    if (event->time < moment.time && world.histories->MarksSeen(event->type)) seen.insert(event->item_id);
+    if (event->time < moment.time && world.histories->MarksSeen(event->type))
+      seen.insert(event->item_id);
   }
   std::vector<size_t> pool;
   for (size_t i = 0; i < world.shop->products.size(); ++i) {
@@ -88,20 +98,24 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
     if (item.create_time <= moment.time && !seen.contains(item.id)) pool.push_back(i);
   }
   random.Shuffle(pool);
-  // Two thirds are what a retrieval would bring, the rest anything: the order among good candidates is what matters in service.
+  // Two thirds are what a retrieval would bring, the rest anything: the order among good candidates
+  // is what matters in service.
   const size_t wanted = std::min(pool.size(), static_cast<size_t>(options_.candidates));
   const size_t matching = wanted * 2 / 3;
   std::vector<std::pair<double, size_t>> matches;
   for (const size_t i : pool) {
     const double noise = 0.15 * random.Normal();
-    matches.emplace_back(-MatchOf(summary, world.shuffle.Facts(world.shop->products[i]).attributes) + noise, i);
+    matches.emplace_back(
+        -MatchOf(summary, world.shuffle.Facts(world.shop->products[i]).attributes) + noise, i);
   }
-  std::stable_sort(matches.begin(), matches.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(matches.begin(), matches.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<size_t> candidates;
   for (size_t i = 0; i < matching; ++i) candidates.push_back(matches[i].second);
   for (const size_t i : pool) {
     if (candidates.size() >= wanted) break;
-    if (std::find(candidates.begin(), candidates.end(), i) == candidates.end()) candidates.push_back(i);
+    if (std::find(candidates.begin(), candidates.end(), i) == candidates.end())
+      candidates.push_back(i);
   }
   return candidates;
 }
@@ -127,9 +141,11 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
     // Short histories are as common in service as long ones, and much faster to train on.
     demo::Random random = demo::Random::ForPart(seed, "history length");
     const double share = random.Uniform();
-    prompt_options.max_history = static_cast<int>(share * share * (options_.prompt.max_history + 1));
+    prompt_options.max_history =
+        static_cast<int>(share * share * (options_.prompt.max_history + 1));
   }
-  const ranking::RankPrompt prompt = ranking::BuildRankPrompt(input, summary, prompt_options, encoder_->Counter());
+  const ranking::RankPrompt prompt =
+      ranking::BuildRankPrompt(input, summary, prompt_options, encoder_->Counter());
   PALATE_ASSIGN_OR_RETURN(example.prefix, encoder_->Encode(prompt.prefix));
   size_t next = 0;
   for (size_t i = 0; i < example.prefix.size(); ++i) {
@@ -157,7 +173,8 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   // Now and then nothing is known of the user, and the text may speak of the item alone.
   if (random.Chance(0.1)) input.history.clear();
   const std::vector<size_t> candidates = DrawCandidates(*world, moment, summary, seed);
-  if (candidates.empty()) return absl::InternalError("a generated shop without a product to explain");
+  if (candidates.empty())
+    return absl::InternalError("a generated shop without a product to explain");
   input.item = world->shuffle.Facts(world->shop->products[random.Pick(candidates)]);
   const std::pair<const char*, double> sources[] = {{ranking::kContentReason, 0.8},
                                                     {ranking::kTrendingReason, 0.3},
@@ -167,11 +184,13 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   for (const auto& [source, chance] : sources) {
     if (random.Chance(chance)) input.reasons.push_back(source);
   }
-  const ranking::ExplanationPlan plan = ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);
+  const ranking::ExplanationPlan plan =
+      ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);
   ExplainExample example;
   PALATE_ASSIGN_OR_RETURN(example.ids, encoder_->Encode(ranking::BuildExplainPrompt(plan)));
   example.prompt_size = example.ids.size();
-  PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> text, encoder_->Encode(ranking::WriteExplanation(plan, random.Next())));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> text,
+                          encoder_->Encode(ranking::WriteExplanation(plan, random.Next())));
   example.ids.insert(example.ids.end(), text.begin(), text.end());
   example.ids.push_back(encoder_->Id(ranking::SpecialToken::kEnd));
   return example;

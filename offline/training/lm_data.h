@@ -1,8 +1,9 @@
-// Training examples of the language model: rank prompts with a soft target at every label slot, and explanations to write.
+// Training examples of the language model: rank prompts with a soft target at every label slot, and
+// explanations to write.
 //
-// An example follows from (split, seed, number) alone. Made from generated shops, some of them with shuffled attributes
-// (attribute_shuffle.h). One thread at a time: the shops in use are kept. Neighboring numbers are examples of different shops, so that a
-// batch is varied.
+// An example follows from (split, seed, number) alone. Made from generated shops, some of them with
+// shuffled attributes (attribute_shuffle.h). One thread at a time: the shops in use are kept.
+// Neighboring numbers are examples of different shops, so that a batch is varied.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +23,11 @@ namespace palate::training {
 
 struct RankExample {
   std::vector<int64_t> prefix;
-  std::vector<std::pair<size_t, float>> history_targets;  // index of a <|label|> in the prefix, and 1 for yes or 0 for no
-  std::vector<std::vector<int64_t>> candidates;           // each ends in <|label|>
-  std::vector<float> targets;                             // per candidate: probability that the shopper wants it
-  std::vector<float> utilities;                           // per candidate: the truth behind the target
+  std::vector<std::pair<size_t, float>>
+      history_targets;  // index of a <|label|> in the prefix, and 1 for yes or 0 for no
+  std::vector<std::vector<int64_t>> candidates;  // each ends in <|label|>
+  std::vector<float> targets;    // per candidate: probability that the shopper wants it
+  std::vector<float> utilities;  // per candidate: the truth behind the target
 };
 
 struct ExplainExample {
@@ -38,7 +40,8 @@ struct LmDataOptions {
   uint64_t seed = 1;
   int candidates = 16;          // per rank example
   double shuffled_share = 0.5;  // of shops
-  bool vary_history = true;     // prompts show between none and prompt.max_history events, few more often than many
+  bool vary_history =
+      true;  // prompts show between none and prompt.max_history events, few more often than many
   ranking::PromptOptions prompt;
 };
 
@@ -51,7 +54,8 @@ class LmData {
   absl::StatusOr<ExplainExample> Explain(uint64_t number, uint64_t variant);
   const ranking::PromptEncoder& encoder() const { return *encoder_; }
 
-  // The probability behind a candidate's label: half where a shopper would just open the product's page.
+  // The probability behind a candidate's label: half where a shopper would just open the product's
+  // page.
   static float TargetOf(double utility);
 
  private:
@@ -72,7 +76,8 @@ class LmData {
   absl::StatusOr<const World*> WorldOf(uint64_t example);
   static uint64_t SeedOf(const World& world, uint64_t example, uint64_t variant);
   static Moment DrawMoment(const World& world, uint64_t seed);
-  std::vector<size_t> DrawCandidates(const World& world, const Moment& moment, const ranking::PreferenceSummary& summary,
+  std::vector<size_t> DrawCandidates(const World& world, const Moment& moment,
+                                     const ranking::PreferenceSummary& summary,
                                      uint64_t seed) const;
 
   std::unique_ptr<const ranking::PromptEncoder> encoder_;

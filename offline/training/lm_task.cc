@@ -27,7 +27,8 @@ constexpr int kValidationExplanations = 60;
 constexpr float kListTemperature = 0.5f;
 constexpr int64_t kMaxPositions = 4096;
 
-models::DecoderConfig ConfigOf(const LmTaskOptions& options, const ranking::PromptEncoder& encoder) {
+models::DecoderConfig ConfigOf(const LmTaskOptions& options,
+                               const ranking::PromptEncoder& encoder) {
   models::DecoderConfig config;
   config.vocab_size = encoder.vocab_size();
   config.hidden_size = options.hidden_size;
@@ -45,7 +46,8 @@ models::DecoderConfig ConfigOf(const LmTaskOptions& options, const ranking::Prom
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<LmData>> MakeData(const std::shared_ptr<const models::Tokenizer>& tokenizer, const LmDataOptions& options) {
+absl::StatusOr<std::unique_ptr<LmData>> MakeData(
+    const std::shared_ptr<const models::Tokenizer>& tokenizer, const LmDataOptions& options) {
   PALATE_ASSIGN_OR_RETURN(auto encoder, ranking::PromptEncoder::Create(tokenizer));
   return std::make_unique<LmData>(std::move(encoder), options);
 }
@@ -91,8 +93,11 @@ class RowWriter {
 };
 
 int64_t LengthOf(const RankExample& example) {
-  return std::accumulate(example.candidates.begin(), example.candidates.end(), static_cast<int64_t>(example.prefix.size()),
-                         [](int64_t sum, const auto& candidate) { return sum + static_cast<int64_t>(candidate.size()); });
+  return std::accumulate(example.candidates.begin(), example.candidates.end(),
+                         static_cast<int64_t>(example.prefix.size()),
+                         [](int64_t sum, const auto& candidate) {
+                           return sum + static_cast<int64_t>(candidate.size());
+                         });
 }
 
 // A copy: the graph of a loss keeps its index and target tensors beyond the values' life.
@@ -105,7 +110,8 @@ at::Tensor OwnedTensor(std::vector<T>& values, at::ScalarType type) {
 std::vector<std::string> OrderBy(const std::vector<double>& scores) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return scores[a] > scores[b]; });
   std::vector<std::string> ids;
   for (const size_t i : order) ids.push_back(absl::StrCat(i));
   return ids;
@@ -128,7 +134,8 @@ RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id
     std::vector<int64_t> labels;
     RowWriter(example, row, batch.tokens).Write(labels);
     for (const int64_t label : labels) candidate_rows.push_back(row * width + label);
-    candidate_targets.insert(candidate_targets.end(), example.targets.begin(), example.targets.end());
+    candidate_targets.insert(candidate_targets.end(), example.targets.begin(),
+                             example.targets.end());
     for (const auto& [position, target] : example.history_targets) {
       history_rows.push_back(row * width + static_cast<int64_t>(position));
       history_targets.push_back(target);
@@ -143,7 +150,8 @@ RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id
   return batch;
 }
 
-at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id) {
+at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id,
+                        int64_t no_id) {
   const at::Tensor logits = model.LabelLogits(hidden, {yes_id, no_id});
   return logits.select(1, 0) - logits.select(1, 1);
 }
@@ -159,36 +167,44 @@ absl::StatusOr<std::unique_ptr<LmTask>> LmTask::Create(const LmTaskOptions& opti
   data_options.shuffled_share = 0.25;
   data_options.vary_history = false;
   PALATE_ASSIGN_OR_RETURN(auto validation, MakeData(tokenizer, data_options));
-  PALATE_ASSIGN_OR_RETURN(auto model, models::DecoderModel::CreateRandom(ConfigOf(options, data->encoder()), options.seed));
-  return std::unique_ptr<LmTask>(new LmTask(options, std::move(model), std::move(data), std::move(validation)));
+  PALATE_ASSIGN_OR_RETURN(auto model, models::DecoderModel::CreateRandom(
+                                          ConfigOf(options, data->encoder()), options.seed));
+  return std::unique_ptr<LmTask>(
+      new LmTask(options, std::move(model), std::move(data), std::move(validation)));
 }
 
 std::vector<TrainedTensor> LmTask::Tensors() {
   std::vector<TrainedTensor> tensors;
-  for (const models::Parameter& parameter : model_->Parameters()) tensors.push_back({parameter.name, *parameter.tensor});
+  for (const models::Parameter& parameter : model_->Parameters())
+    tensors.push_back({parameter.name, *parameter.tensor});
   return tensors;
 }
 
 LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
   const ranking::PromptEncoder& encoder = data_->encoder();
   const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
-  const at::Tensor scores = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes), encoder.Id(ranking::SpecialToken::kNo));
+  const at::Tensor scores = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
+                                         encoder.Id(ranking::SpecialToken::kNo));
   const int64_t history = batch.history_labels;
   const int64_t candidates = scores.size(0) - history;
   RankLoss loss;
-  loss.candidates =
-      at::binary_cross_entropy_with_logits(scores.narrow(0, history, candidates), batch.targets.narrow(0, history, candidates));
-  loss.history =
-      history > 0 ? at::binary_cross_entropy_with_logits(scores.narrow(0, 0, history), batch.targets.narrow(0, 0, history)) : at::zeros({});
+  loss.candidates = at::binary_cross_entropy_with_logits(
+      scores.narrow(0, history, candidates), batch.targets.narrow(0, history, candidates));
+  loss.history = history > 0
+                     ? at::binary_cross_entropy_with_logits(scores.narrow(0, 0, history),
+                                                            batch.targets.narrow(0, 0, history))
+                     : at::zeros({});
   loss.listwise = at::zeros({});
   int64_t begin = history;
   for (const int64_t size : batch.list_sizes) {
     // The target's logit is linear in the utility, so it serves as the list's target scores too.
-    const at::Tensor wanted = at::logit(batch.targets.narrow(0, begin, size), 1e-6) / kListTemperature;
+    const at::Tensor wanted =
+        at::logit(batch.targets.narrow(0, begin, size), 1e-6) / kListTemperature;
     const at::Tensor given = scores.narrow(0, begin, size) / kListTemperature;
     // The divergence rather than the cross-entropy: its least value is 0 whatever the list.
     const at::Tensor goal = at::softmax(wanted, 0);
-    loss.listwise = loss.listwise + (goal * (at::log_softmax(wanted, 0) - at::log_softmax(given, 0))).sum();
+    loss.listwise =
+        loss.listwise + (goal * (at::log_softmax(wanted, 0) - at::log_softmax(given, 0))).sum();
     begin += size;
   }
   loss.listwise = loss.listwise / static_cast<double>(std::max<size_t>(1, batch.list_sizes.size()));
@@ -211,30 +227,35 @@ at::Tensor LmTask::ExplainLossOf(const std::vector<ExplainExample>& examples) co
     rows.back().resize(width, pad);
   }
   const at::Tensor hidden = model_->Forward(models::PackTokens(rows));
-  const at::Tensor logits = model_->Logits(hidden.index_select(0, OwnedTensor(positions, at::kLong)));
+  const at::Tensor logits =
+      model_->Logits(hidden.index_select(0, OwnedTensor(positions, at::kLong)));
   return at::cross_entropy_loss(logits, OwnedTensor(targets, at::kLong));
 }
 
 absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
   std::vector<RankExample> ranks;
   for (int i = 0; i < options_.rank_examples; ++i) {
-    PALATE_ASSIGN_OR_RETURN(RankExample example, data_->Rank(static_cast<uint64_t>(index * options_.rank_examples + i)));
+    PALATE_ASSIGN_OR_RETURN(RankExample example,
+                            data_->Rank(static_cast<uint64_t>(index * options_.rank_examples + i)));
     ranks.push_back(std::move(example));
   }
   const RankBatch batch = MakeRankBatch(ranks, data_->encoder().Id(ranking::SpecialToken::kPad));
   const RankLoss rank = RankLossOf(batch);
   MicroBatch micro;
-  micro.loss = rank.candidates + options_.history_weight * rank.history + options_.listwise_weight * rank.listwise;
+  micro.loss = rank.candidates + options_.history_weight * rank.history +
+               options_.listwise_weight * rank.listwise;
   micro.tokens = batch.tokens.ids.numel();
-  micro.metrics = {
-      {"rank", rank.candidates.item<double>()}, {"history", rank.history.item<double>()}, {"list", rank.listwise.item<double>()}};
+  micro.metrics = {{"rank", rank.candidates.item<double>()},
+                   {"history", rank.history.item<double>()},
+                   {"list", rank.listwise.item<double>()}};
   if (options_.explain_examples > 0) {
     std::vector<ExplainExample> explains;
     // Of the same shops as the rank examples, which are at hand.
     for (int i = 0; i < options_.explain_examples; ++i) {
       const int64_t number = index * options_.rank_examples + i % options_.rank_examples;
       PALATE_ASSIGN_OR_RETURN(ExplainExample example,
-                              data_->Explain(static_cast<uint64_t>(number), static_cast<uint64_t>(i / options_.rank_examples)));
+                              data_->Explain(static_cast<uint64_t>(number),
+                                             static_cast<uint64_t>(i / options_.rank_examples)));
       micro.tokens += static_cast<int64_t>(example.ids.size());
       explains.push_back(std::move(example));
     }
@@ -254,7 +275,8 @@ double LmTask::MarkScore(const std::vector<int64_t>& candidate) const {
   };
   double score = 0;
   for (const int64_t id : candidate)
-    score += tier(kLike1, kLike6, id) - tier(kDislike1, kDislike6, id) + (id == encoder.Id(kInside) ? 1 : 0);
+    score += tier(kLike1, kLike6, id) - tier(kDislike1, kDislike6, id) +
+             (id == encoder.Id(kInside) ? 1 : 0);
   return score;
 }
 
@@ -263,27 +285,34 @@ absl::StatusOr<Metrics> LmTask::Validate() {
   double rank_loss = 0, ndcg = 0, marks = 0;
   for (int i = 0; i < kValidationPrompts; ++i) {
     // Spread over shops, so that few shops do not decide.
-    PALATE_ASSIGN_OR_RETURN(const RankExample example, validation_->Rank(static_cast<uint64_t>(i) * 41));
-    const RankBatch batch = MakeRankBatch({example}, data_->encoder().Id(ranking::SpecialToken::kPad));
+    PALATE_ASSIGN_OR_RETURN(const RankExample example,
+                            validation_->Rank(static_cast<uint64_t>(i) * 41));
+    const RankBatch batch =
+        MakeRankBatch({example}, data_->encoder().Id(ranking::SpecialToken::kPad));
     const ranking::PromptEncoder& encoder = data_->encoder();
     const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
-    const at::Tensor odds = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes), encoder.Id(ranking::SpecialToken::kNo));
-    const at::Tensor candidates = odds.narrow(0, batch.history_labels, odds.size(0) - batch.history_labels).contiguous();
-    rank_loss +=
-        at::binary_cross_entropy_with_logits(candidates, batch.targets.narrow(0, batch.history_labels, candidates.size(0))).item<double>();
+    const at::Tensor odds = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
+                                         encoder.Id(ranking::SpecialToken::kNo));
+    const at::Tensor candidates =
+        odds.narrow(0, batch.history_labels, odds.size(0) - batch.history_labels).contiguous();
+    rank_loss += at::binary_cross_entropy_with_logits(
+                     candidates, batch.targets.narrow(0, batch.history_labels, candidates.size(0)))
+                     .item<double>();
     demo::GradedItems truth;
     std::vector<double> scores, mark_scores;
     for (size_t c = 0; c < example.candidates.size(); ++c) {
       scores.push_back(candidates.data_ptr<float>()[c]);
       mark_scores.push_back(MarkScore(example.candidates[c]));
-      if (const int grade = demo::RelevanceGrade(example.utilities[c]); grade > 0) truth[absl::StrCat(c)] = grade;
+      if (const int grade = demo::RelevanceGrade(example.utilities[c]); grade > 0)
+        truth[absl::StrCat(c)] = grade;
     }
     ndcg += evaluation::NdcgAt(10, OrderBy(scores), truth);
     marks += evaluation::NdcgAt(10, OrderBy(mark_scores), truth);
   }
   std::vector<ExplainExample> explains;
   for (int i = 0; i < kValidationExplanations; ++i) {
-    PALATE_ASSIGN_OR_RETURN(ExplainExample example, validation_->Explain(static_cast<uint64_t>(i) * 41, 0));
+    PALATE_ASSIGN_OR_RETURN(ExplainExample example,
+                            validation_->Explain(static_cast<uint64_t>(i) * 41, 0));
     explains.push_back(std::move(example));
   }
   return Metrics{{"rank", rank_loss / kValidationPrompts},
@@ -295,11 +324,14 @@ absl::StatusOr<Metrics> LmTask::Validate() {
 absl::Status LmTask::Save(const std::string& folder) {
   PALATE_RETURN_IF_ERROR(model_->Save(folder));
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    const std::string from = absl::StrCat(options_.tokenizer, "/", name), to = absl::StrCat(folder, "/", name);
+    const std::string from = absl::StrCat(options_.tokenizer, "/", name),
+                      to = absl::StrCat(folder, "/", name);
     std::error_code error;
     if (std::filesystem::equivalent(from, to, error)) continue;
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, error);
-    if (error) return absl::UnavailableError(absl::StrCat("cannot copy ", from, " to ", to, ": ", error.message()));
+    if (error)
+      return absl::UnavailableError(
+          absl::StrCat("cannot copy ", from, " to ", to, ": ", error.message()));
   }
   const nlohmann::json palate = {{"prompt_style", ranking::kBuiltInStyleName}};
   return models::WriteFileAtomically(absl::StrCat(folder, "/palate.json"), palate.dump(2) + "\n");

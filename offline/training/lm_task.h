@@ -1,7 +1,9 @@
-// The language model's training task: dense label cross-entropy on rank prompts, and next-token cross-entropy on explanations.
+// The language model's training task: dense label cross-entropy on rank prompts, and next-token
+// cross-entropy on explanations.
 //
-// Every label slot of a rank prompt is a target: those of the history (what the shopper did) and those of the candidates (what the shopper
-// would want, as a probability). A second term compares the candidates of one prompt with each other, as NDCG will.
+// Every label slot of a rank prompt is a target: those of the history (what the shopper did) and
+// those of the candidates (what the shopper would want, as a probability). A second term compares
+// the candidates of one prompt with each other, as NDCG will.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -39,10 +41,12 @@ struct LmTaskOptions {
   double explain_weight = 0.5;
 };
 
-// Rank examples as one batch for DecoderModel::Forward: rows are padded to the longest, candidates see the prefix and themselves.
+// Rank examples as one batch for DecoderModel::Forward: rows are padded to the longest, candidates
+// see the prefix and themselves.
 struct RankBatch {
   models::MaskedTokens tokens;
-  at::Tensor label_rows;  // int64 [labels]: rows of Forward's result that are label slots; history first, then candidates
+  at::Tensor label_rows;  // int64 [labels]: rows of Forward's result that are label slots; history
+                          // first, then candidates
   at::Tensor targets;     // float32 [labels]
   int64_t history_labels = 0;
   std::vector<int64_t> list_sizes;  // candidates of each example; their labels lie in this order
@@ -50,7 +54,8 @@ struct RankBatch {
 RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id);
 
 // log-odds of kYes over kNo: [n]. `hidden` is [n, hidden].
-at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id, int64_t no_id);
+at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id,
+                        int64_t no_id);
 
 class LmTask : public TrainingTask {
  public:
@@ -58,8 +63,9 @@ class LmTask : public TrainingTask {
 
   std::vector<TrainedTensor> Tensors() override;
   absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) override;
-  // "rank" and "explain" losses, and "ndcg": NDCG@10 by true utility over 30 validation prompts of 48 candidates; "marks": the same when
-  // candidates are ordered by the sum of their marks' tiers, which the model has to beat.
+  // "rank" and "explain" losses, and "ndcg": NDCG@10 by true utility over 30 validation prompts of
+  // 48 candidates; "marks": the same when candidates are ordered by the sum of their marks' tiers,
+  // which the model has to beat.
   absl::StatusOr<Metrics> Validate() override;
   // config.json, model.safetensors, tokenizer files, palate.json.
   absl::Status Save(const std::string& folder) override;
@@ -67,9 +73,12 @@ class LmTask : public TrainingTask {
   models::DecoderModel& model() { return *model_; }
 
  private:
-  LmTask(const LmTaskOptions& options, std::unique_ptr<models::DecoderModel> model, std::unique_ptr<LmData> data,
-         std::unique_ptr<LmData> validation)
-      : options_(options), model_(std::move(model)), data_(std::move(data)), validation_(std::move(validation)) {}
+  LmTask(const LmTaskOptions& options, std::unique_ptr<models::DecoderModel> model,
+         std::unique_ptr<LmData> data, std::unique_ptr<LmData> validation)
+      : options_(options),
+        model_(std::move(model)),
+        data_(std::move(data)),
+        validation_(std::move(validation)) {}
 
   struct RankLoss {
     at::Tensor candidates, history, listwise;

@@ -1,12 +1,14 @@
 // palate-train: trains and measures the built-in models. One subcommand a run:
 //
 //   palate-train tokenizer --out=DIR [--seed=1]
-//   palate-train lm        --out=DIR --tokenizer=DIR [--steps=4000] [--minutes=N] [--resume] [--seed=1]
-//   palate-train vision    --out=DIR --text=DIR [--steps=4000] [--minutes=N] [--resume] [--seed=1]
-//   palate-train weights   --lm=DIR --text=DIR --vision=DIR [--weights=0.5,0.75,1] [--shops=6] [--seed=1]
-//   palate-train evaluate  --lm=DIR --text=DIR --vision=DIR [--rerank_weight=0.5] [--json=FILE]
+//   palate-train lm        --out=DIR --tokenizer=DIR [--steps=4000] [--minutes=N] [--resume]
+//   [--seed=1] palate-train vision    --out=DIR --text=DIR [--steps=4000] [--minutes=N] [--resume]
+//   [--seed=1] palate-train weights   --lm=DIR --text=DIR --vision=DIR [--weights=0.5,0.75,1]
+//   [--shops=6] [--seed=1] palate-train evaluate  --lm=DIR --text=DIR --vision=DIR
+//   [--rerank_weight=0.5] [--json=FILE]
 //
-// weights chooses the language model's share of the blend on validation shops; evaluate then measures it on held-out ones.
+// weights chooses the language model's share of the blend on validation shops; evaluate then
+// measures it on held-out ones.
 //
 // The commands behind the committed weights stand in their model cards, assets/*/README.md.
 #include <ATen/Parallel.h>
@@ -36,8 +38,10 @@
 
 ABSL_FLAG(std::string, out, "", "folder to write");
 ABSL_FLAG(uint64_t, seed, 1, "of weights and data");
-ABSL_FLAG(int64_t, steps, 4000, "optimizer steps of the whole run; the learning rate's schedule ends there");
-ABSL_FLAG(double, minutes, 0, "stop after this long, with a checkpoint to resume from; 0: no limit");
+ABSL_FLAG(int64_t, steps, 4000,
+          "optimizer steps of the whole run; the learning rate's schedule ends there");
+ABSL_FLAG(double, minutes, 0,
+          "stop after this long, with a checkpoint to resume from; 0: no limit");
 ABSL_FLAG(bool, resume, false, "go on from the checkpoint in --out");
 ABSL_FLAG(int, threads, 1, "of LibTorch; results are reproducible bit for bit with 1");
 ABSL_FLAG(double, learning_rate, 0, "at its peak; 0: the model's default");
@@ -46,7 +50,8 @@ ABSL_FLAG(std::string, tokenizer, "", "lm: folder with tokenizer.json");
 ABSL_FLAG(std::string, text, "", "vision, weights, evaluate: the text tower's folder");
 ABSL_FLAG(std::string, lm, "", "weights, evaluate: the language model's folder");
 ABSL_FLAG(std::string, vision, "", "weights, evaluate: the image tower's folder");
-ABSL_FLAG(std::vector<std::string>, weights, std::vector<std::string>({"0", "0.5", "0.6", "0.7", "0.8", "0.9", "1"}),
+ABSL_FLAG(std::vector<std::string>, weights,
+          std::vector<std::string>({"0", "0.5", "0.6", "0.7", "0.8", "0.9", "1"}),
           "weights: shares of the blend to compare, each from 0 to 1");
 ABSL_FLAG(int, shops, 6, "weights: how many validation shops");
 ABSL_FLAG(double, rerank_weight, 0.5, "evaluate: the language model's share of the blend");
@@ -59,7 +64,8 @@ LoopOptions LoopFromFlags(double default_learning_rate) {
   LoopOptions options;
   options.out = absl::GetFlag(FLAGS_out);
   options.steps = absl::GetFlag(FLAGS_steps);
-  if (const double minutes = absl::GetFlag(FLAGS_minutes); minutes > 0) options.time_limit = absl::Minutes(minutes);
+  if (const double minutes = absl::GetFlag(FLAGS_minutes); minutes > 0)
+    options.time_limit = absl::Minutes(minutes);
   options.resume = absl::GetFlag(FLAGS_resume);
   options.accumulation = absl::GetFlag(FLAGS_accumulation);
   const double learning_rate = absl::GetFlag(FLAGS_learning_rate);
@@ -100,11 +106,13 @@ absl::Status RunVision() {
 class LibraryRanker : public pipeline::CandidateRanker {
  public:
   explicit LibraryRanker(std::unique_ptr<ranking::Ranker> ranker) : ranker_(std::move(ranker)) {}
-  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext& context) override {
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input,
+                                           const CallContext& context) override {
     return ranker_->Rank(input, context);
   }
-  absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                            const CallContext& context) override {
+  absl::StatusOr<std::vector<ranking::Explanation>> Explain(
+      const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+      const CallContext& context) override {
     return ranker_->Explain(inputs, on_text, context);
   }
 
@@ -114,10 +122,13 @@ class LibraryRanker : public pipeline::CandidateRanker {
 
 // Loads what the flags name and hands it to `measure`.
 absl::Status WithModels(const std::function<absl::Status(const MeasuredModels&)>& measure) {
-  PALATE_ASSIGN_OR_RETURN(const auto text, models::SentenceEncoder::Load(absl::GetFlag(FLAGS_text)));
-  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(absl::GetFlag(FLAGS_vision)));
+  PALATE_ASSIGN_OR_RETURN(const auto text,
+                          models::SentenceEncoder::Load(absl::GetFlag(FLAGS_text)));
+  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
+                          models::Checkpoint::Open(absl::GetFlag(FLAGS_vision)));
   PALATE_ASSIGN_OR_RETURN(const auto vision, models::VitModel::Load(checkpoint));
-  PALATE_ASSIGN_OR_RETURN(const auto processor, models::ImageProcessor::Load(absl::GetFlag(FLAGS_vision)));
+  PALATE_ASSIGN_OR_RETURN(const auto processor,
+                          models::ImageProcessor::Load(absl::GetFlag(FLAGS_vision)));
   ranking::RankerConfig config;
   config.models = {{"measured", absl::GetFlag(FLAGS_lm)}};
   config.engine.intra_op_threads = absl::GetFlag(FLAGS_threads);
@@ -148,7 +159,8 @@ absl::Status EvaluateWith(const MeasuredModels& models) {
   PALATE_ASSIGN_OR_RETURN(const EvaluationFigures figures, Evaluate(models, options));
   std::fputs(FormatFigures(figures).c_str(), stdout);
   const std::string json = absl::GetFlag(FLAGS_json);
-  return json.empty() ? absl::OkStatus() : models::WriteFileAtomically(json, ToJson(figures).dump(2) + "\n");
+  return json.empty() ? absl::OkStatus()
+                      : models::WriteFileAtomically(json, ToJson(figures).dump(2) + "\n");
 }
 
 absl::Status Run(const std::string& command) {
@@ -158,7 +170,8 @@ absl::Status Run(const std::string& command) {
   if (command == "vision") return RunVision();
   if (command == "weights") return WithModels(SweepWith);
   if (command == "evaluate") return WithModels(EvaluateWith);
-  return absl::InvalidArgumentError(absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision, weights or evaluate"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision, weights or evaluate"));
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ constexpr absl::Duration kTrendingHalfLife = absl::Hours(7 * 24);
 constexpr char kFingerprint[] = "measured";
 
 void KeepBest(std::vector<ScoredItem>& items, size_t num) {
-  std::sort(items.begin(), items.end(),
-            [](const ScoredItem& a, const ScoredItem& b) { return a.score != b.score ? a.score > b.score : a.item_id < b.item_id; });
+  std::sort(items.begin(), items.end(), [](const ScoredItem& a, const ScoredItem& b) {
+    return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
+  });
   if (items.size() > num) items.resize(num);
 }
 
@@ -27,19 +28,24 @@ void KeepBest(std::vector<ScoredItem>& items, size_t num) {
 ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
     : shop_(shop), vectors_(vectors), histories_(shop), catalog_(shop.catalog) {
   for (size_t i = 0; i < shop.shoppers.size(); ++i) shopper_of_[shop.shoppers[i].id] = i;
-  for (const EventTypeDeclaration& type : shop.catalog.event_types) weight_of_[type.name] = type.weight;
+  for (const EventTypeDeclaration& type : shop.catalog.event_types)
+    weight_of_[type.name] = type.weight;
 }
 
-ItemWithVectors ShopFeatures::RecordOf(size_t product, const std::vector<std::string>& spaces) const {
+ItemWithVectors ShopFeatures::RecordOf(size_t product,
+                                       const std::vector<std::string>& spaces) const {
   ItemWithVectors record{shop_.products[product].item, {}};
   for (const std::string& space : spaces) {
-    if (space == kTextSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
-    if (space == kImageSpace) record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
+    if (space == kTextSpace)
+      record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
+    if (space == kImageSpace)
+      record.vectors.push_back({{space, kFingerprint}, vectors_.image[product]});
   }
   return record;
 }
 
-absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query, const CallContext&) {
+absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
+                                                         const CallContext&) {
   UserContext context;
   context.catalog = catalog_;
   context.trending = Trending(query.request_time, static_cast<size_t>(query.num_trending));
@@ -68,16 +74,19 @@ absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
   return context;
 }
 
-absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> ShopFeatures::GetItems(const std::string&,
-                                                                                   const std::vector<std::string>& item_ids,
-                                                                                   const std::vector<std::string>& spaces,
-                                                                                   const CallContext&) {
+absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> ShopFeatures::GetItems(
+    const std::string&, const std::vector<std::string>& item_ids,
+    const std::vector<std::string>& spaces, const CallContext&) {
   std::vector<std::optional<ItemWithVectors>> records;
-  for (const std::string& id : item_ids) records.push_back(RecordOf(histories_.ProductOf(id), spaces));
+  for (const std::string& id : item_ids)
+    records.push_back(RecordOf(histories_.ProductOf(id), spaces));
   return records;
 }
 
-absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&, const CallContext&) { return absl::OkStatus(); }
+absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&,
+                                           const CallContext&) {
+  return absl::OkStatus();
+}
 
 std::vector<ScoredItem> ShopFeatures::Trending(absl::Time time, size_t num) const {
   absl::flat_hash_map<std::string, double> scores;
@@ -87,7 +96,8 @@ std::vector<ScoredItem> ShopFeatures::Trending(absl::Time time, size_t num) cons
   }
   for (const Event& event : shop_.events) {
     if (event.time >= time) continue;
-    scores[event.item_id] += weight_of_.at(event.type) * std::exp2(-absl::FDivDuration(newest - event.time, kTrendingHalfLife));
+    scores[event.item_id] += weight_of_.at(event.type) *
+                             std::exp2(-absl::FDivDuration(newest - event.time, kTrendingHalfLife));
   }
   std::vector<ScoredItem> trending;
   for (const auto& [id, score] : scores) {
@@ -101,13 +111,15 @@ std::vector<ScoredItem> ShopFeatures::Fresh(absl::Time time, size_t num) const {
   std::vector<ScoredItem> fresh;
   for (const demo::Product& product : shop_.products) {
     if (product.item.create_time > time) continue;
-    fresh.push_back({product.item.id, static_cast<double>(absl::ToUnixSeconds(product.item.create_time))});
+    fresh.push_back(
+        {product.item.id, static_cast<double>(absl::ToUnixSeconds(product.item.create_time))});
   }
   KeepBest(fresh, num);
   return fresh;
 }
 
-std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query, const absl::flat_hash_set<std::string>& excluded,
+std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query,
+                                                 const absl::flat_hash_set<std::string>& excluded,
                                                  absl::Time time) const {
   const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
@@ -121,15 +133,18 @@ std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query, const
   return hits;
 }
 
-absl::StatusOr<std::vector<pipeline::RetrievalResult>> ShopRetriever::Search(const pipeline::RetrievalRequest& request,
-                                                                             const CallContext&) {
-  const absl::flat_hash_set<std::string> excluded(request.exclude_item_ids.begin(), request.exclude_item_ids.end());
+absl::StatusOr<std::vector<pipeline::RetrievalResult>> ShopRetriever::Search(
+    const pipeline::RetrievalRequest& request, const CallContext&) {
+  const absl::flat_hash_set<std::string> excluded(request.exclude_item_ids.begin(),
+                                                  request.exclude_item_ids.end());
   std::vector<pipeline::RetrievalResult> results;
-  for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query, excluded, request.request_time));
+  for (const VectorQuery& query : request.queries)
+    results.push_back(SearchOne(query, excluded, request.request_time));
   return results;
 }
 
-absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&, const CallContext&) {
+absl::StatusOr<std::vector<pipeline::QueryVector>> NoEmbedder::Embed(const pipeline::EmbedQuery&,
+                                                                     const CallContext&) {
   return absl::UnimplementedError("the measured requests carry no query");
 }
 

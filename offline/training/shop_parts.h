@@ -1,7 +1,8 @@
-// A generated shop behind the pipeline's interfaces, all in memory: what the measurement runs the real pipeline on.
+// A generated shop behind the pipeline's interfaces, all in memory: what the measurement runs the
+// real pipeline on.
 //
-// Exact search stands for retrieval (its segments are exact as well), and trending and fresh are counted as the feature store counts them.
-// Thread-safe after construction. Borrows the shop.
+// Exact search stands for retrieval (its segments are exact as well), and trending and fresh are
+// counted as the feature store counts them. Thread-safe after construction. Borrows the shop.
 #pragma once
 
 #include <map>
@@ -33,11 +34,13 @@ class ShopFeatures : public pipeline::FeatureReader {
   // The share of the language model's score in later answers.
   void set_rerank_weight(double weight) { catalog_.rerank_weight = weight; }
 
-  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) override;
-  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids,
-                                                                       const std::vector<std::string>& spaces,
-                                                                       const CallContext& context) override;
-  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) override;
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query,
+                                             const CallContext& context) override;
+  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
+      const std::string& catalog, const std::vector<std::string>& item_ids,
+      const std::vector<std::string>& spaces, const CallContext& context) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
+                               const CallContext& context) override;
 
   // By time-decayed event weight before `time`, best first.
   std::vector<ScoredItem> Trending(absl::Time time, size_t num) const;
@@ -56,12 +59,15 @@ class ShopFeatures : public pipeline::FeatureReader {
 
 class ShopRetriever : public pipeline::Retriever {
  public:
-  ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors) : shop_(shop), vectors_(vectors) {}
-  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(const pipeline::RetrievalRequest& request,
-                                                                const CallContext& context) override;
+  ShopRetriever(const demo::Shop& shop, const ShopVectors& vectors)
+      : shop_(shop), vectors_(vectors) {}
+  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(
+      const pipeline::RetrievalRequest& request, const CallContext& context) override;
 
  private:
-  std::vector<ScoredItem> SearchOne(const VectorQuery& query, const absl::flat_hash_set<std::string>& excluded, absl::Time time) const;
+  std::vector<ScoredItem> SearchOne(const VectorQuery& query,
+                                    const absl::flat_hash_set<std::string>& excluded,
+                                    absl::Time time) const;
 
   const demo::Shop& shop_;
   const ShopVectors& vectors_;
@@ -70,7 +76,8 @@ class ShopRetriever : public pipeline::Retriever {
 // The measured requests carry no query.
 class NoEmbedder : public pipeline::QueryEmbedder {
  public:
-  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query, const CallContext& context) override;
+  absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query,
+                                                           const CallContext& context) override;
 };
 
 }  // namespace palate::training

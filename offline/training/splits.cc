@@ -39,8 +39,8 @@ demo::ShopOptions ShopOf(Split split, uint64_t seed, uint64_t number) {
   options.combinations = demo::Combinations::kTraining;
   options.num_products = 150 + static_cast<int>(random.Index(350));
   options.num_shoppers = 60;
-  options.start_time =
-      absl::FromCivil(kTrainingBegin, absl::UTCTimeZone()) + absl::Hours(24 * static_cast<int64_t>(random.Index(kTrainingStartDays)));
+  options.start_time = absl::FromCivil(kTrainingBegin, absl::UTCTimeZone()) +
+                       absl::Hours(24 * static_cast<int64_t>(random.Index(kTrainingStartDays)));
   options.sessions_per_week = random.Uniform(0.8, 2.4);
   options.products_per_session = random.Uniform(5, 11);
   options.drifting_share = random.Uniform(0.3, 0.8);

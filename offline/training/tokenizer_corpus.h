@@ -1,4 +1,5 @@
-// Trains the built-in language model's byte-level BPE on what its prompts and explanations say. Deterministic. Thread-safe.
+// Trains the built-in language model's byte-level BPE on what its prompts and explanations say.
+// Deterministic. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct TokenizerOptions {
   int shops = 40;            // generated training shops whose texts are read
 };
 
-// Item lines, words of attribute shuffles, attribute names, explanations of every wording, and titles and descriptions.
+// Item lines, words of attribute shuffles, attribute names, explanations of every wording, and
+// titles and descriptions.
 absl::StatusOr<std::vector<std::string>> TokenizerCorpus(const TokenizerOptions& options);
 
 // Writes tokenizer.json and tokenizer_config.json into `folder`, which is made when absent.

@@ -31,7 +31,9 @@ constexpr int kServedPictureSize = 224;
 // The captions' vectors, in the cache folder.
 constexpr char kVectorsFile[] = "text_vectors.safetensors";
 
-bool StartsWithVowel(const std::string& word) { return std::string("aeiou").find(word.front()) != std::string::npos; }
+bool StartsWithVowel(const std::string& word) {
+  return std::string("aeiou").find(word.front()) != std::string::npos;
+}
 
 std::vector<demo::Product> DrawProducts(Split split, uint64_t seed, int count) {
   std::vector<demo::Product> products;
@@ -46,25 +48,30 @@ std::vector<demo::Product> DrawProducts(Split split, uint64_t seed, int count) {
   return products;
 }
 
-absl::StatusOr<CaptionedProducts> Describe(const models::SentenceEncoder& encoder, std::vector<demo::Product> products) {
+absl::StatusOr<CaptionedProducts> Describe(const models::SentenceEncoder& encoder,
+                                           std::vector<demo::Product> products) {
   std::vector<std::string> captions;
   for (const demo::Product& product : products) captions.push_back(CaptionOf(product));
   PALATE_ASSIGN_OR_RETURN(at::Tensor vectors, EncodeTexts(encoder, captions));
   return CaptionedProducts{std::move(products), std::move(vectors)};
 }
 
-// As Describe, remembering the vectors in a file that is valid for the same text tower and products.
-absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& encoder, std::vector<demo::Product> products,
+// As Describe, remembering the vectors in a file that is valid for the same text tower and
+// products.
+absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& encoder,
+                                                 std::vector<demo::Product> products,
                                                  const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
+  if (error)
+    return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
   const std::string path = absl::StrCat(folder, "/", kVectorsFile);
-  const std::string key =
-      absl::StrCat(encoder.digest(), "/", products.front().item.title, "/", products.back().item.title, "/", products.size());
+  const std::string key = absl::StrCat(encoder.digest(), "/", products.front().item.title, "/",
+                                       products.back().item.title, "/", products.size());
   if (models::FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(auto tensors, models::LoadTensors(path));
-    if (const auto found = tensors.find(key); found != tensors.end()) return CaptionedProducts{std::move(products), found->second};
+    if (const auto found = tensors.find(key); found != tensors.end())
+      return CaptionedProducts{std::move(products), found->second};
   }
   spdlog::info("embedding the captions of {} products", products.size());
   PALATE_ASSIGN_OR_RETURN(CaptionedProducts described, Describe(encoder, std::move(products)));
@@ -72,18 +79,22 @@ absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& 
   return described;
 }
 
-at::Tensor Normalized(const at::Tensor& rows) { return rows / rows.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12); }
+at::Tensor Normalized(const at::Tensor& rows) {
+  return rows / rows.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);
+}
 
 }  // namespace
 
 std::string CaptionOf(const demo::Product& product) {
   const std::string pattern = product.pattern == "plain" ? "" : absl::StrCat(product.pattern, " ");
-  const std::string words = absl::StrCat(product.color, " ", pattern, product.material, " ", product.kind);
+  const std::string words =
+      absl::StrCat(product.color, " ", pattern, product.material, " ", product.kind);
   if (demo::FindKind(product.kind).plural) return words;
   return absl::StrCat(StartsWithVowel(words) ? "an " : "a ", words);
 }
 
-absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder, const std::vector<std::string>& texts) {
+absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
+                                       const std::vector<std::string>& texts) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> rows;
   for (size_t begin = 0; begin < texts.size(); begin += kEncodeChunk) {
@@ -93,13 +104,15 @@ absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder, c
       sequences.push_back(std::move(encoded.ids));
     }
     PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder.Encode(sequences));
-    // A copy, so that autograd accepts what was computed for inference; unit length, which not every text tower ends with.
+    // A copy, so that autograd accepts what was computed for inference; unit length, which not
+    // every text tower ends with.
     rows.push_back(Normalized(vectors.clone()));
   }
   return at::cat(rows).contiguous();
 }
 
-absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t variation, int size, const models::ImageProcessor& processor) {
+absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t variation, int size,
+                                    const models::ImageProcessor& processor) {
   demo::PictureOptions options;
   options.size = size;
   options.variation = variation;
@@ -119,7 +132,8 @@ models::ImageProcessorConfig ProcessorConfigOf(int64_t image_size) {
   return config;
 }
 
-at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts, const at::Tensor& scale) {
+at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts,
+                            const at::Tensor& scale) {
   const at::Tensor logits = at::matmul(images, texts.t()) * scale;
   const at::Tensor own = at::arange(images.size(0), at::kLong);
   return 0.5 * (at::cross_entropy_loss(logits, own) + at::cross_entropy_loss(logits.t(), own));
@@ -138,47 +152,59 @@ absl::StatusOr<std::unique_ptr<VisionTask>> VisionTask::Create(const VisionTaskO
   config.projection_dim = encoder->dimensions();
   config.activation = models::VitConfig::Activation::kGelu;
   PALATE_ASSIGN_OR_RETURN(auto model, models::VitModel::CreateRandom(config, options.seed));
-  PALATE_ASSIGN_OR_RETURN(auto processor, models::ImageProcessor::Create(ProcessorConfigOf(options.image_size)));
+  PALATE_ASSIGN_OR_RETURN(auto processor,
+                          models::ImageProcessor::Create(ProcessorConfigOf(options.image_size)));
   std::unique_ptr<VisionTask> task(new VisionTask(options, std::move(model), std::move(processor)));
   task->log_scale_ = at::full({}, std::log(kFirstScale)).set_requires_grad(true);
-  PALATE_ASSIGN_OR_RETURN(task->training_,
-                          DescribeCached(*encoder, DrawProducts(Split::kTraining, options.seed, options.products), options.cache));
+  PALATE_ASSIGN_OR_RETURN(
+      task->training_,
+      DescribeCached(*encoder, DrawProducts(Split::kTraining, options.seed, options.products),
+                     options.cache));
   PALATE_ASSIGN_OR_RETURN(task->validation_,
-                          Describe(*encoder, DrawProducts(Split::kValidation, options.seed, options.validation_products)));
+                          Describe(*encoder, DrawProducts(Split::kValidation, options.seed,
+                                                          options.validation_products)));
   std::vector<std::string> kinds;
-  for (const demo::KindWord& kind : demo::Kinds()) kinds.push_back(kind.plural ? kind.name : absl::StrCat("a ", kind.name));
+  for (const demo::KindWord& kind : demo::Kinds())
+    kinds.push_back(kind.plural ? kind.name : absl::StrCat("a ", kind.name));
   PALATE_ASSIGN_OR_RETURN(task->kinds_, EncodeTexts(*encoder, kinds));
   return task;
 }
 
 std::vector<TrainedTensor> VisionTask::Tensors() {
   std::vector<TrainedTensor> tensors;
-  for (const models::Parameter& parameter : model_->Parameters()) tensors.push_back({parameter.name, *parameter.tensor});
+  for (const models::Parameter& parameter : model_->Parameters())
+    tensors.push_back({parameter.name, *parameter.tensor});
   tensors.push_back({"log_scale", log_scale_});
   return tensors;
 }
 
-absl::StatusOr<at::Tensor> VisionTask::DrawBatch(const std::vector<demo::Product>& products, const std::vector<size_t>& indices,
+absl::StatusOr<at::Tensor> VisionTask::DrawBatch(const std::vector<demo::Product>& products,
+                                                 const std::vector<size_t>& indices,
                                                  uint64_t seed) const {
   demo::Random random(seed);
   std::vector<at::Tensor> pixels;
   for (const size_t i : indices) {
-    const int size = static_cast<int>(options_.image_size + static_cast<int64_t>(random.Index(130)));
-    PALATE_ASSIGN_OR_RETURN(at::Tensor one, PixelsOf(products[i], random.Next() >> 32, size, processor_));
+    const int size =
+        static_cast<int>(options_.image_size + static_cast<int64_t>(random.Index(130)));
+    PALATE_ASSIGN_OR_RETURN(at::Tensor one,
+                            PixelsOf(products[i], random.Next() >> 32, size, processor_));
     pixels.push_back(std::move(one));
   }
   return at::stack(pixels);
 }
 
 absl::StatusOr<MicroBatch> VisionTask::ComputeLoss(int64_t index) {
-  demo::Random random = demo::Random::ForPart(options_.seed, "vision batch", static_cast<uint64_t>(index));
+  demo::Random random =
+      demo::Random::ForPart(options_.seed, "vision batch", static_cast<uint64_t>(index));
   std::vector<size_t> chosen(training_.products.size());
   for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
   // The first draws of a shuffle.
   const size_t batch = std::min(chosen.size(), static_cast<size_t>(options_.batch));
-  for (size_t i = 0; i < batch; ++i) std::swap(chosen[i], chosen[i + random.Index(chosen.size() - i)]);
+  for (size_t i = 0; i < batch; ++i)
+    std::swap(chosen[i], chosen[i + random.Index(chosen.size() - i)]);
   chosen.resize(batch);
-  PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, DrawBatch(training_.products, chosen, random.Next()));
+  PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels,
+                          DrawBatch(training_.products, chosen, random.Next()));
   const at::Tensor rows = at::empty({static_cast<int64_t>(batch)}, at::kLong);
   std::copy(chosen.begin(), chosen.end(), rows.data_ptr<int64_t>());
   const at::Tensor images = Normalized(model_->Embed(pixels));
@@ -195,7 +221,8 @@ absl::StatusOr<Metrics> VisionTask::Validate() {
   const int64_t n = static_cast<int64_t>(validation_.products.size());
   std::vector<at::Tensor> rows;
   for (const demo::Product& product : validation_.products) {
-    PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, PixelsOf(product, 0, kServedPictureSize, processor_));
+    PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels,
+                            PixelsOf(product, 0, kServedPictureSize, processor_));
     rows.push_back(Normalized(model_->Embed(pixels.unsqueeze(0))));
   }
   const at::Tensor images = at::cat(rows);
@@ -204,10 +231,12 @@ absl::StatusOr<Metrics> VisionTask::Validate() {
   const at::Tensor own = scores.diagonal().unsqueeze(1);
   const at::Tensor rank = (scores > own).sum(1);  // captions nearer than the own one
   std::map<std::string, int64_t> kind_index;
-  for (size_t i = 0; i < demo::Kinds().size(); ++i) kind_index[demo::Kinds()[i].name] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < demo::Kinds().size(); ++i)
+    kind_index[demo::Kinds()[i].name] = static_cast<int64_t>(i);
   double kind = 0, first = 0, ten = 0;
   for (int64_t i = 0; i < n; ++i) {
-    kind += nearest_kind.data_ptr<int64_t>()[i] == kind_index[validation_.products[static_cast<size_t>(i)].kind];
+    kind += nearest_kind.data_ptr<int64_t>()[i] ==
+            kind_index[validation_.products[static_cast<size_t>(i)].kind];
     first += rank.data_ptr<int64_t>()[i] == 0;
     ten += rank.data_ptr<int64_t>()[i] < 10;
   }
@@ -217,7 +246,8 @@ absl::StatusOr<Metrics> VisionTask::Validate() {
 
 absl::Status VisionTask::Save(const std::string& folder) {
   PALATE_RETURN_IF_ERROR(model_->Save(folder));
-  return models::WriteFileAtomically(absl::StrCat(folder, "/preprocessor_config.json"), processor_.config().ToJson().dump(2) + "\n");
+  return models::WriteFileAtomically(absl::StrCat(folder, "/preprocessor_config.json"),
+                                     processor_.config().ToJson().dump(2) + "\n");
 }
 
 }  // namespace palate::training

@@ -1,8 +1,8 @@
-// The image tower's training task: symmetric InfoNCE between pictures and the locked text tower's vectors (CLIP, arXiv 2103.00020, with the
-// text side frozen as in LiT, arXiv 2111.07991).
+// The image tower's training task: symmetric InfoNCE between pictures and the locked text tower's
+// vectors (CLIP, arXiv 2103.00020, with the text side frozen as in LiT, arXiv 2111.07991).
 //
-// Pictures are drawn on the fly, each time in another pose. Their texts are captions of what is to be seen ("a red porcelain mug"), whose
-// vectors are computed once and kept in a file.
+// Pictures are drawn on the fly, each time in another pose. Their texts are captions of what is to
+// be seen ("a red porcelain mug"), whose vectors are computed once and kept in a file.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -47,16 +47,21 @@ struct CaptionedProducts {
 std::string CaptionOf(const demo::Product& product);
 
 // Unit vectors of texts, one row each. Slow: a forward of the text tower.
-absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder, const std::vector<std::string>& texts);
+absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
+                                       const std::vector<std::string>& texts);
 
-// The pixels of a product's picture as the services see an uploaded one, of that size before preprocessing: float32 [3, size, size].
-absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t variation, int size, const models::ImageProcessor& processor);
+// The pixels of a product's picture as the services see an uploaded one, of that size before
+// preprocessing: float32 [3, size, size].
+absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t variation, int size,
+                                    const models::ImageProcessor& processor);
 
 // The preprocessing that a tower trained here uses.
 models::ImageProcessorConfig ProcessorConfigOf(int64_t image_size);
 
-// Mean of both directions' cross-entropies; row i of both belongs together. Rows are unit vectors; `scale` is a scalar.
-at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts, const at::Tensor& scale);
+// Mean of both directions' cross-entropies; row i of both belongs together. Rows are unit vectors;
+// `scale` is a scalar.
+at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts,
+                            const at::Tensor& scale);
 
 class VisionTask : public TrainingTask {
  public:
@@ -64,17 +69,20 @@ class VisionTask : public TrainingTask {
 
   std::vector<TrainedTensor> Tensors() override;
   absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) override;
-  // Over validation products: "kind", how often the nearest of all kinds' captions ("a mug") is the right one; "r@1" and "r@10", how often
-  // the product's own caption is the nearest or among the ten nearest.
+  // Over validation products: "kind", how often the nearest of all kinds' captions ("a mug") is the
+  // right one; "r@1" and "r@10", how often the product's own caption is the nearest or among the
+  // ten nearest.
   absl::StatusOr<Metrics> Validate() override;
   // config.json, model.safetensors, preprocessor_config.json.
   absl::Status Save(const std::string& folder) override;
 
  private:
-  VisionTask(const VisionTaskOptions& options, std::unique_ptr<models::VitModel> model, models::ImageProcessor processor)
+  VisionTask(const VisionTaskOptions& options, std::unique_ptr<models::VitModel> model,
+             models::ImageProcessor processor)
       : options_(options), model_(std::move(model)), processor_(std::move(processor)) {}
 
-  absl::StatusOr<at::Tensor> DrawBatch(const std::vector<demo::Product>& products, const std::vector<size_t>& indices, uint64_t seed) const;
+  absl::StatusOr<at::Tensor> DrawBatch(const std::vector<demo::Product>& products,
+                                       const std::vector<size_t>& indices, uint64_t seed) const;
 
   const VisionTaskOptions options_;
   std::unique_ptr<models::VitModel> model_;

@@ -13,7 +13,8 @@ class CostMeter {
     if (units <= 0) return;
     const double seconds = absl::ToDoubleSeconds(elapsed) / units;
     MutexLock lock(mutex_);
-    seconds_per_unit_ = seconds_per_unit_ == 0 ? seconds : (1 - kShare) * seconds_per_unit_ + kShare * seconds;
+    seconds_per_unit_ =
+        seconds_per_unit_ == 0 ? seconds : (1 - kShare) * seconds_per_unit_ + kShare * seconds;
   }
 
   // Zero before the first measurement.

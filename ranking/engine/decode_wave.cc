@@ -15,15 +15,18 @@
 namespace palate::ranking {
 namespace {
 
-// Tokens that are tried at one place before the text is given up: by then a text that may begin so is hardly among what the model writes.
+// Tokens that are tried at one place before the text is given up: by then a text that may begin so
+// is hardly among what the model writes.
 constexpr int kMaxDraws = 16;
-// A token counts when it is so likely, relative to the likeliest one. The tail of a small model's distribution is noise, and to fall back
-// on it where the likely tokens are refused gives texts that are true and make no sense.
+// A token counts when it is so likely, relative to the likeliest one. The tail of a small model's
+// distribution is noise, and to fall back on it where the likely tokens are refused gives texts
+// that are true and make no sense.
 constexpr double kMinLikelihood = 0.05;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DecodeWave>> DecodeWave::Start(const LoadedModel& loaded, std::vector<DecodeRequest> requests,
+absl::StatusOr<std::unique_ptr<DecodeWave>> DecodeWave::Start(const LoadedModel& loaded,
+                                                              std::vector<DecodeRequest> requests,
                                                               const DecodeOptions& options) {
   std::unique_ptr<DecodeWave> wave(new DecodeWave(loaded, options));
   const absl::Status begun = models::CatchTorch([&] { wave->Begin(std::move(requests)); });
@@ -35,7 +38,9 @@ void DecodeWave::Begin(std::vector<DecodeRequest> requests) {
   const c10::InferenceMode inference;
   // Prompts of one length are computed as one batch, then and at every later step.
   std::stable_sort(requests.begin(), requests.end(),
-                   [](const DecodeRequest& a, const DecodeRequest& b) { return a.prompt.size() < b.prompt.size(); });
+                   [](const DecodeRequest& a, const DecodeRequest& b) {
+                     return a.prompt.size() < b.prompt.size();
+                   });
   const PromptEncoder& encoder = *loaded_.encoder;
   std::vector<bool> words(static_cast<size_t>(encoder.vocab_size()), true);
   for (size_t token = 0; token < SpecialTokenTexts().size(); ++token) {
@@ -46,7 +51,8 @@ void DecodeWave::Begin(std::vector<DecodeRequest> requests) {
   for (DecodeRequest& request : requests) {
     prompts.push_back(request.prompt);
     Sequence sequence{std::move(request), {}, words, {}};
-    for (const SpecialToken slot : sequence.request.slots) sequence.allowed[static_cast<size_t>(encoder.Id(slot))] = true;
+    for (const SpecialToken slot : sequence.request.slots)
+      sequence.allowed[static_cast<size_t>(encoder.Id(slot))] = true;
     sequence.random.seed(sequence.request.seed);
     sequences_.push_back(std::move(sequence));
   }
@@ -74,12 +80,14 @@ std::vector<DecodedText> DecodeWave::Advance() {
   std::vector<std::vector<int64_t>> next;
   for (size_t i = 0; i < sequences_.size(); ++i) {
     Sequence& sequence = sequences_[i];
-    const std::optional<int64_t> token = Draw(logits.data_ptr<float>() + static_cast<int64_t>(i) * vocabulary, sequence);
+    const std::optional<int64_t> token =
+        Draw(logits.data_ptr<float>() + static_cast<int64_t>(i) * vocabulary, sequence);
     const bool goes_on = token.has_value() && *token != end;
     if (goes_on) sequence.ids.push_back(*token);
     if (!goes_on || static_cast<int>(sequence.ids.size()) >= options_.max_new_tokens) {
       const DecodedText::End why =
-          goes_on ? DecodedText::End::kTooLong : (token.has_value() ? DecodedText::End::kComplete : DecodedText::End::kStuck);
+          goes_on ? DecodedText::End::kTooLong
+                  : (token.has_value() ? DecodedText::End::kComplete : DecodedText::End::kStuck);
       finished.push_back({sequence.request.key, std::move(sequence.ids), why});
       continue;
     }
@@ -113,7 +121,8 @@ std::optional<int64_t> DecodeWave::Draw(const float* logits, Sequence& sequence)
   return std::nullopt;
 }
 
-int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allowed, Sequence& sequence) const {
+int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allowed,
+                             Sequence& sequence) const {
   int64_t best = -1;
   for (size_t id = 0; id < allowed.size(); ++id) {
     if (allowed[id] && (best < 0 || logits[id] > logits[best])) best = static_cast<int64_t>(id);

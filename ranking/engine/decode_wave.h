@@ -1,4 +1,5 @@
-// Writes several explanations at once, a token of each per step, over one KV cache. Internal to ranking/engine.
+// Writes several explanations at once, a token of each per step, over one KV cache. Internal to
+// ranking/engine.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct DecodeRequest {
   std::vector<int64_t> prompt;      // at least one token
   std::vector<SpecialToken> slots;  // special tokens that the text may use besides kEnd
   uint64_t seed = 0;
-  // Whether the text may begin with these ids, kEnd among them. A token that it may not go on with is drawn again; where none of many fits,
-  // the text is given up. Null admits all.
+  // Whether the text may begin with these ids, kEnd among them. A token that it may not go on with
+  // is drawn again; where none of many fits, the text is given up. Null admits all.
   std::function<bool(const std::vector<int64_t>& ids)> admits;
 };
 
@@ -40,11 +41,13 @@ struct DecodedText {
   End end = End::kComplete;
 };
 
-// One thread at a time. Each sequence draws from its own seed, so its text does not depend on what else is in the batch.
+// One thread at a time. Each sequence draws from its own seed, so its text does not depend on what
+// else is in the batch.
 class DecodeWave {
  public:
   // Reads the prompts. `loaded` is borrowed. `requests` is not empty.
-  static absl::StatusOr<std::unique_ptr<DecodeWave>> Start(const LoadedModel& loaded, std::vector<DecodeRequest> requests,
+  static absl::StatusOr<std::unique_ptr<DecodeWave>> Start(const LoadedModel& loaded,
+                                                           std::vector<DecodeRequest> requests,
                                                            const DecodeOptions& options);
 
   // Adds a token to every sequence; returns those that ended, which leave the batch.
@@ -59,7 +62,8 @@ class DecodeWave {
     std::mt19937_64 random;
   };
 
-  DecodeWave(const LoadedModel& loaded, const DecodeOptions& options) : loaded_(loaded), options_(options) {}
+  DecodeWave(const LoadedModel& loaded, const DecodeOptions& options)
+      : loaded_(loaded), options_(options) {}
   void Begin(std::vector<DecodeRequest> requests);
   std::vector<DecodedText> Advance();
   // The next token; nothing when none that was tried is admitted.

@@ -24,7 +24,8 @@ constexpr char kOutOfTime[] = "the deadline passed before the model's text was r
 // Whether a token's text is surely a whole word, or punctuation.
 bool EndsWord(const std::string& piece) {
   if (piece.empty()) return false;
-  if (piece[0] == ' ') return IsPlainWord(absl::AsciiStrToLower(absl::string_view(piece).substr(1)));
+  if (piece[0] == ' ')
+    return IsPlainWord(absl::AsciiStrToLower(absl::string_view(piece).substr(1)));
   return absl::ascii_ispunct(static_cast<unsigned char>(piece[0]));
 }
 
@@ -48,8 +49,9 @@ bool StreamText(const std::string& text, size_t input_index, const OnTextFn& on_
   return true;
 }
 
-absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(const std::vector<ExplainInput>& inputs, const LoadedModel& loaded,
-                                                               const EngineOptions& options, CostMeter& step_cost, ExplainCounts& counts) {
+absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(
+    const std::vector<ExplainInput>& inputs, const LoadedModel& loaded,
+    const EngineOptions& options, CostMeter& step_cost, ExplainCounts& counts) {
   std::shared_ptr<ExplainJob> job(new ExplainJob(loaded, options, step_cost, counts));
   job->texts_.reserve(inputs.size());
   for (const ExplainInput& input : inputs) {
@@ -93,10 +95,14 @@ absl::Status ExplainJob::StartWave() {
     const size_t index = waiting_.front();
     waiting_.pop_front();
     Text& text = texts_[index];
-    const auto admits = [this, &text](const std::vector<int64_t>& ids) { return Admits(*text.checker, ids); };
-    requests.push_back({index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++), admits});
+    const auto admits = [this, &text](const std::vector<int64_t>& ids) {
+      return Admits(*text.checker, ids);
+    };
+    requests.push_back(
+        {index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++), admits});
   }
-  const DecodeOptions options{.max_new_tokens = options_.max_new_tokens, .temperature = options_.temperature};
+  const DecodeOptions options{.max_new_tokens = options_.max_new_tokens,
+                              .temperature = options_.temperature};
   PALATE_ASSIGN_OR_RETURN(wave_, DecodeWave::Start(loaded_, std::move(requests), options));
   return absl::OkStatus();
 }
@@ -109,7 +115,8 @@ bool ExplainJob::Admits(const EvidenceChecker& checker, const std::vector<int64_
     const absl::StatusOr<std::vector<Segment>> last = encoder.Decode({ids.back()});
     if (!last.ok() || !EndsWord(last->front().text)) return true;
   }
-  const absl::StatusOr<std::vector<Segment>> text = encoder.Decode(absl::MakeSpan(ids).first(ids.size() - (ends ? 1 : 0)));
+  const absl::StatusOr<std::vector<Segment>> text =
+      encoder.Decode(absl::MakeSpan(ids).first(ids.size() - (ends ? 1 : 0)));
   if (!text.ok()) return true;
   return ends ? checker.Check(*text).accepted : checker.RefuseBeginning(*text).empty();
 }
@@ -119,7 +126,8 @@ void ExplainJob::Judge(const DecodedText& decoded) {
   EvidenceVerdict verdict;
   const absl::StatusOr<std::vector<Segment>> segments = loaded_.encoder->Decode(decoded.ids);
   if (decoded.end == DecodedText::End::kTooLong) {
-    verdict.reason = absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
+    verdict.reason =
+        absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
   } else if (decoded.end == DecodedText::End::kStuck) {
     verdict.reason = "no word would have kept the text true";
   } else if (!segments.ok()) {
@@ -129,7 +137,8 @@ void ExplainJob::Judge(const DecodedText& decoded) {
   }
   if (verdict.accepted) {
     counts_.accepted.fetch_add(1, std::memory_order_relaxed);
-    Deliver(decoded.key, {std::move(verdict.text), ExplanationSource::kLlm, std::move(verdict.evidence), "", loaded_.fingerprint});
+    Deliver(decoded.key, {std::move(verdict.text), ExplanationSource::kLlm,
+                          std::move(verdict.evidence), "", loaded_.fingerprint});
     return;
   }
   counts_.refused.fetch_add(1, std::memory_order_relaxed);
@@ -151,7 +160,8 @@ void ExplainJob::Deliver(size_t index, Explanation explanation) {
   MutexLock lock(mutex_);
   Text& text = texts_[index];
   if (text.ready) return;  // the caller ran out of time first
-  if (explanation.source == ExplanationSource::kTemplate) counts_.templates.fetch_add(1, std::memory_order_relaxed);
+  if (explanation.source == ExplanationSource::kTemplate)
+    counts_.templates.fetch_add(1, std::memory_order_relaxed);
   text.explanation = std::move(explanation);
   text.ready = true;
   finished_.push_back(index);

@@ -1,5 +1,5 @@
-// One Explain request: its texts are drawn on the executor's thread, checked, and handed to the caller's thread. Internal to
-// ranking/engine.
+// One Explain request: its texts are drawn on the executor's thread, checked, and handed to the
+// caller's thread. Internal to ranking/engine.
 #pragma once
 
 #include <atomic>
@@ -33,21 +33,28 @@ struct ExplainCounts {
 // Hands the text out in pieces of one word. False when the caller stops.
 bool StreamText(const std::string& text, size_t input_index, const OnTextFn& on_text);
 
-// Step() belongs to the executor's thread, the other methods to the caller's; both may hold the job at the same time.
+// Step() belongs to the executor's thread, the other methods to the caller's; both may hold the job
+// at the same time.
 class ExplainJob {
  public:
-  // Makes plans and prompts, on the caller's thread. `inputs` is copied; everything else is borrowed and outlives the job's last step.
-  static absl::StatusOr<std::shared_ptr<ExplainJob>> Create(const std::vector<ExplainInput>& inputs, const LoadedModel& loaded,
-                                                            const EngineOptions& options, CostMeter& step_cost, ExplainCounts& counts);
+  // Makes plans and prompts, on the caller's thread. `inputs` is copied; everything else is
+  // borrowed and outlives the job's last step.
+  static absl::StatusOr<std::shared_ptr<ExplainJob>> Create(const std::vector<ExplainInput>& inputs,
+                                                            const LoadedModel& loaded,
+                                                            const EngineOptions& options,
+                                                            CostMeter& step_cost,
+                                                            ExplainCounts& counts);
 
   // One step of decoding. False when nothing is left to do, or nobody wants it any more.
   bool Step() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Indices of explanations that became ready and were not returned before; may be empty when `timeout` passed or after StopWaiting().
+  // Indices of explanations that became ready and were not returned before; may be empty when
+  // `timeout` passed or after StopWaiting().
   std::vector<size_t> WaitForFinished(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends a wait in progress, and makes every later one end at once. From any thread.
   void StopWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Templates stand in for whatever is not ready; returns the indices that were not returned before. Step() does no more.
+  // Templates stand in for whatever is not ready; returns the indices that were not returned
+  // before. Step() does no more.
   std::vector<size_t> GiveUpOnTheRest() ABSL_LOCKS_EXCLUDED(mutex_);
   // Step() does no more.
   void Abandon() { abandoned_ = true; }
@@ -73,7 +80,8 @@ class ExplainJob {
     bool ready = false;
   };
 
-  ExplainJob(const LoadedModel& loaded, const EngineOptions& options, CostMeter& step_cost, ExplainCounts& counts)
+  ExplainJob(const LoadedModel& loaded, const EngineOptions& options, CostMeter& step_cost,
+             ExplainCounts& counts)
       : loaded_(loaded), options_(options), step_cost_(step_cost), counts_(counts) {}
 
   absl::Status Advance();

@@ -30,8 +30,10 @@ constexpr double kUsualTextTokens = 28;
 // The prompt style's budgets, shortened where the model has fewer positions.
 PromptOptions FitPrompt(const LoadedModel& loaded) {
   PromptOptions options;
-  const int positions = static_cast<int>(std::min<int64_t>(loaded.model->config().max_positions, 1 << 20));
-  options.max_prefix_tokens = std::min(options.max_prefix_tokens, positions - options.max_item_tokens);
+  const int positions =
+      static_cast<int>(std::min<int64_t>(loaded.model->config().max_positions, 1 << 20));
+  options.max_prefix_tokens =
+      std::min(options.max_prefix_tokens, positions - options.max_item_tokens);
   return options;
 }
 
@@ -44,11 +46,13 @@ class LlmEngine::Impl {
         options_(options),
         prompt_options_(FitPrompt(loaded_)),
         rankings_queue_(executor_),
-        executor_("llm", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = options.max_queued_explanations}) {}
+        executor_("llm", {.max_scoring_tasks = options.max_queued_rankings,
+                          .max_decoding_tasks = options.max_queued_explanations}) {}
 
   absl::Status WarmUp();
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context);
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs,
+                                                   const OnTextFn& on_text,
                                                    const CallContext& context);
   EngineStats stats() const;
   absl::Status Health() const;
@@ -67,7 +71,7 @@ class LlmEngine::Impl {
   ExplainCounts explain_counts_;
   std::atomic<int64_t> rankings_{0}, explanations_{0};
   std::atomic<int64_t> refused_for_overload_{0}, refused_for_deadline_{0};  // of explanations
-  ModelExecutor executor_;                                                  // last: its thread uses all of the above
+  ModelExecutor executor_;  // last: its thread uses all of the above
 };
 
 absl::Status LlmEngine::Impl::WarmUp() {
@@ -83,19 +87,26 @@ absl::Status LlmEngine::Impl::WarmUp() {
   for (int i = 0; i < 2; ++i) {
     PALATE_ASSIGN_OR_RETURN(
         const EncodedRankPrompt prompt,
-        loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter())));
+        loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_,
+                                                loaded_.encoder->Counter())));
     const absl::Time began = absl::Now();
-    PALATE_RETURN_IF_ERROR(ScoreCandidates(loaded_, prompt, options_.max_forward_tokens, [] { return true; }).status());
+    PALATE_RETURN_IF_ERROR(ScoreCandidates(loaded_, prompt, options_.max_forward_tokens, [] {
+                             return true;
+                           }).status());
     if (i == 1) rankings_queue_.Measured(prompt.num_tokens(), absl::Now() - began);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, const CallContext& context) {
+absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input,
+                                                 const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
-  if (input.query.has_value()) return InvalidField("query", "is given", "none: the model ranks candidates for a history");
-  if (!input.documents.empty()) return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
-  const RankPrompt prompt = BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter());
+  if (input.query.has_value())
+    return InvalidField("query", "is given", "none: the model ranks candidates for a history");
+  if (!input.documents.empty())
+    return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
+  const RankPrompt prompt =
+      BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter());
   PALATE_ASSIGN_OR_RETURN(EncodedRankPrompt encoded, loaded_.encoder->Encode(prompt));
   const int64_t tokens = encoded.num_tokens();
   if (tokens > options_.max_rank_tokens) {
@@ -111,14 +122,17 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input, const C
   return output;
 }
 
-absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prompt, const CallContext& context) {
+absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prompt,
+                                                          const CallContext& context) {
   struct Work {
     EncodedRankPrompt prompt;
     std::vector<float> scores;
   };
   const auto work = std::make_shared<Work>(Work{std::move(prompt), {}});
-  const ScoreQueue::Step step = [this, work](const std::function<bool()>& wanted) -> absl::StatusOr<bool> {
-    PALATE_ASSIGN_OR_RETURN(work->scores, ScoreCandidates(loaded_, work->prompt, options_.max_forward_tokens, wanted));
+  const ScoreQueue::Step step =
+      [this, work](const std::function<bool()>& wanted) -> absl::StatusOr<bool> {
+    PALATE_ASSIGN_OR_RETURN(
+        work->scores, ScoreCandidates(loaded_, work->prompt, options_.max_forward_tokens, wanted));
     return false;
   };
   PALATE_RETURN_IF_ERROR(rankings_queue_.Run(work->prompt.num_tokens(), step, context));
@@ -127,12 +141,13 @@ absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prom
 
 // Counts a refusal for overload.
 absl::Status LlmEngine::Impl::AdmitExplanations(const absl::Status& submitted) {
-  if (absl::IsResourceExhausted(submitted)) refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
+  if (absl::IsResourceExhausted(submitted))
+    refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
   return submitted;
 }
 
-absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
-                                                                  const CallContext& context) {
+absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
+    const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, const CallContext& context) {
   if (inputs.empty()) return std::vector<Explanation>();
   explanations_.fetch_add(static_cast<int64_t>(inputs.size()), std::memory_order_relaxed);
   const double waves = static_cast<double>((inputs.size() - 1) / options_.max_decode_batch + 1);
@@ -143,19 +158,23 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(const std::vec
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
     return TooLate(needed, remaining);
   }
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<ExplainJob> job,
-                          ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
-  PALATE_RETURN_IF_ERROR(AdmitExplanations(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
+  PALATE_ASSIGN_OR_RETURN(
+      const std::shared_ptr<ExplainJob> job,
+      ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
+  PALATE_RETURN_IF_ERROR(
+      AdmitExplanations(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
   PALATE_RETURN_IF_ERROR(Collect(*job, on_text, context));
   return job->TakeExplanations();
 }
 
 // Waits for explanations and streams them as they are accepted, from this thread.
-absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text, const CallContext& context) {
+absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text,
+                                      const CallContext& context) {
   const CancelRegistration wake = context.OnCancel([&job] { job.StopWaiting(); });
   while (true) {
     const absl::Duration left = context.deadline - kTemplateReserve - absl::Now();
-    const std::vector<size_t> finished = left > absl::ZeroDuration() ? job.WaitForFinished(left) : job.GiveUpOnTheRest();
+    const std::vector<size_t> finished =
+        left > absl::ZeroDuration() ? job.WaitForFinished(left) : job.GiveUpOnTheRest();
     for (const size_t index : finished) {
       if (on_text != nullptr && !StreamText(job.explanation(index).text, index, on_text)) {
         job.Abandon();
@@ -189,10 +208,12 @@ EngineStats LlmEngine::Impl::stats() const {
 absl::Status LlmEngine::Impl::Health() const {
   const absl::Duration running = executor_.RunningFor();
   if (running <= options_.stuck_after) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("the model has been busy with one step for ", absl::FormatDuration(running)));
+  return absl::UnavailableError(
+      absl::StrCat("the model has been busy with one step for ", absl::FormatDuration(running)));
 }
 
-absl::StatusOr<std::unique_ptr<LlmEngine>> LlmEngine::Load(const std::string& folder, const EngineOptions& options) {
+absl::StatusOr<std::unique_ptr<LlmEngine>> LlmEngine::Load(const std::string& folder,
+                                                           const EngineOptions& options) {
   if (options.intra_op_threads > 0) at::set_num_threads(options.intra_op_threads);
   PALATE_ASSIGN_OR_RETURN(LoadedModel loaded, LoadedModel::Load(folder));
   auto impl = std::make_unique<Impl>(std::move(loaded), options);
@@ -203,15 +224,20 @@ absl::StatusOr<std::unique_ptr<LlmEngine>> LlmEngine::Load(const std::string& fo
 LlmEngine::LlmEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LlmEngine::~LlmEngine() = default;
 
-absl::StatusOr<RankOutput> LlmEngine::Rank(const RankInput& input, const CallContext& context) { return impl_->Rank(input, context); }
+absl::StatusOr<RankOutput> LlmEngine::Rank(const RankInput& input, const CallContext& context) {
+  return impl_->Rank(input, context);
+}
 
-absl::StatusOr<std::vector<Explanation>> LlmEngine::Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+absl::StatusOr<std::vector<Explanation>> LlmEngine::Explain(const std::vector<ExplainInput>& inputs,
+                                                            const OnTextFn& on_text,
                                                             const CallContext& context) {
   return impl_->Explain(inputs, on_text, context);
 }
 
 const std::string& LlmEngine::fingerprint() const { return impl_->loaded().fingerprint; }
-int LlmEngine::max_prompt_tokens() const { return static_cast<int>(impl_->loaded().model->config().max_positions); }
+int LlmEngine::max_prompt_tokens() const {
+  return static_cast<int>(impl_->loaded().model->config().max_positions);
+}
 EngineStats LlmEngine::stats() const { return impl_->stats(); }
 absl::Status LlmEngine::Health() const { return impl_->Health(); }
 

@@ -1,17 +1,23 @@
-// One language model that scores candidates and writes explanations: a Hugging Face folder of a text decoder family with a palate.json.
+// One language model that scores candidates and writes explanations: a Hugging Face folder of a
+// text decoder family with a palate.json.
 //
-// Rank is one causal forward over prompt.h's RANK prompt; only the logits of the two label tokens are computed, at the label slots.
-// Explain decodes several prompts at once with a KV cache; sequences leave the batch as they end. Decoding is constrained: a word or slot
-// with which the text could no longer become true (RefuseBeginning) is not drawn. A text counts only when evidence_check.h accepts the
-// whole of it; a refused one is drawn again, then replaced by the template, and counted.
+// Rank is one causal forward over prompt.h's RANK prompt; only the logits of the two label tokens
+// are computed, at the label slots. Explain decodes several prompts at once with a KV cache;
+// sequences leave the batch as they end. Decoding is constrained: a word or slot with which the
+// text could no longer become true (RefuseBeginning) is not drawn. A text counts only when
+// evidence_check.h accepts the whole of it; a refused one is drawn again, then replaced by the
+// template, and counted.
 //
-// Work runs on one executor thread (executor.h), scoring before decoding, steps of a decode in between. Callers block; they may be many.
+// Work runs on one executor thread (executor.h), scoring before decoding, steps of a decode in
+// between. Callers block; they may be many.
 //   RESOURCE_EXHAUSTED  at once, when a queue is full
-//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than the caller has, by the measured cost of a
+//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than
+//   the caller has, by the measured cost of a
 //                       token; or later, when the deadline passes
 //   CANCELLED           at once, when the call is cancelled; decoding stops at the next step
-// Thread-safe after Load. Weights are mapped from the folder, which must stay as it is. No LibTorch type is visible here.
-// Float32 on the CPU. Log-odds do not depend on the other candidates, their order or their number beyond rounding (1e-4).
+// Thread-safe after Load. Weights are mapped from the folder, which must stay as it is. No LibTorch
+// type is visible here. Float32 on the CPU. Log-odds do not depend on the other candidates, their
+// order or their number beyond rounding (1e-4).
 #pragma once
 
 #include <cstdint>
@@ -55,21 +61,26 @@ using OnTextFn = std::function<bool(size_t input_index, const std::string& piece
 
 class LlmEngine final : public RankingModel {
  public:
-  // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file; FailedPrecondition when the tokenizer lacks a special token of
-  // the prompt style. Runs one small prompt, to warm up and to learn what a token costs.
-  static absl::StatusOr<std::unique_ptr<LlmEngine>> Load(const std::string& folder, const EngineOptions& options = {});
+  // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file; FailedPrecondition when
+  // the tokenizer lacks a special token of the prompt style. Runs one small prompt, to warm up and
+  // to learn what a token costs.
+  static absl::StatusOr<std::unique_ptr<LlmEngine>> Load(const std::string& folder,
+                                                         const EngineOptions& options = {});
   ~LlmEngine() override;
   LlmEngine(const LlmEngine&) = delete;
   LlmEngine& operator=(const LlmEngine&) = delete;
 
-  // One score per candidate, in order; no candidates give no scores. InvalidArgument when the prompt exceeds max_rank_tokens, or when there
-  // is a query or documents, which the prompt has no place for.
+  // One score per candidate, in order; no candidates give no scores. InvalidArgument when the
+  // prompt exceeds max_rank_tokens, or when there is a query or documents, which the prompt has no
+  // place for.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) override;
 
-  // One explanation per input, in order, in English whatever `language` says. Texts stream piece by piece once they are accepted; the
-  // template's text streams too. When the deadline passes while texts are being written, what is not finished becomes the template, and
-  // says so in rejected_reason.
-  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs, const OnTextFn& on_text,
+  // One explanation per input, in order, in English whatever `language` says. Texts stream piece by
+  // piece once they are accepted; the template's text streams too. When the deadline passes while
+  // texts are being written, what is not finished becomes the template, and says so in
+  // rejected_reason.
+  absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs,
+                                                   const OnTextFn& on_text,
                                                    const CallContext& context);
 
   RankMode mode() const override { return RankMode::kListwise; }

@@ -10,7 +10,8 @@
 
 namespace palate::ranking {
 
-ModelExecutor::ModelExecutor(const std::string& name, const ExecutorLimits& limits) : limits_(limits), thread_([this] { Work(); }) {
+ModelExecutor::ModelExecutor(const std::string& name, const ExecutorLimits& limits)
+    : limits_(limits), thread_([this] { Work(); }) {
   pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 
@@ -28,10 +29,12 @@ absl::Status ModelExecutor::Submit(Lane lane, Step step) {
     MutexLock lock(mutex_);
     if (stopping_) return absl::UnavailableError("the model is shutting down");
     std::deque<Step>& queue = lane == Lane::kScoring ? scoring_ : decoding_;
-    const size_t limit = lane == Lane::kScoring ? limits_.max_scoring_tasks : limits_.max_decoding_tasks;
+    const size_t limit =
+        lane == Lane::kScoring ? limits_.max_scoring_tasks : limits_.max_decoding_tasks;
     if (queue.size() >= limit) {
       return absl::ResourceExhaustedError(
-          absl::StrCat("the model's ", lane == Lane::kScoring ? "scoring" : "decoding", " queue holds ", limit, " requests, its limit"));
+          absl::StrCat("the model's ", lane == Lane::kScoring ? "scoring" : "decoding",
+                       " queue holds ", limit, " requests, its limit"));
     }
     queue.push_back(std::move(step));
   }

@@ -1,8 +1,10 @@
-// The one thread that runs a model: tasks in two lanes, advanced in steps. Scoring goes first; decoding runs between scorings.
+// The one thread that runs a model: tasks in two lanes, advanced in steps. Scoring goes first;
+// decoding runs between scorings.
 //
-// A task is a function that does one bounded step of work and says whether more steps remain. Unfinished tasks go to the back of their
-// lane, so several decodes advance in turn, and a scoring waits for at most one decode step. Both lanes are bounded. Thread-safe. The
-// destructor refuses new work, drops what waits, ends after the running step, and joins.
+// A task is a function that does one bounded step of work and says whether more steps remain.
+// Unfinished tasks go to the back of their lane, so several decodes advance in turn, and a scoring
+// waits for at most one decode step. Both lanes are bounded. Thread-safe. The destructor refuses
+// new work, drops what waits, ends after the running step, and joins.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +52,8 @@ class ModelExecutor {
   std::deque<Step> scoring_ ABSL_GUARDED_BY(mutex_);
   std::deque<Step> decoding_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time step_began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();  // infinite: no step runs
+  absl::Time step_began_ ABSL_GUARDED_BY(mutex_) =
+      absl::InfiniteFuture();  // infinite: no step runs
   std::thread thread_;
 };
 

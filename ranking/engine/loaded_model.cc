@@ -22,13 +22,15 @@ absl::StatusOr<PromptStyle> ReadStyle(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig config, models::JsonConfig::Load(path));
   PALATE_ASSIGN_OR_RETURN(const std::string style, config.String("prompt_style"));
   if (style == kBuiltInStyleName) return PromptStyle::kBuiltIn;
-  return absl::UnimplementedError(absl::StrCat(path, ": prompt_style '", style, "'; supported: ", kBuiltInStyleName));
+  return absl::UnimplementedError(
+      absl::StrCat(path, ": prompt_style '", style, "'; supported: ", kBuiltInStyleName));
 }
 
 absl::StatusOr<std::string> FingerprintOf(const models::Checkpoint& checkpoint) {
   PALATE_ASSIGN_OR_RETURN(std::string digests, checkpoint.WeightsDigest());
   for (const char* name : {"config.json", "tokenizer.json", kPalateFile}) {
-    PALATE_ASSIGN_OR_RETURN(const std::string digest, models::FileDigest(absl::StrCat(checkpoint.folder(), "/", name)));
+    PALATE_ASSIGN_OR_RETURN(const std::string digest,
+                            models::FileDigest(absl::StrCat(checkpoint.folder(), "/", name)));
     absl::StrAppend(&digests, " ", digest);
   }
   return absl::BytesToHexString(Sha256(digests).substr(0, 8));
@@ -39,10 +41,12 @@ absl::StatusOr<std::string> FingerprintOf(const models::Checkpoint& checkpoint) 
 absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
   LoadedModel loaded;
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
-  PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(checkpoint.config()));
+  PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family,
+                          models::FindModelFamily(checkpoint.config()));
   if (!models::IsTextDecoder(family)) {
     return absl::UnimplementedError(
-        absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; prompts of candidates are for text decoders"));
+        absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
+                     " model; prompts of candidates are for text decoders"));
   }
   PALATE_ASSIGN_OR_RETURN(loaded.style, ReadStyle(folder));
   PALATE_ASSIGN_OR_RETURN(loaded.model, models::DecoderModel::Load(checkpoint));
@@ -51,11 +55,13 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
   if (!encoder.ok()) return Annotate(encoder.status(), folder);
   loaded.encoder = *std::move(encoder);
   if (loaded.encoder->vocab_size() > loaded.model->config().vocab_size) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the tokenizer has ", loaded.encoder->vocab_size(), " entries, the embedding ",
-                                                   loaded.model->config().vocab_size, " rows"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": the tokenizer has ", loaded.encoder->vocab_size(),
+                     " entries, the embedding ", loaded.model->config().vocab_size, " rows"));
   }
   if (loaded.model->config().max_positions < kMinPositions) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_position_embeddings is ", loaded.model->config().max_positions,
+    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_position_embeddings is ",
+                                                   loaded.model->config().max_positions,
                                                    "; prompts need at least ", kMinPositions));
   }
   PALATE_ASSIGN_OR_RETURN(loaded.fingerprint, FingerprintOf(checkpoint));

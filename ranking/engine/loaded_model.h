@@ -1,4 +1,5 @@
-// A language model folder in memory: decoder, tokenizer, fingerprint. Internal to ranking/engine; includes LibTorch.
+// A language model folder in memory: decoder, tokenizer, fingerprint. Internal to ranking/engine;
+// includes LibTorch.
 #pragma once
 
 #include <cstdint>

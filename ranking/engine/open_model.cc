@@ -10,17 +10,20 @@ namespace palate::ranking {
 namespace {
 
 RankMode Recognize(const std::string& folder) {
-  return models::FileExists(absl::StrCat(folder, "/", kPalateFile)) ? RankMode::kListwise : RankMode::kPointwise;
+  return models::FileExists(absl::StrCat(folder, "/", kPalateFile)) ? RankMode::kListwise
+                                                                    : RankMode::kPointwise;
 }
 
 }  // namespace
 
-absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted, const EngineOptions& engine,
+absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted,
+                                             const EngineOptions& engine,
                                              const RerankerOptions& reranker) {
   const RankMode mode = wanted == RankMode::kOfModel ? Recognize(folder) : wanted;
   OpenedModel opened;
   if (mode == RankMode::kPointwise) {
-    absl::StatusOr<std::unique_ptr<PointwiseReranker>> loaded = PointwiseReranker::Load(folder, reranker);
+    absl::StatusOr<std::unique_ptr<PointwiseReranker>> loaded =
+        PointwiseReranker::Load(folder, reranker);
     if (!loaded.ok()) return Annotate(loaded.status(), "read as a pointwise reranker");
     opened.model = *std::move(loaded);
     return opened;

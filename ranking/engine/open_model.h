@@ -1,8 +1,9 @@
 // Which kind of ranking model a folder holds.
 //
-// A folder with a palate.json holds a language model that ranks lists and writes explanations (LlmEngine; the file names its prompt style).
-// Any other folder is read as a published reranker (PointwiseReranker): its family decides between the text and the vision protocol, and
-// loading fails where the vocabulary is not a reranker's. `wanted` overrules the recognition.
+// A folder with a palate.json holds a language model that ranks lists and writes explanations
+// (LlmEngine; the file names its prompt style). Any other folder is read as a published reranker
+// (PointwiseReranker): its family decides between the text and the vision protocol, and loading
+// fails where the vocabulary is not a reranker's. `wanted` overrules the recognition.
 #pragma once
 
 #include <memory>
@@ -21,7 +22,8 @@ struct OpenedModel {
 };
 
 // Errors as those of the two Load functions.
-absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted, const EngineOptions& engine,
+absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted,
+                                             const EngineOptions& engine,
                                              const RerankerOptions& reranker);
 
 }  // namespace palate::ranking

@@ -15,7 +15,8 @@ namespace {
 
 // A shared part shorter than this costs more to hand around than to compute again.
 constexpr size_t kMinSharedTokens = 16;
-// Keys and values that a group may hold, as a multiple of the tokens of a forward: the shared part is copied for each member.
+// Keys and values that a group may hold, as a multiple of the tokens of a forward: the shared part
+// is copied for each member.
 constexpr int64_t kMaxCacheRatio = 4;
 
 size_t CommonPrefix(const std::vector<models::LmSequence>& sequences) {
@@ -24,7 +25,8 @@ size_t CommonPrefix(const std::vector<models::LmSequence>& sequences) {
   for (const models::LmSequence& sequence : sequences) {
     const auto& ids = sequence.ids;
     const auto end = ids.begin() + static_cast<std::ptrdiff_t>(std::min(common, ids.size()));
-    common = static_cast<size_t>(std::mismatch(ids.begin(), end, first.begin()).first - ids.begin());
+    common =
+        static_cast<size_t>(std::mismatch(ids.begin(), end, first.begin()).first - ids.begin());
     common = std::min(common, ids.size() - 1);  // the last token is computed for each
   }
   return common;
@@ -35,9 +37,11 @@ bool SameImage(const models::ImagePatches& a, const models::ImagePatches& b) {
   return a.pixel_values.is_same(b.pixel_values);
 }
 
-// How many images lie within the first `length` tokens, and where the last of them that all sequences share ends. Cuts `length` before an
-// image that is not whole or not the same object everywhere.
-size_t SharedImages(const std::vector<models::LmSequence>& sequences, const models::CausalLm& model, size_t& length) {
+// How many images lie within the first `length` tokens, and where the last of them that all
+// sequences share ends. Cuts `length` before an image that is not whole or not the same object
+// everywhere.
+size_t SharedImages(const std::vector<models::LmSequence>& sequences, const models::CausalLm& model,
+                    size_t& length) {
   const models::LmSequence& first = sequences[0];
   size_t images = 0;
   for (size_t i = 0; i < length;) {
@@ -45,9 +49,10 @@ size_t SharedImages(const std::vector<models::LmSequence>& sequences, const mode
       ++i;
       continue;
     }
-    const bool same = std::all_of(sequences.begin(), sequences.end(), [&](const models::LmSequence& sequence) {
-      return SameImage(sequence.images[images], first.images[images]);
-    });
+    const bool same =
+        std::all_of(sequences.begin(), sequences.end(), [&](const models::LmSequence& sequence) {
+          return SameImage(sequence.images[images], first.images[images]);
+        });
     const size_t end = i + static_cast<size_t>(model.vision()->MergedPatches(first.images[images]));
     if (!same || end > length) {
       length = i;
@@ -61,14 +66,17 @@ size_t SharedImages(const std::vector<models::LmSequence>& sequences, const mode
 
 }  // namespace
 
-absl::StatusOr<AnswerHead> AnswerHead::Create(std::shared_ptr<const models::CausalLm> model, int64_t yes_id, int64_t no_id) {
+absl::StatusOr<AnswerHead> AnswerHead::Create(std::shared_ptr<const models::CausalLm> model,
+                                              int64_t yes_id, int64_t no_id) {
   if (!model->decoder().has_output()) {
-    return absl::UnimplementedError("the checkpoint has no output matrix, which a reranker's answer is read with");
+    return absl::UnimplementedError(
+        "the checkpoint has no output matrix, which a reranker's answer is read with");
   }
-  PALATE_ASSIGN_OR_RETURN(const at::Tensor rows, models::CatchTorch([&] {
-                            const c10::InferenceMode inference;
-                            return model->decoder().OutputRows({yes_id, no_id}).to(at::kCPU, at::kFloat);
-                          }));
+  PALATE_ASSIGN_OR_RETURN(
+      const at::Tensor rows, models::CatchTorch([&] {
+        const c10::InferenceMode inference;
+        return model->decoder().OutputRows({yes_id, no_id}).to(at::kCPU, at::kFloat);
+      }));
   PALATE_ASSIGN_OR_RETURN(at::Tensor direction, models::CatchTorch([&] {
                             const c10::InferenceMode inference;
                             return (rows.select(0, 0) - rows.select(0, 1)).contiguous();
@@ -76,13 +84,20 @@ absl::StatusOr<AnswerHead> AnswerHead::Create(std::shared_ptr<const models::Caus
   return AnswerHead(std::move(model), std::move(direction));
 }
 
-at::Tensor AnswerHead::LogOdds(const at::Tensor& hidden) const { return at::mv(hidden.to(at::kCPU, at::kFloat), direction_).contiguous(); }
+at::Tensor AnswerHead::LogOdds(const at::Tensor& hidden) const {
+  return at::mv(hidden.to(at::kCPU, at::kFloat), direction_).contiguous();
+}
 
-PairScoring::PairScoring(const AnswerHead& head, std::vector<models::LmSequence> sequences, const PairScoringOptions& options)
-    : head_(head), options_(options), sequences_(std::move(sequences)), log_odds_(sequences_.size()) {
+PairScoring::PairScoring(const AnswerHead& head, std::vector<models::LmSequence> sequences,
+                         const PairScoringOptions& options)
+    : head_(head),
+      options_(options),
+      sequences_(std::move(sequences)),
+      log_odds_(sequences_.size()) {
   if (options_.share_prefix && sequences_.size() > 1) SplitSharedPrefix();
   num_tokens_ = shared_tokens();
-  for (const models::LmSequence& sequence : sequences_) num_tokens_ += static_cast<int64_t>(sequence.ids.size());
+  for (const models::LmSequence& sequence : sequences_)
+    num_tokens_ += static_cast<int64_t>(sequence.ids.size());
   MakeGroups();
 }
 
@@ -92,10 +107,13 @@ void PairScoring::SplitSharedPrefix() {
   if (length < kMinSharedTokens) return;
   const models::LmSequence& first = sequences_[0];
   shared_.ids.assign(first.ids.begin(), first.ids.begin() + static_cast<std::ptrdiff_t>(length));
-  shared_.images.assign(first.images.begin(), first.images.begin() + static_cast<std::ptrdiff_t>(images));
+  shared_.images.assign(first.images.begin(),
+                        first.images.begin() + static_cast<std::ptrdiff_t>(images));
   for (models::LmSequence& sequence : sequences_) {
-    sequence.ids.erase(sequence.ids.begin(), sequence.ids.begin() + static_cast<std::ptrdiff_t>(length));
-    sequence.images.erase(sequence.images.begin(), sequence.images.begin() + static_cast<std::ptrdiff_t>(images));
+    sequence.ids.erase(sequence.ids.begin(),
+                       sequence.ids.begin() + static_cast<std::ptrdiff_t>(length));
+    sequence.images.erase(sequence.images.begin(),
+                          sequence.images.begin() + static_cast<std::ptrdiff_t>(images));
   }
 }
 
@@ -104,13 +122,16 @@ void PairScoring::MakeGroups() {
   std::vector<size_t> order(sequences_.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto size = [&](size_t i) { return static_cast<int64_t>(sequences_[i].ids.size()); };
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return size(a) < size(b); });
-  // Every member's cache has room for the longest sequence, as the shared part's has that it is copied from.
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return size(a) < size(b); });
+  // Every member's cache has room for the longest sequence, as the shared part's has that it is
+  // copied from.
   const int64_t capacity = order.empty() ? 0 : shared_tokens() + size(order.back());
   int64_t tokens = 0;
   for (const size_t i : order) {
     const int64_t members = groups_.empty() ? 0 : static_cast<int64_t>(groups_.back().size()) + 1;
-    const bool full = tokens + size(i) > options_.max_forward_tokens || members * capacity > kMaxCacheRatio * options_.max_forward_tokens;
+    const bool full = tokens + size(i) > options_.max_forward_tokens ||
+                      members * capacity > kMaxCacheRatio * options_.max_forward_tokens;
     if (groups_.empty() || full) {
       groups_.emplace_back();
       tokens = 0;
@@ -120,14 +141,16 @@ void PairScoring::MakeGroups() {
   }
 }
 
-// The shared part is computed anew in each step: its keys and values then live no longer than the step, however many requests take turns.
+// The shared part is computed anew in each step: its keys and values then live no longer than the
+// step, however many requests take turns.
 absl::StatusOr<bool> PairScoring::Step(const std::function<bool()>& wanted) {
   return models::CatchTorch([&]() -> absl::StatusOr<bool> {
     const c10::InferenceMode inference;
     if (!wanted()) return absl::CancelledError("the caller no longer waits for the scores");
     models::LmCache prefix;
     if (!shared_.ids.empty()) prefix = ComputePrefix();
-    for (int64_t tokens = 0; next_group_ < groups_.size() && tokens < options_.slice_tokens; ++next_group_) {
+    for (int64_t tokens = 0; next_group_ < groups_.size() && tokens < options_.slice_tokens;
+         ++next_group_) {
       if (!wanted()) return absl::CancelledError("the caller no longer waits for the scores");
       const std::vector<size_t>& group = groups_[next_group_];
       ComputeGroup(group, shared_.ids.empty() ? nullptr : &prefix);
@@ -139,8 +162,10 @@ absl::StatusOr<bool> PairScoring::Step(const std::function<bool()>& wanted) {
 
 models::LmCache PairScoring::ComputePrefix() const {
   size_t longest = 0;
-  for (size_t g = next_group_; g < groups_.size(); ++g) longest = std::max(longest, sequences_[groups_[g].back()].ids.size());
-  models::LmCache prefix = head_.model().NewCache(1, shared_tokens() + static_cast<int64_t>(longest));
+  for (size_t g = next_group_; g < groups_.size(); ++g)
+    longest = std::max(longest, sequences_[groups_[g].back()].ids.size());
+  models::LmCache prefix =
+      head_.model().NewCache(1, shared_tokens() + static_cast<int64_t>(longest));
   head_.model().Hidden({shared_}, prefix);
   return prefix;
 }
@@ -158,7 +183,8 @@ void PairScoring::ComputeGroup(const std::vector<size_t>& group, const models::L
     const at::Tensor hidden = head_.model().Hidden(batch, cache);
     std::vector<int64_t> ends;
     int64_t end = -1;
-    for (const models::LmSequence& sequence : batch) ends.push_back(end += static_cast<int64_t>(sequence.ids.size()));
+    for (const models::LmSequence& sequence : batch)
+      ends.push_back(end += static_cast<int64_t>(sequence.ids.size()));
     last = hidden.index_select(0, at::tensor(ends, at::kLong).to(hidden.device()));
   }
   const at::Tensor odds = head_.LogOdds(last);

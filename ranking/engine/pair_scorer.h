@@ -1,8 +1,10 @@
-// Log-odds of many sequences under one causal model: yes minus no after the last token of each. Internal to ranking/engine; LibTorch.
+// Log-odds of many sequences under one causal model: yes minus no after the last token of each.
+// Internal to ranking/engine; LibTorch.
 //
-// What all sequences begin with (the judge's turn, the instruction, the query and its images) is computed once and lent to every sequence
-// through the KV cache. Sequences are computed in groups of bounded size, sorted by length. Neither changes a score by more than 1e-5 in
-// float32; in narrower types by no more than their rounding does.
+// What all sequences begin with (the judge's turn, the instruction, the query and its images) is
+// computed once and lent to every sequence through the KV cache. Sequences are computed in groups
+// of bounded size, sorted by length. Neither changes a score by more than 1e-5 in float32; in
+// narrower types by no more than their rounding does.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,9 +24,11 @@ namespace palate::ranking {
 class AnswerHead {
  public:
   // Unimplemented when the checkpoint has no output matrix.
-  static absl::StatusOr<AnswerHead> Create(std::shared_ptr<const models::CausalLm> model, int64_t yes_id, int64_t no_id);
+  static absl::StatusOr<AnswerHead> Create(std::shared_ptr<const models::CausalLm> model,
+                                           int64_t yes_id, int64_t no_id);
 
-  // `hidden` is [n, hidden], after the last norm, of any floating type and device. float32 [n] on the CPU. May throw.
+  // `hidden` is [n, hidden], after the last norm, of any floating type and device. float32 [n] on
+  // the CPU. May throw.
   at::Tensor LogOdds(const at::Tensor& hidden) const;
   const models::CausalLm& model() const { return *model_; }
 
@@ -37,8 +41,9 @@ class AnswerHead {
 };
 
 struct PairScoringOptions {
-  int64_t max_forward_tokens = 2048;  // new tokens of one forward; a longer sequence is one forward of its own
-  int64_t slice_tokens = 16384;       // new tokens of one Step, about
+  int64_t max_forward_tokens =
+      2048;  // new tokens of one forward; a longer sequence is one forward of its own
+  int64_t slice_tokens = 16384;  // new tokens of one Step, about
   bool share_prefix = true;
 };
 
@@ -46,9 +51,11 @@ struct PairScoringOptions {
 class PairScoring {
  public:
   // Every sequence has passed CausalLm::Check. `head` is borrowed.
-  PairScoring(const AnswerHead& head, std::vector<models::LmSequence> sequences, const PairScoringOptions& options);
+  PairScoring(const AnswerHead& head, std::vector<models::LmSequence> sequences,
+              const PairScoringOptions& options);
 
-  // Computes about slice_tokens; true when more remain. `wanted` is asked between forwards; false ends the step with Cancelled.
+  // Computes about slice_tokens; true when more remain. `wanted` is asked between forwards; false
+  // ends the step with Cancelled.
   absl::StatusOr<bool> Step(const std::function<bool()>& wanted);
 
   // Tokens that a run over all of it computes.

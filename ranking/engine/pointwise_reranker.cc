@@ -28,10 +28,12 @@
 namespace palate::ranking {
 namespace {
 
-// The pixels that an image is given, in tokens of the language model: the published vision protocol's.
+// The pixels that an image is given, in tokens of the language model: the published vision
+// protocol's.
 constexpr int64_t kMinImageTokens = 4;
 constexpr int64_t kMaxImageTokens = 1800;
-constexpr models::ImageLimits kPictureLimits = {.max_pixels = kMaxImagePixels, .max_encoded_bytes = kMaxImageBytes};
+constexpr models::ImageLimits kPictureLimits = {.max_pixels = kMaxImagePixels,
+                                                .max_encoded_bytes = kMaxImageBytes};
 
 // A content's pictures, ready for the model.
 struct Pictures {
@@ -51,7 +53,8 @@ struct PreparedRequest {
 std::vector<RankContent> DocumentsOf(const RankInput& input) {
   if (!input.documents.empty()) return input.documents;
   std::vector<RankContent> documents;
-  for (const ItemFacts& candidate : input.candidates) documents.push_back({DocumentFromFacts(candidate)});
+  for (const ItemFacts& candidate : input.candidates)
+    documents.push_back({DocumentFromFacts(candidate)});
   return documents;
 }
 
@@ -69,13 +72,15 @@ float Sigmoid(float log_odds) { return 1.0f / (1.0f + std::exp(-log_odds)); }
 
 class PointwiseReranker::Impl {
  public:
-  Impl(AnswerHead head, std::unique_ptr<RerankProtocol> protocol, std::string fingerprint, const RerankerOptions& options)
+  Impl(AnswerHead head, std::unique_ptr<RerankProtocol> protocol, std::string fingerprint,
+       const RerankerOptions& options)
       : head_(std::move(head)),
         protocol_(std::move(protocol)),
         fingerprint_(std::move(fingerprint)),
         options_(options),
         queue_(executor_),
-        executor_("reranker", {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = 0}) {}
+        executor_("reranker",
+                  {.max_scoring_tasks = options.max_queued_rankings, .max_decoding_tasks = 0}) {}
 
   absl::Status WarmUp();
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context);
@@ -88,9 +93,10 @@ class PointwiseReranker::Impl {
   absl::StatusOr<Pictures> ReadPictures(const std::vector<std::string>& images) const;
   absl::StatusOr<PreparedRequest> Prepare(const RankInput& input) const;
   // Adds the pair of `query` and `document` to the request.
-  absl::Status AddPair(const RerankPair& query, const Pictures& query_pictures, const RankContent& document, size_t index,
-                       PreparedRequest& request) const;
-  absl::StatusOr<std::vector<float>> Score(std::vector<models::LmSequence> sequences, const CallContext& context);
+  absl::Status AddPair(const RerankPair& query, const Pictures& query_pictures,
+                       const RankContent& document, size_t index, PreparedRequest& request) const;
+  absl::StatusOr<std::vector<float>> Score(std::vector<models::LmSequence> sequences,
+                                           const CallContext& context);
   PairScoringOptions ScoringOptions() const {
     return {.max_forward_tokens = options_.max_forward_tokens,
             .slice_tokens = 8 * options_.max_forward_tokens,
@@ -106,14 +112,17 @@ class PointwiseReranker::Impl {
   ModelExecutor executor_;  // last: its thread uses all of the above
 };
 
-absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(const std::vector<std::string>& images) const {
+absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(
+    const std::vector<std::string>& images) const {
   Pictures pictures;
   const models::CausalLm& model = head_.model();
   if (!images.empty() && protocol_->style() != RerankStyle::kVision) {
-    return InvalidField("images", absl::StrCat("has ", images.size(), " elements"), "none: the model reads text only");
+    return InvalidField("images", absl::StrCat("has ", images.size(), " elements"),
+                        "none: the model reads text only");
   }
   for (size_t i = 0; i < images.size(); ++i) {
-    const int64_t side = model.image_processor()->config().patch_size * model.image_processor()->config().merge_size;
+    const int64_t side =
+        model.image_processor()->config().patch_size * model.image_processor()->config().merge_size;
     const models::PixelBudget budget{kMinImageTokens * side * side, kMaxImageTokens * side * side};
     const absl::StatusOr<models::Image> image = models::DecodeImage(images[i], kPictureLimits);
     if (!image.ok()) return PictureError(image.status(), i);
@@ -126,8 +135,10 @@ absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(const std::vector
 }
 
 absl::StatusOr<PreparedRequest> PointwiseReranker::Impl::Prepare(const RankInput& input) const {
-  const RankContent query = input.query.has_value() ? *input.query : RankContent{QueryFromHistory(input.history)};
-  const absl::string_view fallback = input.query.has_value() ? DefaultInstruction(protocol_->style()) : kPreferenceInstruction;
+  const RankContent query =
+      input.query.has_value() ? *input.query : RankContent{QueryFromHistory(input.history)};
+  const absl::string_view fallback =
+      input.query.has_value() ? DefaultInstruction(protocol_->style()) : kPreferenceInstruction;
   RerankPair pair;
   pair.instruction = input.instruction.empty() ? fallback : absl::string_view(input.instruction);
   pair.query = query.text;
@@ -144,15 +155,18 @@ absl::StatusOr<PreparedRequest> PointwiseReranker::Impl::Prepare(const RankInput
     const absl::Status added = AddPair(pair, *query_pictures, documents[i], i, request);
     if (!added.ok()) request.failures.push_back({i, added});
     if (request.tokens > options_.max_rank_tokens) {
-      return InvalidField(list, absl::StrCat("make prompts of ", request.tokens, " tokens and more"),
+      return InvalidField(list,
+                          absl::StrCat("make prompts of ", request.tokens, " tokens and more"),
                           absl::StrCat("at most ", options_.max_rank_tokens));
     }
   }
   return request;
 }
 
-absl::Status PointwiseReranker::Impl::AddPair(const RerankPair& query, const Pictures& query_pictures, const RankContent& document,
-                                              size_t index, PreparedRequest& request) const {
+absl::Status PointwiseReranker::Impl::AddPair(const RerankPair& query,
+                                              const Pictures& query_pictures,
+                                              const RankContent& document, size_t index,
+                                              PreparedRequest& request) const {
   if (!IsValidUtf8(document.text)) return InvalidField("text", "is not UTF-8", "UTF-8");
   PALATE_ASSIGN_OR_RETURN(Pictures pictures, ReadPictures(document.images));
   RerankPair pair = query;
@@ -171,19 +185,22 @@ absl::Status PointwiseReranker::Impl::AddPair(const RerankPair& query, const Pic
   return absl::OkStatus();
 }
 
-absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input, const CallContext& context) {
+absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
+                                                         const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
   PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
   RankOutput output;
   output.model_fingerprint = fingerprint_;
-  output.prompt_tokens = static_cast<int>(std::min<int64_t>(request.tokens, std::numeric_limits<int>::max()));
+  output.prompt_tokens =
+      static_cast<int>(std::min<int64_t>(request.tokens, std::numeric_limits<int>::max()));
   output.truncated_documents = request.truncated;
   output.failures = std::move(request.failures);
   const size_t count = input.documents.empty() ? input.candidates.size() : input.documents.size();
   output.scores.assign(count, std::numeric_limits<float>::quiet_NaN());
   output.relevance = output.scores;
   if (request.sequences.empty()) return output;
-  PALATE_ASSIGN_OR_RETURN(const std::vector<float> log_odds, Score(std::move(request.sequences), context));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<float> log_odds,
+                          Score(std::move(request.sequences), context));
   for (size_t i = 0; i < log_odds.size(); ++i) {
     const size_t document = request.documents[i];
     if (!std::isfinite(log_odds[i])) {
@@ -193,13 +210,17 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
     output.scores[document] = log_odds[i];
     output.relevance[document] = Sigmoid(log_odds[i]);
   }
-  std::sort(output.failures.begin(), output.failures.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
+  std::sort(output.failures.begin(), output.failures.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
   return output;
 }
 
-absl::StatusOr<std::vector<float>> PointwiseReranker::Impl::Score(std::vector<models::LmSequence> sequences, const CallContext& context) {
+absl::StatusOr<std::vector<float>> PointwiseReranker::Impl::Score(
+    std::vector<models::LmSequence> sequences, const CallContext& context) {
   const auto scoring = std::make_shared<PairScoring>(head_, std::move(sequences), ScoringOptions());
-  const ScoreQueue::Step step = [scoring](const std::function<bool()>& wanted) { return scoring->Step(wanted); };
+  const ScoreQueue::Step step = [scoring](const std::function<bool()>& wanted) {
+    return scoring->Step(wanted);
+  };
   PALATE_RETURN_IF_ERROR(queue_.Run(scoring->num_tokens(), step, context));
   return scoring->log_odds();
 }
@@ -235,31 +256,39 @@ EngineStats PointwiseReranker::Impl::stats() const {
 absl::Status PointwiseReranker::Impl::Health() const {
   const absl::Duration running = executor_.RunningFor();
   if (running <= options_.stuck_after) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("the reranker has been busy with one step for ", absl::FormatDuration(running)));
+  return absl::UnavailableError(
+      absl::StrCat("the reranker has been busy with one step for ", absl::FormatDuration(running)));
 }
 
-absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(const std::string& folder, const RerankerOptions& options) {
+absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(
+    const std::string& folder, const RerankerOptions& options) {
   if (options.intra_op_threads > 0) at::set_num_threads(options.intra_op_threads);
   models::LmLoadOptions load;
   PALATE_ASSIGN_OR_RETURN(load.device, models::OpenDevice(options.device));
   PALATE_ASSIGN_OR_RETURN(load.dtype, models::ParseDtype(options.dtype, load.device));
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const models::CausalLm> model, models::CausalLm::Load(folder, load));
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const models::CausalLm> model,
+                          models::CausalLm::Load(folder, load));
   const models::ModelFamily family = model->family();
   if (family != models::ModelFamily::kQwen3 && family != models::ModelFamily::kQwen3Vl) {
-    return absl::UnimplementedError(absl::StrCat(folder, " holds a ", models::ModelFamilyName(family), " model; rerankers are of ",
-                                                 models::ModelFamilyName(models::ModelFamily::kQwen3), " or ",
-                                                 models::ModelFamilyName(models::ModelFamily::kQwen3Vl)));
+    return absl::UnimplementedError(absl::StrCat(
+        folder, " holds a ", models::ModelFamilyName(family), " model; rerankers are of ",
+        models::ModelFamilyName(models::ModelFamily::kQwen3), " or ",
+        models::ModelFamilyName(models::ModelFamily::kQwen3Vl)));
   }
-  const RerankStyle style = family == models::ModelFamily::kQwen3 ? RerankStyle::kText : RerankStyle::kVision;
-  absl::StatusOr<std::unique_ptr<RerankProtocol>> protocol =
-      RerankProtocol::Create(model->shared_tokenizer(), style, model->decoder().config().max_positions);
+  const RerankStyle style =
+      family == models::ModelFamily::kQwen3 ? RerankStyle::kText : RerankStyle::kVision;
+  absl::StatusOr<std::unique_ptr<RerankProtocol>> protocol = RerankProtocol::Create(
+      model->shared_tokenizer(), style, model->decoder().config().max_positions);
   if (!protocol.ok()) return Annotate(protocol.status(), folder);
-  absl::StatusOr<AnswerHead> head = AnswerHead::Create(model, (*protocol)->yes_id(), (*protocol)->no_id());
+  absl::StatusOr<AnswerHead> head =
+      AnswerHead::Create(model, (*protocol)->yes_id(), (*protocol)->no_id());
   if (!head.ok()) return Annotate(head.status(), folder);
   PALATE_ASSIGN_OR_RETURN(const std::string digest, model->Digest());
-  const std::string identity = absl::StrCat(digest, " ", (*protocol)->Description(), " ", models::DtypeName(load.dtype));
+  const std::string identity =
+      absl::StrCat(digest, " ", (*protocol)->Description(), " ", models::DtypeName(load.dtype));
   std::string fingerprint = absl::BytesToHexString(Sha256(identity).substr(0, 8));
-  auto impl = std::make_unique<Impl>(*std::move(head), *std::move(protocol), std::move(fingerprint), options);
+  auto impl = std::make_unique<Impl>(*std::move(head), *std::move(protocol), std::move(fingerprint),
+                                     options);
   PALATE_RETURN_IF_ERROR(Annotate(impl->WarmUp(), folder));
   return std::unique_ptr<PointwiseReranker>(new PointwiseReranker(std::move(impl)));
 }
@@ -267,13 +296,18 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(const
 PointwiseReranker::PointwiseReranker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PointwiseReranker::~PointwiseReranker() = default;
 
-absl::StatusOr<RankOutput> PointwiseReranker::Rank(const RankInput& input, const CallContext& context) {
+absl::StatusOr<RankOutput> PointwiseReranker::Rank(const RankInput& input,
+                                                   const CallContext& context) {
   return impl_->Rank(input, context);
 }
 
 const std::string& PointwiseReranker::fingerprint() const { return impl_->fingerprint(); }
-int PointwiseReranker::max_prompt_tokens() const { return static_cast<int>(impl_->protocol().max_tokens()); }
-bool PointwiseReranker::reads_images() const { return impl_->protocol().style() == RerankStyle::kVision; }
+int PointwiseReranker::max_prompt_tokens() const {
+  return static_cast<int>(impl_->protocol().max_tokens());
+}
+bool PointwiseReranker::reads_images() const {
+  return impl_->protocol().style() == RerankStyle::kVision;
+}
 EngineStats PointwiseReranker::stats() const { return impl_->stats(); }
 absl::Status PointwiseReranker::Health() const { return impl_->Health(); }
 

@@ -1,15 +1,18 @@
-// A published reranker that scores (query, document) pairs one at a time: Qwen3-Reranker (text) or Qwen3-VL-Reranker (text and pictures),
-// by the protocol of rerank_protocol.h.
+// A published reranker that scores (query, document) pairs one at a time: Qwen3-Reranker (text) or
+// Qwen3-VL-Reranker (text and pictures), by the protocol of rerank_protocol.h.
 //
-// The folder is a Hugging Face one of the family qwen3 or qwen3_vl. Nothing in a published reranker's config tells it from a chat model of
-// the same family, so any such folder loads; what must be there is a vocabulary with the prompt's special tokens and with "yes" and "no" as
-// one token each, and an output matrix.
+// The folder is a Hugging Face one of the family qwen3 or qwen3_vl. Nothing in a published
+// reranker's config tells it from a chat model of the same family, so any such folder loads; what
+// must be there is a vocabulary with the prompt's special tokens and with "yes" and "no" as one
+// token each, and an output matrix.
 //
-// A score is the log-odds logit("yes") - logit("no"); the published score is its sigmoid. It depends neither on the other documents nor on
-// their order beyond rounding: 1e-5 of the published score in float32.
+// A score is the log-odds logit("yes") - logit("no"); the published score is its sigmoid. It
+// depends neither on the other documents nor on their order beyond rounding: 1e-5 of the published
+// score in float32.
 //
-// Text is encoded and pictures are decoded on the caller's thread; the model runs on one executor thread, which takes requests in turns of
-// bounded size (score_queue.h says when it refuses). Thread-safe after Load. No LibTorch type is visible here.
+// Text is encoded and pictures are decoded on the caller's thread; the model runs on one executor
+// thread, which takes requests in turns of bounded size (score_queue.h says when it refuses).
+// Thread-safe after Load. No LibTorch type is visible here.
 #pragma once
 
 #include <cstdint>
@@ -44,19 +47,23 @@ struct RerankerOptions {
 
 class PointwiseReranker final : public RankingModel {
  public:
-  // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file or the family; FailedPrecondition naming a token that the
-  // vocabulary lacks. Runs a small request, to warm up and to learn what a token costs.
-  static absl::StatusOr<std::unique_ptr<PointwiseReranker>> Load(const std::string& folder, const RerankerOptions& options = {});
+  // NotFound, InvalidArgument, DataLoss or Unimplemented naming the file or the family;
+  // FailedPrecondition naming a token that the vocabulary lacks. Runs a small request, to warm up
+  // and to learn what a token costs.
+  static absl::StatusOr<std::unique_ptr<PointwiseReranker>> Load(
+      const std::string& folder, const RerankerOptions& options = {});
   ~PointwiseReranker() override;
   PointwiseReranker(const PointwiseReranker&) = delete;
   PointwiseReranker& operator=(const PointwiseReranker&) = delete;
 
-  // One score per document, or per candidate when there are no documents; pointwise_text.h writes what is not given as content. An empty
-  // instruction is the protocol's own for a given query, and that of pointwise_text.h for one written from the history.
+  // One score per document, or per candidate when there are no documents; pointwise_text.h writes
+  // what is not given as content. An empty instruction is the protocol's own for a given query, and
+  // that of pointwise_text.h for one written from the history.
   //
-  // A document that cannot be scored (a broken picture, one that the model has no eyes for, text that is not UTF-8, more tokens than the
-  // model has positions for) fails alone, in RankOutput::failures. A query that cannot be read fails the request, InvalidArgument naming
-  // it, and so does a request beyond max_rank_tokens.
+  // A document that cannot be scored (a broken picture, one that the model has no eyes for, text
+  // that is not UTF-8, more tokens than the model has positions for) fails alone, in
+  // RankOutput::failures. A query that cannot be read fails the request, InvalidArgument naming it,
+  // and so does a request beyond max_rank_tokens.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) override;
 
   RankMode mode() const override { return RankMode::kPointwise; }

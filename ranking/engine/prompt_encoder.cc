@@ -22,11 +22,13 @@ int64_t EncodedRankPrompt::num_tokens() const {
   return static_cast<int64_t>(tokens);
 }
 
-absl::StatusOr<std::unique_ptr<PromptEncoder>> PromptEncoder::Create(std::shared_ptr<const models::Tokenizer> tokenizer) {
+absl::StatusOr<std::unique_ptr<PromptEncoder>> PromptEncoder::Create(
+    std::shared_ptr<const models::Tokenizer> tokenizer) {
   std::unique_ptr<PromptEncoder> encoder(new PromptEncoder(std::move(tokenizer)));
   for (const std::string& text : SpecialTokenTexts()) {
     const std::optional<int64_t> id = encoder->tokenizer_->TokenToId(text);
-    if (!id.has_value()) return absl::FailedPreconditionError(absl::StrCat("the tokenizer has no token ", text));
+    if (!id.has_value())
+      return absl::FailedPreconditionError(absl::StrCat("the tokenizer has no token ", text));
     encoder->special_ids_.push_back(*id);
   }
   return encoder;
@@ -40,8 +42,10 @@ absl::Status PromptEncoder::AppendText(const std::string& text, std::vector<int6
       return absl::OkStatus();
     }
   }
-  PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded,
-                          tokenizer_->Encode(text, {.add_special_tokens = false, .parse_special_tokens = false, .max_tokens = 0}));
+  PALATE_ASSIGN_OR_RETURN(
+      models::EncodedText encoded,
+      tokenizer_->Encode(
+          text, {.add_special_tokens = false, .parse_special_tokens = false, .max_tokens = 0}));
   ids.insert(ids.end(), encoded.ids.begin(), encoded.ids.end());
   if (text.size() > kMaxRememberedBytes) return absl::OkStatus();
   MutexLock lock(mutex_);
@@ -50,7 +54,8 @@ absl::Status PromptEncoder::AppendText(const std::string& text, std::vector<int6
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int64_t>> PromptEncoder::Encode(const std::vector<Segment>& segments) const {
+absl::StatusOr<std::vector<int64_t>> PromptEncoder::Encode(
+    const std::vector<Segment>& segments) const {
   std::vector<int64_t> ids;
   for (const Segment& segment : segments) {
     if (segment.kind == Segment::Kind::kText) {
@@ -59,7 +64,8 @@ absl::StatusOr<std::vector<int64_t>> PromptEncoder::Encode(const std::vector<Seg
     }
     const std::vector<std::string>& texts = SpecialTokenTexts();
     const auto found = std::find(texts.begin(), texts.end(), segment.text);
-    if (found == texts.end()) return absl::InvalidArgumentError(absl::StrCat(segment.text, " is no special token"));
+    if (found == texts.end())
+      return absl::InvalidArgumentError(absl::StrCat(segment.text, " is no special token"));
     ids.push_back(special_ids_[static_cast<size_t>(found - texts.begin())]);
   }
   return ids;
@@ -76,20 +82,24 @@ absl::StatusOr<EncodedRankPrompt> PromptEncoder::Encode(const RankPrompt& prompt
   return encoded;
 }
 
-bool PromptEncoder::IsSpecial(int64_t id) const { return std::find(special_ids_.begin(), special_ids_.end(), id) != special_ids_.end(); }
+bool PromptEncoder::IsSpecial(int64_t id) const {
+  return std::find(special_ids_.begin(), special_ids_.end(), id) != special_ids_.end();
+}
 
 absl::StatusOr<std::vector<Segment>> PromptEncoder::Decode(absl::Span<const int64_t> ids) const {
   std::vector<Segment> segments;
   std::vector<int64_t> words;
   const auto flush = [&]() -> absl::Status {
     if (words.empty()) return absl::OkStatus();
-    PALATE_ASSIGN_OR_RETURN(std::string text, tokenizer_->Decode(words, /*skip_special_tokens=*/true));
+    PALATE_ASSIGN_OR_RETURN(std::string text,
+                            tokenizer_->Decode(words, /*skip_special_tokens=*/true));
     segments.push_back(Segment::Text(std::move(text)));
     words.clear();
     return absl::OkStatus();
   };
   for (const int64_t id : ids) {
-    if (id < 0 || id >= vocab_size()) return absl::InvalidArgumentError(absl::StrCat("token ", id, " is not in the vocabulary"));
+    if (id < 0 || id >= vocab_size())
+      return absl::InvalidArgumentError(absl::StrCat("token ", id, " is not in the vocabulary"));
     const auto special = std::find(special_ids_.begin(), special_ids_.end(), id);
     if (special == special_ids_.end()) {
       words.push_back(id);
@@ -105,7 +115,8 @@ absl::StatusOr<std::vector<Segment>> PromptEncoder::Decode(absl::Span<const int6
 TokenCounter PromptEncoder::Counter() const {
   return [this](const std::string& text) {
     std::vector<int64_t> ids;
-    // Text that cannot be encoded (no UTF-8) fails in Encode, with its status; here only its length is asked.
+    // Text that cannot be encoded (no UTF-8) fails in Encode, with its status; here only its length
+    // is asked.
     return AppendText(text, ids).ok() ? static_cast<int>(ids.size()) : EstimateTokens(text);
   };
 }

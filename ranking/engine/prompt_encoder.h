@@ -1,4 +1,5 @@
-// Prompts to token ids and generated ids back to segments, with a model folder's tokenizer. Shared by serving and measuring; no LibTorch.
+// Prompts to token ids and generated ids back to segments, with a model folder's tokenizer. Shared
+// by serving and measuring; no LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ struct EncodedRankPrompt {
 class PromptEncoder {
  public:
   // FailedPrecondition naming the special token that the tokenizer lacks.
-  static absl::StatusOr<std::unique_ptr<PromptEncoder>> Create(std::shared_ptr<const models::Tokenizer> tokenizer);
+  static absl::StatusOr<std::unique_ptr<PromptEncoder>> Create(
+      std::shared_ptr<const models::Tokenizer> tokenizer);
 
   absl::StatusOr<std::vector<int64_t>> Encode(const std::vector<Segment>& segments) const;
   absl::StatusOr<EncodedRankPrompt> Encode(const RankPrompt& prompt) const;
@@ -43,14 +45,18 @@ class PromptEncoder {
   TokenCounter Counter() const;
 
  private:
-  explicit PromptEncoder(std::shared_ptr<const models::Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
-  // Appends the ids of `text`. Words recur in every prompt, so their ids are remembered: encoding a known word is one look-up.
-  absl::Status AppendText(const std::string& text, std::vector<int64_t>& ids) const ABSL_LOCKS_EXCLUDED(mutex_);
+  explicit PromptEncoder(std::shared_ptr<const models::Tokenizer> tokenizer)
+      : tokenizer_(std::move(tokenizer)) {}
+  // Appends the ids of `text`. Words recur in every prompt, so their ids are remembered: encoding a
+  // known word is one look-up.
+  absl::Status AppendText(const std::string& text, std::vector<int64_t>& ids) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::shared_ptr<const models::Tokenizer> tokenizer_;
   std::vector<int64_t> special_ids_;  // by SpecialToken
   mutable Mutex mutex_;
-  mutable absl::flat_hash_map<std::string, std::vector<int64_t>> words_ ABSL_GUARDED_BY(mutex_);  // bounded
+  mutable absl::flat_hash_map<std::string, std::vector<int64_t>> words_
+      ABSL_GUARDED_BY(mutex_);  // bounded
 };
 
 }  // namespace palate::ranking

@@ -35,8 +35,8 @@ class RankingModel {
  public:
   virtual ~RankingModel() = default;
 
-  // One score per candidate or document, in order. Blocks until the answer or the deadline; refusals as in score_queue.h. InvalidArgument
-  // naming what this kind of model does not take.
+  // One score per candidate or document, in order. Blocks until the answer or the deadline;
+  // refusals as in score_queue.h. InvalidArgument naming what this kind of model does not take.
   virtual absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) = 0;
 
   // kListwise or kPointwise.

@@ -1,28 +1,35 @@
-// What the published Qwen rerankers read: an instruction, a query and a document as token ids, to the byte of their reference code. The
-// score of a pair is sigmoid(logit("yes") - logit("no")) after the last token. Without LibTorch.
+// What the published Qwen rerankers read: an instruction, a query and a document as token ids, to
+// the byte of their reference code. The score of a pair is sigmoid(logit("yes") - logit("no"))
+// after the last token. Without LibTorch.
 //
-// Text, Qwen3-Reranker (the transformers code of its model card; its other snippets use other separators and give other rankings):
+// Text, Qwen3-Reranker (the transformers code of its model card; its other snippets use other
+// separators and give other rankings):
 //
 //   <|im_start|>system\n{judge}<|im_end|>\n<|im_start|>user\n
 //   <Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}
 //   <|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n
 //
-//   The first and last line are reserved. The line between them is encoded as one text, with whatever the tokenizer adds to a text, and
-//   loses its end where the pair would exceed max_tokens (8,192 at most).
+//   The first and last line are reserved. The line between them is encoded as one text, with
+//   whatever the tokenizer adds to a text, and loses its end where the pair would exceed max_tokens
+//   (8,192 at most).
 //
-// Vision, Qwen3-VL-Reranker (line breaks are for reading only; there are none in the prompt but \n):
+// Vision, Qwen3-VL-Reranker (line breaks are for reading only; there are none in the prompt but
+// \n):
 //
 //   <|im_start|>system\n{judge}<|im_end|>\n
-//   <|im_start|>user\n<Instruct>: {instruction}<Query>:{media}{query}\n<Document>:{media}{document}<|im_end|>\n
+//   <|im_start|>user\n<Instruct>:
+//   {instruction}<Query>:{media}{query}\n<Document>:{media}{document}<|im_end|>\n
 //   <|im_start|>assistant\n
 //
-//   A media item is <|vision_start|>, one <|image_pad|> per merged patch, <|vision_end|>, and stands before the text. A query or document
-//   with neither text nor media is the text NULL. Where all but the last 5 tokens are more than max_tokens (10,240 at most), special tokens
-//   are kept and others are dropped from the end; then the last 5 tokens follow.
+//   A media item is <|vision_start|>, one <|image_pad|> per merged patch, <|vision_end|>, and
+//   stands before the text. A query or document with neither text nor media is the text NULL. Where
+//   all but the last 5 tokens are more than max_tokens (10,240 at most), special tokens are kept
+//   and others are dropped from the end; then the last 5 tokens follow.
 //
-// Control tokens spelled inside an instruction, query or document are text: they are encoded as ordinary characters, so that a document
-// cannot end its turn or bring an image placeholder of its own. The reference lets them through; for text without them the ids are equal.
-// Added tokens that the vocabulary does not mark as special ("<think>") are encoded as the reference does.
+// Control tokens spelled inside an instruction, query or document are text: they are encoded as
+// ordinary characters, so that a document cannot end its turn or bring an image placeholder of its
+// own. The reference lets them through; for text without them the ids are equal. Added tokens that
+// the vocabulary does not mark as special ("<think>") are encoded as the reference does.
 #pragma once
 
 #include <cstddef>
@@ -62,13 +69,15 @@ struct EncodedPair {
 // Immutable; thread-safe.
 class RerankProtocol {
  public:
-  // Pairs get at most `max_positions` tokens, or the style's own limit where that is less. FailedPrecondition naming a token that the
-  // tokenizer lacks: "yes" and "no" must be one token each, and the prompt's special tokens must exist. InvalidArgument when the limit
-  // leaves no room for a text.
-  static absl::StatusOr<std::unique_ptr<RerankProtocol>> Create(std::shared_ptr<const models::Tokenizer> tokenizer, RerankStyle style,
-                                                                int64_t max_positions);
+  // Pairs get at most `max_positions` tokens, or the style's own limit where that is less.
+  // FailedPrecondition naming a token that the tokenizer lacks: "yes" and "no" must be one token
+  // each, and the prompt's special tokens must exist. InvalidArgument when the limit leaves no room
+  // for a text.
+  static absl::StatusOr<std::unique_ptr<RerankProtocol>> Create(
+      std::shared_ptr<const models::Tokenizer> tokenizer, RerankStyle style, int64_t max_positions);
 
-  // InvalidArgument when a text is not UTF-8. A pair of kVision may exceed the limit by its special tokens, images included.
+  // InvalidArgument when a text is not UTF-8. A pair of kVision may exceed the limit by its special
+  // tokens, images included.
   absl::StatusOr<EncodedPair> Encode(const RerankPair& pair) const;
 
   RerankStyle style() const { return style_; }
@@ -79,7 +88,8 @@ class RerankProtocol {
   std::string Description() const;
 
  private:
-  RerankProtocol(std::shared_ptr<const models::Tokenizer> tokenizer, RerankStyle style, int64_t max_tokens)
+  RerankProtocol(std::shared_ptr<const models::Tokenizer> tokenizer, RerankStyle style,
+                 int64_t max_tokens)
       : tokenizer_(std::move(tokenizer)), style_(style), max_tokens_(max_tokens) {}
   absl::Status ReadTokens();
   absl::StatusOr<EncodedPair> EncodeTextPair(const RerankPair& pair) const;

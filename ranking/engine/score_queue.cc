@@ -11,9 +11,9 @@
 namespace palate::ranking {
 
 absl::Status TooLate(absl::Duration needed, absl::Duration remaining) {
-  return absl::DeadlineExceededError(absl::StrCat("the model needs about ",
-                                                  absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))), ", the caller has ",
-                                                  absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
+  return absl::DeadlineExceededError(absl::StrCat(
+      "the model needs about ", absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))),
+      ", the caller has ", absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
 }
 
 // Handed from the executor to the waiting caller.
@@ -28,7 +28,8 @@ struct ScoreQueue::Job {
 };
 
 absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& context) {
-  const absl::Duration needed = cost_.Estimate(static_cast<double>(backlog_.load(std::memory_order_relaxed) + tokens));
+  const absl::Duration needed =
+      cost_.Estimate(static_cast<double>(backlog_.load(std::memory_order_relaxed) + tokens));
   const absl::Duration remaining = context.deadline - absl::Now();
   if (needed > remaining) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
@@ -38,10 +39,12 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& conte
   job->step = std::move(step);
   job->tokens = tokens;
   backlog_.fetch_add(tokens, std::memory_order_relaxed);
-  const absl::Status submitted = executor_.Submit(Lane::kScoring, [this, job] { return RunStep(*job); });
+  const absl::Status submitted =
+      executor_.Submit(Lane::kScoring, [this, job] { return RunStep(*job); });
   if (!submitted.ok()) {
     backlog_.fetch_sub(tokens, std::memory_order_relaxed);
-    if (absl::IsResourceExhausted(submitted)) refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
+    if (absl::IsResourceExhausted(submitted))
+      refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
     return submitted;
   }
 
@@ -57,7 +60,8 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& conte
       job->abandoned = true;
       if (cancelled) return absl::CancelledError("the caller no longer waits for the scores");
       refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
-      return absl::DeadlineExceededError("the deadline passed while the candidates were being scored");
+      return absl::DeadlineExceededError(
+          "the deadline passed while the candidates were being scored");
     }
     job->changed.WaitFor(job->mutex, left);
   }

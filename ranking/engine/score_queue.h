@@ -1,7 +1,9 @@
-// Scoring requests of one model: whether they are let in, their turn on the executor, and the wait of their callers.
+// Scoring requests of one model: whether they are let in, their turn on the executor, and the wait
+// of their callers.
 //
 //   RESOURCE_EXHAUSTED  at once, when the executor's scoring lane is full
-//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than the caller has, by the measured cost of a
+//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than
+//   the caller has, by the measured cost of a
 //                       token; or later, when the deadline passes
 //   CANCELLED           at once, when the call is cancelled
 // A request that nobody waits for any more costs no further step. Thread-safe.
@@ -25,18 +27,22 @@ absl::Status TooLate(absl::Duration needed, absl::Duration remaining);
 
 class ScoreQueue {
  public:
-  // One bounded step on the executor's thread; true when more remain. `wanted` may be asked inside a long step. Must not throw.
+  // One bounded step on the executor's thread; true when more remain. `wanted` may be asked inside
+  // a long step. Must not throw.
   using Step = std::function<absl::StatusOr<bool>(const std::function<bool()>& wanted)>;
 
   // Borrows the executor, whose thread must be joined before this object goes.
   explicit ScoreQueue(ModelExecutor& executor) : executor_(executor) {}
 
-  // Runs `step` until nothing remains or it fails, and returns its status. `tokens` is the price of the whole. The step may still run for
-  // a moment after this has returned for a deadline or a cancellation: it owns what it uses.
+  // Runs `step` until nothing remains or it fails, and returns its status. `tokens` is the price of
+  // the whole. The step may still run for a moment after this has returned for a deadline or a
+  // cancellation: it owns what it uses.
   absl::Status Run(int64_t tokens, Step step, const CallContext& context);
 
   // As the moving average has it, for work that is run past the queue.
-  void Measured(int64_t tokens, absl::Duration elapsed) { cost_.Add(static_cast<double>(tokens), elapsed); }
+  void Measured(int64_t tokens, absl::Duration elapsed) {
+    cost_.Add(static_cast<double>(tokens), elapsed);
+  }
 
   double seconds_per_token() const { return cost_.seconds_per_unit(); }
   int64_t refused_for_overload() const { return refused_for_overload_; }

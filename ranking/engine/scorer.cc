@@ -14,19 +14,23 @@
 namespace palate::ranking {
 namespace {
 
-// Candidates of one group share the prefix's keys and values by copy, so their number is bounded besides their tokens.
+// Candidates of one group share the prefix's keys and values by copy, so their number is bounded
+// besides their tokens.
 constexpr size_t kMaxGroupCandidates = 32;
 
 // Candidate indices in groups; equal lengths stand together, since they are computed as one batch.
-std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_t>>& candidates, int64_t max_tokens) {
+std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_t>>& candidates,
+                                            int64_t max_tokens) {
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return candidates[a].size() < candidates[b].size(); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return candidates[a].size() < candidates[b].size(); });
   std::vector<std::vector<size_t>> groups;
   int64_t tokens = 0;
   for (const size_t i : order) {
     const auto size = static_cast<int64_t>(candidates[i].size());
-    if (groups.empty() || tokens + size > max_tokens || groups.back().size() >= kMaxGroupCandidates) {
+    if (groups.empty() || tokens + size > max_tokens ||
+        groups.back().size() >= kMaxGroupCandidates) {
       groups.emplace_back();
       tokens = 0;
     }
@@ -37,25 +41,31 @@ std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_
 }
 
 // kYes minus kNo at the last token of each sequence: [sequences].
-at::Tensor LogOddsAtEnds(const LoadedModel& loaded, const at::Tensor& hidden, const std::vector<int64_t>& lengths) {
+at::Tensor LogOddsAtEnds(const LoadedModel& loaded, const at::Tensor& hidden,
+                         const std::vector<int64_t>& lengths) {
   std::vector<int64_t> ends(lengths.size());
   std::partial_sum(lengths.begin(), lengths.end(), ends.begin());
   for (int64_t& end : ends) --end;
   const PromptEncoder& encoder = *loaded.encoder;
-  const at::Tensor logits = loaded.model->LabelLogits(hidden.index_select(0, at::tensor(ends, at::kLong)),
-                                                      {encoder.Id(SpecialToken::kYes), encoder.Id(SpecialToken::kNo)});
+  const at::Tensor logits =
+      loaded.model->LabelLogits(hidden.index_select(0, at::tensor(ends, at::kLong)),
+                                {encoder.Id(SpecialToken::kYes), encoder.Id(SpecialToken::kNo)});
   return (logits.select(1, 0) - logits.select(1, 1)).to(at::kFloat).contiguous();
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded, const EncodedRankPrompt& prompt, int64_t max_forward_tokens,
+absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded,
+                                                   const EncodedRankPrompt& prompt,
+                                                   int64_t max_forward_tokens,
                                                    const std::function<bool()>& keep_going) {
   return models::CatchTorch([&]() -> absl::StatusOr<std::vector<float>> {
     const c10::InferenceMode inference;
     size_t longest = 0;
-    for (const std::vector<int64_t>& candidate : prompt.candidates) longest = std::max(longest, candidate.size());
-    models::KvCache prefix = loaded.model->NewCache(1, static_cast<int64_t>(prompt.prefix.size() + longest));
+    for (const std::vector<int64_t>& candidate : prompt.candidates)
+      longest = std::max(longest, candidate.size());
+    models::KvCache prefix =
+        loaded.model->NewCache(1, static_cast<int64_t>(prompt.prefix.size() + longest));
     loaded.model->Forward(models::PackTokens({prompt.prefix}), prefix);
     std::vector<float> scores(prompt.candidates.size());
     for (const std::vector<size_t>& group : MakeGroups(prompt.candidates, max_forward_tokens)) {
@@ -64,7 +74,8 @@ absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded, co
       for (const size_t i : group) sequences.push_back(prompt.candidates[i]);
       const models::PackedTokens tokens = models::PackTokens(sequences);
       models::KvCache cache = prefix.Select(std::vector<int64_t>(group.size(), 0));
-      const at::Tensor odds = LogOddsAtEnds(loaded, loaded.model->Forward(tokens, cache), tokens.lengths);
+      const at::Tensor odds =
+          LogOddsAtEnds(loaded, loaded.model->Forward(tokens, cache), tokens.lengths);
       for (size_t i = 0; i < group.size(); ++i) scores[group[i]] = odds.data_ptr<float>()[i];
     }
     return scores;

@@ -11,9 +11,12 @@
 
 namespace palate::ranking {
 
-// One score per candidate, in order. The prefix is computed once; candidates continue its keys and values side by side, in groups of at
-// most `max_forward_tokens` tokens. `keep_going` is asked between groups; false ends with Cancelled. Thread-safe.
-absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded, const EncodedRankPrompt& prompt, int64_t max_forward_tokens,
+// One score per candidate, in order. The prefix is computed once; candidates continue its keys and
+// values side by side, in groups of at most `max_forward_tokens` tokens. `keep_going` is asked
+// between groups; false ends with Cancelled. Thread-safe.
+absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded,
+                                                   const EncodedRankPrompt& prompt,
+                                                   int64_t max_forward_tokens,
                                                    const std::function<bool()>& keep_going);
 
 }  // namespace palate::ranking

@@ -25,9 +25,15 @@ constexpr size_t kMaxTokens = 80;  // with punctuation
 
 constexpr size_t kMinSentence = 3;  // words and mentions
 
-bool IsWord(const TextToken& token, absl::string_view word) { return token.kind == Kind::kWord && token.word == word; }
-bool IsTitle(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind != Mention::Kind::kValue; }
-bool IsValue(const TextToken& token) { return token.kind == Kind::kMention && token.mention.kind == Mention::Kind::kValue; }
+bool IsWord(const TextToken& token, absl::string_view word) {
+  return token.kind == Kind::kWord && token.word == word;
+}
+bool IsTitle(const TextToken& token) {
+  return token.kind == Kind::kMention && token.mention.kind != Mention::Kind::kValue;
+}
+bool IsValue(const TextToken& token) {
+  return token.kind == Kind::kMention && token.mention.kind == Mention::Kind::kValue;
+}
 
 // An attribute and its value.
 using Fact = std::pair<std::string, std::string>;
@@ -43,7 +49,8 @@ std::vector<Run> SplitAt(const Tokens& tokens, Run run, bool clauses) {
   std::vector<Run> runs;
   size_t begin = run.begin;
   for (size_t i = run.begin; i <= run.end; ++i) {
-    const bool here = i == run.end || tokens[i].kind == Kind::kSentenceBreak || (clauses && tokens[i].kind == Kind::kClauseBreak);
+    const bool here = i == run.end || tokens[i].kind == Kind::kSentenceBreak ||
+                      (clauses && tokens[i].kind == Kind::kClauseBreak);
     if (!here) continue;
     if (i > begin) runs.push_back({begin, i});
     begin = i + 1;
@@ -51,16 +58,20 @@ std::vector<Run> SplitAt(const Tokens& tokens, Run run, bool clauses) {
   return runs;
 }
 
-// Proves or refuses the claims of one text. Each check returns why it refuses, or nothing. Of a text that is still being written, only what
-// no later word can prove is refused.
+// Proves or refuses the claims of one text. Each check returns why it refuses, or nothing. Of a
+// text that is still being written, only what no later word can prove is refused.
 class Claims {
  public:
-  Claims(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished) : plan_(plan), tokens_(tokens), unfinished_(unfinished) {}
+  Claims(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished)
+      : plan_(plan), tokens_(tokens), unfinished_(unfinished) {}
 
   std::string Refusal() const {
-    if (tokens_.size() > kMaxTokens) return absl::StrCat("the text has ", tokens_.size(), " words and signs, at most ", kMaxTokens);
+    if (tokens_.size() > kMaxTokens)
+      return absl::StrCat("the text has ", tokens_.size(), " words and signs, at most ",
+                          kMaxTokens);
     if (!unfinished_ && tokens_.empty()) return "the text is empty";
-    if (!unfinished_ && tokens_.back().kind != Kind::kSentenceBreak) return "the text ends in the middle of a sentence";
+    if (!unfinished_ && tokens_.back().kind != Kind::kSentenceBreak)
+      return "the text ends in the middle of a sentence";
     std::string refusal = RefuseWords();
     for (size_t i = 0; i < tokens_.size() && refusal.empty(); ++i) {
       if (IsValue(tokens_[i])) refusal = RefuseFrame(i);
@@ -71,7 +82,8 @@ class Claims {
       if (refusal.empty()) refusal = RefuseSentence(sentence);
     }
     if (refusal.empty()) refusal = RefuseRepetition(sentences);
-    if (refusal.empty() && !unfinished_ && !RestsOnSomething()) refusal = "the text rests on no evidence";
+    if (refusal.empty() && !unfinished_ && !RestsOnSomething())
+      refusal = "the text rests on no evidence";
     return refusal;
   }
 
@@ -80,7 +92,9 @@ class Claims {
   bool IsOpen(Run run) const { return unfinished_ && run.end == tokens_.size(); }
 
   const PlannedPoint* PointOf(const TextToken& token) const {
-    return IsValue(token) && token.mention.point >= 0 ? &plan_.points[static_cast<size_t>(token.mention.point)] : nullptr;
+    return IsValue(token) && token.mention.point >= 0
+               ? &plan_.points[static_cast<size_t>(token.mention.point)]
+               : nullptr;
   }
 
   std::vector<const TextToken*> Select(Run run, bool (*wanted)(const TextToken&)) const {
@@ -106,24 +120,29 @@ class Claims {
       if (token.kind == Kind::kSign) return absl::StrCat("uses the sign '", token.word, "'");
       if (token.kind != Kind::kWord || IsPlainWord(token.word)) continue;
       const bool number = absl::ascii_isdigit(static_cast<unsigned char>(token.word[0]));
-      return absl::StrCat("says ", number ? "the number " : "", "'", token.word, "', which is not in the evidence");
+      return absl::StrCat("says ", number ? "the number " : "", "'", token.word,
+                          "', which is not in the evidence");
     }
     return "";
   }
 
   // A row of words that is no sentence.
   std::string RefuseForm(Run sentence) const {
-    if (!IsOpen(sentence) && sentence.end - sentence.begin < kMinSentence) return "a sentence of fewer than three words";
+    if (!IsOpen(sentence) && sentence.end - sentence.begin < kMinSentence)
+      return "a sentence of fewer than three words";
     for (size_t i = sentence.begin; i < sentence.end; ++i) {
       const TextToken& token = tokens_[i];
       if (token.kind != Kind::kWord || token.word == "'s") continue;
       const bool opens = i == sentence.begin;
-      if (token.capital && !opens) return absl::StrCat("says '", token.word, "' with a capital within a sentence");
-      if (opens && !token.capital && sentence.begin > 0) return absl::StrCat("begins a sentence with a small '", token.word, "'");
+      if (token.capital && !opens)
+        return absl::StrCat("says '", token.word, "' with a capital within a sentence");
+      if (opens && !token.capital && sentence.begin > 0)
+        return absl::StrCat("begins a sentence with a small '", token.word, "'");
       if (!opens && tokens_[i - 1].kind == Kind::kWord && tokens_[i - 1].word == token.word) {
         return absl::StrCat("says '", token.word, "' twice in a row");
       }
-      if (EndsHere(i, sentence) && LeadingWords().contains(token.word) && (opens || !TakesParticle(tokens_[i - 1].word, token.word))) {
+      if (EndsHere(i, sentence) && LeadingWords().contains(token.word) &&
+          (opens || !TakesParticle(tokens_[i - 1].word, token.word))) {
         return absl::StrCat("ends with '", token.word, "'");
       }
     }
@@ -134,12 +153,14 @@ class Claims {
   bool EndsHere(size_t at, Run sentence) const {
     if (at + 1 == sentence.end) return !IsOpen(sentence);
     const TextToken& next = tokens_[at + 1];
-    return next.kind == Kind::kClauseBreak && (next.word == "," || next.word == ":" || next.word == ";");
+    return next.kind == Kind::kClauseBreak &&
+           (next.word == "," || next.word == ":" || next.word == ";");
   }
 
   std::string RefuseSentence(Run sentence) const {
     std::string refusal;
-    for (size_t i = sentence.begin; i < sentence.end && refusal.empty(); ++i) refusal = RefuseClaimWord(sentence, i);
+    for (size_t i = sentence.begin; i < sentence.end && refusal.empty(); ++i)
+      refusal = RefuseClaimWord(sentence, i);
     if (refusal.empty()) refusal = RefuseComparison(sentence);
     if (refusal.empty()) refusal = RefuseConclusion(sentence);
     std::vector<const TextToken*> before;  // values of the clause before
@@ -148,7 +169,8 @@ class Claims {
       // "which you have picked before" speaks of the value before it.
       const bool refers_back = values.empty() && Select(clause, IsTitle).empty();
       if (refusal.empty() && SpeaksOfUser(clause)) {
-        refusal = RefuseTaste(refers_back ? before : values, IsOpen(sentence) || Says(sentence, {"range", "usual", "usually"}));
+        refusal = RefuseTaste(refers_back ? before : values,
+                              IsOpen(sentence) || Says(sentence, {"range", "usual", "usually"}));
       }
       if (refusal.empty()) refusal = RefuseFrequency(sentence, clause);
       before = std::move(values);
@@ -159,24 +181,31 @@ class Claims {
   std::string RefuseClaimWord(Run sentence, size_t i) const {
     if (tokens_[i].kind != Kind::kWord) return "";
     const std::string& word = tokens_[i].word;
-    if (const auto interaction = InteractionWords().find(word); interaction != InteractionWords().end())
+    if (const auto interaction = InteractionWords().find(word);
+        interaction != InteractionWords().end())
       return RefuseInteraction(sentence, i, interaction->second);
-    if (const auto source = SourceWords().find(word); source != SourceWords().end() && !Brought(source->second)) {
+    if (const auto source = SourceWords().find(word);
+        source != SourceWords().end() && !Brought(source->second)) {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
     if (word == "like") return RefuseLike(sentence, i);
     if (IsOpen(sentence)) return "";  // what these words need may follow
-    if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) {
+    if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) {
+          return p.kind == PlannedPoint::Kind::kInRange;
+        })) {
       return "speaks of a range without a number in the user's range";
     }
-    if ((word == "price" || word == "priced") && !HasPrice(sentence)) return "speaks of a price without saying it";
-    if (word == "put" && !Says(sentence, {"basket", "cart"})) return "says 'put' without saying where";
+    if ((word == "price" || word == "priced") && !HasPrice(sentence))
+      return "speaks of a price without saying it";
+    if (word == "put" && !Says(sentence, {"basket", "cart"}))
+      return "says 'put' without saying where";
     return "";
   }
 
   bool Brought(const SourceClaim& claim) const {
-    return (claim.trending && plan_.trending) || (claim.fresh && plan_.fresh) || (claim.searched && plan_.searched) ||
-           (claim.similar && plan_.similar) || (claim.neighbors && plan_.neighbors);
+    return (claim.trending && plan_.trending) || (claim.fresh && plan_.fresh) ||
+           (claim.searched && plan_.searched) || (claim.similar && plan_.similar) ||
+           (claim.neighbors && plan_.neighbors);
   }
 
   template <typename Predicate>
@@ -195,8 +224,8 @@ class Claims {
     return false;
   }
 
-  // The title that an interaction is said of: behind it in its clause ("you bought T"), else the last one before it ("T, which you
-  // bought").
+  // The title that an interaction is said of: behind it in its clause ("you bought T"), else the
+  // last one before it ("T, which you bought").
   const TextToken* ObjectOf(Run sentence, size_t at) const {
     for (size_t i = at + 1; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
       if (IsTitle(tokens_[i])) return &tokens_[i];
@@ -211,14 +240,18 @@ class Claims {
     const TextToken* object = ObjectOf(sentence, at);
     const std::string claim = absl::StrCat("says '", tokens_[at].word, "'");
     if (object == nullptr && IsOpen(sentence)) return "";
-    if (object == nullptr) return absl::StrCat(claim, " without an item of the history that it is said of");
-    if (object->mention.kind != Mention::Kind::kEvent) return absl::StrCat(claim, " of the recommended item itself");
+    if (object == nullptr)
+      return absl::StrCat(claim, " without an item of the history that it is said of");
+    if (object->mention.kind != Mention::Kind::kEvent)
+      return absl::StrCat(claim, " of the recommended item itself");
     const PlannedEvent& event = plan_.events[static_cast<size_t>(object->mention.event)];
     if (event.interaction == interaction) return "";
-    return absl::StrCat(claim, " of '", event.title, "', which the user ", InteractionPhrase(event.interaction));
+    return absl::StrCat(claim, " of '", event.title, "', which the user ",
+                        InteractionPhrase(event.interaction));
   }
 
-  // "like" compares with a title, or says what the user likes; in both cases with a mention behind it.
+  // "like" compares with a title, or says what the user likes; in both cases with a mention behind
+  // it.
   std::string RefuseLike(Run sentence, size_t at) const {
     size_t i = at + 1;
     for (; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
@@ -227,24 +260,31 @@ class Claims {
     return unfinished_ && i == tokens_.size() ? "" : "says 'like' of nothing in the evidence";
   }
 
-  // What the words around a value say that it is: "made of walnut" a material, "a striped pattern" a pattern.
+  // What the words around a value say that it is: "made of walnut" a material, "a striped pattern"
+  // a pattern.
   std::string RefuseFrame(size_t value) const {
-    const auto word = [&](size_t at) { return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word : std::string(); };
+    const auto word = [&](size_t at) {
+      return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word
+                                                                    : std::string();
+    };
     const std::string before = value > 0 ? word(value - 1) : "";
     const std::string further = value > 1 ? word(value - 2) : "";
     const Mention& mention = tokens_[value].mention;
     const PointRole role = RoleOf(mention.attribute, mention.value);
     for (const Frame& frame : Frames()) {
-      const bool fits = (frame.further.empty() || frame.further == further) && (frame.before.empty() || frame.before == before) &&
+      const bool fits = (frame.further.empty() || frame.further == further) &&
+                        (frame.before.empty() || frame.before == before) &&
                         (frame.after.empty() || frame.after == word(value + 1)) &&
                         (frame.beyond.empty() || frame.beyond == word(value + 2));
       if (fits && std::find(frame.roles.begin(), frame.roles.end(), role) == frame.roles.end()) {
-        return absl::StrCat("says of '", mention.value, "' that it is ", frame.meaning, ", but it is the item's ", mention.attribute);
+        return absl::StrCat("says of '", mention.value, "' that it is ", frame.meaning,
+                            ", but it is the item's ", mention.attribute);
       }
     }
     const bool decided = value + 1 < tokens_.size() || !unfinished_;
     if (role == PointRole::kOccasion && before == "with" && decided && word(value + 1) != "in") {
-      return absl::StrCat("says of '", mention.value, "' that it comes with the item, but one can only have it in mind");
+      return absl::StrCat("says of '", mention.value,
+                          "' that it comes with the item, but one can only have it in mind");
     }
     return "";
   }
@@ -259,9 +299,12 @@ class Claims {
     for (const TextToken* value : Select(sentence, IsValue)) {
       const PlannedPoint* point = PointOf(*value);
       for (const int event : events) {
-        const bool shares = point != nullptr && std::find(point->events.begin(), point->events.end(), event) != point->events.end();
+        const bool shares =
+            point != nullptr &&
+            std::find(point->events.begin(), point->events.end(), event) != point->events.end();
         if (shares) continue;
-        return absl::StrCat("says '", value->mention.value, "' beside '", plan_.events[static_cast<size_t>(event)].title,
+        return absl::StrCat("says '", value->mention.value, "' beside '",
+                            plan_.events[static_cast<size_t>(event)].title,
                             "', which is not known to share it");
       }
     }
@@ -270,7 +313,8 @@ class Claims {
 
   bool SpeaksOfUser(Run clause) const { return Says(clause, {"you", "your", "you've", "yours"}); }
 
-  // "You often choose walnut, and this one is …" draws a conclusion: the item has what the user's taste was said to be, nothing else.
+  // "You often choose walnut, and this one is …" draws a conclusion: the item has what the user's
+  // taste was said to be, nothing else.
   std::string RefuseConclusion(Run sentence) const {
     std::set<Fact> taste;
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
@@ -282,7 +326,8 @@ class Claims {
         if (of_user) {
           taste.insert(fact);
         } else if (!taste.empty() && !taste.contains(fact)) {
-          return absl::StrCat("says '", fact.second, "' as if it followed from a taste for '", taste.begin()->second, "'");
+          return absl::StrCat("says '", fact.second, "' as if it followed from a taste for '",
+                              taste.begin()->second, "'");
         }
       }
     }
@@ -291,10 +336,14 @@ class Claims {
 
   std::string RefuseFrequency(Run sentence, Run clause) const {
     for (size_t i = clause.begin; i < clause.end; ++i) {
-      const auto found = tokens_[i].kind == Kind::kWord ? FrequencyWords().find(tokens_[i].word) : FrequencyWords().end();
+      const auto found = tokens_[i].kind == Kind::kWord ? FrequencyWords().find(tokens_[i].word)
+                                                        : FrequencyWords().end();
       if (found == FrequencyWords().end()) continue;
       const bool usual = absl::StartsWith(tokens_[i].word, "usual");
-      if (usual && HasPoint(sentence, [](const PlannedPoint& p) { return p.kind == PlannedPoint::Kind::kInRange; })) continue;
+      if (usual && HasPoint(sentence, [](const PlannedPoint& p) {
+            return p.kind == PlannedPoint::Kind::kInRange;
+          }))
+        continue;
       const std::vector<const TextToken*> values = Select(clause, IsValue);
       const std::string claim = absl::StrCat("says '", tokens_[i].word, "'");
       if (values.empty() && IsOpen(usual ? sentence : clause)) return "";
@@ -303,24 +352,33 @@ class Claims {
         const PlannedPoint* point = PointOf(*value);
         const int events = point != nullptr ? point->num_events : 0;
         if (events < found->second) {
-          return absl::StrCat(claim, " of '", value->mention.value, "', which ", events, " events show, at least ", found->second);
+          return absl::StrCat(claim, " of '", value->mention.value, "', which ", events,
+                              " events show, at least ", found->second);
         }
       }
     }
     return "";
   }
 
-  // A number within the user's range is their taste only as that: "70 is in your usual range", not "70, which you have picked before".
+  // A number within the user's range is their taste only as that: "70 is in your usual range", not
+  // "70, which you have picked before".
   std::string RefuseTaste(const std::vector<const TextToken*>& values, bool of_range) const {
     for (const TextToken* value : values) {
-      const std::vector<AttributeWord> words = WordsOf({{value->mention.attribute, value->mention.value}});
-      const bool disliked = !words.empty() && std::find(plan_.disliked.begin(), plan_.disliked.end(), words[0]) != plan_.disliked.end();
-      if (disliked) return absl::StrCat("says '", value->mention.value, "' as the user's taste, but the user turns away from it");
+      const std::vector<AttributeWord> words =
+          WordsOf({{value->mention.attribute, value->mention.value}});
+      const bool disliked =
+          !words.empty() &&
+          std::find(plan_.disliked.begin(), plan_.disliked.end(), words[0]) != plan_.disliked.end();
+      if (disliked)
+        return absl::StrCat("says '", value->mention.value,
+                            "' as the user's taste, but the user turns away from it");
       const PlannedPoint* point = PointOf(*value);
       const bool shown =
-          point != nullptr && (point->kind == PlannedPoint::Kind::kLikedValue || (point->kind == PlannedPoint::Kind::kInRange && of_range));
+          point != nullptr && (point->kind == PlannedPoint::Kind::kLikedValue ||
+                               (point->kind == PlannedPoint::Kind::kInRange && of_range));
       if (!shown) {
-        return absl::StrCat("says '", value->mention.value, "' as the user's taste, which the history does not show");
+        return absl::StrCat("says '", value->mention.value,
+                            "' as the user's taste, which the history does not show");
       }
     }
     return "";
@@ -335,7 +393,8 @@ class Claims {
         std::set<Fact> in_clause;
         for (const TextToken* value : Select(clause, IsValue)) {
           const Fact fact = FactOf(*value);
-          if (earlier.contains(fact) || !in_clause.insert(fact).second) return absl::StrCat("says '", fact.second, "' twice");
+          if (earlier.contains(fact) || !in_clause.insert(fact).second)
+            return absl::StrCat("says '", fact.second, "' twice");
         }
         in_sentence.merge(in_clause);
       }
@@ -346,8 +405,10 @@ class Claims {
 
   bool RestsOnSomething() const {
     const bool nothing_to_say = plan_.points.empty();
-    return nothing_to_say || std::any_of(tokens_.begin(), tokens_.end(), [](const TextToken& token) {
-             return token.kind == Kind::kMention || (token.kind == Kind::kWord && SourceWords().contains(token.word));
+    return nothing_to_say ||
+           std::any_of(tokens_.begin(), tokens_.end(), [](const TextToken& token) {
+             return token.kind == Kind::kMention ||
+                    (token.kind == Kind::kWord && SourceWords().contains(token.word));
            });
   }
 
@@ -361,18 +422,21 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
   std::vector<Evidence> cited;
   const auto add = [&cited](Evidence evidence) {
     const auto same = [&evidence](const Evidence& e) {
-      return e.kind == evidence.kind && e.item_id == evidence.item_id && e.attribute == evidence.attribute && e.value == evidence.value;
+      return e.kind == evidence.kind && e.item_id == evidence.item_id &&
+             e.attribute == evidence.attribute && e.value == evidence.value;
     };
     if (std::none_of(cited.begin(), cited.end(), same)) cited.push_back(std::move(evidence));
   };
   const std::string& item = plan.item.item_id;
   for (const TextToken& token : tokens) {
-    if (token.kind == Kind::kWord && (token.word == "popular" || token.word == "trending" || token.word == "many")) {
+    if (token.kind == Kind::kWord &&
+        (token.word == "popular" || token.word == "trending" || token.word == "many")) {
       add({Evidence::Kind::kTrend, item, "trending", ""});
     }
     if (token.kind != Kind::kMention) continue;
     const Mention& mention = token.mention;
-    if (mention.kind == Mention::Kind::kName) add({Evidence::Kind::kItemFact, item, "title", plan.item.title});
+    if (mention.kind == Mention::Kind::kName)
+      add({Evidence::Kind::kItemFact, item, "title", plan.item.title});
     if (mention.kind == Mention::Kind::kEvent) {
       const PlannedEvent& event = plan.events[static_cast<size_t>(mention.event)];
       add({Evidence::Kind::kUserEvent, event.item_id, "title", event.title});
@@ -380,7 +444,8 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
     if (mention.kind != Mention::Kind::kValue) continue;
     add({Evidence::Kind::kItemFact, item, mention.attribute, mention.value});
     if (mention.point < 0) continue;
-    for (const std::string& id : plan.points[static_cast<size_t>(mention.point)].evidence_item_ids) {
+    for (const std::string& id :
+         plan.points[static_cast<size_t>(mention.point)].evidence_item_ids) {
       add({Evidence::Kind::kUserEvent, id, mention.attribute, mention.value});
     }
   }
@@ -388,7 +453,8 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
 }
 
 // Slots are mentions by construction; the words between them may spell others.
-Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& matcher, const std::vector<Segment>& text) {
+Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& matcher,
+                        const std::vector<Segment>& text) {
   Tokens tokens;
   for (const Segment& segment : text) {
     if (segment.kind == Segment::Kind::kSpecial) {
@@ -396,7 +462,8 @@ Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& match
       continue;
     }
     Tokens spelled = matcher.Match(TokenizeText(segment.text));
-    tokens.insert(tokens.end(), std::make_move_iterator(spelled.begin()), std::make_move_iterator(spelled.end()));
+    tokens.insert(tokens.end(), std::make_move_iterator(spelled.begin()),
+                  std::make_move_iterator(spelled.end()));
   }
   return tokens;
 }

@@ -15,12 +15,16 @@
 namespace palate::ranking {
 namespace {
 
-bool IsLetter(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80; }
+bool IsLetter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
 // Whether text[i] joins the letters on both sides of it into one word.
 bool JoinsWord(absl::string_view text, size_t i) {
-  if (i == 0 || i + 1 >= text.size() || !IsLetter(text[i - 1]) || !IsLetter(text[i + 1])) return false;
+  if (i == 0 || i + 1 >= text.size() || !IsLetter(text[i - 1]) || !IsLetter(text[i + 1]))
+    return false;
   if (text[i] == '-' || text[i] == '\'') return true;
   return (text[i] == '.' || text[i] == ',') && IsDigit(text[i - 1]) && IsDigit(text[i + 1]);
 }
@@ -43,8 +47,12 @@ void AddWord(absl::string_view word, std::vector<TextToken>& tokens) {
 }  // namespace
 
 std::vector<TextToken> TokenizeText(absl::string_view original) {
-  const std::string text = absl::StrReplaceAll(
-      original, {{"\u2018", "'"}, {"\u2019", "'"}, {"\u201c", "\""}, {"\u201d", "\""}, {"\u2013", " - "}, {"\u2014", " - "}});
+  const std::string text = absl::StrReplaceAll(original, {{"\u2018", "'"},
+                                                          {"\u2019", "'"},
+                                                          {"\u201c", "\""},
+                                                          {"\u201d", "\""},
+                                                          {"\u2013", " - "},
+                                                          {"\u2014", " - "}});
   std::vector<TextToken> tokens;
   for (size_t i = 0; i < text.size();) {
     const size_t begin = i;
@@ -66,17 +74,20 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
   for (size_t i = 0; i < plan.events.size(); ++i) {
     Add(plan.events[i].title, {Mention::Kind::kEvent, static_cast<int>(i), -1, "", ""}, plain);
   }
-  // Points come before the item's other facts: of two facts with one spelling, the one that the plan rests on is meant.
+  // Points come before the item's other facts: of two facts with one spelling, the one that the
+  // plan rests on is meant.
   for (size_t i = 0; i < plan.points.size(); ++i) {
     const PlannedPoint& point = plan.points[i];
-    const Mention mention{Mention::Kind::kValue, -1, static_cast<int>(i), point.attribute, point.value};
+    const Mention mention{Mention::Kind::kValue, -1, static_cast<int>(i), point.attribute,
+                          point.value};
     Add(point.said, mention, plain);
     Add(point.value, mention, plain);
   }
   for (const AttributeWord& word : WordsOf(plan.item.attributes)) {
     const bool flag = std::holds_alternative<bool>(plan.item.attributes.at(word.attribute));
     if (flag && word.value == "no") continue;
-    const std::string spelling = flag ? absl::StrReplaceAll(word.attribute, {{"_", " "}}) : word.value;
+    const std::string spelling =
+        flag ? absl::StrReplaceAll(word.attribute, {{"_", " "}}) : word.value;
     const Mention mention{Mention::Kind::kValue, -1, -1, word.attribute, spelling};
     Add(SaidOf(word.attribute, spelling), mention, plain);
     Add(spelling, mention, plain);
@@ -84,23 +95,29 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
   for (const auto& [name, value] : plan.item.attributes) {
     const std::optional<double> number = NumberOf(plan.item.attributes, name);
     if (!number.has_value()) continue;
-    const auto point = std::find_if(plan.points.begin(), plan.points.end(), [&name](const PlannedPoint& p) { return p.attribute == name; });
-    const int index = point == plan.points.end() ? -1 : static_cast<int>(point - plan.points.begin());
+    const auto point = std::find_if(plan.points.begin(), plan.points.end(),
+                                    [&name](const PlannedPoint& p) { return p.attribute == name; });
+    const int index =
+        point == plan.points.end() ? -1 : static_cast<int>(point - plan.points.begin());
     const Mention mention{Mention::Kind::kValue, -1, index, name, FormatNumber(*number)};
     Add(mention.value, mention, plain);
     Add(absl::StrFormat("%.2f", *number), mention, plain);
   }
   for (auto& [word, patterns] : patterns_) {
-    std::stable_sort(patterns.begin(), patterns.end(),
-                     [](const Pattern& a, const Pattern& b) { return a.tokens.size() > b.tokens.size(); });
+    std::stable_sort(patterns.begin(), patterns.end(), [](const Pattern& a, const Pattern& b) {
+      return a.tokens.size() > b.tokens.size();
+    });
   }
 }
 
-void MentionMatcher::Add(const std::string& spelling, Mention mention, bool (*plain)(absl::string_view)) {
+void MentionMatcher::Add(const std::string& spelling, Mention mention,
+                         bool (*plain)(absl::string_view)) {
   std::vector<TextToken> tokens = TokenizeText(spelling);
   // A closing mark of a title may be swallowed by the sentence's own punctuation.
   while (!tokens.empty() && tokens.back().kind != TextToken::Kind::kWord) tokens.pop_back();
-  const auto says_something = [plain](const TextToken& t) { return t.kind == TextToken::Kind::kWord && !plain(t.word); };
+  const auto says_something = [plain](const TextToken& t) {
+    return t.kind == TextToken::Kind::kWord && !plain(t.word);
+  };
   if (std::none_of(tokens.begin(), tokens.end(), says_something)) return;
   std::vector<Pattern>& patterns = patterns_[tokens.front().word];
   patterns.push_back({std::move(tokens), std::move(mention)});
@@ -109,10 +126,13 @@ void MentionMatcher::Add(const std::string& spelling, Mention mention, bool (*pl
 const MentionMatcher::Pattern* MentionMatcher::Find(absl::Span<const TextToken> text) const {
   const auto starting = patterns_.find(text.front().word);
   if (starting == patterns_.end()) return nullptr;
-  const auto same = [](const TextToken& a, const TextToken& b) { return a.kind == b.kind && a.word == b.word; };
+  const auto same = [](const TextToken& a, const TextToken& b) {
+    return a.kind == b.kind && a.word == b.word;
+  };
   for (const Pattern& pattern : starting->second) {
     if (pattern.tokens.size() > text.size()) continue;
-    if (std::equal(pattern.tokens.begin(), pattern.tokens.end(), text.begin(), same)) return &pattern;
+    if (std::equal(pattern.tokens.begin(), pattern.tokens.end(), text.begin(), same))
+      return &pattern;
   }
   return nullptr;
 }

@@ -36,11 +36,13 @@ struct TextToken {
   bool capital = false;  // a word that began with an upper-case ASCII letter
 };
 
-// Words are runs of letters and digits with inner hyphens, apostrophes and decimal points; "'s" is a word of its own. Bytes beyond ASCII
-// are letters, apart from typographic quotes and dashes, which count as their ASCII forms.
+// Words are runs of letters and digits with inner hyphens, apostrophes and decimal points; "'s" is
+// a word of its own. Bytes beyond ASCII are letters, apart from typographic quotes and dashes,
+// which count as their ASCII forms.
 std::vector<TextToken> TokenizeText(absl::string_view text);
 
-// The mentions that a text may spell out: the longest at each place wins. Facts that consist of plain words only (`plain`) are left out.
+// The mentions that a text may spell out: the longest at each place wins. Facts that consist of
+// plain words only (`plain`) are left out.
 class MentionMatcher {
  public:
   MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::string_view));

@@ -1,4 +1,5 @@
-// What the evidence check knows of English: the words that a text may use, and what some of them claim. Internal to ranking/.
+// What the evidence check knows of English: the words that a text may use, and what some of them
+// claim. Internal to ranking/.
 //
 // Words are lower case. Constants only, thread-safe.
 #pragma once
@@ -30,7 +31,8 @@ const absl::flat_hash_map<absl::string_view, SourceClaim>& SourceWords();
 
 // Words that no sentence or clause ends with.
 const absl::flat_hash_set<absl::string_view>& LeadingWords();
-// Whether it may end with `particle` in spite of that, because of the word before: "what you searched for".
+// Whether it may end with `particle` in spite of that, because of the word before: "what you
+// searched for".
 bool TakesParticle(absl::string_view verb, absl::string_view particle);
 
 // Words around a value that say what kind of thing it is. Empty words stand for any.

@@ -58,7 +58,9 @@ class EngagedItems {
   std::set<std::string> averse_;
 };
 
-std::string NameOf(const std::string& attribute) { return absl::StrReplaceAll(attribute, {{"_", " "}}); }
+std::string NameOf(const std::string& attribute) {
+  return absl::StrReplaceAll(attribute, {{"_", " "}});
+}
 
 // The value as a text writes it: the item's own spelling; a true bool is its attribute's name.
 std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
@@ -78,7 +80,8 @@ std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
   return spelling;
 }
 
-PlannedPoint MakePoint(PlannedPoint::Kind kind, const std::string& attribute, std::string value, int num_events) {
+PlannedPoint MakePoint(PlannedPoint::Kind kind, const std::string& attribute, std::string value,
+                       int num_events) {
   const PointRole role = RoleOf(attribute, value);
   std::string said = SaidOf(attribute, value);
   return {kind, attribute, std::move(value), role, std::move(said), num_events, {}, {}};
@@ -98,23 +101,30 @@ bool Sayable(const ItemFacts& item, const AttributeWord& word) {
 // What was done to "#", in the order of the enum.
 const char* InteractionPattern(Interaction interaction) {
   static constexpr const char* kPatterns[] = {
-      "bought #", "liked #", "put # in your basket", "looked at #", "rated # highly", "watched #", "played #", "read #",
-      "saved #",  "chose #"};
+      "bought #",    "liked #",        "put # in your basket",
+      "looked at #", "rated # highly", "watched #",
+      "played #",    "read #",         "saved #",
+      "chose #"};
   return kPatterns[static_cast<size_t>(interaction)];
 }
 
-// Adds the event to the plan. False when it may not be named, or one of that title is there already.
+// Adds the event to the plan. False when it may not be named, or one of that title is there
+// already.
 bool AddEvent(const HistoryEntry* entry, const PlanOptions& options, ExplanationPlan& plan) {
   if (entry == nullptr || !SayableTitle(entry->item.title, options.max_title_bytes)) return false;
-  if (static_cast<int>(plan.events.size()) >= std::min(options.max_events, kNumTitleSlots)) return false;
-  const auto same_title = [entry](const PlannedEvent& e) { return absl::EqualsIgnoreCase(e.title, entry->item.title); };
+  if (static_cast<int>(plan.events.size()) >= std::min(options.max_events, kNumTitleSlots))
+    return false;
+  const auto same_title = [entry](const PlannedEvent& e) {
+    return absl::EqualsIgnoreCase(e.title, entry->item.title);
+  };
   if (std::any_of(plan.events.begin(), plan.events.end(), same_title)) return false;
   plan.events.push_back({entry->item.item_id, entry->item.title, InteractionOf(entry->event_type)});
   return true;
 }
 
 // The item's liked values, strongest first.
-std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const PreferenceSummary& summary, const EngagedItems& engaged, int limit,
+std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const PreferenceSummary& summary,
+                                          const EngagedItems& engaged, int limit,
                                           ExplanationPlan& plan) {
   std::vector<AttributeWord> words;
   for (const Preference& like : summary.likes) {
@@ -123,7 +133,8 @@ std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const Preferenc
     if (!EngagedItems::Has(item, word) || !Sayable(item, word)) continue;
     const int num_events = engaged.CountWith(word);
     if (num_events == 0) continue;
-    plan.points.push_back(MakePoint(PlannedPoint::Kind::kLikedValue, word.attribute, SpellingOf(item, word), num_events));
+    plan.points.push_back(MakePoint(PlannedPoint::Kind::kLikedValue, word.attribute,
+                                    SpellingOf(item, word), num_events));
     for (const std::string& id : like.evidence_item_ids) {
       if (engaged.Find(id) != nullptr) plan.points.back().evidence_item_ids.push_back(id);
     }
@@ -132,24 +143,30 @@ std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const Preferenc
   return words;
 }
 
-void AddRangePoint(const ItemFacts& item, const PreferenceSummary& summary, int limit, ExplanationPlan& plan) {
+void AddRangePoint(const ItemFacts& item, const PreferenceSummary& summary, int limit,
+                   ExplanationPlan& plan) {
   for (const PreferenceSummary::Range& range : summary.ranges) {
     const std::optional<double> number = NumberOf(item.attributes, range.attribute);
     if (static_cast<int>(plan.points.size()) >= limit || !number.has_value()) continue;
     if (*number < range.low || *number > range.high) continue;
-    plan.points.push_back(MakePoint(PlannedPoint::Kind::kInRange, range.attribute, FormatNumber(*number), 0));
+    plan.points.push_back(
+        MakePoint(PlannedPoint::Kind::kInRange, range.attribute, FormatNumber(*number), 0));
     return;  // one number is enough for a sentence
   }
 }
 
-// Facts that claim nothing about the user, until there are two points in all. Disliked values are left unsaid.
-void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int limit, ExplanationPlan& plan) {
+// Facts that claim nothing about the user, until there are two points in all. Disliked values are
+// left unsaid.
+void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int limit,
+              ExplanationPlan& plan) {
   for (const AttributeWord& word : WordsOf(item.attributes)) {
     if (static_cast<int>(plan.points.size()) >= std::min(limit, 2)) return;
     const bool taken = std::find(used.begin(), used.end(), word) != used.end();
-    const bool disliked = std::find(plan.disliked.begin(), plan.disliked.end(), word) != plan.disliked.end();
+    const bool disliked =
+        std::find(plan.disliked.begin(), plan.disliked.end(), word) != plan.disliked.end();
     if (taken || disliked || !Sayable(item, word)) continue;
-    plan.points.push_back(MakePoint(PlannedPoint::Kind::kItemFact, word.attribute, SpellingOf(item, word), 0));
+    plan.points.push_back(
+        MakePoint(PlannedPoint::Kind::kItemFact, word.attribute, SpellingOf(item, word), 0));
   }
 }
 
@@ -172,14 +189,18 @@ Interaction InteractionOf(const std::string& event_type) {
   };
   // The first stem that the name contains decides.
   static constexpr Entry kStems[] = {
-      {"purchase", Interaction::kBought}, {"buy", Interaction::kBought},    {"bought", Interaction::kBought},
-      {"order", Interaction::kBought},    {"cart", Interaction::kBasket},   {"basket", Interaction::kBasket},
-      {"wish", Interaction::kSaved},      {"save", Interaction::kSaved},    {"bookmark", Interaction::kSaved},
-      {"favo", Interaction::kLiked},      {"like", Interaction::kLiked},    {"love", Interaction::kLiked},
-      {"rating", Interaction::kRated},    {"rate", Interaction::kRated},    {"review", Interaction::kRated},
-      {"watch", Interaction::kWatched},   {"listen", Interaction::kPlayed}, {"play", Interaction::kPlayed},
-      {"read", Interaction::kRead},       {"click", Interaction::kOpened},  {"open", Interaction::kOpened},
-      {"view", Interaction::kOpened},     {"visit", Interaction::kOpened}};
+      {"purchase", Interaction::kBought}, {"buy", Interaction::kBought},
+      {"bought", Interaction::kBought},   {"order", Interaction::kBought},
+      {"cart", Interaction::kBasket},     {"basket", Interaction::kBasket},
+      {"wish", Interaction::kSaved},      {"save", Interaction::kSaved},
+      {"bookmark", Interaction::kSaved},  {"favo", Interaction::kLiked},
+      {"like", Interaction::kLiked},      {"love", Interaction::kLiked},
+      {"rating", Interaction::kRated},    {"rate", Interaction::kRated},
+      {"review", Interaction::kRated},    {"watch", Interaction::kWatched},
+      {"listen", Interaction::kPlayed},   {"play", Interaction::kPlayed},
+      {"read", Interaction::kRead},       {"click", Interaction::kOpened},
+      {"open", Interaction::kOpened},     {"view", Interaction::kOpened},
+      {"visit", Interaction::kOpened}};
   const std::string name = absl::AsciiStrToLower(event_type);
   for (const Entry& entry : kStems) {
     if (absl::StrContains(name, entry.stem)) return entry.interaction;
@@ -187,7 +208,9 @@ Interaction InteractionOf(const std::string& event_type) {
   return Interaction::kChose;
 }
 
-bool StartsWithVowel(absl::string_view text) { return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1)); }
+bool StartsWithVowel(absl::string_view text) {
+  return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1));
+}
 
 PointRole RoleOf(const std::string& attribute, const std::string& value) {
   struct Entry {
@@ -195,16 +218,21 @@ PointRole RoleOf(const std::string& attribute, const std::string& value) {
     PointRole role;
   };
   static constexpr Entry kStems[] = {
-      {"material", PointRole::kMaterial}, {"fabric", PointRole::kMaterial},   {"style", PointRole::kStyle},
-      {"mood", PointRole::kStyle},        {"color", PointRole::kColor},       {"colour", PointRole::kColor},
-      {"pattern", PointRole::kPattern},   {"occasion", PointRole::kOccasion}, {"season", PointRole::kOccasion},
-      {"kind", PointRole::kKind},         {"genre", PointRole::kKind},        {"tag", PointRole::kKind},
-      {"categor", PointRole::kCategory},  {"topic", PointRole::kCategory},    {"department", PointRole::kCategory},
-      {"feature", PointRole::kFeature},   {"brand", PointRole::kMaker},       {"author", PointRole::kMaker},
-      {"artist", PointRole::kMaker},      {"director", PointRole::kMaker},    {"maker", PointRole::kMaker}};
+      {"material", PointRole::kMaterial},   {"fabric", PointRole::kMaterial},
+      {"style", PointRole::kStyle},         {"mood", PointRole::kStyle},
+      {"color", PointRole::kColor},         {"colour", PointRole::kColor},
+      {"pattern", PointRole::kPattern},     {"occasion", PointRole::kOccasion},
+      {"season", PointRole::kOccasion},     {"kind", PointRole::kKind},
+      {"genre", PointRole::kKind},          {"tag", PointRole::kKind},
+      {"categor", PointRole::kCategory},    {"topic", PointRole::kCategory},
+      {"department", PointRole::kCategory}, {"feature", PointRole::kFeature},
+      {"brand", PointRole::kMaker},         {"author", PointRole::kMaker},
+      {"artist", PointRole::kMaker},        {"director", PointRole::kMaker},
+      {"maker", PointRole::kMaker}};
   if (value == NameOf(attribute)) return PointRole::kFeature;
   double number = 0;
-  if (absl::StrContains(attribute, kPriceStem)) return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
+  if (absl::StrContains(attribute, kPriceStem))
+    return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
   // A plural or a longer name still tells: "genres", "main_color".
   for (const Entry& entry : kStems) {
     if (absl::StrContains(attribute, entry.stem)) return entry.role;
@@ -214,8 +242,9 @@ PointRole RoleOf(const std::string& attribute, const std::string& value) {
 
 const std::string& PointRoleWord(PointRole role) {
   // In the order of the enum.
-  static const auto& words = *new std::array<std::string, 11>{"material", "style",   "color", "pattern", "occasion", "kind",
-                                                              "kind",     "feature", "maker", "price",   "other"};
+  static const auto& words = *new std::array<std::string, 11>{
+      "material", "style",   "color", "pattern", "occasion", "kind",
+      "kind",     "feature", "maker", "price",   "other"};
   return words[static_cast<size_t>(role)];
 }
 
@@ -223,11 +252,14 @@ std::string SaidOf(const std::string& attribute, const std::string& value) {
   const PointRole role = RoleOf(attribute, value);
   if (role == PointRole::kOccasion) return absl::StrCat(value, " use");
   if (role != PointRole::kOther) return value;
-  if (absl::StrContains(attribute, kPriceStem)) return absl::StrCat(StartsWithVowel(value) ? "an " : "a ", value, " price");
+  if (absl::StrContains(attribute, kPriceStem))
+    return absl::StrCat(StartsWithVowel(value) ? "an " : "a ", value, " price");
   return absl::StrCat(NameOf(attribute), " ", value);
 }
 
-std::string InteractionPhrase(Interaction interaction) { return absl::StrReplaceAll(InteractionPattern(interaction), {{" #", ""}}); }
+std::string InteractionPhrase(Interaction interaction) {
+  return absl::StrReplaceAll(InteractionPattern(interaction), {{" #", ""}});
+}
 
 std::string InteractionPhrase(Interaction interaction, const std::string& object) {
   return absl::StrReplaceAll(InteractionPattern(interaction), {{"#", object}});
@@ -238,18 +270,24 @@ std::string FormatNumber(double value) {
   return absl::StrFormat("%.2f", value);
 }
 
-ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary, const PlanOptions& options) {
+ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary,
+                         const PlanOptions& options) {
   ExplanationPlan plan;
   plan.item = input.item;
   plan.name_sayable = SayableTitle(input.item.title, options.max_title_bytes);
-  for (const Preference& dislike : summary.dislikes) plan.disliked.push_back({dislike.attribute, dislike.value});
+  for (const Preference& dislike : summary.dislikes)
+    plan.disliked.push_back({dislike.attribute, dislike.value});
   const EngagedItems engaged(input);
   const int limit = std::clamp(options.max_points, 0, kNumValueSlots);
-  const std::vector<AttributeWord> liked = AddLikedPoints(input.item, summary, engaged, limit, plan);
+  const std::vector<AttributeWord> liked =
+      AddLikedPoints(input.item, summary, engaged, limit, plan);
   for (const Preference& like : summary.likes) {
-    if (std::find(liked.begin(), liked.end(), AttributeWord{like.attribute, like.value}) == liked.end()) continue;
+    if (std::find(liked.begin(), liked.end(), AttributeWord{like.attribute, like.value}) ==
+        liked.end())
+      continue;
     for (const std::string& id : like.evidence_item_ids) {
-      if (AddEvent(engaged.Find(id), options, plan)) break;  // one event per preference, so that the events differ
+      if (AddEvent(engaged.Find(id), options, plan))
+        break;  // one event per preference, so that the events differ
     }
   }
   for (size_t p = 0; p < liked.size(); ++p) {

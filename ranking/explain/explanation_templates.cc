@@ -28,14 +28,17 @@ class Choice {
  public:
   explicit Choice(uint64_t seed) : state_(seed) {}
   size_t Index(size_t n) { return static_cast<size_t>(Mix(state_ += 0x9E3779B97F4A7C15ull) % n); }
-  std::string Of(std::initializer_list<const char*> wordings) { return wordings.begin()[Index(wordings.size())]; }
+  std::string Of(std::initializer_list<const char*> wordings) {
+    return wordings.begin()[Index(wordings.size())];
+  }
 
  private:
   uint64_t state_;
 };
 
-// Makes sentences in a notation of its own: "{v0}" is the first point's value slot, "{t0}" the first event's title slot, "{n}" the item's
-// name. Parse() turns the notation into segments. The words used here are among those that evidence_check.cc admits.
+// Makes sentences in a notation of its own: "{v0}" is the first point's value slot, "{t0}" the
+// first event's title slot, "{n}" the item's name. Parse() turns the notation into segments. The
+// words used here are among those that evidence_check.cc admits.
 class Writer {
  public:
   Writer(const ExplanationPlan& plan, uint64_t seed) : plan_(plan), choice_(seed) {
@@ -58,9 +61,12 @@ class Writer {
     std::vector<std::string> sentences = {liked_.empty() ? Opening() : LikedSentence()};
     // A second sentence most of the time, about something the first one has not said.
     std::vector<std::string> more = Additions();
-    if (!more.empty() && (sentences[0].empty() || choice_.Index(5) != 0)) sentences.push_back(more[choice_.Index(more.size())]);
+    if (!more.empty() && (sentences[0].empty() || choice_.Index(5) != 0))
+      sentences.push_back(more[choice_.Index(more.size())]);
     if (sentences[0].empty()) sentences.erase(sentences.begin());
-    if (sentences.empty()) sentences.push_back(choice_.Of({"A pick from the catalogue to try.", "Something else to try."}));
+    if (sentences.empty())
+      sentences.push_back(
+          choice_.Of({"A pick from the catalogue to try.", "Something else to try."}));
     std::string text = sentences[0];
     if (sentences.size() > 1) absl::StrAppend(&text, " ", sentences[1]);
     return text;
@@ -68,7 +74,9 @@ class Writer {
 
  private:
   std::string Value(size_t point) const { return absl::StrCat("{v", point, "}"); }
-  std::string Fill(const std::string& wording, size_t point) const { return absl::StrReplaceAll(wording, {{"#", Value(point)}}); }
+  std::string Fill(const std::string& wording, size_t point) const {
+    return absl::StrReplaceAll(wording, {{"#", Value(point)}});
+  }
 
   // What the user likes, as a noun: "things in {v0}".
   std::string Noun(size_t point) {
@@ -130,23 +138,29 @@ class Writer {
   // "is also made of {v0}", "also comes in {v0}".
   std::string AlsoPredicate(size_t point) {
     const std::string predicate = Predicate(point);
-    return absl::StartsWith(predicate, "is ") ? absl::StrCat("is also ", predicate.substr(3)) : absl::StrCat("also ", predicate);
+    return absl::StartsWith(predicate, "is ") ? absl::StrCat("is also ", predicate.substr(3))
+                                              : absl::StrCat("also ", predicate);
   }
 
   // "{n}" where the title may be said, else a pronoun that opens a clause.
-  std::string Subject() { return plan_.name_sayable && choice_.Index(3) == 0 ? "{n}" : choice_.Of({"this one", "it"}); }
+  std::string Subject() {
+    return plan_.name_sayable && choice_.Index(3) == 0 ? "{n}" : choice_.Of({"this one", "it"});
+  }
 
   // "You often go for {noun}", with no more frequency than the events carry.
   std::string Habit(size_t point) {
     const int events = plan_.points[point].num_events;
     std::string habit;
     if (events >= kOftenEvents) {
-      habit = choice_.Of({"You often go for", "You keep coming back to", "Again and again you choose", "You often choose",
-                          "Time and again you pick", "You are often drawn to"});
+      habit =
+          choice_.Of({"You often go for", "You keep coming back to", "Again and again you choose",
+                      "You often choose", "Time and again you pick", "You are often drawn to"});
     } else if (events == 2) {
-      habit = choice_.Of({"Twice now you have picked", "You have chosen", "More than once you went for", "You have already picked"});
+      habit = choice_.Of({"Twice now you have picked", "You have chosen",
+                          "More than once you went for", "You have already picked"});
     } else {
-      habit = choice_.Of({"You showed interest in", "You have picked", "You went for", "You have chosen"});
+      habit = choice_.Of(
+          {"You showed interest in", "You have picked", "You went for", "You have chosen"});
     }
     return absl::StrCat(habit, " ", Noun(point));
   }
@@ -171,15 +185,19 @@ class Writer {
         break;
     }
     const size_t second = SecondLiked(point);
-    if (second == point) return absl::StrCat(habit, ", so here is one that ", Predicate(point), ".");
+    if (second == point)
+      return absl::StrCat(habit, ", so here is one that ", Predicate(point), ".");
     said_.push_back(second);
-    return absl::StrCat(habit, " and ", Noun(second), ": ", Subject(), " ", choice_.Of({"has both", "brings both together"}), ".");
+    return absl::StrCat(habit, " and ", Noun(second), ": ", Subject(), " ",
+                        choice_.Of({"has both", "brings both together"}), ".");
   }
 
-  // Another liked value than `point` for which the same frequency word holds, or `point` when there is none.
+  // Another liked value than `point` for which the same frequency word holds, or `point` when there
+  // is none.
   size_t SecondLiked(size_t point) const {
     for (const size_t other : liked_) {
-      if (other != point && plan_.points[other].num_events >= plan_.points[point].num_events) return other;
+      if (other != point && plan_.points[other].num_events >= plan_.points[point].num_events)
+        return other;
     }
     return point;
   }
@@ -196,11 +214,14 @@ class Writer {
       case 1:
         return absl::StrCat("Because ", did, ": ", Subject(), " ", predicate, " as well.");
       case 2:
-        return absl::StrCat("Like ", title, ", which you ", InteractionPhrase(interaction), ", ", Subject(), " ", predicate, ".");
+        return absl::StrCat("Like ", title, ", which you ", InteractionPhrase(interaction), ", ",
+                            Subject(), " ", predicate, ".");
       case 3:
-        return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate, ".");
+        return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate,
+                            ".");
       case 4:
-        return absl::StrCat(fact, ". ", plan_.name_sayable ? "{n}" : "This one", " ", AlsoPredicate(point), ".");
+        return absl::StrCat(fact, ". ", plan_.name_sayable ? "{n}" : "This one", " ",
+                            AlsoPredicate(point), ".");
       case 5:
         return absl::StrCat("Since ", did, ", here is another one that ", predicate, ".");
       default:
@@ -226,12 +247,16 @@ class Writer {
 
   std::string RangeSentence(size_t point) {
     if (plan_.points[point].role == PointRole::kPrice) {
-      return Fill(choice_.Of({"At #, it is within the price range you usually choose.", "Its price of # is in your usual range.",
+      return Fill(choice_.Of({"At #, it is within the price range you usually choose.",
+                              "Its price of # is in your usual range.",
                               "The price, #, is within your usual range."}),
                   point);
     }
-    if (plan_.points[point].role != PointRole::kOther) return Fill("Its # is in your usual range.", point);
-    return Fill(choice_.Of({"With #, it is within the range you usually choose.", "Its # is in your usual range."}), point);
+    if (plan_.points[point].role != PointRole::kOther)
+      return Fill("Its # is in your usual range.", point);
+    return Fill(choice_.Of({"With #, it is within the range you usually choose.",
+                            "Its # is in your usual range."}),
+                point);
   }
 
   // Second sentences about what has not been said.
@@ -241,16 +266,26 @@ class Writer {
       for (const size_t point : *points) {
         if (std::find(said_.begin(), said_.end(), point) != said_.end()) continue;
         const bool liked = plan_.points[point].kind == PlannedPoint::Kind::kLikedValue;
-        more.push_back(absl::StrCat("It ", AlsoPredicate(point), liked && choice_.Index(2) == 0 ? ", which you have picked before." : "."));
+        more.push_back(
+            absl::StrCat("It ", AlsoPredicate(point),
+                         liked && choice_.Index(2) == 0 ? ", which you have picked before." : "."));
       }
     }
     for (const size_t point : ranges_) more.push_back(RangeSentence(point));
     if (plan_.trending)
-      more.push_back(choice_.Of({"It is popular right now.", "Right now it is trending.", "Many people choose it right now."}));
-    if (plan_.fresh) more.push_back(choice_.Of({"It has just arrived.", "It is new here.", "It is a new arrival."}));
-    if (plan_.searched) more.push_back(choice_.Of({"It matches your search.", "It fits what you searched for."}));
-    if (plan_.similar) more.push_back(choice_.Of({"It is close to what you are looking at.", "It is similar to what you have open."}));
-    if (plan_.neighbors) more.push_back(choice_.Of({"People with similar picks chose it too.", "Others with similar picks went for it."}));
+      more.push_back(choice_.Of({"It is popular right now.", "Right now it is trending.",
+                                 "Many people choose it right now."}));
+    if (plan_.fresh)
+      more.push_back(
+          choice_.Of({"It has just arrived.", "It is new here.", "It is a new arrival."}));
+    if (plan_.searched)
+      more.push_back(choice_.Of({"It matches your search.", "It fits what you searched for."}));
+    if (plan_.similar)
+      more.push_back(choice_.Of(
+          {"It is close to what you are looking at.", "It is similar to what you have open."}));
+    if (plan_.neighbors)
+      more.push_back(choice_.Of(
+          {"People with similar picks chose it too.", "Others with similar picks went for it."}));
     return more;
   }
 
@@ -260,12 +295,14 @@ class Writer {
   std::vector<size_t> said_;
 };
 
-// "You bought {t0}, and" becomes " You bought", <|title1|>, ", and": every word behind one space, a slot's own space left to FillSlots.
+// "You bought {t0}, and" becomes " You bought", <|title1|>, ", and": every word behind one space, a
+// slot's own space left to FillSlots.
 std::vector<Segment> Parse(const std::string& notation) {
   std::vector<Segment> segments;
   const auto add_text = [&segments](absl::string_view text) {
     if (text.empty()) return;
-    if (segments.empty() || segments.back().kind != Segment::Kind::kText) segments.push_back(Segment::Text(""));
+    if (segments.empty() || segments.back().kind != Segment::Kind::kText)
+      segments.push_back(Segment::Text(""));
     segments.back().text.append(text.data(), text.size());
   };
   for (absl::string_view word : absl::StrSplit(notation, ' ', absl::SkipEmpty())) {
@@ -294,13 +331,16 @@ absl::StatusOr<std::string> SlotValue(const ExplanationPlan& plan, const Segment
   for (size_t i = 0; i < plan.events.size(); ++i) {
     if (slot.Is(TitleSlot(static_cast<int>(i)))) return plan.events[i].title;
   }
-  return absl::InvalidArgumentError(absl::StrCat("the text uses ", slot.text, ", which the plan does not fill"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the text uses ", slot.text, ", which the plan does not fill"));
 }
 
 void AppendSlot(std::string value, std::string& text) {
   const absl::string_view before = absl::StripTrailingAsciiWhitespace(text);
-  const bool opens_sentence = before.empty() || before.back() == '.' || before.back() == '!' || before.back() == '?';
-  if (opens_sentence && !value.empty()) value[0] = absl::ascii_toupper(static_cast<unsigned char>(value[0]));
+  const bool opens_sentence =
+      before.empty() || before.back() == '.' || before.back() == '!' || before.back() == '?';
+  if (opens_sentence && !value.empty())
+    value[0] = absl::ascii_toupper(static_cast<unsigned char>(value[0]));
   const bool article = before == "A" || before == "a" || absl::EndsWith(before, " a");
   text.resize(before.size());
   if (article && StartsWithVowel(value)) text += 'n';
@@ -309,9 +349,12 @@ void AppendSlot(std::string value, std::string& text) {
 
 }  // namespace
 
-std::vector<Segment> WriteExplanation(const ExplanationPlan& plan, uint64_t seed) { return Parse(Writer(plan, seed).Write()); }
+std::vector<Segment> WriteExplanation(const ExplanationPlan& plan, uint64_t seed) {
+  return Parse(Writer(plan, seed).Write());
+}
 
-absl::StatusOr<std::string> FillSlots(const ExplanationPlan& plan, const std::vector<Segment>& text) {
+absl::StatusOr<std::string> FillSlots(const ExplanationPlan& plan,
+                                      const std::vector<Segment>& text) {
   std::string filled;
   for (const Segment& segment : text) {
     if (segment.kind == Segment::Kind::kText) {

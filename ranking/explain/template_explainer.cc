@@ -8,7 +8,8 @@
 namespace palate::ranking {
 
 Explanation ExplainWithTemplate(const ExplainInput& input, const ExplanationPlan& plan) {
-  EvidenceVerdict verdict = EvidenceChecker(plan).Check(WriteExplanation(plan, ExplanationSeed(input)));
+  EvidenceVerdict verdict =
+      EvidenceChecker(plan).Check(WriteExplanation(plan, ExplanationSeed(input)));
   Explanation explanation;
   explanation.text = std::move(verdict.text);
   explanation.source = ExplanationSource::kTemplate;

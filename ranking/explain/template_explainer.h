@@ -1,4 +1,5 @@
-// Explanations without a model: the TEMPLATE mode, and what stands in where the model's text is refused.
+// Explanations without a model: the TEMPLATE mode, and what stands in where the model's text is
+// refused.
 //
 // Pure functions, thread-safe, some microseconds per item.
 #pragma once
@@ -9,8 +10,8 @@
 
 namespace palate::ranking {
 
-// Deterministic: the same input gives the same text; different items get different wordings. The evidence is what the text cites. Languages
-// other than English are answered in English.
+// Deterministic: the same input gives the same text; different items get different wordings. The
+// evidence is what the text cites. Languages other than English are answered in English.
 Explanation ExplainWithTemplate(const ExplainInput& input, const SummaryOptions& options = {});
 
 // The same from a plan that is already made (MakePlan of `input`).

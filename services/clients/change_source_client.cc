@@ -23,16 +23,19 @@ void WantVectors(store_pb::ItemView& view) {
   view.set_all_fingerprints(true);
 }
 
-absl::StatusOr<std::vector<retrieval::ItemUpdate>> Updates(const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> Updates(
+    const google::protobuf::RepeatedPtrField<types_pb::ItemRecord>& records) {
   std::vector<retrieval::ItemUpdate> updates(static_cast<size_t>(records.size()));
-  for (int i = 0; i < records.size(); ++i) PALATE_RETURN_IF_ERROR(FromProto(records[i], updates[static_cast<size_t>(i)]));
+  for (int i = 0; i < records.size(); ++i)
+    PALATE_RETURN_IF_ERROR(FromProto(records[i], updates[static_cast<size_t>(i)]));
   return updates;
 }
 
 }  // namespace
 
 struct ChangeSourceClient::Stream {
-  explicit Stream(std::shared_ptr<const Cancellation> cancellation) : context({absl::InfiniteFuture(), std::move(cancellation)}) {}
+  explicit Stream(std::shared_ptr<const Cancellation> cancellation)
+      : context({absl::InfiniteFuture(), std::move(cancellation)}) {}
   ~Stream() {
     context.get()->TryCancel();
     reader.Finish().IgnoreError();
@@ -51,18 +54,21 @@ ChangeSourceClient::~ChangeSourceClient() = default;
 
 absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCatalogs() {
   store_pb::GetStatsResponse stats;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats, store_pb::GetStatsRequest(), stats, NewContext()));
+  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats,
+                                   store_pb::GetStatsRequest(), stats, NewContext()));
   std::map<std::string, std::map<std::string, std::string>> active;
   for (const store_pb::CatalogStats& catalog : stats.catalogs()) {
     for (const store_pb::SpaceStats& space : catalog.spaces()) {
-      if (!space.active_fingerprint().empty()) active[catalog.catalog()][space.name()] = space.active_fingerprint();
+      if (!space.active_fingerprint().empty())
+        active[catalog.catalog()][space.name()] = space.active_fingerprint();
     }
   }
   std::vector<retrieval::CatalogConfig> configs;
   catalog_pb::ListCatalogsRequest request;
   do {
     catalog_pb::ListCatalogsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, NewContext()));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, NewContext()));
     for (const types_pb::Catalog& listed : response.catalogs()) {
       PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromProto(listed));
       retrieval::CatalogConfig config;
@@ -85,32 +91,36 @@ absl::StatusOr<std::string> ChangeSourceClient::CurrentPosition() {
   return stream_->position;
 }
 
-absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::string& catalog, const std::string& page_token) {
+absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::string& catalog,
+                                                                  const std::string& page_token) {
   store_pb::ListItemsRequest request;
   request.set_catalog(catalog);
   request.set_page_size(kMaxPageElements);
   request.set_page_token(page_token);
   WantVectors(*request.mutable_view());
   store_pb::ListItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::ListItems, request, response, NewContext()));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(store_.async(), &StoreAsync::ListItems, request, response, NewContext()));
   retrieval::ItemPage page;
   PALATE_ASSIGN_OR_RETURN(page.items, Updates(response.items()));
   page.next_page_token = response.next_page_token();
   return page;
 }
 
-absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(const std::string& catalog,
-                                                                                const std::vector<std::string>& item_ids) {
+absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(
+    const std::string& catalog, const std::vector<std::string>& item_ids) {
   store_pb::GetItemsRequest request;
   request.set_catalog(catalog);
   request.mutable_item_ids()->Assign(item_ids.begin(), item_ids.end());
   WantVectors(*request.mutable_view());
   store_pb::GetItemsResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetItems, request, response, NewContext()));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(store_.async(), &StoreAsync::GetItems, request, response, NewContext()));
   return Updates(response.items());
 }
 
-absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::OpenStream(const std::string& position) {
+absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::OpenStream(
+    const std::string& position) {
   auto stream = std::make_unique<Stream>(cancellation_);
   stream->request.set_resume_token(position);
   stream->reader.Start([&](grpc::ClientReadReactor<store_pb::WatchChangesResponse>* reactor) {
@@ -119,7 +129,8 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
   store_pb::WatchChangesResponse first;
   bool timed_out = false;
   if (!stream->reader.Read(first, absl::Now() + call_timeout_, &timed_out)) {
-    if (timed_out) return absl::DeadlineExceededError("the feature store did not begin to send changes");
+    if (timed_out)
+      return absl::DeadlineExceededError("the feature store did not begin to send changes");
     PALATE_RETURN_IF_ERROR(stream->reader.Finish());
     return absl::UnavailableError("the feature store ended the stream of changes");
   }
@@ -129,7 +140,8 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
 
 void ChangeSourceClient::CloseStream() { stream_.reset(); }
 
-absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const std::string& position, absl::Duration timeout) {
+absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const std::string& position,
+                                                                        absl::Duration timeout) {
   if (stream_ == nullptr || stream_->position != position) {
     CloseStream();
     PALATE_ASSIGN_OR_RETURN(stream_, OpenStream(position));

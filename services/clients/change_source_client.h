@@ -1,4 +1,5 @@
-// retrieval::ChangeSource over FeatureStoreService and CatalogService. Used by one thread, Cancel() by any.
+// retrieval::ChangeSource over FeatureStoreService and CatalogService. Used by one thread, Cancel()
+// by any.
 #pragma once
 
 #include <memory>
@@ -22,10 +23,12 @@ class ChangeSourceClient final : public retrieval::ChangeSource {
 
   absl::StatusOr<std::vector<retrieval::CatalogConfig>> ListCatalogs() override;
   absl::StatusOr<std::string> CurrentPosition() override;
-  absl::StatusOr<retrieval::ItemPage> ListItems(const std::string& catalog, const std::string& page_token) override;
-  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(const std::string& catalog,
-                                                              const std::vector<std::string>& item_ids) override;
-  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) override;
+  absl::StatusOr<retrieval::ItemPage> ListItems(const std::string& catalog,
+                                                const std::string& page_token) override;
+  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(
+      const std::string& catalog, const std::vector<std::string>& item_ids) override;
+  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position,
+                                                      absl::Duration timeout) override;
   void Cancel() override;
 
  private:

@@ -25,20 +25,25 @@ size_t ImageBytes(const featurestore::EmbedItem& item) {
 }
 
 // The declared spaces by what one Embed call can make together.
-std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(const Catalog& catalog) {
+std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(
+    const Catalog& catalog) {
   std::map<std::pair<std::string, int>, std::vector<std::string>> groups;
-  for (const SpaceDeclaration& space : catalog.spaces) groups[{space.model, space.dimensions}].push_back(space.name);
+  for (const SpaceDeclaration& space : catalog.spaces)
+    groups[{space.model, space.dimensions}].push_back(space.name);
   return groups;
 }
 
-// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the vectors, and this is how it is known
-// before.
-std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions, int model_dimensions) {
+// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the
+// vectors, and this is how it is known before.
+std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions,
+                          int model_dimensions) {
   const std::string& whole = space.space().fingerprint();
-  return dimensions == 0 || dimensions == model_dimensions ? whole : absl::StrCat(whole, "@", dimensions);
+  return dimensions == 0 || dimensions == model_dimensions ? whole
+                                                           : absl::StrCat(whole, "@", dimensions);
 }
 
-// The path in a query of a field of the EmbedRequest made of it: "inputs[0].images[0]" -> "query.image".
+// The path in a query of a field of the EmbedRequest made of it: "inputs[0].images[0]" ->
+// "query.image".
 std::string QueryPath(const std::string& path) {
   const FieldStep list = FirstStep(path);
   if (list.name != "inputs") return path;
@@ -50,7 +55,8 @@ std::string QueryPath(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const pipeline::EmbedQuery& query, const CallContext& context) {
+absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(
+    const pipeline::EmbedQuery& query, const CallContext& context) {
   embedding_pb::EmbedRequest request;
   request.set_model(query.model);
   request.set_instruction(query.instruction);
@@ -67,8 +73,10 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(const 
     request.add_spaces(kImageSpace);
   }
   embedding_pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, context));
-  if (!response.failures().empty()) return MapFields(FromRpcStatus(response.failures(0).status()), QueryPath);
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, context));
+  if (!response.failures().empty())
+    return MapFields(FromRpcStatus(response.failures(0).status()), QueryPath);
   std::vector<pipeline::QueryVector> vectors;
   if (response.results().empty()) return vectors;
   for (const embedding_pb::EmbeddedVector& embedded : response.results(0).vectors()) {
@@ -87,22 +95,28 @@ absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& 
     embedding_pb::GetModelInfoRequest request;
     request.set_model(group.first);
     embedding_pb::GetModelInfoResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, NewContext()));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, NewContext()));
     for (const embedding_pb::ModelInfo& model : response.models()) {
       if (group.first.empty() ? !model.is_default() : model.name() != group.first) continue;
       for (const embedding_pb::SpaceInfo& space : model.spaces()) {
-        const bool declared = std::find(names.begin(), names.end(), space.space().name()) != names.end();
+        const bool declared =
+            std::find(names.begin(), names.end(), space.space().name()) != names.end();
         if (!declared || !space.available()) continue;
-        keys.push_back({space.space().name(), FingerprintOf(space, group.second, model.dimensions())});
+        keys.push_back(
+            {space.space().name(), FingerprintOf(space, group.second, model.dimensions())});
       }
     }
   }
   return keys;
 }
 
-absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const SpaceDeclaration& group,
-                                            const std::vector<std::string>& names, const std::vector<featurestore::EmbedItem>& items,
-                                            Results& results, std::map<size_t, absl::Status>& failures) {
+absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
+                                            const SpaceDeclaration& group,
+                                            const std::vector<std::string>& names,
+                                            const std::vector<featurestore::EmbedItem>& items,
+                                            Results& results,
+                                            std::map<size_t, absl::Status>& failures) {
   embedding_pb::EmbedRequest request;
   request.set_catalog(catalog);
   request.set_model(group.model);
@@ -115,23 +129,27 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog, const Sp
     input->set_role(embedding_pb::EMBED_ROLE_ITEM);
     const size_t image_bytes = ImageBytes(item);
     if (image_bytes > kMaxImageBytesPerItem) {
-      failures.emplace(i, InvalidField("images", absl::StrCat("have ", image_bytes, " bytes together"),
-                                       absl::StrCat("at most ", kMaxImageBytesPerItem, " to be embedded")));
+      failures.emplace(
+          i, InvalidField("images", absl::StrCat("have ", image_bytes, " bytes together"),
+                          absl::StrCat("at most ", kMaxImageBytesPerItem, " to be embedded")));
       continue;
     }
     input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
     input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
   embedding_pb::EmbedResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, NewContext()));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, NewContext()));
   if (static_cast<size_t>(response.results_size()) != items.size()) {
-    return absl::InternalError(absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
+    return absl::InternalError(
+        absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
   }
   for (const types_pb::ItemFailure& failure : response.failures()) {
     failures.emplace(static_cast<size_t>(failure.index()), FromRpcStatus(failure.status()));
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    for (const embedding_pb::EmbeddedVector& embedded : response.results(static_cast<int>(i)).vectors()) {
+    for (const embedding_pb::EmbeddedVector& embedded :
+         response.results(static_cast<int>(i)).vectors()) {
       PALATE_ASSIGN_OR_RETURN(SpaceVector vector, FromProto(embedded.vector()));
       results[i].push_back(std::move(vector));
     }
@@ -152,7 +170,8 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
       }
     }
     if (wanted.empty()) continue;
-    PALATE_RETURN_IF_ERROR(EmbedGroup(catalog.id, {"", group.first, group.second}, wanted, items, results, failures));
+    PALATE_RETURN_IF_ERROR(
+        EmbedGroup(catalog.id, {"", group.first, group.second}, wanted, items, results, failures));
   }
   std::vector<absl::StatusOr<std::vector<SpaceVector>>> out;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -166,7 +185,8 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
   return out;
 }
 
-absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id, const CallContext& context) {
+absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id,
+                                          const CallContext& context) {
   embedding_pb::DropUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(user_id);

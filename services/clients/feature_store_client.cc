@@ -17,16 +17,17 @@ using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface
 
 }  // namespace
 
-absl::StatusOr<UserContext> FeatureStoreClient::GetUserContext(UserContextQuery query, const CallContext& context) {
+absl::StatusOr<UserContext> FeatureStoreClient::GetUserContext(UserContextQuery query,
+                                                               const CallContext& context) {
   store_pb::GetUserContextResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetUserContext, ToProto(std::move(query)), response, context));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetUserContext,
+                                   ToProto(std::move(query)), response, context));
   return FromProto(std::move(response));
 }
 
-absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::GetItems(const std::string& catalog,
-                                                                                         const std::vector<std::string>& item_ids,
-                                                                                         const std::vector<std::string>& spaces,
-                                                                                         const CallContext& context) {
+absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::GetItems(
+    const std::string& catalog, const std::vector<std::string>& item_ids,
+    const std::vector<std::string>& spaces, const CallContext& context) {
   std::vector<std::optional<ItemWithVectors>> items(item_ids.size());
   for (size_t begin = 0; begin < item_ids.size(); begin += kMaxBatchElements) {
     const size_t end = std::min(item_ids.size(), begin + kMaxBatchElements);
@@ -35,20 +36,24 @@ absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::
     request.mutable_item_ids()->Assign(item_ids.begin() + begin, item_ids.begin() + end);
     request.mutable_view()->mutable_spaces()->Assign(spaces.begin(), spaces.end());
     store_pb::GetItemsResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, context));
+    PALATE_RETURN_IF_ERROR(
+        CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, context));
 
     // The answer keeps the order of the ids and leaves out those that are not there.
     size_t next = begin;
     for (const types_pb::ItemRecord& record : response.items()) {
       while (next < end && item_ids[next] != record.item().id()) ++next;
-      if (next == end) return absl::InternalError("the feature store answered items in another order than asked");
+      if (next == end)
+        return absl::InternalError("the feature store answered items in another order than asked");
       PALATE_ASSIGN_OR_RETURN(items[next++], FromProto(record));
     }
   }
   return items;
 }
 
-absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) {
+absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog,
+                                                 const Impression& impression,
+                                                 const CallContext& context) {
   store_pb::WriteImpressionRequest request;
   request.set_catalog(catalog);
   request.set_recommendation_id(impression.recommendation_id);

@@ -1,4 +1,5 @@
-// pipeline::FeatureReader over FeatureStoreService. Thread-safe; calls block the calling thread until their deadline at most.
+// pipeline::FeatureReader over FeatureStoreService. Thread-safe; calls block the calling thread
+// until their deadline at most.
 #pragma once
 
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
@@ -11,11 +12,13 @@ class FeatureStoreClient final : public pipeline::FeatureReader {
  public:
   explicit FeatureStoreClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext& context) override;
-  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string& catalog, const std::vector<std::string>& item_ids,
-                                                                       const std::vector<std::string>& spaces,
-                                                                       const CallContext& context) override;
-  absl::Status WriteImpression(const std::string& catalog, const Impression& impression, const CallContext& context) override;
+  absl::StatusOr<UserContext> GetUserContext(UserContextQuery query,
+                                             const CallContext& context) override;
+  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
+      const std::string& catalog, const std::vector<std::string>& item_ids,
+      const std::vector<std::string>& spaces, const CallContext& context) override;
+  absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
+                               const CallContext& context) override;
 
  private:
   LazyStub<palate::featurestore::v1::FeatureStoreService> stub_;

@@ -15,36 +15,43 @@ using RankingAsync = ranking_pb::RankingService::StubInterface::async_interface;
 
 }  // namespace
 
-absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input, const CallContext& context) {
+absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput& input,
+                                                        const CallContext& context) {
   ranking_pb::RankResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, context));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, context));
   if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
-    return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ", input.candidates.size(), " candidates"));
+    return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ",
+                                            input.candidates.size(), " candidates"));
   }
   // The pipeline blends all scores or none; a candidate without one would silently sink.
   if (!response.failures().empty()) {
     const auto& failure = response.failures(0);
-    return absl::UnavailableError(absl::StrCat(response.failures_size(), " of ", input.candidates.size(),
-                                               " candidates were not scored: candidate ", failure.index(), ": ",
-                                               failure.status().message()));
+    return absl::UnavailableError(absl::StrCat(response.failures_size(), " of ",
+                                               input.candidates.size(),
+                                               " candidates were not scored: candidate ",
+                                               failure.index(), ": ", failure.status().message()));
   }
   return FromProto(response);
 }
 
-absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const std::vector<ranking::ExplainInput>& inputs,
-                                                                         const OnText& on_text, const CallContext& context) {
+absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(
+    const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+    const CallContext& context) {
   const ranking_pb::ExplainRequest request = ToProto(inputs, on_text != nullptr);
   BoundContext bound(context);
   StreamReader<ranking_pb::ExplainResponse> reader;
-  reader.Start(
-      [&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) { stub_.async()->Explain(bound.get(), &request, reactor); });
+  reader.Start([&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) {
+    stub_.async()->Explain(bound.get(), &request, reactor);
+  });
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;
   absl::Status unreadable;
   ranking_pb::ExplainResponse message;
   while (reader.Read(message)) {
-    if (message.has_text() && !stopped && on_text != nullptr && !on_text(message.text().input_index(), message.text().piece())) {
+    if (message.has_text() && !stopped && on_text != nullptr &&
+        !on_text(message.text().input_index(), message.text().piece())) {
       stopped = true;
       bound.get()->TryCancel();
     }
@@ -56,7 +63,8 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
       explanations[index] = *std::move(explanation);
       ++done;
     } else {
-      unreadable = absl::InternalError(absl::StrCat("an explanation cannot be read: ", explanation.status().message()));
+      unreadable = absl::InternalError(
+          absl::StrCat("an explanation cannot be read: ", explanation.status().message()));
       bound.get()->TryCancel();
     }
   }
@@ -64,7 +72,8 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(const s
   if (stopped) return absl::CancelledError("the caller stopped listening");
   PALATE_RETURN_IF_ERROR(unreadable);
   PALATE_RETURN_IF_ERROR(status);
-  if (done != inputs.size()) return absl::InternalError(absl::StrCat(done, " explanations for ", inputs.size(), " inputs"));
+  if (done != inputs.size())
+    return absl::InternalError(absl::StrCat(done, " explanations for ", inputs.size(), " inputs"));
   return explanations;
 }
 

@@ -21,10 +21,13 @@ retrieval_pb::SearchRequest SearchRequestFor(const pipeline::RetrievalRequest& r
   retrieval_pb::SearchRequest out;
   out.set_catalog(request.catalog);
   out.set_filter(request.filter);
-  // A user may have seen more than the service excludes; the pipeline drops the rest of them from the answer.
+  // A user may have seen more than the service excludes; the pipeline drops the rest of them from
+  // the answer.
   const size_t excluded = std::min<size_t>(request.exclude_item_ids.size(), kMaxExcludedItems);
-  out.mutable_exclude_item_ids()->Assign(request.exclude_item_ids.begin(), request.exclude_item_ids.begin() + excluded);
-  if (request.request_time != absl::InfiniteFuture()) *out.mutable_request_time() = ToProto(request.request_time);
+  out.mutable_exclude_item_ids()->Assign(request.exclude_item_ids.begin(),
+                                         request.exclude_item_ids.begin() + excluded);
+  if (request.request_time != absl::InfiniteFuture())
+    *out.mutable_request_time() = ToProto(request.request_time);
 
   for (const VectorQuery& query : request.queries) {
     retrieval_pb::VectorQuery* added = out.add_queries();
@@ -38,21 +41,25 @@ pipeline::RetrievalResult ResultFrom(const retrieval_pb::SearchResponse& respons
   for (const types_pb::ItemFailure& failure : response.failures()) {
     if (failure.index() == index) return FromRpcStatus(failure.status());
   }
-  if (index >= response.results_size()) return absl::InternalError(absl::StrCat("no result for query ", index));
+  if (index >= response.results_size())
+    return absl::InternalError(absl::StrCat("no result for query ", index));
   std::vector<ScoredItem> hits;
-  for (const types_pb::ScoredItem& item : response.results(index).items()) hits.push_back({item.item_id(), item.score()});
+  for (const types_pb::ScoredItem& item : response.results(index).items())
+    hits.push_back({item.item_id(), item.score()});
   return hits;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<pipeline::RetrievalResult>> RetrievalClient::Search(const pipeline::RetrievalRequest& request,
-                                                                               const CallContext& context) {
+absl::StatusOr<std::vector<pipeline::RetrievalResult>> RetrievalClient::Search(
+    const pipeline::RetrievalRequest& request, const CallContext& context) {
   retrieval_pb::SearchResponse response;
-  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RetrievalAsync::Search, SearchRequestFor(request), response, context));
+  PALATE_RETURN_IF_ERROR(CallUnary(stub_.async(), &RetrievalAsync::Search,
+                                   SearchRequestFor(request), response, context));
 
   std::vector<pipeline::RetrievalResult> results;
-  for (size_t i = 0; i < request.queries.size(); ++i) results.push_back(ResultFrom(response, static_cast<int>(i)));
+  for (size_t i = 0; i < request.queries.size(); ++i)
+    results.push_back(ResultFrom(response, static_cast<int>(i)));
   return results;
 }
 

@@ -1,4 +1,5 @@
-// pipeline::Retriever over RetrievalService. Thread-safe; calls block the calling thread until their deadline at most.
+// pipeline::Retriever over RetrievalService. Thread-safe; calls block the calling thread until
+// their deadline at most.
 #pragma once
 
 #include "palate/retrieval/v1/retrieval_service.grpc.pb.h"
@@ -11,8 +12,8 @@ class RetrievalClient final : public pipeline::Retriever {
  public:
   explicit RetrievalClient(ChannelProvider channel) : stub_(std::move(channel)) {}
 
-  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(const pipeline::RetrievalRequest& request,
-                                                                const CallContext& context) override;
+  absl::StatusOr<std::vector<pipeline::RetrievalResult>> Search(
+      const pipeline::RetrievalRequest& request, const CallContext& context) override;
 
  private:
   LazyStub<palate::retrieval::v1::RetrievalService> stub_;

@@ -61,14 +61,16 @@ absl::StatusOr<std::optional<retrieval::Change::Kind>> FromProto(store_pb::Chang
 }
 
 absl::StatusOr<std::optional<retrieval::Change>> FromProto(const store_pb::Change& change) {
-  PALATE_ASSIGN_OR_RETURN(const std::optional<retrieval::Change::Kind> kind, PrefixFields(FromProto(change.kind()), "kind"));
+  PALATE_ASSIGN_OR_RETURN(const std::optional<retrieval::Change::Kind> kind,
+                          PrefixFields(FromProto(change.kind()), "kind"));
   if (!kind.has_value()) return std::nullopt;
 
   retrieval::Change out;
   out.kind = *kind;
   out.catalog = change.catalog();
   out.revision = change.revision();
-  const bool of_item = *kind == retrieval::Change::Kind::kItem || *kind == retrieval::Change::Kind::kDelete;
+  const bool of_item =
+      *kind == retrieval::Change::Kind::kItem || *kind == retrieval::Change::Kind::kDelete;
   if (of_item) out.item_id = change.key();
   return out;
 }

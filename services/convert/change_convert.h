@@ -1,5 +1,6 @@
-// Between the feature store's change feed (featurestore.v1) and the types of both of its ends: the store, which writes it, and the
-// retrieval follower, which reads it (see services/convert/types_convert.h).
+// Between the feature store's change feed (featurestore.v1) and the types of both of its ends: the
+// store, which writes it, and the retrieval follower, which reads it (see
+// services/convert/types_convert.h).
 #pragma once
 
 #include <optional>

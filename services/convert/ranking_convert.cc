@@ -13,20 +13,24 @@ namespace {
 
 absl::Status CheckText(absl::string_view field, const std::string& text, size_t max_bytes) {
   if (text.size() <= max_bytes) return absl::OkStatus();
-  return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"), absl::StrCat("at most ", max_bytes));
+  return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"),
+                      absl::StrCat("at most ", max_bytes));
 }
 
 absl::Status CheckSize(absl::string_view list, int size, int low, int high) {
   if (size >= low && size <= high) return absl::OkStatus();
-  return InvalidField(list, absl::StrCat("has ", size, " elements"), absl::StrCat(low, " to ", high));
+  return InvalidField(list, absl::StrCat("has ", size, " elements"),
+                      absl::StrCat(low, " to ", high));
 }
 
 // Candidates or documents, not both.
 absl::Status CheckWhatIsRanked(const ranking_pb::RankRequest& request) {
-  if (request.documents().empty()) return CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates);
+  if (request.documents().empty())
+    return CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates);
   PALATE_RETURN_IF_ERROR(CheckSize("documents", request.documents_size(), 1, kMaxDocuments));
   if (request.candidates().empty()) return absl::OkStatus();
-  return InvalidField("candidates", absl::StrCat("has ", request.candidates_size(), " elements"), "none beside documents");
+  return InvalidField("candidates", absl::StrCat("has ", request.candidates_size(), " elements"),
+                      "none beside documents");
 }
 
 }  // namespace
@@ -68,7 +72,8 @@ ranking_pb::ItemFacts ToProto(const ranking::ItemFacts& facts) {
 }
 
 absl::StatusOr<ranking::ItemFacts> FromProto(const ranking_pb::ItemFacts& facts) {
-  if (facts.item_id().empty()) return InvalidField("item_id", "is empty", absl::StrCat("of 1 to ", kMaxIdBytes, " bytes"));
+  if (facts.item_id().empty())
+    return InvalidField("item_id", "is empty", absl::StrCat("of 1 to ", kMaxIdBytes, " bytes"));
   PALATE_RETURN_IF_ERROR(CheckText("item_id", facts.item_id(), kMaxIdBytes));
   PALATE_RETURN_IF_ERROR(CheckText("title", facts.title(), kMaxTitleBytes));
   PALATE_RETURN_IF_ERROR(CheckText("description", facts.description(), kMaxDescriptionBytes));
@@ -91,7 +96,8 @@ absl::StatusOr<ranking::HistoryEntry> FromProto(const ranking_pb::HistoryEntry& 
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(entry.item()), "item"));
   out.event_type = entry.event_type();
   out.weight = entry.weight();
-  if (!std::isfinite(out.weight)) return InvalidField("weight", absl::StrCat("is ", out.weight), "finite");
+  if (!std::isfinite(out.weight))
+    return InvalidField("weight", absl::StrCat("is ", out.weight), "finite");
   if (entry.has_time()) {
     PALATE_ASSIGN_OR_RETURN(out.time, FromProto(entry.time(), "time"));
   }
@@ -115,11 +121,13 @@ ranking_pb::RankRequest ToProto(const ranking::RankInput& input) {
   ranking_pb::RankRequest out;
   out.set_model(input.model);
   for (const ranking::HistoryEntry& entry : input.history) *out.add_history() = ToProto(entry);
-  for (const ranking::ItemFacts& candidate : input.candidates) *out.add_candidates() = ToProto(candidate);
+  for (const ranking::ItemFacts& candidate : input.candidates)
+    *out.add_candidates() = ToProto(candidate);
   out.set_instruction(input.instruction);
   out.set_mode(ToProto(input.mode));
   if (input.query.has_value()) *out.mutable_query() = ToProto(*input.query);
-  for (const ranking::RankContent& document : input.documents) *out.add_documents() = ToProto(document);
+  for (const ranking::RankContent& document : input.documents)
+    *out.add_documents() = ToProto(document);
   return out;
 }
 
@@ -130,7 +138,8 @@ absl::StatusOr<ranking::RankInput> FromProto(const ranking_pb::RankRequest& requ
   ranking::RankInput out;
   out.model = request.model();
   PALATE_RETURN_IF_ERROR(ConvertList(request.history(), "history", FromProto, out.history));
-  PALATE_RETURN_IF_ERROR(ConvertList(request.candidates(), "candidates", FromProto, out.candidates));
+  PALATE_RETURN_IF_ERROR(
+      ConvertList(request.candidates(), "candidates", FromProto, out.candidates));
   out.instruction = request.instruction();
   PALATE_ASSIGN_OR_RETURN(out.mode, PrefixFields(FromProto(request.mode()), "mode"));
   if (request.has_query()) {
@@ -182,7 +191,8 @@ absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& 
   return out;
 }
 
-ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs, bool stream_text) {
+ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs,
+                                   bool stream_text) {
   ranking_pb::ExplainRequest out;
   if (!inputs.empty()) out.set_model(inputs[0].model);
   for (const ranking::ExplainInput& input : inputs) *out.add_inputs() = ToProto(input);
@@ -190,7 +200,8 @@ ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inp
   return out;
 }
 
-absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(const ranking_pb::ExplainRequest& request) {
+absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(
+    const ranking_pb::ExplainRequest& request) {
   PALATE_RETURN_IF_ERROR(CheckSize("inputs", request.inputs_size(), 1, kMaxExplanations));
   std::vector<ranking::ExplainInput> inputs;
   PALATE_RETURN_IF_ERROR(ConvertList(request.inputs(), "inputs", FromProto, inputs));

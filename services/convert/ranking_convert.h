@@ -25,7 +25,8 @@ absl::StatusOr<ranking::RankContent> FromProto(const ranking_pb::RankContent& co
 ranking_pb::RankRequest ToProto(const ranking::RankInput& input);
 absl::StatusOr<ranking::RankInput> FromProto(const ranking_pb::RankRequest& request);
 
-// Without failures, which are statuses: they are converted where gRPC is known (services/runtime/status_convert.h).
+// Without failures, which are statuses: they are converted where gRPC is known
+// (services/runtime/status_convert.h).
 ranking_pb::RankResponse ToProto(const ranking::RankOutput& output);
 ranking::RankOutput FromProto(const ranking_pb::RankResponse& response);
 
@@ -34,7 +35,9 @@ ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input);
 absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input);
 
 // The inputs share the model of the first.
-ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs, bool stream_text);
-absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(const ranking_pb::ExplainRequest& request);
+ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs,
+                                   bool stream_text);
+absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(
+    const ranking_pb::ExplainRequest& request);
 
 }  // namespace palate::services

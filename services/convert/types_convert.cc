@@ -106,23 +106,28 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp out;
   const int64_t seconds = absl::ToUnixSeconds(time);
   out.set_seconds(seconds);
-  out.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  out.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
   return out;
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration out;
   out.set_seconds(absl::ToInt64Seconds(duration));
-  out.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(out.seconds()))));
+  out.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(out.seconds()))));
   return out;
 }
 
-absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time, absl::string_view field) {
+absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time,
+                                     absl::string_view field) {
   if (time.seconds() < 0 || time.seconds() > kMaxUnixSeconds) {
-    return InvalidField(field, absl::StrCat("is ", time.seconds(), " s"), "between 1970-01-01 and 9999-12-31");
+    return InvalidField(field, absl::StrCat("is ", time.seconds(), " s"),
+                        "between 1970-01-01 and 9999-12-31");
   }
   if (time.nanos() < 0 || time.nanos() > 999'999'999) {
-    return InvalidField(field, absl::StrCat("has ", time.nanos(), " nanoseconds"), "0 to 999999999");
+    return InvalidField(field, absl::StrCat("has ", time.nanos(), " nanoseconds"),
+                        "0 to 999999999");
   }
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
@@ -168,7 +173,9 @@ absl::StatusOr<Attributes> FromProto(const AttributeMap& attributes) {
   Attributes out;
   for (const auto& [name, value] : attributes) {
     absl::StatusOr<AttributeValue> converted = FromProto(value);
-    if (!converted.ok()) return PrefixFields(converted.status(), absl::StrCat("attributes[", QuoteForMessage(name), "]"));
+    if (!converted.ok())
+      return PrefixFields(converted.status(),
+                          absl::StrCat("attributes[", QuoteForMessage(name), "]"));
     out[name] = *std::move(converted);
   }
   return out;
@@ -200,7 +207,8 @@ types_pb::EventTypeDeclaration ToProto(const EventTypeDeclaration& type) {
 }
 
 EventTypeDeclaration FromProto(const types_pb::EventTypeDeclaration& type) {
-  return {type.name(), type.has_weight() ? type.weight() : 1.0, !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()};
+  return {type.name(), type.has_weight() ? type.weight() : 1.0,
+          !type.has_marks_seen() || type.marks_seen(), type.value_is_rating()};
 }
 
 types_pb::SpaceDeclaration ToProto(const SpaceDeclaration& space) {
@@ -221,15 +229,18 @@ absl::StatusOr<SpaceDeclaration> FromProto(const types_pb::SpaceDeclaration& spa
     case types_pb::Metric_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return InvalidField("metric", absl::StrCat("is ", static_cast<int>(space.metric())), "METRIC_INNER_PRODUCT or unset");
+  return InvalidField("metric", absl::StrCat("is ", static_cast<int>(space.metric())),
+                      "METRIC_INNER_PRODUCT or unset");
 }
 
 types_pb::Catalog ToProto(const Catalog& catalog) {
   types_pb::Catalog out;
   out.set_id(catalog.id);
   out.set_display_name(catalog.display_name);
-  for (const AttributeDeclaration& attribute : catalog.attributes) *out.add_attributes() = ToProto(attribute);
-  for (const EventTypeDeclaration& type : catalog.event_types) *out.add_event_types() = ToProto(type);
+  for (const AttributeDeclaration& attribute : catalog.attributes)
+    *out.add_attributes() = ToProto(attribute);
+  for (const EventTypeDeclaration& type : catalog.event_types)
+    *out.add_event_types() = ToProto(type);
   for (const SpaceDeclaration& space : catalog.spaces) *out.add_spaces() = ToProto(space);
   out.set_rerank_weight(catalog.rerank_weight);
   *out.mutable_create_time() = ToProto(catalog.create_time);
@@ -241,8 +252,10 @@ absl::StatusOr<Catalog> FromProto(const types_pb::Catalog& catalog) {
   Catalog out;
   out.id = catalog.id();
   out.display_name = catalog.display_name();
-  PALATE_RETURN_IF_ERROR(ConvertList(catalog.attributes(), "attributes", FromProto, out.attributes));
-  for (const types_pb::EventTypeDeclaration& type : catalog.event_types()) out.event_types.push_back(FromProto(type));
+  PALATE_RETURN_IF_ERROR(
+      ConvertList(catalog.attributes(), "attributes", FromProto, out.attributes));
+  for (const types_pb::EventTypeDeclaration& type : catalog.event_types())
+    out.event_types.push_back(FromProto(type));
   PALATE_RETURN_IF_ERROR(ConvertList(catalog.spaces(), "spaces", FromProto, out.spaces));
   if (catalog.has_rerank_weight()) out.rerank_weight = catalog.rerank_weight();
   if (catalog.has_create_time()) {
@@ -370,11 +383,14 @@ absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector) {
   out.space = FromProto(vector.space());
   if (out.space.name.empty()) return InvalidField("space.name", "is empty", "the name of a space");
   if (vector.values().empty() || vector.values().size() % 4 != 0) {
-    return InvalidField("values", absl::StrCat("has ", vector.values().size(), " bytes"), "a multiple of 4 above 0");
+    return InvalidField("values", absl::StrCat("has ", vector.values().size(), " bytes"),
+                        "a multiple of 4 above 0");
   }
   PALATE_ASSIGN_OR_RETURN(out.values, FloatsFromBytes(vector.values()));
   for (size_t i = 0; i < out.values.size(); ++i) {
-    if (!std::isfinite(out.values[i])) return InvalidField("values", absl::StrCat("is ", out.values[i], " at dimension ", i), "finite");
+    if (!std::isfinite(out.values[i]))
+      return InvalidField("values", absl::StrCat("is ", out.values[i], " at dimension ", i),
+                          "finite");
   }
   return out;
 }
@@ -389,7 +405,8 @@ types_pb::ItemRecord ToProto(const ItemWithVectors& item) {
 absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
   ItemWithVectors out;
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(record.item()), "item"));
-  for (const types_pb::ItemImage& image : record.item().images()) out.item.images.push_back(FromProto(image));
+  for (const types_pb::ItemImage& image : record.item().images())
+    out.item.images.push_back(FromProto(image));
 
   PALATE_RETURN_IF_ERROR(ConvertList(record.vectors(), "vectors", FromProto, out.vectors));
   return out;
@@ -405,7 +422,8 @@ types_pb::Evidence ToProto(const ranking::Evidence& evidence) {
 }
 
 absl::StatusOr<ranking::Evidence> FromProto(const types_pb::Evidence& evidence) {
-  PALATE_ASSIGN_OR_RETURN(const ranking::Evidence::Kind kind, PrefixFields(FromProto(evidence.kind()), "kind"));
+  PALATE_ASSIGN_OR_RETURN(const ranking::Evidence::Kind kind,
+                          PrefixFields(FromProto(evidence.kind()), "kind"));
   return ranking::Evidence{kind, evidence.item_id(), evidence.attribute(), evidence.value()};
 }
 
@@ -413,7 +431,8 @@ types_pb::Explanation ToProto(const ranking::Explanation& explanation) {
   types_pb::Explanation out;
   out.set_text(explanation.text);
   out.set_source(ToProto(explanation.source));
-  for (const ranking::Evidence& evidence : explanation.evidence) *out.add_evidence() = ToProto(evidence);
+  for (const ranking::Evidence& evidence : explanation.evidence)
+    *out.add_evidence() = ToProto(evidence);
   out.set_rejected_reason(explanation.rejected_reason);
   out.set_model_fingerprint(explanation.model_fingerprint);
   return out;

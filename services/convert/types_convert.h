@@ -1,16 +1,20 @@
-// Between the shared public messages (palate.types.v1) and the domain's types (domain/, ranking/ranking_types.h).
+// Between the shared public messages (palate.types.v1) and the domain's types (domain/,
+// ranking/ranking_types.h).
 //
-// Every conversion between messages and our types, here and in the *_convert.h of each service, is an overload of two functions:
+// Every conversion between messages and our types, here and in the *_convert.h of each service, is
+// an overload of two functions:
 //
 //   types_pb::Item message = ToProto(item);
 //   PALATE_ASSIGN_OR_RETURN(Item item, PrefixFields(FromProto(request.item()), "item"));
 //
-// ToProto never fails. FromProto checks what only the message can get wrong (times out of range, an attribute without a value, vectors of a
-// broken length, enum numbers that we do not know) and returns InvalidField with paths relative to the message; limits and declarations are
-// the libraries' to check. Pure functions, thread-safe.
+// ToProto never fails. FromProto checks what only the message can get wrong (times out of range, an
+// attribute without a value, vectors of a broken length, enum numbers that we do not know) and
+// returns InvalidField with paths relative to the message; limits and declarations are the
+// libraries' to check. Pure functions, thread-safe.
 //
-// Enums are converted by switches without a default, so that the compiler finds a value that is missing. Generated enums have two sentinels
-// for the numbers that the definition does not name; their cases lead to the error.
+// Enums are converted by switches without a default, so that the compiler finds a value that is
+// missing. Generated enums have two sentinels for the numbers that the definition does not name;
+// their cases lead to the error.
 #pragma once
 
 #include <string>
@@ -42,9 +46,11 @@ namespace types_pb = palate::types::v1;
 google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
 // `field` names the time in errors. Between 1970 and 9999.
-absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time, absl::string_view field);
+absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time,
+                                     absl::string_view field);
 
-// InvalidField of an enum's number that has no meaning here; the path is empty. `type` is the enum's name.
+// InvalidField of an enum's number that has no meaning here; the path is empty. `type` is the
+// enum's name.
 absl::Status UnknownValue(int value, absl::string_view type);
 
 types_pb::AttributeType ToProto(AttributeType type);
@@ -103,8 +109,9 @@ absl::StatusOr<ranking::Explanation> FromProto(const types_pb::Explanation& expl
 // Appends the converted elements of a repeated field. Errors are named by their element, "list[3]":
 //   ConvertList(request.history(), "history", FromProto, out.history)
 template <typename Message, typename Value>
-absl::Status ConvertList(const google::protobuf::RepeatedPtrField<Message>& elements, absl::string_view list,
-                         absl::StatusOr<Value> (*convert)(const Message&), std::vector<Value>& out) {
+absl::Status ConvertList(const google::protobuf::RepeatedPtrField<Message>& elements,
+                         absl::string_view list, absl::StatusOr<Value> (*convert)(const Message&),
+                         std::vector<Value>& out) {
   out.reserve(out.size() + static_cast<size_t>(elements.size()));
   for (int i = 0; i < elements.size(); ++i) {
     absl::StatusOr<Value> value = convert(elements[i]);

@@ -28,12 +28,14 @@ void MoveScored(std::vector<ScoredItem> items, RepeatedPtrField<types_pb::Scored
 std::vector<ScoredItem> MoveScored(RepeatedPtrField<types_pb::ScoredItem>& items) {
   std::vector<ScoredItem> out;
   out.reserve(static_cast<size_t>(items.size()));
-  for (types_pb::ScoredItem& item : items) out.push_back({std::move(*item.mutable_item_id()), item.score()});
+  for (types_pb::ScoredItem& item : items)
+    out.push_back({std::move(*item.mutable_item_id()), item.score()});
   return out;
 }
 
-absl::StatusOr<std::vector<ContextEvent>> EventsFrom(const RepeatedPtrField<context_pb::ContextEvent>& events,
-                                                     const std::vector<ItemWithVectors>& items) {
+absl::StatusOr<std::vector<ContextEvent>> EventsFrom(
+    const RepeatedPtrField<context_pb::ContextEvent>& events,
+    const std::vector<ItemWithVectors>& items) {
   absl::flat_hash_map<absl::string_view, int> index_of;
   for (size_t i = 0; i < items.size(); ++i) index_of.emplace(items[i].item.id, static_cast<int>(i));
 
@@ -56,7 +58,8 @@ context_pb::GetUserContextRequest ToProto(UserContextQuery query) {
   request.set_catalog(std::move(query.catalog));
   request.set_user_id(std::move(query.user_id));
   request.set_max_events(query.max_events);
-  if (query.request_time != absl::InfiniteFuture()) *request.mutable_request_time() = ToProto(query.request_time);
+  if (query.request_time != absl::InfiniteFuture())
+    *request.mutable_request_time() = ToProto(query.request_time);
   for (std::string& space : query.spaces) request.add_spaces(std::move(space));
   request.set_num_trending(query.num_trending);
   request.set_num_fresh(query.num_fresh);
@@ -104,7 +107,8 @@ absl::StatusOr<UserContext> FromProto(context_pb::GetUserContextResponse respons
   PALATE_ASSIGN_OR_RETURN(context.events, EventsFrom(response.events(), context.items));
   context.has_more_events = response.has_more_events();
   context.seen_item_ids.reserve(static_cast<size_t>(response.seen_item_ids_size()));
-  for (std::string& id : *response.mutable_seen_item_ids()) context.seen_item_ids.push_back(std::move(id));
+  for (std::string& id : *response.mutable_seen_item_ids())
+    context.seen_item_ids.push_back(std::move(id));
   context.trending = MoveScored(*response.mutable_trending());
   context.fresh = MoveScored(*response.mutable_fresh());
   return context;

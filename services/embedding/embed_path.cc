@@ -15,18 +15,21 @@ namespace {
 using embedding::EmbedResult;
 using embedding::ImageFetcher;
 
-static_assert(kMaxEmbedImages <= static_cast<int>(ImageFetcher::kMaxUris), "the pictures of one input are fetched together");
+static_assert(kMaxEmbedImages <= static_cast<int>(ImageFetcher::kMaxUris),
+              "the pictures of one input are fetched together");
 
-// The path in an EmbedInput message of a field of the library's input, whose first `own_images` images came as bytes; the others were
-// fetched from `image_uris`.
+// The path in an EmbedInput message of a field of the library's input, whose first `own_images`
+// images came as bytes; the others were fetched from `image_uris`.
 std::string MessagePath(const std::string& path, size_t own_images) {
   const FieldStep step = FirstStep(path);
   if (step.name != "images" || !step.index.has_value() || *step.index < own_images) return path;
   return JoinPaths(absl::StrCat("image_uris[", *step.index - own_images, "]"), step.rest);
 }
 
-// Groups of inputs that are embedded together: first all without URIs, then the others, by how many URIs may be fetched at once.
-std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs, const std::vector<EmbedResult>& results) {
+// Groups of inputs that are embedded together: first all without URIs, then the others, by how many
+// URIs may be fetched at once.
+std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs,
+                                        const std::vector<EmbedResult>& results) {
   std::vector<std::vector<size_t>> groups(1);
   std::vector<size_t> group;
   size_t uris = 0;
@@ -61,41 +64,54 @@ WireInput FromProto(const palate::embedding::v1::EmbedInput& input) {
 
 EmbedPath::EmbedPath(Parts parts) : parts_(std::move(parts)) {
   for (const auto& [name, embedder] : parts_.embedders) {
-    const auto compute = [embedder = embedder](std::vector<embedding::EmbedInput> inputs, const embedding::EmbedOptions& options,
-                                               const CallContext& context) { return embedder->Embed(std::move(inputs), options, context); };
-    models_[name] = {name, embedder, std::make_unique<embedding::CachedEmbedder>(compute, embedder->info(), parts_.items, parts_.queries)};
+    const auto compute = [embedder = embedder](std::vector<embedding::EmbedInput> inputs,
+                                               const embedding::EmbedOptions& options,
+                                               const CallContext& context) {
+      return embedder->Embed(std::move(inputs), options, context);
+    };
+    models_[name] = {name, embedder,
+                     std::make_unique<embedding::CachedEmbedder>(compute, embedder->info(),
+                                                                 parts_.items, parts_.queries)};
   }
 }
 
 absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) const {
   const auto found = models_.find(model.empty() ? parts_.default_model : model);
   if (found != models_.end()) return &found->second;
-  const std::string names = absl::StrJoin(models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
-  return absl::NotFoundError(absl::StrCat("model: there is no embedding model ", QuoteForMessage(model), "; there are: ", names));
+  const std::string names = absl::StrJoin(
+      models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
+  return absl::NotFoundError(absl::StrCat("model: there is no embedding model ",
+                                          QuoteForMessage(model), "; there are: ", names));
 }
 
-absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model, EmbedSettings settings) const {
+absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model,
+                                               EmbedSettings settings) const {
   PALATE_ASSIGN_OR_RETURN(settings.model, Find(model));
   const std::string& instruction = settings.options.instruction;
   if (instruction.size() > kMaxEmbedInstructionBytes) {
     return InvalidField("instruction", absl::StrCat("has ", instruction.size(), " bytes"),
                         absl::StrCat("at most ", kMaxEmbedInstructionBytes));
   }
-  if (!IsValidUtf8(instruction)) return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+  if (!IsValidUtf8(instruction))
+    return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
   const int dimensions = settings.options.dimensions;
   const int most = settings.model->embedder->info().dimensions;
   if (dimensions < 0 || dimensions > most) {
-    return InvalidField("output_dimensions", absl::StrCat("is ", dimensions), absl::StrCat("from 0 to ", most));
+    return InvalidField("output_dimensions", absl::StrCat("is ", dimensions),
+                        absl::StrCat("from 0 to ", most));
   }
-  for (const auto& [field, value] : {std::pair("catalog", settings.caller.catalog), std::pair("user_id", settings.caller.user_id)}) {
+  for (const auto& [field, value] : {std::pair("catalog", settings.caller.catalog),
+                                     std::pair("user_id", settings.caller.user_id)}) {
     if (value.size() > kMaxIdBytes) {
-      return InvalidField(field, absl::StrCat("has ", value.size(), " bytes"), absl::StrCat("at most ", kMaxIdBytes));
+      return InvalidField(field, absl::StrCat("has ", value.size(), " bytes"),
+                          absl::StrCat("at most ", kMaxIdBytes));
     }
   }
   return settings;
 }
 
-absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput> inputs, const EmbedSettings& settings,
+absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput> inputs,
+                                                          const EmbedSettings& settings,
                                                           const CallContext& context) {
   std::vector<EmbedResult> results(inputs.size());
   bool any_uris = false;
@@ -108,8 +124,8 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
   const int running = any_uris ? ++uri_calls_ : 0;
   const absl::Cleanup leave = [&] { uri_calls_ -= any_uris ? 1 : 0; };
   if (running > parts_.max_uri_calls) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("embedding: ", parts_.max_uri_calls, " calls with image_uris run, which is the limit"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "embedding: ", parts_.max_uri_calls, " calls with image_uris run, which is the limit"));
   }
   for (const std::vector<size_t>& group : Groups(inputs, results)) {
     PALATE_RETURN_IF_ERROR(EmbedGroup(group, inputs, settings, results, context));
@@ -119,7 +135,9 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
 
 absl::Status EmbedPath::CheckUris(const WireInput& input) const {
   if (parts_.fetcher == nullptr) {
-    return AtField(absl::FailedPreconditionError("pictures by URI are off: embedding.uri.allowed_hosts names no host"), "image_uris[0]");
+    return AtField(absl::FailedPreconditionError(
+                       "pictures by URI are off: embedding.uri.allowed_hosts names no host"),
+                   "image_uris[0]");
   }
   const size_t images = input.input.images.size() + input.image_uris.size();
   if (images <= kMaxEmbedImages) return absl::OkStatus();
@@ -127,10 +145,12 @@ absl::Status EmbedPath::CheckUris(const WireInput& input) const {
                       absl::StrCat("at most ", kMaxEmbedImages));
 }
 
-absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,
-                                   std::vector<EmbedResult>& results, const CallContext& context) {
+absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs,
+                                   const EmbedSettings& settings, std::vector<EmbedResult>& results,
+                                   const CallContext& context) {
   std::vector<size_t> complete = group;
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory, FetchImages(complete, inputs, results, context));
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory,
+                          FetchImages(complete, inputs, results, context));
   if (complete.empty()) return absl::OkStatus();
   std::vector<embedding::EmbedInput> ready;
   std::vector<size_t> own_images;
@@ -138,20 +158,26 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
     own_images.push_back(inputs[i].input.images.size() - inputs[i].image_uris.size());
     ready.push_back(std::move(inputs[i].input));
   }
-  PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> embedded,
-                          settings.model->cached->Embed(std::move(ready), settings.options, settings.caller, context));
+  PALATE_ASSIGN_OR_RETURN(
+      std::vector<EmbedResult> embedded,
+      settings.model->cached->Embed(std::move(ready), settings.options, settings.caller, context));
   for (size_t k = 0; k < complete.size(); ++k) {
     const size_t i = complete[k];
     results[i] = std::move(embedded[k]);
-    results[i].status = MapFields(results[i].status, [&](const std::string& path) { return MessagePath(path, own_images[k]); });
+    results[i].status = MapFields(results[i].status, [&](const std::string& path) {
+      return MessagePath(path, own_images[k]);
+    });
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
-                                                             std::vector<EmbedResult>& results, const CallContext& context) {
+absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>& group,
+                                                             std::vector<WireInput>& inputs,
+                                                             std::vector<EmbedResult>& results,
+                                                             const CallContext& context) {
   std::vector<std::string> uris;
-  for (const size_t i : group) uris.insert(uris.end(), inputs[i].image_uris.begin(), inputs[i].image_uris.end());
+  for (const size_t i : group)
+    uris.insert(uris.end(), inputs[i].image_uris.begin(), inputs[i].image_uris.end());
   if (uris.empty()) return std::shared_ptr<void>();
   PALATE_ASSIGN_OR_RETURN(ImageFetcher::Batch batch, parts_.fetcher->Fetch(uris, context));
   size_t next = 0;
@@ -163,7 +189,8 @@ absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>
         inputs[i].input.images.push_back(*std::move(image));
         continue;
       }
-      if (results[i].status.ok()) results[i].status = AtField(image.status(), absl::StrCat("image_uris[", u, "]"));
+      if (results[i].status.ok())
+        results[i].status = AtField(image.status(), absl::StrCat("image_uris[", u, "]"));
     }
     if (results[i].status.ok()) complete.push_back(i);
   }

@@ -1,4 +1,5 @@
-// The way of inputs through the service, whichever RPC they came by: settings checked, pictures fetched, caches asked, the rest computed.
+// The way of inputs through the service, whichever RPC they came by: settings checked, pictures
+// fetched, caches asked, the rest computed.
 #pragma once
 
 #include <atomic>
@@ -50,11 +51,12 @@ class EmbedPath {
     embedding::ItemCache* items = nullptr;                  // null: items are not cached
     embedding::QueryCache* queries = nullptr;               // null: queries are not cached
     embedding::ImageFetcher* fetcher = nullptr;             // null: pictures by URI are off
-    int max_uri_calls = 8;                                  // calls with URIs at once; one more is ResourceExhausted
+    int max_uri_calls = 8;  // calls with URIs at once; one more is ResourceExhausted
   };
   explicit EmbedPath(Parts parts);
 
-  // Settings of an EmbedRequest or of EmbedStreamSettings. InvalidArgument names the field; NotFound names the models that there are.
+  // Settings of an EmbedRequest or of EmbedStreamSettings. InvalidArgument names the field;
+  // NotFound names the models that there are.
   template <typename Message>
   absl::StatusOr<EmbedSettings> Open(const Message& message) const {
     EmbedSettings settings;
@@ -66,9 +68,10 @@ class EmbedPath {
     return Check(message.model(), std::move(settings));
   }
 
-  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput message. Blocks. Errors of the call as a
-  // whole are Embedder::Embed's.
-  absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs, const EmbedSettings& settings,
+  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput
+  // message. Blocks. Errors of the call as a whole are Embedder::Embed's.
+  absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs,
+                                                            const EmbedSettings& settings,
                                                             const CallContext& context);
 
   absl::StatusOr<const ServedModel*> Find(const std::string& model) const;
@@ -78,11 +81,15 @@ class EmbedPath {
  private:
   absl::StatusOr<EmbedSettings> Check(const std::string& model, EmbedSettings settings) const;
   // Embeds the inputs `group` once their pictures are here. At most ImageFetcher::kMaxUris URIs.
-  absl::Status EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs, const EmbedSettings& settings,
+  absl::Status EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs,
+                          const EmbedSettings& settings,
                           std::vector<embedding::EmbedResult>& results, const CallContext& context);
-  // Fetches the pictures of `group`; an input whose pictures did not all come has its status set and leaves the group.
-  absl::StatusOr<std::shared_ptr<void>> FetchImages(std::vector<size_t>& group, std::vector<WireInput>& inputs,
-                                                    std::vector<embedding::EmbedResult>& results, const CallContext& context);
+  // Fetches the pictures of `group`; an input whose pictures did not all come has its status set
+  // and leaves the group.
+  absl::StatusOr<std::shared_ptr<void>> FetchImages(std::vector<size_t>& group,
+                                                    std::vector<WireInput>& inputs,
+                                                    std::vector<embedding::EmbedResult>& results,
+                                                    const CallContext& context);
   // Whether the input's URIs may be fetched at all.
   absl::Status CheckUris(const WireInput& input) const;
 

@@ -19,7 +19,8 @@ namespace {
 namespace pb = palate::embedding::v1;
 using embedding::EmbedResult;
 
-// Inputs embedded by one call, whose results go out together. Small, so that results come soon; the model's own batches mix calls.
+// Inputs embedded by one call, whose results go out together. Small, so that results come soon; the
+// model's own batches mix calls.
 constexpr size_t kChunkInputs = 32;
 // Chunks of one stream in the works: while one is computed, the next is prepared.
 constexpr int kChunksAtOnce = 2;
@@ -39,23 +40,33 @@ struct Outgoing {
   int64_t bytes = 0;
 };
 
-// An input's error as its caller reads it. The caller knows the input by its id, so that paths are relative to the input.
+// An input's error as its caller reads it. The caller knows the input by its id, so that paths are
+// relative to the input.
 absl::Status OfInput(const absl::Status& status) {
-  return MapFields(status, [](const std::string& path) { return path.empty() ? "the input" : path; });
+  return MapFields(status,
+                   [](const std::string& path) { return path.empty() ? "the input" : path; });
 }
 
-// Whether an error of a whole call is about the moment: the inputs may be sent again on the same stream.
-bool IsPassing(const absl::Status& status) { return absl::IsResourceExhausted(status) || absl::IsInternal(status); }
+// Whether an error of a whole call is about the moment: the inputs may be sent again on the same
+// stream.
+bool IsPassing(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsInternal(status);
+}
 
 }  // namespace
 
-// One stream. Everything below the mutex is a state that Advance moves on as far as it goes; whoever changes the state calls it. gRPC never
-// calls back from within a Start or Finish, so that they may be called with the mutex held.
-class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-                                   public std::enable_shared_from_this<Stream> {
+// One stream. Everything below the mutex is a state that Advance moves on as far as it goes;
+// whoever changes the state calls it. gRPC never calls back from within a Start or Finish, so that
+// they may be called with the mutex held.
+class EmbedStreams::Stream final
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public std::enable_shared_from_this<Stream> {
  public:
   Stream(EmbedStreams& owner, RpcService& service, grpc::CallbackServerContext* context)
-      : owner_(owner), service_(service), entered_(service.Enter(context->peer())), call_(DeadlineOf(*context)) {}
+      : owner_(owner),
+        service_(service),
+        entered_(service.Enter(context->peer())),
+        call_(DeadlineOf(*context)) {}
 
   void Start(const absl::Status& admitted) {
     const MutexLock lock(mutex_);
@@ -103,7 +114,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
   void OnDone() override {
     owner_.Leave(shared_from_this());
     if (entered_.ok()) service_.Leave();
-    std::shared_ptr<Stream> self;  // the last reference may go with the end of this function, after the lock
+    std::shared_ptr<Stream>
+        self;  // the last reference may go with the end of this function, after the lock
     const MutexLock lock(mutex_);
     self.swap(self_);
   }
@@ -125,7 +137,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
       writing_ = true;
       StartWrite(&outgoing_.front().buffer);
     }
-    const bool has_room = inputs_ < owner_.options_.max_inputs && bytes_ < owner_.options_.max_bytes;
+    const bool has_room =
+        inputs_ < owner_.options_.max_inputs && bytes_ < owner_.options_.max_bytes;
     if (!failed_ && !reading_ && parsing_ == 0 && !no_more_input_ && has_room) {
       reading_ = true;
       StartRead(&incoming_);
@@ -138,7 +151,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     }
   }
 
-  // Ends the stream as soon as nothing of it runs any more; what is not out by then stays unanswered. The first reason counts.
+  // Ends the stream as soon as nothing of it runs any more; what is not out by then stays
+  // unanswered. The first reason counts.
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (failed_) return;
     failed_ = true;
@@ -149,7 +163,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
   // Runs `work` on the lane's pool and counts it in `running` until it ends.
   void Submit(absl::Status (Stream::*work)(), int& running) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ++running;
-    ThreadPool& pool = settings_.options.lane == embedding::Lane::kBulk ? owner_.bulk_ : owner_.interactive_;
+    ThreadPool& pool =
+        settings_.options.lane == embedding::Lane::kBulk ? owner_.bulk_ : owner_.interactive_;
     const absl::Status queued = pool.Submit([self = shared_from_this(), work, &running] {
       const absl::Status status = RunGuarded([&] { return (self.get()->*work)(); });
       const MutexLock lock(self->mutex_);
@@ -168,12 +183,14 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     PALATE_RETURN_IF_ERROR(ParseRequest(incoming_, request));
     incoming_.Clear();
     if (request.inputs_size() > kMaxEmbedInputs) {
-      return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"), absl::StrCat("at most ", kMaxEmbedInputs));
+      return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"),
+                          absl::StrCat("at most ", kMaxEmbedInputs));
     }
     std::optional<EmbedSettings> settings;
     if (request.has_settings() == has_settings_) {
-      return has_settings_ ? InvalidField("settings", "is set again", "unset after the first message")
-                           : InvalidField("settings", "is unset", "set in the first message");
+      return has_settings_
+                 ? InvalidField("settings", "is set again", "unset after the first message")
+                 : InvalidField("settings", "is unset", "set in the first message");
     }
     if (request.has_settings()) {
       absl::StatusOr<EmbedSettings> opened = owner_.path_.Open(request.settings());
@@ -184,7 +201,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
     for (int i = 0; i < request.inputs_size(); ++i) {
       pb::EmbedStreamInput& input = *request.mutable_inputs(i);
       if (input.id().size() > kMaxIdBytes) {
-        return InvalidField(absl::StrCat("inputs[", i, "].id"), absl::StrCat("has ", input.id().size(), " bytes"),
+        return InvalidField(absl::StrCat("inputs[", i, "].id"),
+                            absl::StrCat("has ", input.id().size(), " bytes"),
                             absl::StrCat("at most ", kMaxIdBytes));
       }
       const auto bytes = static_cast<int64_t>(input.ByteSizeLong());
@@ -219,7 +237,8 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
       outgoing.bytes += input.bytes;
       inputs.push_back(std::move(input.input));
     }
-    absl::StatusOr<std::vector<EmbedResult>> results = owner_.path_.Embed(std::move(inputs), settings, call_.context());
+    absl::StatusOr<std::vector<EmbedResult>> results =
+        owner_.path_.Embed(std::move(inputs), settings, call_.context());
     if (!results.ok() && !IsPassing(results.status())) return results.status();
     pb::EmbedStreamResponse response;
     for (size_t i = 0; i < chunk.size(); ++i) {
@@ -245,14 +264,15 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
 
   Mutex mutex_;
   std::shared_ptr<Stream> self_ ABSL_GUARDED_BY(mutex_);  // gRPC's reference: from Start to OnDone
-  grpc::ByteBuffer incoming_;                             // gRPC's while reading_, Parse's while parsing_
+  grpc::ByteBuffer incoming_;  // gRPC's while reading_, Parse's while parsing_
   // Set by the first message's Parse, which runs before any other work of the stream.
   bool has_settings_ = false;
   EmbedSettings settings_;
   std::deque<StreamInput> pending_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::vector<StreamInput>> claimed_ ABSL_GUARDED_BY(mutex_);  // chunks whose work has not begun
-  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mutex_);                 // the first is gRPC's while writing_
-  int inputs_ ABSL_GUARDED_BY(mutex_) = 0;                                // in the works: pending, claimed, computed, outgoing
+  std::deque<std::vector<StreamInput>> claimed_
+      ABSL_GUARDED_BY(mutex_);                             // chunks whose work has not begun
+  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mutex_);  // the first is gRPC's while writing_
+  int inputs_ ABSL_GUARDED_BY(mutex_) = 0;  // in the works: pending, claimed, computed, outgoing
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -267,12 +287,15 @@ class EmbedStreams::Stream final : public grpc::ServerBidiReactor<grpc::ByteBuff
 EmbedStreams::EmbedStreams(EmbedPath& path, const Options& options)
     : path_(path),
       options_(options),
-      interactive_("embed-streams", options.threads, kTasksPerStream * static_cast<size_t>(options.max_streams)),
-      bulk_("embed-bulk", options.threads, kTasksPerStream * static_cast<size_t>(options.max_streams)) {}
+      interactive_("embed-streams", options.threads,
+                   kTasksPerStream * static_cast<size_t>(options.max_streams)),
+      bulk_("embed-bulk", options.threads,
+            kTasksPerStream * static_cast<size_t>(options.max_streams)) {}
 
 EmbedStreams::~EmbedStreams() = default;
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* EmbedStreams::Open(RpcService& service, grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* EmbedStreams::Open(
+    RpcService& service, grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<Stream>(*this, service, context);
   stream->Start(Admit(stream));
   return stream.get();  // which holds itself until OnDone
@@ -282,7 +305,8 @@ absl::Status EmbedStreams::Admit(const std::shared_ptr<Stream>& stream) {
   const MutexLock lock(mutex_);
   if (stopping_) return absl::UnavailableError("the server is shutting down");
   if (static_cast<int>(streams_.size()) >= options_.max_streams) {
-    return absl::ResourceExhaustedError(absl::StrCat("embedding: ", options_.max_streams, " streams are open, which is the limit"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("embedding: ", options_.max_streams, " streams are open, which is the limit"));
   }
   streams_.insert(stream);
   return absl::OkStatus();

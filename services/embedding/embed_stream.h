@@ -1,8 +1,9 @@
 // All EmbedStream calls of the service.
 //
-// gRPC's threads only move a stream's state on; parsing, embedding and serializing run on pools, one for each lane, so that bulk streams do
-// not keep interactive ones waiting. A stream is read only while it has room: that, and HTTP/2's own flow control behind it, is what slows
-// its caller down.
+// gRPC's threads only move a stream's state on; parsing, embedding and serializing run on pools,
+// one for each lane, so that bulk streams do not keep interactive ones waiting. A stream is read
+// only while it has room: that, and HTTP/2's own flow control behind it, is what slows its caller
+// down.
 //
 // Thread-safe. Borrows the path. Must outlive the server that runs the streams.
 #pragma once
@@ -25,8 +26,8 @@ class EmbedStreams {
   struct Options {
     int max_streams = 32;
     int threads = 4;  // for each lane; they wait while the model computes
-    // What one stream may have in the works (read, but its result not handed to the transport) before it is no longer read. The message
-    // that goes beyond is still taken.
+    // What one stream may have in the works (read, but its result not handed to the transport)
+    // before it is no longer read. The message that goes beyond is still taken.
     int max_inputs = 256;
     int64_t max_bytes = 16 << 20;
   };
@@ -35,10 +36,13 @@ class EmbedStreams {
   EmbedStreams(const EmbedStreams&) = delete;
   EmbedStreams& operator=(const EmbedStreams&) = delete;
 
-  // Starts a stream of `service`; the reactor owns itself. A refusal ends the stream with its status.
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(RpcService& service, grpc::CallbackServerContext* context);
+  // Starts a stream of `service`; the reactor owns itself. A refusal ends the stream with its
+  // status.
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(
+      RpcService& service, grpc::CallbackServerContext* context);
 
-  // No stream is read any more: each ends with UNAVAILABLE once its results are out; later ones are refused. Idempotent.
+  // No stream is read any more: each ends with UNAVAILABLE once its results are out; later ones are
+  // refused. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   int open() const ABSL_LOCKS_EXCLUDED(mutex_);

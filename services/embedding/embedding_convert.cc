@@ -39,7 +39,8 @@ embedding_pb::Calibration ToProto(const embedding::Calibration& calibration) {
   return out;
 }
 
-embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model) {
+embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result,
+                                  const embedding::ModelInfo& model) {
   embedding_pb::EmbedResult out;
   for (const SpaceVector& vector : result.vectors) {
     embedding_pb::EmbeddedVector* embedded = out.add_vectors();
@@ -52,7 +53,8 @@ embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result, const em
   return out;
 }
 
-embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default) {
+embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info,
+                                bool is_default) {
   embedding_pb::ModelInfo out;
   out.set_name(name);
   out.set_is_default(is_default);

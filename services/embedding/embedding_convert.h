@@ -1,4 +1,5 @@
-// Between EmbeddingService's messages and the embedding library's types (see services/convert/types_convert.h).
+// Between EmbeddingService's messages and the embedding library's types (see
+// services/convert/types_convert.h).
 #pragma once
 
 #include <string>
@@ -22,9 +23,11 @@ absl::StatusOr<embedding::Lane> FromProto(embedding_pb::Lane lane);
 embedding_pb::Calibration ToProto(const embedding::Calibration& calibration);
 
 // The vectors with their spaces' calibration. REQUIRES: the result's status is OK.
-embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result, const embedding::ModelInfo& model);
+embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result,
+                                  const embedding::ModelInfo& model);
 
-embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info, bool is_default);
+embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelInfo& info,
+                                bool is_default);
 embedding_pb::EngineStats ToProto(const std::string& model, const embedding::EmbedderStats& stats);
 embedding_pb::CacheStats ToProto(const embedding::CacheStats& stats);
 embedding_pb::FetchStats ToProto(const embedding::FetchStats& stats);

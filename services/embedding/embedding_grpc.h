@@ -13,12 +13,15 @@ namespace palate::services {
 
 class EmbeddingGrpc final : public RpcService {
  public:
-  // Handlers of Embed block while their call is computed, so at most `max_bulk_calls` of the threads of `pool` serve bulk calls; one more
-  // is RESOURCE_EXHAUSTED. What is quick (information, DropUser) runs on `quick` and does not wait behind them. Borrows everything.
-  EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bulk_calls, ThreadPool& pool, ThreadPool& quick);
+  // Handlers of Embed block while their call is computed, so at most `max_bulk_calls` of the
+  // threads of `pool` serve bulk calls; one more is RESOURCE_EXHAUSTED. What is quick (information,
+  // DropUser) runs on `quick` and does not wait behind them. Borrows everything.
+  EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bulk_calls, ThreadPool& pool,
+                ThreadPool& quick);
 
  private:
-  absl::Status Embed(Call& call, const palate::embedding::v1::EmbedRequest& request, palate::embedding::v1::EmbedResponse& response);
+  absl::Status Embed(Call& call, const palate::embedding::v1::EmbedRequest& request,
+                     palate::embedding::v1::EmbedResponse& response);
   absl::Status DropUser(Call& call, const palate::embedding::v1::DropUserRequest& request,
                         palate::embedding::v1::DropUserResponse& response);
   absl::Status GetModelInfo(Call& call, const palate::embedding::v1::GetModelInfoRequest& request,

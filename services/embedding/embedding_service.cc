@@ -17,30 +17,37 @@ namespace {
 constexpr int kQuickThreads = 2;
 
 void BindModels(EmbeddingConfig& own, Config& config) {
-  config.AddMap("embedding.models", &own.models, "Model folders by the name that requests and catalogs give.");
-  config.AddString("embedding.default_model", &own.default_model, "The model of requests and catalogs that name none.");
-  config.AddString("embedding.dtype", &own.load.dtype,
-                   "Numeric type of the models: fp32, bf16, fp16, or auto: what the device really accelerates.");
-  config.AddString("embedding.device", &own.load.device,
-                   "Where the models run: cpu, cuda, cuda:1, or auto: the first GPU, if there is one.");
+  config.AddMap("embedding.models", &own.models,
+                "Model folders by the name that requests and catalogs give.");
+  config.AddString("embedding.default_model", &own.default_model,
+                   "The model of requests and catalogs that name none.");
+  config.AddString(
+      "embedding.dtype", &own.load.dtype,
+      "Numeric type of the models: fp32, bf16, fp16, or auto: what the device really accelerates.");
+  config.AddString(
+      "embedding.device", &own.load.device,
+      "Where the models run: cpu, cuda, cuda:1, or auto: the first GPU, if there is one.");
   config.AddInt64("embedding.max_text_tokens", &own.load.max_text_tokens, 0, 1 << 20,
                   "Longest text, beyond which it is cut; 0: the model's own limit.");
   config.AddInt64("embedding.min_pixels", &own.load.min_pixels, 0, 1 << 28,
                   "Smallest picture that a vision-language model sees; 0: the model's own.");
   config.AddInt64("embedding.max_pixels", &own.load.max_pixels, 0, 1 << 28,
                   "Largest picture that a vision-language model sees; 0: the model's own.");
-  config.AddMap("embedding.adapters", &own.adapters, "LoRA folders, merged at load, by the name of their model.");
+  config.AddMap("embedding.adapters", &own.adapters,
+                "LoRA folders, merged at load, by the name of their model.");
 }
 
 void BindEmbedder(embedding::EmbedderOptions& options, Config& config) {
   config.AddInt64("embedding.batch_tokens", &options.batch_tokens, 64, 1 << 20,
                   "Work of one batch in tokens; a picture counts its patches.");
-  config.AddDouble("embedding.bulk_share", &options.bulk_share, 0, 1, "Share of a batch for bulk work while interactive work waits.");
-  config.AddInt64("embedding.max_queued_tokens_interactive", &options.max_queued_tokens_interactive, 1024, int64_t{1} << 32,
-                  "Waiting interactive work, in tokens; more is refused.");
-  config.AddInt64("embedding.max_queued_tokens_bulk", &options.max_queued_tokens_bulk, 1024, int64_t{1} << 32,
-                  "Waiting bulk work, in tokens; more is refused.");
-  config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256, "Threads that tokenize, decode and resize, for each model.");
+  config.AddDouble("embedding.bulk_share", &options.bulk_share, 0, 1,
+                   "Share of a batch for bulk work while interactive work waits.");
+  config.AddInt64("embedding.max_queued_tokens_interactive", &options.max_queued_tokens_interactive,
+                  1024, int64_t{1} << 32, "Waiting interactive work, in tokens; more is refused.");
+  config.AddInt64("embedding.max_queued_tokens_bulk", &options.max_queued_tokens_bulk, 1024,
+                  int64_t{1} << 32, "Waiting bulk work, in tokens; more is refused.");
+  config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256,
+                "Threads that tokenize, decode and resize, for each model.");
   config.AddInt("embedding.max_concurrent_decodes", &options.max_concurrent_decodes, 1, 64,
                 "Pictures decoded at once; each may take 3 bytes a pixel.");
   config.AddInt("embedding.intra_op_threads", &options.intra_op_threads, 0, 256,
@@ -48,47 +55,62 @@ void BindEmbedder(embedding::EmbedderOptions& options, Config& config) {
 }
 
 void BindCache(EmbeddingConfig& own, Config& config) {
-  config.AddString(
-      "embedding.cache.dir", &own.item_cache.dir,
-      "Folder for the vectors of items, so that content is embedded once. One process at a time may open it. Empty: none is kept "
-      "(palate serve: <data_dir>/embedding-cache).");
-  config.AddInt64("embedding.cache.max_bytes", &own.item_cache.max_bytes, embedding::ItemCache::kMinBytes, int64_t{1} << 44,
+  config.AddString("embedding.cache.dir", &own.item_cache.dir,
+                   "Folder for the vectors of items, so that content is embedded once. One process "
+                   "at a time may open it. Empty: none is kept "
+                   "(palate serve: <data_dir>/embedding-cache).");
+  config.AddInt64("embedding.cache.max_bytes", &own.item_cache.max_bytes,
+                  embedding::ItemCache::kMinBytes, int64_t{1} << 44,
                   "Bytes that the folder may take; beyond, the oldest vectors go.");
-  config.AddInt64("embedding.cache.query_max_bytes", &own.query_cache.max_bytes, 0, int64_t{1} << 40,
-                  "Memory for vectors of users' queries, which are never written to disk. 0: none are kept.");
+  config.AddInt64(
+      "embedding.cache.query_max_bytes", &own.query_cache.max_bytes, 0, int64_t{1} << 40,
+      "Memory for vectors of users' queries, which are never written to disk. 0: none are kept.");
   config.AddMilliseconds("embedding.cache.query_life_ms", &own.query_cache.life, 1,
-                         absl::ToInt64Milliseconds(embedding::QueryCache::kLongestLife), "How long a query's vectors are kept at most.");
+                         absl::ToInt64Milliseconds(embedding::QueryCache::kLongestLife),
+                         "How long a query's vectors are kept at most.");
 }
 
 void BindUri(EmbeddingConfig& own, Config& config) {
-  config.AddString(
-      "embedding.uri.allowed_hosts", &own.allowed_hosts,
-      "Hosts that pictures may be fetched from, separated by commas: img.example.com, *.cdn.example.com (all below it), with :port "
-      "where it is not the scheme's own. Empty: pictures by URI are off.");
-  config.AddBool("embedding.uri.allow_http", &own.fetch.allow_http, "Whether http is fetched as well as https.");
-  config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, kMaxImageBytes, "Largest picture that is fetched, in bytes.");
-  config.AddMilliseconds("embedding.uri.timeout_ms", &own.fetch.timeout, 10, 120'000,
-                         "How long fetching one picture may take, from the name's look-up to the last byte.");
-  config.AddInt("embedding.uri.max_concurrent", &own.fetch.max_concurrent, 1, 256, "Pictures fetched at once.");
-  config.AddInt64("embedding.uri.max_bytes_held", &own.fetch.max_bytes_held, 1 << 20, int64_t{1} << 40,
-                  "Memory for fetched pictures that are not embedded yet; calls wait for room. Never less than 16 of the largest.");
+  config.AddString("embedding.uri.allowed_hosts", &own.allowed_hosts,
+                   "Hosts that pictures may be fetched from, separated by commas: img.example.com, "
+                   "*.cdn.example.com (all below it), with :port "
+                   "where it is not the scheme's own. Empty: pictures by URI are off.");
+  config.AddBool("embedding.uri.allow_http", &own.fetch.allow_http,
+                 "Whether http is fetched as well as https.");
+  config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, kMaxImageBytes,
+                  "Largest picture that is fetched, in bytes.");
+  config.AddMilliseconds(
+      "embedding.uri.timeout_ms", &own.fetch.timeout, 10, 120'000,
+      "How long fetching one picture may take, from the name's look-up to the last byte.");
+  config.AddInt("embedding.uri.max_concurrent", &own.fetch.max_concurrent, 1, 256,
+                "Pictures fetched at once.");
+  config.AddInt64("embedding.uri.max_bytes_held", &own.fetch.max_bytes_held, 1 << 20,
+                  int64_t{1} << 40,
+                  "Memory for fetched pictures that are not embedded yet; calls wait for room. "
+                  "Never less than 16 of the largest.");
   config.AddInt("embedding.uri.max_calls", &own.max_uri_calls, 1, 256,
                 "Calls with URIs in progress, so that others find a thread; more are refused.");
   config.AddBool("embedding.uri.unsafe_admit_loopback", &own.fetch.admit_loopback,
-                 "For tests only: also fetches from addresses of this machine. Lets whoever writes items reach every service that trusts "
+                 "For tests only: also fetches from addresses of this machine. Lets whoever writes "
+                 "items reach every service that trusts "
                  "local callers.");
 }
 
 void BindServing(EmbeddingConfig& own, Config& config) {
-  config.AddInt("embedding.threads", &own.threads, 2, 256, "Calls in progress; they wait for the model.");
-  config.AddInt("embedding.queue_limit", &own.queue_limit, 1, 100'000, "Calls that wait for a thread; more are refused.");
-  config.AddInt("embedding.max_bulk_calls", &own.max_bulk_calls, 1, 256, "Bulk calls in progress, so that interactive ones find a thread.");
-  config.AddMilliseconds(
-      "embedding.stuck_after_ms", &own.stuck_after, 10, 86'400'000,
-      "Health turns NOT_SERVING when a model has been at one batch for so long, or has left work lie; above what the largest "
-      "batch takes.");
-  config.AddInt("embedding.stream.max_streams", &own.streams.max_streams, 1, 10'000, "EmbedStream calls at once.");
-  config.AddInt("embedding.stream.threads", &own.streams.threads, 1, 256, "Threads of all streams of one lane; they wait for the model.");
+  config.AddInt("embedding.threads", &own.threads, 2, 256,
+                "Calls in progress; they wait for the model.");
+  config.AddInt("embedding.queue_limit", &own.queue_limit, 1, 100'000,
+                "Calls that wait for a thread; more are refused.");
+  config.AddInt("embedding.max_bulk_calls", &own.max_bulk_calls, 1, 256,
+                "Bulk calls in progress, so that interactive ones find a thread.");
+  config.AddMilliseconds("embedding.stuck_after_ms", &own.stuck_after, 10, 86'400'000,
+                         "Health turns NOT_SERVING when a model has been at one batch for so long, "
+                         "or has left work lie; above what the largest "
+                         "batch takes.");
+  config.AddInt("embedding.stream.max_streams", &own.streams.max_streams, 1, 10'000,
+                "EmbedStream calls at once.");
+  config.AddInt("embedding.stream.threads", &own.streams.threads, 1, 256,
+                "Threads of all streams of one lane; they wait for the model.");
   config.AddInt("embedding.stream.max_inputs", &own.streams.max_inputs, 1, 100'000,
                 "Inputs of one stream in the works; beyond, it is not read.");
   config.AddInt64("embedding.stream.max_bytes", &own.streams.max_bytes, 1024, int64_t{1} << 32,
@@ -96,11 +118,13 @@ void BindServing(EmbeddingConfig& own, Config& config) {
 }
 
 // OK while the engine answers or has nothing to do.
-absl::Status CheckEngine(const std::string& name, const embedding::Embedder& embedder, absl::Duration stuck_after) {
+absl::Status CheckEngine(const std::string& name, const embedding::Embedder& embedder,
+                         absl::Duration stuck_after) {
   const absl::Duration stalled = embedder.stats().stalled_for();
   if (stalled < stuck_after) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("embedding model ", name, " is stuck: nothing has come of its work for ",
-                                             absl::ToInt64Milliseconds(stalled), " ms (embedding.stuck_after_ms)"));
+  return absl::UnavailableError(
+      absl::StrCat("embedding model ", name, " is stuck: nothing has come of its work for ",
+                   absl::ToInt64Milliseconds(stalled), " ms (embedding.stuck_after_ms)"));
 }
 
 // The caches and the fetcher, as far as they are configured.
@@ -118,8 +142,11 @@ absl::Status MakeParts(const EmbeddingConfig& config, ServiceSet& set, EmbedPath
   auto hosts = embedding::HostList::Parse(config.allowed_hosts);
   if (!hosts.ok()) return Annotate(hosts.status(), "embedding.uri.allowed_hosts");
   fetch.allowed_hosts = *std::move(hosts);
-  if (!fetch.allowed_hosts.empty()) parts.fetcher = set.Own(std::make_unique<embedding::ImageFetcher>(fetch));
-  if (fetch.admit_loopback) spdlog::warn("embedding.uri.unsafe_admit_loopback is set: URIs may lead to services of this machine");
+  if (!fetch.allowed_hosts.empty())
+    parts.fetcher = set.Own(std::make_unique<embedding::ImageFetcher>(fetch));
+  if (fetch.admit_loopback)
+    spdlog::warn(
+        "embedding.uri.unsafe_admit_loopback is set: URIs may lead to services of this machine");
   parts.max_uri_calls = config.max_uri_calls;
   return absl::OkStatus();
 }
@@ -137,14 +164,16 @@ void EmbeddingConfig::Bind(Config& config) {
 absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config) {
   for (const auto& [name, folder] : config.adapters) {
     if (!config.models.contains(name)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("embedding.adapters has ", folder, " for ", name, ", which embedding.models does not name"));
+      return absl::FailedPreconditionError(absl::StrCat("embedding.adapters has ", folder, " for ",
+                                                        name,
+                                                        ", which embedding.models does not name"));
     }
   }
   EmbeddingModels models;
   for (const auto& [name, folder] : config.models) {
     embedding::EmbeddingModelOptions options = config.load;
-    if (const auto adapter = config.adapters.find(name); adapter != config.adapters.end()) options.adapter = adapter->second;
+    if (const auto adapter = config.adapters.find(name); adapter != config.adapters.end())
+      options.adapter = adapter->second;
     auto model = embedding::EmbeddingModel::Load(folder, options);
     if (!model.ok()) return Annotate(model.status(), "embedding model ", name, " in ", folder);
     models[name] = *std::move(model);
@@ -152,10 +181,12 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config) 
   return MakeEmbeddingServices(config, models);
 }
 
-absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config, const EmbeddingModels& models) {
+absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
+                                                 const EmbeddingModels& models) {
   if (!models.contains(config.default_model)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("embedding.default_model is ", config.default_model, ", which embedding.models does not name"));
+    return absl::FailedPreconditionError(absl::StrCat("embedding.default_model is ",
+                                                      config.default_model,
+                                                      ", which embedding.models does not name"));
   }
   ServiceSet set;
   EmbedPath::Parts parts;
@@ -168,13 +199,17 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config, 
   const std::map<std::string, embedding::Embedder*> embedders = parts.embedders;
   EmbedPath* path = set.Own(std::make_unique<EmbedPath>(std::move(parts)));
   EmbedStreams* streams = set.Own(std::make_unique<EmbedStreams>(*path, config.streams));
-  ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("embedding", config.threads, config.queue_limit));
-  ThreadPool* quick = set.Own(std::make_unique<ThreadPool>("embedding-quick", kQuickThreads, config.queue_limit));
-  const RpcService* service = set.Add(std::make_unique<EmbeddingGrpc>(*path, *streams, config.max_bulk_calls, *pool, *quick));
+  ThreadPool* pool =
+      set.Own(std::make_unique<ThreadPool>("embedding", config.threads, config.queue_limit));
+  ThreadPool* quick =
+      set.Own(std::make_unique<ThreadPool>("embedding-quick", kQuickThreads, config.queue_limit));
+  const RpcService* service = set.Add(
+      std::make_unique<EmbeddingGrpc>(*path, *streams, config.max_bulk_calls, *pool, *quick));
   for (const auto& [name, embedder] : embedders) {
-    set.AddHealthCheck(service, [name = name, embedder = embedder, stuck_after = config.stuck_after] {
-      return CheckEngine(name, *embedder, stuck_after);
-    });
+    set.AddHealthCheck(service,
+                       [name = name, embedder = embedder, stuck_after = config.stuck_after] {
+                         return CheckEngine(name, *embedder, stuck_after);
+                       });
   }
   set.OnStopping([streams] { streams->Stop(); });
   return set;

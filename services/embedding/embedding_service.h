@@ -19,7 +19,8 @@
 namespace palate::services {
 
 struct EmbeddingConfig {
-  std::map<std::string, std::string> models = {{"dual_encoder", SharedFile("models/dual_encoder")}};  // folders by name
+  std::map<std::string, std::string> models = {
+      {"dual_encoder", SharedFile("models/dual_encoder")}};  // folders by name
   std::string default_model = "dual_encoder";
   embedding::EmbeddingModelOptions load;        // of every model; the adapter apart
   std::map<std::string, std::string> adapters;  // LoRA folders by the model's name
@@ -38,11 +39,13 @@ struct EmbeddingConfig {
   void Bind(Config& config);
 };
 
-// Loads every model. FailedPrecondition when the default is none of them; otherwise a model's own error, naming its folder.
+// Loads every model. FailedPrecondition when the default is none of them; otherwise a model's own
+// error, naming its folder.
 absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config);
 
 // Over models by name that the caller has loaded; config.models is not looked at.
 using EmbeddingModels = std::map<std::string, std::shared_ptr<const embedding::EmbeddingModel>>;
-absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config, const EmbeddingModels& models);
+absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
+                                                 const EmbeddingModels& models);
 
 }  // namespace palate::services

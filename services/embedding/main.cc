@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using palate::services::EmbeddingConfig;
-  return palate::services::RunService<EmbeddingConfig>(argc, argv, "palate-embedding", "Turns items and queries into vectors.", 7102,
-                                                       &palate::services::MakeEmbeddingServices);
+  return palate::services::RunService<EmbeddingConfig>(
+      argc, argv, "palate-embedding", "Turns items and queries into vectors.", 7102,
+      &palate::services::MakeEmbeddingServices);
 }

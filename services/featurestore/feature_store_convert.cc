@@ -15,9 +15,10 @@ absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& wri
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(write.item()), "item"));
   for (const types_pb::ItemImage& image : write.item().images()) {
     featurestore::ImageInput input{image.data(), image.sha256()};
-    if (!image.data().empty() && !image.sha256().empty() && Sha256(image.data()) != image.sha256()) {
-      return InvalidField(absl::StrCat("item.images[", out.images.size(), "].sha256"), "is not that of the data",
-                          "empty or the digest of data");
+    if (!image.data().empty() && !image.sha256().empty() &&
+        Sha256(image.data()) != image.sha256()) {
+      return InvalidField(absl::StrCat("item.images[", out.images.size(), "].sha256"),
+                          "is not that of the data", "empty or the digest of data");
     }
     out.images.push_back(std::move(input));
   }
@@ -98,7 +99,8 @@ store_pb::EmbeddingWorkerStats ToProto(const featurestore::EmbeddingWorker::Stat
 
 store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
   store_pb::GetStatsResponse out;
-  for (const featurestore::CatalogStats& catalog : stats.catalogs) *out.add_catalogs() = ToProto(catalog);
+  for (const featurestore::CatalogStats& catalog : stats.catalogs)
+    *out.add_catalogs() = ToProto(catalog);
   out.set_disk_bytes(stats.disk_bytes);
   out.set_memory_bytes(stats.memory_bytes);
   out.set_format_version(stats.format_version);

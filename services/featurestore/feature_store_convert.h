@@ -1,4 +1,5 @@
-// Between the feature store's public messages and its library types (see services/convert/types_convert.h).
+// Between the feature store's public messages and its library types (see
+// services/convert/types_convert.h).
 #pragma once
 
 #include <utility>
@@ -29,16 +30,19 @@ store_pb::EmbeddingWorkerStats ToProto(const featurestore::EmbeddingWorker::Stat
 // Without the embedding worker's part.
 store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats);
 
-// The elements of a request that could be converted, with their places in it; the others are failures already.
+// The elements of a request that could be converted, with their places in it; the others are
+// failures already.
 template <typename Value>
 struct Batch {
   std::vector<Value> values;
   std::vector<size_t> positions;
 };
 
-// The elements of the request's list `list` by `convert`; those that it refuses are added to `failures`.
+// The elements of the request's list `list` by `convert`; those that it refuses are added to
+// `failures`.
 template <typename Value, typename Elements, typename Convert>
-Batch<Value> ConvertBatch(absl::string_view list, const Elements& elements, FailureList& failures, const Convert& convert) {
+Batch<Value> ConvertBatch(absl::string_view list, const Elements& elements, FailureList& failures,
+                          const Convert& convert) {
   Batch<Value> batch;
   std::vector<ElementFailure> refused;
   for (int i = 0; i < elements.size(); ++i) {

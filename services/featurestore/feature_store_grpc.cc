@@ -22,18 +22,23 @@ using google::protobuf::RepeatedPtrField;
 // Leaves room in the message cap for what a size estimate misses.
 constexpr size_t kMaxPageBytes = 24 << 20;
 
-// The library sees only the elements that could be converted, so the request's own size is checked here.
+// The library sees only the elements that could be converted, so the request's own size is checked
+// here.
 absl::Status CheckBatch(absl::string_view list, int size, int limit) {
   if (size >= 1 && size <= limit) return absl::OkStatus();
-  return InvalidField(list, size == 0 ? "is empty" : absl::StrCat("has ", size, " elements"), absl::StrCat("of 1 to ", limit, " elements"));
+  return InvalidField(list, size == 0 ? "is empty" : absl::StrCat("has ", size, " elements"),
+                      absl::StrCat("of 1 to ", limit, " elements"));
 }
 
-std::vector<std::string> Strings(const RepeatedPtrField<std::string>& in) { return {in.begin(), in.end()}; }
+std::vector<std::string> Strings(const RepeatedPtrField<std::string>& in) {
+  return {in.begin(), in.end()};
+}
 
 }  // namespace
 
-FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, DropQueries drop_queries,
-                                   WatchStreams& watch, ThreadPool& reads, ThreadPool& writes)
+FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats,
+                                   DropQueries drop_queries, WatchStreams& watch, ThreadPool& reads,
+                                   ThreadPool& writes)
     : RpcService("palate.featurestore.v1.FeatureStoreService", reads),
       store_(store),
       worker_stats_(std::move(worker_stats)),
@@ -49,18 +54,23 @@ FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStat
   Unary("WriteImpression", this, &FeatureStoreGrpc::WriteImpression, &writes);
   Unary("PutVectors", this, &FeatureStoreGrpc::PutVectors, &writes);
   Unary("GetStats", this, &FeatureStoreGrpc::GetStats);
-  Reactor("WatchChanges", [&watch](grpc::CallbackServerContext*, const grpc::ByteBuffer* request) { return watch.Open(*request); });
+  Reactor("WatchChanges", [&watch](grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
+    return watch.Open(*request);
+  });
   CheckComplete();
 }
 
-absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& request, pb::UpsertItemsResponse& response) {
+absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& request,
+                                           pb::UpsertItemsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("writes", request.writes_size(), kMaxBatchElements));
-  const auto batch = ConvertBatch<featurestore::ItemWrite>("writes", request.writes(), *response.mutable_failures(),
-                                                           [](const types_pb::ItemWrite& write) { return FromProto(write); });
+  const auto batch = ConvertBatch<featurestore::ItemWrite>(
+      "writes", request.writes(), *response.mutable_failures(),
+      [](const types_pb::ItemWrite& write) { return FromProto(write); });
   response.mutable_revisions()->Resize(request.writes_size(), 0);
   // An unknown catalog is an error even where no element is left to write.
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
-  PALATE_ASSIGN_OR_RETURN(const featurestore::UpsertItemsResult result, store_.UpsertItems(request.catalog(), batch.values));
+  PALATE_ASSIGN_OR_RETURN(const featurestore::UpsertItemsResult result,
+                          store_.UpsertItems(request.catalog(), batch.values));
   for (size_t i = 0; i < result.revisions.size(); ++i) {
     response.set_revisions(static_cast<int>(batch.positions[i]), result.revisions[i]);
   }
@@ -69,9 +79,11 @@ absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& 
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::GetItems(Call&, const pb::GetItemsRequest& request, pb::GetItemsResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const featurestore::GetItemsResult result,
-                          store_.GetItems(request.catalog(), Strings(request.item_ids()), FromProto(request.view())));
+absl::Status FeatureStoreGrpc::GetItems(Call&, const pb::GetItemsRequest& request,
+                                        pb::GetItemsResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(
+      const featurestore::GetItemsResult result,
+      store_.GetItems(request.catalog(), Strings(request.item_ids()), FromProto(request.view())));
   for (const std::optional<featurestore::StoredItem>& item : result.items) {
     if (item.has_value()) *response.add_items() = ToProto(*item);
   }
@@ -79,21 +91,26 @@ absl::Status FeatureStoreGrpc::GetItems(Call&, const pb::GetItemsRequest& reques
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::DeleteItems(Call&, const pb::DeleteItemsRequest& request, pb::DeleteItemsResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const auto failures, store_.DeleteItems(request.catalog(), Strings(request.item_ids())));
+absl::Status FeatureStoreGrpc::DeleteItems(Call&, const pb::DeleteItemsRequest& request,
+                                           pb::DeleteItemsResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const auto failures,
+                          store_.DeleteItems(request.catalog(), Strings(request.item_ids())));
   AddFailures("item_ids", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest& request, pb::ListItemsResponse& response) {
+absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest& request,
+                                         pb::ListItemsResponse& response) {
   if (request.page_size() < 0 || request.page_size() > kMaxPageElements) {
-    return InvalidField("page_size", absl::StrCat("is ", request.page_size()), absl::StrCat("0 to ", kMaxPageElements));
+    return InvalidField("page_size", absl::StrCat("is ", request.page_size()),
+                        absl::StrCat("0 to ", kMaxPageElements));
   }
   int page_size = request.page_size() == 0 ? kDefaultPageElements : request.page_size();
   while (true) {
     PALATE_RETURN_IF_ERROR(call.Check());
     PALATE_ASSIGN_OR_RETURN(const featurestore::ItemPage page,
-                            store_.ListItems(request.catalog(), page_size, request.page_token(), FromProto(request.view())));
+                            store_.ListItems(request.catalog(), page_size, request.page_token(),
+                                             FromProto(request.view())));
     response.Clear();
     for (const featurestore::StoredItem& item : page.items) *response.add_items() = ToProto(item);
     response.set_next_page_token(page.next_page_token);
@@ -102,23 +119,28 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
   }
 }
 
-absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& request, pb::WriteEventsResponse& response) {
+absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& request,
+                                           pb::WriteEventsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("events", request.events_size(), kMaxBatchEvents));
-  const auto batch = ConvertBatch<Event>("events", request.events(), *response.mutable_failures(),
-                                         [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
+  const auto batch = ConvertBatch<Event>(
+      "events", request.events(), *response.mutable_failures(),
+      [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   featurestore::WriteEventsOptions options;
   options.skip_lateness_bound = request.allow_late();
-  PALATE_ASSIGN_OR_RETURN(const featurestore::WriteEventsResult result, store_.WriteEvents(request.catalog(), batch.values, options));
+  PALATE_ASSIGN_OR_RETURN(const featurestore::WriteEventsResult result,
+                          store_.WriteEvents(request.catalog(), batch.values, options));
   response.set_written(result.num_written);
   response.set_duplicates(result.num_duplicates);
   AddFailures("events", result.failures, batch.positions, *response.mutable_failures());
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextRequest& request, pb::GetUserContextResponse& response) {
+absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextRequest& request,
+                                              pb::GetUserContextResponse& response) {
   if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
-    return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
+    return InvalidField("max_events", absl::StrCat("is ", request.max_events()),
+                        absl::StrCat("0 to ", kMaxUserEvents));
   }
   PALATE_ASSIGN_OR_RETURN(const UserContextQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(UserContext context, store_.GetUserContext(query));
@@ -126,7 +148,8 @@ absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextReq
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& request, pb::UpsertUsersResponse& response) {
+absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& request,
+                                           pb::UpsertUsersResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("users", request.users_size(), kMaxBatchElements));
   const auto batch = ConvertBatch<User>("users", request.users(), *response.mutable_failures(),
                                         [](const types_pb::User& user) { return FromProto(user); });
@@ -136,19 +159,25 @@ absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& 
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& request, pb::PurgeUserResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const featurestore::PurgeReport report, store_.PurgeUser(request.catalog(), request.user_id()));
+absl::Status FeatureStoreGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest& request,
+                                         pb::PurgeUserResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const featurestore::PurgeReport report,
+                          store_.PurgeUser(request.catalog(), request.user_id()));
   response.set_removed_events(report.events);
   response.set_removed_impressions(report.impressions);
   response.set_removed_profile(report.had_profile);
-  // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to fail a purge that is done.
+  // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to
+  // fail a purge that is done.
   const absl::Status dropped = drop_queries_(request.catalog(), request.user_id(), call.context());
-  if (!dropped.ok()) spdlog::warn("a purged user's query vectors were not dropped: {}; they expire by themselves", dropped.ToString());
+  if (!dropped.ok())
+    spdlog::warn("a purged user's query vectors were not dropped: {}; they expire by themselves",
+                 dropped.ToString());
   response.set_dropped_query_vectors(dropped.ok());
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionRequest& request, pb::WriteImpressionResponse&) {
+absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionRequest& request,
+                                               pb::WriteImpressionResponse&) {
   Impression impression;
   impression.recommendation_id = request.recommendation_id();
   impression.user_id = request.user_id();
@@ -161,7 +190,8 @@ absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionR
   return store_.WriteImpression(request.catalog(), impression);
 }
 
-absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& request, pb::PutVectorsResponse& response) {
+absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& request,
+                                          pb::PutVectorsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("items", request.items_size(), kMaxBatchElements));
   PALATE_RETURN_IF_ERROR(store_.GetCatalog(request.catalog()).status());
   std::vector<ElementFailure> failures;
@@ -174,14 +204,16 @@ absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& re
       status = PrefixFields(vector.status(), absl::StrCat("vectors[", v, "]"));
       if (vector.ok()) vectors.push_back(*std::move(vector));
     }
-    if (status.ok()) status = store_.PutVectors(request.catalog(), item.item_id(), item.revision(), vectors);
+    if (status.ok())
+      status = store_.PutVectors(request.catalog(), item.item_id(), item.revision(), vectors);
     if (!status.ok()) failures.push_back({static_cast<size_t>(i), status});
   }
   AddFailures("items", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }
 
-absl::Status FeatureStoreGrpc::GetStats(Call&, const pb::GetStatsRequest&, pb::GetStatsResponse& response) {
+absl::Status FeatureStoreGrpc::GetStats(Call&, const pb::GetStatsRequest&,
+                                        pb::GetStatsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const featurestore::StoreStats stats, store_.GetStats());
   response = ToProto(stats);
   *response.mutable_embedding_worker() = ToProto(worker_stats_());

@@ -16,11 +16,14 @@ class FeatureStoreGrpc final : public RpcService {
  public:
   using WorkerStats = std::function<featurestore::EmbeddingWorker::Stats()>;
   // Has what is remembered elsewhere of a user's queries dropped; may block for seconds.
-  using DropQueries = std::function<absl::Status(const std::string& catalog, const std::string& user_id, const CallContext& context)>;
+  using DropQueries = std::function<absl::Status(
+      const std::string& catalog, const std::string& user_id, const CallContext& context)>;
 
-  // Borrows the rest. Reads and writes have pools of their own, so that an import does not keep recommendations waiting.
-  FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats, DropQueries drop_queries, WatchStreams& watch,
-                   ThreadPool& reads, ThreadPool& writes);
+  // Borrows the rest. Reads and writes have pools of their own, so that an import does not keep
+  // recommendations waiting.
+  FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats,
+                   DropQueries drop_queries, WatchStreams& watch, ThreadPool& reads,
+                   ThreadPool& writes);
 
  private:
   absl::Status UpsertItems(Call& call, const palate::featurestore::v1::UpsertItemsRequest& request,
@@ -33,13 +36,15 @@ class FeatureStoreGrpc final : public RpcService {
                          palate::featurestore::v1::ListItemsResponse& response);
   absl::Status WriteEvents(Call& call, const palate::featurestore::v1::WriteEventsRequest& request,
                            palate::featurestore::v1::WriteEventsResponse& response);
-  absl::Status GetUserContext(Call& call, const palate::featurestore::v1::GetUserContextRequest& request,
+  absl::Status GetUserContext(Call& call,
+                              const palate::featurestore::v1::GetUserContextRequest& request,
                               palate::featurestore::v1::GetUserContextResponse& response);
   absl::Status UpsertUsers(Call& call, const palate::featurestore::v1::UpsertUsersRequest& request,
                            palate::featurestore::v1::UpsertUsersResponse& response);
   absl::Status PurgeUser(Call& call, const palate::featurestore::v1::PurgeUserRequest& request,
                          palate::featurestore::v1::PurgeUserResponse& response);
-  absl::Status WriteImpression(Call& call, const palate::featurestore::v1::WriteImpressionRequest& request,
+  absl::Status WriteImpression(Call& call,
+                               const palate::featurestore::v1::WriteImpressionRequest& request,
                                palate::featurestore::v1::WriteImpressionResponse& response);
   absl::Status PutVectors(Call& call, const palate::featurestore::v1::PutVectorsRequest& request,
                           palate::featurestore::v1::PutVectorsResponse& response);

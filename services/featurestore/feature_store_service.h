@@ -1,4 +1,5 @@
-// The feature-store service as a whole: configuration, the store with its embedding worker, and the gRPC services over them.
+// The feature-store service as a whole: configuration, the store with its embedding worker, and the
+// gRPC services over them.
 #pragma once
 
 #include <string>
@@ -27,7 +28,8 @@ struct FeatureStoreConfig {
 };
 
 // `embedding` is called once the server has started.
-absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& config, ChannelProvider embedding);
+absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& config,
+                                                    ChannelProvider embedding);
 // Over TCP to config.embedding.
 absl::StatusOr<ServiceSet> MakeRemoteFeatureStoreServices(const FeatureStoreConfig& config);
 

@@ -1,7 +1,8 @@
 // The resume token of WatchChanges: how far each catalog's feed was followed, in one opaque text.
 //
-// Layout: a format byte 1, then for each feed two length-prefixed texts (32-bit big-endian lengths): the catalog's id, empty for the feed
-// of catalogs coming and going, and the store's own token. A vector of positions of another kind fits the same form.
+// Layout: a format byte 1, then for each feed two length-prefixed texts (32-bit big-endian
+// lengths): the catalog's id, empty for the feed of catalogs coming and going, and the store's own
+// token. A vector of positions of another kind fits the same form.
 #pragma once
 
 #include <map>

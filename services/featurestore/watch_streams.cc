@@ -25,16 +25,21 @@ const char kCatalogsFeed[] = "";  // the store's feed of catalogs coming, changi
 absl::Status FeedCursor::Start(const std::string& token) {
   if (!token.empty()) {
     PALATE_ASSIGN_OR_RETURN(positions_, DecodeFeedToken(token));
-    const bool fits = catalog_.empty() ? positions_.contains(kCatalogsFeed) : positions_.size() == 1 && positions_.contains(catalog_);
-    if (!fits) return InvalidField("resume_token", "belongs to another choice of catalogs", "of the same request");
+    const bool fits = catalog_.empty() ? positions_.contains(kCatalogsFeed)
+                                       : positions_.size() == 1 && positions_.contains(catalog_);
+    if (!fits)
+      return InvalidField("resume_token", "belongs to another choice of catalogs",
+                          "of the same request");
     return absl::OkStatus();
   }
-  // The catalogs' feed first: a catalog that comes while the others are listed is then seen twice rather than never.
+  // The catalogs' feed first: a catalog that comes while the others are listed is then seen twice
+  // rather than never.
   PALATE_ASSIGN_OR_RETURN(positions_[catalog_], store_.GetFeedToken(catalog_));
   std::string page_token;
   do {
     if (!catalog_.empty()) break;
-    PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page, store_.ListCatalogs(0, page_token));
+    PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page,
+                            store_.ListCatalogs(0, page_token));
     for (const Catalog& catalog : page.catalogs) {
       absl::StatusOr<std::string> position = store_.GetFeedToken(catalog.id);
       if (position.ok()) positions_[catalog.id] = *std::move(position);
@@ -55,14 +60,16 @@ void FeedCursor::FollowCatalogs(const std::vector<Change>& changes) {
 absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesResponse& out) {
   const int room = kMaxChangesPerMessage - out.changes_size();
   if (room <= 0) return absl::OkStatus();
-  absl::StatusOr<ChangeBatch> batch = store_.ReadChanges(catalog, positions_[catalog], room, absl::InfinitePast());
+  absl::StatusOr<ChangeBatch> batch =
+      store_.ReadChanges(catalog, positions_[catalog], room, absl::InfinitePast());
   if (absl::IsNotFound(batch.status()) && catalog_.empty()) {
     // Deleted; the catalogs' feed says so.
     positions_.erase(catalog);
     return absl::OkStatus();
   }
   PALATE_RETURN_IF_ERROR(Annotate(batch.status(), "changes of catalog ", catalog));
-  for (const Change& change : batch->changes) *out.add_changes() = ToProto(change, catalog.empty() ? change.key : catalog);
+  for (const Change& change : batch->changes)
+    *out.add_changes() = ToProto(change, catalog.empty() ? change.key : catalog);
   positions_[catalog] = batch->next_token;
   if (catalog.empty()) FollowCatalogs(batch->changes);
   return absl::OkStatus();
@@ -79,7 +86,8 @@ absl::Status FeedCursor::Read(pb::WatchChangesResponse& out) {
   return absl::OkStatus();
 }
 
-// One stream. The thread of WatchStreams is the only one that writes to it and ends it; after Finish nobody but gRPC touches it.
+// One stream. The thread of WatchStreams is the only one that writes to it and ends it; after
+// Finish nobody but gRPC touches it.
 class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   Stream(WatchStreams& owner, std::string catalog, std::string token)
@@ -150,7 +158,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStreams::Open(const grpc::ByteB
   } else if (stopping_) {
     stream->End(absl::UnavailableError("the server is shutting down"));
   } else if (streams_.size() >= max_streams_) {
-    stream->End(absl::ResourceExhaustedError(absl::StrCat(streams_.size(), " callers watch already, the limit is ", max_streams_)));
+    stream->End(absl::ResourceExhaustedError(
+        absl::StrCat(streams_.size(), " callers watch already, the limit is ", max_streams_)));
   } else {
     streams_.insert(stream);
     dirty_ = true;
@@ -177,7 +186,9 @@ void WatchStreams::Run() {
       streams.assign(streams_.begin(), streams_.end());
     }
     for (Stream* stream : streams) {
-      const bool alive = stopping ? stream->End(absl::UnavailableError("the server is shutting down")) : stream->Advance();
+      const bool alive = stopping
+                             ? stream->End(absl::UnavailableError("the server is shutting down"))
+                             : stream->Advance();
       if (alive) continue;
       MutexLock lock(mutex_);
       streams_.erase(stream);

@@ -1,7 +1,8 @@
-// All WatchChanges streams of a feature store, served by one thread: streams live for days and must not hold a thread each.
+// All WatchChanges streams of a feature store, served by one thread: streams live for days and must
+// not hold a thread each.
 //
-// The thread sleeps until the store's feed grows or a stream's reader has taken in what was sent; a slow reader waits for itself alone.
-// Thread-safe. Borrows the store.
+// The thread sleeps until the store's feed grows or a stream's reader has taken in what was sent; a
+// slow reader waits for itself alone. Thread-safe. Borrows the store.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -23,7 +24,8 @@ namespace palate::services {
 class FeedCursor {
  public:
   // One catalog, or all of them for an empty id.
-  FeedCursor(featurestore::FeatureStore& store, std::string catalog) : store_(store), catalog_(std::move(catalog)) {}
+  FeedCursor(featurestore::FeatureStore& store, std::string catalog)
+      : store_(store), catalog_(std::move(catalog)) {}
 
   // Goes to where `token` says, or to the feed's end when it is empty.
   absl::Status Start(const std::string& token);
@@ -32,7 +34,8 @@ class FeedCursor {
   std::string token() const { return EncodeFeedToken(positions_); }
 
  private:
-  absl::Status ReadFeed(const std::string& catalog, palate::featurestore::v1::WatchChangesResponse& out);
+  absl::Status ReadFeed(const std::string& catalog,
+                        palate::featurestore::v1::WatchChangesResponse& out);
   // Begins and ends following catalogs that came and went.
   void FollowCatalogs(const std::vector<featurestore::Change>& changes);
 

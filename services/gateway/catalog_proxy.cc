@@ -11,15 +11,18 @@ namespace {
 
 const google::protobuf::ServiceDescriptor& Definition() {
   // By way of a message, so that the linker keeps the generated definition.
-  return *palate::catalog::v1::GetCatalogRequest::descriptor()->file()->FindServiceByName("CatalogService");
+  return *palate::catalog::v1::GetCatalogRequest::descriptor()->file()->FindServiceByName(
+      "CatalogService");
 }
 
 }  // namespace
 
 CatalogProxy::CatalogProxy(ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool)
-    : RpcService(Definition().full_name(), pool), store_(std::move(store), Definition().full_name()) {
+    : RpcService(Definition().full_name(), pool),
+      store_(std::move(store), Definition().full_name()) {
   SetDefaultTimeout(default_timeout);
-  for (int i = 0; i < Definition().method_count(); ++i) Forward(Definition().method(i)->name(), store_);
+  for (int i = 0; i < Definition().method_count(); ++i)
+    Forward(Definition().method(i)->name(), store_);
   CheckComplete();
 }
 

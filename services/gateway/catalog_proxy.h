@@ -1,4 +1,5 @@
-// CatalogService passed on from the gateway to the feature store, so that a product backend needs to know one address only.
+// CatalogService passed on from the gateway to the feature store, so that a product backend needs
+// to know one address only.
 //
 // Thread-safe.
 #pragma once

@@ -21,36 +21,51 @@ constexpr int kCatalogThreads = 2;
 
 void BindPipeline(GatewayConfig& own, Config& config) {
   pipeline::PipelineOptions& options = own.pipeline;
-  config.AddInt("pipeline.max_events", &options.max_events, 1, kMaxUserEvents, "Events of the user that one request reads, newest first.");
-  config.AddInt("pipeline.candidates_per_source", &options.candidates_per_source, 10, 500, "Candidates asked of each source.");
+  config.AddInt("pipeline.max_events", &options.max_events, 1, kMaxUserEvents,
+                "Events of the user that one request reads, newest first.");
+  config.AddInt("pipeline.candidates_per_source", &options.candidates_per_source, 10, 500,
+                "Candidates asked of each source.");
   config.AddInt("pipeline.rerank_candidates", &options.rerank_candidates, 1, kMaxCandidates,
                 "Candidates that the language model orders; the rest keeps its order below them.");
   config.AddInt("pipeline.max_llm_explanations", &options.max_llm_explanations, 0, kMaxExplanations,
                 "Results that the language model explains; the rest gets template texts.");
   config.AddMilliseconds("pipeline.source_budget_ms", &options.source_budget, 1, 60'000,
-                         "Time for retrieval and for embedding the query; what is late is left out, and the answer says so.");
+                         "Time for retrieval and for embedding the query; what is late is left "
+                         "out, and the answer says so.");
   config.AddMilliseconds("pipeline.rerank_reserve_ms", &options.rerank_reserve, 0, 60'000,
                          "Time kept of the deadline for what follows the language model.");
-  config.AddMilliseconds("pipeline.default_deadline_ms", &own.default_timeout, 1, 600'000, "Deadline of callers that set none.");
-  config.AddInt("pipeline.max_centroids", &options.user_model.max_centroids, 1, 32, "Interests told apart per space.");
+  config.AddMilliseconds("pipeline.default_deadline_ms", &own.default_timeout, 1, 600'000,
+                         "Deadline of callers that set none.");
+  config.AddInt("pipeline.max_centroids", &options.user_model.max_centroids, 1, 32,
+                "Interests told apart per space.");
   config.AddDouble("pipeline.join_similarity", &options.user_model.join_similarity, -1, 1,
                    "Cosine from which an item belongs to an interest that is already known.");
-  config.AddMilliseconds("pipeline.half_life_ms", &options.user_model.half_life, 1000, 3'153'600'000'000,
+  config.AddMilliseconds("pipeline.half_life_ms", &options.user_model.half_life, 1000,
+                         3'153'600'000'000,
                          "An event this much older than the user's newest one counts half.");
   pipeline::ScoreWeights& weights = options.score;
-  config.AddDouble("pipeline.score.text_interest", &weights.text_interest, 0, 100, "Weight of closeness to what the user liked, by text.");
-  config.AddDouble("pipeline.score.image_interest", &weights.image_interest, 0, 100, "The same by picture.");
-  config.AddDouble("pipeline.score.dislike", &weights.dislike, 0, 100, "Weight of closeness to what the user disliked; subtracted.");
-  config.AddDouble("pipeline.score.query", &weights.query, 0, 100, "Weight of the match with the query.");
-  config.AddDouble("pipeline.score.context", &weights.context, 0, 100, "Weight of closeness to the items at hand.");
-  config.AddDouble("pipeline.score.trending", &weights.trending, 0, 100, "Weight of being popular lately.");
+  config.AddDouble("pipeline.score.text_interest", &weights.text_interest, 0, 100,
+                   "Weight of closeness to what the user liked, by text.");
+  config.AddDouble("pipeline.score.image_interest", &weights.image_interest, 0, 100,
+                   "The same by picture.");
+  config.AddDouble("pipeline.score.dislike", &weights.dislike, 0, 100,
+                   "Weight of closeness to what the user disliked; subtracted.");
+  config.AddDouble("pipeline.score.query", &weights.query, 0, 100,
+                   "Weight of the match with the query.");
+  config.AddDouble("pipeline.score.context", &weights.context, 0, 100,
+                   "Weight of closeness to the items at hand.");
+  config.AddDouble("pipeline.score.trending", &weights.trending, 0, 100,
+                   "Weight of being popular lately.");
   config.AddDouble("pipeline.score.fresh", &weights.fresh, 0, 100, "Weight of being new.");
 }
 
 // The pipeline's parts, in the order in which they need each other.
 struct Clients {
   explicit Clients(const GatewayChannels& channels)
-      : features(channels.feature_store), embedder(channels.embedding), retriever(channels.retrieval), ranker(channels.ranking) {}
+      : features(channels.feature_store),
+        embedder(channels.embedding),
+        retriever(channels.retrieval),
+        ranker(channels.ranking) {}
 
   FeatureStoreClient features;
   EmbeddingClient embedder;
@@ -62,36 +77,45 @@ struct Clients {
 }  // namespace
 
 void GatewayConfig::Bind(Config& config) {
-  config.AddString("gateway.feature_store", &feature_store, "Address of the feature store, host:port.");
+  config.AddString("gateway.feature_store", &feature_store,
+                   "Address of the feature store, host:port.");
   config.AddString("gateway.embedding", &embedding, "Address of the embedding service, host:port.");
   config.AddString("gateway.retrieval", &retrieval, "Address of the retrieval service, host:port.");
   config.AddString("gateway.ranking", &ranking, "Address of the ranking service, host:port.");
-  config.AddInt("gateway.threads", &threads, 1, 1024, "Requests in progress; most of their time is waiting for the other services.");
+  config.AddInt("gateway.threads", &threads, 1, 1024,
+                "Requests in progress; most of their time is waiting for the other services.");
   config.AddInt("gateway.queue_limit", &queue_limit, 1, 100'000,
                 "Requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED.");
   BindPipeline(*this, config);
 }
 
 GatewayChannels DialParts(const GatewayConfig& config) {
-  return {TcpChannel(config.feature_store), TcpChannel(config.embedding), TcpChannel(config.retrieval), TcpChannel(config.ranking)};
+  return {TcpChannel(config.feature_store), TcpChannel(config.embedding),
+          TcpChannel(config.retrieval), TcpChannel(config.ranking)};
 }
 
-absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config, const GatewayChannels& channels) {
+absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
+                                                   const GatewayChannels& channels) {
   ServiceSet set;
   Clients* clients = set.Own(std::make_unique<Clients>(channels));
-  const pipeline::RecommenderParts parts{clients->features, clients->embedder, clients->retriever, clients->ranker};
-  pipeline::Recommender* recommender = set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
+  const pipeline::RecommenderParts parts{clients->features, clients->embedder, clients->retriever,
+                                         clients->ranker};
+  pipeline::Recommender* recommender =
+      set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
   // In one process, the feature store's channel goes with the server.
   set.OnStopping([recommender] { recommender->StopRecording(); });
-  ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
-  set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store, config.default_timeout, *pool));
+  ThreadPool* pool =
+      set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
+  set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store,
+                                            config.default_timeout, *pool));
   return set;
 }
 
 absl::StatusOr<ServiceSet> MakeGatewayServices(const GatewayConfig& config) {
   const GatewayChannels channels = DialParts(config);
   PALATE_ASSIGN_OR_RETURN(ServiceSet set, MakeRecommenderServices(config, channels));
-  ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("catalogs", kCatalogThreads, config.queue_limit));
+  ThreadPool* pool =
+      set.Own(std::make_unique<ThreadPool>("catalogs", kCatalogThreads, config.queue_limit));
   set.Add(std::make_unique<CatalogProxy>(channels.feature_store, config.default_timeout, *pool));
   return set;
 }

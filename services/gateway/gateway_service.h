@@ -17,8 +17,9 @@ struct GatewayConfig {
   std::string embedding = "127.0.0.1:7102";
   std::string retrieval = "127.0.0.1:7103";
   std::string ranking = "127.0.0.1:7104";
-  int threads = 32;       // requests in progress; most of their time is waiting for other parts
-  int queue_limit = 256;  // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
+  int threads = 32;  // requests in progress; most of their time is waiting for other parts
+  int queue_limit =
+      256;  // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
   // Of callers that set no deadline.
   absl::Duration default_timeout = absl::Seconds(10);
   pipeline::PipelineOptions pipeline;
@@ -36,8 +37,10 @@ struct GatewayChannels {
 // TCP channels to the configured addresses.
 GatewayChannels DialParts(const GatewayConfig& config);
 
-// RecommenderService alone: beside a feature store in the same server, which serves CatalogService itself.
-absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config, const GatewayChannels& channels);
+// RecommenderService alone: beside a feature store in the same server, which serves CatalogService
+// itself.
+absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
+                                                   const GatewayChannels& channels);
 // RecommenderService, and CatalogService passed on: what palate-gateway serves, over DialParts.
 absl::StatusOr<ServiceSet> MakeGatewayServices(const GatewayConfig& config);
 

@@ -25,12 +25,14 @@ absl::StatusOr<absl::Time> RequestTime(const Request& request) {
 }
 
 // Events without a time happen now: a visit's events are the newest that there are.
-absl::StatusOr<std::vector<Event>> SessionEvents(const google::protobuf::RepeatedPtrField<types_pb::Event>& events, absl::Time now) {
+absl::StatusOr<std::vector<Event>> SessionEvents(
+    const google::protobuf::RepeatedPtrField<types_pb::Event>& events, absl::Time now) {
   std::vector<Event> out;
   for (int i = 0; i < events.size(); ++i) {
     absl::StatusOr<Event> event = FromProto(events[i], /*time_required=*/false);
     if (!event.ok()) return PrefixFields(event.status(), absl::StrCat("session_events[", i, "]"));
-    if (!events[i].has_event_time()) event->time = now == absl::InfiniteFuture() ? absl::Now() : now;
+    if (!events[i].has_event_time())
+      event->time = now == absl::InfiniteFuture() ? absl::Now() : now;
     out.push_back(*std::move(event));
   }
   return out;
@@ -40,7 +42,8 @@ absl::StatusOr<std::vector<Event>> SessionEvents(const google::protobuf::Repeate
 template <typename Response>
 void FillCommon(const RecommendResult& result, Response& response) {
   for (const pipeline::ResultItem& item : result.results) *response.add_results() = ToProto(item);
-  for (const pipeline::StageReport& report : result.stages) *response.add_stages() = ToProto(report);
+  for (const pipeline::StageReport& report : result.stages)
+    *response.add_stages() = ToProto(report);
 }
 
 }  // namespace
@@ -258,7 +261,8 @@ absl::StatusOr<pipeline::Diversity> FromProto(const recommender_pb::Diversity& d
   out.exploration_share = diversity.exploration_share();
   for (const recommender_pb::AttributeCap& cap : diversity.attribute_caps()) {
     if (!out.attribute_caps.emplace(cap.attribute(), cap.max_results()).second) {
-      return InvalidField("attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"), "distinct attributes");
+      return InvalidField("attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"),
+                          "distinct attributes");
     }
   }
   return out;
@@ -276,7 +280,9 @@ recommender_pb::Diversity ToProto(const pipeline::Diversity& diversity) {
   return out;
 }
 
-pipeline::SearchInput FromProto(const recommender_pb::Query& query) { return {query.text(), query.image()}; }
+pipeline::SearchInput FromProto(const recommender_pb::Query& query) {
+  return {query.text(), query.image()};
+}
 
 recommender_pb::Query ToProto(const pipeline::SearchInput& input) {
   recommender_pb::Query out;
@@ -295,8 +301,10 @@ recommender_pb::Reason ToProto(const pipeline::Reason& reason) {
 }
 
 absl::StatusOr<pipeline::Reason> FromProto(const recommender_pb::Reason& reason) {
-  PALATE_ASSIGN_OR_RETURN(const pipeline::Source source, PrefixFields(FromProto(reason.source()), "source"));
-  return pipeline::Reason{source, reason.score(), reason.space(), Strings(reason.context_item_ids())};
+  PALATE_ASSIGN_OR_RETURN(const pipeline::Source source,
+                          PrefixFields(FromProto(reason.source()), "source"));
+  return pipeline::Reason{source, reason.score(), reason.space(),
+                          Strings(reason.context_item_ids())};
 }
 
 recommender_pb::RankedItem ToProto(const pipeline::ResultItem& item) {
@@ -314,13 +322,15 @@ recommender_pb::RankedItem ToProto(const pipeline::ResultItem& item) {
 absl::StatusOr<pipeline::ResultItem> FromProto(const recommender_pb::RankedItem& item) {
   pipeline::ResultItem out;
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(item.item()), "item"));
-  for (const types_pb::ItemImage& image : item.item().images()) out.item.images.push_back(FromProto(image));
+  for (const types_pb::ItemImage& image : item.item().images())
+    out.item.images.push_back(FromProto(image));
   out.score = item.score();
   out.relevance_score = item.relevance_score();
   if (item.has_rerank_score()) out.rerank_score = item.rerank_score();
   PALATE_RETURN_IF_ERROR(ConvertList(item.reasons(), "reasons", FromProto, out.reasons));
   if (item.has_explanation()) {
-    PALATE_ASSIGN_OR_RETURN(out.explanation, PrefixFields(FromProto(item.explanation()), "explanation"));
+    PALATE_ASSIGN_OR_RETURN(out.explanation,
+                            PrefixFields(FromProto(item.explanation()), "explanation"));
   }
   return out;
 }
@@ -333,7 +343,8 @@ recommender_pb::StageNote ToProto(const pipeline::StageNote& note) {
 }
 
 absl::StatusOr<pipeline::StageNote> FromProto(const recommender_pb::StageNote& note) {
-  PALATE_ASSIGN_OR_RETURN(const pipeline::Degradation degradation, PrefixFields(FromProto(note.degradation()), "degradation"));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::Degradation degradation,
+                          PrefixFields(FromProto(note.degradation()), "degradation"));
   return pipeline::StageNote{degradation, note.detail()};
 }
 
@@ -350,18 +361,21 @@ absl::StatusOr<pipeline::StageReport> FromProto(const recommender_pb::StageRepor
   pipeline::StageReport out;
   PALATE_ASSIGN_OR_RETURN(out.id, PrefixFields(FromProto(report.stage()), "stage"));
   PALATE_ASSIGN_OR_RETURN(out.outcome, PrefixFields(FromProto(report.status()), "status"));
-  out.duration = absl::Seconds(report.duration().seconds()) + absl::Nanoseconds(report.duration().nanos());
+  out.duration =
+      absl::Seconds(report.duration().seconds()) + absl::Nanoseconds(report.duration().nanos());
   PALATE_RETURN_IF_ERROR(ConvertList(report.notes(), "notes", FromProto, out.notes));
   return out;
 }
 
-absl::StatusOr<pipeline::RecommendQuery> FromProto(const recommender_pb::RecommendRequest& request) {
+absl::StatusOr<pipeline::RecommendQuery> FromProto(
+    const recommender_pb::RecommendRequest& request) {
   pipeline::RecommendQuery query;
   query.catalog = request.catalog();
   query.scenario = request.scenario();
   query.user_id = request.user_id();
   PALATE_ASSIGN_OR_RETURN(query.request_time, RequestTime(request));
-  PALATE_ASSIGN_OR_RETURN(query.session_events, SessionEvents(request.session_events(), query.request_time));
+  PALATE_ASSIGN_OR_RETURN(query.session_events,
+                          SessionEvents(request.session_events(), query.request_time));
   query.context_item_ids = Strings(request.context_item_ids());
   query.query = FromProto(request.query());
   query.filter = request.filter();
@@ -369,7 +383,8 @@ absl::StatusOr<pipeline::RecommendQuery> FromProto(const recommender_pb::Recomme
   query.include_seen = request.include_seen();
   query.num_results = CountOrDefault(request.num_results());
   PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
-  PALATE_ASSIGN_OR_RETURN(query.diversity, PrefixFields(FromProto(request.diversity()), "diversity"));
+  PALATE_ASSIGN_OR_RETURN(query.diversity,
+                          PrefixFields(FromProto(request.diversity()), "diversity"));
   query.language = request.language();
   query.instruction = request.instruction();
   query.debug = request.debug();
@@ -388,7 +403,8 @@ absl::StatusOr<pipeline::SearchQuery> FromProto(const recommender_pb::SearchRequ
   return query;
 }
 
-absl::StatusOr<pipeline::SimilarQuery> FromProto(const recommender_pb::SimilarItemsRequest& request) {
+absl::StatusOr<pipeline::SimilarQuery> FromProto(
+    const recommender_pb::SimilarItemsRequest& request) {
   pipeline::SimilarQuery query;
   query.catalog = request.catalog();
   query.item_id = request.item_id();
@@ -405,7 +421,8 @@ absl::StatusOr<pipeline::RankQuery> FromProto(const recommender_pb::RankRequest&
   query.catalog = request.catalog();
   query.user_id = request.user_id();
   PALATE_ASSIGN_OR_RETURN(query.request_time, RequestTime(request));
-  PALATE_ASSIGN_OR_RETURN(query.session_events, SessionEvents(request.session_events(), query.request_time));
+  PALATE_ASSIGN_OR_RETURN(query.session_events,
+                          SessionEvents(request.session_events(), query.request_time));
   query.item_ids = Strings(request.item_ids());
   query.filter = request.filter();
   PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
@@ -422,17 +439,23 @@ void ToProto(const RecommendResult& result, recommender_pb::RecommendResponse& r
   response.mutable_debug()->insert(result.debug.begin(), result.debug.end());
 }
 
-void ToProto(const RecommendResult& result, recommender_pb::SearchResponse& response) { FillCommon(result, response); }
+void ToProto(const RecommendResult& result, recommender_pb::SearchResponse& response) {
+  FillCommon(result, response);
+}
 
-void ToProto(const RecommendResult& result, recommender_pb::SimilarItemsResponse& response) { FillCommon(result, response); }
+void ToProto(const RecommendResult& result, recommender_pb::SimilarItemsResponse& response) {
+  FillCommon(result, response);
+}
 
 void ToProto(const RecommendResult& result, recommender_pb::RankResponse& response) {
   FillCommon(result, response);
   response.set_recommendation_id(result.recommendation_id);
   response.set_rerank_weight(result.rerank_weight);
   response.set_ranking_fingerprint(result.ranking_fingerprint);
-  response.mutable_missing_item_ids()->Assign(result.missing_item_ids.begin(), result.missing_item_ids.end());
-  response.mutable_filtered_item_ids()->Assign(result.filtered_item_ids.begin(), result.filtered_item_ids.end());
+  response.mutable_missing_item_ids()->Assign(result.missing_item_ids.begin(),
+                                              result.missing_item_ids.end());
+  response.mutable_filtered_item_ids()->Assign(result.filtered_item_ids.begin(),
+                                               result.filtered_item_ids.end());
 }
 
 recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) {
@@ -441,15 +464,18 @@ recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) 
   request.set_scenario(query.scenario);
   request.set_user_id(query.user_id);
   for (const Event& event : query.session_events) *request.add_session_events() = ToProto(event);
-  request.mutable_context_item_ids()->Assign(query.context_item_ids.begin(), query.context_item_ids.end());
+  request.mutable_context_item_ids()->Assign(query.context_item_ids.begin(),
+                                             query.context_item_ids.end());
   if (!query.query.empty()) *request.mutable_query() = ToProto(query.query);
   request.set_filter(query.filter);
-  request.mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(), query.exclude_item_ids.end());
+  request.mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(),
+                                             query.exclude_item_ids.end());
   request.set_include_seen(query.include_seen);
   request.set_num_results(query.num_results);
   request.set_explain(ToProto(query.explain));
   *request.mutable_diversity() = ToProto(query.diversity);
-  if (query.request_time != absl::InfiniteFuture()) *request.mutable_request_time() = ToProto(query.request_time);
+  if (query.request_time != absl::InfiniteFuture())
+    *request.mutable_request_time() = ToProto(query.request_time);
   request.set_language(query.language);
   request.set_instruction(query.instruction);
   request.set_debug(query.debug);

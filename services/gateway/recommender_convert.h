@@ -1,7 +1,8 @@
-// Between RecommenderService's messages and the pipeline's requests and results (see services/convert/types_convert.h).
+// Between RecommenderService's messages and the pipeline's requests and results (see
+// services/convert/types_convert.h).
 //
-// FromProto checks what only the message can get wrong; limits are the pipeline's to check. Errors are InvalidField with paths in the
-// message.
+// FromProto checks what only the message can get wrong; limits are the pipeline's to check. Errors
+// are InvalidField with paths in the message.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -40,17 +41,20 @@ absl::StatusOr<pipeline::StageReport> FromProto(const recommender_pb::StageRepor
 
 absl::StatusOr<pipeline::RecommendQuery> FromProto(const recommender_pb::RecommendRequest& request);
 absl::StatusOr<pipeline::SearchQuery> FromProto(const recommender_pb::SearchRequest& request);
-absl::StatusOr<pipeline::SimilarQuery> FromProto(const recommender_pb::SimilarItemsRequest& request);
+absl::StatusOr<pipeline::SimilarQuery> FromProto(
+    const recommender_pb::SimilarItemsRequest& request);
 absl::StatusOr<pipeline::RankQuery> FromProto(const recommender_pb::RankRequest& request);
 
 // One result answers four RPCs; each response has its part of it. Fills an empty response.
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::RecommendResponse& response);
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::SearchResponse& response);
-void ToProto(const pipeline::RecommendResult& result, recommender_pb::SimilarItemsResponse& response);
+void ToProto(const pipeline::RecommendResult& result,
+             recommender_pb::SimilarItemsResponse& response);
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::RankResponse& response);
 
 // The other direction, for clients of ours.
 recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query);
-absl::StatusOr<pipeline::RecommendResult> FromProto(const recommender_pb::RecommendResponse& response);
+absl::StatusOr<pipeline::RecommendResult> FromProto(
+    const recommender_pb::RecommendResponse& response);
 
 }  // namespace palate::services

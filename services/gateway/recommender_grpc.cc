@@ -20,8 +20,8 @@ using StoreStub = store_pb::FeatureStoreService::StubInterface::async_interface;
 
 }  // namespace
 
-RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_timeout,
-                                 ThreadPool& pool)
+RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store,
+                                 absl::Duration default_timeout, ThreadPool& pool)
     : RpcService(pb::RecommenderService::service_full_name(), pool),
       recommender_(recommender),
       store_(store),
@@ -39,9 +39,11 @@ RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, Chann
   CheckComplete();
 }
 
-absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& request, pb::RecommendResponse& response) {
+absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& request,
+                                        pb::RecommendResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                          recommender_.Recommend(query, call.context()));
   ToProto(result, response);
   recommender_.RecordImpression(query, result);
   return absl::OkStatus();
@@ -49,7 +51,8 @@ absl::Status RecommenderGrpc::Recommend(Call& call, const pb::RecommendRequest& 
 
 absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStreamRequest& request,
                                               ResponseWriter<pb::RecommendStreamResponse>& writer) {
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query, PrefixFields(FromProto(request.request()), "request"));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query,
+                          PrefixFields(FromProto(request.request()), "request"));
   pipeline::StreamSink sink;
   sink.on_ranked = [&](const pipeline::RecommendResult& ranked) {
     pb::RecommendStreamResponse message;
@@ -62,7 +65,8 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     message.mutable_text()->set_piece(piece);
     return !call.cancelled() && writer.Write(message);
   };
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Recommend(query, sink, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                          recommender_.Recommend(query, sink, call.context()));
   for (size_t i = 0; i < result.results.size(); ++i) {
     if (!result.results[i].explanation.has_value()) continue;
     pb::RecommendStreamResponse message;
@@ -71,29 +75,36 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     if (!writer.Write(message)) return absl::CancelledError("the caller stopped listening");
   }
   pb::RecommendStreamResponse done;
-  for (const pipeline::StageReport& report : result.stages) *done.mutable_done()->add_stages() = ToProto(report);
+  for (const pipeline::StageReport& report : result.stages)
+    *done.mutable_done()->add_stages() = ToProto(report);
   writer.Write(done);
   recommender_.RecordImpression(query, result);
   return absl::OkStatus();
 }
 
-absl::Status RecommenderGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
+absl::Status RecommenderGrpc::Search(Call& call, const pb::SearchRequest& request,
+                                     pb::SearchResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SearchQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Search(query, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                          recommender_.Search(query, call.context()));
   ToProto(result, response);
   return absl::OkStatus();
 }
 
-absl::Status RecommenderGrpc::SimilarItems(Call& call, const pb::SimilarItemsRequest& request, pb::SimilarItemsResponse& response) {
+absl::Status RecommenderGrpc::SimilarItems(Call& call, const pb::SimilarItemsRequest& request,
+                                           pb::SimilarItemsResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::SimilarQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.SimilarItems(query, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                          recommender_.SimilarItems(query, call.context()));
   ToProto(result, response);
   return absl::OkStatus();
 }
 
-absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
+absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request,
+                                   pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RankQuery query, FromProto(request));
-  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result, recommender_.Rank(query, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
+                          recommender_.Rank(query, call.context()));
   ToProto(result, response);
   pipeline::RecommendQuery shown;
   shown.catalog = query.catalog;
@@ -102,27 +113,33 @@ absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request, p
   return absl::OkStatus();
 }
 
-absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& request, pb::GetUserResponse& response) {
-  if (request.user_id().empty()) return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
+absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& request,
+                                      pb::GetUserResponse& response) {
+  if (request.user_id().empty())
+    return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
   if (request.max_events() < 0 || request.max_events() > kMaxUserEvents) {
-    return InvalidField("max_events", absl::StrCat("is ", request.max_events()), absl::StrCat("0 to ", kMaxUserEvents));
+    return InvalidField("max_events", absl::StrCat("is ", request.max_events()),
+                        absl::StrCat("0 to ", kMaxUserEvents));
   }
   store_pb::GetUserContextRequest passed;
   passed.set_catalog(request.catalog());
   passed.set_user_id(request.user_id());
   passed.set_max_events(std::max(1, request.max_events()));  // one tells whether anything is known
   store_pb::GetUserContextResponse answer;
-  PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));
+  PALATE_RETURN_IF_ERROR(
+      CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));
   if (!answer.has_user() && answer.events().empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("nothing is known of user ", QuoteForMessage(request.user_id()), " in catalog ", QuoteForMessage(request.catalog())));
+    return absl::NotFoundError(absl::StrCat("nothing is known of user ",
+                                            QuoteForMessage(request.user_id()), " in catalog ",
+                                            QuoteForMessage(request.catalog())));
   }
   if (answer.has_user()) *response.mutable_user() = std::move(*answer.mutable_user());
   response.mutable_user()->set_id(request.user_id());
   for (int i = 0; i < std::min(request.max_events(), answer.events_size()); ++i) {
     *response.add_events() = std::move(*answer.mutable_events(i)->mutable_event());
   }
-  response.set_has_more_events(answer.has_more_events() || answer.events_size() > request.max_events());
+  response.set_has_more_events(answer.has_more_events() ||
+                               answer.events_size() > request.max_events());
   return absl::OkStatus();
 }
 

@@ -1,4 +1,5 @@
-// RecommenderService over the pipeline, and the writes and user calls that the gateway passes on to the feature store.
+// RecommenderService over the pipeline, and the writes and user calls that the gateway passes on to
+// the feature store.
 //
 // Thread-safe. Borrows everything. Handlers convert and call; the pipeline runs on `pool`.
 #pragma once
@@ -14,18 +15,23 @@ namespace palate::services {
 
 class RecommenderGrpc final : public RpcService {
  public:
-  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`, but for PurgeUser.
-  RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool);
+  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`, but
+  // for PurgeUser.
+  RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store,
+                  absl::Duration default_timeout, ThreadPool& pool);
 
  private:
   absl::Status Recommend(Call& call, const palate::recommender::v1::RecommendRequest& request,
                          palate::recommender::v1::RecommendResponse& response);
-  absl::Status RecommendStream(Call& call, const palate::recommender::v1::RecommendStreamRequest& request,
-                               ResponseWriter<palate::recommender::v1::RecommendStreamResponse>& writer);
-  absl::Status Search(Call& call, const palate::recommender::v1::SearchRequest& request, palate::recommender::v1::SearchResponse& response);
+  absl::Status RecommendStream(
+      Call& call, const palate::recommender::v1::RecommendStreamRequest& request,
+      ResponseWriter<palate::recommender::v1::RecommendStreamResponse>& writer);
+  absl::Status Search(Call& call, const palate::recommender::v1::SearchRequest& request,
+                      palate::recommender::v1::SearchResponse& response);
   absl::Status SimilarItems(Call& call, const palate::recommender::v1::SimilarItemsRequest& request,
                             palate::recommender::v1::SimilarItemsResponse& response);
-  absl::Status Rank(Call& call, const palate::recommender::v1::RankRequest& request, palate::recommender::v1::RankResponse& response);
+  absl::Status Rank(Call& call, const palate::recommender::v1::RankRequest& request,
+                    palate::recommender::v1::RankResponse& response);
   absl::Status GetUser(Call& call, const palate::recommender::v1::GetUserRequest& request,
                        palate::recommender::v1::GetUserResponse& response);
 

@@ -19,7 +19,8 @@ ChannelProvider OwnChannel(const std::shared_ptr<const Server*>& server) {
 }  // namespace
 
 void StackConfig::Bind(Config& config) {
-  config.AddString("data_dir", &data_dir, "Folder of the data; made when absent. One process at a time may open it.");
+  config.AddString("data_dir", &data_dir,
+                   "Folder of the data; made when absent. One process at a time may open it.");
   server.Bind(config);
   gateway.Bind(config);
   embedding.Bind(config);
@@ -35,7 +36,8 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   if (config.data_dir.empty() && feature_store.store.dir.empty()) {
     return absl::InvalidArgumentError("data_dir is empty; it must name the folder of the data");
   }
-  if (feature_store.store.dir.empty()) feature_store.store.dir = (fs::path(config.data_dir) / "store").string();
+  if (feature_store.store.dir.empty())
+    feature_store.store.dir = (fs::path(config.data_dir) / "store").string();
   if (retrieval.indexes.snapshot_dir.empty() && !config.data_dir.empty()) {
     retrieval.indexes.snapshot_dir = (fs::path(config.data_dir) / "index").string();
   }
@@ -44,7 +46,9 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   }
   std::error_code error;
   if (!config.data_dir.empty()) fs::create_directories(config.data_dir, error);
-  if (error) return absl::FailedPreconditionError(absl::StrCat("data_dir ", config.data_dir, ": ", error.message()));
+  if (error)
+    return absl::FailedPreconditionError(
+        absl::StrCat("data_dir ", config.data_dir, ": ", error.message()));
 
   const auto server = std::make_shared<const Server*>(nullptr);
   const ChannelProvider here = OwnChannel(server);
@@ -59,24 +63,28 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   set.Merge(std::move(ranking_services));
   PALATE_ASSIGN_OR_RETURN(ServiceSet retrieval_services, MakeRetrievalServices(retrieval, here));
   set.Merge(std::move(retrieval_services));
-  PALATE_ASSIGN_OR_RETURN(ServiceSet recommender_services, MakeRecommenderServices(config.gateway, {here, here, here, here}));
+  PALATE_ASSIGN_OR_RETURN(ServiceSet recommender_services,
+                          MakeRecommenderServices(config.gateway, {here, here, here, here}));
   set.Merge(std::move(recommender_services));
   return set;
 }
 
 absl::StatusOr<std::unique_ptr<LocalStack>> LocalStack::Start(const StackConfig& config) {
   PALATE_ASSIGN_OR_RETURN(ServiceSet services, MakeStackServices(config));
-  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server, Server::Start(config.server, std::move(services)));
+  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
+                          Server::Start(config.server, std::move(services)));
   return std::unique_ptr<LocalStack>(new LocalStack(std::move(server)));
 }
 
-absl::StatusOr<std::unique_ptr<LocalStack>> LocalStack::Open(const std::string& data_dir, const std::string& config_path,
+absl::StatusOr<std::unique_ptr<LocalStack>> LocalStack::Open(const std::string& data_dir,
+                                                             const std::string& config_path,
                                                              const std::string& listen) {
   StackConfig stack;
   Config config;
   stack.Bind(config);
   if (!config_path.empty()) PALATE_RETURN_IF_ERROR(config.LoadFile(config_path));
-  PALATE_RETURN_IF_ERROR(config.LoadEnvironment([](const char* name) { return std::getenv(name); }));
+  PALATE_RETURN_IF_ERROR(
+      config.LoadEnvironment([](const char* name) { return std::getenv(name); }));
   stack.data_dir = data_dir;
   stack.server.listen = listen;
   return Start(stack);

@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using palate::services::RankingConfig;
-  return palate::services::RunService<RankingConfig>(argc, argv, "palate-ranking", "Orders and explains candidates with a language model.",
-                                                     7104, &palate::services::MakeRankingServices);
+  return palate::services::RunService<RankingConfig>(
+      argc, argv, "palate-ranking", "Orders and explains candidates with a language model.", 7104,
+      &palate::services::MakeRankingServices);
 }

@@ -25,15 +25,18 @@ RankingGrpc::RankingGrpc(const ranking::Ranker& ranker, ThreadPool& pool)
   CheckComplete();
 }
 
-absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
+absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request,
+                               pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.context()));
   response = ToProto(output);
-  AddFailures(input.documents.empty() ? "candidates" : "documents", output.failures, {}, *response.mutable_failures());
+  AddFailures(input.documents.empty() ? "candidates" : "documents", output.failures, {},
+              *response.mutable_failures());
   return absl::OkStatus();
 }
 
-absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request, ResponseWriter<pb::ExplainResponse>& writer) {
+absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
+                                  ResponseWriter<pb::ExplainResponse>& writer) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::ExplainInput> inputs, FromProto(request));
   ranking::OnTextFn on_text;
   if (request.stream_text()) {
@@ -44,7 +47,8 @@ absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
       return writer.Write(message);
     };
   }
-  PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::Explanation> explanations, ranker_.Explain(inputs, on_text, call.context()));
+  PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::Explanation> explanations,
+                          ranker_.Explain(inputs, on_text, call.context()));
   for (size_t i = 0; i < explanations.size(); ++i) {
     pb::ExplainResponse message;
     message.mutable_done()->set_input_index(static_cast<int>(i));
@@ -54,7 +58,8 @@ absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& request, pb::GetModelInfoResponse& response) {
+absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& request,
+                                       pb::GetModelInfoResponse& response) {
   for (const ranking::RankerModelInfo& model : ranker_.models()) {
     if (!request.model().empty() && request.model() != model.name) continue;
     pb::ModelInfo* out = response.add_models();
@@ -66,7 +71,8 @@ absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& req
     out->set_reads_images(model.reads_images);
   }
   if (response.models().empty() && !request.model().empty()) {
-    return absl::NotFoundError(absl::StrCat("model: there is no language model ", QuoteForMessage(request.model())));
+    return absl::NotFoundError(
+        absl::StrCat("model: there is no language model ", QuoteForMessage(request.model())));
   }
   return absl::OkStatus();
 }

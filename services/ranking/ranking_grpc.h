@@ -13,7 +13,8 @@ class RankingGrpc final : public RpcService {
   RankingGrpc(const ranking::Ranker& ranker, ThreadPool& pool);
 
  private:
-  absl::Status Rank(Call& call, const palate::ranking::v1::RankRequest& request, palate::ranking::v1::RankResponse& response);
+  absl::Status Rank(Call& call, const palate::ranking::v1::RankRequest& request,
+                    palate::ranking::v1::RankResponse& response);
   absl::Status Explain(Call& call, const palate::ranking::v1::ExplainRequest& request,
                        ResponseWriter<palate::ranking::v1::ExplainResponse>& writer);
   absl::Status GetModelInfo(Call& call, const palate::ranking::v1::GetModelInfoRequest& request,

@@ -12,25 +12,37 @@
 namespace palate::services {
 
 void RankingConfig::Bind(Config& config) {
-  config.AddMap("ranking.models", &models, "Model folders by the name that requests give. None: nothing is ranked and templates explain.");
+  config.AddMap("ranking.models", &models,
+                "Model folders by the name that requests give. None: nothing is ranked and "
+                "templates explain.");
   config.AddString("ranking.default_model", &default_model,
-                   "The model of requests that name none; a pointwise reranker here orders what the pipeline recommends.");
+                   "The model of requests that name none; a pointwise reranker here orders what "
+                   "the pipeline recommends.");
   config.AddMap("ranking.model_modes", &model_modes,
-                "What a model's folder is read as, by the model's name: listwise (a folder with a palate.json) or pointwise (a published "
+                "What a model's folder is read as, by the model's name: listwise (a folder with a "
+                "palate.json) or pointwise (a published "
                 "reranker). A model that is not named here is read as its folder shows.");
   config.AddInt("ranking.threads", &threads, 1, 256, "Calls in progress; they wait for the model.");
-  config.AddInt("ranking.queue_limit", &queue_limit, 1, 100'000, "Calls that wait for a thread; more are refused.");
-  config.AddInt("ranking.max_queued_rankings", &max_queued_rankings, 1, 100'000, "Rankings that wait or run; more are refused.");
+  config.AddInt("ranking.queue_limit", &queue_limit, 1, 100'000,
+                "Calls that wait for a thread; more are refused.");
+  config.AddInt("ranking.max_queued_rankings", &max_queued_rankings, 1, 100'000,
+                "Rankings that wait or run; more are refused.");
   config.AddInt("ranking.max_queued_explanations", &max_queued_explanations, 1, 100'000,
                 "Requests for explanations that wait or run; more are refused.");
-  config.AddInt64("ranking.max_rank_tokens", &engine.max_rank_tokens, 64, 1 << 24, "Longest prompt of one ranking, in tokens.");
+  config.AddInt64("ranking.max_rank_tokens", &engine.max_rank_tokens, 64, 1 << 24,
+                  "Longest prompt of one ranking, in tokens.");
   config.AddInt64("ranking.max_forward_tokens", &engine.max_forward_tokens, 64, 1 << 20,
                   "Tokens of one pass; longer prompts take several.");
-  config.AddInt("ranking.max_new_tokens", &engine.max_new_tokens, 8, 1024, "Longest explanation, in tokens.");
-  config.AddInt("ranking.max_attempts", &engine.max_attempts, 1, 16, "Texts drawn for one explanation before the template stands in.");
-  config.AddDouble("ranking.temperature", &engine.temperature, 0, 2, "How freely words are drawn; 0 takes the likeliest one each time.");
-  config.AddString("ranking.reranker_dtype", &reranker.dtype, "Compute type of pointwise rerankers: fp32, bf16, fp16 or auto.");
-  config.AddString("ranking.reranker_device", &reranker.device, "Where pointwise rerankers run: cpu, cuda, cuda:1 or auto.");
+  config.AddInt("ranking.max_new_tokens", &engine.max_new_tokens, 8, 1024,
+                "Longest explanation, in tokens.");
+  config.AddInt("ranking.max_attempts", &engine.max_attempts, 1, 16,
+                "Texts drawn for one explanation before the template stands in.");
+  config.AddDouble("ranking.temperature", &engine.temperature, 0, 2,
+                   "How freely words are drawn; 0 takes the likeliest one each time.");
+  config.AddString("ranking.reranker_dtype", &reranker.dtype,
+                   "Compute type of pointwise rerankers: fp32, bf16, fp16 or auto.");
+  config.AddString("ranking.reranker_device", &reranker.device,
+                   "Where pointwise rerankers run: cpu, cuda, cuda:1 or auto.");
   config.AddInt64("ranking.reranker_max_rank_tokens", &reranker.max_rank_tokens, 64, 1 << 26,
                   "Longest request to a pointwise reranker, over all its pairs, in tokens.");
   config.AddInt64("ranking.reranker_max_forward_tokens", &reranker.max_forward_tokens, 64, 1 << 20,
@@ -44,7 +56,8 @@ namespace {
 absl::StatusOr<ranking::RankMode> ModeNamed(const std::string& mode) {
   if (mode == "listwise") return ranking::RankMode::kListwise;
   if (mode == "pointwise") return ranking::RankMode::kPointwise;
-  return InvalidField("ranking.model_modes", absl::StrCat("has '", mode, "'"), "listwise or pointwise");
+  return InvalidField("ranking.model_modes", absl::StrCat("has '", mode, "'"),
+                      "listwise or pointwise");
 }
 
 // The configured models, each with its mode where one is given.
@@ -52,8 +65,11 @@ absl::StatusOr<std::vector<ranking::RankerConfig::Model>> ModelsOf(const Ranking
   std::vector<ranking::RankerConfig::Model> models;
   for (const auto& [name, folder] : config.models) models.push_back({name, folder});
   for (const auto& [name, mode] : config.model_modes) {
-    const auto model = std::find_if(models.begin(), models.end(), [&](const auto& candidate) { return candidate.name == name; });
-    if (model == models.end()) return InvalidField("ranking.model_modes", absl::StrCat("names '", name, "'"), "names of ranking.models");
+    const auto model = std::find_if(models.begin(), models.end(),
+                                    [&](const auto& candidate) { return candidate.name == name; });
+    if (model == models.end())
+      return InvalidField("ranking.model_modes", absl::StrCat("names '", name, "'"),
+                          "names of ranking.models");
     PALATE_ASSIGN_OR_RETURN(model->mode, ModeNamed(mode));
   }
   return models;
@@ -67,14 +83,17 @@ absl::StatusOr<ServiceSet> MakeRankingServices(const RankingConfig& config) {
   if (!config.models.empty()) ranker_config.default_model = config.default_model;
   ranker_config.engine = config.engine;
   ranker_config.engine.max_queued_rankings = static_cast<size_t>(config.max_queued_rankings);
-  ranker_config.engine.max_queued_explanations = static_cast<size_t>(config.max_queued_explanations);
+  ranker_config.engine.max_queued_explanations =
+      static_cast<size_t>(config.max_queued_explanations);
   ranker_config.reranker = config.reranker;
   ranker_config.reranker.intra_op_threads = config.engine.intra_op_threads;
   ranker_config.reranker.max_queued_rankings = ranker_config.engine.max_queued_rankings;
-  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<ranking::Ranker> made, ranking::Ranker::Create(ranker_config));
+  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<ranking::Ranker> made,
+                          ranking::Ranker::Create(ranker_config));
   ServiceSet set;
   const ranking::Ranker* ranker = set.Own(std::move(made));
-  ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("ranking", config.threads, config.queue_limit));
+  ThreadPool* pool =
+      set.Own(std::make_unique<ThreadPool>("ranking", config.threads, config.queue_limit));
   set.Add(std::make_unique<RankingGrpc>(*ranker, *pool));
   return set;
 }

@@ -13,8 +13,10 @@
 namespace palate::services {
 
 struct RankingConfig {
-  std::map<std::string, std::string> models = {{"shopper-lm", SharedFile("models/shopper-lm")}};  // folders by name
-  std::map<std::string, std::string> model_modes;  // "listwise" or "pointwise" by name; none: as the folder shows
+  std::map<std::string, std::string> models = {
+      {"shopper-lm", SharedFile("models/shopper-lm")}};  // folders by name
+  std::map<std::string, std::string>
+      model_modes;  // "listwise" or "pointwise" by name; none: as the folder shows
   std::string default_model = "shopper-lm";
   int threads = 16;
   int queue_limit = 256;

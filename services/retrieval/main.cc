@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using palate::services::RetrievalConfig;
-  return palate::services::RunService<RetrievalConfig>(argc, argv, "palate-retrieval", "Finds the items nearest to vectors.", 7103,
-                                                       &palate::services::MakeRemoteRetrievalServices);
+  return palate::services::RunService<RetrievalConfig>(
+      argc, argv, "palate-retrieval", "Finds the items nearest to vectors.", 7103,
+      &palate::services::MakeRemoteRetrievalServices);
 }

@@ -17,42 +17,51 @@ namespace {
 namespace pb = palate::retrieval::v1;
 
 // The request without its queries. The filter is parsed here, once.
-absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& request, const retrieval::CatalogIndex& index) {
+absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& request,
+                                                     const retrieval::CatalogIndex& index) {
   retrieval::SearchRequest search;
   if (!request.filter().empty()) {
     PALATE_ASSIGN_OR_RETURN(retrieval::Filter filter, index.ParseFilter(request.filter()));
     search.filter = std::make_shared<const retrieval::Filter>(std::move(filter));
   }
-  search.exclude_item_ids.assign(request.exclude_item_ids().begin(), request.exclude_item_ids().end());
+  search.exclude_item_ids.assign(request.exclude_item_ids().begin(),
+                                 request.exclude_item_ids().end());
   if (request.has_request_time()) {
     PALATE_ASSIGN_OR_RETURN(search.now, FromProto(request.request_time(), "request_time"));
   }
   return search;
 }
 
-// Adds the queries to `search`. Those whose vector cannot be read are returned with the reason, by their place; they are
-// added without a vector, so that results have the places of queries.
-std::map<size_t, absl::Status> ReadQueries(const pb::SearchRequest& request, retrieval::SearchRequest& search) {
+// Adds the queries to `search`. Those whose vector cannot be read are returned with the reason, by
+// their place; they are added without a vector, so that results have the places of queries.
+std::map<size_t, absl::Status> ReadQueries(const pb::SearchRequest& request,
+                                           retrieval::SearchRequest& search) {
   std::map<size_t, absl::Status> unreadable;
   for (const pb::VectorQuery& query : request.queries()) {
     absl::StatusOr<SpaceVector> vector = FromProto(query.vector());
-    if (!vector.ok()) unreadable.emplace(search.queries.size(), PrefixFields(vector.status(), "vector"));
-    search.queries.push_back({.vector = vector.ok() ? *std::move(vector) : SpaceVector(), .k = query.k()});
+    if (!vector.ok())
+      unreadable.emplace(search.queries.size(), PrefixFields(vector.status(), "vector"));
+    search.queries.push_back(
+        {.vector = vector.ok() ? *std::move(vector) : SpaceVector(), .k = query.k()});
   }
   return unreadable;
 }
 
 }  // namespace
 
-RetrievalGrpc::RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower, ThreadPool& pool)
-    : RpcService("palate.retrieval.v1.RetrievalService", pool), indexes_(indexes), follower_(follower) {
+RetrievalGrpc::RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower,
+                             ThreadPool& pool)
+    : RpcService("palate.retrieval.v1.RetrievalService", pool),
+      indexes_(indexes),
+      follower_(follower) {
   Unary("Search", this, &RetrievalGrpc::Search);
   Unary("GetStats", this, &RetrievalGrpc::GetStats);
   Unary("Snapshot", this, &RetrievalGrpc::Snapshot);
   CheckComplete();
 }
 
-absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> RetrievalGrpc::FindIndex(const std::string& catalog) const {
+absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> RetrievalGrpc::FindIndex(
+    const std::string& catalog) const {
   absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> found = indexes_.Find(catalog);
   if (absl::IsNotFound(found.status()) && !follower_.ready()) {
     return absl::UnavailableError("the index has not been loaded from the feature store yet");
@@ -60,20 +69,25 @@ absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> RetrievalGrpc::FindInde
   return found;
 }
 
-absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<retrieval::CatalogIndex> index, FindIndex(request.catalog()));
+absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
+                                   pb::SearchResponse& response) {
+  PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<retrieval::CatalogIndex> index,
+                          FindIndex(request.catalog()));
   PALATE_ASSIGN_OR_RETURN(retrieval::SearchRequest search, ReadRequest(request, *index));
   search.context = call.context();
   const std::map<size_t, absl::Status> unreadable = ReadQueries(request, search);
 
-  PALATE_ASSIGN_OR_RETURN(const retrieval::SearchResponse found, indexes_.Search(request.catalog(), std::move(search)));
+  PALATE_ASSIGN_OR_RETURN(const retrieval::SearchResponse found,
+                          indexes_.Search(request.catalog(), std::move(search)));
 
   for (size_t i = 0; i < found.results.size(); ++i) {
     pb::SearchResult* out = response.add_results();
     const auto failed = unreadable.find(i);
-    const absl::Status& status = failed != unreadable.end() ? failed->second : found.results[i].status();
+    const absl::Status& status =
+        failed != unreadable.end() ? failed->second : found.results[i].status();
     if (!status.ok()) {
-      *response.add_failures() = ToItemFailure(i, PrefixFields(status, absl::StrCat("queries[", i, "]")));
+      *response.add_failures() =
+          ToItemFailure(i, PrefixFields(status, absl::StrCat("queries[", i, "]")));
       continue;
     }
     for (const retrieval::SearchHit& hit : *found.results[i]) {
@@ -85,18 +99,22 @@ absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status RetrievalGrpc::GetStats(Call&, const pb::GetStatsRequest&, pb::GetStatsResponse& response) {
+absl::Status RetrievalGrpc::GetStats(Call&, const pb::GetStatsRequest&,
+                                     pb::GetStatsResponse& response) {
   const retrieval::IndexSetStats stats = indexes_.GetStats();
-  for (const retrieval::CatalogStats& catalog : stats.catalogs) *response.add_catalogs() = ToProto(catalog);
+  for (const retrieval::CatalogStats& catalog : stats.catalogs)
+    *response.add_catalogs() = ToProto(catalog);
   *response.mutable_follower() = ToProto(follower_.GetStats());
   response.set_position(stats.position);
-  if (stats.last_snapshot != absl::InfinitePast()) *response.mutable_last_snapshot() = ToProto(stats.last_snapshot);
+  if (stats.last_snapshot != absl::InfinitePast())
+    *response.mutable_last_snapshot() = ToProto(stats.last_snapshot);
   response.set_snapshots_set_aside(stats.snapshots_set_aside);
   response.set_queued_searches(static_cast<int64_t>(stats.queued_searches));
   return absl::OkStatus();
 }
 
-absl::Status RetrievalGrpc::Snapshot(Call&, const pb::SnapshotRequest&, pb::SnapshotResponse& response) {
+absl::Status RetrievalGrpc::Snapshot(Call&, const pb::SnapshotRequest&,
+                                     pb::SnapshotResponse& response) {
   PALATE_RETURN_IF_ERROR(indexes_.Save());
   response.set_position(indexes_.position());
   return absl::OkStatus();

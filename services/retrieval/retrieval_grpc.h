@@ -15,17 +15,20 @@ namespace palate::services {
 class RetrievalGrpc final : public RpcService {
  public:
   // Borrows everything. `pool` converts; the searches themselves run on the index set's own pool.
-  RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower, ThreadPool& pool);
+  RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower,
+                ThreadPool& pool);
 
  private:
-  absl::Status Search(Call& call, const palate::retrieval::v1::SearchRequest& request, palate::retrieval::v1::SearchResponse& response);
+  absl::Status Search(Call& call, const palate::retrieval::v1::SearchRequest& request,
+                      palate::retrieval::v1::SearchResponse& response);
   absl::Status GetStats(Call& call, const palate::retrieval::v1::GetStatsRequest& request,
                         palate::retrieval::v1::GetStatsResponse& response);
   absl::Status Snapshot(Call& call, const palate::retrieval::v1::SnapshotRequest& request,
                         palate::retrieval::v1::SnapshotResponse& response);
 
   // NotFound for an unknown catalog; Unavailable while catalogs may still be missing.
-  absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> FindIndex(const std::string& catalog) const;
+  absl::StatusOr<std::shared_ptr<retrieval::CatalogIndex>> FindIndex(
+      const std::string& catalog) const;
 
   retrieval::IndexSet& indexes_;
   const retrieval::Follower& follower_;

@@ -1,4 +1,5 @@
-// The retrieval service as a whole: configuration, the indexes with their follower, and the gRPC service over them.
+// The retrieval service as a whole: configuration, the indexes with their follower, and the gRPC
+// service over them.
 #pragma once
 
 #include <string>
@@ -24,7 +25,8 @@ struct RetrievalConfig {
 };
 
 // `feature_store` is called once the server has started.
-absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config, ChannelProvider feature_store);
+absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config,
+                                                 ChannelProvider feature_store);
 // Over TCP to config.feature_store.
 absl::StatusOr<ServiceSet> MakeRemoteRetrievalServices(const RetrievalConfig& config);
 

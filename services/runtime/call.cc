@@ -6,7 +6,8 @@ namespace palate::services {
 
 absl::Status Call::Check() const {
   if (cancelled()) return absl::CancelledError("the caller has gone");
-  if (absl::Now() >= context_.deadline) return absl::DeadlineExceededError("the deadline passed before the work began");
+  if (absl::Now() >= context_.deadline)
+    return absl::DeadlineExceededError("the deadline passed before the work began");
   return absl::OkStatus();
 }
 

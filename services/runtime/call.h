@@ -1,11 +1,14 @@
-// One RPC in progress, as the server that runs it sees it: owns the cancellation of everything that is started for it.
+// One RPC in progress, as the server that runs it sees it: owns the cancellation of everything that
+// is started for it.
 //
-//   absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse& response) {
+//   absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse&
+//   response) {
 //     PALATE_ASSIGN_OR_RETURN(const RankOutput output, ranker_.Rank(input, call.context()));
 //     ...
 //   }
 //
-// Handlers hand context() to whatever they call; a caller that goes away then stops it, in other processes too. Thread-safe.
+// Handlers hand context() to whatever they call; a caller that goes away then stops it, in other
+// processes too. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -19,7 +22,8 @@ namespace palate::services {
 class Call {
  public:
   // `deadline` is infinite when the caller set none.
-  explicit Call(absl::Time deadline) : cancellation_(std::make_shared<Cancellation>()), context_{deadline, cancellation_} {}
+  explicit Call(absl::Time deadline)
+      : cancellation_(std::make_shared<Cancellation>()), context_{deadline, cancellation_} {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 

@@ -11,10 +11,12 @@
 
 namespace palate::services {
 
-// A TCP channel that returns within about a second of its server's return, and fails calls at once while the server is away.
+// A TCP channel that returns within about a second of its server's return, and fails calls at once
+// while the server is away.
 std::shared_ptr<grpc::Channel> DialTcp(const std::string& address);
 
-// Gives the channel when it is first needed: in one process it exists only once the server has started. Called once for each stub.
+// Gives the channel when it is first needed: in one process it exists only once the server has
+// started. Called once for each stub.
 using ChannelProvider = std::function<std::shared_ptr<grpc::Channel>()>;
 
 ChannelProvider TcpChannel(const std::string& address);

@@ -2,8 +2,10 @@
 
 namespace palate::services {
 
-BoundContext::BoundContext(const CallContext& context) : cancel_(context.OnCancel([this] { context_.TryCancel(); })) {
-  if (context.deadline != absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(context.deadline));
+BoundContext::BoundContext(const CallContext& context)
+    : cancel_(context.OnCancel([this] { context_.TryCancel(); })) {
+  if (context.deadline != absl::InfiniteFuture())
+    context_.set_deadline(absl::ToChronoTime(context.deadline));
 }
 
 void StatusWaiter::Set(const grpc::Status& status) {

@@ -1,7 +1,7 @@
 // Calls through callback stubs that block the calling thread until the answer is there.
 //
-// A call ends when its CallContext does: at the deadline, or when it is cancelled. Not to be used from gRPC's callback threads. All
-// functions are thread-safe.
+// A call ends when its CallContext does: at the deadline, or when it is cancelled. Not to be used
+// from gRPC's callback threads. All functions are thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -46,18 +46,22 @@ class StatusWaiter {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response, context)
+// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response,
+// context)
 template <typename Async, typename Request, typename Response, typename Interface>
 absl::Status CallUnary(Async* async,
-                       void (Interface::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+                       void (Interface::*method)(grpc::ClientContext*, const Request*, Response*,
+                                                 std::function<void(grpc::Status)>),
                        const Request& request, Response& response, const CallContext& context) {
   BoundContext bound(context);
   StatusWaiter waiter;
-  (async->*method)(bound.get(), &request, &response, [&waiter](grpc::Status status) { waiter.Set(status); });
+  (async->*method)(bound.get(), &request, &response,
+                   [&waiter](grpc::Status status) { waiter.Set(status); });
   return waiter.Wait();
 }
 
-// A server stream read by blocking calls. Read() and Finish() belong to one thread; Cancel() may come from any.
+// A server stream read by blocking calls. Read() and Finish() belong to one thread; Cancel() may
+// come from any.
 template <typename Response>
 class StreamReader final : public grpc::ClientReadReactor<Response> {
  public:
@@ -69,15 +73,18 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
     this->StartCall();
   }
 
-  // The next message. False when the stream has ended, or with `*timed_out` when `deadline` came first.
-  bool Read(Response& response, absl::Time deadline = absl::InfiniteFuture(), bool* timed_out = nullptr) {
+  // The next message. False when the stream has ended, or with `*timed_out` when `deadline` came
+  // first.
+  bool Read(Response& response, absl::Time deadline = absl::InfiniteFuture(),
+            bool* timed_out = nullptr) {
     {
       MutexLock lock(mutex_);
       if (timed_out != nullptr) *timed_out = false;
       while (!ready_ && !ended_) {
         if (deadline == absl::InfiniteFuture()) {
           changed_.Wait(mutex_);
-        } else if (const absl::Duration left = deadline - absl::Now(); left > absl::ZeroDuration()) {
+        } else if (const absl::Duration left = deadline - absl::Now();
+                   left > absl::ZeroDuration()) {
           changed_.WaitFor(mutex_, left);
         } else {
           if (timed_out != nullptr) *timed_out = true;
@@ -92,7 +99,8 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
     return true;
   }
 
-  // Waits for the end, passing over what was not read; the caller cancels the call first if it should end early.
+  // Waits for the end, passing over what was not read; the caller cancels the call first if it
+  // should end early.
   absl::Status Finish() {
     while (true) {
       {

@@ -5,7 +5,8 @@
 
 namespace palate::services {
 
-absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments, const std::set<std::string>& switches) {
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
+                                             const std::set<std::string>& switches) {
   CommandLine line;
   bool only_positional = false;
   for (size_t i = 0; i < arguments.size(); ++i) {

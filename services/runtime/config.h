@@ -1,9 +1,12 @@
-// Configuration: every key has a default, may stand in a YAML file, and has an environment variable and a flag as twins.
+// Configuration: every key has a default, may stand in a YAML file, and has an environment variable
+// and a flag as twins.
 //
-// A struct registers its fields under dotted keys; then a file, the environment and flags are applied in this order, so that a flag wins:
+// A struct registers its fields under dotted keys; then a file, the environment and flags are
+// applied in this order, so that a flag wins:
 //   retrieval:
-//     search_threads: 2            PALATE_RETRIEVAL_SEARCH_THREADS=2            --retrieval.search_threads=2
-// Unknown keys, values of the wrong type and values out of range are errors that name the file, the line and the key.
+//     search_threads: 2            PALATE_RETRIEVAL_SEARCH_THREADS=2 --retrieval.search_threads=2
+// Unknown keys, values of the wrong type and values out of range are errors that name the file, the
+// line and the key.
 //
 // Not thread-safe: used by main before anything else runs. Borrows the registered fields.
 #pragma once
@@ -29,7 +32,8 @@ class Config {
   void AddInt64(std::string key, int64_t* target, int64_t low, int64_t high, std::string help);
   void AddDouble(std::string key, double* target, double low, double high, std::string help);
   // The value is a whole number of milliseconds; the key ends in "_ms".
-  void AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high, std::string help);
+  void AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high,
+                       std::string help);
   // In YAML a map of texts, elsewhere "name=value,name=value".
   void AddMap(std::string key, std::map<std::string, std::string>* target, std::string help);
 
@@ -54,7 +58,8 @@ class Config {
   struct Entry {
     std::string help;
     bool is_map = false;
-    std::function<absl::Status(absl::string_view)> set;  // an error says what is wrong with the value
+    std::function<absl::Status(absl::string_view)>
+        set;  // an error says what is wrong with the value
     std::function<std::string()> get;
   };
 

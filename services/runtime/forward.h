@@ -1,9 +1,11 @@
-// Passes unary calls on from one service to another: the bytes of request and response travel as they came, neither parsed nor copied.
+// Passes unary calls on from one service to another: the bytes of request and response travel as
+// they came, neither parsed nor copied.
 //
 //   class CatalogProxy final : public RpcService {
 //    public:
 //     CatalogProxy(ChannelProvider store, ThreadPool& pool)
-//         : RpcService("palate.catalog.v1.CatalogService", pool), store_(std::move(store), "palate.catalog.v1.CatalogService") {
+//         : RpcService("palate.catalog.v1.CatalogService", pool), store_(std::move(store),
+//         "palate.catalog.v1.CatalogService") {
 //       Forward("GetCatalog", store_);
 //       CheckComplete();
 //     }
@@ -11,8 +13,8 @@
 //     ForwardTarget store_;
 //   };
 //
-// The target's method has the same name, and its messages have the same fields; RpcService::Forward checks this at start-up. Text that is
-// not UTF-8 is the target's to find.
+// The target's method has the same name, and its messages have the same fields; RpcService::Forward
+// checks this at start-up. Text that is not UTF-8 is the target's to find.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>
@@ -37,8 +39,10 @@ class ForwardTarget {
 
   const std::string& service_name() const { return service_name_; }
 
-  // Calls `method` and blocks until the response is there or `context` ends. Errors are the target's, with their field violations.
-  absl::Status Call(const std::string& method, const grpc::ByteBuffer& request, grpc::ByteBuffer& response, const CallContext& context);
+  // Calls `method` and blocks until the response is there or `context` ends. Errors are the
+  // target's, with their field violations.
+  absl::Status Call(const std::string& method, const grpc::ByteBuffer& request,
+                    grpc::ByteBuffer& response, const CallContext& context);
 
  private:
   grpc::GenericStub& stub();
@@ -49,8 +53,10 @@ class ForwardTarget {
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
-// Whether bytes of one message type may be read as the other: both have the same fields by number, name, type and cardinality. Messages
-// and enums inside must be of the same type. FailedPrecondition names the first difference.
-absl::Status CheckSameFields(const google::protobuf::Descriptor& one, const google::protobuf::Descriptor& other);
+// Whether bytes of one message type may be read as the other: both have the same fields by number,
+// name, type and cardinality. Messages and enums inside must be of the same type.
+// FailedPrecondition names the first difference.
+absl::Status CheckSameFields(const google::protobuf::Descriptor& one,
+                             const google::protobuf::Descriptor& other);
 
 }  // namespace palate::services

@@ -8,7 +8,8 @@
 
 namespace palate::services {
 
-HealthWatch::HealthWatch(grpc::HealthCheckServiceInterface& health, const ServiceSet& services) : health_(health), services_(services) {
+HealthWatch::HealthWatch(grpc::HealthCheckServiceInterface& health, const ServiceSet& services)
+    : health_(health), services_(services) {
   {
     const MutexLock lock(mutex_);
     Ask();
@@ -45,13 +46,15 @@ void HealthWatch::Ask() {
     const absl::Status status = check.check();
     if (status.ok()) continue;
     const std::string& name = check.service->service_name();
-    if (serving_.contains(name) && serving_[name]) spdlog::error("{} is not healthy: {}", name, status.ToString());
+    if (serving_.contains(name) && serving_[name])
+      spdlog::error("{} is not healthy: {}", name, status.ToString());
     serving[name] = serving[""] = false;
   }
   for (const auto& [name, now] : serving) {
     const auto before = serving_.find(name);
     if (before != serving_.end() && before->second == now) continue;
-    if (before != serving_.end() && now) spdlog::info("{} is healthy again", name.empty() ? "the server" : name);
+    if (before != serving_.end() && now)
+      spdlog::info("{} is healthy again", name.empty() ? "the server" : name);
     health_.SetServingStatus(name, now);
   }
   serving_ = std::move(serving);

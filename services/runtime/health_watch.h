@@ -1,5 +1,6 @@
-// What a server says about its health: SERVING for itself and each of its services, NOT_SERVING where a health check fails, and
-// NOT_SERVING for all once it stops. Who asks is answered at once, also while everything else is stuck.
+// What a server says about its health: SERVING for itself and each of its services, NOT_SERVING
+// where a health check fails, and NOT_SERVING for all once it stops. Who asks is answered at once,
+// also while everything else is stuck.
 #pragma once
 
 #include <grpcpp/health_check_service_interface.h>

@@ -25,8 +25,11 @@ using grpc::ByteBuffer;
 
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(RpcService& service, grpc::CallbackServerContext* context, absl::Duration default_timeout)
-      : service_(service), entered_(service.Enter(context->peer())), call_(DeadlineOf(*context, default_timeout)) {}
+  UnaryReactor(RpcService& service, grpc::CallbackServerContext* context,
+               absl::Duration default_timeout)
+      : service_(service),
+        entered_(service.Enter(context->peer())),
+        call_(DeadlineOf(*context, default_timeout)) {}
   ~UnaryReactor() override {
     if (entered_.ok()) service_.Leave();
   }
@@ -43,8 +46,12 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
 
 class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public MessageWriter {
  public:
-  StreamReactor(RpcService& service, grpc::CallbackServerContext* context, absl::Duration default_timeout)
-      : service_(service), entered_(service.Enter(context->peer())), context_(context), call_(DeadlineOf(*context, default_timeout)) {}
+  StreamReactor(RpcService& service, grpc::CallbackServerContext* context,
+                absl::Duration default_timeout)
+      : service_(service),
+        entered_(service.Enter(context->peer())),
+        context_(context),
+        call_(DeadlineOf(*context, default_timeout)) {}
   ~StreamReactor() override {
     if (entered_.ok()) service_.Leave();
   }
@@ -60,7 +67,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public 
     StartWrite(&buffer_);
     MutexLock lock(mutex_);
     while (writing_) {
-      // A caller that does not read must not keep a thread for ever. The cancellation ends the write.
+      // A caller that does not read must not keep a thread for ever. The cancellation ends the
+      // write.
       if (!written_.WaitFor(mutex_, kLongestWrite) && writing_) context_->TryCancel();
     }
     return ok_;
@@ -106,11 +114,15 @@ void Start(Reactor* reactor, ThreadPool& pool, Work work) {
 }
 
 // Whether both services have the method, with messages of the same fields.
-absl::Status CheckForwardable(const std::string& from, const std::string& to, const std::string& method) {
+absl::Status CheckForwardable(const std::string& from, const std::string& to,
+                              const std::string& method) {
   const auto* pool = google::protobuf::DescriptorPool::generated_pool();
-  const google::protobuf::MethodDescriptor* own = pool->FindMethodByName(absl::StrCat(from, ".", method));
-  const google::protobuf::MethodDescriptor* target = pool->FindMethodByName(absl::StrCat(to, ".", method));
-  if (own == nullptr || target == nullptr) return absl::NotFoundError(absl::StrCat(own == nullptr ? from : to, " has no such method"));
+  const google::protobuf::MethodDescriptor* own =
+      pool->FindMethodByName(absl::StrCat(from, ".", method));
+  const google::protobuf::MethodDescriptor* target =
+      pool->FindMethodByName(absl::StrCat(to, ".", method));
+  if (own == nullptr || target == nullptr)
+    return absl::NotFoundError(absl::StrCat(own == nullptr ? from : to, " has no such method"));
 
   PALATE_RETURN_IF_ERROR(CheckSameFields(*own->input_type(), *target->input_type()));
   return CheckSameFields(*own->output_type(), *target->output_type());
@@ -118,11 +130,13 @@ absl::Status CheckForwardable(const std::string& from, const std::string& to, co
 
 }  // namespace
 
-RpcService::RpcService(std::string service_name, ThreadPool& pool) : service_name_(std::move(service_name)), pool_(pool) {}
+RpcService::RpcService(std::string service_name, ThreadPool& pool)
+    : service_name_(std::move(service_name)), pool_(pool) {}
 
 absl::Status RpcService::Enter(const std::string& peer) {
   MutexLock lock(mutex_);
-  if (refusing_ && !absl::StartsWith(peer, "inproc")) return absl::UnavailableError("the server is shutting down");
+  if (refusing_ && !absl::StartsWith(peer, "inproc"))
+    return absl::UnavailableError("the server is shutting down");
   ++calls_;
   return absl::OkStatus();
 }
@@ -150,22 +164,26 @@ int RpcService::AddMethodNamed(const std::string& method, grpc::internal::RpcMet
 
 void RpcService::AddUnary(const std::string& method, ThreadPool* pool, UnaryHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
-  MarkMethodRawCallback(AddMethodNamed(method, grpc::internal::RpcMethod::NORMAL_RPC),
-                        new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
-                            [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](
-                                grpc::CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) {
-                              auto* reactor = new UnaryReactor(*this, context, timeout);
-                              Start(reactor, chosen, [&handler, in, out](Call& call) { return handler(call, *in, *out); });
-                              return reactor;
-                            }));
+  MarkMethodRawCallback(
+      AddMethodNamed(method, grpc::internal::RpcMethod::NORMAL_RPC),
+      new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
+          [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](
+              grpc::CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) {
+            auto* reactor = new UnaryReactor(*this, context, timeout);
+            Start(reactor, chosen,
+                  [&handler, in, out](Call& call) { return handler(call, *in, *out); });
+            return reactor;
+          }));
 }
 
-void RpcService::AddServerStream(const std::string& method, ThreadPool* pool, StreamHandler handler) {
+void RpcService::AddServerStream(const std::string& method, ThreadPool* pool,
+                                 StreamHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
-  Reactor(method, [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](grpc::CallbackServerContext* context,
-                                                                                            const ByteBuffer* in) {
+  Reactor(method, [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](
+                      grpc::CallbackServerContext* context, const ByteBuffer* in) {
     auto* reactor = new StreamReactor(*this, context, timeout);
-    Start(reactor, chosen, [&handler, in, reactor](Call& call) { return handler(call, *in, *reactor); });
+    Start(reactor, chosen,
+          [&handler, in, reactor](Call& call) { return handler(call, *in, *reactor); });
     return reactor;
   });
 }
@@ -173,44 +191,52 @@ void RpcService::AddServerStream(const std::string& method, ThreadPool* pool, St
 void RpcService::Forward(const std::string& method, ForwardTarget& target) {
   const absl::Status forwardable = CheckForwardable(service_name_, target.service_name(), method);
   if (!forwardable.ok()) {
-    spdlog::critical("{}.{} cannot be passed on: {}", service_name_, method, forwardable.ToString());
+    spdlog::critical("{}.{} cannot be passed on: {}", service_name_, method,
+                     forwardable.ToString());
     std::abort();
   }
 
-  AddUnary(method, nullptr,
-           [method, &target](Call& call, const ByteBuffer& in, ByteBuffer& out) { return target.Call(method, in, out, call.context()); });
+  AddUnary(method, nullptr, [method, &target](Call& call, const ByteBuffer& in, ByteBuffer& out) {
+    return target.Call(method, in, out, call.context());
+  });
 }
 
 void RpcService::Reactor(const std::string& method, ReactorMaker make) {
-  MarkMethodRawCallback(AddMethodNamed(method, grpc::internal::RpcMethod::SERVER_STREAMING),
-                        new grpc::internal::CallbackServerStreamingHandler<ByteBuffer, ByteBuffer>(std::move(make)));
+  MarkMethodRawCallback(
+      AddMethodNamed(method, grpc::internal::RpcMethod::SERVER_STREAMING),
+      new grpc::internal::CallbackServerStreamingHandler<ByteBuffer, ByteBuffer>(std::move(make)));
 }
 
 void RpcService::BidiReactor(const std::string& method, BidiReactorMaker make) {
-  MarkMethodRawCallback(AddMethodNamed(method, grpc::internal::RpcMethod::BIDI_STREAMING),
-                        new grpc::internal::CallbackBidiHandler<ByteBuffer, ByteBuffer>(std::move(make)));
+  MarkMethodRawCallback(
+      AddMethodNamed(method, grpc::internal::RpcMethod::BIDI_STREAMING),
+      new grpc::internal::CallbackBidiHandler<ByteBuffer, ByteBuffer>(std::move(make)));
 }
 
 void RpcService::CheckComplete() const {
-  const google::protobuf::ServiceDescriptor* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service_name_);
+  const google::protobuf::ServiceDescriptor* service =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service_name_);
   std::set<std::string> expected;
   for (int i = 0; service != nullptr && i < service->method_count(); ++i) {
     expected.insert(absl::StrCat("/", service_name_, "/", service->method(i)->name()));
   }
   const std::set<std::string> registered(method_names_.begin(), method_names_.end());
   if (registered == expected && registered.size() == method_names_.size()) return;
-  spdlog::critical("{}: the registered methods are not those of the service's definition", service_name_);
+  spdlog::critical("{}: the registered methods are not those of the service's definition",
+                   service_name_);
   std::abort();
 }
 
-absl::Status RpcService::RunUnary(const ByteBuffer& in, Message& request, ByteBuffer& out, const Message& response,
+absl::Status RpcService::RunUnary(const ByteBuffer& in, Message& request, ByteBuffer& out,
+                                  const Message& response,
                                   const std::function<absl::Status()>& handler) {
   PALATE_RETURN_IF_ERROR(ParseRequest(in, request));
   PALATE_RETURN_IF_ERROR(handler());
   return SerializeResponse(response, out);
 }
 
-absl::Status RpcService::RunStream(const ByteBuffer& in, Message& request, const std::function<absl::Status()>& handler) {
+absl::Status RpcService::RunStream(const ByteBuffer& in, Message& request,
+                                   const std::function<absl::Status()>& handler) {
   PALATE_RETURN_IF_ERROR(ParseRequest(in, request));
   return handler();
 }
@@ -227,16 +253,19 @@ absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context, absl::Duration default_timeout) {
   // gRPC says "none" with the largest time, which must not wrap around.
   const std::chrono::system_clock::time_point deadline = context.deadline();
-  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365)) return absl::Now() + default_timeout;
+  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365))
+    return absl::Now() + default_timeout;
   return absl::FromChrono(deadline);
 }
 
 absl::Status ParseRequest(const ByteBuffer& bytes, Message& request) {
   std::vector<grpc::Slice> slices;
-  if (bytes.Valid() && !bytes.Dump(&slices).ok()) return absl::InternalError("the request's bytes cannot be read");
+  if (bytes.Valid() && !bytes.Dump(&slices).ok())
+    return absl::InternalError("the request's bytes cannot be read");
   std::string flat;
   flat.reserve(bytes.Valid() ? bytes.Length() : 0);
-  for (const grpc::Slice& slice : slices) flat.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  for (const grpc::Slice& slice : slices)
+    flat.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return ParseTolerantly(flat, request);
 }
 

@@ -7,16 +7,20 @@
 //       CheckComplete();
 //     }
 //    private:
-//     absl::Status Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse& response);
+//     absl::Status Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse&
+//     response);
 //   };
 //
 // Handlers pass call.context() on to whatever they call.
 //
-// gRPC's callback threads only queue: parsing, the handler and serialization run on `pool`, and a full pool answers RESOURCE_EXHAUSTED at
-// once. A request whose caller has gone, or whose deadline passed in the queue, is not begun. An exception that a library lets out
-// becomes INTERNAL. Requests with invalid UTF-8 reach the handler as they are (services/runtime/wire_text.h), which names the field.
+// gRPC's callback threads only queue: parsing, the handler and serialization run on `pool`, and a
+// full pool answers RESOURCE_EXHAUSTED at once. A request whose caller has gone, or whose deadline
+// passed in the queue, is not begun. An exception that a library lets out becomes INTERNAL.
+// Requests with invalid UTF-8 reach the handler as they are (services/runtime/wire_text.h), which
+// names the field.
 //
-// Registration happens in the constructor; afterwards the object is immutable and thread-safe. Borrows the pools.
+// Registration happens in the constructor; afterwards the object is immutable and thread-safe.
+// Borrows the pools.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -43,7 +47,8 @@ namespace palate::services {
 class MessageWriter {
  public:
   virtual ~MessageWriter() = default;
-  // Blocks until the message was handed to the transport: a slow reader slows the handler. False when the caller has gone.
+  // Blocks until the message was handed to the transport: a slow reader slows the handler. False
+  // when the caller has gone.
   virtual bool Write(const google::protobuf::Message& message) = 0;
 };
 
@@ -62,9 +67,11 @@ class RpcService : public grpc::Service {
   // The full name, by which health is asked for.
   const std::string& service_name() const { return service_name_; }
 
-  // From now on calls from other processes are UNAVAILABLE; those from this process, which calls in progress may need, are still taken.
+  // From now on calls from other processes are UNAVAILABLE; those from this process, which calls in
+  // progress may need, are still taken.
   void RefuseNewCalls() { refusing_ = true; }
-  // Waits until no call of the registered handlers is in progress. False when `deadline` passed. Reactor() methods do not count.
+  // Waits until no call of the registered handlers is in progress. False when `deadline` passed.
+  // Reactor() methods do not count.
   bool WaitUntilIdle(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For the calls themselves: a call that was let in has to leave.
@@ -75,53 +82,67 @@ class RpcService : public grpc::Service {
   // `service_name` is the full name, as generated code gives it.
   RpcService(std::string service_name, ThreadPool& pool);
 
-  // Methods that are registered from now on end `timeout` after their start where the caller set no deadline. Infinite by default.
+  // Methods that are registered from now on end `timeout` after their start where the caller set no
+  // deadline. Infinite by default.
   void SetDefaultTimeout(absl::Duration timeout) { default_timeout_ = timeout; }
 
-  // `handler` is a member `absl::Status (Call&, const Request&, Response&)`. With `pool`, that pool instead of the service's.
+  // `handler` is a member `absl::Status (Call&, const Request&, Response&)`. With `pool`, that pool
+  // instead of the service's.
   template <typename Self, typename Request, typename Response>
-  void Unary(const std::string& method, Self* self, absl::Status (Self::*handler)(Call&, const Request&, Response&),
+  void Unary(const std::string& method, Self* self,
+             absl::Status (Self::*handler)(Call&, const Request&, Response&),
              ThreadPool* pool = nullptr) {
-    AddUnary(method, pool, [self, handler](Call& call, const grpc::ByteBuffer& in, grpc::ByteBuffer& out) {
-      Request request;
-      Response response;
-      return RunUnary(in, request, out, response, [&] { return (self->*handler)(call, request, response); });
-    });
+    AddUnary(method, pool,
+             [self, handler](Call& call, const grpc::ByteBuffer& in, grpc::ByteBuffer& out) {
+               Request request;
+               Response response;
+               return RunUnary(in, request, out, response,
+                               [&] { return (self->*handler)(call, request, response); });
+             });
   }
 
-  // `handler` is a member `absl::Status (Call&, const Request&, ResponseWriter<Response>&)`. The stream holds a thread of the pool until
-  // the handler returns, so handlers must end soon.
+  // `handler` is a member `absl::Status (Call&, const Request&, ResponseWriter<Response>&)`. The
+  // stream holds a thread of the pool until the handler returns, so handlers must end soon.
   template <typename Self, typename Request, typename Response>
-  void ServerStream(const std::string& method, Self* self, absl::Status (Self::*handler)(Call&, const Request&, ResponseWriter<Response>&),
+  void ServerStream(const std::string& method, Self* self,
+                    absl::Status (Self::*handler)(Call&, const Request&, ResponseWriter<Response>&),
                     ThreadPool* pool = nullptr) {
-    AddServerStream(method, pool, [self, handler](Call& call, const grpc::ByteBuffer& in, MessageWriter& out) {
-      Request request;
-      ResponseWriter<Response> writer(out);
-      return RunStream(in, request, [&] { return (self->*handler)(call, request, writer); });
-    });
+    AddServerStream(
+        method, pool, [self, handler](Call& call, const grpc::ByteBuffer& in, MessageWriter& out) {
+          Request request;
+          ResponseWriter<Response> writer(out);
+          return RunStream(in, request, [&] { return (self->*handler)(call, request, writer); });
+        });
   }
 
-  // Passes the method on to the method of the same name of `target`, which is borrowed (services/runtime/forward.h). Aborts unless the
-  // messages of both methods have the same fields.
+  // Passes the method on to the method of the same name of `target`, which is borrowed
+  // (services/runtime/forward.h). Aborts unless the messages of both methods have the same fields.
   void Forward(const std::string& method, ForwardTarget& target);
 
-  // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC thread: it must not block.
-  using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
+  // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC
+  // thread: it must not block.
+  using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(
+      grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
   void Reactor(const std::string& method, ReactorMaker make);
 
   // The same for streams in both directions.
-  using BidiReactorMaker = std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(grpc::CallbackServerContext*)>;
+  using BidiReactorMaker =
+      std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(
+          grpc::CallbackServerContext*)>;
   void BidiReactor(const std::string& method, BidiReactorMaker make);
 
-  // Aborts unless exactly the methods of the service's descriptor were registered: a forgotten RPC shows in the first test.
+  // Aborts unless exactly the methods of the service's descriptor were registered: a forgotten RPC
+  // shows in the first test.
   void CheckComplete() const;
 
  private:
-  using UnaryHandler = std::function<absl::Status(Call&, const grpc::ByteBuffer&, grpc::ByteBuffer&)>;
+  using UnaryHandler =
+      std::function<absl::Status(Call&, const grpc::ByteBuffer&, grpc::ByteBuffer&)>;
   using StreamHandler = std::function<absl::Status(Call&, const grpc::ByteBuffer&, MessageWriter&)>;
 
-  static absl::Status RunUnary(const grpc::ByteBuffer& in, google::protobuf::Message& request, grpc::ByteBuffer& out,
-                               const google::protobuf::Message& response, const std::function<absl::Status()>& handler);
+  static absl::Status RunUnary(const grpc::ByteBuffer& in, google::protobuf::Message& request,
+                               grpc::ByteBuffer& out, const google::protobuf::Message& response,
+                               const std::function<absl::Status()>& handler);
   static absl::Status RunStream(const grpc::ByteBuffer& in, google::protobuf::Message& request,
                                 const std::function<absl::Status()>& handler);
 
@@ -142,9 +163,11 @@ class RpcService : public grpc::Service {
 };
 
 // The deadline that the caller set; `default_timeout` from now when it set none.
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context, absl::Duration default_timeout = absl::InfiniteDuration());
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context,
+                      absl::Duration default_timeout = absl::InfiniteDuration());
 
-// Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and must not end the process.
+// Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and
+// must not end the process.
 absl::Status RunGuarded(const std::function<absl::Status()>& handler);
 
 // Parse and serialize, with errors that a caller understands.

@@ -26,10 +26,13 @@ sigset_t TerminationSignals() {
   return signals;
 }
 
-// Protobuf would write a line to standard error for each bad text that a caller sends; the caller is told, and the log stays bounded.
+// Protobuf would write a line to standard error for each bad text that a caller sends; the caller
+// is told, and the log stays bounded.
 void QuietProtobuf() {
   google::protobuf::SetLogHandler(
-      [](google::protobuf::LogLevel, const char*, int, const std::string& message) { spdlog::debug("protobuf: {}", message); });
+      [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+        spdlog::debug("protobuf: {}", message);
+      });
 }
 
 absl::Status Serve(const ServiceProgram& program) {
@@ -37,11 +40,14 @@ absl::Status Serve(const ServiceProgram& program) {
   QuietProtobuf();
   spdlog::info("{}: {}", program.name, program.config->Summary());
   PALATE_ASSIGN_OR_RETURN(ServiceSet services, program.make());
-  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server, Server::Start(*program.server, std::move(services)));
-  if (!program.server->port_file.empty()) PALATE_RETURN_IF_ERROR(WritePortFile(program.server->port_file, server->port()));
+  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
+                          Server::Start(*program.server, std::move(services)));
+  if (!program.server->port_file.empty())
+    PALATE_RETURN_IF_ERROR(WritePortFile(program.server->port_file, server->port()));
   std::cout << program.name << " serves on port " << server->port() << std::endl;
   WaitForTermination();
-  spdlog::info("{}: ends; calls in flight have {} ms", program.name, absl::ToInt64Milliseconds(program.server->drain));
+  spdlog::info("{}: ends; calls in flight have {} ms", program.name,
+               absl::ToInt64Milliseconds(program.server->drain));
   server->Drain();
   server.reset();
   spdlog::info("{}: ended", program.name);
@@ -61,23 +67,29 @@ void WaitForTermination() {
   sigwait(&signals, &received);
 }
 
-absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments, const std::string& usage, Config& config) {
+absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments,
+                                       const std::string& usage, Config& config) {
   PALATE_ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(arguments, {"help"}));
   if (!line.positional.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unexpected argument ", line.positional[0], "; see --help"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("unexpected argument ", line.positional[0], "; see --help"));
   }
   for (const auto& [name, value] : line.flags) {
     if (name == "config") PALATE_RETURN_IF_ERROR(config.LoadFile(value));
   }
-  PALATE_RETURN_IF_ERROR(config.LoadEnvironment([](const char* name) { return std::getenv(name); }));
+  PALATE_RETURN_IF_ERROR(
+      config.LoadEnvironment([](const char* name) { return std::getenv(name); }));
   bool help = false;
   for (const auto& [name, value] : line.flags) {
     if (name == "help") help = true;
     if (name != "help" && name != "config") PALATE_RETURN_IF_ERROR(config.SetFlag(name, value));
   }
   if (!help) return true;
-  std::cout << usage << "\nFlags, with their values now; each has a key of the same name in the file of --config and an environment\n"
-            << "variable (--server.listen: PALATE_SERVER_LISTEN). Flags win over the environment, which wins over the file.\n\n"
+  std::cout << usage
+            << "\nFlags, with their values now; each has a key of the same name in the file of "
+               "--config and an environment\n"
+            << "variable (--server.listen: PALATE_SERVER_LISTEN). Flags win over the environment, "
+               "which wins over the file.\n\n"
             << "  --config=FILE\n      YAML file, see deploy/config.\n"
             << config.Help();
   return false;
@@ -90,13 +102,15 @@ absl::Status WritePortFile(const std::string& path, int port) {
     file << port << "\n";
     if (!file.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
   }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) return absl::UnavailableError(absl::StrCat("cannot write ", path));
+  if (std::rename(temporary.c_str(), path.c_str()) != 0)
+    return absl::UnavailableError(absl::StrCat("cannot write ", path));
   return absl::OkStatus();
 }
 
 absl::Status RunProgram(const std::vector<std::string>& arguments, const ServiceProgram& program) {
   const std::string usage =
-      absl::StrCat(program.name, ": ", program.purpose, "\n\nUsage: ", program.name, " [--config=FILE] [--key=value ...]\n");
+      absl::StrCat(program.name, ": ", program.purpose, "\n\nUsage: ", program.name,
+                   " [--config=FILE] [--key=value ...]\n");
   PALATE_ASSIGN_OR_RETURN(const bool serve, LoadConfiguration(arguments, usage, *program.config));
   return serve ? Serve(program) : absl::OkStatus();
 }

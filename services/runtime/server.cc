@@ -22,8 +22,10 @@ void ApplyLimits(const ServerConfig& config, grpc::ServerBuilder& builder) {
   quota.SetMaxThreads(config.max_grpc_threads);
   builder.SetResourceQuota(quota);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, config.max_concurrent_streams);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(absl::ToInt64Milliseconds(config.keepalive_time)));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(absl::ToInt64Milliseconds(config.keepalive_timeout)));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             static_cast<int>(absl::ToInt64Milliseconds(config.keepalive_time)));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             static_cast<int>(absl::ToInt64Milliseconds(config.keepalive_timeout)));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>(absl::ToInt64Milliseconds(config.min_ping_interval)));
   // Two servers on one port would each get a part of the calls.
@@ -32,7 +34,8 @@ void ApplyLimits(const ServerConfig& config, grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerConfig& config, ServiceSet services) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
+                                                      ServiceSet services) {
   // Both plugins act on every server that is built afterwards.
   static const bool plugins = [] {
     grpc::EnableDefaultHealthCheckService(true);
@@ -49,11 +52,13 @@ absl::Status Server::Build() {
   grpc::ServerBuilder builder;
   ApplyLimits(config_, builder);
   int bound = 0;
-  if (!config_.listen.empty()) builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &bound);
+  if (!config_.listen.empty())
+    builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &bound);
   for (RpcService* service : services_.services()) builder.RegisterService(service);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || (!config_.listen.empty() && bound == 0)) {
-    return absl::UnavailableError(absl::StrCat("cannot serve on ", config_.listen, ": the address is in use or not this machine's"));
+    return absl::UnavailableError(absl::StrCat("cannot serve on ", config_.listen,
+                                               ": the address is in use or not this machine's"));
   }
   port_ = bound;
   health_ = std::make_unique<HealthWatch>(*server_->GetHealthCheckService(), services_);
@@ -72,12 +77,14 @@ void Server::Drain() {
   if (std::exchange(drained_, true) || server_ == nullptr) return;
   if (health_ != nullptr) health_->Stop();
   services_.RunStopping();
-  // Calls in progress may still call services of this server, so it must not close before they have ended.
+  // Calls in progress may still call services of this server, so it must not close before they have
+  // ended.
   const absl::Time deadline = absl::Now() + config_.drain;
   for (RpcService* service : services_.services()) service->RefuseNewCalls();
   for (RpcService* service : services_.services()) {
     if (!service->WaitUntilIdle(deadline))
-      spdlog::warn("calls are still in progress after {} ms; they are cancelled", absl::ToInt64Milliseconds(config_.drain));
+      spdlog::warn("calls are still in progress after {} ms; they are cancelled",
+                   absl::ToInt64Milliseconds(config_.drain));
   }
   server_->Shutdown(absl::ToChronoTime(deadline));
   server_->Wait();

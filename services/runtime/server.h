@@ -14,8 +14,10 @@ namespace palate::services {
 
 class Server {
  public:
-  // Starts serving. An empty config.listen serves in-process channels only. Unavailable when the address cannot be bound.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerConfig& config, ServiceSet services);
+  // Starts serving. An empty config.listen serves in-process channels only. Unavailable when the
+  // address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerConfig& config,
+                                                       ServiceSet services);
   // Drains.
   ~Server();
   Server(const Server&) = delete;
@@ -23,14 +25,17 @@ class Server {
 
   // The bound port; 0 when it serves in-process channels only.
   int port() const { return port_; }
-  // A channel to this server without a socket. Thread-safe; must not be used after the server is gone.
+  // A channel to this server without a socket. Thread-safe; must not be used after the server is
+  // gone.
   std::shared_ptr<grpc::Channel> InProcessChannel() const;
 
-  // Health turns NOT_SERVING, new calls are refused, calls in flight get config.drain to end; what is left then is cancelled. Idempotent.
+  // Health turns NOT_SERVING, new calls are refused, calls in flight get config.drain to end; what
+  // is left then is cancelled. Idempotent.
   void Drain();
 
  private:
-  Server(const ServerConfig& config, ServiceSet services) : config_(config), services_(std::move(services)) {}
+  Server(const ServerConfig& config, ServiceSet services)
+      : config_(config), services_(std::move(services)) {}
   absl::Status Build();
 
   const ServerConfig config_;

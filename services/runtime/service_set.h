@@ -1,4 +1,5 @@
-// The gRPC services of one server with what they stand on, and what has to happen when the server starts and stops.
+// The gRPC services of one server with what they stand on, and what has to happen when the server
+// starts and stops.
 //
 // Movable. Not thread-safe: built by a factory, then owned by a Server.
 #pragma once
@@ -32,15 +33,20 @@ class ServiceSet {
     return Own(std::move(service));
   }
 
-  // Runs once the server takes calls: the place to start what calls other services, in this process too.
+  // Runs once the server takes calls: the place to start what calls other services, in this process
+  // too.
   using StartedHook = std::function<void(const Server& server)>;
   void OnStarted(StartedHook hook) { started_.push_back(std::move(hook)); }
-  // Runs when the server begins to stop, before calls in flight are waited for: ends what would never end by itself.
+  // Runs when the server begins to stop, before calls in flight are waited for: ends what would
+  // never end by itself.
   void OnStopping(std::function<void()> hook) { stopping_.push_back(std::move(hook)); }
 
-  // Asked again and again while the server serves, from a thread of its own; quick. While it says anything but OK, the health of `service`
-  // and of the server as a whole is NOT_SERVING; calls are still taken.
-  void AddHealthCheck(const RpcService* service, std::function<absl::Status()> check) { checks_.push_back({service, std::move(check)}); }
+  // Asked again and again while the server serves, from a thread of its own; quick. While it says
+  // anything but OK, the health of `service` and of the server as a whole is NOT_SERVING; calls are
+  // still taken.
+  void AddHealthCheck(const RpcService* service, std::function<absl::Status()> check) {
+    checks_.push_back({service, std::move(check)});
+  }
 
   // Takes over everything of `other`.
   void Merge(ServiceSet other) {

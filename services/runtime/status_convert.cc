@@ -31,7 +31,8 @@ absl::Status FromRpcStatus(const google::rpc::Status& status) {
     google::rpc::BadRequest detail;
     if (!any.UnpackTo(&detail)) continue;
     std::vector<FieldViolation> violations;
-    for (const auto& field : detail.field_violations()) violations.push_back({field.field(), field.description()});
+    for (const auto& field : detail.field_violations())
+      violations.push_back({field.field(), field.description()});
     return InvalidFields(status.message(), violations);
   }
   return absl::Status(static_cast<absl::StatusCode>(status.code()), status.message());
@@ -47,7 +48,8 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 absl::Status ToAbslStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   google::rpc::Status rpc;
-  if (!status.error_details().empty() && rpc.ParseFromString(status.error_details())) return FromRpcStatus(rpc);
+  if (!status.error_details().empty() && rpc.ParseFromString(status.error_details()))
+    return FromRpcStatus(rpc);
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
@@ -58,14 +60,16 @@ palate::types::v1::ItemFailure ToItemFailure(size_t index, const absl::Status& s
   return failure;
 }
 
-void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions,
-                 FailureList& out) {
+void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures,
+                 const std::vector<size_t>& positions, FailureList& out) {
   for (const ElementFailure& failure : failures) {
     const size_t index = positions.empty() ? failure.index : positions[failure.index];
-    *out.Add() = ToItemFailure(index, PrefixFields(failure.status, absl::StrCat(list, "[", index, "]")));
+    *out.Add() =
+        ToItemFailure(index, PrefixFields(failure.status, absl::StrCat(list, "[", index, "]")));
   }
 
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.index() < b.index(); });
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.index() < b.index(); });
 }
 
 }  // namespace palate::services

@@ -1,4 +1,5 @@
-// The one place where absl::Status and gRPC's status meet. Codes are the same numbers; field violations travel as google.rpc.BadRequest.
+// The one place where absl::Status and gRPC's status meet. Codes are the same numbers; field
+// violations travel as google.rpc.BadRequest.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -26,12 +27,13 @@ palate::types::v1::ItemFailure ToItemFailure(size_t index, const absl::Status& s
 
 using FailureList = google::protobuf::RepeatedPtrField<palate::types::v1::ItemFailure>;
 
-// Adds the failures of the request's list `list` to `out`, which stays ordered by index. The field paths of a failure, relative to its
-// element, become paths in the request: "item.title" -> "writes[3].item.title". `positions` leads from a failure's index to that in the
-// request; empty: they are the same.
+// Adds the failures of the request's list `list` to `out`, which stays ordered by index. The field
+// paths of a failure, relative to its element, become paths in the request: "item.title" ->
+// "writes[3].item.title". `positions` leads from a failure's index to that in the request; empty:
+// they are the same.
 //
 //   AddFailures("writes", result.failures, batch.positions, *response.mutable_failures());
-void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures, const std::vector<size_t>& positions,
-                 FailureList& out);
+void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures,
+                 const std::vector<size_t>& positions, FailureList& out);
 
 }  // namespace palate::services

@@ -26,7 +26,8 @@ using google::protobuf::io::StringOutputStream;
 // Deeper than any message of ours; protobuf's own limit is 100.
 constexpr int kMaxDepth = 32;
 
-// Leads from the message to a field: which field, and where in it when it repeats. Entries of a map are found by their key.
+// Leads from the message to a field: which field, and where in it when it repeats. Entries of a map
+// are found by their key.
 struct Step {
   const FieldDescriptor* field;
   int index;
@@ -61,11 +62,13 @@ class Cleaner {
   // False when the bytes are no message.
   bool Clean(const std::string& bytes, const Descriptor* type, std::string& out) {
     if (path_.size() > kMaxDepth) return false;
-    CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
+    CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                        static_cast<int>(bytes.size()));
     std::map<int, int> counts;
     std::string map_key;
     while (const uint32_t tag = in.ReadTag()) {
-      const FieldDescriptor* field = type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      const FieldDescriptor* field =
+          type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
       if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
         StringOutputStream raw(&out);
         CodedOutputStream coded(&raw);
@@ -74,7 +77,8 @@ class Cleaner {
       }
       uint32_t length = 0;
       std::string value;
-      if (!in.ReadVarint32(&length) || !in.ReadString(&value, static_cast<int>(length))) return false;
+      if (!in.ReadVarint32(&length) || !in.ReadString(&value, static_cast<int>(length)))
+        return false;
       if (field != nullptr && !CleanValue(field, type, counts, map_key, value)) return false;
       Append(tag, value, out);
     }
@@ -92,8 +96,8 @@ class Cleaner {
     coded.WriteString(value);
   }
 
-  bool CleanValue(const FieldDescriptor* field, const Descriptor* type, std::map<int, int>& counts, std::string& map_key,
-                  std::string& value) {
+  bool CleanValue(const FieldDescriptor* field, const Descriptor* type, std::map<int, int>& counts,
+                  std::string& map_key, std::string& value) {
     if (field->type() == FieldDescriptor::TYPE_STRING) {
       const bool is_map_key = type->options().map_entry() && field->number() == 1;
       if (!IsValidUtf8(value)) {
@@ -153,8 +157,9 @@ void PutBack(const BadText& bad, Message* message) {
       message = FindMapEntry(message, step.field, bad.path[i + 1].map_key);
       if (message == nullptr) return;
     } else {
-      message = step.index >= 0 ? reflection->MutableRepeatedMessage(message, step.field, step.index)
-                                : reflection->MutableMessage(message, step.field);
+      message = step.index >= 0
+                    ? reflection->MutableRepeatedMessage(message, step.field, step.index)
+                    : reflection->MutableMessage(message, step.field);
     }
   }
 }
@@ -165,8 +170,10 @@ absl::Status ParseTolerantly(const std::string& bytes, Message& message) {
   if (message.ParseFromString(bytes)) return absl::OkStatus();
   Cleaner cleaner;
   std::string cleaned;
-  if (!cleaner.Clean(bytes, message.GetDescriptor(), cleaned) || !message.ParseFromString(cleaned)) {
-    return absl::InvalidArgumentError(absl::StrCat("the request is not a message of type ", message.GetTypeName()));
+  if (!cleaner.Clean(bytes, message.GetDescriptor(), cleaned) ||
+      !message.ParseFromString(cleaned)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request is not a message of type ", message.GetTypeName()));
   }
   for (const BadText& bad : cleaner.found()) PutBack(bad, &message);
   return absl::OkStatus();

@@ -52,7 +52,8 @@ TEST(CancellationTest, RunsACallbackAtOnceWhenAlreadyCancelled) {
 TEST(CancellationTest, IsCancelledBeforeCallbacksRun) {
   Cancellation cancellation;
   bool seen = false;
-  const CancelRegistration registration = cancellation.OnCancel([&] { seen = cancellation.cancelled(); });
+  const CancelRegistration registration =
+      cancellation.OnCancel([&] { seen = cancellation.cancelled(); });
   cancellation.Cancel();
   EXPECT_TRUE(seen);
 }
@@ -85,12 +86,13 @@ TEST(CancellationTest, DestroyingARegistrationWaitsForItsRunningCallback) {
   std::latch running(1);
   std::latch destroying(1);
   bool ended = false;  // plain: ThreadSanitizer sees whether the destructor orders it
-  std::unique_ptr<CancelRegistration> registration(new CancelRegistration(cancellation.OnCancel([&] {
-    running.count_down();
-    destroying.wait();
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
-    ended = true;
-  })));
+  std::unique_ptr<CancelRegistration> registration(
+      new CancelRegistration(cancellation.OnCancel([&] {
+        running.count_down();
+        destroying.wait();
+        for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+        ended = true;
+      })));
   std::thread canceller([&] { cancellation.Cancel(); });
   running.wait();
 
@@ -109,8 +111,8 @@ TEST(CancellationTest, ARegistrationMayOutliveTheCancellation) {
   EXPECT_FALSE(called);
 }
 
-// Threads register, wait and leave while others cancel: for ThreadSanitizer. Each callback touches a plain variable of its own, which its
-// thread reads once the registration is gone.
+// Threads register, wait and leave while others cancel: for ThreadSanitizer. Each callback touches
+// a plain variable of its own, which its thread reads once the registration is gone.
 TEST(CancellationTest, RegisteringAndCancellingMayRace) {
   constexpr int kRounds = 200;
   constexpr int kObservers = 4;
@@ -201,7 +203,8 @@ TEST(CallContextTest, WithDeadlineKeepsTheEarlierDeadlineAndTheCancellation) {
   const auto cancellation = std::make_shared<Cancellation>();
   const absl::Time deadline = absl::FromUnixSeconds(100);
   const CallContext context = {deadline, cancellation};
-  EXPECT_EQ(context.WithDeadline(deadline - absl::Seconds(1)).deadline, deadline - absl::Seconds(1));
+  EXPECT_EQ(context.WithDeadline(deadline - absl::Seconds(1)).deadline,
+            deadline - absl::Seconds(1));
   EXPECT_EQ(context.WithDeadline(deadline + absl::Seconds(1)).deadline, deadline);
   cancellation->Cancel();
   EXPECT_TRUE(context.WithDeadline(deadline).cancelled());

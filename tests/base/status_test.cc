@@ -25,7 +25,8 @@ TEST(StatusTest, InvalidFieldNamesFieldValueAndLimit) {
 TEST(StatusTest, EmptyPathNamesTheElementItself) {
   const absl::Status status = InvalidField("", "is empty", "1 to 256 bytes");
   EXPECT_EQ(status.message(), "is empty; must be 1 to 256 bytes");
-  EXPECT_EQ(PrefixFields(status, "item_ids[3]").message(), "item_ids[3] is empty; must be 1 to 256 bytes");
+  EXPECT_EQ(PrefixFields(status, "item_ids[3]").message(),
+            "item_ids[3] is empty; must be 1 to 256 bytes");
 }
 
 TEST(StatusTest, PrefixFieldsRewritesEveryPathAndTheMessage) {
@@ -36,18 +37,22 @@ TEST(StatusTest, PrefixFieldsRewritesEveryPathAndTheMessage) {
 }
 
 TEST(StatusTest, PrefixFieldsLeavesStatusesWithoutFieldsAlone) {
-  EXPECT_EQ(PrefixFields(absl::NotFoundError("item \"a\" is not known"), "items[0]"), absl::NotFoundError("item \"a\" is not known"));
+  EXPECT_EQ(PrefixFields(absl::NotFoundError("item \"a\" is not known"), "items[0]"),
+            absl::NotFoundError("item \"a\" is not known"));
   EXPECT_TRUE(PrefixFields(absl::OkStatus(), "items[0]").ok());
 }
 
 TEST(StatusTest, PrefixFieldsPassesValuesOn) {
   EXPECT_EQ(*PrefixFields(absl::StatusOr<int>(3), "items[0]"), 3);
-  EXPECT_THAT(Fields(PrefixFields(absl::StatusOr<int>(InvalidField("k", "is 0", "1")), "queries[1]").status()),
-              ElementsAre("queries[1].k"));
+  EXPECT_THAT(
+      Fields(
+          PrefixFields(absl::StatusOr<int>(InvalidField("k", "is 0", "1")), "queries[1]").status()),
+      ElementsAre("queries[1].k"));
 }
 
 TEST(StatusTest, AtFieldKeepsTheCodeAndGetsPrefixesToo) {
-  const absl::Status status = AtField(absl::NotFoundError("the server answered with status 404"), "image_uris[1]");
+  const absl::Status status =
+      AtField(absl::NotFoundError("the server answered with status 404"), "image_uris[1]");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(), "image_uris[1]: the server answered with status 404");
   EXPECT_THAT(FieldViolations(status), IsEmpty()) << "only InvalidField has violations";
@@ -57,8 +62,10 @@ TEST(StatusTest, AtFieldKeepsTheCodeAndGetsPrefixesToo) {
 }
 
 TEST(StatusTest, AtFieldPrefixesPathsThatAreThere) {
-  EXPECT_THAT(Fields(AtField(InvalidField("", "has a zone", "none"), "image_uris[0]")), ElementsAre("image_uris[0]"));
-  EXPECT_EQ(AtField(AtField(absl::InternalError("no numbers"), "fields[0]"), "inputs[1]").message(), "inputs[1].fields[0]: no numbers");
+  EXPECT_THAT(Fields(AtField(InvalidField("", "has a zone", "none"), "image_uris[0]")),
+              ElementsAre("image_uris[0]"));
+  EXPECT_EQ(AtField(AtField(absl::InternalError("no numbers"), "fields[0]"), "inputs[1]").message(),
+            "inputs[1].fields[0]: no numbers");
   EXPECT_TRUE(AtField(absl::OkStatus(), "fields[0]").ok());
 }
 
@@ -69,13 +76,19 @@ TEST(StatusTest, AtFieldWithAnEmptyPathCanBePrefixed) {
 }
 
 TEST(StatusTest, MapFieldsReplacesPaths) {
-  const auto rename = [](const std::string& path) { return path == "images" ? std::string("query.image") : path; };
-  EXPECT_THAT(Fields(MapFields(InvalidFields("", {{"images", "x"}, {"text", "y"}}), rename)), ElementsAre("query.image", "text"));
-  EXPECT_EQ(MapFields(AtField(absl::InternalError("images"), "images"), rename).message(), "query.image: images") << "messages stay";
+  const auto rename = [](const std::string& path) {
+    return path == "images" ? std::string("query.image") : path;
+  };
+  EXPECT_THAT(Fields(MapFields(InvalidFields("", {{"images", "x"}, {"text", "y"}}), rename)),
+              ElementsAre("query.image", "text"));
+  EXPECT_EQ(MapFields(AtField(absl::InternalError("images"), "images"), rename).message(),
+            "query.image: images")
+      << "messages stay";
 }
 
 TEST(StatusTest, FirstStepTakesOneNameAndIndexOff) {
-  const auto is = [](absl::string_view path, const char* name, std::optional<size_t> index, const char* rest) {
+  const auto is = [](absl::string_view path, const char* name, std::optional<size_t> index,
+                     const char* rest) {
     const FieldStep step = FirstStep(path);
     return step.name == name && step.index == index && step.rest == rest;
   };

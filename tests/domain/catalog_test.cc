@@ -8,7 +8,8 @@ namespace {
 
 TEST(CatalogTest, FindsDeclarationsByName) {
   Catalog catalog;
-  catalog.attributes = {{"color", AttributeType::kString, true}, {"price", AttributeType::kDouble, true}};
+  catalog.attributes = {{"color", AttributeType::kString, true},
+                        {"price", AttributeType::kDouble, true}};
   catalog.event_types = {{"view", 0.1, false, false}};
   catalog.spaces = DefaultSpaces();
   EXPECT_EQ(FindAttribute(catalog, "price"), &catalog.attributes[1]);

@@ -1,7 +1,8 @@
 // The numbers that the comments of proto/ promise are those of domain/limits.h.
 //
-// Every number above 1 in a comment of a public .proto file has to be in the table below, so that a new limit cannot be forgotten. Numbers
-// that are no limits ("SHA-256", "1970-01-01", "BCP 47") are left out; see kNoLimits.
+// Every number above 1 in a comment of a public .proto file has to be in the table below, so that a
+// new limit cannot be forgotten. Numbers that are no limits ("SHA-256", "1970-01-01", "BCP 47") are
+// left out; see kNoLimits.
 #include "domain/limits.h"
 
 #include <algorithm>
@@ -30,19 +31,22 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Names a comment's owner: "StringList.values", "RecommenderService.Recommend", "AttributeValue" for a message's own comment, and the
-// empty string for what precedes the first declaration of the file.
+// Names a comment's owner: "StringList.values", "RecommenderService.Recommend", "AttributeValue"
+// for a message's own comment, and the empty string for what precedes the first declaration of the
+// file.
 struct ProtoComment {
   std::string element;
   int line = 0;  // of the declaration
   std::string text;
 };
 
-// The comments of a .proto file. Reads what buf lint lets pass: one declaration a line, its comment on the lines before it.
+// The comments of a .proto file. Reads what buf lint lets pass: one declaration a line, its comment
+// on the lines before it.
 std::vector<ProtoComment> ReadComments(std::istream& file) {
   static const std::regex kBlock(R"(^(message|enum|service|oneof) (\w+) \{(\})?)");
   static const std::regex kRpc(R"(^rpc (\w+)\()");
-  static const std::regex kField(R"(^(?:(?:repeated|optional) )?(?:map<[^>]*>|[\w.]+) (\w+) = \d+)");
+  static const std::regex kField(
+      R"(^(?:(?:repeated|optional) )?(?:map<[^>]*>|[\w.]+) (\w+) = \d+)");
   static const std::regex kEnumValue(R"(^(\w+) = \d+;)");
   std::vector<ProtoComment> comments;
   std::vector<std::string> blocks;
@@ -51,7 +55,8 @@ std::vector<ProtoComment> ReadComments(std::istream& file) {
   for (int line = 1; std::getline(file, raw); ++line) {
     const std::string text(absl::StripAsciiWhitespace(raw));
     if (absl::StartsWith(text, "//")) {
-      absl::StrAppend(&pending, pending.empty() ? "" : " ", absl::StripAsciiWhitespace(text.substr(2)));
+      absl::StrAppend(&pending, pending.empty() ? "" : " ",
+                      absl::StripAsciiWhitespace(text.substr(2)));
       continue;
     }
 
@@ -78,21 +83,26 @@ std::vector<ProtoComment> ReadComments(std::istream& file) {
 }
 
 // Text with digits that promises no limit.
-constexpr absl::string_view kNoLimits[] = {"1970-01-01", "9999-12-31", "BCP 47", "IEEE 754", "first stage", "kill -9", "32 raw bytes"};
+constexpr absl::string_view kNoLimits[] = {"1970-01-01",  "9999-12-31", "BCP 47",      "IEEE 754",
+                                           "first stage", "kill -9",    "32 raw bytes"};
 
 double UnitOf(const std::string& word) {
-  static const auto* const kUnits = new std::map<std::string, double>{{"MiB", 1 << 20}, {"megapixels", 1e6}};
+  static const auto* const kUnits =
+      new std::map<std::string, double>{{"MiB", 1 << 20}, {"megapixels", 1e6}};
   const auto found = kUnits->find(word);
   return found == kUnits->end() ? 1 : found->second;
 }
 
-// The numbers of a comment but for 0 and 1, in its order and in their base unit: "at most 16 MiB" gives 16,777,216.
+// The numbers of a comment but for 0 and 1, in its order and in their base unit: "at most 16 MiB"
+// gives 16,777,216.
 std::vector<double> NumbersIn(std::string text) {
   for (absl::string_view phrase : kNoLimits) text = absl::StrReplaceAll(text, {{phrase, ""}});
   static const std::regex kCode("`[^`]*`");
   text = std::regex_replace(text, kCode, "");
-  // A digit that belongs to a word ("float32", "SHA-256", "64-bit", "[a-z0-9]", "fields[0]") is no number.
-  static const std::regex kNumber(R"((^|[ ({,`])(-?(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?))(?![\w-])(?: (\w+))?)");
+  // A digit that belongs to a word ("float32", "SHA-256", "64-bit", "[a-z0-9]", "fields[0]") is no
+  // number.
+  static const std::regex kNumber(
+      R"((^|[ ({,`])(-?(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?))(?![\w-])(?: (\w+))?)");
   std::vector<double> numbers;
   for (std::sregex_iterator it(text.begin(), text.end(), kNumber), end; it != end; ++it) {
     double value = 0;
@@ -151,7 +161,8 @@ const std::vector<ProtoLimits>& Table() {
         {"Event.recommendation_id", {kMaxIdBytes}},
         {"SpaceKey.fingerprint", {kMaxFingerprintBytes}},
         {"Vector.values", {kMaxDimensions}}}},
-      {"catalog/v1/catalog_service.proto", {{"ListCatalogsRequest.page_size", {kMaxPageElements, kDefaultPageElements}}}},
+      {"catalog/v1/catalog_service.proto",
+       {{"ListCatalogsRequest.page_size", {kMaxPageElements, kDefaultPageElements}}}},
       {"recommender/v1/recommender_service.proto",
        {{"Query.text", {kMaxQueryBytes}},
         {"Query.image", {kImageBytes, kImagePixels}},
@@ -235,9 +246,12 @@ const std::vector<ProtoLimits>& Table() {
 }
 
 std::string Join(const std::vector<double>& numbers) {
-  return numbers.empty() ? "no number" : absl::StrJoin(numbers, ", ", [](std::string* out, double number) {
-    absl::StrAppend(out, number == std::floor(number) ? absl::StrCat(static_cast<int64_t>(number)) : absl::StrCat(number));
-  });
+  return numbers.empty() ? "no number"
+                         : absl::StrJoin(numbers, ", ", [](std::string* out, double number) {
+                             absl::StrAppend(out, number == std::floor(number)
+                                                      ? absl::StrCat(static_cast<int64_t>(number))
+                                                      : absl::StrCat(number));
+                           });
 }
 
 class ProtoLimitsTest : public ::testing::TestWithParam<ProtoLimits> {};
@@ -252,26 +266,31 @@ TEST_P(ProtoLimitsTest, CommentsPromiseWhatTheCodeHas) {
   for (const ProtoComment& comment : ReadComments(file)) {
     const std::vector<double> promised = NumbersIn(comment.text);
     const auto row = expected.find(comment.element);
-    const std::string where = absl::StrCat(path, ":", comment.line, ": ", comment.element.empty() ? "the file" : comment.element);
+    const std::string where = absl::StrCat(path, ":", comment.line, ": ",
+                                           comment.element.empty() ? "the file" : comment.element);
     if (row == expected.end()) {
-      EXPECT_THAT(promised, IsEmpty()) << where << " promises " << Join(promised)
-                                       << ", which no row of the table compares with domain/limits.h: \"" << comment.text << '"';
+      EXPECT_THAT(promised, IsEmpty())
+          << where << " promises " << Join(promised)
+          << ", which no row of the table compares with domain/limits.h: \"" << comment.text << '"';
       continue;
     }
-    EXPECT_EQ(promised, row->second) << where << " promises " << Join(promised) << "; domain/limits.h has " << Join(row->second) << ": \""
-                                     << comment.text << '"';
+    EXPECT_EQ(promised, row->second)
+        << where << " promises " << Join(promised) << "; domain/limits.h has " << Join(row->second)
+        << ": \"" << comment.text << '"';
     expected.erase(row);
   }
 
   for (const auto& [element, limits] : expected) {
-    ADD_FAILURE() << path << ": " << element << " has no comment; the table expects it to promise " << Join(limits);
+    ADD_FAILURE() << path << ": " << element << " has no comment; the table expects it to promise "
+                  << Join(limits);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryPublicProto, ProtoLimitsTest, ::testing::ValuesIn(Table()), [](const auto& info) {
-  const std::string file = info.param.file;
-  return file.substr(0, file.find('/'));
-});
+INSTANTIATE_TEST_SUITE_P(EveryPublicProto, ProtoLimitsTest, ::testing::ValuesIn(Table()),
+                         [](const auto& info) {
+                           const std::string file = info.param.file;
+                           return file.substr(0, file.find('/'));
+                         });
 
 // A new .proto file needs a list in the table too. storage/ is private to the feature store.
 TEST(ProtoLimitsTableTest, HasEveryPublicProto) {
@@ -290,18 +309,24 @@ TEST(ProtoCommentsTest, FindsTheNumbersOfAComment) {
   EXPECT_THAT(NumbersIn("At most 256 texts of at most 4,096 bytes each."), ElementsAre(256, 4096));
   EXPECT_THAT(NumbersIn("At most 16 MiB and 40 megapixels."), ElementsAre(16 << 20, 40'000'000));
   EXPECT_THAT(NumbersIn("-1,000 to 1,000; absent means 1."), ElementsAre(-1000, 1000));
-  EXPECT_THAT(NumbersIn("[a-z][a-z0-9_]{0,63}; 0 to 0.5, up to 7, as in `price < 30`."), ElementsAre(63, 0.5, 7));
-  EXPECT_THAT(NumbersIn("SHA-256 of a 64-bit float32: 32 raw bytes, `inputs[3]`, BCP 47"), IsEmpty());
+  EXPECT_THAT(NumbersIn("[a-z][a-z0-9_]{0,63}; 0 to 0.5, up to 7, as in `price < 30`."),
+              ElementsAre(63, 0.5, 7));
+  EXPECT_THAT(NumbersIn("SHA-256 of a 64-bit float32: 32 raw bytes, `inputs[3]`, BCP 47"),
+              IsEmpty());
 }
 
 TEST(ProtoCommentsTest, NamesTheElement) {
   std::istringstream file(
-      "// File.\nsyntax = \"proto3\";\n// Message.\nmessage A {\n  // One\n  // field.\n  repeated string b = 1;\n  // Choice.\n"
-      "  oneof c {\n    // Inner.\n    x.y.Z d = 2;\n  }\n}\n// Empty.\nmessage E {}\nservice S {\n  // Call.\n  rpc F(A) returns "
+      "// File.\nsyntax = \"proto3\";\n// Message.\nmessage A {\n  // One\n  // field.\n  repeated "
+      "string b = 1;\n  // Choice.\n"
+      "  oneof c {\n    // Inner.\n    x.y.Z d = 2;\n  }\n}\n// Empty.\nmessage E {}\nservice S "
+      "{\n  // Call.\n  rpc F(A) returns "
       "(E);\n}\n");
   std::vector<std::string> found;
-  for (const ProtoComment& comment : ReadComments(file)) found.push_back(absl::StrCat(comment.element, "=", comment.text));
-  EXPECT_THAT(found, ElementsAre("=File.", "A=Message.", "A.b=One field.", "A.c=Choice.", "A.d=Inner.", "E=Empty.", "S.F=Call."));
+  for (const ProtoComment& comment : ReadComments(file))
+    found.push_back(absl::StrCat(comment.element, "=", comment.text));
+  EXPECT_THAT(found, ElementsAre("=File.", "A=Message.", "A.b=One field.", "A.c=Choice.",
+                                 "A.d=Inner.", "E=Empty.", "S.F=Call."));
 }
 
 }  // namespace

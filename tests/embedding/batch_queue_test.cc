@@ -22,7 +22,9 @@ class Work final : public QueuedWork {
  public:
   using QueuedWork::QueuedWork;
 
-  absl::Status CheckStillWanted(absl::Time) const override { return abandoned ? absl::CancelledError("not wanted") : absl::OkStatus(); }
+  absl::Status CheckStillWanted(absl::Time) const override {
+    return abandoned ? absl::CancelledError("not wanted") : absl::OkStatus();
+  }
   void Dropped(const absl::Status& why) override { dropped = why; }
 
   std::atomic<bool> abandoned = false;
@@ -50,7 +52,8 @@ class BatchQueueTest : public ::testing::Test {
   // The tokens of the next batch's work, bulk work negative.
   std::vector<int64_t> Next() {
     std::vector<int64_t> tokens;
-    for (const auto& work : queue_.NextBatch()) tokens.push_back(work->lane() == Lane::kBulk ? -work->tokens() : work->tokens());
+    for (const auto& work : queue_.NextBatch())
+      tokens.push_back(work->lane() == Lane::kBulk ? -work->tokens() : work->tokens());
     return tokens;
   }
   static int64_t Sum(const std::vector<int64_t>& tokens, bool bulk) {
@@ -172,7 +175,8 @@ TEST_F(BatchQueueTest, RefusesCallsAtOnceWhenTheLaneIsFull) {
   ASSERT_TRUE(queue_.Admit(Lane::kInteractive, 1500).ok()) << "a lane with room takes a call whole";
   const absl::Status refused = queue_.Admit(Lane::kInteractive, 1);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("1500 tokens wait in the interactive lane, at most 1000"));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("1500 tokens wait in the interactive lane, at most 1000"));
   EXPECT_TRUE(queue_.Admit(Lane::kBulk, 1).ok()) << "the other lane has room";
   queue_.Release(Lane::kInteractive, 600);
   EXPECT_TRUE(queue_.Admit(Lane::kInteractive, 1).ok());
@@ -203,7 +207,8 @@ TEST_F(BatchQueueTest, ShutdownDropsWorkAndWakesTheExecutor) {
   EXPECT_EQ(work->dropped.code(), absl::StatusCode::kUnavailable);
   std::thread executor([&] { EXPECT_THAT(queue_.NextBatch(), IsEmpty()); });
   executor.join();
-  EXPECT_EQ(queue_.Push(std::make_shared<Work>(Lane::kBulk, 1)).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(queue_.Push(std::make_shared<Work>(Lane::kBulk, 1)).code(),
+            absl::StatusCode::kUnavailable);
   EXPECT_EQ(queue_.Admit(Lane::kBulk, 1).code(), absl::StatusCode::kUnavailable);
 }
 
@@ -213,7 +218,8 @@ TEST_F(BatchQueueTest, EverythingIsServedOnceUnderContention) {
   std::vector<std::thread> callers;
   for (int t = 0; t < kCallers; ++t) {
     callers.emplace_back([&, t] {
-      for (int i = 0; i < kEach; ++i) Push(t % 2 == 0 ? Lane::kInteractive : Lane::kBulk, 1 + (t * 37 + i * 11) % 150);
+      for (int i = 0; i < kEach; ++i)
+        Push(t % 2 == 0 ? Lane::kInteractive : Lane::kBulk, 1 + (t * 37 + i * 11) % 150);
     });
   }
   std::set<const QueuedWork*> seen;

@@ -1,4 +1,5 @@
-// A small dual encoder for tests: the text tower of the goldens and an image tower with random weights.
+// A small dual encoder for tests: the text tower of the goldens and an image tower with random
+// weights.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,14 +31,15 @@ class DualEncoderFolder {
 
   // dual_encoder.json with `changes` merged into it.
   void WriteDualEncoderJson(const nlohmann::json& changes) {
-    nlohmann::json json = {
-        {"format", 1},
-        {"name", "small"},
-        {"dimensions", kDimensions},
-        {"text", {{"folder", "text"}}},
-        {"vision", {{"folder", "vision"}, {"pooling", "cls"}}},
-        {"fusion", {{"text", 0.75}, {"image", 0.25}}},
-        {"calibration", {{"text", {{"mean", 0.1}, {"deviation", 0.2}}}, {"image", {{"mean", 0.3}, {"deviation", 0.4}}}}}};
+    nlohmann::json json = {{"format", 1},
+                           {"name", "small"},
+                           {"dimensions", kDimensions},
+                           {"text", {{"folder", "text"}}},
+                           {"vision", {{"folder", "vision"}, {"pooling", "cls"}}},
+                           {"fusion", {{"text", 0.75}, {"image", 0.25}}},
+                           {"calibration",
+                            {{"text", {{"mean", 0.1}, {"deviation", 0.2}}},
+                             {"image", {{"mean", 0.3}, {"deviation", 0.4}}}}}};
     json.merge_patch(changes);
     models::WriteAll(file("dual_encoder.json"), json.dump());
   }

@@ -22,7 +22,8 @@ using ::testing::StartsWith;
 std::string Picture(uint8_t seed, int64_t width = 40, int64_t height = 30) {
   models::Image image{.width = width, .height = height};
   image.rgb.resize(static_cast<size_t>(3 * width * height));
-  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * seed + i / 7);
+  for (size_t i = 0; i < image.rgb.size(); ++i)
+    image.rgb[i] = static_cast<uint8_t>(i * seed + i / 7);
   return *models::EncodePng(image);
 }
 
@@ -42,7 +43,8 @@ double Norm(const std::vector<float>& values) {
 double MaxDifference(const std::vector<float>& a, const std::vector<float>& b) {
   EXPECT_EQ(a.size(), b.size());
   double most = 0;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 
@@ -73,8 +75,11 @@ class EmbedderTest : public ::testing::Test {
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? (*results)[0] : EmbedResult{.status = results.status(), .vectors = {}};
   }
-  std::vector<float> Text(const std::string& text) { return VectorIn(One({.fields = {text}, .images = {}}), "text"); }
-  absl::Status CallError(const std::vector<EmbedInput>& inputs, const EmbedOptions& options, const CallContext& context = {}) {
+  std::vector<float> Text(const std::string& text) {
+    return VectorIn(One({.fields = {text}, .images = {}}), "text");
+  }
+  absl::Status CallError(const std::vector<EmbedInput>& inputs, const EmbedOptions& options,
+                         const CallContext& context = {}) {
     return embedder_->Embed(inputs, options, context).status();
   }
 
@@ -93,7 +98,8 @@ TEST_F(EmbedderTest, GivesUnitVectorsInEverySpaceThatHasContent) {
   for (const SpaceVector& vector : result.vectors) {
     EXPECT_EQ(vector.values.size(), 64u);
     EXPECT_NEAR(Norm(vector.values), 1, 1e-5);
-    EXPECT_EQ(vector.space.fingerprint, embedder_->info().FindSpace(vector.space.name)->fingerprint);
+    EXPECT_EQ(vector.space.fingerprint,
+              embedder_->info().FindSpace(vector.space.name)->fingerprint);
   }
   EXPECT_GT(result.tokens, 8);
   EXPECT_EQ(result.truncated_tokens, 0);
@@ -152,7 +158,8 @@ TEST_F(EmbedderTest, BatchEqualsSingle) {
     const EmbedResult alone = One(inputs[i]);
     ASSERT_EQ(alone.vectors.size(), (*together)[i].vectors.size());
     for (size_t v = 0; v < alone.vectors.size(); ++v) {
-      EXPECT_LE(MaxDifference(alone.vectors[v].values, (*together)[i].vectors[v].values), 1e-5) << i;
+      EXPECT_LE(MaxDifference(alone.vectors[v].values, (*together)[i].vectors[v].values), 1e-5)
+          << i;
     }
   }
 }
@@ -164,17 +171,22 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
   Start(options);
   const std::string whole = Picture(3);
   const std::vector<std::pair<EmbedInput, std::string>> bad = {
-      {{.fields = {"ok"}, .images = {whole, Bomb()}}, "images[1] declares 50000 x 50000 pixels, at most 40000000"},
-      {{.fields = {}, .images = {whole.substr(0, whole.size() / 2)}}, "images[0] is a corrupt or truncated PNG"},
+      {{.fields = {"ok"}, .images = {whole, Bomb()}},
+       "images[1] declares 50000 x 50000 pixels, at most 40000000"},
+      {{.fields = {}, .images = {whole.substr(0, whole.size() / 2)}},
+       "images[0] is a corrupt or truncated PNG"},
       {{.fields = {}, .images = {"GIF89a"}}, "images[0] is a GIF image"},
       {{.fields = {}, .images = {""}}, "images[0] is empty"},
-      {{.fields = {"ok", std::string(1001, 'x')}, .images = {}}, "fields[1] has 1001 bytes; must be at most 1000"},
+      {{.fields = {"ok", std::string(1001, 'x')}, .images = {}},
+       "fields[1] has 1001 bytes; must be at most 1000"},
       {{.fields = {"\xff\xfe"}, .images = {}}, "fields[0] has bytes that are not UTF-8"},
       {{.fields = {"", ""}, .images = {}}, "has neither text nor images"},
       {{.fields = {}, .images = {whole, whole, whole}}, "images has 3 images; must be at most 2"},
-      {{.fields = std::vector<std::string>(17, "x"), .images = {}}, "fields has 17 fields; must be at most 16"}};
+      {{.fields = std::vector<std::string>(17, "x"), .images = {}},
+       "fields has 17 fields; must be at most 16"}};
   for (const auto& [input, problem] : bad) {
-    const auto results = embedder_->Embed(std::vector<EmbedInput>{kLamp, kLamp, kLamp, input, kLamp});
+    const auto results =
+        embedder_->Embed(std::vector<EmbedInput>{kLamp, kLamp, kLamp, input, kLamp});
     ASSERT_TRUE(results.ok()) << results.status();
     for (size_t i : {0, 1, 2, 4}) EXPECT_TRUE((*results)[i].status.ok());
     const absl::Status& status = (*results)[3].status;
@@ -229,7 +241,9 @@ TEST_F(EmbedderTest, InstructionIsPutBeforeQueriesOnly) {
   options.spaces = {"text"};
   options.instruction = "Find products: ";
   EmbedInput query = {.fields = {"walnut lamp"}, .images = {}, .role = EmbedRole::kQuery};
-  EXPECT_LE(MaxDifference(One(query, options).vectors[0].values, Text("Find products: walnut lamp")), 1e-6);
+  EXPECT_LE(
+      MaxDifference(One(query, options).vectors[0].values, Text("Find products: walnut lamp")),
+      1e-6);
   query.role = EmbedRole::kItem;
   EXPECT_LE(MaxDifference(One(query, options).vectors[0].values, Text("walnut lamp")), 1e-6);
 }
@@ -237,14 +251,16 @@ TEST_F(EmbedderTest, InstructionIsPutBeforeQueriesOnly) {
 TEST_F(EmbedderTest, WrongCallsFailAsAWhole) {
   EmbedOptions options;
   options.spaces = {"text", "audio"};
-  EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("spaces[1] is \"audio\""));
+  EXPECT_THAT(std::string(CallError({kLamp}, options).message()),
+              HasSubstr("spaces[1] is \"audio\""));
   options = {};
   options.dimensions = 65;
   EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("dimensions is 65"));
   options = {};
   options.instruction = "\xff";
   EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("instruction"));
-  EXPECT_THAT(std::string(CallError(std::vector<EmbedInput>(513, kLamp), {}).message()), HasSubstr("513 elements"));
+  EXPECT_THAT(std::string(CallError(std::vector<EmbedInput>(513, kLamp), {}).message()),
+              HasSubstr("513 elements"));
 }
 
 TEST_F(EmbedderTest, SpaceWithoutATowerIsAFailedPrecondition) {
@@ -254,7 +270,8 @@ TEST_F(EmbedderTest, SpaceWithoutATowerIsAFailedPrecondition) {
   options.spaces = {"image"};
   EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(One(kLamp).status.ok());
-  EXPECT_EQ(One({.fields = {}, .images = {Picture(2)}}).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(One({.fields = {}, .images = {Picture(2)}}).status.code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(EmbedderTest, NoInputsGiveNoResults) {
@@ -264,10 +281,12 @@ TEST_F(EmbedderTest, NoInputsGiveNoResults) {
 }
 
 TEST_F(EmbedderTest, ExpiredAndCancelledCallsCostNothing) {
-  EXPECT_EQ(CallError({kLamp}, {}, {.deadline = absl::Now() - absl::Seconds(1)}).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(CallError({kLamp}, {}, {.deadline = absl::Now() - absl::Seconds(1)}).code(),
+            absl::StatusCode::kDeadlineExceeded);
   const auto cancellation = std::make_shared<Cancellation>();
   cancellation->Cancel();
-  EXPECT_EQ(CallError({kLamp}, {}, {.cancellation = cancellation}).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(CallError({kLamp}, {}, {.cancellation = cancellation}).code(),
+            absl::StatusCode::kCancelled);
   EXPECT_EQ(embedder_->stats().tokens, 0);
 }
 
@@ -343,10 +362,12 @@ TEST_F(EmbedderTest, ImpossibleOptionsAreRefused) {
 TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   const models::Golden golden("bert-all_minilm_l6_v2");
   PALATE_SKIP_WITHOUT(golden);
-  if (!models::FileExists(models::MiniLmFolder() + "/config.json")) GTEST_SKIP() << models::MiniLmFolder() << " is absent";
+  if (!models::FileExists(models::MiniLmFolder() + "/config.json"))
+    GTEST_SKIP() << models::MiniLmFolder() << " is absent";
   const models::TemporaryFolder folder;
   std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
-  const std::string dual_encoder_json = std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json";
+  const std::string dual_encoder_json =
+      std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json";
   std::filesystem::copy_file(dual_encoder_json, folder.file("dual_encoder.json"));
   auto model = EmbeddingModel::Load(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
@@ -368,7 +389,8 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
     ASSERT_TRUE(result.status.ok()) << result.status;
     vectors.push_back(at::tensor(VectorIn(result, "text"), at::kFloat));
   }
-  models::ExpectSameEmbeddings(at::stack(vectors), expected.index_select(0, at::tensor(rows, at::kLong)), "embeddings");
+  models::ExpectSameEmbeddings(at::stack(vectors),
+                               expected.index_select(0, at::tensor(rows, at::kLong)), "embeddings");
 }
 
 }  // namespace

@@ -85,7 +85,8 @@ TEST_F(EmbeddingModelTest, FingerprintsFollowExactlyWhatTheVectorsDependOn) {
 }
 
 TEST_F(EmbeddingModelTest, CutVectorsHaveAnotherFingerprint) {
-  const SpaceInfo space = {.name = "text", .fingerprint = "abc", .available = true, .calibration = {}};
+  const SpaceInfo space = {
+      .name = "text", .fingerprint = "abc", .available = true, .calibration = {}};
   EXPECT_EQ(FingerprintFor(space, 384, 384), "abc");
   EXPECT_EQ(FingerprintFor(space, 128, 384), "abc@128");
 }
@@ -98,7 +99,8 @@ TEST_F(EmbeddingModelTest, CorruptVisionWeightsAreAnErrorAndNotSilence) {
 
 TEST_F(EmbeddingModelTest, TowersOfDifferentDimensionsAreRefused) {
   folder_.WriteVision(/*dimensions=*/32);
-  ExpectError(absl::StatusCode::kInvalidArgument, "gives vectors of 32 dimensions, the text tower of 64");
+  ExpectError(absl::StatusCode::kInvalidArgument,
+              "gives vectors of 32 dimensions, the text tower of 64");
 }
 
 TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {
@@ -130,7 +132,8 @@ TEST_F(EmbeddingModelTest, MissingTextTowerIsNotFound) {
 }
 
 TEST(BuiltinEmbeddingModelTest, BuiltInDualEncoderDescriptionIsValid) {
-  const auto description = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json");
+  const auto description = models::JsonConfig::Load(std::string(PALATE_SOURCE_DIR) +
+                                                    "/assets/dual_encoder/dual_encoder.json");
   ASSERT_TRUE(description.ok()) << description.status();
   EXPECT_EQ(*description->Int("dimensions"), 384);
 }

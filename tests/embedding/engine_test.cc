@@ -1,4 +1,5 @@
-// Queues, lanes, deadlines and failures of the embedder, with a model whose timing the test decides.
+// Queues, lanes, deadlines and failures of the embedder, with a model whose timing the test
+// decides.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,9 +35,11 @@ class EngineTest : public ::testing::Test {
     embedder_ = *std::move(embedder);
   }
   // A call on a thread of its own; its status lands in `status`.
-  std::thread Call(std::vector<EmbedInput> inputs, const EmbedOptions& options, absl::Status& status, const CallContext& context = {}) {
-    return std::thread(
-        [this, inputs = std::move(inputs), options, &status, context] { status = embedder_->Embed(inputs, options, context).status(); });
+  std::thread Call(std::vector<EmbedInput> inputs, const EmbedOptions& options,
+                   absl::Status& status, const CallContext& context = {}) {
+    return std::thread([this, inputs = std::move(inputs), options, &status, context] {
+      status = embedder_->Embed(inputs, options, context).status();
+    });
   }
   // Puts the executor to work on a batch that does not end.
   std::thread Occupy(absl::Status& status) {
@@ -47,7 +50,8 @@ class EngineTest : public ::testing::Test {
   }
   std::vector<std::string> Computed() const {
     std::vector<std::string> texts;
-    for (const auto& batch : encoder_->batches()) texts.insert(texts.end(), batch.begin(), batch.end());
+    for (const auto& batch : encoder_->batches())
+      texts.insert(texts.end(), batch.begin(), batch.end());
     return texts;
   }
 
@@ -57,15 +61,18 @@ class EngineTest : public ::testing::Test {
 
 TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
   Start();
-  const std::vector<EmbedInput> inputs = {Text("a"), {.fields = {"b", "poison"}, .images = {}}, Text("c"), Text("nan")};
+  const std::vector<EmbedInput> inputs = {
+      Text("a"), {.fields = {"b", "poison"}, .images = {}}, Text("c"), Text("nan")};
   const auto results = embedder_->Embed(inputs);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_TRUE((*results)[0].status.ok());
   EXPECT_TRUE((*results)[2].status.ok());
   EXPECT_EQ((*results)[1].status.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string((*results)[1].status.message()), StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
+  EXPECT_THAT(std::string((*results)[1].status.message()),
+              StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
   EXPECT_TRUE((*results)[1].vectors.empty());
-  EXPECT_THAT(std::string((*results)[3].status.message()), StartsWith("fields[0]: the model gave numbers that are not finite"));
+  EXPECT_THAT(std::string((*results)[3].status.message()),
+              StartsWith("fields[0]: the model gave numbers that are not finite"));
   EXPECT_EQ(embedder_->stats().failed, 2);
 }
 
@@ -91,7 +98,8 @@ TEST_F(EngineTest, DeadlineHoldsWhileQueuedAndTheWorkIsNeverDone) {
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
-  EXPECT_EQ(embedder_->Embed({Text("late")}, {}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(embedder_->Embed({Text("late")}, {}, context).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 8) << "only the batch in hand is left";
   encoder_->Open();
   caller.join();
@@ -107,7 +115,8 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
   options.lane = Lane::kBulk;
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread queued = Call({Text("gone"), Text("away")}, options, status, {.cancellation = cancellation});
+  std::thread queued =
+      Call({Text("gone"), Text("away")}, options, status, {.cancellation = cancellation});
   encoder_->WaitForPrepared(3);
   cancellation->Cancel();
   queued.join();
@@ -122,7 +131,8 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
 TEST_F(EngineTest, DeadlineHoldsWhileAnInputIsPrepared) {
   Start();
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
-  EXPECT_EQ(embedder_->Embed({Text("slow")}, {}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(embedder_->Embed({Text("slow")}, {}, context).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   encoder_->OpenPreparing();
   EXPECT_TRUE(embedder_->Embed({Text("next")}).ok());
   EXPECT_THAT(Computed(), ElementsAre("next"));
@@ -137,7 +147,8 @@ TEST_F(EngineTest, CallThatFillsItsLaneIsFollowedByRefusalsAtOnce) {
   absl::Status filled;
   std::thread filler = Call({Text(std::string(600, 'x'))}, {}, filled);
   encoder_->WaitForPrepared(2);
-  EXPECT_EQ(embedder_->Embed({Text("one more")}).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(embedder_->Embed({Text("one more")}).status().code(),
+            absl::StatusCode::kResourceExhausted);
   EmbedOptions bulk;
   bulk.lane = Lane::kBulk;
   absl::Status other;
@@ -167,8 +178,9 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   encoder_->WaitForPrepared(9);  // more than a batch of it waits
   absl::Status fast;
   std::thread interactive = Call({Text("interactive"), Text("another")}, {}, fast);
-  encoder_->WaitForPrepared("another");  // by the one thread that put "interactive" into the queue before
-  encoder_->LetThrough(2);               // the batch in hand, and the first that is cut from now on
+  encoder_->WaitForPrepared(
+      "another");           // by the one thread that put "interactive" into the queue before
+  encoder_->LetThrough(2);  // the batch in hand, and the first that is cut from now on
   encoder_->WaitForBatches(3);
   EXPECT_THAT(encoder_->batches().at(1), Contains("interactive"));
   encoder_->Open();
@@ -199,7 +211,8 @@ TEST_F(EngineTest, PreparingGoesOnWhileTheModelComputesAndIsBounded) {
   std::thread call = Call(std::vector<EmbedInput>(200, Text("0123456789")), {}, status);
   encoder_->WaitForPrepared(5);
   EXPECT_LT(embedder_->stats().batches, 2);
-  EXPECT_EQ(embedder_->stats().queued_tokens_interactive > 500, true) << "what is not prepared yet counts too";
+  EXPECT_EQ(embedder_->stats().queued_tokens_interactive > 500, true)
+      << "what is not prepared yet counts too";
   encoder_->Open();
   caller.join();
   call.join();
@@ -267,9 +280,13 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
         std::thread canceller([&] {
           if (cancels) cancellation->Cancel();
         });
-        const absl::Status status = embedder_->Embed(std::vector<EmbedInput>(20, Text("some text")), call, context).status();
+        const absl::Status status =
+            embedder_->Embed(std::vector<EmbedInput>(20, Text("some text")), call, context)
+                .status();
         canceller.join();
-        if (!status.ok() && !absl::IsDeadlineExceeded(status) && !(cancels && absl::IsCancelled(status))) ++odd;
+        if (!status.ok() && !absl::IsDeadlineExceeded(status) &&
+            !(cancels && absl::IsCancelled(status)))
+          ++odd;
       }
     });
   }

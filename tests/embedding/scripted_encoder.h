@@ -28,13 +28,16 @@ class ScriptedEncoder final : public Encoder {
     info_.name = "scripted";
     info_.dimensions = 2;
     info_.max_text_tokens = 1 << 20;
-    info_.spaces = {{.name = "text", .fingerprint = "scripted", .available = true, .calibration = {}}};
+    info_.spaces = {
+        {.name = "text", .fingerprint = "scripted", .available = true, .calibration = {}}};
   }
 
   bool sees_images() const override { return false; }
   bool is_joint() const override { return false; }
   int64_t EstimateImage(int64_t, int64_t) const override { return 0; }
-  absl::StatusOr<EncoderImage> PrepareImage(const models::Image&) const override { return absl::UnimplementedError("no pictures"); }
+  absl::StatusOr<EncoderImage> PrepareImage(const models::Image&) const override {
+    return absl::UnimplementedError("no pictures");
+  }
 
   // A token is a byte.
   absl::StatusOr<PreparedPass> Prepare(const PassContent& content) const override {
@@ -65,9 +68,11 @@ class ScriptedEncoder final : public Encoder {
     return models::CatchTorch([&] {
       at::Tensor vectors = at::zeros({static_cast<int64_t>(texts.size()), 2}, at::kFloat);
       for (size_t i = 0; i < texts.size(); ++i) {
-        if (absl::StartsWith(texts[i], "poison")) throw std::runtime_error("this text breaks the kernel");
+        if (absl::StartsWith(texts[i], "poison"))
+          throw std::runtime_error("this text breaks the kernel");
         const bool nan = absl::StartsWith(texts[i], "nan");
-        const double angle = nan ? std::numeric_limits<double>::quiet_NaN() : 0.01 * static_cast<double>(texts[i].size());
+        const double angle = nan ? std::numeric_limits<double>::quiet_NaN()
+                                 : 0.01 * static_cast<double>(texts[i].size());
         vectors[static_cast<int64_t>(i)][0] = std::cos(angle);
         vectors[static_cast<int64_t>(i)][1] = std::sin(angle);
       }

@@ -54,12 +54,15 @@ TEST_F(CatalogsTest, RefuseWrongDeclarationsNamingTheField) {
   EXPECT_EQ(field([](Catalog& c) { c.display_name = "\xff"; }), "display_name");
   EXPECT_EQ(field([](Catalog& c) { c.attributes[1].name = "Brand"; }), "attributes[1].name");
   EXPECT_EQ(field([](Catalog& c) { c.attributes[1].name = "genre"; }), "attributes[1].name");
-  EXPECT_EQ(field([](Catalog& c) { c.event_types[0].weight = std::numeric_limits<double>::infinity(); }), "event_types[0].weight");
+  EXPECT_EQ(
+      field([](Catalog& c) { c.event_types[0].weight = std::numeric_limits<double>::infinity(); }),
+      "event_types[0].weight");
   EXPECT_EQ(field([](Catalog& c) { c.event_types[2].name = "view"; }), "event_types[2].name");
   EXPECT_EQ(field([](Catalog& c) { c.spaces = {{"audio", "", 0}}; }), "spaces[0].name");
   EXPECT_EQ(field([](Catalog& c) { c.spaces = {{"text", "", -1}}; }), "spaces[0].dimensions");
   EXPECT_EQ(field([](Catalog& c) { c.rerank_weight = 1.5; }), "rerank_weight");
-  EXPECT_EQ(field([](Catalog& c) { c.rerank_weight = std::numeric_limits<double>::quiet_NaN(); }), "rerank_weight");
+  EXPECT_EQ(field([](Catalog& c) { c.rerank_weight = std::numeric_limits<double>::quiet_NaN(); }),
+            "rerank_weight");
 }
 
 TEST_F(CatalogsTest, UpdateReplacesOnlyMaskedFields) {
@@ -78,7 +81,11 @@ TEST_F(CatalogsTest, UpdateWithoutAChangeKeepsTheRevision) {
   OpenWithShop();
   const int64_t before = store_->GetCatalog("shop")->revision;
   const std::string token = Token();
-  EXPECT_EQ(store_->UpdateCatalog(ShopCatalog(), {.display_name = true, .attributes = true, .event_types = true})->revision, before);
+  EXPECT_EQ(store_
+                ->UpdateCatalog(ShopCatalog(),
+                                {.display_name = true, .attributes = true, .event_types = true})
+                ->revision,
+            before);
   EXPECT_TRUE(Changes(token).empty());
 }
 
@@ -87,9 +94,11 @@ TEST_F(CatalogsTest, UpdateChecksTheExpectedRevision) {
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
   const int64_t revision = store_->GetCatalog("shop")->revision;
-  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision + 1).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision + 1).status().code(),
+            absl::StatusCode::kAborted);
   EXPECT_TRUE(store_->UpdateCatalog(update, {.display_name = true}, revision).ok());
-  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision).status().code(),
+            absl::StatusCode::kAborted);
 }
 
 TEST_F(CatalogsTest, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
@@ -98,7 +107,8 @@ TEST_F(CatalogsTest, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
   update.attributes.push_back({"colour", AttributeType::kString, true});
   ASSERT_TRUE(store_->UpdateCatalog(update, {.attributes = true}).ok());
   update.attributes.erase(update.attributes.begin());
-  EXPECT_EQ(store_->UpdateCatalog(update, {.attributes = true}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->UpdateCatalog(update, {.attributes = true}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
   update = ShopCatalog();
   update.attributes.push_back({"colour", AttributeType::kBool, true});
   const absl::Status retyped = store_->UpdateCatalog(update, {.attributes = true}).status();
@@ -181,7 +191,8 @@ TEST_F(CatalogsTest, TokensOfADeletedCatalogDoNotOpenItsNamesake) {
   const std::string token = Token();
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
-  EXPECT_EQ(store_->ReadChanges("shop", token, 10, absl::InfinitePast()).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(store_->ReadChanges("shop", token, 10, absl::InfinitePast()).status().code(),
+            absl::StatusCode::kOutOfRange);
 }
 
 }  // namespace

@@ -83,12 +83,16 @@ class TinyEmbedder final : public ItemEmbedder {
   }
 
  private:
-  absl::StatusOr<std::vector<SpaceVector>> EmbedOne(const EmbedItem& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::StatusOr<std::vector<SpaceVector>> EmbedOne(const EmbedItem& item)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto failure = failures_.find(item.item_id);
     if (failure != failures_.end() && !failure->second.ok()) return failure->second;
     std::vector<SpaceVector> vectors;
-    if (!item.text_fields.empty()) vectors.push_back(Vector("text", model_, {1, static_cast<float>(item.text_fields[0].size())}));
-    if (!item.images.empty()) vectors.push_back(Vector("image", model_, {1, static_cast<float>(item.images[0].size())}));
+    if (!item.text_fields.empty())
+      vectors.push_back(
+          Vector("text", model_, {1, static_cast<float>(item.text_fields[0].size())}));
+    if (!item.images.empty())
+      vectors.push_back(Vector("image", model_, {1, static_cast<float>(item.images[0].size())}));
     return vectors;
   }
 
@@ -114,8 +118,12 @@ class WorkerTest : public StoreTest {
     worker_ = std::make_unique<EmbeddingWorker>(store_.get(), &embedder_, options);
   }
   bool Idle() { return worker_->WaitUntilIdle(absl::Now() + absl::Seconds(60)); }
-  std::vector<SpaceVector> VectorsOf(const std::string& id) { return Read(id, {.all_spaces = true}).vectors; }
-  EmbeddingState StateOf(const std::string& id) { return store_->GetEmbeddingStatus("shop", id)->state; }
+  std::vector<SpaceVector> VectorsOf(const std::string& id) {
+    return Read(id, {.all_spaces = true}).vectors;
+  }
+  EmbeddingState StateOf(const std::string& id) {
+    return store_->GetEmbeddingStatus("shop", id)->state;
+  }
 
   TinyEmbedder embedder_;
   std::unique_ptr<EmbeddingWorker> worker_;
@@ -129,7 +137,8 @@ TEST(EmbedTextTest, JoinsTitleAndAttributesByName) {
                      {"price", 9.5},
                      {"new", true},
                      {"brand", std::string()}};
-  EXPECT_EQ(TitleField(item), "Toy Story (1995). genres: Adventure, Animation; new: yes; price: 9.5; year: 1995");
+  EXPECT_EQ(TitleField(item),
+            "Toy Story (1995). genres: Adventure, Animation; new: yes; price: 9.5; year: 1995");
   item.title.clear();
   EXPECT_EQ(TitleField(item), "genres: Adventure, Animation; new: yes; price: 9.5; year: 1995");
   item.attributes.clear();

@@ -15,8 +15,12 @@ inline constexpr int kKillThreads = 3;
 inline constexpr int kGroupSize = 5;
 inline constexpr int kEventsPerBatch = 3;
 
-inline std::string KillItemId(const std::string& group, int index) { return absl::StrCat("item-", group, "-", index); }
-inline std::string KillUser(int round, int thread) { return absl::StrCat("user-", round, "-", thread); }
+inline std::string KillItemId(const std::string& group, int index) {
+  return absl::StrCat("item-", group, "-", index);
+}
+inline std::string KillUser(int round, int thread) {
+  return absl::StrCat("user-", round, "-", thread);
+}
 
 // Everything of the item says its version, so that a torn one shows.
 inline ItemWrite KillItem(const std::string& group, int index, int64_t version) {

@@ -1,4 +1,5 @@
-// Fifty times: a process writes to the store, is killed at a random moment, and what it left is checked against what it was promised.
+// Fifty times: a process writes to the store, is killed at a random moment, and what it left is
+// checked against what it was promised.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -27,7 +28,8 @@ namespace {
 constexpr int kRounds = 50;
 constexpr int64_t kDeleted = -1;
 
-// A group of items: what was acknowledged last, and what was begun behind it and may or may not have happened.
+// A group of items: what was acknowledged last, and what was begun behind it and may or may not
+// have happened.
 struct GroupPromise {
   int64_t acknowledged = kDeleted;
   std::optional<int64_t> begun;
@@ -79,7 +81,8 @@ class KillNineTest : public ::testing::Test {
     close(pipe_ends[0]);
     int state = 0;
     waitpid(child, &state, 0);
-    EXPECT_TRUE(WIFSIGNALED(state) && WTERMSIG(state) == SIGKILL) << "the writer ended by itself with " << state;
+    EXPECT_TRUE(WIFSIGNALED(state) && WTERMSIG(state) == SIGKILL)
+        << "the writer ended by itself with " << state;
     return output;
   }
 
@@ -93,7 +96,8 @@ class KillNineTest : public ::testing::Test {
       const bool acknowledged = words[0] == "A";
       acknowledged_ += acknowledged ? 1 : 0;
       if (words[1] == "evt") {
-        (acknowledged ? acknowledged_batches_ : begun_batches_)[words[2]] = static_cast<int>(number) + 1;
+        (acknowledged ? acknowledged_batches_ : begun_batches_)[words[2]] =
+            static_cast<int>(number) + 1;
       } else if (words[1] == "prg") {
         if (acknowledged) purged_.insert(words[2]);
       } else {
@@ -119,10 +123,12 @@ class KillNineTest : public ::testing::Test {
       return;
     }
     for (auto& [name, group] : groups_) CheckGroup(store, name, group);
-    for (const auto& [user, begun] : begun_batches_) CheckUser(store, user, acknowledged_batches_[user], begun);
+    for (const auto& [user, begun] : begun_batches_)
+      CheckUser(store, user, acknowledged_batches_[user], begun);
     begun_batches_.clear();
     for (const std::string& user : purged_) {
-      EXPECT_TRUE(store.GetUserContext({.catalog = kKillCatalog, .user_id = user})->events.empty()) << user << " was purged";
+      EXPECT_TRUE(store.GetUserContext({.catalog = kKillCatalog, .user_id = user})->events.empty())
+          << user << " was purged";
     }
     purged_.clear();
     CheckCounts(store);
@@ -146,13 +152,15 @@ class KillNineTest : public ::testing::Test {
       if (i == 0) version = found;
       EXPECT_EQ(found, version) << "half of a batch in group " << name;
     }
-    EXPECT_TRUE(version == group.acknowledged || (group.begun.has_value() && version == *group.begun))
+    EXPECT_TRUE(version == group.acknowledged ||
+                (group.begun.has_value() && version == *group.begun))
         << "group " << name << " is at " << version << ", acknowledged was " << group.acknowledged;
     group = {version, std::nullopt};
   }
 
   void CheckUser(FeatureStore& store, const std::string& user, int acknowledged, int begun) {
-    const auto context = store.GetUserContext({.catalog = kKillCatalog, .user_id = user, .max_events = 5000});
+    const auto context =
+        store.GetUserContext({.catalog = kKillCatalog, .user_id = user, .max_events = 5000});
     ASSERT_TRUE(context.ok()) << context.status();
     const int events = static_cast<int>(context->events.size());
     ASSERT_LT(events, 5000);
@@ -180,7 +188,8 @@ class KillNineTest : public ::testing::Test {
       for (const Change& change : changes->changes) in_feed.insert(change.revision);
       token = changes->next_token;
     }
-    for (const StoredItem& item : page->items) EXPECT_TRUE(in_feed.contains(item.item.revision)) << item.item.id;
+    for (const StoredItem& item : page->items)
+      EXPECT_TRUE(in_feed.contains(item.item.revision)) << item.item.id;
   }
 
   TempDir dir_;
@@ -200,7 +209,8 @@ TEST_F(KillNineTest, KeepsEveryAcknowledgedWriteAndServesNoTornOne) {
   }
   EXPECT_GT(acknowledged_, kRounds);
   RecordProperty("acknowledged_writes", std::to_string(acknowledged_));
-  std::printf("%lld acknowledged writes over %d kills, all found\n", static_cast<long long>(acknowledged_), kRounds);
+  std::printf("%lld acknowledged writes over %d kills, all found\n",
+              static_cast<long long>(acknowledged_), kRounds);
 }
 
 }  // namespace

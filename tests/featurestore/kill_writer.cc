@@ -1,4 +1,5 @@
-// Writes to a feature store until it is killed, and says on standard output what it begins and what was acknowledged, one line each:
+// Writes to a feature store until it is killed, and says on standard output what it begins and what
+// was acknowledged, one line each:
 //   B put GROUP VERSION | A put GROUP VERSION      five items at once, all of that version
 //   B del GROUP VERSION | A del GROUP VERSION      the five items deleted
 //   B evt USER N        | A evt USER N             the N-th batch of three events of the user
@@ -25,7 +26,8 @@ namespace {
 // One write() of less than PIPE_BUF bytes arrives whole.
 void Say(const std::string& line) {
   const std::string out = line + "\n";
-  if (write(STDOUT_FILENO, out.data(), out.size()) != static_cast<ssize_t>(out.size())) std::_Exit(3);
+  if (write(STDOUT_FILENO, out.data(), out.size()) != static_cast<ssize_t>(out.size()))
+    std::_Exit(3);
 }
 
 void MustBeOk(const absl::Status& status) {
@@ -42,7 +44,8 @@ void Announced(const std::string& what, const std::function<absl::Status()>& act
 
 class Writer {
  public:
-  Writer(FeatureStore* store, int round, int thread) : store_(*store), round_(round), thread_(thread), random_(round * 31 + thread) {}
+  Writer(FeatureStore* store, int round, int thread)
+      : store_(*store), round_(round), thread_(thread), random_(round * 31 + thread) {}
 
   void Run() {
     const std::string user = KillUser(round_, thread_);
@@ -53,7 +56,8 @@ class Writer {
       } else {
         Announced(absl::StrCat("put ", group, " ", version), [&] { return Put(group, version); });
       }
-      Announced(absl::StrCat("evt ", user, " ", batches_), [&] { return WriteEvents(user, batches_); });
+      Announced(absl::StrCat("evt ", user, " ", batches_),
+                [&] { return WriteEvents(user, batches_); });
       ++batches_;
       if (thread_ == 0 && random_() % 16 == 0) Purge(absl::StrCat("purged-", version));
     }
@@ -86,7 +90,8 @@ class Writer {
   }
   void Purge(const std::string& user) {
     MustBeOk(WriteEvents(user, 0));
-    Announced(absl::StrCat("prg ", user, " 0"), [&] { return store_.PurgeUser(kKillCatalog, user).status(); });
+    Announced(absl::StrCat("prg ", user, " 0"),
+              [&] { return store_.PurgeUser(kKillCatalog, user).status(); });
   }
 
   FeatureStore& store_;
@@ -99,7 +104,8 @@ class Writer {
 int Main(char** arguments) {
   StoreOptions options;
   options.dir = arguments[1];
-  options.durability = std::string(arguments[2]) == "sync" ? Durability::kSync : Durability::kRelaxed;
+  options.durability =
+      std::string(arguments[2]) == "sync" ? Durability::kSync : Durability::kRelaxed;
   // Small, so that kills also fall into flushes and compactions.
   options.write_buffer_bytes = 64 << 10;
   const int round = std::atoi(arguments[3]);

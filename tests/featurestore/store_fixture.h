@@ -1,4 +1,5 @@
-// What the feature store's tests share: a store in a folder of its own, with a clock that stands still, and short ways to write.
+// What the feature store's tests share: a store in a folder of its own, with a clock that stands
+// still, and short ways to write.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -60,7 +61,8 @@ inline Catalog ShopCatalog(const std::string& id = "shop") {
                         {"year", AttributeType::kInt64, true},
                         {"price", AttributeType::kDouble, true},
                         {"new", AttributeType::kBool, false}};
-  catalog.event_types = {{"view", 1.0, true, false}, {"rating", 2.0, true, true}, {"remove", -1.0, false, false}};
+  catalog.event_types = {
+      {"view", 1.0, true, false}, {"rating", 2.0, true, true}, {"remove", -1.0, false, false}};
   return catalog;
 }
 
@@ -80,7 +82,8 @@ inline Event View(const std::string& user, const std::string& item, absl::Time t
   return event;
 }
 
-inline Event Rating(const std::string& user, const std::string& item, double value, absl::Time time) {
+inline Event Rating(const std::string& user, const std::string& item, double value,
+                    absl::Time time) {
   Event event = View(user, item, time);
   event.type = "rating";
   event.value = value;
@@ -152,7 +155,8 @@ class StoreTest : public ::testing::Test {
   }
 
   // Of catalog "shop"; `query` says the rest.
-  UserContext Context(const std::string& user, UserContextQuery query = {}, const UserContextOptions& options = {}) {
+  UserContext Context(const std::string& user, UserContextQuery query = {},
+                      const UserContextOptions& options = {}) {
     query.catalog = "shop";
     query.user_id = user;
     auto context = store_->GetUserContext(query, options);
@@ -187,7 +191,9 @@ class StoreTest : public ::testing::Test {
 // The only field path that the status complains about.
 inline std::string WrongField(const absl::Status& status) {
   const std::vector<FieldViolation> violations = FieldViolations(status);
-  return violations.size() == 1 ? violations[0].field : absl::StrCat(violations.size(), " violations in: ", status.ToString());
+  return violations.size() == 1
+             ? violations[0].field
+             : absl::StrCat(violations.size(), " violations in: ", status.ToString());
 }
 
 inline std::vector<std::string> Keys(const std::vector<Change>& changes) {
@@ -202,7 +208,8 @@ inline std::vector<std::string> Ids(const std::vector<ScoredItem>& items) {
   return ids;
 }
 
-inline SpaceVector Vector(const std::string& space, const std::string& fingerprint, std::vector<float> values) {
+inline SpaceVector Vector(const std::string& space, const std::string& fingerprint,
+                          std::vector<float> values) {
   return {{space, fingerprint}, std::move(values)};
 }
 

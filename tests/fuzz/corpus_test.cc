@@ -1,4 +1,5 @@
-// Feeds a harness its committed corpus: the seeds, and every input that a fuzzer once broke something with.
+// Feeds a harness its committed corpus: the seeds, and every input that a fuzzer once broke
+// something with.
 
 #include <filesystem>
 #include <fstream>
@@ -34,9 +35,11 @@ TEST(FuzzCorpusTest, CutAndFlippedInputsAreHandled) {
   for (const auto& entry : std::filesystem::directory_iterator(PALATE_FUZZ_CORPUS)) {
     const std::string content = Read(entry.path());
     for (size_t step = 1; step <= 8; ++step) {
-      std::vector<uint8_t> input(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(content.size() * step / 9));
+      std::vector<uint8_t> input(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(
+                                                                        content.size() * step / 9));
       LLVMFuzzerTestOneInput(input.data(), input.size());
-      for (size_t i = step; i < input.size(); i += input.size() / 4 + 1) input[i] = static_cast<uint8_t>(input[i] ^ (1u << (step - 1)));
+      for (size_t i = step; i < input.size(); i += input.size() / 4 + 1)
+        input[i] = static_cast<uint8_t>(input[i] ^ (1u << (step - 1)));
       LLVMFuzzerTestOneInput(input.data(), input.size());
     }
   }

@@ -1,5 +1,5 @@
-// What the fuzz harnesses share. Each defines LLVMFuzzerTestOneInput; libFuzzer drives it in a build with PALATE_FUZZ, corpus_test.cc feeds
-// it the committed corpus in every other build.
+// What the fuzz harnesses share. Each defines LLVMFuzzerTestOneInput; libFuzzer drives it in a
+// build with PALATE_FUZZ, corpus_test.cc feeds it the committed corpus in every other build.
 #pragma once
 
 #include <unistd.h>
@@ -27,8 +27,10 @@ namespace palate::fuzz {
 // A folder of this process, in memory where the system has such a file system. Removed at exit.
 inline const std::string& ScratchFolder() {
   static const std::string* const folder = [] {
-    const std::filesystem::path root = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
-    auto* const path = new std::string((root / ("palate-fuzz-" + std::to_string(::getpid()))).string());
+    const std::filesystem::path root =
+        ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
+    auto* const path =
+        new std::string((root / ("palate-fuzz-" + std::to_string(::getpid()))).string());
     std::filesystem::create_directories(*path);
     std::atexit([] { std::filesystem::remove_all(ScratchFolder()); });
     return path;

@@ -1,6 +1,6 @@
-// Fuzzes the readers of a model folder's JSON files that need no LibTorch: the decoder families' config.json, the adapter's, the shard
-// index. None may do more than refuse; what is accepted must be of a shape that a model can have. fuzz_model_config.cc has the other
-// families.
+// Fuzzes the readers of a model folder's JSON files that need no LibTorch: the decoder families'
+// config.json, the adapter's, the shard index. None may do more than refuse; what is accepted must
+// be of a shape that a model can have. fuzz_model_config.cc has the other families.
 
 #include <cstdint>
 #include <fstream>
@@ -22,7 +22,8 @@ namespace {
 
 void CheckDecoder(const absl::StatusOr<DecoderConfig>& config) {
   if (!config.ok()) return;
-  FUZZ_CHECK(config->num_heads > 0 && config->num_kv_heads > 0 && config->head_dim > 0 && config->num_layers > 0);
+  FUZZ_CHECK(config->num_heads > 0 && config->num_kv_heads > 0 && config->head_dim > 0 &&
+             config->num_layers > 0);
   FUZZ_CHECK(config->num_heads % config->num_kv_heads == 0);
   FUZZ_CHECK(config->Validate().ok());
 }

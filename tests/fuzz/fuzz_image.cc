@@ -1,5 +1,5 @@
-// Fuzzes the image decoder: any bytes as an encoded picture (JPEG, PNG, WebP, and the EXIF inside). A picture that comes out has the pixels
-// that its header declares, within the limits.
+// Fuzzes the image decoder: any bytes as an encoded picture (JPEG, PNG, WebP, and the EXIF inside).
+// A picture that comes out has the pixels that its header declares, within the limits.
 
 #include <cstdint>
 
@@ -23,7 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FUZZ_CHECK(!image.ok());
     return 0;
   }
-  FUZZ_CHECK(header->width > 0 && header->height > 0 && header->width * header->height <= kLimits.max_pixels);
+  FUZZ_CHECK(header->width > 0 && header->height > 0 &&
+             header->width * header->height <= kLimits.max_pixels);
   if (!image.ok()) return 0;
   FUZZ_CHECK(image->width * image->height == header->width * header->height);
   FUZZ_CHECK(image->width == header->width || image->width == header->height);

@@ -1,5 +1,6 @@
-// Fuzzes the configs of what computes with LibTorch: encoders, dual encoders, vision-language models, image processors, sentence layouts.
-// One text goes through every reader; none may do more than refuse.
+// Fuzzes the configs of what computes with LibTorch: encoders, dual encoders, vision-language
+// models, image processors, sentence layouts. One text goes through every reader; none may do more
+// than refuse.
 
 #include <cstdint>
 #include <fstream>
@@ -57,7 +58,9 @@ void Write(const std::string& name, absl::string_view text) {
 }
 
 void ReadAsSentenceLayout(absl::string_view text) {
-  for (const char* name : {"modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"}) Write(name, text);
+  for (const char* name :
+       {"modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"})
+    Write(name, text);
   ReadSentenceLayout(fuzz::ScratchFolder()).status().IgnoreError();
 }
 

@@ -1,5 +1,5 @@
-// Fuzzes the safetensors reader: any bytes as a whole file. What is accepted must lie inside the file, and must read the same once written
-// again.
+// Fuzzes the safetensors reader: any bytes as a whole file. What is accepted must lie inside the
+// file, and must read the same once written again.
 
 #include <cstdint>
 #include <filesystem>
@@ -24,7 +24,8 @@ void CheckEntries(const Tensors& tensors, absl::string_view file) {
     FUZZ_CHECK(bytes == entry.data.size());
     FUZZ_CHECK(TensorTypeByName(TensorTypeName(entry.type)) == entry.type);
     if (entry.data.empty()) continue;
-    FUZZ_CHECK(entry.data.data() >= file.data() && entry.data.data() + entry.data.size() <= file.data() + file.size());
+    FUZZ_CHECK(entry.data.data() >= file.data() &&
+               entry.data.data() + entry.data.size() <= file.data() + file.size());
   }
 }
 

@@ -1,5 +1,6 @@
-// Fuzzes the text layer across its C boundary. The first byte says what the rest is: a text for a tokenizer, ids for one, a tokenizer.json,
-// or a chat template with its context. Nothing may panic across the boundary, hang, or take memory without measure.
+// Fuzzes the text layer across its C boundary. The first byte says what the rest is: a text for a
+// tokenizer, ids for one, a tokenizer.json, or a chat template with its context. Nothing may panic
+// across the boundary, hang, or take memory without measure.
 
 #include <array>
 #include <cstdint>
@@ -41,7 +42,8 @@ constexpr char kUnigram[] = R"({"version":"1.0","truncation":null,"padding":null
   "model":{"type":"Unigram","unk_id":0,"byte_fallback":false,
     "vocab":[["<unk>",0.0],["\u2581",-2.0],["\u2581a",-2.5],["a",-3.0],["e",-3.1],["walnut",-5.0],["\u2581chair",-5.5],["s",-3.5]]}})";
 
-// Whether a panic inside of the library, which arrives as PALATE_TEXT_INTERNAL, may be: only while a tokenizer from a senseless file works.
+// Whether a panic inside of the library, which arrives as PALATE_TEXT_INTERNAL, may be: only while
+// a tokenizer from a senseless file works.
 enum class Panic { kNever, kContained };
 
 // Takes `error`.
@@ -63,49 +65,57 @@ palate_tokenizer* NewTokenizer(absl::string_view json) {
 }
 
 std::string TrainedBpe() {
-  const std::vector<std::string> texts = {"walnut chairs and walnut tables", "the capital of China is Beijing",
+  const std::vector<std::string> texts = {"walnut chairs and walnut tables",
+                                          "the capital of China is Beijing",
                                           "caf\xc3\xa9 na\xc3\xafve 123"};
   const std::vector<std::string> special = {"<|im_start|>", "<|im_end|>"};
   std::vector<palate_text_slice> text_slices, special_slices;
   for (const std::string& text : texts) text_slices.push_back(ToSlice(text));
   for (const std::string& text : special) special_slices.push_back(ToSlice(text));
   palate_text_string out = {}, error = {};
-  CheckCode(palate_tokenizer_train_bpe(text_slices.data(), text_slices.size(), special_slices.data(), special_slices.size(), 300, 1, &out,
-                                       &error),
-            error);
+  CheckCode(
+      palate_tokenizer_train_bpe(text_slices.data(), text_slices.size(), special_slices.data(),
+                                 special_slices.size(), 300, 1, &out, &error),
+      error);
   return TakeString(out);
 }
 
 const std::array<palate_tokenizer*, 3>& KnownTokenizers() {
-  static const auto* const tokenizers =
-      new std::array<palate_tokenizer*, 3>{NewTokenizer(TrainedBpe()), NewTokenizer(kWordPiece), NewTokenizer(kUnigram)};
+  static const auto* const tokenizers = new std::array<palate_tokenizer*, 3>{
+      NewTokenizer(TrainedBpe()), NewTokenizer(kWordPiece), NewTokenizer(kUnigram)};
   return *tokenizers;
 }
 
-void Decode(const palate_tokenizer* tokenizer, const std::vector<uint32_t>& ids, bool skip_special, Panic panic) {
+void Decode(const palate_tokenizer* tokenizer, const std::vector<uint32_t>& ids, bool skip_special,
+            Panic panic) {
   palate_text_string out = {}, error = {};
-  const int code = palate_tokenizer_decode(tokenizer, ids.data(), ids.size(), skip_special ? 1 : 0, &out, &error);
+  const int code = palate_tokenizer_decode(tokenizer, ids.data(), ids.size(), skip_special ? 1 : 0,
+                                           &out, &error);
   CheckCode(code, error, panic);
   if (code == PALATE_TEXT_OK) FUZZ_CHECK(IsValidUtf8(TakeString(out)));
 }
 
 // `flags` choose the options.
-void EncodeAndDecode(const palate_tokenizer* tokenizer, absl::string_view text, uint8_t flags, Panic panic = Panic::kNever) {
+void EncodeAndDecode(const palate_tokenizer* tokenizer, absl::string_view text, uint8_t flags,
+                     Panic panic = Panic::kNever) {
   const palate_text_slice slice = ToSlice(text);
   const size_t max_tokens = (flags & 4) != 0 ? 1 + flags / 16 : 0;
   palate_text_encodings encodings = {};
   palate_text_string error = {};
-  const int code = palate_tokenizer_encode(tokenizer, &slice, 1, flags & 1, (flags >> 1) & 1, max_tokens, &encodings, &error);
+  const int code = palate_tokenizer_encode(tokenizer, &slice, 1, flags & 1, (flags >> 1) & 1,
+                                           max_tokens, &encodings, &error);
   CheckCode(code, error, panic);
   if (code != PALATE_TEXT_OK) return;
-  FUZZ_CHECK(encodings.num_texts == 1 && encodings.offsets[0] == 0 && encodings.offsets[1] == encodings.num_ids);
+  FUZZ_CHECK(encodings.num_texts == 1 && encodings.offsets[0] == 0 &&
+             encodings.offsets[1] == encodings.num_ids);
   FUZZ_CHECK(max_tokens == 0 || encodings.num_ids <= max_tokens);
   const std::vector<uint32_t> ids(encodings.ids, encodings.ids + encodings.num_ids);
   palate_text_encodings_free(encodings);
   Decode(tokenizer, ids, (flags & 8) != 0, panic);
 }
 
-void DecodeIds(const palate_tokenizer* tokenizer, absl::string_view bytes, Panic panic = Panic::kNever) {
+void DecodeIds(const palate_tokenizer* tokenizer, absl::string_view bytes,
+               Panic panic = Panic::kNever) {
   std::vector<uint32_t> ids(bytes.size() / sizeof(uint32_t));
   if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(uint32_t));
   Decode(tokenizer, ids, false, panic);
@@ -130,17 +140,20 @@ void LoadTokenizer(absl::string_view json) {
 
 // The template, and behind a zero byte the context; without one, a conversation.
 void RenderTemplate(absl::string_view input) {
-  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(input, absl::MaxSplits('\0', 1));
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(input, absl::MaxSplits('\0', 1));
   palate_chat_template* chat_template = nullptr;
   palate_text_string out = {}, error = {};
-  int code =
-      palate_chat_template_new(ToSlice(parts.first), ToSlice("{\"bos_token\": \"<s>\", \"eos_token\": null}"), &chat_template, &error);
+  int code = palate_chat_template_new(ToSlice(parts.first),
+                                      ToSlice("{\"bos_token\": \"<s>\", \"eos_token\": null}"),
+                                      &chat_template, &error);
   CheckCode(code, error);
   if (code != PALATE_TEXT_OK) return;
   constexpr absl::string_view kConversation =
       R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image"}]},
           {"role":"assistant","content":"<think>\nno\n</think>\n\nYes"}],"add_generation_prompt":true,"enable_thinking":false})";
-  code = palate_chat_template_render(chat_template, ToSlice(parts.second.empty() ? kConversation : parts.second), &out, &error);
+  code = palate_chat_template_render(
+      chat_template, ToSlice(parts.second.empty() ? kConversation : parts.second), &out, &error);
   CheckCode(code, error);
   if (code == PALATE_TEXT_OK) FUZZ_CHECK(IsValidUtf8(TakeString(out)));
   palate_chat_template_free(chat_template);
@@ -155,7 +168,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0] % 4) {
     case 0:
-      EncodeAndDecode(KnownTokenizers()[static_cast<uint8_t>(rest[0]) % 3], rest.substr(1), static_cast<uint8_t>(rest[0]));
+      EncodeAndDecode(KnownTokenizers()[static_cast<uint8_t>(rest[0]) % 3], rest.substr(1),
+                      static_cast<uint8_t>(rest[0]));
       break;
     case 1:
       DecodeIds(KnownTokenizers()[static_cast<uint8_t>(rest[0]) % 3], rest.substr(1));

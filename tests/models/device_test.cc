@@ -29,7 +29,8 @@ TEST(OpenDeviceTest, SaysWhyThereIsNoGpuAndTakesTheProcessorInstead) {
 
 TEST(ParseDtypeTest, ReadsNamesAndRefusesOthers) {
   const c10::Device cpu(c10::DeviceType::CPU);
-  for (const char* name : {"fp32", "bf16", "fp16"}) EXPECT_EQ(DtypeName(*ParseDtype(name, cpu)), name);
+  for (const char* name : {"fp32", "bf16", "fp16"})
+    EXPECT_EQ(DtypeName(*ParseDtype(name, cpu)), name);
   EXPECT_EQ(ParseDtype("float", cpu).status().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -1,4 +1,5 @@
-// Reference inputs and outputs of ../shared/goldens, and other things that several model tests need. Without LibTorch.
+// Reference inputs and outputs of ../shared/goldens, and other things that several model tests
+// need. Without LibTorch.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -44,8 +45,10 @@ struct Golden {
 // Where the published all-MiniLM-L6-v2 lies: PALATE_MINILM_DIR, else the download cache.
 inline std::string MiniLmFolder() {
   if (const char* folder = std::getenv("PALATE_MINILM_DIR")) return folder;
-  if (const char* cache = std::getenv("PALATE_CACHE_DIR")) return std::string(cache) + "/all-MiniLM-L6-v2";
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::string(cache) + "/palate/all-MiniLM-L6-v2";
+  if (const char* cache = std::getenv("PALATE_CACHE_DIR"))
+    return std::string(cache) + "/all-MiniLM-L6-v2";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
+    return std::string(cache) + "/palate/all-MiniLM-L6-v2";
   const char* home = std::getenv("HOME");
   return std::string(home == nullptr ? "" : home) + "/.cache/palate/all-MiniLM-L6-v2";
 }
@@ -74,10 +77,12 @@ inline std::string ReadAll(const std::string& path) {
   return content.ok() ? *std::move(content) : std::string();
 }
 
-inline void WriteAll(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
+inline void WriteAll(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
 
-// Copies a folder's files, so that a test can damage them: whoever runs it may write the copies, also where the
-// originals are read-only.
+// Copies a folder's files, so that a test can damage them: whoever runs it may write the copies,
+// also where the originals are read-only.
 inline void CopyFolder(const std::string& from, const std::string& to) {
   std::filesystem::create_directories(to);
   for (const auto& entry : std::filesystem::directory_iterator(from)) {
@@ -86,7 +91,8 @@ inline void CopyFolder(const std::string& from, const std::string& to) {
       CopyFolder(entry.path(), target);
     } else {
       std::filesystem::copy_file(entry.path(), target);
-      std::filesystem::permissions(target, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+      std::filesystem::permissions(target, std::filesystem::perms::owner_write,
+                                   std::filesystem::perm_options::add);
     }
   }
 }

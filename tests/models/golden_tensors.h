@@ -22,7 +22,9 @@ inline TensorMap ReferenceTensors(const Golden& golden) {
   return tensors.ok() ? *std::move(tensors) : TensorMap();
 }
 
-inline at::Tensor Unit(const at::Tensor& rows) { return rows / rows.norm(2, {1}, /*keepdim=*/true); }
+inline at::Tensor Unit(const at::Tensor& rows) {
+  return rows / rows.norm(2, {1}, /*keepdim=*/true);
+}
 
 // A decoded picture of the goldens, uint8 [height, width, 3].
 inline Image ImageOf(const at::Tensor& pixels) {
@@ -36,19 +38,25 @@ inline double MaxDifference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-inline void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, double tolerance, const std::string& what) {
+inline void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
+                        const std::string& what) {
   ASSERT_EQ(actual.sizes(), expected.sizes()) << what;
   EXPECT_LE(MaxDifference(actual, expected), tolerance) << what;
 }
 
-// The tolerance of the goldens for embeddings, per row: cosine at least 0.99999 and differences of at most 1e-4.
-inline void ExpectSameEmbeddings(const at::Tensor& actual, const at::Tensor& expected, const std::string& what) {
+// The tolerance of the goldens for embeddings, per row: cosine at least 0.99999 and differences of
+// at most 1e-4.
+inline void ExpectSameEmbeddings(const at::Tensor& actual, const at::Tensor& expected,
+                                 const std::string& what) {
   ExpectClose(actual, expected, 1e-4, what);
-  const at::Tensor cosine = at::cosine_similarity(actual.to(at::kDouble), expected.to(at::kDouble), 1);
+  const at::Tensor cosine =
+      at::cosine_similarity(actual.to(at::kDouble), expected.to(at::kDouble), 1);
   EXPECT_GE(cosine.min().item<double>(), 0.99999) << what;
 }
 
-inline std::vector<int64_t> Ids(const nlohmann::ordered_json& json) { return json.get<std::vector<int64_t>>(); }
+inline std::vector<int64_t> Ids(const nlohmann::ordered_json& json) {
+  return json.get<std::vector<int64_t>>();
+}
 
 inline std::vector<int64_t> Ids(const at::Tensor& tensor) {
   const at::Tensor ids = tensor.to(at::kLong).contiguous();

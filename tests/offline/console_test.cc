@@ -18,10 +18,11 @@ struct Screen {
   std::string text;
   absl::Time now = absl::FromUnixSeconds(1000);
   ConsoleOptions Options(bool terminal, int columns = 80) {
-    return {.terminal = terminal,
-            .columns = columns,
-            .write = [this](absl::string_view written) { text.append(written.data(), written.size()); },
-            .now = [this] { return now; }};
+    return {
+        .terminal = terminal,
+        .columns = columns,
+        .write = [this](absl::string_view written) { text.append(written.data(), written.size()); },
+        .now = [this] { return now; }};
   }
   long Lines() const { return std::count(text.begin(), text.end(), '\n'); }
 };

@@ -25,7 +25,9 @@ class FakeClient final : public Client {
     catalogs[catalog].rerank_weight = weight;
     return absl::OkStatus();
   }
-  absl::StatusOr<UpsertOutcome> UpsertItems(const std::string&, absl::Span<const ItemUpload> uploads, absl::Duration) override {
+  absl::StatusOr<UpsertOutcome> UpsertItems(const std::string&,
+                                            absl::Span<const ItemUpload> uploads,
+                                            absl::Duration) override {
     if (calls_until_failure == 0) return absl::UnavailableError("gone");
     --calls_until_failure;
     UpsertOutcome outcome;
@@ -40,7 +42,8 @@ class FakeClient final : public Client {
     batch_sizes.push_back(uploads.size());
     return outcome;
   }
-  absl::StatusOr<EventsOutcome> WriteEvents(const std::string&, absl::Span<const Event> written, bool, absl::Duration) override {
+  absl::StatusOr<EventsOutcome> WriteEvents(const std::string&, absl::Span<const Event> written,
+                                            bool, absl::Duration) override {
     if (calls_until_failure == 0) return absl::UnavailableError("gone");
     --calls_until_failure;
     events.insert(events.end(), written.begin(), written.end());
@@ -63,7 +66,8 @@ class FakeClient final : public Client {
       result.relevance_score = scores.first;
       result.score = scores.second;
       if (query.explain == pipeline::ExplainMode::kLlm) {
-        result.explanation.emplace().source = id < "c" ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
+        result.explanation.emplace().source =
+            id < "c" ? ranking::ExplanationSource::kLlm : ranking::ExplanationSource::kTemplate;
       }
       answer.result.results.push_back(std::move(result));
     }
@@ -77,8 +81,9 @@ class FakeClient final : public Client {
   int64_t calls_until_failure = 1'000'000;
   int64_t pending = 0;
   bool stuck = false;
-  bool without_vectors = false;                             // items have nothing to embed
-  std::map<std::string, std::pair<double, double>> served;  // item id to first-stage and blended score
+  bool without_vectors = false;  // items have nothing to embed
+  std::map<std::string, std::pair<double, double>>
+      served;  // item id to first-stage and blended score
 };
 
 }  // namespace palate::offline

@@ -1,4 +1,5 @@
-// The pipeline's four parts in memory, each of which can be taken down: for tests of stages, degradations and streaming.
+// The pipeline's four parts in memory, each of which can be taken down: for tests of stages,
+// degradations and streaming.
 #pragma once
 
 #include <algorithm>
@@ -24,8 +25,10 @@ class FakeFeatures final : public FeatureReader {
  public:
   FakeFeatures() {
     context.catalog.id = "shop";
-    context.catalog.attributes = {{"color", AttributeType::kString, true}, {"price", AttributeType::kDouble, true}};
-    context.catalog.event_types = {{"like", 1.0, true, false}, {"rating", 1.0, true, true}, {"dislike", -1.0, true, false}};
+    context.catalog.attributes = {{"color", AttributeType::kString, true},
+                                  {"price", AttributeType::kDouble, true}};
+    context.catalog.event_types = {
+        {"like", 1.0, true, false}, {"rating", 1.0, true, true}, {"dislike", -1.0, true, false}};
     context.catalog.spaces = {{"text", "", 2}, {"image", "", 2}};
     context.catalog.rerank_weight = 0.5;
   }
@@ -53,7 +56,8 @@ class FakeFeatures final : public FeatureReader {
 
   absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext&) override {
     if (down) return absl::UnavailableError("feature store is down");
-    if (query.catalog != "shop") return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
+    if (query.catalog != "shop")
+      return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
     last_query = std::move(query);
     UserContext answer = context;
     if (last_query.user_id.empty()) {
@@ -64,19 +68,22 @@ class FakeFeatures final : public FeatureReader {
     return answer;
   }
 
-  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(const std::string&, const std::vector<std::string>& ids,
-                                                                       const std::vector<std::string>&, const CallContext&) override {
+  absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
+      const std::string&, const std::vector<std::string>& ids, const std::vector<std::string>&,
+      const CallContext&) override {
     if (down) return absl::UnavailableError("feature store is down");
     item_reads.push_back(ids);
     std::vector<std::optional<ItemWithVectors>> records;
     for (const std::string& id : ids) {
       const auto found = items.find(id);
-      records.push_back(found == items.end() ? std::nullopt : std::optional<ItemWithVectors>(found->second));
+      records.push_back(found == items.end() ? std::nullopt
+                                             : std::optional<ItemWithVectors>(found->second));
     }
     return records;
   }
 
-  absl::Status WriteImpression(const std::string&, const Impression& impression, const CallContext&) override {
+  absl::Status WriteImpression(const std::string&, const Impression& impression,
+                               const CallContext&) override {
     MutexLock lock(mutex);
     impressions.push_back(impression);
     return absl::OkStatus();
@@ -103,7 +110,8 @@ class FakeFeatures final : public FeatureReader {
 
 class FakeEmbedder final : public QueryEmbedder {
  public:
-  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query, const CallContext& context) override {
+  absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query,
+                                                 const CallContext& context) override {
     last_query = query;
     last_deadline = context.deadline;
     if (blocks) return BlockUntilCancelled(context);
@@ -122,7 +130,8 @@ class FakeEmbedder final : public QueryEmbedder {
   }
 
   bool down = false;
-  bool blocks = false;  // until the call is cancelled, which it tells in saw_cancellation, or for a minute
+  bool blocks =
+      false;  // until the call is cancelled, which it tells in saw_cancellation, or for a minute
   std::vector<float> query_vector = {1, 0};
   EmbedQuery last_query;
   absl::Time last_deadline;
@@ -149,12 +158,14 @@ class FakeEmbedder final : public QueryEmbedder {
   }
 };
 
-// Searches the fake features' items by brute force, without knowing the filter: what slips through must be caught after it.
+// Searches the fake features' items by brute force, without knowing the filter: what slips through
+// must be caught after it.
 class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
 
-  absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request, const CallContext&) override {
+  absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request,
+                                                      const CallContext&) override {
     requests.push_back(request);
     if (down) return absl::UnavailableError("retrieval is down");
     std::vector<RetrievalResult> results;
@@ -168,12 +179,15 @@ class FakeRetriever final : public Retriever {
 
  private:
   RetrievalResult SearchOne(const VectorQuery& query) const {
-    if (query.vector.space.name == broken_space) return absl::FailedPreconditionError("served with another model");
+    if (query.vector.space.name == broken_space)
+      return absl::FailedPreconditionError("served with another model");
     std::vector<ScoredItem> hits;
     for (const auto& [id, record] : features_.items) {
-      if (!record.vectors.empty()) hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
+      if (!record.vectors.empty())
+        hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
     }
-    std::stable_sort(hits.begin(), hits.end(), [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
+    std::stable_sort(hits.begin(), hits.end(),
+                     [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
     if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
     return hits;
   }
@@ -184,7 +198,8 @@ class FakeRetriever final : public Retriever {
 // Scores a candidate by `scores`; explains with a fixed text.
 class FakeRanker final : public CandidateRanker {
  public:
-  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input, const CallContext&) override {
+  absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input,
+                                           const CallContext&) override {
     ++rank_calls;
     last_input = input;
     if (!rank_status.ok()) return rank_status;
@@ -197,8 +212,9 @@ class FakeRanker final : public CandidateRanker {
     return output;
   }
 
-  absl::StatusOr<std::vector<ranking::Explanation>> Explain(const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
-                                                            const CallContext&) override {
+  absl::StatusOr<std::vector<ranking::Explanation>> Explain(
+      const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
+      const CallContext&) override {
     if (!explain_status.ok()) return explain_status;
     explained = inputs;
     std::vector<ranking::Explanation> explanations;
@@ -206,7 +222,8 @@ class FakeRanker final : public CandidateRanker {
       ranking::Explanation explanation;
       explanation.text = absl::StrCat("Because of ", inputs[i].item.item_id, ".");
       explanation.source = ranking::ExplanationSource::kLlm;
-      if (on_text != nullptr && !on_text(i, explanation.text)) return absl::CancelledError("stopped");
+      if (on_text != nullptr && !on_text(i, explanation.text))
+        return absl::CancelledError("stopped");
       explanations.push_back(std::move(explanation));
     }
     return explanations;

@@ -95,8 +95,9 @@ TEST_F(RecommenderTest, ReportsEveryStageWithItsOutcome) {
   ASSERT_TRUE(result.ok());
   std::vector<StageId> ids;
   for (const StageReport& report : result->stages) ids.push_back(report.id);
-  EXPECT_THAT(ids, ElementsAre(StageId::kHydrate, StageId::kSource, StageId::kFilter, StageId::kScore, StageId::kRerank,
-                               StageId::kDiversify, StageId::kExplain));
+  EXPECT_THAT(ids,
+              ElementsAre(StageId::kHydrate, StageId::kSource, StageId::kFilter, StageId::kScore,
+                          StageId::kRerank, StageId::kDiversify, StageId::kExplain));
   EXPECT_EQ(Report(*result, StageId::kExplain).outcome, StageOutcome::kSkipped);
   EXPECT_THAT(Notes(Report(*result, StageId::kExplain)), ElementsAre(Degradation::kNotRequested));
 }
@@ -115,7 +116,8 @@ TEST_F(RecommenderTest, NeverReturnsAnItemThatTheFilterRefusesEvenWhenRetrievalI
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("near"));
-  EXPECT_THAT(Notes(Report(*result, StageId::kDiversify)), Contains(Degradation::kFewerThanRequested));
+  EXPECT_THAT(Notes(Report(*result, StageId::kDiversify)),
+              Contains(Degradation::kFewerThanRequested));
 }
 
 TEST_F(RecommenderTest, NeverReturnsHiddenExpiredOrExcludedItems) {
@@ -166,7 +168,8 @@ TEST_F(RecommenderTest, ReturnsTheFirstStageOrderMarkedWhenRankingIsDown) {
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
   EXPECT_EQ(Report(*result, StageId::kRerank).outcome, StageOutcome::kSkipped);
-  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kRankingUnavailable));
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)),
+              ElementsAre(Degradation::kRankingUnavailable));
 }
 
 TEST_F(RecommenderTest, SaysThatTheDeadlineWasTooShortForTheLanguageModel) {
@@ -182,7 +185,8 @@ TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
   const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ::testing::UnorderedElementsAre("middle", "far"));
-  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kRetrievalUnavailable));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)),
+              ElementsAre(Degradation::kRetrievalUnavailable));
 }
 
 TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
@@ -194,7 +198,8 @@ TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
   query.request_time = kNow;
   ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
   ASSERT_EQ(retriever_.requests.size(), 2u);
-  EXPECT_EQ(retriever_.requests[0].queries.size(), 2u) << "one vector of the user's interests and one of the item at hand";
+  EXPECT_EQ(retriever_.requests[0].queries.size(), 2u)
+      << "one vector of the user's interests and one of the item at hand";
   EXPECT_EQ(retriever_.requests[1].queries.size(), 1u);
   for (const RetrievalRequest& request : retriever_.requests) {
     EXPECT_EQ(request.catalog, "shop");
@@ -212,7 +217,8 @@ TEST_F(RecommenderTest, KeepsWhatOtherVectorsFoundWhenOneVectorsSearchFails) {
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), Contains("near"));
-  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kSpaceUnavailable));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)),
+              ElementsAre(Degradation::kSpaceUnavailable));
 }
 
 TEST_F(RecommenderTest, IsUnavailableWithoutTheFeatureStore) {
@@ -227,7 +233,8 @@ TEST_F(RecommenderTest, RecommendsWithoutTheQueryWhenEmbeddingIsDown) {
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), Not(IsEmpty()));
-  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kEmbeddingUnavailable));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)),
+              ElementsAre(Degradation::kEmbeddingUnavailable));
 }
 
 TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
@@ -258,7 +265,8 @@ TEST_F(RecommenderTest, ReadsEachItemOfASessionOnceAndOnlyWhenItIsNotKnownYet) {
   ASSERT_FALSE(features_.item_reads.empty());
   EXPECT_THAT(features_.item_reads[0], ElementsAre("far", "gone"));
   std::vector<std::string> history;
-  for (const ranking::HistoryEntry& entry : ranker_.last_input.history) history.push_back(entry.item.item_id);
+  for (const ranking::HistoryEntry& entry : ranker_.last_input.history)
+    history.push_back(entry.item.item_id);
   EXPECT_THAT(history, ElementsAre("liked", "far", "far", "liked"));
 }
 
@@ -296,7 +304,8 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   std::map<std::string, ranking::ExplanationPlan> plans;
-  for (const ranking::ExplainInput& input : ranker_.explained) plans[input.item.item_id] = ranking::MakePlan(input, {});
+  for (const ranking::ExplainInput& input : ranker_.explained)
+    plans[input.item.item_id] = ranking::MakePlan(input, {});
   ASSERT_THAT(plans, testing::SizeIs(3));
   for (const auto& [id, plan] : plans) {
     EXPECT_TRUE(plan.similar) << id;  // all three are neighbors of the item at hand
@@ -312,7 +321,8 @@ TEST_F(RecommenderTest, ClaimsNoClosenessToAnythingWithoutAContext) {
   query.explain = ExplainMode::kLlm;
   ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
   ASSERT_FALSE(ranker_.explained.empty());
-  for (const ranking::ExplainInput& input : ranker_.explained) EXPECT_FALSE(ranking::MakePlan(input, {}).similar);
+  for (const ranking::ExplainInput& input : ranker_.explained)
+    EXPECT_FALSE(ranking::MakePlan(input, {}).similar);
 }
 
 TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
@@ -446,7 +456,8 @@ TEST_F(RecommenderTest, WritesWhatWaitsWhenRecordingStopsAndTouchesTheStoreNoMor
   EXPECT_EQ(features_.impressions.size(), 1u);
 }
 
-class WrongRequestTest : public RecommenderTest, public ::testing::WithParamInterface<BadRequest> {};
+class WrongRequestTest : public RecommenderTest,
+                         public ::testing::WithParamInterface<BadRequest> {};
 
 TEST_P(WrongRequestTest, NamesTheField) {
   auto query = Query();
@@ -459,26 +470,32 @@ TEST_P(WrongRequestTest, NamesTheField) {
 
 INSTANTIATE_TEST_SUITE_P(
     EveryField, WrongRequestTest,
-    ::testing::Values(BadRequest{"catalog", [](RecommendQuery& q) { q.catalog.clear(); }},
-                      BadRequest{"user_id", [](RecommendQuery& q) { q.user_id.assign(257, 'u'); }},
-                      BadRequest{"user_id", [](RecommendQuery& q) { q.user_id = "\xff\xfe"; }},
-                      BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 501; }},
-                      BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 0; }},
-                      BadRequest{"exclude_item_ids[1]",
-                                 [](RecommendQuery& q) {
-                                   q.exclude_item_ids = {"a", ""};
-                                 }},
-                      BadRequest{"exclude_item_ids", [](RecommendQuery& q) { q.exclude_item_ids.assign(kMaxExcludedItems + 1, "x"); }},
-                      BadRequest{"filter", [](RecommendQuery& q) { q.filter = "colour: ANY(\"red\")"; }},
-                      BadRequest{"filter", [](RecommendQuery& q) { q.filter = "price < "; }},
-                      BadRequest{"query.text", [](RecommendQuery& q) { q.query.text.assign(kMaxQueryBytes + 1, 'x'); }},
-                      BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = 1.5; }},
-                      BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = std::nan(""); }},
-                      BadRequest{"diversity.attribute_caps",
-                                 [](RecommendQuery& q) {
-                                   q.diversity.attribute_caps = {{"color", 0}};
-                                 }},
-                      BadRequest{"request_time", [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
+    ::testing::Values(
+        BadRequest{"catalog", [](RecommendQuery& q) { q.catalog.clear(); }},
+        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id.assign(257, 'u'); }},
+        BadRequest{"user_id", [](RecommendQuery& q) { q.user_id = "\xff\xfe"; }},
+        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 501; }},
+        BadRequest{"num_results", [](RecommendQuery& q) { q.num_results = 0; }},
+        BadRequest{"exclude_item_ids[1]",
+                   [](RecommendQuery& q) {
+                     q.exclude_item_ids = {"a", ""};
+                   }},
+        BadRequest{
+            "exclude_item_ids",
+            [](RecommendQuery& q) { q.exclude_item_ids.assign(kMaxExcludedItems + 1, "x"); }},
+        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "colour: ANY(\"red\")"; }},
+        BadRequest{"filter", [](RecommendQuery& q) { q.filter = "price < "; }},
+        BadRequest{"query.text",
+                   [](RecommendQuery& q) { q.query.text.assign(kMaxQueryBytes + 1, 'x'); }},
+        BadRequest{"diversity.mmr_lambda", [](RecommendQuery& q) { q.diversity.mmr_lambda = 1.5; }},
+        BadRequest{"diversity.mmr_lambda",
+                   [](RecommendQuery& q) { q.diversity.mmr_lambda = std::nan(""); }},
+        BadRequest{"diversity.attribute_caps",
+                   [](RecommendQuery& q) {
+                     q.diversity.attribute_caps = {{"color", 0}};
+                   }},
+        BadRequest{"request_time",
+                   [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
 
 TEST_F(RecommenderTest, CancellingARequestStopsTheEmbeddingOfItsQueryOnThePool) {
   embedder_.blocks = true;

@@ -9,7 +9,8 @@
 namespace palate::pipeline {
 namespace {
 
-const absl::Time kNewest = absl::FromUnixSeconds(820454400);  // 1996: the age of an event is relative to the user's newest one
+const absl::Time kNewest = absl::FromUnixSeconds(
+    820454400);  // 1996: the age of an event is relative to the user's newest one
 
 TEST(UserModelTest, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   FakeFeatures features;
@@ -62,7 +63,8 @@ TEST(UserModelTest, NeverMakesMoreCentroidsThanAllowed) {
   FakeFeatures features;
   for (int i = 0; i < 12; ++i) {
     const std::string id = absl::StrCat("item", i);
-    features.AddItem(id, {static_cast<float>(std::cos(i * 0.5)), static_cast<float>(std::sin(i * 0.5))});
+    features.AddItem(
+        id, {static_cast<float>(std::cos(i * 0.5)), static_cast<float>(std::sin(i * 0.5))});
     features.AddEvent(id, 1, kNewest);
   }
   UserModelOptions options;

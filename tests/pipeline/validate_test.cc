@@ -1,4 +1,5 @@
-// Requests at the limits of domain/limits.h: the value at the limit is taken, one above is refused with field, value and limit.
+// Requests at the limits of domain/limits.h: the value at the limit is taken, one above is refused
+// with field, value and limit.
 #include "pipeline/validate.h"
 
 #include <functional>
@@ -51,65 +52,71 @@ TEST_P(RecommendLimitTest, IsAcceptedAtTheLimitAndRefusedAboveIt) {
   ASSERT_TRUE(absl::IsInvalidArgument(above)) << above;
   ASSERT_EQ(FieldViolations(above).size(), 1u);
   EXPECT_EQ(FieldViolations(above)[0].field, edge.field);
-  EXPECT_THAT(std::string(above.message()), AllOf(HasSubstr(absl::StrCat(edge.limit + 1)), HasSubstr(absl::StrCat(" ", edge.limit))));
+  EXPECT_THAT(std::string(above.message()), AllOf(HasSubstr(absl::StrCat(edge.limit + 1)),
+                                                  HasSubstr(absl::StrCat(" ", edge.limit))));
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryLimit, RecommendLimitTest,
-                         ::testing::Values(Edge{"UserId", "user_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) { q.user_id.assign(size, 'u'); }},
-                                           Edge{"Scenario", "scenario", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) { q.scenario.assign(size, 's'); }},
-                                           Edge{"Language", "language", kMaxLanguageBytes,
-                                                [](RecommendQuery& q, size_t size) { q.language.assign(size, 'l'); }},
-                                           Edge{"Instruction", "instruction", kMaxInstructionBytes,
-                                                [](RecommendQuery& q, size_t size) { q.instruction.assign(size, 'i'); }},
-                                           Edge{"Filter", "filter", kMaxFilterBytes,
-                                                [](RecommendQuery& q, size_t size) { q.filter.assign(size, 'f'); }},
-                                           Edge{"QueryText", "query.text", kMaxQueryBytes,
-                                                [](RecommendQuery& q, size_t size) { q.query.text.assign(size, 't'); }},
-                                           Edge{"QueryImage", "query.image", kMaxImageBytes,
-                                                [](RecommendQuery& q, size_t size) { q.query.image.assign(size, 'i'); }},
-                                           Edge{"SessionEvents", "session_events", kMaxSessionEvents,
-                                                [](RecommendQuery& q, size_t size) { q.session_events.assign(size, SessionEvent("a")); }},
-                                           Edge{"SessionEventItem", "session_events[0].item_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.session_events = {SessionEvent(std::string(size, 'i'))};
-                                                }},
-                                           Edge{"SessionEventId", "session_events[0].event_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.session_events = {SessionEvent("a")};
-                                                  q.session_events[0].event_id.assign(size, 'e');
-                                                }},
-                                           Edge{"SessionEventUser", "session_events[0].user_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.session_events = {SessionEvent("a")};
-                                                  q.session_events[0].user_id.assign(size, 'u');
-                                                }},
-                                           Edge{"SessionEventSession", "session_events[0].session_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.session_events = {SessionEvent("a")};
-                                                  q.session_events[0].session_id.assign(size, 's');
-                                                }},
-                                           Edge{"SessionEventRecommendation", "session_events[0].recommendation_id", kMaxIdBytes,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.session_events = {SessionEvent("a")};
-                                                  q.session_events[0].recommendation_id.assign(size, 'r');
-                                                }},
-                                           Edge{"ContextItems", "context_item_ids", kMaxContextItems,
-                                                [](RecommendQuery& q, size_t size) { q.context_item_ids.assign(size, "a"); }},
-                                           Edge{"ExcludedItems", "exclude_item_ids", kMaxExcludedItems,
-                                                [](RecommendQuery& q, size_t size) { q.exclude_item_ids.assign(size, "a"); }},
-                                           Edge{"Results", "num_results", kMaxResults,
-                                                [](RecommendQuery& q, size_t size) { q.num_results = static_cast<int>(size); }},
-                                           Edge{"AttributeCaps", "diversity.attribute_caps", kMaxAttributeCaps,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  for (size_t i = 0; i < size; ++i) q.diversity.attribute_caps[absl::StrCat("a", i)] = 1;
-                                                }},
-                                           Edge{"CappedResults", "diversity.attribute_caps[color]", kMaxCappedResults,
-                                                [](RecommendQuery& q, size_t size) {
-                                                  q.diversity.attribute_caps["color"] = static_cast<int>(size);
-                                                }}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    EveryLimit, RecommendLimitTest,
+    ::testing::Values(
+        Edge{"UserId", "user_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) { q.user_id.assign(size, 'u'); }},
+        Edge{"Scenario", "scenario", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) { q.scenario.assign(size, 's'); }},
+        Edge{"Language", "language", kMaxLanguageBytes,
+             [](RecommendQuery& q, size_t size) { q.language.assign(size, 'l'); }},
+        Edge{"Instruction", "instruction", kMaxInstructionBytes,
+             [](RecommendQuery& q, size_t size) { q.instruction.assign(size, 'i'); }},
+        Edge{"Filter", "filter", kMaxFilterBytes,
+             [](RecommendQuery& q, size_t size) { q.filter.assign(size, 'f'); }},
+        Edge{"QueryText", "query.text", kMaxQueryBytes,
+             [](RecommendQuery& q, size_t size) { q.query.text.assign(size, 't'); }},
+        Edge{"QueryImage", "query.image", kMaxImageBytes,
+             [](RecommendQuery& q, size_t size) { q.query.image.assign(size, 'i'); }},
+        Edge{"SessionEvents", "session_events", kMaxSessionEvents,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events.assign(size, SessionEvent("a"));
+             }},
+        Edge{"SessionEventItem", "session_events[0].item_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events = {SessionEvent(std::string(size, 'i'))};
+             }},
+        Edge{"SessionEventId", "session_events[0].event_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events = {SessionEvent("a")};
+               q.session_events[0].event_id.assign(size, 'e');
+             }},
+        Edge{"SessionEventUser", "session_events[0].user_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events = {SessionEvent("a")};
+               q.session_events[0].user_id.assign(size, 'u');
+             }},
+        Edge{"SessionEventSession", "session_events[0].session_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events = {SessionEvent("a")};
+               q.session_events[0].session_id.assign(size, 's');
+             }},
+        Edge{"SessionEventRecommendation", "session_events[0].recommendation_id", kMaxIdBytes,
+             [](RecommendQuery& q, size_t size) {
+               q.session_events = {SessionEvent("a")};
+               q.session_events[0].recommendation_id.assign(size, 'r');
+             }},
+        Edge{"ContextItems", "context_item_ids", kMaxContextItems,
+             [](RecommendQuery& q, size_t size) { q.context_item_ids.assign(size, "a"); }},
+        Edge{"ExcludedItems", "exclude_item_ids", kMaxExcludedItems,
+             [](RecommendQuery& q, size_t size) { q.exclude_item_ids.assign(size, "a"); }},
+        Edge{"Results", "num_results", kMaxResults,
+             [](RecommendQuery& q, size_t size) { q.num_results = static_cast<int>(size); }},
+        Edge{"AttributeCaps", "diversity.attribute_caps", kMaxAttributeCaps,
+             [](RecommendQuery& q, size_t size) {
+               for (size_t i = 0; i < size; ++i)
+                 q.diversity.attribute_caps[absl::StrCat("a", i)] = 1;
+             }},
+        Edge{"CappedResults", "diversity.attribute_caps[color]", kMaxCappedResults,
+             [](RecommendQuery& q, size_t size) {
+               q.diversity.attribute_caps["color"] = static_cast<int>(size);
+             }}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(RankLimitTest, LanguageAndInstructionAreThoseOfRecommend) {
   RankQuery query;
@@ -121,10 +128,12 @@ TEST(RankLimitTest, LanguageAndInstructionAreThoseOfRecommend) {
   EXPECT_EQ(Validate(query), absl::OkStatus());
 
   query.language.push_back('l');
-  EXPECT_THAT(std::string(Validate(query).message()), HasSubstr("language has 65 bytes; must be at most 64"));
+  EXPECT_THAT(std::string(Validate(query).message()),
+              HasSubstr("language has 65 bytes; must be at most 64"));
   query.language.clear();
   query.instruction.push_back('i');
-  EXPECT_THAT(std::string(Validate(query).message()), HasSubstr("instruction has 4097 bytes; must be at most 4096"));
+  EXPECT_THAT(std::string(Validate(query).message()),
+              HasSubstr("instruction has 4097 bytes; must be at most 4096"));
 }
 
 }  // namespace

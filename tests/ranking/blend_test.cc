@@ -18,7 +18,8 @@ TEST(BlendTest, EqualsHandComputedStandardScores) {
   const auto blended = Blend({1.0, 2.0, 3.0}, {2.0f, -2.0f, 0.0f}, 0.25);
   ASSERT_TRUE(blended.ok());
   const double z = std::sqrt(1.5);
-  EXPECT_THAT(*blended, ElementsAre(DoubleNear(-0.75 * z + 0.25 * z, 1e-12), DoubleNear(-0.25 * z, 1e-12), DoubleNear(0.75 * z, 1e-12)));
+  EXPECT_THAT(*blended, ElementsAre(DoubleNear(-0.75 * z + 0.25 * z, 1e-12),
+                                    DoubleNear(-0.25 * z, 1e-12), DoubleNear(0.75 * z, 1e-12)));
 }
 
 TEST(BlendTest, KeepsTheStageOrderAtWeightZeroAndTheModelsAtOne) {
@@ -48,15 +49,18 @@ TEST(BlendTest, SaysNothingWhereAllScoresAreEqual) {
 TEST(BlendTest, RefusesWhatCannotBeBlended) {
   EXPECT_EQ(Blend({1.0}, {1.0f, 2.0f}, 0.5).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Blend({1.0}, {1.0f}, 1.5).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Blend({std::numeric_limits<double>::quiet_NaN()}, {1.0f}, 0.5).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Blend({1.0}, {std::numeric_limits<float>::infinity()}, 0.5).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Blend({std::numeric_limits<double>::quiet_NaN()}, {1.0f}, 0.5).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Blend({1.0}, {std::numeric_limits<float>::infinity()}, 0.5).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(Blend({}, {}, 0.5).ok());
 }
 
 TEST(NormalizeTest, SpreadsRanksEvenlyAndSharesTies) {
   const auto ranked = Normalize({10.0, 7.0, 7.0, 1000.0, -3.0}, Normalization::kRank);
   ASSERT_TRUE(ranked.ok());
-  EXPECT_THAT(*ranked, ElementsAre(DoubleEq(0.5), DoubleEq(-0.25), DoubleEq(-0.25), DoubleEq(1.0), DoubleEq(-1.0)));
+  EXPECT_THAT(*ranked, ElementsAre(DoubleEq(0.5), DoubleEq(-0.25), DoubleEq(-0.25), DoubleEq(1.0),
+                                   DoubleEq(-1.0)));
 }
 
 TEST(GatedWeightTest, GrowsWithTheHistory) {

@@ -11,7 +11,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-std::vector<std::string> Ids(const std::vector<DiversityCandidate>& candidates, const std::vector<DiversityPick>& picks) {
+std::vector<std::string> Ids(const std::vector<DiversityCandidate>& candidates,
+                             const std::vector<DiversityPick>& picks) {
   std::vector<std::string> ids;
   for (const DiversityPick& pick : picks) ids.push_back(candidates[pick.index].item_id);
   return ids;
@@ -35,17 +36,21 @@ TEST(DiversifyTest, EqualsHandComputedMarginalRelevance) {
   candidates[1] = {"b", 0.9, between, {}};
   candidates[2] = {"c", 0.5, north, {}};
   // Scaled scores 1, 0.8, 0. Strength 0.4, after "a": b = 0.48 - 0.32, c = 0.
-  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0.4})), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0.4})),
+              ElementsAre("a", "b", "c"));
   // Strength 0.6: b = 0.32 - 0.48, c = 0.
-  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0.6})), ElementsAre("a", "c", "b"));
-  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0})), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0.6})),
+              ElementsAre("a", "c", "b"));
+  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0})),
+              ElementsAre("a", "b", "c"));
 }
 
 TEST(DiversifyTest, BreaksTiesByItemId) {
   std::vector<DiversityCandidate> candidates = Numbered(3);
   for (DiversityCandidate& candidate : candidates) candidate.score = 1;
   std::reverse(candidates.begin(), candidates.end());
-  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 2})), ElementsAre("i100", "i101"));
+  EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 2})),
+              ElementsAre("i100", "i101"));
 }
 
 TEST(DiversifyTest, HoldsCapsWhileOthersAreLeft) {
@@ -60,7 +65,8 @@ TEST(DiversifyTest, HoldsCapsWhileOthersAreLeft) {
 
 TEST(DiversifyTest, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
   const std::vector<DiversityCandidate> candidates = Numbered(50);
-  const DiversityOptions options{.num_results = 10, .strength = 0, .exploration_share = 0.2, .seed = 7};
+  const DiversityOptions options{
+      .num_results = 10, .strength = 0, .exploration_share = 0.2, .seed = 7};
   const std::vector<DiversityPick> picks = Diversify(candidates, options);
   ASSERT_EQ(picks.size(), 10u);
   EXPECT_FALSE(picks[0].explored);

@@ -15,10 +15,15 @@ TEST(PointwiseTextTest, AnEmptyHistoryIsAnEmptyQuery) { EXPECT_EQ(QueryFromHisto
 TEST(PointwiseTextTest, AQueryNamesLikesDislikesAndRecentTitles) {
   std::vector<HistoryEntry> history;
   for (int i = 0; i < 4; ++i) {
-    ItemFacts liked{
-        "liked" + std::to_string(i), "Chair " + std::to_string(i), "", {{"material", std::string("walnut")}, {"price", 100.0 + i}}};
+    ItemFacts liked{"liked" + std::to_string(i),
+                    "Chair " + std::to_string(i),
+                    "",
+                    {{"material", std::string("walnut")}, {"price", 100.0 + i}}};
     history.push_back({liked, "buy", 1.0, absl::UnixEpoch() - absl::Hours(i)});
-    ItemFacts disliked{"disliked" + std::to_string(i), "Lamp " + std::to_string(i), "", {{"material", std::string("brass")}}};
+    ItemFacts disliked{"disliked" + std::to_string(i),
+                       "Lamp " + std::to_string(i),
+                       "",
+                       {{"material", std::string("brass")}}};
     history.push_back({disliked, "dislike", -1.0, absl::UnixEpoch() - absl::Hours(i)});
   }
   const std::string query = QueryFromHistory(history);
@@ -33,15 +38,19 @@ TEST(PointwiseTextTest, ADocumentIsTitleDescriptionAndAttributes) {
   const ItemFacts item{"id",
                        "Oak chair",
                        "It stands.",
-                       {{"colors", std::vector<std::string>{"red", "blue"}}, {"foldable", true}, {"price", 12.5}, {"stock", int64_t{3}}}};
-  EXPECT_EQ(DocumentFromFacts(item), "Oak chair\nIt stands.\ncolors: red, blue\nfoldable: yes\nprice: 12.5\nstock: 3");
+                       {{"colors", std::vector<std::string>{"red", "blue"}},
+                        {"foldable", true},
+                        {"price", 12.5},
+                        {"stock", int64_t{3}}}};
+  EXPECT_EQ(DocumentFromFacts(item),
+            "Oak chair\nIt stands.\ncolors: red, blue\nfoldable: yes\nprice: 12.5\nstock: 3");
   EXPECT_EQ(DocumentFromFacts({}), "");
 }
 
 TEST(PointwiseTextTest, ALongDescriptionEndsAtAWholeCharacter) {
   ItemFacts item;
   for (int i = 0; i < 1500; ++i) item.description += "\xC3\xA9";  // two bytes each
-  item.description = "a" + item.description;                      // so that byte 2,000 falls inside of one
+  item.description = "a" + item.description;  // so that byte 2,000 falls inside of one
   const std::string document = DocumentFromFacts(item);
   EXPECT_EQ(document.size(), 1999u);
   EXPECT_EQ(document.back(), '\xA9');

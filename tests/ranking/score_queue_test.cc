@@ -30,20 +30,27 @@ class ScoreQueueTest : public ::testing::Test {
   std::latch running_{1};
   std::latch may_end_{1};
   bool still_wanted_ = true;  // at the end of the blocking step
-  std::unique_ptr<ModelExecutor> executor_ = std::make_unique<ModelExecutor>("test", ExecutorLimits());
+  std::unique_ptr<ModelExecutor> executor_ =
+      std::make_unique<ModelExecutor>("test", ExecutorLimits());
   ScoreQueue queue_{*executor_};
 };
 
 TEST_F(ScoreQueueTest, RunsStepsUntilNothingRemains) {
   int steps = 0;
-  EXPECT_TRUE(queue_.Run(10, [&](const std::function<bool()>&) -> absl::StatusOr<bool> { return ++steps < 3; }, {}).ok());
+  EXPECT_TRUE(
+      queue_
+          .Run(10,
+               [&](const std::function<bool()>&) -> absl::StatusOr<bool> { return ++steps < 3; },
+               {})
+          .ok());
   EXPECT_EQ(steps, 3);
 }
 
 TEST_F(ScoreQueueTest, CancellationWakesTheCallerWhileItsStepRuns) {
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread caller([&] { status = queue_.Run(10, BlockingStep(), {.cancellation = cancellation}); });
+  std::thread caller(
+      [&] { status = queue_.Run(10, BlockingStep(), {.cancellation = cancellation}); });
   running_.wait();
 
   cancellation->Cancel();
@@ -56,7 +63,8 @@ TEST_F(ScoreQueueTest, CancellationWakesTheCallerWhileItsStepRuns) {
 }
 
 TEST_F(ScoreQueueTest, DeadlineEndsTheWaitWhileItsStepRuns) {
-  const absl::Status status = queue_.Run(10, BlockingStep(), {.deadline = absl::Now() + absl::Milliseconds(20)});
+  const absl::Status status =
+      queue_.Run(10, BlockingStep(), {.deadline = absl::Now() + absl::Milliseconds(20)});
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_EQ(queue_.refused_for_deadline(), 1);
   may_end_.count_down();
@@ -75,7 +83,9 @@ TEST_F(ScoreQueueTest, CallThatIsAlreadyCancelledIsNotComputed) {
   EXPECT_TRUE(absl::IsCancelled(queue_.Run(10, step, {.cancellation = cancellation})));
   may_end_.count_down();
   ahead.join();
-  EXPECT_TRUE(queue_.Run(10, [](const std::function<bool()>&) -> absl::StatusOr<bool> { return false; }, {}).ok());
+  EXPECT_TRUE(
+      queue_.Run(10, [](const std::function<bool()>&) -> absl::StatusOr<bool> { return false; }, {})
+          .ok());
   EXPECT_FALSE(computed);
 }
 

@@ -19,8 +19,9 @@ namespace {
 using ::testing::HasSubstr;
 
 std::vector<AttributeDeclaration> Declarations() {
-  return {{"brand", AttributeType::kString, true}, {"genres", AttributeType::kStringList, true}, {"year", AttributeType::kInt64, true},
-          {"price", AttributeType::kDouble, true}, {"in_stock", AttributeType::kBool, true},     {"secret", AttributeType::kString, false}};
+  return {{"brand", AttributeType::kString, true},  {"genres", AttributeType::kStringList, true},
+          {"year", AttributeType::kInt64, true},    {"price", AttributeType::kDouble, true},
+          {"in_stock", AttributeType::kBool, true}, {"secret", AttributeType::kString, false}};
 }
 
 Attributes Movie() {
@@ -49,7 +50,8 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(FilterTest, MatchesExampleOfTheHeader) {
-  const std::string text = R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true)";
+  const std::string text =
+      R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true)";
   EXPECT_TRUE(Matches(text, Movie()));
   Attributes old = Movie();
   old["year"] = int64_t{1989};
@@ -64,14 +66,16 @@ TEST(FilterTest, MatchesEverythingWhenEmpty) {
 
 TEST(FilterTest, ComparesEveryTypeWithItsOperators) {
   for (const char* text :
-       {"year = 1995", "year != 1994", "year < 1996", "year <= 1995", "year > 1994", "year >= 1995", "year: ANY(1, 1995)", "price = 19.5",
-        "price != 19", "price < 20", "price <= 19.5", "price > -1e3", "price >= +19.5", "brand = \"Acme\"", "brand != \"acme\"",
-        "brand: ANY(\"x\", \"Acme\")", "genres: ANY(\"Drama\")", "in_stock = true", "in_stock != false"}) {
+       {"year = 1995", "year != 1994", "year < 1996", "year <= 1995", "year > 1994", "year >= 1995",
+        "year: ANY(1, 1995)", "price = 19.5", "price != 19", "price < 20", "price <= 19.5",
+        "price > -1e3", "price >= +19.5", "brand = \"Acme\"", "brand != \"acme\"",
+        "brand: ANY(\"x\", \"Acme\")", "genres: ANY(\"Drama\")", "in_stock = true",
+        "in_stock != false"}) {
     EXPECT_TRUE(Matches(text, Movie())) << text;
     EXPECT_FALSE(Matches(absl::StrCat("NOT ", text), Movie())) << text;
   }
-  for (const char* text : {"year = 1994", "year < 1995", "year: ANY(1)", "price > 19.5", "brand: ANY(\"acme\")", "genres: ANY(\"Comed\")",
-                           "in_stock = false"}) {
+  for (const char* text : {"year = 1994", "year < 1995", "year: ANY(1)", "price > 19.5",
+                           "brand: ANY(\"acme\")", "genres: ANY(\"Comed\")", "in_stock = false"}) {
     EXPECT_FALSE(Matches(text, Movie())) << text;
   }
 }
@@ -92,8 +96,9 @@ TEST(FilterTest, BindsNotBeforeAndBeforeOr) {
 }
 
 TEST(FilterTest, TreatsMissingAttributeAsFalseUnderEveryOperator) {
-  for (const char* text : {"year = 1", "year != 1", "year < 1", "year >= 1", "year: ANY(1)", "brand != \"x\"", "genres: ANY(\"x\")",
-                           "in_stock != true", "price > 0"}) {
+  for (const char* text :
+       {"year = 1", "year != 1", "year < 1", "year >= 1", "year: ANY(1)", "brand != \"x\"",
+        "genres: ANY(\"x\")", "in_stock != true", "price > 0"}) {
     EXPECT_FALSE(Matches(text, {})) << text;
     EXPECT_TRUE(Matches(absl::StrCat("NOT (", text, ")"), {})) << text;
   }
@@ -110,8 +115,10 @@ TEST(FilterTest, ReadsStringEscapes) {
 
 TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("year <"), HasSubstr("has the end at character 7; must be an integer"));
-  EXPECT_THAT(ErrorOf("year = 1 and year = 2"), HasSubstr("\"and\" at character 10; must be AND, OR or the end"));
-  EXPECT_THAT(ErrorOf("yaer = 1"), HasSubstr("\"yaer\" at character 1; must be one of the catalog's filterable attributes: brand, genres"));
+  EXPECT_THAT(ErrorOf("year = 1 and year = 2"),
+              HasSubstr("\"and\" at character 10; must be AND, OR or the end"));
+  EXPECT_THAT(ErrorOf("yaer = 1"), HasSubstr("\"yaer\" at character 1; must be one of the "
+                                             "catalog's filterable attributes: brand, genres"));
   EXPECT_THAT(ErrorOf("brand = \"é€\" AND yaer = 1"), HasSubstr("at character 18"));
   EXPECT_THAT(ErrorOf("secret = \"x\""), HasSubstr("declares as filterable"));
   EXPECT_THAT(ErrorOf("year = \"1995\""), HasSubstr("at character 8; must be an integer"));
@@ -139,9 +146,12 @@ TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
 }
 
 TEST(FilterTest, RefusesInputBeyondItsLimits) {
-  EXPECT_THAT(ErrorOf(std::string(kMaxFilterBytes + 1, ' ')), HasSubstr("8193 bytes; must be at most 8192"));
+  EXPECT_THAT(ErrorOf(std::string(kMaxFilterBytes + 1, ' ')),
+              HasSubstr("8193 bytes; must be at most 8192"));
   EXPECT_THAT(ErrorOf("brand = \"\xff\""), HasSubstr("not valid UTF-8"));
-  const auto nested = [](int depth) { return std::string(depth, '(') + "year = 1" + std::string(depth, ')'); };
+  const auto nested = [](int depth) {
+    return std::string(depth, '(') + "year = 1" + std::string(depth, ')');
+  };
   EXPECT_TRUE(Filter::Parse(nested(kMaxFilterNesting), Declarations()).ok());
   EXPECT_THAT(ErrorOf(nested(kMaxFilterNesting + 1)), HasSubstr("more than 64 levels"));
   EXPECT_THAT(ErrorOf(std::string(4000, '(')), HasSubstr("more than 64 levels"));
@@ -149,15 +159,19 @@ TEST(FilterTest, RefusesInputBeyondItsLimits) {
   for (int i = 0; i < 2000; ++i) negations += "NOT ";
   EXPECT_THAT(ErrorOf(negations), HasSubstr("more than 64 levels"));
   const std::vector<std::string> values(kMaxFilterLiterals, "1");
-  EXPECT_TRUE(Filter::Parse(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ")"), Declarations()).ok());
-  EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ",1)")), HasSubstr("more than 1000 literals"));
+  EXPECT_TRUE(
+      Filter::Parse(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ")"), Declarations())
+          .ok());
+  EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ",1)")),
+              HasSubstr("more than 1000 literals"));
 }
 
 TEST(FilterTest, NeverCrashesOnRandomBytes) {
   std::mt19937 random(7);
-  const std::vector<std::string> pieces = {"year", "price", "brand", "genres", "in_stock", "(",    ")",  "AND", "OR",
-                                           "NOT",  "ANY",   ":",     "=",      "!=",       "<",    ">=", "\"",  "\\",
-                                           "\\u",  ",",     "1",     "-",      "1.5",      "true", " ",  "é"};
+  const std::vector<std::string> pieces = {
+      "year", "price", "brand", "genres", "in_stock", "(",    ")",  "AND", "OR",
+      "NOT",  "ANY",   ":",     "=",      "!=",       "<",    ">=", "\"",  "\\",
+      "\\u",  ",",     "1",     "-",      "1.5",      "true", " ",  "é"};
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
     const int length = std::uniform_int_distribution<>(0, 20)(random);
@@ -167,8 +181,8 @@ TEST(FilterTest, NeverCrashesOnRandomBytes) {
   }
 }
 
-// Random filters as text beside an evaluator that was written without looking at the parser: each node knows its text
-// and its truth.
+// Random filters as text beside an evaluator that was written without looking at the parser: each
+// node knows its text and its truth.
 class RandomFilters {
  public:
   explicit RandomFilters(uint32_t seed) : random_(seed) {}
@@ -182,7 +196,8 @@ class RandomFilters {
     switch (depth == 0 ? 0 : Below(4)) {
       case 1: {
         const Expression inner = Any(depth - 1);
-        return {absl::StrCat("NOT (", inner.text, ")"), [=](const Attributes& a) { return !inner.holds(a); }};
+        return {absl::StrCat("NOT (", inner.text, ")"),
+                [=](const Attributes& a) { return !inner.holds(a); }};
       }
       case 2: {
         const Expression left = Any(depth - 1), right = Any(depth - 1);
@@ -223,22 +238,27 @@ class RandomFilters {
         const std::string word = Word();
         const bool equal = Below(2) == 0;
         return {absl::StrCat("brand ", equal ? "=" : "!=", " \"", word, "\""),
-                [=](const Attributes& a) { return a.contains("brand") && (std::get<std::string>(a.at("brand")) == word) == equal; }};
+                [=](const Attributes& a) {
+                  return a.contains("brand") &&
+                         (std::get<std::string>(a.at("brand")) == word) == equal;
+                }};
       }
       case 1: {
         const std::string one = Word(), two = Word();
-        return {absl::StrCat("genres:ANY(\"", one, "\",\"", two, "\")"), [=](const Attributes& a) {
-                  if (!a.contains("genres")) return false;
-                  for (const std::string& genre : std::get<std::vector<std::string>>(a.at("genres"))) {
-                    if (genre == one || genre == two) return true;
-                  }
-                  return false;
-                }};
+        return {
+            absl::StrCat("genres:ANY(\"", one, "\",\"", two, "\")"), [=](const Attributes& a) {
+              if (!a.contains("genres")) return false;
+              for (const std::string& genre : std::get<std::vector<std::string>>(a.at("genres"))) {
+                if (genre == one || genre == two) return true;
+              }
+              return false;
+            }};
       }
       case 2: {
         const bool wanted = Below(2) == 0;
-        return {absl::StrCat("in_stock = ", wanted ? "true" : "false"),
-                [=](const Attributes& a) { return a.contains("in_stock") && std::get<bool>(a.at("in_stock")) == wanted; }};
+        return {absl::StrCat("in_stock = ", wanted ? "true" : "false"), [=](const Attributes& a) {
+                  return a.contains("in_stock") && std::get<bool>(a.at("in_stock")) == wanted;
+                }};
       }
       case 3:
         return Number<int64_t>("year", Below(5));
@@ -251,13 +271,14 @@ class RandomFilters {
   Expression Number(std::string name, T operand) {
     const int op = Below(6);
     static constexpr const char* kSymbols[] = {"=", "!=", "<", "<=", ">", ">="};
-    return {
-        absl::StrCat(name, kSymbols[op], operand), [=](const Attributes& a) {
-          if (!a.contains(name)) return false;
-          const T value = std::get<T>(a.at(name));
-          const bool results[] = {value == operand, value != operand, value<operand, value <= operand, value> operand, value >= operand};
-          return results[op];
-        }};
+    return {absl::StrCat(name, kSymbols[op], operand), [=](const Attributes& a) {
+              if (!a.contains(name)) return false;
+              const T value = std::get<T>(a.at(name));
+              const bool results[] = {value == operand, value != operand,
+                                      value<operand, value <= operand, value> operand,
+                                      value >= operand};
+              return results[op];
+            }};
   }
 
   std::mt19937 random_;
@@ -272,7 +293,8 @@ TEST(FilterTest, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions)
     for (size_t row = 0; row < rows; ++row) {
       items.push_back(random.Item());
       for (const auto& [name, value] : items.back()) {
-        builders.try_emplace(AttributeColumns::Key(name, TypeOf(value)), TypeOf(value), rows).first->second.Set(row, value);
+        builders.try_emplace(AttributeColumns::Key(name, TypeOf(value)), TypeOf(value), rows)
+            .first->second.Set(row, value);
       }
     }
     std::map<AttributeColumns::Key, AttributeColumn> finished;
@@ -281,7 +303,8 @@ TEST(FilterTest, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions)
     const RandomFilters::Expression expression = random.Any(4);
     const absl::StatusOr<Filter> filter = Filter::Parse(expression.text, Declarations());
     ASSERT_TRUE(filter.ok()) << expression.text << ": " << filter.status();
-    const absl::StatusOr<Bitmap> bitmap = columns.Evaluate(*filter, [] { return absl::OkStatus(); });
+    const absl::StatusOr<Bitmap> bitmap =
+        columns.Evaluate(*filter, [] { return absl::OkStatus(); });
     ASSERT_TRUE(bitmap.ok());
     for (size_t row = 0; row < rows; ++row) {
       ASSERT_EQ(columns.Get(row), items[row]);

@@ -35,13 +35,17 @@ class FakeStore final : public ChangeSource {
   }
   void PutItem(ItemUpdate item, const std::string& catalog = "movies") {
     MutexLock lock(mutex_);
-    Append({.kind = Change::Kind::kItem, .catalog = catalog, .item_id = item.item_id, .revision = item.revision});
+    Append({.kind = Change::Kind::kItem,
+            .catalog = catalog,
+            .item_id = item.item_id,
+            .revision = item.revision});
     catalogs_[catalog].items[item.item_id] = std::move(item);
   }
   void DeleteItem(const std::string& id, int64_t revision, const std::string& catalog = "movies") {
     MutexLock lock(mutex_);
     catalogs_[catalog].items.erase(id);
-    Append({.kind = Change::Kind::kDelete, .catalog = catalog, .item_id = id, .revision = revision});
+    Append(
+        {.kind = Change::Kind::kDelete, .catalog = catalog, .item_id = id, .revision = revision});
   }
   void SetDown(bool down) {
     MutexLock lock(mutex_);
@@ -74,7 +78,8 @@ class FakeStore final : public ChangeSource {
     return absl::StrCat(feed_.size());
   }
   // Pages of three items; the token is the last id of the page before.
-  absl::StatusOr<ItemPage> ListItems(const std::string& catalog, const std::string& page_token) override {
+  absl::StatusOr<ItemPage> ListItems(const std::string& catalog,
+                                     const std::string& page_token) override {
     MutexLock lock(mutex_);
     if (absl::Status up = Check(); !up.ok()) return up;
     if (!catalogs_.contains(catalog)) return absl::NotFoundError("no such catalog");
@@ -89,7 +94,8 @@ class FakeStore final : public ChangeSource {
     }
     return page;
   }
-  absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog, const std::vector<std::string>& ids) override {
+  absl::StatusOr<std::vector<ItemUpdate>> GetItems(const std::string& catalog,
+                                                   const std::vector<std::string>& ids) override {
     MutexLock lock(mutex_);
     if (absl::Status up = Check(); !up.ok()) return up;
     if (!catalogs_.contains(catalog)) return absl::NotFoundError("no such catalog");
@@ -100,7 +106,8 @@ class FakeStore final : public ChangeSource {
     }
     return found;
   }
-  absl::StatusOr<ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) override {
+  absl::StatusOr<ChangeBatch> WatchChanges(const std::string& position,
+                                           absl::Duration timeout) override {
     MutexLock lock(mutex_);
     size_t from = 0;
     EXPECT_TRUE(absl::SimpleAtoi(position, &from));
@@ -165,16 +172,18 @@ class FollowerTest : public ::testing::Test {
   void Reopen(const std::string& snapshot_dir = "") {
     follower_.reset();
     set_.reset();
-    auto set =
-        IndexSet::Create({.search_threads = 1, .snapshot_dir = snapshot_dir, .snapshot_interval = absl::ZeroDuration()}, segments_, clock_);
+    auto set = IndexSet::Create({.search_threads = 1,
+                                 .snapshot_dir = snapshot_dir,
+                                 .snapshot_interval = absl::ZeroDuration()},
+                                segments_, clock_);
     ASSERT_TRUE(set.ok()) << set.status();
     set_ = *std::move(set);
   }
   void Follow(FakeStore& store) {
-    follower_ = std::make_unique<Follower>(
-        store, *set_, clock_,
-        FollowerOptions{
-            .watch_timeout = absl::Milliseconds(100), .min_backoff = absl::Milliseconds(5), .max_backoff = absl::Milliseconds(20)});
+    follower_ = std::make_unique<Follower>(store, *set_, clock_,
+                                           FollowerOptions{.watch_timeout = absl::Milliseconds(100),
+                                                           .min_backoff = absl::Milliseconds(5),
+                                                           .max_backoff = absl::Milliseconds(20)});
     follower_->Start();
   }
 
@@ -190,8 +199,10 @@ class FollowerTest : public ::testing::Test {
     return Eventually([&] { return set_->position() == store.end(); });
   }
   std::vector<std::string> Items(const std::string& catalog = "movies") {
-    const SearchResult found = FirstResult(set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000)));
-    std::vector<std::string> ids = found.ok() ? IdsOf(*found) : std::vector<std::string>{found.status().ToString()};
+    const SearchResult found =
+        FirstResult(set_->Search(catalog, RequestFor(RandomUnitVector(random_, 16), 1000)));
+    std::vector<std::string> ids =
+        found.ok() ? IdsOf(*found) : std::vector<std::string>{found.status().ToString()};
     std::sort(ids.begin(), ids.end());
     return ids;
   }
@@ -221,7 +232,8 @@ TEST_F(FollowerTest, ListsThenFollowsWritesAndDeletes) {
   store_.PutItem(changed);
   ASSERT_TRUE(CaughtUp(store_));
   EXPECT_EQ(CountItems(), 10);
-  EXPECT_EQ((*set_->Find("movies"))->GetVector("item-000004", kText)->values, changed.vectors.front().values);
+  EXPECT_EQ((*set_->Find("movies"))->GetVector("item-000004", kText)->values,
+            changed.vectors.front().values);
   const FollowerStats stats = follower_->GetStats();
   EXPECT_TRUE(stats.connected);
   EXPECT_EQ(stats.listings, 1);
@@ -286,7 +298,8 @@ TEST_F(FollowerTest, ListsAnewWhenFeedWasTrimmedAndSweepsVanishedItems) {
   store_.Trim();
   store_.SetDown(false);
   ASSERT_TRUE(CaughtUp(store_));
-  EXPECT_THAT(Items(), ElementsAre("item-000005", "item-000006", "item-000007", "item-000008", "item-000009", "item-000050"));
+  EXPECT_THAT(Items(), ElementsAre("item-000005", "item-000006", "item-000007", "item-000008",
+                                   "item-000009", "item-000050"));
   EXPECT_EQ(follower_->GetStats().listings, 2);
 }
 

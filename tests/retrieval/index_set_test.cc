@@ -16,10 +16,13 @@ namespace {
 // Holds searches back until it is told to let them go.
 class GatedSegments final : public VectorSegmentFactory {
  public:
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions,
+                                                       const std::vector<float>& vectors,
+                                                       bool) const override {
     return std::make_unique<Gated>(*this, dimensions, vectors);
   }
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t, absl::string_view) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t,
+                                                             absl::string_view) const override {
     return absl::UnimplementedError("not read back in this test");
   }
   std::string Describe() const override { return "gated scan"; }
@@ -37,11 +40,13 @@ class GatedSegments final : public VectorSegmentFactory {
  private:
   class Gated final : public VectorSegment {
    public:
-    Gated(const GatedSegments& gate, int dimensions, std::vector<float> vectors) : gate_(gate), exact_(dimensions, std::move(vectors)) {}
+    Gated(const GatedSegments& gate, int dimensions, std::vector<float> vectors)
+        : gate_(gate), exact_(dimensions, std::move(vectors)) {}
     int64_t size() const override { return exact_.size(); }
     int dimensions() const override { return exact_.dimensions(); }
     int64_t memory_bytes() const override { return exact_.memory_bytes(); }
-    absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k, const Bitmap* allowed) const override {
+    absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k,
+                                                  const Bitmap* allowed) const override {
       gate_.Pass();
       return exact_.Search(query, k, allowed);
     }
@@ -68,7 +73,8 @@ class GatedSegments final : public VectorSegmentFactory {
 
 class IndexSetTest : public ::testing::Test {
  protected:
-  std::unique_ptr<IndexSet> Make(const VectorSegmentFactory& segments, IndexSetOptions options = {}) {
+  std::unique_ptr<IndexSet> Make(const VectorSegmentFactory& segments,
+                                 IndexSetOptions options = {}) {
     auto set = IndexSet::Create(options, segments, clock_);
     EXPECT_TRUE(set.ok()) << set.status();
     return *std::move(set);
@@ -84,7 +90,9 @@ TEST_F(IndexSetTest, AnswersBatchesLikeSingleSearches) {
   const auto index = set->Upsert(TestConfig()).index;
   ASSERT_TRUE(index->Apply(TestItems(random_, 300, 8), {}).ok());
   SearchRequest batch = RequestFor(RandomUnitVector(random_, 8), 25);
-  for (int i = 1; i < 64; ++i) batch.queries.push_back({.vector = {.space = kText, .values = RandomUnitVector(random_, 8)}, .k = i});
+  for (int i = 1; i < 64; ++i)
+    batch.queries.push_back(
+        {.vector = {.space = kText, .values = RandomUnitVector(random_, 8)}, .k = i});
   const absl::StatusOr<SearchResponse> pooled = set->Search("movies", batch);
   ASSERT_TRUE(pooled.ok()) << pooled.status();
   EXPECT_EQ(pooled->results, index->Search(batch)->results);
@@ -95,8 +103,10 @@ TEST_F(IndexSetTest, ReportsUnknownCatalogsAndWrongRequests) {
   EXPECT_TRUE(absl::IsNotFound(set->Search("movies", RequestFor({1.0f}, 1)).status()));
   set->Upsert(TestConfig());
   EXPECT_TRUE(absl::IsInvalidArgument(set->Search("movies", SearchRequest()).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(FirstResult(set->Search("movies", RequestFor({1.0f}, 0))).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(IndexSet::Create({.search_threads = 0}, exact_, clock_).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(FirstResult(set->Search("movies", RequestFor({1.0f}, 0))).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(IndexSet::Create({.search_threads = 0}, exact_, clock_).status()));
 }
 
 TEST_F(IndexSetTest, RefusesSearchesAtOnceWhenQueueIsFull) {
@@ -141,7 +151,8 @@ TEST_F(IndexSetTest, SearchesFromManyThreadsWhileItemsAreWrittenAndMerged) {
     callers.emplace_back([&, caller] {
       std::mt19937 own_random(caller);
       for (int i = 0; i < 200; ++i) {
-        const SearchResult found = FirstResult(set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50)));
+        const SearchResult found =
+            FirstResult(set->Search("movies", RequestFor(RandomUnitVector(own_random, 8), 50)));
         ASSERT_TRUE(found.ok()) << found.status();
         ASSERT_EQ(found->size(), 50u);
       }

@@ -23,7 +23,9 @@ using ::testing::IsEmpty;
 
 class CatalogIndexTest : public ::testing::Test {
  protected:
-  CatalogIndex Make(IndexOptions options = {}) { return CatalogIndex(TestConfig(), options, FaissSegments(), clock_); }
+  CatalogIndex Make(IndexOptions options = {}) {
+    return CatalogIndex(TestConfig(), options, FaissSegments(), clock_);
+  }
 
   // The answer's ids, or a failure.
   std::vector<std::string> Find(const CatalogIndex& index, const SearchRequest& request) {
@@ -47,14 +49,17 @@ TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging
     if (merged) {
       ASSERT_TRUE(MaintainFully(index).ok());
     }
-    for (const int matching : {0, 1, 2, kItems / 100, kItems / 10, kItems / 2, kItems - 1, kItems}) {
+    for (const int matching :
+         {0, 1, 2, kItems / 100, kItems / 10, kItems / 2, kItems - 1, kItems}) {
       for (const int k : {1, 10, 100, 1000}) {
         SearchRequest request = RequestFor(RandomUnitVector(random_, 16), k);
         request.filter = ParsedFilter(index, absl::StrCat("year < ", matching));
-        const std::vector<std::string> expected = NaiveSearch(items, request.queries.front().vector.values, k, [&](const ItemUpdate& item) {
-          return std::get<int64_t>(item.attributes.at("year")) < matching;
-        });
-        ASSERT_EQ(Find(index, request), expected) << matching << " of " << kItems << ", k " << k << ", merged " << merged;
+        const std::vector<std::string> expected = NaiveSearch(
+            items, request.queries.front().vector.values, k, [&](const ItemUpdate& item) {
+              return std::get<int64_t>(item.attributes.at("year")) < matching;
+            });
+        ASSERT_EQ(Find(index, request), expected)
+            << matching << " of " << kItems << ", k " << k << ", merged " << merged;
       }
     }
   }
@@ -68,7 +73,8 @@ TEST_F(CatalogIndexTest, BreaksTiesByItemIdAcrossSegments) {
   std::shuffle(items.begin(), items.end(), random_);
   for (const ItemUpdate& item : items) ASSERT_TRUE(index.Apply({item}, {}).ok());
   const SearchRequest request = RequestFor(items.front().vectors.front().values, 5);
-  const std::vector<std::string> expected = {"item-000000", "item-000001", "item-000002", "item-000003", "item-000004"};
+  const std::vector<std::string> expected = {"item-000000", "item-000001", "item-000002",
+                                             "item-000003", "item-000004"};
   EXPECT_EQ(Find(index, request), expected);
   ASSERT_TRUE(MaintainFully(index).ok());
   EXPECT_EQ(Find(index, request), expected);
@@ -78,11 +84,14 @@ TEST_F(CatalogIndexTest, ReturnsSameScoresAloneAndInBatch) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply(TestItems(random_, 500), {}).ok());
   SearchRequest batch = RequestFor(RandomUnitVector(random_, 16), 20);
-  for (int i = 1; i < 40; ++i) batch.queries.push_back({.vector = {.space = kText, .values = RandomUnitVector(random_, 16)}, .k = 20});
+  for (int i = 1; i < 40; ++i)
+    batch.queries.push_back(
+        {.vector = {.space = kText, .values = RandomUnitVector(random_, 16)}, .k = 20});
   const absl::StatusOr<SearchResponse> together = index.Search(batch);
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < batch.queries.size(); ++i) {
-    const SearchResult alone = FirstResult(index.Search(RequestFor(batch.queries[i].vector.values, 20)));
+    const SearchResult alone =
+        FirstResult(index.Search(RequestFor(batch.queries[i].vector.values, 20)));
     ASSERT_TRUE(alone.ok());
     EXPECT_EQ(alone, together->results[i]);
   }
@@ -92,7 +101,8 @@ TEST_F(CatalogIndexTest, StartsNoThreadsForSearchesOfSeveralCallers) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply(TestItems(random_, 2000, 64), {}).ok());
   const auto count_threads = [] {
-    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                         std::filesystem::directory_iterator());
   };
   const auto before = count_threads();
   std::atomic<int> searching{3};
@@ -106,7 +116,8 @@ TEST_F(CatalogIndexTest, StartsNoThreadsForSearchesOfSeveralCallers) {
         EXPECT_TRUE(FirstResult(index.Search(request)).ok());
       }
       --searching;
-      while (searching.load() > 0) std::this_thread::yield();  // a team of this thread's would still be there
+      while (searching.load() > 0)
+        std::this_thread::yield();  // a team of this thread's would still be there
       EXPECT_LE(count_threads(), before + 3);
     });
   }
@@ -172,7 +183,8 @@ TEST_F(CatalogIndexTest, KeepsDeletedItemDeletedWhenOlderUpdateComesLate) {
 
 TEST_F(CatalogIndexTest, TakesNewestOfSeveralUpdatesInOneCall) {
   CatalogIndex index = Make();
-  const ItemUpdate first = TestItem(random_, 1, 16, 1), second = TestItem(random_, 1, 16, 3), third = TestItem(random_, 1, 16, 2);
+  const ItemUpdate first = TestItem(random_, 1, 16, 1), second = TestItem(random_, 1, 16, 3),
+                   third = TestItem(random_, 1, 16, 2);
   ASSERT_TRUE(index.Apply({first, second, third}, {{"item-000001", 2}}).ok());
   EXPECT_EQ(index.GetVector("item-000001", kText)->values, second.vectors.front().values);
   EXPECT_EQ(index.GetStats().items, 1);
@@ -189,10 +201,13 @@ TEST_F(CatalogIndexTest, NeverReturnsDeletedItemsThroughUpdatesAndMerges) {
       ItemUpdate item = TestItem(random_, number, 8, round + 1);
       if (random_() % 3 == 0) {
         present.erase(item.item_id);
-        std::erase_if(updates, [&](const ItemUpdate& update) { return update.item_id == item.item_id; });
+        std::erase_if(updates,
+                      [&](const ItemUpdate& update) { return update.item_id == item.item_id; });
         deletes.push_back({item.item_id, round + 1});
       } else {
-        if (std::any_of(deletes.begin(), deletes.end(), [&](const ItemDelete& d) { return d.item_id == item.item_id; })) continue;
+        if (std::any_of(deletes.begin(), deletes.end(),
+                        [&](const ItemDelete& d) { return d.item_id == item.item_id; }))
+          continue;
         present[item.item_id] = item;
         updates.push_back(std::move(item));
       }
@@ -204,7 +219,8 @@ TEST_F(CatalogIndexTest, NeverReturnsDeletedItemsThroughUpdatesAndMerges) {
     std::vector<ItemUpdate> items;
     for (const auto& [id, item] : present) items.push_back(item);
     const std::vector<float> query = RandomUnitVector(random_, 8);
-    ASSERT_EQ(Find(index, RequestFor(query, 50)), NaiveSearch(items, query, 50, [](const ItemUpdate&) { return true; }));
+    ASSERT_EQ(Find(index, RequestFor(query, 50)),
+              NaiveSearch(items, query, 50, [](const ItemUpdate&) { return true; }));
     ASSERT_EQ(index.GetStats().items, static_cast<int64_t>(present.size()));
   }
   EXPECT_GT(index.GetStats().merges, 0);
@@ -224,16 +240,22 @@ TEST_F(CatalogIndexTest, RefusesWrongRequestsNamingFieldValueAndLimit) {
   };
   EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 0; }), "k is 0; must be 1 to 1000");
   EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 1001; }), "k is 1001; must be 1 to 1000");
-  EXPECT_EQ(error([](SearchRequest& r) { r.queries.resize(257); }), "queries has 257 elements; must be 1 to 256");
-  EXPECT_EQ(error([](SearchRequest& r) { r.queries.clear(); }), "queries has 0 elements; must be 1 to 256");
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries.resize(257); }),
+            "queries has 257 elements; must be 1 to 256");
+  EXPECT_EQ(error([](SearchRequest& r) { r.queries.clear(); }),
+            "queries has 0 elements; must be 1 to 256");
   EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values.resize(15); }),
               HasSubstr("vector.values has 15 dimensions; must be 16"));
   EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values[3] = std::nanf(""); }),
               HasSubstr("vector.values[3] is nan; must be finite"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values[2] = std::numeric_limits<float>::infinity(); }),
+  EXPECT_THAT(error([](SearchRequest& r) {
+                r.queries[0].vector.values[2] = std::numeric_limits<float>::infinity();
+              }),
               HasSubstr("vector.values[2] is inf"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values.assign(16, 0.0f); }), HasSubstr("vector.values is all zeros"));
-  EXPECT_THAT(error([](SearchRequest& r) { r.exclude_item_ids.resize(10'001); }), HasSubstr("exclude_item_ids has 10001 ids"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.values.assign(16, 0.0f); }),
+              HasSubstr("vector.values is all zeros"));
+  EXPECT_THAT(error([](SearchRequest& r) { r.exclude_item_ids.resize(10'001); }),
+              HasSubstr("exclude_item_ids has 10001 ids"));
   EXPECT_THAT(error([](SearchRequest& r) { r.queries[0].vector.space.fingerprint.clear(); }),
               HasSubstr("vector.space.fingerprint is empty"));
 }
@@ -245,10 +267,12 @@ TEST_F(CatalogIndexTest, NamesBothModelsWhenFingerprintDiffers) {
   request.queries[0].vector.space = kTextNext;
   const absl::Status status = FirstResult(index.Search(request)).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), ::testing::AllOf(HasSubstr("model-1"), HasSubstr("model-2")));
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(HasSubstr("model-1"), HasSubstr("model-2")));
   request.queries[0].vector.space = {.name = "audio", .fingerprint = "x"};
   EXPECT_TRUE(absl::IsNotFound(FirstResult(index.Search(request)).status()));
-  request.queries[0].vector.space = {.name = "image", .fingerprint = "x"};  // declared, nothing embedded yet
+  request.queries[0].vector.space = {.name = "image",
+                                     .fingerprint = "x"};  // declared, nothing embedded yet
   EXPECT_THAT(Find(index, request), IsEmpty());
 }
 
@@ -259,17 +283,20 @@ TEST_F(CatalogIndexTest, SwitchesToNewFingerprintAndRetiresTheOld) {
   index.SetCatalog(config);
   std::vector<ItemUpdate> items = TestItems(random_, 20);
   ASSERT_TRUE(index.Apply(items, {}).ok());
-  for (ItemUpdate& item : items) item.vectors.push_back({.space = kTextNext, .values = RandomUnitVector(random_, 8)});
+  for (ItemUpdate& item : items)
+    item.vectors.push_back({.space = kTextNext, .values = RandomUnitVector(random_, 8)});
   ASSERT_TRUE(index.Apply(items, {}).ok());
   SearchRequest old_request = RequestFor(RandomUnitVector(random_, 16), 10);
   SearchRequest new_request = RequestFor(RandomUnitVector(random_, 8), 10);
   new_request.queries[0].vector.space = kTextNext;
-  EXPECT_TRUE(absl::IsFailedPrecondition(FirstResult(index.Search(new_request)).status())) << "not active yet";
+  EXPECT_TRUE(absl::IsFailedPrecondition(FirstResult(index.Search(new_request)).status()))
+      << "not active yet";
 
   config.active_fingerprints["text"] = kTextNext.fingerprint;
   EXPECT_FALSE(index.SetCatalog(config));
   EXPECT_EQ(Find(index, new_request).size(), 10u);
-  EXPECT_EQ(Find(index, old_request).size(), 10u) << "callers that embedded before the switch are still served";
+  EXPECT_EQ(Find(index, old_request).size(), 10u)
+      << "callers that embedded before the switch are still served";
 
   clock_.Advance(absl::Minutes(5));
   ASSERT_TRUE(MaintainFully(index).ok());
@@ -309,7 +336,8 @@ TEST_F(CatalogIndexTest, LeavesOutBadVectorsAndKeepsTheItem) {
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->refused_vectors, 4);
   EXPECT_EQ(index.GetStats().items, 5);
-  EXPECT_THAT(Find(index, RequestFor(RandomUnitVector(random_, 16), 10)), ElementsAre(items[0].item_id));
+  EXPECT_THAT(Find(index, RequestFor(RandomUnitVector(random_, 16), 10)),
+              ElementsAre(items[0].item_id));
 }
 
 TEST_F(CatalogIndexTest, RefusesChangesWithoutIdOrRevisionAndAppliesNothing) {
@@ -356,7 +384,8 @@ TEST_F(CatalogIndexTest, AsksForListingWhenAnAttributeBecomesFilterable) {
 TEST_F(CatalogIndexTest, CountsItemsSegmentsTombstonesAndVectors) {
   CatalogIndex index = Make({.delta_rows = 100});
   std::vector<ItemUpdate> items = TestItems(random_, 400);
-  for (int i = 0; i < 100; ++i) items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 16)});
+  for (int i = 0; i < 100; ++i)
+    items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 16)});
   ASSERT_TRUE(index.Apply(items, {}).ok());
   ASSERT_TRUE(index.Apply({TestItem(random_, 7, 16, 2)}, {{"item-000008", 2}}).ok());
   const CatalogStats stats = index.GetStats();

@@ -1,5 +1,5 @@
-// Searches while the index changes and merges: readers must always see one whole state. Runs without FAISS, so that
-// ThreadSanitizer can watch.
+// Searches while the index changes and merges: readers must always see one whole state. Runs
+// without FAISS, so that ThreadSanitizer can watch.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -27,17 +27,20 @@ std::vector<ItemUpdate> Generation(std::mt19937& random, int64_t generation) {
   return items;
 }
 
-// What a search through a filter on two neighboring generations finds has to be the whole group, all of one
-// generation.
-void CheckOneState(const CatalogIndex& index, std::mt19937& random, const std::atomic<int64_t>& newest) {
+// What a search through a filter on two neighboring generations finds has to be the whole group,
+// all of one generation.
+void CheckOneState(const CatalogIndex& index, std::mt19937& random,
+                   const std::atomic<int64_t>& newest) {
   const int64_t at_least = newest.load();
   SearchRequest request = RequestFor(RandomUnitVector(random, 8), 1000);
   const SearchResult all = FirstResult(index.Search(request));
   ASSERT_TRUE(all.ok()) << all.status();
   std::set<std::string> ids;
-  for (const SearchHit& hit : *all) ASSERT_TRUE(ids.insert(hit.item_id).second) << hit.item_id << " twice";
+  for (const SearchHit& hit : *all)
+    ASSERT_TRUE(ids.insert(hit.item_id).second) << hit.item_id << " twice";
   ASSERT_EQ(ids.size(), static_cast<size_t>(kGroup));
-  request.filter = std::make_shared<const Filter>(*index.ParseFilter("year < " + std::to_string(at_least)));
+  request.filter =
+      std::make_shared<const Filter>(*index.ParseFilter("year < " + std::to_string(at_least)));
   const SearchResult outdated = FirstResult(index.Search(request));
   ASSERT_TRUE(outdated.ok());
   ASSERT_TRUE(outdated->empty()) << "rows older than what was applied before the search began";
@@ -92,7 +95,8 @@ TEST(CatalogIndexThreadsTest, MergeKeepsDeletionsThatHappenWhileItRuns) {
   for (int i = 0; i < kItems - 10; ++i) {
     const std::string id = TestItem(random, order[i], 8).item_id;
     ASSERT_EQ(index.Apply({}, {{id, 2}})->applied, 1);
-    const SearchResult left = FirstResult(index.Search(RequestFor(RandomUnitVector(random, 8), 1000)));
+    const SearchResult left =
+        FirstResult(index.Search(RequestFor(RandomUnitVector(random, 8), 1000)));
     ASSERT_TRUE(left.ok());
     ASSERT_EQ(left->size(), static_cast<size_t>(kItems - 1 - i));
   }

@@ -1,4 +1,5 @@
-// Requests of many vectors: the answers are those of single searches, and what the vectors share is worked out once.
+// Requests of many vectors: the answers are those of single searches, and what the vectors share is
+// worked out once.
 #include "retrieval/search.h"
 
 #include <gmock/gmock.h>
@@ -32,10 +33,13 @@ class RecordingSegments final : public VectorSegmentFactory {
  public:
   using Bitmaps = std::set<const Bitmap*>;
 
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions, const std::vector<float>& vectors, bool) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions,
+                                                       const std::vector<float>& vectors,
+                                                       bool) const override {
     return std::make_unique<Recording>(*this, dimensions, vectors);
   }
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t, absl::string_view) const override {
+  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t,
+                                                             absl::string_view) const override {
     return absl::UnimplementedError("not read back in this test");
   }
   std::string Describe() const override { return "recording scan"; }
@@ -54,7 +58,8 @@ class RecordingSegments final : public VectorSegmentFactory {
     int64_t size() const override { return exact_.size(); }
     int dimensions() const override { return exact_.dimensions(); }
     int64_t memory_bytes() const override { return exact_.memory_bytes(); }
-    absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k, const Bitmap* allowed) const override {
+    absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k,
+                                                  const Bitmap* allowed) const override {
       {
         MutexLock lock(owner_.mutex_);
         owner_.bitmaps_[this].insert(allowed);
@@ -75,8 +80,8 @@ class RecordingSegments final : public VectorSegmentFactory {
 
 class SearchTest : public ::testing::Test {
  protected:
-  // 600 items in several segments. A few vectors are shared by many items, so that most scores are tied; a third of the items have an
-  // image.
+  // 600 items in several segments. A few vectors are shared by many items, so that most scores are
+  // tied; a third of the items have an image.
   void Fill(CatalogIndex& index) {
     std::vector<std::vector<float>> texts, images;
     for (int i = 0; i < 12; ++i) texts.push_back(RandomUnitVector(random_, kTextDimensions));
@@ -84,7 +89,8 @@ class SearchTest : public ::testing::Test {
     for (int i = 0; i < 600; ++i) {
       ItemUpdate item = TestItem(random_, i, kTextDimensions);
       item.vectors.front().values = texts[random_() % texts.size()];
-      if (i % 3 == 0) item.vectors.push_back({.space = kImage, .values = images[random_() % images.size()]});
+      if (i % 3 == 0)
+        item.vectors.push_back({.space = kImage, .values = images[random_() % images.size()]});
       item.hidden = i % 50 == 7;
       if (i % 50 == 9) item.expire_time = clock_.Now() - absl::Seconds(1);
       items_.push_back(std::move(item));
@@ -99,7 +105,8 @@ class SearchTest : public ::testing::Test {
   }
 
   // The items' vectors of the space, by brute force.
-  std::vector<std::string> Expected(const VectorQuery& query, const std::set<std::string>& excluded) const {
+  std::vector<std::string> Expected(const VectorQuery& query,
+                                    const std::set<std::string>& excluded) const {
     std::vector<ItemUpdate> candidates;
     for (const ItemUpdate& item : items_) {
       for (const SpaceVector& vector : item.vectors) {
@@ -110,7 +117,8 @@ class SearchTest : public ::testing::Test {
     }
     return NaiveSearch(candidates, query.vector.values, query.k, [&](const ItemUpdate& item) {
       const int64_t year = std::get<int64_t>(item.attributes.at("year"));
-      return !item.hidden && !item.expire_time.has_value() && !excluded.contains(item.item_id) && year % 2 == 0 && year < 450;
+      return !item.hidden && !item.expire_time.has_value() && !excluded.contains(item.item_id) &&
+             year % 2 == 0 && year < 450;
     });
   }
 
@@ -124,8 +132,10 @@ TEST_F(SearchTest, ManyVectorsOfTwoSpacesFindWhatSingleSearchesFind) {
   Fill(index);
   SearchRequest request;
   request.filter = ParsedFilter(index, "year < 450 AND genres: ANY(\"even\")");
-  for (int i = 0; i < 100; ++i) request.exclude_item_ids.push_back(items_[random_() % items_.size()].item_id);
-  const std::set<std::string> excluded(request.exclude_item_ids.begin(), request.exclude_item_ids.end());
+  for (int i = 0; i < 100; ++i)
+    request.exclude_item_ids.push_back(items_[random_() % items_.size()].item_id);
+  const std::set<std::string> excluded(request.exclude_item_ids.begin(),
+                                       request.exclude_item_ids.end());
   for (const int k : {1, 3, 10, 40, 1000}) {
     for (int i = 0; i < 4; ++i) {
       request.queries.push_back(QueryFor(kText, RandomUnitVector(random_, kTextDimensions), k));
@@ -166,7 +176,8 @@ TEST_F(SearchTest, WrongQueriesFailAlone) {
   ASSERT_TRUE(response.ok()) << response.status();
   ASSERT_THAT(response->results, SizeIs(6));
   EXPECT_EQ(response->results[0], FirstResult(index.Search(RequestFor(good, 10))));
-  EXPECT_TRUE(absl::IsFailedPrecondition(response->results[1].status())) << response->results[1].status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(response->results[1].status()))
+      << response->results[1].status();
   EXPECT_TRUE(absl::IsNotFound(response->results[2].status())) << response->results[2].status();
   EXPECT_EQ(FieldViolations(response->results[3].status()).at(0).field, "k");
   EXPECT_EQ(FieldViolations(response->results[4].status()).at(0).field, "vector.values");
@@ -197,8 +208,11 @@ TEST_F(SearchTest, EvaluatesFilterOncePerSegmentWhateverTheNumberOfVectors) {
 TEST_F(SearchTest, EvaluatesFilterOnlyWhereTheSpacesHaveVectors) {
   CatalogIndex index(TestConfig(), {.delta_rows = 10}, FaissSegments(), clock_);
   std::vector<ItemUpdate> items = TestItems(random_, 60);
-  for (int i = 0; i < 20; ++i) items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, kImageDimensions)});
-  for (int begin = 0; begin < 60; begin += 20) ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(begin, 20), {}).ok());
+  for (int i = 0; i < 20; ++i)
+    items[i].vectors.push_back(
+        {.space = kImage, .values = RandomUnitVector(random_, kImageDimensions)});
+  for (int begin = 0; begin < 60; begin += 20)
+    ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(begin, 20), {}).ok());
   ASSERT_THAT(index.state()->segments, SizeIs(3));
   SearchRequest request;
   request.filter = ParsedFilter(index, "year < 450");
@@ -210,8 +224,11 @@ TEST_F(SearchTest, GivesAllVectorsTheSameBitmapAndNoneWhereAllRowsMayBeReturned)
   RecordingSegments segments;
   CatalogIndex index(TestConfig(), {.delta_rows = 10}, segments, clock_);
   std::vector<ItemUpdate> items = TestItems(random_, 60);
-  for (ItemUpdate& item : items) item.vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, kImageDimensions)});
-  for (int begin = 0; begin < 60; begin += 20) ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(begin, 20), {}).ok());
+  for (ItemUpdate& item : items)
+    item.vectors.push_back(
+        {.space = kImage, .values = RandomUnitVector(random_, kImageDimensions)});
+  for (int begin = 0; begin < 60; begin += 20)
+    ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(begin, 20), {}).ok());
   SearchRequest request;
   for (int i = 0; i < 8; ++i) {
     request.queries.push_back(QueryFor(kText, RandomUnitVector(random_, kTextDimensions), 2));
@@ -221,7 +238,8 @@ TEST_F(SearchTest, GivesAllVectorsTheSameBitmapAndNoneWhereAllRowsMayBeReturned)
   ASSERT_TRUE(index.Search(request).ok());
   const auto unrestricted = segments.Take();
   EXPECT_THAT(unrestricted, SizeIs(6));  // two spaces of three segments
-  for (const auto& [segment, bitmaps] : unrestricted) EXPECT_EQ(bitmaps, RecordingSegments::Bitmaps{nullptr});
+  for (const auto& [segment, bitmaps] : unrestricted)
+    EXPECT_EQ(bitmaps, RecordingSegments::Bitmaps{nullptr});
 
   request.filter = ParsedFilter(index, "genres: ANY(\"even\")");
   request.exclude_item_ids = {items[0].item_id, items[30].item_id};
@@ -234,7 +252,8 @@ TEST_F(SearchTest, GivesAllVectorsTheSameBitmapAndNoneWhereAllRowsMayBeReturned)
     EXPECT_FALSE(bitmaps.contains(nullptr));
     all.insert(bitmaps.begin(), bitmaps.end());
   }
-  EXPECT_THAT(all, SizeIs(3)) << "one for each segment: text and image share it, because every row has both";
+  EXPECT_THAT(all, SizeIs(3))
+      << "one for each segment: text and image share it, because every row has both";
 }
 
 TEST_F(SearchTest, WrongExclusionsFailTheRequest) {
@@ -243,7 +262,8 @@ TEST_F(SearchTest, WrongExclusionsFailTheRequest) {
   request.exclude_item_ids.resize(10'000);
   EXPECT_TRUE(index.Search(request).ok());
   request.exclude_item_ids.resize(10'001);
-  EXPECT_THAT(std::string(index.Search(request).status().message()), HasSubstr("exclude_item_ids has 10001 ids; must be at most 10000"));
+  EXPECT_THAT(std::string(index.Search(request).status().message()),
+              HasSubstr("exclude_item_ids has 10001 ids; must be at most 10000"));
 }
 
 }  // namespace

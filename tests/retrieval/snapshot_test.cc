@@ -26,14 +26,17 @@ std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-void WriteFile(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
+void WriteFile(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
 
 class SnapshotTest : public ::testing::Test {
  protected:
   // An index with two segments, several spaces, tombstones, hidden and expiring items.
   void FillIndex(CatalogIndex& index) {
     std::vector<ItemUpdate> items = TestItems(random_, 300, 8);
-    for (int i = 0; i < 100; ++i) items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 12)});
+    for (int i = 0; i < 100; ++i)
+      items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 12)});
     items[3].hidden = true;
     items[4].expire_time = absl::FromUnixSeconds(5);
     items[5].attributes.clear();
@@ -43,11 +46,15 @@ class SnapshotTest : public ::testing::Test {
   }
 
   IndexSetOptions Options() const {
-    return {.search_threads = 1, .index = {.delta_rows = 100}, .snapshot_dir = dir_.path(), .snapshot_interval = absl::ZeroDuration()};
+    return {.search_threads = 1,
+            .index = {.delta_rows = 100},
+            .snapshot_dir = dir_.path(),
+            .snapshot_interval = absl::ZeroDuration()};
   }
 
   std::unique_ptr<IndexSet> Open() {
-    absl::StatusOr<std::unique_ptr<IndexSet>> set = IndexSet::Create(Options(), FaissSegments(), clock_);
+    absl::StatusOr<std::unique_ptr<IndexSet>> set =
+        IndexSet::Create(Options(), FaissSegments(), clock_);
     EXPECT_TRUE(set.ok()) << set.status();
     return *std::move(set);
   }
@@ -86,7 +93,8 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   ASSERT_EQ(after.spaces.size(), before.spaces.size());
   for (int round = 0; round < 20; ++round) {
     SearchRequest request = RequestFor(RandomUnitVector(random_, 8), 50);
-    request.filter = std::make_shared<const Filter>(*loaded.ParseFilter("year > 50 AND genres: ANY(\"odd\")"));
+    request.filter =
+        std::make_shared<const Filter>(*loaded.ParseFilter("year > 50 AND genres: ANY(\"odd\")"));
     EXPECT_EQ(*FirstResult(index.Search(request)), *FirstResult(loaded.Search(request)));
   }
 }
@@ -98,11 +106,15 @@ TEST_F(SnapshotTest, FindsDamageOfEveryByte) {
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   const std::string good = ReadFile(path);
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  const auto put = [&](size_t i, char byte) { file.seekp(static_cast<std::streamoff>(i)).put(byte).flush(); };
+  const auto put = [&](size_t i, char byte) {
+    file.seekp(static_cast<std::streamoff>(i)).put(byte).flush();
+  };
   for (size_t i = 0; i < good.size(); ++i) {
     put(i, static_cast<char>(good[i] ^ (1 << (i % 8))));
     const absl::Status status = ReadCatalogSnapshot(path, FaissSegments()).status();
-    ASSERT_TRUE(absl::IsDataLoss(status) || (absl::IsFailedPrecondition(status) && i >= 8 && i < 12)) << "byte " << i << ": " << status;
+    ASSERT_TRUE(absl::IsDataLoss(status) ||
+                (absl::IsFailedPrecondition(status) && i >= 8 && i < 12))
+        << "byte " << i << ": " << status;
     ASSERT_THAT(std::string(status.message()), HasSubstr(path));
     put(i, good[i]);
   }
@@ -124,8 +136,8 @@ TEST_F(SnapshotTest, FindsTruncationAtEveryLengthAndAppendedBytes) {
   EXPECT_TRUE(absl::IsNotFound(ReadCatalogSnapshot(dir_.File("absent"), FaissSegments()).status()));
 }
 
-// What the checksums let through, say from a writer with a bug, may be refused or taken, but must not be read out of
-// bounds.
+// What the checksums let through, say from a writer with a bug, may be refused or taken, but must
+// not be read out of bounds.
 TEST_F(SnapshotTest, SurvivesRandomRowsBehindTheChecksums) {
   CatalogIndex index(TestConfig(), {}, FaissSegments(), clock_);
   FillIndex(index);
@@ -135,12 +147,15 @@ TEST_F(SnapshotTest, SurvivesRandomRowsBehindTheChecksums) {
   int refused = 0;
   for (int round = 0; round < 2000; ++round) {
     std::string bytes = out.bytes();
-    for (int flips = 1 + round % 4; flips > 0; --flips) bytes[random_() % bytes.size()] = static_cast<char>(random_());
+    for (int flips = 1 + round % 4; flips > 0; --flips)
+      bytes[random_() % bytes.size()] = static_cast<char>(random_());
     if (round % 5 == 0) bytes.resize(random_() % bytes.size());
     ByteReader in(bytes);
-    const auto decoded = RowSegment::Decode(in, [&](const SpaceKey&, size_t count) -> absl::StatusOr<std::unique_ptr<const VectorSegment>> {
-      return FaissSegments().Build(4, std::vector<float>(count * 4, 0.5f), true);
-    });
+    const auto decoded = RowSegment::Decode(
+        in,
+        [&](const SpaceKey&, size_t count) -> absl::StatusOr<std::unique_ptr<const VectorSegment>> {
+          return FaissSegments().Build(4, std::vector<float>(count * 4, 0.5f), true);
+        });
     if (!decoded.ok()) {
       ++refused;
       continue;
@@ -158,7 +173,8 @@ TEST_F(SnapshotTest, ReopensSetWhereItEnded) {
   EXPECT_EQ(set->position(), "p1");
   EXPECT_THAT(set->RestoredCatalogs(), ElementsAre("movies"));
   EXPECT_EQ(set->GetStats().snapshots_set_aside, 0);
-  const SearchResult found = FirstResult(set->Search("movies", RequestFor(RandomUnitVector(random_, 8), 1000)));
+  const SearchResult found =
+      FirstResult(set->Search("movies", RequestFor(RandomUnitVector(random_, 8), 1000)));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->size(), 296u);  // 300 without the deleted, hidden, expired and vectorless one
 }
@@ -184,7 +200,8 @@ TEST_F(SnapshotTest, SetsCorruptTruncatedAndNewerFilesAsideAndGoesOn) {
   std::string flipped = good;
   flipped[good.size() / 2] ^= 1;
   int bad = 0;
-  for (const std::string& bytes : {newer, flipped, good.substr(0, good.size() / 2), std::string()}) {
+  for (const std::string& bytes :
+       {newer, flipped, good.substr(0, good.size() / 2), std::string()}) {
     WriteFile(path, bytes);
     const std::unique_ptr<IndexSet> set = Open();
     EXPECT_EQ(set->GetStats().snapshots_set_aside, 1);

@@ -12,7 +12,8 @@ namespace palate::retrieval {
 class TemporaryDir {
  public:
   TemporaryDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "palate-retrieval-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "palate-retrieval-XXXXXX").string();
     const char* made = mkdtemp(name.data());
     EXPECT_NE(made, nullptr);
     path_ = name;

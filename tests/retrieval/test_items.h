@@ -1,4 +1,5 @@
-// Items with random unit vectors for the tests of retrieval, and the naive search that answers are compared with.
+// Items with random unit vectors for the tests of retrieval, and the naive search that answers are
+// compared with.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ inline const SpaceKey kImage{.name = "image", .fingerprint = "model-1"};
 inline CatalogConfig TestConfig() {
   CatalogConfig config;
   config.id = "movies";
-  config.attributes = {{"genres", AttributeType::kStringList, true}, {"year", AttributeType::kInt64, true}};
+  config.attributes = {{"genres", AttributeType::kStringList, true},
+                       {"year", AttributeType::kInt64, true}};
   config.spaces = {"text", "image", "fused"};
   return config;
 }
@@ -40,7 +42,8 @@ inline std::vector<float> RandomUnitVector(std::mt19937& random, int dimensions)
   return vector;
 }
 
-inline ItemUpdate TestItem(std::mt19937& random, int number, int dimensions = 16, int64_t revision = 1) {
+inline ItemUpdate TestItem(std::mt19937& random, int number, int dimensions = 16,
+                           int64_t revision = 1) {
   ItemUpdate item;
   item.item_id = absl::StrFormat("item-%06d", number);
   item.revision = revision;
@@ -57,13 +60,15 @@ inline std::vector<ItemUpdate> TestItems(std::mt19937& random, int count, int di
 }
 
 // The ids that a search should find, best first, ties by id.
-inline std::vector<std::string> NaiveSearch(const std::vector<ItemUpdate>& items, const std::vector<float>& query, size_t k,
+inline std::vector<std::string> NaiveSearch(const std::vector<ItemUpdate>& items,
+                                            const std::vector<float>& query, size_t k,
                                             const std::function<bool(const ItemUpdate&)>& allowed) {
   std::vector<std::pair<double, std::string>> scored;
   for (const ItemUpdate& item : items) {
     if (!allowed(item)) continue;
     double score = 0;
-    for (size_t d = 0; d < query.size(); ++d) score += static_cast<double>(query[d]) * item.vectors.front().values[d];
+    for (size_t d = 0; d < query.size(); ++d)
+      score += static_cast<double>(query[d]) * item.vectors.front().values[d];
     scored.emplace_back(-score, item.item_id);
   }
   std::sort(scored.begin(), scored.end());
@@ -90,7 +95,8 @@ inline SearchResult FirstResult(const absl::StatusOr<SearchResponse>& response) 
   return response->results.front();
 }
 
-inline std::shared_ptr<const Filter> ParsedFilter(const CatalogIndex& index, const std::string& text) {
+inline std::shared_ptr<const Filter> ParsedFilter(const CatalogIndex& index,
+                                                  const std::string& text) {
   const absl::StatusOr<Filter> filter = index.ParseFilter(text);
   EXPECT_TRUE(filter.ok()) << filter.status();
   return std::make_shared<const Filter>(filter.ok() ? *filter : Filter());

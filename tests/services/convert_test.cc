@@ -1,4 +1,5 @@
-// Conversions between messages and the domain's types: enums both ways, and where a message cannot be read.
+// Conversions between messages and the domain's types: enums both ways, and where a message cannot
+// be read.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,10 +17,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Every value that `Message` defines is one of ours and comes back as itself, except for the `without` values that ours has none for; the
-// number behind the last one is refused by name.
+// Every value that `Message` defines is one of ours and comes back as itself, except for the
+// `without` values that ours has none for; the number behind the last one is refused by name.
 template <typename Message>
-void ExpectRoundTrips(const google::protobuf::EnumDescriptor* type, const std::vector<Message>& without) {
+void ExpectRoundTrips(const google::protobuf::EnumDescriptor* type,
+                      const std::vector<Message>& without) {
   for (int i = 0; i < type->value_count(); ++i) {
     const auto message = static_cast<Message>(type->value(i)->number());
     const auto value = FromProto(message);
@@ -30,23 +32,30 @@ void ExpectRoundTrips(const google::protobuf::EnumDescriptor* type, const std::v
     }
   }
   const absl::Status refused = FromProto(static_cast<Message>(type->value_count())).status();
-  EXPECT_THAT(std::string(refused.message()), HasSubstr(absl::StrCat("is ", type->value_count(), "; must be a value of ", type->name())));
+  EXPECT_THAT(
+      std::string(refused.message()),
+      HasSubstr(absl::StrCat("is ", type->value_count(), "; must be a value of ", type->name())));
   ASSERT_EQ(FieldViolations(refused).size(), 1u);
 }
 
 TEST(EnumConvertTest, AttributeTypesRoundTrip) {
-  ExpectRoundTrips<types_pb::AttributeType>(types_pb::AttributeType_descriptor(), {types_pb::ATTRIBUTE_TYPE_UNSPECIFIED});
+  ExpectRoundTrips<types_pb::AttributeType>(types_pb::AttributeType_descriptor(),
+                                            {types_pb::ATTRIBUTE_TYPE_UNSPECIFIED});
 }
 
 TEST(EnumConvertTest, EvidenceKindsRoundTrip) {
-  ExpectRoundTrips<types_pb::EvidenceKind>(types_pb::EvidenceKind_descriptor(), {types_pb::EVIDENCE_KIND_UNSPECIFIED});
+  ExpectRoundTrips<types_pb::EvidenceKind>(types_pb::EvidenceKind_descriptor(),
+                                           {types_pb::EVIDENCE_KIND_UNSPECIFIED});
 }
 
 TEST(EnumConvertTest, ExplanationSourcesRoundTrip) {
-  ExpectRoundTrips<types_pb::ExplanationSource>(types_pb::ExplanationSource_descriptor(), {types_pb::EXPLANATION_SOURCE_UNSPECIFIED});
+  ExpectRoundTrips<types_pb::ExplanationSource>(types_pb::ExplanationSource_descriptor(),
+                                                {types_pb::EXPLANATION_SOURCE_UNSPECIFIED});
 }
 
-TEST(EnumConvertTest, RankModesRoundTrip) { ExpectRoundTrips<ranking_pb::RankMode>(ranking_pb::RankMode_descriptor(), {}); }
+TEST(EnumConvertTest, RankModesRoundTrip) {
+  ExpectRoundTrips<ranking_pb::RankMode>(ranking_pb::RankMode_descriptor(), {});
+}
 
 TEST(EnumConvertTest, CandidateSourcesRoundTrip) {
   ExpectRoundTrips<recommender_pb::CandidateSource>(recommender_pb::CandidateSource_descriptor(),
@@ -54,11 +63,13 @@ TEST(EnumConvertTest, CandidateSourcesRoundTrip) {
 }
 
 TEST(EnumConvertTest, StagesRoundTrip) {
-  ExpectRoundTrips<recommender_pb::Stage>(recommender_pb::Stage_descriptor(), {recommender_pb::STAGE_UNSPECIFIED});
+  ExpectRoundTrips<recommender_pb::Stage>(recommender_pb::Stage_descriptor(),
+                                          {recommender_pb::STAGE_UNSPECIFIED});
 }
 
 TEST(EnumConvertTest, StageStatusesRoundTrip) {
-  ExpectRoundTrips<recommender_pb::StageStatus>(recommender_pb::StageStatus_descriptor(), {recommender_pb::STAGE_STATUS_UNSPECIFIED});
+  ExpectRoundTrips<recommender_pb::StageStatus>(recommender_pb::StageStatus_descriptor(),
+                                                {recommender_pb::STAGE_STATUS_UNSPECIFIED});
 }
 
 TEST(EnumConvertTest, DegradationsRoundTrip) {
@@ -66,7 +77,9 @@ TEST(EnumConvertTest, DegradationsRoundTrip) {
 }
 
 TEST(EnumConvertTest, ExplainModesRoundTripAndNoModeMeansNone) {
-  for (const pipeline::ExplainMode mode : {pipeline::ExplainMode::kNone, pipeline::ExplainMode::kTemplate, pipeline::ExplainMode::kLlm}) {
+  for (const pipeline::ExplainMode mode :
+       {pipeline::ExplainMode::kNone, pipeline::ExplainMode::kTemplate,
+        pipeline::ExplainMode::kLlm}) {
     EXPECT_EQ(*FromProto(ToProto(mode)), mode);
   }
   EXPECT_EQ(*FromProto(types_pb::EXPLAIN_MODE_UNSPECIFIED), pipeline::ExplainMode::kNone);
@@ -77,10 +90,14 @@ TEST(EnumConvertTest, ChangesOfTheStoreReachTheIndex) {
   using featurestore::ChangeKind;
   using Kind = retrieval::Change::Kind;
   const std::vector<std::pair<ChangeKind, std::optional<Kind>>> expected = {
-      {ChangeKind::kItemUpserted, Kind::kItem},      {ChangeKind::kItemDeleted, Kind::kDelete},
-      {ChangeKind::kVectorsChanged, Kind::kItem},    {ChangeKind::kUserChanged, std::nullopt},
-      {ChangeKind::kUserPurged, std::nullopt},       {ChangeKind::kCatalogChanged, Kind::kCatalog},
-      {ChangeKind::kSpacesSwitched, Kind::kCatalog}, {ChangeKind::kCatalogDeleted, Kind::kCatalogDeleted}};
+      {ChangeKind::kItemUpserted, Kind::kItem},
+      {ChangeKind::kItemDeleted, Kind::kDelete},
+      {ChangeKind::kVectorsChanged, Kind::kItem},
+      {ChangeKind::kUserChanged, std::nullopt},
+      {ChangeKind::kUserPurged, std::nullopt},
+      {ChangeKind::kCatalogChanged, Kind::kCatalog},
+      {ChangeKind::kSpacesSwitched, Kind::kCatalog},
+      {ChangeKind::kCatalogDeleted, Kind::kCatalogDeleted}};
   for (const auto& [written, read] : expected) {
     const auto change = FromProto(ToProto(featurestore::Change{written, "key", 7}, "shop"));
     ASSERT_TRUE(change.ok()) << change.status();
@@ -99,7 +116,8 @@ TEST(EnumConvertTest, ChangesOfTheStoreReachTheIndex) {
 TEST(ConvertTest, CatalogRoundTrips) {
   Catalog catalog;
   catalog.id = "shop";
-  catalog.attributes = {{"price", AttributeType::kDouble, true}, {"tags", AttributeType::kStringList, false}};
+  catalog.attributes = {{"price", AttributeType::kDouble, true},
+                        {"tags", AttributeType::kStringList, false}};
   catalog.event_types = {{"view", 0.5, true, false}, {"rating", 1, false, true}};
   catalog.spaces = {{"text", "", 64}};
   catalog.rerank_weight = 0.25;
@@ -133,7 +151,8 @@ TEST(ConvertTest, UnknownEnumNumbersAreNamedByTheirPath) {
   report->set_stage(recommender_pb::STAGE_SCORE);
   report->set_status(recommender_pb::STAGE_STATUS_RAN);
   report->add_notes()->set_degradation(static_cast<recommender_pb::Degradation>(200));
-  EXPECT_EQ(FieldViolations(FromProto(response).status())[0].field, "stages[0].notes[0].degradation");
+  EXPECT_EQ(FieldViolations(FromProto(response).status())[0].field,
+            "stages[0].notes[0].degradation");
 }
 
 TEST(ConvertTest, ErrorsInsideAListNameTheElement) {

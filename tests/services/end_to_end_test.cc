@@ -1,4 +1,5 @@
-// The five services as five processes over TCP: what a product backend does, and how a process starts and ends.
+// The five services as five processes over TCP: what a product backend does, and how a process
+// starts and ends.
 #include <gmock/gmock.h>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -29,11 +30,12 @@ absl::Status CheckHealth(const std::string& address) {
   grpc::ByteBuffer response;
   StatusWaiter waiter;
   grpc::GenericStub(DialTcp(address))
-      .UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
-                 [&](grpc::Status status) { waiter.Set(status); });
+      .UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request,
+                 &response, [&](grpc::Status status) { waiter.Set(status); });
   PALATE_RETURN_IF_ERROR(waiter.Wait());
   grpc::Slice whole;
-  const bool serving = response.DumpToSingleSlice(&whole).ok() && std::string(whole.begin(), whole.end()) == "\x08\x01";
+  const bool serving = response.DumpToSingleSlice(&whole).ok() &&
+                       std::string(whole.begin(), whole.end()) == "\x08\x01";
   return serving ? absl::OkStatus() : absl::UnavailableError("not serving");
 }
 
@@ -44,24 +46,28 @@ Response RunJson(std::vector<std::string> arguments) {
   const Outcome outcome = RunToEnd("palate", arguments);
   EXPECT_EQ(outcome.exit, 0) << outcome.errors;
   Response response;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(outcome.output, &response).ok()) << outcome.output;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(outcome.output, &response).ok())
+      << outcome.output;
   return response;
 }
 
 void CheckCommands(Palate& palate, const std::string& folder) {
   const std::string server = "--server=" + palate.address("gateway");
-  const auto recommended =
-      RunJson<shop_pb::RecommendResponse>({"recommend", server, "--user", "u1", "--num-results", "3", "--explain", "template"});
+  const auto recommended = RunJson<shop_pb::RecommendResponse>(
+      {"recommend", server, "--user", "u1", "--num-results", "3", "--explain", "template"});
   ASSERT_EQ(recommended.results_size(), 3);
   EXPECT_FALSE(recommended.results(0).explanation().text().empty());
-  const auto found = RunJson<shop_pb::SearchResponse>({"search", server, "--text", "red oak chair", "--num-results", "3"});
+  const auto found = RunJson<shop_pb::SearchResponse>(
+      {"search", server, "--text", "red oak chair", "--num-results", "3"});
   ASSERT_EQ(found.results_size(), 3);
   EXPECT_EQ(found.results(0).item_id(), "chairs-0");
-  const auto similar = RunJson<shop_pb::SimilarItemsResponse>({"similar", server, "--item", "tents-1", "--num-results", "3"});
+  const auto similar = RunJson<shop_pb::SimilarItemsResponse>(
+      {"similar", server, "--item", "tents-1", "--num-results", "3"});
   ASSERT_EQ(similar.results_size(), 3);
   EXPECT_THAT(similar.results(0).item_id(), StartsWith("tents"));
 
-  const Outcome wrong = RunToEnd("palate", {"recommend", server, "--user", "u1", "--num-results", "900"});
+  const Outcome wrong =
+      RunToEnd("palate", {"recommend", server, "--user", "u1", "--num-results", "900"});
   EXPECT_NE(wrong.exit, 0);
   EXPECT_THAT(wrong.errors, HasSubstr("900"));
   const Outcome locked = RunToEnd("palate", {"status", "--data-dir", folder});
@@ -83,11 +89,13 @@ TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
   ASSERT_TRUE(Eventually(
       [&] {
         const auto found = shop.Search("a tent for the mountains", absl::Seconds(10));
-        return found.ok() && found->results_size() == 5 && found->results(4).item_id().find("tents") == 0;
+        return found.ok() && found->results_size() == 5 &&
+               found->results(4).item_id().find("tents") == 0;
       },
       kLimit));
 
-  const auto recommended = shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_TEMPLATE);
+  const auto recommended =
+      shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_TEMPLATE);
   ASSERT_TRUE(recommended.ok()) << recommended.status();
   EXPECT_FALSE(recommended->recommendation_id().empty());
   ASSERT_EQ(recommended->results_size(), 5);
@@ -100,7 +108,8 @@ TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
   }
   EXPECT_EQ(recommended->stages_size(), 7);  // all but the recording, which follows the answer
 
-  const auto filtered = shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_NONE, "kind = \"chairs\" AND price <= 30");
+  const auto filtered = shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_NONE,
+                                       "kind = \"chairs\" AND price <= 30");
   ASSERT_TRUE(filtered.ok()) << filtered.status();
   ASSERT_GT(filtered->results_size(), 0);
   for (const shop_pb::RankedItem& result : filtered->results()) {
@@ -132,20 +141,22 @@ TEST(BinariesTest, UnknownFlagFails) {
 }
 
 TEST(BinariesTest, HelpExitsZero) {
-  for (const char* program :
-       {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking", "palate-featurestore", "palate"}) {
+  for (const char* program : {"palate-gateway", "palate-embedding", "palate-retrieval",
+                              "palate-ranking", "palate-featurestore", "palate"}) {
     const Outcome outcome = RunToEnd(program, {"--help"});
     EXPECT_EQ(outcome.exit, 0) << program;
     EXPECT_THAT(outcome.output, HasSubstr(program));
   }
 }
 
-// Each file of deploy/config names every key that its binary knows, with a value that it takes, and no other.
+// Each file of deploy/config names every key that its binary knows, with a value that it takes, and
+// no other.
 TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
   const std::string folder = std::string(PALATE_SOURCE_DIR) + "/deploy/config/";
   const std::map<std::string, std::vector<std::string>> programs = {
-      {"gateway", {"palate-gateway"}}, {"embedding", {"palate-embedding"}},       {"retrieval", {"palate-retrieval"}},
-      {"ranking", {"palate-ranking"}}, {"featurestore", {"palate-featurestore"}}, {"palate", {"palate", "serve"}}};
+      {"gateway", {"palate-gateway"}},           {"embedding", {"palate-embedding"}},
+      {"retrieval", {"palate-retrieval"}},       {"ranking", {"palate-ranking"}},
+      {"featurestore", {"palate-featurestore"}}, {"palate", {"palate", "serve"}}};
   for (const auto& [name, command] : programs) {
     std::vector<std::string> arguments(command.begin() + 1, command.end());
     arguments.push_back("--config=" + folder + name + ".yaml");
@@ -157,7 +168,8 @@ TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
     for (std::string line; std::getline(lines, line);) {
       if (line.rfind("  --", 0) != 0 || line.find("--config=") != std::string::npos) continue;
       const std::string key = line.substr(4, line.find('=') - 4);
-      EXPECT_THAT(text, HasSubstr(key.substr(key.rfind('.') + 1) + ":")) << name << ".yaml lacks " << key;
+      EXPECT_THAT(text, HasSubstr(key.substr(key.rfind('.') + 1) + ":"))
+          << name << ".yaml lacks " << key;
     }
   }
 }

@@ -1,4 +1,5 @@
-// What callers see while a part is down, and how soon it heals: each of the five processes is killed in turn under load.
+// What callers see while a part is down, and how soon it heals: each of the five processes is
+// killed in turn under load.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +20,8 @@ namespace palate::services {
 namespace {
 
 constexpr absl::Duration kHealLimit = absl::Seconds(5);
-constexpr absl::Duration kCallLimit = absl::Seconds(20);  // generous: a busy machine must not look like a fault
+constexpr absl::Duration kCallLimit =
+    absl::Seconds(20);  // generous: a busy machine must not look like a fault
 
 // Callers that ask without a pause, and a tally of what they saw.
 class Load {
@@ -88,15 +90,19 @@ class FaultTest : public ::testing::Test {
   // Taste is found by retrieval, words by embedding, and nothing is down.
   bool Healthy() {
     const auto recommended = shop_->Recommend("u0", kCallLimit);
-    if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE))
+    if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE),
+                                   shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE))
       return false;
-    if (HasLanguageModel() && Notes(FindStage(*recommended, shop_pb::STAGE_RERANK), shop_pb::DEGRADATION_RANKING_UNAVAILABLE)) return false;
+    if (HasLanguageModel() && Notes(FindStage(*recommended, shop_pb::STAGE_RERANK),
+                                    shop_pb::DEGRADATION_RANKING_UNAVAILABLE))
+      return false;
     const auto found = shop_->Search("green hiking tent", kCallLimit);
     return found.ok() && found->results_size() == 5;
   }
 
-  // Kills the part, waits until `seen_down` holds and the load has met it, starts it again and checks that everything is well within five
-  // seconds. In all that time callers may see OK and, with `may_fail`, UNAVAILABLE; nothing else.
+  // Kills the part, waits until `seen_down` holds and the load has met it, starts it again and
+  // checks that everything is well within five seconds. In all that time callers may see OK and,
+  // with `may_fail`, UNAVAILABLE; nothing else.
   template <typename Condition>
   void KillAndHeal(const std::string& part, bool may_fail, const Condition& seen_down) {
     load_->Take();
@@ -110,14 +116,17 @@ class FaultTest : public ::testing::Test {
     EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit)) << part;
     const absl::Duration healed = absl::Now() - started;
     EXPECT_LE(healed, kHealLimit) << part;
-    Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after it served again"), load_->Take(), may_fail);
+    Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after it served again"),
+           load_->Take(), may_fail);
   }
 
-  static void Report(const std::string& phase, const std::map<std::string, int>& seen, bool may_fail) {
+  static void Report(const std::string& phase, const std::map<std::string, int>& seen,
+                     bool may_fail) {
     std::cout << phase << ":";
     for (const auto& [what, count] : seen) {
       std::cout << "  " << count << " x " << what;
-      EXPECT_TRUE(what.rfind("OK", 0) == 0 || (may_fail && what == "UNAVAILABLE")) << phase << ": callers saw " << what;
+      EXPECT_TRUE(what.rfind("OK", 0) == 0 || (may_fail && what == "UNAVAILABLE"))
+          << phase << ": callers saw " << what;
     }
     std::cout << std::endl;
   }
@@ -126,8 +135,9 @@ class FaultTest : public ::testing::Test {
     namespace pb = palate::featurestore::v1;
     const auto stub = pb::FeatureStoreService::NewStub(DialTcp(palate_->address("featurestore")));
     pb::GetStatsResponse stats;
-    const absl::Status status = CallUnary(stub->async(), &pb::FeatureStoreService::StubInterface::async_interface::GetStats,
-                                          pb::GetStatsRequest(), stats, {.deadline = absl::Now() + kCallLimit});
+    const absl::Status status =
+        CallUnary(stub->async(), &pb::FeatureStoreService::StubInterface::async_interface::GetStats,
+                  pb::GetStatsRequest(), stats, {.deadline = absl::Now() + kCallLimit});
     return status.ok() && stats.catalogs_size() == 1 ? stats.catalogs(0).embedding_backlog() : -1;
   }
 
@@ -142,7 +152,8 @@ TEST_F(FaultTest, RankingDownGivesTheFirstStageOrderAndSaysSo) {
   KillAndHeal("ranking", /*may_fail=*/false, [&] {
     const auto answer = shop_->Recommend("u0", kCallLimit);
     return answer.ok() && answer->results_size() == 5 && answer->rerank_weight() == 0 &&
-           Notes(FindStage(*answer, shop_pb::STAGE_RERANK), shop_pb::DEGRADATION_RANKING_UNAVAILABLE);
+           Notes(FindStage(*answer, shop_pb::STAGE_RERANK),
+                 shop_pb::DEGRADATION_RANKING_UNAVAILABLE);
   });
 }
 
@@ -151,7 +162,9 @@ TEST_F(FaultTest, EmbeddingDownKeepsRecommendAndGrowsTheBacklog) {
   KillAndHeal("embedding", /*may_fail=*/false, [&] {
     EXPECT_TRUE(shop_->Recommend("u0", kCallLimit).ok());
     EXPECT_TRUE(shop_->Add(absl::StrCat("new-", added++), "purple carpet").ok());
-    return shop_->Search("green hiking tent", kCallLimit).status().code() == absl::StatusCode::kUnavailable && Backlog() >= added;
+    return shop_->Search("green hiking tent", kCallLimit).status().code() ==
+               absl::StatusCode::kUnavailable &&
+           Backlog() >= added;
   });
   EXPECT_TRUE(Eventually([&] { return Backlog() == 0; }, kLimit));
 }
@@ -159,10 +172,13 @@ TEST_F(FaultTest, EmbeddingDownKeepsRecommendAndGrowsTheBacklog) {
 TEST_F(FaultTest, RetrievalDownGivesTrendingOnlyAndSaysSo) {
   KillAndHeal("retrieval", /*may_fail=*/false, [&] {
     const auto answer = shop_->Recommend("u0", kCallLimit);
-    if (!answer.ok() || !Notes(FindStage(*answer, shop_pb::STAGE_SOURCE), shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE)) return false;
+    if (!answer.ok() || !Notes(FindStage(*answer, shop_pb::STAGE_SOURCE),
+                               shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE))
+      return false;
     for (const shop_pb::RankedItem& result : answer->results()) {
       for (const shop_pb::Reason& reason : result.reasons()) {
-        EXPECT_TRUE(reason.source() == shop_pb::CANDIDATE_SOURCE_TRENDING || reason.source() == shop_pb::CANDIDATE_SOURCE_FRESH);
+        EXPECT_TRUE(reason.source() == shop_pb::CANDIDATE_SOURCE_TRENDING ||
+                    reason.source() == shop_pb::CANDIDATE_SOURCE_FRESH);
       }
     }
     return answer->results_size() > 0;
@@ -170,17 +186,20 @@ TEST_F(FaultTest, RetrievalDownGivesTrendingOnlyAndSaysSo) {
 }
 
 TEST_F(FaultTest, FeatureStoreDownIsUnavailable) {
-  KillAndHeal("featurestore", /*may_fail=*/true,
-              [&] { return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable; });
+  KillAndHeal("featurestore", /*may_fail=*/true, [&] {
+    return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable;
+  });
   // What was acknowledged before the kill is there.
   const auto answer = shop_->Recommend("u0", kCallLimit);
   ASSERT_TRUE(answer.ok());
-  for (const shop_pb::RankedItem& result : answer->results()) EXPECT_NE(result.item_id(), "chairs-0");  // seen
+  for (const shop_pb::RankedItem& result : answer->results())
+    EXPECT_NE(result.item_id(), "chairs-0");  // seen
 }
 
 TEST_F(FaultTest, GatewayDownIsUnavailable) {
-  KillAndHeal("gateway", /*may_fail=*/true,
-              [&] { return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable; });
+  KillAndHeal("gateway", /*may_fail=*/true, [&] {
+    return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable;
+  });
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ constexpr absl::Duration kStartLimit = absl::Seconds(120);
 std::string BinaryFolder() {
   const char* configured = std::getenv("PALATE_BIN_DIR");
   if (configured != nullptr) return configured;
-  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path().parent_path() / "bin").string();
+  return (fs::read_symlink("/proc/self/exe").parent_path().parent_path().parent_path() / "bin")
+      .string();
 }
 
 }  // namespace
@@ -41,14 +42,16 @@ TemporaryFolder::~TemporaryFolder() {
   fs::remove_all(path_, ignored);
 }
 
-Process::Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path,
-                 const std::string& output_path) {
+Process::Process(const std::string& program, const std::vector<std::string>& arguments,
+                 const std::string& log_path, const std::string& output_path) {
   const std::string path = BinaryFolder() + "/" + program;
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const int log = ::open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
-  const int output = output_path.empty() ? ::dup(log) : ::open(output_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+  const int output = output_path.empty()
+                         ? ::dup(log)
+                         : ::open(output_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
   pid_ = ::fork();
   if (pid_ != 0) {
     ::close(log);
@@ -72,13 +75,15 @@ void Process::Signal(int signal) const { ::kill(pid_, signal); }
 
 bool Process::running() {
   int status = 0;
-  if (exit_ < 0 && ::waitpid(pid_, &status, WNOHANG) == pid_) exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (exit_ < 0 && ::waitpid(pid_, &status, WNOHANG) == pid_)
+    exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return exit_ < 0;
 }
 
 int Process::Wait() {
   int status = 0;
-  if (exit_ < 0 && ::waitpid(pid_, &status, 0) == pid_) exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (exit_ < 0 && ::waitpid(pid_, &status, 0) == pid_)
+    exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return exit_;
 }
 
@@ -105,10 +110,14 @@ std::string BuiltinModel(const std::string& name) {
   return (share != nullptr ? std::string(share) : BinaryFolder() + "/../share") + "/models/" + name;
 }
 
-bool HasLanguageModel() { return fs::exists(fs::path(BinaryFolder()).parent_path() / "share" / "models" / "shopper-lm" / "config.json"); }
+bool HasLanguageModel() {
+  return fs::exists(fs::path(BinaryFolder()).parent_path() / "share" / "models" / "shopper-lm" /
+                    "config.json");
+}
 
 Palate::Palate(const std::string& folder) : folder_(folder) {
-  for (const char* part : {"embedding", "ranking", "featurestore", "retrieval", "gateway"}) Start(part);
+  for (const char* part : {"embedding", "ranking", "featurestore", "retrieval", "gateway"})
+    Start(part);
   channel_ = DialTcp(address("gateway"));
 }
 
@@ -118,7 +127,8 @@ std::string Palate::address(const std::string& part) const {
 }
 
 std::vector<std::string> Palate::Arguments(const std::string& part) const {
-  std::vector<std::string> arguments = {"--server.listen=" + address(part), "--server.port_file=" + folder_ + "/" + part + ".port"};
+  std::vector<std::string> arguments = {"--server.listen=" + address(part),
+                                        "--server.port_file=" + folder_ + "/" + part + ".port"};
   if (part == "ranking" && !HasLanguageModel()) arguments.push_back("--ranking.models=");
   if (part == "featurestore") {
     arguments.push_back("--featurestore.dir=" + folder_ + "/store");
@@ -141,7 +151,8 @@ void Palate::Start(const std::string& part) {
   fs::remove(port_file);
   const std::string log = folder_ + "/" + part + ".log";
   auto process = std::make_unique<Process>("palate-" + part, Arguments(part), log);
-  const bool started = Eventually([&] { return fs::exists(port_file) || !process->running(); }, kStartLimit);
+  const bool started =
+      Eventually([&] { return fs::exists(port_file) || !process->running(); }, kStartLimit);
   ASSERT_TRUE(started && process->running()) << part << " does not serve:\n" << ReadFile(log);
   ports_[part] = std::stoi(ReadFile(port_file));
   processes_[part] = std::move(process);
@@ -152,21 +163,26 @@ void Palate::Kill(const std::string& part) {
   processes_.at(part)->Wait();
 }
 
-std::string MakePng(int width, int height, unsigned char red, unsigned char green, unsigned char blue) {
+std::string MakePng(int width, int height, unsigned char red, unsigned char green,
+                    unsigned char blue) {
   std::string out;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(png);
   png_set_write_fn(
       png, &out,
       [](png_structp writer, png_bytep data, png_size_t size) {
-        static_cast<std::string*>(png_get_io_ptr(writer))->append(reinterpret_cast<const char*>(data), size);
+        static_cast<std::string*>(png_get_io_ptr(writer))
+            ->append(reinterpret_cast<const char*>(data), size);
       },
       nullptr);
-  png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
   std::string row;
-  for (int x = 0; x < width; ++x) row += {static_cast<char>(red), static_cast<char>(green), static_cast<char>(blue)};
-  for (int y = 0; y < height; ++y) png_write_row(png, reinterpret_cast<png_const_bytep>(row.data()));
+  for (int x = 0; x < width; ++x)
+    row += {static_cast<char>(red), static_cast<char>(green), static_cast<char>(blue)};
+  for (int y = 0; y < height; ++y)
+    png_write_row(png, reinterpret_cast<png_const_bytep>(row.data()));
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return out;

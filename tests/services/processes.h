@@ -1,4 +1,5 @@
-// The five services as five processes over TCP, as an operator runs them: started, killed and started again by tests.
+// The five services as five processes over TCP, as an operator runs them: started, killed and
+// started again by tests.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -28,9 +29,10 @@ class TemporaryFolder {
 // One child process; killed when this object goes, and when the test dies.
 class Process {
  public:
-  // `program` is the name of one of our binaries. Both streams go to `log_path`, standard output elsewhere when `output_path` is given.
-  Process(const std::string& program, const std::vector<std::string>& arguments, const std::string& log_path,
-          const std::string& output_path = "");
+  // `program` is the name of one of our binaries. Both streams go to `log_path`, standard output
+  // elsewhere when `output_path` is given.
+  Process(const std::string& program, const std::vector<std::string>& arguments,
+          const std::string& log_path, const std::string& output_path = "");
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -73,7 +75,8 @@ class Palate {
   // Starts all five and waits until each serves.
   explicit Palate(const std::string& folder);
 
-  // "embedding", "ranking", "featurestore", "retrieval" or "gateway", on the port that it had before.
+  // "embedding", "ranking", "featurestore", "retrieval" or "gateway", on the port that it had
+  // before.
   void Start(const std::string& part);
   // kill -9, and waits for the end.
   void Kill(const std::string& part);
@@ -96,10 +99,12 @@ std::string ReadFile(const std::string& path);
 // Folder of a model that comes with the binaries: "dual_encoder", "shopper-lm".
 std::string BuiltinModel(const std::string& name);
 
-// The built-in language model may be missing from a build; then ranking runs without one and templates explain.
+// The built-in language model may be missing from a build; then ranking runs without one and
+// templates explain.
 bool HasLanguageModel();
 
 // A picture of one color, as a PNG file's bytes.
-std::string MakePng(int width, int height, unsigned char red, unsigned char green, unsigned char blue);
+std::string MakePng(int width, int height, unsigned char red, unsigned char green,
+                    unsigned char blue);
 
 }  // namespace palate::services

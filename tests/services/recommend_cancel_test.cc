@@ -1,4 +1,5 @@
-// A caller that goes away takes with it what was started for its request: in other services, and on other threads of the gateway.
+// A caller that goes away takes with it what was started for its request: in other services, and on
+// other threads of the gateway.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -28,7 +29,8 @@ using Stub = pb::RecommenderService::StubInterface::async_interface;
 // Embed works until its caller has gone.
 class EndlessEmbedding final : public RpcService {
  public:
-  explicit EndlessEmbedding(ThreadPool& pool) : RpcService("palate.embedding.v1.EmbeddingService", pool) {
+  explicit EndlessEmbedding(ThreadPool& pool)
+      : RpcService("palate.embedding.v1.EmbeddingService", pool) {
     Unary("Embed", this, &EndlessEmbedding::Embed);
   }
 
@@ -54,8 +56,8 @@ class RecommendCancelTest : public ::testing::Test {
     embedding_ = set.Add(std::make_unique<EndlessEmbedding>(*pool));
     const ChannelProvider channel = [this] { return server_->InProcessChannel(); };
     auto* embedder = set.Own(std::make_unique<EmbeddingClient>(channel));
-    auto* recommender = set.Own(
-        std::make_unique<pipeline::Recommender>(pipeline::RecommenderParts{features_, *embedder, retriever_, ranker_}, clock_, options));
+    auto* recommender = set.Own(std::make_unique<pipeline::Recommender>(
+        pipeline::RecommenderParts{features_, *embedder, retriever_, ranker_}, clock_, options));
     set.Add(std::make_unique<RecommenderGrpc>(*recommender, channel, absl::Minutes(5), *pool));
     auto server = Server::Start(ServerConfig(), std::move(set));
     ASSERT_TRUE(server.ok()) << server.status();
@@ -80,7 +82,10 @@ TEST_F(RecommendCancelTest, CallerThatGoesAwayStopsTheEmbeddingOfItsQuery) {
   pb::RecommendResponse response;
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread caller([&] { status = CallUnary(stub_->async(), &Stub::Recommend, request, response, {.cancellation = cancellation}); });
+  std::thread caller([&] {
+    status = CallUnary(stub_->async(), &Stub::Recommend, request, response,
+                       {.cancellation = cancellation});
+  });
   embedding_->entered.WaitForNotification();
 
   cancellation->Cancel();

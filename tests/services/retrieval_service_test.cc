@@ -1,4 +1,5 @@
-// RetrievalService at the gRPC edge, over a real index that follows a feature store of one catalog, and the pipeline's client of it.
+// RetrievalService at the gRPC edge, over a real index that follows a feature store of one catalog,
+// and the pipeline's client of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +33,8 @@ using ::testing::SizeIs;
 const SpaceKey kText{.name = "text", .fingerprint = "model-1"};
 const SpaceKey kImage{.name = "image", .fingerprint = "model-1"};
 
-// Three items on a quarter of a circle: "a" on the first axis, "c" on the second, "b" between. "a" and "b" have images.
+// Three items on a quarter of a circle: "a" on the first axis, "c" on the second, "b" between. "a"
+// and "b" have images.
 std::vector<retrieval::ItemUpdate> Items() {
   std::vector<retrieval::ItemUpdate> items(3);
   const std::vector<std::vector<float>> vectors = {{1, 0}, {0.6f, 0.8f}, {0, 1}};
@@ -60,10 +62,12 @@ class OneCatalog final : public retrieval::ChangeSource {
   absl::StatusOr<retrieval::ItemPage> ListItems(const std::string&, const std::string&) override {
     return retrieval::ItemPage{.items = Items(), .next_page_token = ""};
   }
-  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(const std::string&, const std::vector<std::string>&) override {
+  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(
+      const std::string&, const std::vector<std::string>&) override {
     return absl::InternalError("nothing changes in this test");
   }
-  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position, absl::Duration timeout) override {
+  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position,
+                                                      absl::Duration timeout) override {
     MutexLock lock(mutex_);
     if (!cancelled_) changed_.WaitFor(mutex_, timeout);
     if (cancelled_) return absl::CancelledError("the follower stops");
@@ -111,7 +115,8 @@ class RetrievalServiceTest : public ::testing::Test {
     ASSERT_TRUE(follower_->ready());
   }
 
-  static void AddQuery(const SpaceKey& space, std::vector<float> values, int k, retrieval_pb::SearchRequest& request) {
+  static void AddQuery(const SpaceKey& space, std::vector<float> values, int k,
+                       retrieval_pb::SearchRequest& request) {
     retrieval_pb::VectorQuery* query = request.add_queries();
     *query->mutable_vector() = ToProto(SpaceVector{.space = space, .values = std::move(values)});
     query->set_k(k);
@@ -125,14 +130,17 @@ class RetrievalServiceTest : public ::testing::Test {
     return request;
   }
 
-  absl::Status Search(const retrieval_pb::SearchRequest& request, retrieval_pb::SearchResponse& response) {
-    return CallUnary(stub_->async(), &RetrievalStub::Search, request, response, {.deadline = absl::Now() + absl::Seconds(20)});
+  absl::Status Search(const retrieval_pb::SearchRequest& request,
+                      retrieval_pb::SearchResponse& response) {
+    return CallUnary(stub_->async(), &RetrievalStub::Search, request, response,
+                     {.deadline = absl::Now() + absl::Seconds(20)});
   }
 
   // The field that BadRequest names, or the status.
   static std::string WrongField(const absl::Status& status) {
     const std::vector<FieldViolation> violations = FieldViolations(status);
-    return absl::IsInvalidArgument(status) && violations.size() == 1 ? violations.front().field : status.ToString();
+    return absl::IsInvalidArgument(status) && violations.size() == 1 ? violations.front().field
+                                                                     : status.ToString();
   }
 
   // The field for which the whole request fails after `spoil`.
@@ -174,19 +182,25 @@ TEST_F(RetrievalServiceTest, SearchesTwoSpacesUnderOneFilterAndExclusions) {
   response.Clear();
   ASSERT_TRUE(Search(request, response).ok());
   EXPECT_TRUE(response.failures().empty());
-  for (const retrieval_pb::SearchResult& result : response.results()) EXPECT_THAT(Ids(result), ElementsAre("b"));
+  for (const retrieval_pb::SearchResult& result : response.results())
+    EXPECT_THAT(Ids(result), ElementsAre("b"));
 }
 
-TEST_F(RetrievalServiceTest, WrongFilterExclusionsTimeOrNumberOfQueriesFailTheRequestNamingTheField) {
+TEST_F(RetrievalServiceTest,
+       WrongFilterExclusionsTimeOrNumberOfQueriesFailTheRequestNamingTheField) {
   Follow();
   EXPECT_EQ(RefusedField([](auto& request) { request.set_filter("prize < 3"); }), "filter");
   EXPECT_EQ(RefusedField([](auto& request) { request.set_filter("price <"); }), "filter");
-  EXPECT_EQ(RefusedField([](auto& request) { request.set_filter(std::string(8193, ' ')); }), "filter");
+  EXPECT_EQ(RefusedField([](auto& request) { request.set_filter(std::string(8193, ' ')); }),
+            "filter");
   EXPECT_EQ(RefusedField([](auto& request) {
               for (int i = 0; i <= 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
             }),
             "exclude_item_ids");
-  EXPECT_EQ(RefusedField([](auto& request) { request.mutable_request_time()->set_seconds(int64_t{1} << 40); }), "request_time");
+  EXPECT_EQ(RefusedField([](auto& request) {
+              request.mutable_request_time()->set_seconds(int64_t{1} << 40);
+            }),
+            "request_time");
   EXPECT_EQ(RefusedField([](auto& request) { request.clear_queries(); }), "queries");
   EXPECT_EQ(RefusedField([](auto& request) {
               while (request.queries_size() <= 256) *request.add_queries() = request.queries(0);
@@ -206,7 +220,8 @@ TEST_F(RetrievalServiceTest, TakesAsMuchAsTheLimitsAllow) {
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_TRUE(response.failures().empty());
   ASSERT_THAT(response.results(), SizeIs(256));
-  for (const retrieval_pb::SearchResult& result : response.results()) EXPECT_THAT(Ids(result), ElementsAre("b", "c"));
+  for (const retrieval_pb::SearchResult& result : response.results())
+    EXPECT_THAT(Ids(result), ElementsAre("b", "c"));
 }
 
 TEST_F(RetrievalServiceTest, WrongVectorsFailAloneNamingTheirField) {
@@ -228,14 +243,16 @@ TEST_F(RetrievalServiceTest, WrongVectorsFailAloneNamingTheirField) {
   EXPECT_THAT(Ids(response.results(2)), ElementsAre("a", "b", "c"));
 
   std::map<int, absl::Status> failures;
-  for (const types_pb::ItemFailure& failure : response.failures()) failures[failure.index()] = FromRpcStatus(failure.status());
+  for (const types_pb::ItemFailure& failure : response.failures())
+    failures[failure.index()] = FromRpcStatus(failure.status());
   ASSERT_THAT(failures, SizeIs(6));
   EXPECT_EQ(WrongField(failures[0]), "queries[0].vector.values");
   EXPECT_EQ(WrongField(failures[1]), "queries[1].vector.values");
   EXPECT_EQ(WrongField(failures[3]), "queries[3].k");
   EXPECT_EQ(WrongField(failures[4]), "queries[4].vector.space.name");
   EXPECT_TRUE(absl::IsFailedPrecondition(failures[5])) << failures[5];
-  EXPECT_THAT(std::string(failures[5].message()), ::testing::AllOf(HasSubstr("model-1"), HasSubstr("model-2")));
+  EXPECT_THAT(std::string(failures[5].message()),
+              ::testing::AllOf(HasSubstr("model-1"), HasSubstr("model-2")));
   EXPECT_TRUE(absl::IsNotFound(failures[6])) << failures[6];
 }
 
@@ -243,7 +260,8 @@ TEST_F(RetrievalServiceTest, UnknownCatalogFailsTheRequest) {
   retrieval_pb::SearchRequest request = Request();
   request.set_catalog("attic");
   retrieval_pb::SearchResponse response;
-  EXPECT_TRUE(absl::IsUnavailable(Search(request, response))) << "the catalog may come with the first listing";
+  EXPECT_TRUE(absl::IsUnavailable(Search(request, response)))
+      << "the catalog may come with the first listing";
   Follow();
   EXPECT_TRUE(absl::IsNotFound(Search(request, response)));
 }
@@ -267,7 +285,9 @@ TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsA
   EXPECT_EQ(WrongField((*results)[1].status()), "queries[1].vector.values");
 
   request.filter = "prize < 3";
-  EXPECT_EQ(WrongField(client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)}).status()), "filter");
+  EXPECT_EQ(
+      WrongField(client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)}).status()),
+      "filter");
 }
 
 }  // namespace

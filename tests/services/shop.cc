@@ -19,10 +19,12 @@ struct Product {
   const char* plural;
   const char* description;
 };
-constexpr Product kProducts[] = {{"oak chair", "chairs", "A wooden chair for the dining table."},
-                                 {"reading lamp", "lamps", "A lamp with warm light for the desk."},
-                                 {"hiking tent", "tents", "A light tent for two people in the mountains."}};
-constexpr const char* kColors[] = {"red", "green", "blue", "yellow", "black", "white", "brown", "grey"};
+constexpr Product kProducts[] = {
+    {"oak chair", "chairs", "A wooden chair for the dining table."},
+    {"reading lamp", "lamps", "A lamp with warm light for the desk."},
+    {"hiking tent", "tents", "A light tent for two people in the mountains."}};
+constexpr const char* kColors[] = {"red",   "green", "blue",  "yellow",
+                                   "black", "white", "brown", "grey"};
 
 absl::Time At(absl::Duration ago) { return absl::Now() - ago; }
 
@@ -42,7 +44,8 @@ absl::Status Shop::CreateCatalog() {
   price->set_type(types_pb::ATTRIBUTE_TYPE_DOUBLE);
   catalog->add_event_types()->set_name("view");
   shop_catalog_pb::CreateCatalogResponse response;
-  return CallUnary(catalogs_->async(), &CatalogStub::CreateCatalog, request, response, {.deadline = absl::Now() + kWriteLimit});
+  return CallUnary(catalogs_->async(), &CatalogStub::CreateCatalog, request, response,
+                   {.deadline = absl::Now() + kWriteLimit});
 }
 
 absl::Status Shop::WriteItems() {
@@ -58,13 +61,15 @@ absl::Status Shop::WriteItems() {
       (*item->mutable_attributes())["colour"].set_string_value(kColors[c]);
       (*item->mutable_attributes())["price"].set_double_value(10.0 * (c + 1));
       if (c % 2 == 0)
-        item->add_images()->set_data(MakePng(32, 24, static_cast<unsigned char>(30 * c), 90, static_cast<unsigned char>(80 * p)));
+        item->add_images()->set_data(MakePng(32, 24, static_cast<unsigned char>(30 * c), 90,
+                                             static_cast<unsigned char>(80 * p)));
     }
   }
   shop_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kWriteLimit}));
-  return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request,
+                                   response, {.deadline = absl::Now() + kWriteLimit}));
+  return response.failures().empty() ? absl::OkStatus()
+                                     : FromRpcStatus(response.failures(0).status());
 }
 
 absl::Status Shop::WriteEvents() {
@@ -80,9 +85,10 @@ absl::Status Shop::WriteEvents() {
     }
   }
   shop_pb::WriteEventsResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(recommender_->async(), &RecommenderStub::WriteEvents, request, response, {.deadline = absl::Now() + kWriteLimit}));
-  return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::WriteEvents, request,
+                                   response, {.deadline = absl::Now() + kWriteLimit}));
+  return response.failures().empty() ? absl::OkStatus()
+                                     : FromRpcStatus(response.failures(0).status());
 }
 
 absl::Status Shop::Fill() {
@@ -97,12 +103,15 @@ absl::Status Shop::Add(const std::string& id, const std::string& title) {
   request.add_writes()->mutable_item()->set_id(id);
   request.mutable_writes(0)->mutable_item()->set_title(title);
   shop_pb::UpsertItemsResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kWriteLimit}));
-  return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request,
+                                   response, {.deadline = absl::Now() + kWriteLimit}));
+  return response.failures().empty() ? absl::OkStatus()
+                                     : FromRpcStatus(response.failures(0).status());
 }
 
-absl::StatusOr<shop_pb::RecommendResponse> Shop::Recommend(const std::string& user, absl::Duration timeout, types_pb::ExplainMode explain,
+absl::StatusOr<shop_pb::RecommendResponse> Shop::Recommend(const std::string& user,
+                                                           absl::Duration timeout,
+                                                           types_pb::ExplainMode explain,
                                                            const std::string& filter) {
   shop_pb::RecommendRequest request;
   request.set_catalog("shop");
@@ -111,19 +120,20 @@ absl::StatusOr<shop_pb::RecommendResponse> Shop::Recommend(const std::string& us
   request.set_explain(explain);
   request.set_filter(filter);
   shop_pb::RecommendResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(recommender_->async(), &RecommenderStub::Recommend, request, response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Recommend, request,
+                                   response, {.deadline = absl::Now() + timeout}));
   return response;
 }
 
-absl::StatusOr<shop_pb::SearchResponse> Shop::Search(const std::string& text, absl::Duration timeout) {
+absl::StatusOr<shop_pb::SearchResponse> Shop::Search(const std::string& text,
+                                                     absl::Duration timeout) {
   shop_pb::SearchRequest request;
   request.set_catalog("shop");
   request.mutable_query()->set_text(text);
   request.set_num_results(5);
   shop_pb::SearchResponse response;
-  PALATE_RETURN_IF_ERROR(
-      CallUnary(recommender_->async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + timeout}));
+  PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Search, request,
+                                   response, {.deadline = absl::Now() + timeout}));
   return response;
 }
 

@@ -1,4 +1,5 @@
-// A small shop behind any channel: what end-to-end tests write and ask, through the public API only.
+// A small shop behind any channel: what end-to-end tests write and ask, through the public API
+// only.
 #pragma once
 
 #include <string>
@@ -16,16 +17,19 @@ namespace shop_catalog_pb = palate::catalog::v1;
 class Shop {
  public:
   explicit Shop(std::shared_ptr<grpc::Channel> channel)
-      : recommender_(shop_pb::RecommenderService::NewStub(channel)), catalogs_(shop_catalog_pb::CatalogService::NewStub(channel)) {}
+      : recommender_(shop_pb::RecommenderService::NewStub(channel)),
+        catalogs_(shop_catalog_pb::CatalogService::NewStub(channel)) {}
 
-  // Catalog "shop" with 24 items (some with pictures), and three shoppers' events: u0 likes chairs, u1 lamps, u2 tents.
+  // Catalog "shop" with 24 items (some with pictures), and three shoppers' events: u0 likes chairs,
+  // u1 lamps, u2 tents.
   absl::Status Fill();
   // One more item without a picture.
   absl::Status Add(const std::string& id, const std::string& title);
 
-  absl::StatusOr<shop_pb::RecommendResponse> Recommend(const std::string& user, absl::Duration timeout,
-                                                       types::v1::ExplainMode explain = types::v1::EXPLAIN_MODE_NONE,
-                                                       const std::string& filter = "");
+  absl::StatusOr<shop_pb::RecommendResponse> Recommend(
+      const std::string& user, absl::Duration timeout,
+      types::v1::ExplainMode explain = types::v1::EXPLAIN_MODE_NONE,
+      const std::string& filter = "");
   absl::StatusOr<shop_pb::SearchResponse> Search(const std::string& text, absl::Duration timeout);
 
   shop_pb::RecommenderService::Stub& recommender() { return *recommender_; }

@@ -1,8 +1,8 @@
-// The BERT encoder (https://arxiv.org/abs/1810.04805) and the sentence encoder around it, in the sentence-transformers
-// layout.
+// The BERT encoder (https://arxiv.org/abs/1810.04805) and the sentence encoder around it, in the
+// sentence-transformers layout.
 //
-// Inference only. Sequences are packed without padding, so that a text's vector does not depend on what shares its
-// batch.
+// Inference only. Sequences are packed without padding, so that a text's vector does not depend on
+// what shares its batch.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,8 +35,8 @@ struct BertConfig {
   double layer_norm_eps = 1e-12;
   Activation activation = Activation::kGelu;
 
-  // InvalidArgument for missing or wrong keys; Unimplemented for activations that are not supported, for relative
-  // positions and for decoders.
+  // InvalidArgument for missing or wrong keys; Unimplemented for activations that are not
+  // supported, for relative positions and for decoders.
   static absl::StatusOr<BertConfig> FromJson(const JsonConfig& config);
 };
 
@@ -44,14 +44,15 @@ struct BertConfig {
 class BertModel {
  public:
   // Of `options` only dtype and device are used.
-  static absl::StatusOr<std::shared_ptr<const BertModel>> Load(const Checkpoint& checkpoint, const LoadOptions& options = {});
+  static absl::StatusOr<std::shared_ptr<const BertModel>> Load(const Checkpoint& checkpoint,
+                                                               const LoadOptions& options = {});
 
   const BertConfig& config() const { return config_; }
   at::Device device() const { return words_.device(); }
 
-  // `ids` is int64 [tokens], sequences of `lengths` laid end to end; fastest when equal lengths are neighbors. Returns
-  // the last hidden states, [tokens, hidden] in the compute type. Throws as ATen does. REQUIRES: ids in the vocabulary,
-  // lengths in [1, max_positions].
+  // `ids` is int64 [tokens], sequences of `lengths` laid end to end; fastest when equal lengths are
+  // neighbors. Returns the last hidden states, [tokens, hidden] in the compute type. Throws as ATen
+  // does. REQUIRES: ids in the vocabulary, lengths in [1, max_positions].
   at::Tensor Forward(const at::Tensor& ids, absl::Span<const int64_t> lengths) const;
 
  private:
@@ -75,9 +76,11 @@ class BertModel {
 // A text tower: tokenizer, BERT, pooling, and the modules behind it. Thread-safe after Load.
 class SentenceEncoder {
  public:
-  // A folder in the sentence-transformers layout (see models/families/bert/sentence_layout.h), or a bare BERT folder, which is mean-pooled
-  // up to its max_position_embeddings and not normalized. Of `options` only dtype and device are used.
-  static absl::StatusOr<std::shared_ptr<const SentenceEncoder>> Load(const std::string& folder, const LoadOptions& options = {});
+  // A folder in the sentence-transformers layout (see models/families/bert/sentence_layout.h), or a
+  // bare BERT folder, which is mean-pooled up to its max_position_embeddings and not normalized. Of
+  // `options` only dtype and device are used.
+  static absl::StatusOr<std::shared_ptr<const SentenceEncoder>> Load(
+      const std::string& folder, const LoadOptions& options = {});
 
   int64_t dimensions() const { return dimensions_; }
   // Longest input in tokens, special ones included.
@@ -85,8 +88,8 @@ class SentenceEncoder {
   TextPooling pooling() const { return layout_.pooling; }
   // Whether the checkpoint's own modules end with normalization, so that Encode gives unit vectors.
   bool normalizes() const { return layout_.normalize; }
-  // Texts put before an input, from config_sentence_transformers.json: by role, and before every query; empty when
-  // there is none.
+  // Texts put before an input, from config_sentence_transformers.json: by role, and before every
+  // query; empty when there is none.
   const SentencePrompts& prompts() const { return layout_.prompts; }
   const std::string& query_prompt() const { return layout_.prompts.query; }
   // Hex digest of everything that the vectors depend on.
@@ -94,9 +97,9 @@ class SentenceEncoder {
 
   // Cuts at max_tokens(). InvalidArgument when `text` is not UTF-8.
   absl::StatusOr<EncodedText> Tokenize(absl::string_view text) const;
-  // The checkpoint's vectors, float32 [sequences.size(), dimensions] on the CPU, in the given order; of unit length only
-  // where normalizes(). Sequences are sorted by length inside. Errors of LibTorch become statuses.
-  // REQUIRES: ids as Tokenize gives them.
+  // The checkpoint's vectors, float32 [sequences.size(), dimensions] on the CPU, in the given
+  // order; of unit length only where normalizes(). Sequences are sorted by length inside. Errors of
+  // LibTorch become statuses. REQUIRES: ids as Tokenize gives them.
   absl::StatusOr<at::Tensor> Encode(absl::Span<const std::vector<int64_t>> sequences) const;
 
   const BertModel& model() const { return *model_; }

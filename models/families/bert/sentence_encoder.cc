@@ -29,7 +29,8 @@ SortedBatch SortByLength(absl::Span<const std::vector<int64_t>> sequences) {
   SortedBatch batch;
   batch.order.resize(sequences.size());
   std::iota(batch.order.begin(), batch.order.end(), size_t{0});
-  std::stable_sort(batch.order.begin(), batch.order.end(), [&](size_t a, size_t b) { return sequences[a].size() > sequences[b].size(); });
+  std::stable_sort(batch.order.begin(), batch.order.end(),
+                   [&](size_t a, size_t b) { return sequences[a].size() > sequences[b].size(); });
   for (size_t index : batch.order) {
     const std::vector<int64_t>& sequence = sequences[index];
     batch.starts.push_back(static_cast<int64_t>(batch.ids.size()));
@@ -56,7 +57,8 @@ at::Tensor Pool(const at::Tensor& states, const SortedBatch& batch, TextPooling 
         rows.push_back(tokens.amax(0).to(at::kFloat));
         break;
       case TextPooling::kMeanSqrtLen:
-        rows.push_back(tokens.sum(0, /*keepdim=*/false, at::kFloat) / std::sqrt(static_cast<double>(batch.lengths[i])));
+        rows.push_back(tokens.sum(0, /*keepdim=*/false, at::kFloat) /
+                       std::sqrt(static_cast<double>(batch.lengths[i])));
         break;
       case TextPooling::kLastToken:
         rows.push_back(tokens[-1].to(at::kFloat));
@@ -100,17 +102,20 @@ absl::StatusOr<int64_t> TokenizerLimit(const std::string& folder) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(const std::string& folder, const LoadOptions& options) {
+absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(
+    const std::string& folder, const LoadOptions& options) {
   auto encoder = std::shared_ptr<SentenceEncoder>(new SentenceEncoder);
   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
   PALATE_ASSIGN_OR_RETURN(encoder->layout_, ReadSentenceLayout(folder));
   PALATE_ASSIGN_OR_RETURN(encoder->model_, BertModel::Load(checkpoint, options));
   PALATE_ASSIGN_OR_RETURN(encoder->tokenizer_,
-                          LoadReferenceTokenizer(folder, {.lower_case = encoder->layout_.lower_case, .default_class = "BertTokenizer"}));
+                          LoadReferenceTokenizer(folder, {.lower_case = encoder->layout_.lower_case,
+                                                          .default_class = "BertTokenizer"}));
   const BertConfig& config = encoder->model_->config();
   if (encoder->tokenizer_->vocab_size() > config.vocab_size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, ": the tokenizer has ", encoder->tokenizer_->vocab_size(), " entries, the model only ", config.vocab_size));
+    return absl::InvalidArgumentError(absl::StrCat(folder, ": the tokenizer has ",
+                                                   encoder->tokenizer_->vocab_size(),
+                                                   " entries, the model only ", config.vocab_size));
   }
   PALATE_RETURN_IF_ERROR(encoder->LoadDense(options));
   PALATE_RETURN_IF_ERROR(encoder->ChooseMaxTokens(folder));
@@ -122,15 +127,19 @@ absl::Status SentenceEncoder::LoadDense(const LoadOptions& options) {
   dimensions_ = model_->config().hidden_size;
   for (const DenseModule& module : layout_.dense) {
     if (module.in_features != dimensions_) {
-      return absl::InvalidArgumentError(absl::StrCat(module.folder, ": in_features is ", module.in_features,
-                                                     ", but the module before gives ", dimensions_, " dimensions"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(module.folder, ": in_features is ", module.in_features,
+                       ", but the module before gives ", dimensions_, " dimensions"));
     }
     PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(module.folder));
     at::Tensor weight, bias;
-    ParameterList list = {{"linear.weight", {module.out_features, module.in_features}, {}, &weight}};
+    ParameterList list = {
+        {"linear.weight", {module.out_features, module.in_features}, {}, &weight}};
     if (module.bias) list.push_back({"linear.bias", {module.out_features}, {}, &bias});
     PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, list, {.device = options.device}));
-    PALATE_RETURN_IF_ERROR(CatchTorch([&] { dense_.push_back({.linear = Linear(weight, bias), .activation = module.activation}); }));
+    PALATE_RETURN_IF_ERROR(CatchTorch([&] {
+      dense_.push_back({.linear = Linear(weight, bias), .activation = module.activation});
+    }));
     dimensions_ = module.out_features;
   }
   return absl::OkStatus();
@@ -144,18 +153,22 @@ absl::Status SentenceEncoder::ChooseMaxTokens(const std::string& folder) {
   }
   if (limit > 0) max_tokens_ = std::min(max_tokens_, limit);
   if (max_tokens_ <= static_cast<int64_t>(tokenizer_->special_tokens_per_text())) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": max_seq_length ", max_tokens_, " leaves no room for text"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": max_seq_length ", max_tokens_, " leaves no room for text"));
   }
   return absl::OkStatus();
 }
 
 absl::Status SentenceEncoder::ComputeDigest(const Checkpoint& checkpoint) {
   PALATE_ASSIGN_OR_RETURN(const std::string weights, checkpoint.WeightsDigest());
-  PALATE_ASSIGN_OR_RETURN(const std::string vocabulary, FileDigest(checkpoint.folder() + "/tokenizer.json"));
-  std::string content = absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(), "\npooling ",
-                                     static_cast<int>(layout_.pooling), "\nmax_tokens ", max_tokens_);
+  PALATE_ASSIGN_OR_RETURN(const std::string vocabulary,
+                          FileDigest(checkpoint.folder() + "/tokenizer.json"));
+  std::string content =
+      absl::StrCat("bert\n", weights, "\n", vocabulary, "\n", checkpoint.config().json().dump(),
+                   "\npooling ", static_cast<int>(layout_.pooling), "\nmax_tokens ", max_tokens_);
   for (const DenseModule& module : layout_.dense) {
-    PALATE_ASSIGN_OR_RETURN(const std::string dense, FileDigest(module.folder + "/model.safetensors"));
+    PALATE_ASSIGN_OR_RETURN(const std::string dense,
+                            FileDigest(module.folder + "/model.safetensors"));
     absl::StrAppend(&content, "\ndense ", dense, " ", static_cast<int>(module.activation));
   }
   if (!layout_.normalize) absl::StrAppend(&content, "\nnot normalized");
@@ -172,16 +185,19 @@ absl::StatusOr<EncodedText> SentenceEncoder::Tokenize(absl::string_view text) co
   return tokenizer_->Encode(text, {.max_tokens = static_cast<size_t>(max_tokens_)});
 }
 
-absl::StatusOr<at::Tensor> SentenceEncoder::Encode(absl::Span<const std::vector<int64_t>> sequences) const {
+absl::StatusOr<at::Tensor> SentenceEncoder::Encode(
+    absl::Span<const std::vector<int64_t>> sequences) const {
   return CatchTorch([&] {
     const c10::InferenceMode inference;
     if (sequences.empty()) return at::empty({0, dimensions()}, at::kFloat);
     const SortedBatch batch = SortByLength(sequences);
     const at::Tensor states = model_->Forward(at::tensor(batch.ids, at::kLong), batch.lengths);
     at::Tensor vectors = Pool(states, batch, layout_.pooling);
-    for (const Dense& dense : dense_) vectors = ActivateDense(dense.linear(vectors), dense.activation);
+    for (const Dense& dense : dense_)
+      vectors = ActivateDense(dense.linear(vectors), dense.activation);
     // The epsilon of the reference's normalize.
-    if (layout_.normalize) vectors = vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12);
+    if (layout_.normalize)
+      vectors = vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12);
     return InCallersOrder(vectors.cpu(), batch.order);
   });
 }

@@ -21,15 +21,17 @@ struct PoolingRow {
   const char* name;  // the value of "pooling_mode" in later ones
   TextPooling pooling;
 };
-constexpr std::array<PoolingRow, 5> kPoolings = {{{"pooling_mode_mean_tokens", "mean", TextPooling::kMean},
-                                                  {"pooling_mode_cls_token", "cls", TextPooling::kCls},
-                                                  {"pooling_mode_max_tokens", "max", TextPooling::kMax},
-                                                  {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", TextPooling::kMeanSqrtLen},
-                                                  {"pooling_mode_lasttoken", "lasttoken", TextPooling::kLastToken}}};
+constexpr std::array<PoolingRow, 5> kPoolings = {
+    {{"pooling_mode_mean_tokens", "mean", TextPooling::kMean},
+     {"pooling_mode_cls_token", "cls", TextPooling::kCls},
+     {"pooling_mode_max_tokens", "max", TextPooling::kMax},
+     {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", TextPooling::kMeanSqrtLen},
+     {"pooling_mode_lasttoken", "lasttoken", TextPooling::kLastToken}}};
 
 absl::Status UnsupportedPooling(const JsonConfig& json, absl::string_view name) {
-  return absl::UnimplementedError(absl::StrCat(json.source(), ": ", QuoteForMessage(name),
-                                               " is not supported; supported are mean, cls, max, mean_sqrt_len_tokens and lasttoken"));
+  return absl::UnimplementedError(absl::StrCat(
+      json.source(), ": ", QuoteForMessage(name),
+      " is not supported; supported are mean, cls, max, mean_sqrt_len_tokens and lasttoken"));
 }
 
 absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
@@ -47,8 +49,10 @@ absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
     if (!known) return UnsupportedPooling(json, key);
   }
   if (modes > 1)
-    return absl::UnimplementedError(absl::StrCat(json.source(), ": ", modes, " kinds of pooling side by side are not supported"));
-  if (modes == 0) return absl::InvalidArgumentError(absl::StrCat(json.source(), " asks for no kind of pooling"));
+    return absl::UnimplementedError(absl::StrCat(
+        json.source(), ": ", modes, " kinds of pooling side by side are not supported"));
+  if (modes == 0)
+    return absl::InvalidArgumentError(absl::StrCat(json.source(), " asks for no kind of pooling"));
   return pooling;
 }
 
@@ -65,15 +69,17 @@ absl::StatusOr<TextPooling> ReadPooling(const std::string& folder, bool& include
 
 // The last part of a class name such as "torch.nn.modules.activation.Tanh".
 absl::StatusOr<DenseActivation> ReadDenseActivation(const JsonConfig& json) {
-  PALATE_ASSIGN_OR_RETURN(const std::string name, json.StringOr("activation_function", "torch.nn.modules.activation.Tanh"));
+  PALATE_ASSIGN_OR_RETURN(const std::string name,
+                          json.StringOr("activation_function", "torch.nn.modules.activation.Tanh"));
   const std::string last = name.substr(name.rfind('.') + 1);
   if (last == "Identity") return DenseActivation::kIdentity;
   if (last == "Tanh") return DenseActivation::kTanh;
   if (last == "ReLU") return DenseActivation::kRelu;
   if (last == "GELU") return DenseActivation::kGelu;
   if (last == "Sigmoid") return DenseActivation::kSigmoid;
-  return absl::UnimplementedError(absl::StrCat(json.source(), ": activation_function ", QuoteForMessage(name),
-                                               " is not supported; supported are Identity, Tanh, ReLU, GELU and Sigmoid"));
+  return absl::UnimplementedError(
+      absl::StrCat(json.source(), ": activation_function ", QuoteForMessage(name),
+                   " is not supported; supported are Identity, Tanh, ReLU, GELU and Sigmoid"));
 }
 
 absl::StatusOr<DenseModule> ReadDense(const std::string& folder) {
@@ -89,39 +95,53 @@ absl::StatusOr<DenseModule> ReadDense(const std::string& folder) {
 // Reads modules.json in its order: transformer, pooling, dense layers, normalization.
 class ModuleReader {
  public:
-  ModuleReader(std::string folder, SentenceLayout& layout) : folder_(std::move(folder)), layout_(layout) {}
+  ModuleReader(std::string folder, SentenceLayout& layout)
+      : folder_(std::move(folder)), layout_(layout) {}
 
   absl::Status Read(const nlohmann::json& module) {
     if (!module.is_object() || !module.contains("type") || !module["type"].is_string()) {
       return absl::InvalidArgumentError(absl::StrCat(Source(), " holds an entry without a type"));
     }
     const std::string type = module["type"].get<std::string>();
-    const std::string path = module.contains("path") && module["path"].is_string() ? module["path"].get<std::string>() : "";
+    const std::string path = module.contains("path") && module["path"].is_string()
+                                 ? module["path"].get<std::string>()
+                                 : "";
     if (absl::StrContains(path, "..") || absl::StartsWith(path, "/")) {
-      return absl::InvalidArgumentError(absl::StrCat(Source(), ": the path ", QuoteForMessage(path), " leaves the folder"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(Source(), ": the path ", QuoteForMessage(path), " leaves the folder"));
     }
-    if (layout_.normalize) return absl::UnimplementedError(absl::StrCat(Source(), ": a module after the normalization is not supported"));
+    if (layout_.normalize)
+      return absl::UnimplementedError(
+          absl::StrCat(Source(), ": a module after the normalization is not supported"));
     if (absl::EndsWith(type, ".Transformer")) return Transformer(path);
-    if (!transformer_) return absl::InvalidArgumentError(absl::StrCat(Source(), " does not begin with a transformer"));
+    if (!transformer_)
+      return absl::InvalidArgumentError(
+          absl::StrCat(Source(), " does not begin with a transformer"));
     if (absl::EndsWith(type, ".Pooling")) return Pooling(absl::StrCat(folder_, "/", path));
-    if (!pooling_) return absl::UnimplementedError(absl::StrCat(Source(), ": module ", QuoteForMessage(type), " before the pooling"));
+    if (!pooling_)
+      return absl::UnimplementedError(
+          absl::StrCat(Source(), ": module ", QuoteForMessage(type), " before the pooling"));
     if (absl::EndsWith(type, ".Dense")) {
-      PALATE_ASSIGN_OR_RETURN(layout_.dense.emplace_back(), ReadDense(absl::StrCat(folder_, "/", path)));
+      PALATE_ASSIGN_OR_RETURN(layout_.dense.emplace_back(),
+                              ReadDense(absl::StrCat(folder_, "/", path)));
       return absl::OkStatus();
     }
     if (absl::EndsWith(type, ".Normalize")) {
       layout_.normalize = true;
       return absl::OkStatus();
     }
-    if (absl::EndsWith(type, ".Dropout")) return absl::OkStatus();  // does nothing outside of training
-    return absl::UnimplementedError(absl::StrCat(Source(), ": module ", QuoteForMessage(type), " is not supported"));
+    if (absl::EndsWith(type, ".Dropout"))
+      return absl::OkStatus();  // does nothing outside of training
+    return absl::UnimplementedError(
+        absl::StrCat(Source(), ": module ", QuoteForMessage(type), " is not supported"));
   }
 
   // After the last module.
   absl::Status Finish() const {
     if (!pooling_) return absl::InvalidArgumentError(absl::StrCat(Source(), " has no pooling"));
     if (!include_prompt_ && !(layout_.prompts.query.empty() && layout_.prompts.document.empty())) {
-      return absl::UnimplementedError(absl::StrCat(folder_, ": pooling that leaves the prompt out (include_prompt) is not supported"));
+      return absl::UnimplementedError(absl::StrCat(
+          folder_, ": pooling that leaves the prompt out (include_prompt) is not supported"));
     }
     return absl::OkStatus();
   }
@@ -130,15 +150,20 @@ class ModuleReader {
   std::string Source() const { return folder_ + "/modules.json"; }
 
   absl::Status Transformer(const std::string& path) {
-    if (transformer_) return absl::UnimplementedError(absl::StrCat(Source(), ": a second transformer is not supported"));
+    if (transformer_)
+      return absl::UnimplementedError(
+          absl::StrCat(Source(), ": a second transformer is not supported"));
     if (!path.empty())
-      return absl::UnimplementedError(absl::StrCat(Source(), ": a transformer outside of the folder itself is not supported"));
+      return absl::UnimplementedError(
+          absl::StrCat(Source(), ": a transformer outside of the folder itself is not supported"));
     transformer_ = true;
     return absl::OkStatus();
   }
 
   absl::Status Pooling(const std::string& folder) {
-    if (pooling_) return absl::UnimplementedError(absl::StrCat(Source(), ": a second pooling is not supported"));
+    if (pooling_)
+      return absl::UnimplementedError(
+          absl::StrCat(Source(), ": a second pooling is not supported"));
     PALATE_ASSIGN_OR_RETURN(layout_.pooling, ReadPooling(folder, include_prompt_));
     pooling_ = true;
     return absl::OkStatus();
@@ -156,7 +181,8 @@ absl::Status ReadModules(const std::string& folder, SentenceLayout& layout) {
   if (!FileExists(path)) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
   const nlohmann::json modules = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!modules.is_array()) return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON list"));
+  if (!modules.is_array())
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON list"));
   ModuleReader reader(folder, layout);
   for (const nlohmann::json& module : modules) PALATE_RETURN_IF_ERROR(reader.Read(module));
   return reader.Finish();
@@ -187,7 +213,8 @@ absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder) {
   if (const std::string path = folder + "/sentence_bert_config.json"; FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(layout.max_tokens, json.IntOr("max_seq_length", 0));
-    if (layout.max_tokens < 0) return absl::InvalidArgumentError(absl::StrCat(path, ": max_seq_length is negative"));
+    if (layout.max_tokens < 0)
+      return absl::InvalidArgumentError(absl::StrCat(path, ": max_seq_length is negative"));
     PALATE_ASSIGN_OR_RETURN(layout.lower_case, json.BoolOr("do_lower_case", false));
   }
   return layout;

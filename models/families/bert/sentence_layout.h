@@ -1,5 +1,6 @@
-// The files with which sentence-transformers says what stands around a transformer: modules.json, the pooling's and the
-// dense layers' folders, sentence_bert_config.json and config_sentence_transformers.json. Without LibTorch.
+// The files with which sentence-transformers says what stands around a transformer: modules.json,
+// the pooling's and the dense layers' folders, sentence_bert_config.json and
+// config_sentence_transformers.json. Without LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +46,9 @@ struct SentenceLayout {
   SentencePrompts prompts;
 };
 
-// Reads what `folder` has of these files; a folder without modules.json is pooled by the mean and not normalized.
-// InvalidArgument for files that do not parse or contradict themselves; Unimplemented naming a module, a pooling or an
-// activation that is not supported.
+// Reads what `folder` has of these files; a folder without modules.json is pooled by the mean and
+// not normalized. InvalidArgument for files that do not parse or contradict themselves;
+// Unimplemented naming a module, a pooling or an activation that is not supported.
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder);
 
 }  // namespace palate::models

@@ -17,13 +17,21 @@ nlohmann::json ClipTextDefaults() {
 }
 
 nlohmann::json ClipVisionDefaults() {
-  return {{"model_type", "clip_vision_model"}, {"hidden_size", 768},    {"intermediate_size", 3072}, {"num_hidden_layers", 12},
-          {"num_attention_heads", 12},         {"num_channels", 3},     {"image_size", 224},         {"patch_size", 32},
-          {"hidden_act", "quick_gelu"},        {"layer_norm_eps", 1e-5}};
+  return {{"model_type", "clip_vision_model"},
+          {"hidden_size", 768},
+          {"intermediate_size", 3072},
+          {"num_hidden_layers", 12},
+          {"num_attention_heads", 12},
+          {"num_channels", 3},
+          {"image_size", 224},
+          {"patch_size", 32},
+          {"hidden_act", "quick_gelu"},
+          {"layer_norm_eps", 1e-5}};
 }
 
 // "text_config", or "text_config_dict" where the file has one.
-absl::StatusOr<JsonConfig> Tower(const JsonConfig& config, const std::string& key, const nlohmann::json& defaults) {
+absl::StatusOr<JsonConfig> Tower(const JsonConfig& config, const std::string& key,
+                                 const nlohmann::json& defaults) {
   const std::string early = absl::StrCat(key, "_dict");
   return NestedWithDefaults(config, config.Has(early) ? early : key, defaults);
 }
@@ -32,8 +40,10 @@ absl::StatusOr<ClipTextConfig> ReadClipText(const JsonConfig& config) {
   ClipTextConfig result;
   PALATE_ASSIGN_OR_RETURN(result.encoder, ReadEncoderConfig(config));
   PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxTowerVocabulary));
-  PALATE_ASSIGN_OR_RETURN(result.max_positions, config.IntIn("max_position_embeddings", 1, kMaxTowerExtent));
-  PALATE_ASSIGN_OR_RETURN(result.eos_token_id, config.IntIn("eos_token_id", 0, kMaxTowerVocabulary));
+  PALATE_ASSIGN_OR_RETURN(result.max_positions,
+                          config.IntIn("max_position_embeddings", 1, kMaxTowerExtent));
+  PALATE_ASSIGN_OR_RETURN(result.eos_token_id,
+                          config.IntIn("eos_token_id", 0, kMaxTowerVocabulary));
   return result;
 }
 
@@ -41,7 +51,9 @@ absl::StatusOr<ClipTextConfig> ReadClipText(const JsonConfig& config) {
 
 absl::StatusOr<ClipConfig> ClipConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("model_type"));
-  if (type != "clip") return absl::UnimplementedError(absl::StrCat(config.source(), ": model_type \"", type, "\" is not clip"));
+  if (type != "clip")
+    return absl::UnimplementedError(
+        absl::StrCat(config.source(), ": model_type \"", type, "\" is not clip"));
   ClipConfig result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text, Tower(config, "text_config", ClipTextDefaults()));
   PALATE_ASSIGN_OR_RETURN(result.text, ReadClipText(text));
@@ -49,7 +61,8 @@ absl::StatusOr<ClipConfig> ClipConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.vision, VitConfig::FromJson(vision));
   PALATE_ASSIGN_OR_RETURN(result.projection_dim, config.IntOr("projection_dim", 512));
   if (result.projection_dim < 1 || result.projection_dim > kMaxTowerExtent) {
-    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": projection_dim ", result.projection_dim, " is out of range"));
+    return absl::InvalidArgumentError(absl::StrCat(config.source(), ": projection_dim ",
+                                                   result.projection_dim, " is out of range"));
   }
   result.vision.projection_dim = result.projection_dim;
   return result;

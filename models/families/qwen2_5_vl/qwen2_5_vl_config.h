@@ -1,4 +1,5 @@
-// config.json of Qwen2.5-VL, flat as it was published or nested as later versions of transformers save it.
+// config.json of Qwen2.5-VL, flat as it was published or nested as later versions of transformers
+// save it.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -1,5 +1,6 @@
-// The vision tower of Qwen2.5-VL (https://arxiv.org/abs/2502.13923): a transformer over patches at the image's own resolution, whose
-// layers attend within windows, but for a few that see the whole image; blocks of patches are merged at its end.
+// The vision tower of Qwen2.5-VL (https://arxiv.org/abs/2502.13923): a transformer over patches at
+// the image's own resolution, whose layers attend within windows, but for a few that see the whole
+// image; blocks of patches are merged at its end.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,17 +27,20 @@ struct Qwen25VisionConfig : VisionShape {
   static absl::StatusOr<Qwen25VisionConfig> FromJson(const JsonConfig& vision_config);
 };
 
-// The order in which window layers see merge blocks: window by window, those at the right and lower edge smaller.
+// The order in which window layers see merge blocks: window by window, those at the right and lower
+// edge smaller.
 struct WindowOrder {
   std::vector<int64_t> blocks;   // a permutation of the merge blocks of all images
   std::vector<int64_t> lengths;  // patches of each window
 };
-WindowOrder WindowsOf(absl::Span<const ImagePatches> images, int64_t merge_size, int64_t window_blocks);
+WindowOrder WindowsOf(absl::Span<const ImagePatches> images, int64_t merge_size,
+                      int64_t window_blocks);
 
 class Qwen25VisionTower : public VisionTower {
  public:
   // `config` is a complete "vision_config". Errors as LoadParameters gives them.
-  static absl::StatusOr<std::shared_ptr<const Qwen25VisionTower>> Load(const Checkpoint& checkpoint, const JsonConfig& config,
+  static absl::StatusOr<std::shared_ptr<const Qwen25VisionTower>> Load(const Checkpoint& checkpoint,
+                                                                       const JsonConfig& config,
                                                                        const LoadOptions& options);
 
   VisionFeatures Forward(absl::Span<const ImagePatches> images) const override;
@@ -53,7 +57,8 @@ class Qwen25VisionTower : public VisionTower {
 
   explicit Qwen25VisionTower(Qwen25VisionConfig config);
   ParameterList Parameters();
-  at::Tensor RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate, const std::vector<int64_t>& lengths) const;
+  at::Tensor RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate,
+                      const std::vector<int64_t>& lengths) const;
 
   const Qwen25VisionConfig config_;
   at::Tensor patch_proj_;  // [hidden, 3, temporal_patch, patch, patch]

@@ -7,7 +7,8 @@
 
 namespace palate::models {
 
-// Also reads the text part of Qwen3-VL. InvalidArgument naming a missing or wrong key, Unimplemented naming what is not computed.
+// Also reads the text part of Qwen3-VL. InvalidArgument naming a missing or wrong key,
+// Unimplemented naming what is not computed.
 absl::StatusOr<DecoderConfig> ReadQwen3Config(const JsonConfig& config);
 
 }  // namespace palate::models

@@ -1,6 +1,7 @@
-// The vision tower of Qwen3-VL (https://arxiv.org/abs/2511.21631): a transformer over patches at the image's own resolution, with a learned
-// table of positions that is interpolated to the image's grid, and with the output of some layers handed to the decoder's first
-// layers (DeepStack, https://arxiv.org/abs/2406.04334).
+// The vision tower of Qwen3-VL (https://arxiv.org/abs/2511.21631): a transformer over patches at
+// the image's own resolution, with a learned table of positions that is interpolated to the image's
+// grid, and with the output of some layers handed to the decoder's first layers (DeepStack,
+// https://arxiv.org/abs/2406.04334).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,7 +33,8 @@ struct Qwen3VisionConfig : VisionShape {
 class Qwen3VisionTower : public VisionTower {
  public:
   // `config` is a complete "vision_config". Errors as LoadParameters gives them.
-  static absl::StatusOr<std::shared_ptr<const Qwen3VisionTower>> Load(const Checkpoint& checkpoint, const JsonConfig& config,
+  static absl::StatusOr<std::shared_ptr<const Qwen3VisionTower>> Load(const Checkpoint& checkpoint,
+                                                                      const JsonConfig& config,
                                                                       const LoadOptions& options);
 
   VisionFeatures Forward(absl::Span<const ImagePatches> images) const override;
@@ -61,7 +63,8 @@ class Qwen3VisionTower : public VisionTower {
   void ListMerger(const std::string& name, Merger& merger, ParameterList& list) const;
   // The table's rows, interpolated to each patch's place: [patches, hidden].
   at::Tensor Positions(absl::Span<const ImagePatches> images, const PatchGrid& grid) const;
-  at::Tensor RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate, const std::vector<int64_t>& lengths) const;
+  at::Tensor RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate,
+                      const std::vector<int64_t>& lengths) const;
   at::Tensor Merge(const Merger& merger, const at::Tensor& x) const;
 
   const Qwen3VisionConfig config_;

@@ -19,7 +19,8 @@ void AppendImage(const MergedGrid& image, int64_t start, MropePositions& positio
 
 }  // namespace
 
-MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const MergedGrid> images, int64_t image_token_id, int64_t start) {
+MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const MergedGrid> images,
+                           int64_t image_token_id, int64_t start) {
   MropePositions positions;
   positions.next = start;
   size_t image = 0;

@@ -1,4 +1,5 @@
-// Three-dimensional rotary positions (M-RoPE, https://arxiv.org/abs/2409.12191) of a text with images in it. Without LibTorch's tensors.
+// Three-dimensional rotary positions (M-RoPE, https://arxiv.org/abs/2409.12191) of a text with
+// images in it. Without LibTorch's tensors.
 #pragma once
 
 #include <array>
@@ -25,8 +26,9 @@ struct MropePositions {
   int64_t next = 0;
 };
 
-// `ids` with their placeholders expanded; each run of an image's placeholders, in order, takes as many of `image_token_id` as the image has
-// tokens. Placeholders beyond the last image are text.
-MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const MergedGrid> images, int64_t image_token_id, int64_t start);
+// `ids` with their placeholders expanded; each run of an image's placeholders, in order, takes as
+// many of `image_token_id` as the image has tokens. Placeholders beyond the last image are text.
+MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const MergedGrid> images,
+                           int64_t image_token_id, int64_t start);
 
 }  // namespace palate::models

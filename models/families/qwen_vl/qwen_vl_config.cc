@@ -31,17 +31,23 @@ absl::StatusOr<JsonConfig> NestedText(const JsonConfig& config, const VlFormat& 
 
 absl::StatusOr<VlConfig> ReadVlConfig(const JsonConfig& config, const VlFormat& format) {
   if (config.Has("quantization_config")) {
-    return absl::UnimplementedError(absl::StrCat(config.source(), ": quantized weights (quantization_config) are not supported"));
+    return absl::UnimplementedError(absl::StrCat(
+        config.source(), ": quantized weights (quantization_config) are not supported"));
   }
   const bool flat = format.text_may_be_flat && !config.Has("text_config");
-  PALATE_ASSIGN_OR_RETURN(const JsonConfig text, flat ? absl::StatusOr<JsonConfig>(config) : NestedText(config, format));
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig text,
+                          flat ? absl::StatusOr<JsonConfig>(config) : NestedText(config, format));
   PALATE_ASSIGN_OR_RETURN(DecoderConfig decoder, format.read_decoder(text));
-  if (decoder.rope.mrope_section.empty()) decoder.rope.mrope_section.assign(format.mrope_section.begin(), format.mrope_section.end());
+  if (decoder.rope.mrope_section.empty())
+    decoder.rope.mrope_section.assign(format.mrope_section.begin(), format.mrope_section.end());
   decoder.rope.mrope_interleaved = format.mrope_interleaved;
   PALATE_RETURN_IF_ERROR(Annotate(decoder.Validate(), config.source()));
   PALATE_ASSIGN_OR_RETURN(const JsonConfig vision, config.Object("vision_config"));
-  PALATE_ASSIGN_OR_RETURN(const int64_t image_token_id, config.IntIn("image_token_id", 0, decoder.vocab_size - 1));
-  return VlConfig{.decoder = std::move(decoder), .vision = WithDefaults(vision, format.vision_defaults), .image_token_id = image_token_id};
+  PALATE_ASSIGN_OR_RETURN(const int64_t image_token_id,
+                          config.IntIn("image_token_id", 0, decoder.vocab_size - 1));
+  return VlConfig{.decoder = std::move(decoder),
+                  .vision = WithDefaults(vision, format.vision_defaults),
+                  .image_token_id = image_token_id};
 }
 
 }  // namespace palate::models

@@ -1,4 +1,5 @@
-// config.json of a vision-language model: a decoder, a vision tower, and the placeholder that joins them.
+// config.json of a vision-language model: a decoder, a vision tower, and the placeholder that joins
+// them.
 #pragma once
 
 #include <array>
@@ -17,8 +18,8 @@ struct VlConfig {
   int64_t image_token_id = -1;
 };
 
-// How a family writes its file. The defaults are those of the reference's config classes: transformers saves the nested parts as
-// differences to them, so published files lack keys there.
+// How a family writes its file. The defaults are those of the reference's config classes:
+// transformers saves the nested parts as differences to them, so published files lack keys there.
 struct VlFormat {
   absl::StatusOr<DecoderConfig> (*read_decoder)(const JsonConfig& config);
   nlohmann::json text_defaults;

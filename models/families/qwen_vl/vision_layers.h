@@ -1,7 +1,8 @@
-// What the vision towers of Qwen2.5-VL and Qwen3-VL have in common: patches of several images end to end, two-dimensional rotary
-// positions, attention over segments of unequal lengths.
+// What the vision towers of Qwen2.5-VL and Qwen3-VL have in common: patches of several images end
+// to end, two-dimensional rotary positions, attention over segments of unequal lengths.
 //
-// Plain ATen calls: they throw. Tensors are on the tower's device; "patches" counts those of all images.
+// Plain ATen calls: they throw. Tensors are on the tower's device; "patches" counts those of all
+// images.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -42,7 +43,8 @@ struct VisionShape {
   // Hidden values of one merge block.
   int64_t merged_size() const { return hidden_size * merge_size * merge_size; }
 
-  // Reads a complete "vision_config". InvalidArgument naming a missing or wrong key, Unimplemented naming what is not computed.
+  // Reads a complete "vision_config". InvalidArgument naming a missing or wrong key, Unimplemented
+  // naming what is not computed.
   static absl::StatusOr<VisionShape> FromJson(const JsonConfig& vision_config);
 };
 
@@ -56,7 +58,8 @@ struct BiasedLinear {
   void List(const std::string& name, int64_t out, int64_t in, ParameterList& list);
 };
 
-// Where each patch lies on its image's grid, in the order of ImagePatches (merge block by merge block): int64 [patches], on the CPU.
+// Where each patch lies on its image's grid, in the order of ImagePatches (merge block by merge
+// block): int64 [patches], on the CPU.
 struct PatchGrid {
   at::Tensor rows;
   at::Tensor columns;
@@ -64,10 +67,11 @@ struct PatchGrid {
 PatchGrid GridOf(absl::Span<const ImagePatches> images, int64_t merge_size);
 
 // The patches of all images: [patches, patch_values] in that type.
-at::Tensor StackPatches(absl::Span<const ImagePatches> images, at::ScalarType dtype, const at::Device& device);
+at::Tensor StackPatches(absl::Span<const ImagePatches> images, at::ScalarType dtype,
+                        const at::Device& device);
 
-// Rotary embedding by row (first half of the pairs) and column (second half), without scaling: float32 cos and sin
-// [patches, 1, head_dim], to broadcast over heads.
+// Rotary embedding by row (first half of the pairs) and column (second half), without scaling:
+// float32 cos and sin [patches, 1, head_dim], to broadcast over heads.
 struct PatchRotation {
   at::Tensor cos;
   at::Tensor sin;
@@ -77,13 +81,16 @@ struct PatchRotation {
   // The rotation of those patches in that order (int64 [n]).
   PatchRotation Select(const at::Tensor& order) const;
 };
-PatchRotation RotationOf(const PatchGrid& grid, int64_t head_dim, double theta, const at::Device& device);
+PatchRotation RotationOf(const PatchGrid& grid, int64_t head_dim, double theta,
+                         const at::Device& device);
 
 // Lengths of the segments that full attention keeps apart: every frame of every image.
 std::vector<int64_t> FrameLengths(absl::Span<const ImagePatches> images);
 
-// Attention within consecutive segments of these lengths, whose sum is `patches`. qkv: [patches, 3 * hidden] as the towers store it;
-// returns [patches, hidden]. No mask is built: memory grows with the patches, not with their square.
-at::Tensor AttendSegments(const at::Tensor& qkv, const PatchRotation& rotate, int64_t num_heads, const std::vector<int64_t>& lengths);
+// Attention within consecutive segments of these lengths, whose sum is `patches`. qkv: [patches, 3
+// * hidden] as the towers store it; returns [patches, hidden]. No mask is built: memory grows with
+// the patches, not with their square.
+at::Tensor AttendSegments(const at::Tensor& qkv, const PatchRotation& rotate, int64_t num_heads,
+                          const std::vector<int64_t>& lengths);
 
 }  // namespace palate::models

@@ -1,6 +1,6 @@
-// SigLIP (https://arxiv.org/abs/2303.15343) at a fixed resolution, and SigLIP 2 checkpoints of the same shape: a
-// bidirectional text tower pooled at its last position, and a vision transformer pooled by one attention query. Reads
-// checkpoints of transformers' SiglipModel.
+// SigLIP (https://arxiv.org/abs/2303.15343) at a fixed resolution, and SigLIP 2 checkpoints of the
+// same shape: a bidirectional text tower pooled at its last position, and a vision transformer
+// pooled by one attention query. Reads checkpoints of transformers' SiglipModel.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,35 +35,37 @@ struct SiglipConfig {
   SiglipTextConfig text;
   SiglipVisionConfig vision;
 
-  // config.json of a SiglipModel; absent keys of text_config and vision_config have the reference's defaults.
-  // InvalidArgument for wrong values; Unimplemented for activations that are not supported and for a vision tower
-  // without its pooling head.
+  // config.json of a SiglipModel; absent keys of text_config and vision_config have the reference's
+  // defaults. InvalidArgument for wrong values; Unimplemented for activations that are not
+  // supported and for a vision tower without its pooling head.
   static absl::StatusOr<SiglipConfig> FromJson(const JsonConfig& config);
 };
 
-// Immutable and thread-safe after Load. The methods run ATen operations and throw as they do; callers hold an
-// InferenceMode.
+// Immutable and thread-safe after Load. The methods run ATen operations and throw as they do;
+// callers hold an InferenceMode.
 class SiglipModel {
  public:
   // Of `options` only dtype and device are used.
-  static absl::StatusOr<std::shared_ptr<const SiglipModel>> Load(const Checkpoint& checkpoint, const LoadOptions& options = {});
+  static absl::StatusOr<std::shared_ptr<const SiglipModel>> Load(const Checkpoint& checkpoint,
+                                                                 const LoadOptions& options = {});
 
   const SiglipConfig& config() const { return config_; }
   // Of the space that texts and images share.
   int64_t dimensions() const { return config_.text.projection_size; }
-  // Cosine similarities times logit_scale, plus logit_bias, are the logits of "this text fits this image".
+  // Cosine similarities times logit_scale, plus logit_bias, are the logits of "this text fits this
+  // image".
   double logit_scale() const { return logit_scale_; }
   double logit_bias() const { return logit_bias_; }
 
-  // `ids` is int64 [texts, length]. The model was trained on texts padded to max_positions and sees padding like any
-  // token, so texts of another length get other vectors. Returns the states after the final norm:
-  // [texts, length, hidden].
+  // `ids` is int64 [texts, length]. The model was trained on texts padded to max_positions and sees
+  // padding like any token, so texts of another length get other vectors. Returns the states after
+  // the final norm: [texts, length, hidden].
   at::Tensor TextStates(const at::Tensor& ids) const;
   // The last position's state through the head, not normalized: float32 [texts, dimensions].
   at::Tensor TextFeatures(const at::Tensor& ids) const;
 
-  // `pixels` is [images, channels, image_size, image_size]. Returns the states after the final norm:
-  // [images, patches, hidden].
+  // `pixels` is [images, channels, image_size, image_size]. Returns the states after the final
+  // norm: [images, patches, hidden].
   at::Tensor ImageStates(const at::Tensor& pixels) const;
   // Pooled, not normalized: float32 [images, hidden].
   at::Tensor ImageFeatures(const at::Tensor& pixels) const;
@@ -74,7 +76,8 @@ class SiglipModel {
  private:
   // Pools by the attention of one learned query over all patches.
   struct PoolingHead {
-    at::Tensor probe, in_weight, in_bias, out_weight, out_bias, norm_weight, norm_bias, fc1_weight, fc1_bias, fc2_weight, fc2_bias;
+    at::Tensor probe, in_weight, in_bias, out_weight, out_bias, norm_weight, norm_bias, fc1_weight,
+        fc1_bias, fc2_weight, fc2_bias;
   };
 
   explicit SiglipModel(const SiglipConfig& config);

@@ -1,8 +1,9 @@
-// Vision transformers (https://arxiv.org/abs/2010.11929) in two Hugging Face layouts: "clip_vision_model"
-// (CLIPVisionModelWithProjection: a norm before the blocks, a projection after the pooling) and "vit" (ViTModel). They
-// differ in names and in those two parts only.
+// Vision transformers (https://arxiv.org/abs/2010.11929) in two Hugging Face layouts:
+// "clip_vision_model" (CLIPVisionModelWithProjection: a norm before the blocks, a projection after
+// the pooling) and "vit" (ViTModel). They differ in names and in those two parts only.
 //
-// One implementation serves and trains, as models/decoder/decoder.h; ATen's exceptions pass through Forward and Embed.
+// One implementation serves and trains, as models/decoder/decoder.h; ATen's exceptions pass through
+// Forward and Embed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -42,8 +43,8 @@ struct VitConfig {
   int64_t output_dim() const { return projection_dim > 0 ? projection_dim : hidden_size; }
   EncoderConfig encoder() const;
 
-  // The config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented for another model_type
-  // or activation.
+  // The config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented for
+  // another model_type or activation.
   static absl::StatusOr<VitConfig> FromJson(const JsonConfig& config);
   nlohmann::json ToJson() const;
   absl::Status Validate() const;
@@ -55,40 +56,43 @@ enum class VitPooling { kCls, kMean };  // kMean averages the patches, without t
 class VitModel {
  public:
   // Of `options` only dtype and device are used.
-  static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint, const LoadOptions& options = {});
+  static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint,
+                                                              const LoadOptions& options = {});
   static absl::StatusOr<std::unique_ptr<VitModel>> LoadTrainable(const Checkpoint& checkpoint);
-  static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config, uint64_t seed);
-  // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start as the layout's do,
-  // and tensors that start with one of `ignored_prefixes` belong to the rest.
-  static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(const Checkpoint& checkpoint, const VitConfig& config,
-                                                                   const std::vector<std::string>& ignored_prefixes,
-                                                                   const LoadOptions& options = {});
+  static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config,
+                                                                uint64_t seed);
+  // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start
+  // as the layout's do, and tensors that start with one of `ignored_prefixes` belong to the rest.
+  static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(
+      const Checkpoint& checkpoint, const VitConfig& config,
+      const std::vector<std::string>& ignored_prefixes, const LoadOptions& options = {});
 
   const VitConfig& config() const { return config_; }
 
-  // `pixels` is [batch, channels, image_size, image_size], brought to the model's device and type. Returns the last
-  // block's output, before the final norm for kClipVision and after it for kVit (as the reference's
-  // last_hidden_state): [batch, 1 + patches, hidden].
+  // `pixels` is [batch, channels, image_size, image_size], brought to the model's device and type.
+  // Returns the last block's output, before the final norm for kClipVision and after it for kVit
+  // (as the reference's last_hidden_state): [batch, 1 + patches, hidden].
   at::Tensor Forward(const at::Tensor& pixels) const;
   // Pooled, normed and projected, not normalized to unit length: float32 [batch, output_dim].
   at::Tensor Embed(const at::Tensor& pixels, VitPooling pooling = VitPooling::kCls) const;
 
   // Of a model that was created or loaded for training.
   ParameterList Parameters();
-  // Writes config.json and model.safetensors; preprocessor_config.json is ImageProcessorConfig::ToJson. Makes the
-  // folder when absent.
+  // Writes config.json and model.safetensors; preprocessor_config.json is
+  // ImageProcessorConfig::ToJson. Makes the folder when absent.
   absl::Status Save(const std::string& folder);
 
  private:
   VitModel(const VitConfig& config, EncoderNames names);
-  static absl::StatusOr<std::unique_ptr<VitModel>> LoadImpl(const Checkpoint& checkpoint, const VitConfig& config,
-                                                            const std::vector<std::string>& ignored_prefixes, LoadOptions options);
+  static absl::StatusOr<std::unique_ptr<VitModel>> LoadImpl(
+      const Checkpoint& checkpoint, const VitConfig& config,
+      const std::vector<std::string>& ignored_prefixes, LoadOptions options);
 
   const VitConfig config_;
-  at::Tensor class_token_;                      // kClipVision: [hidden]; kVit: [1, 1, hidden]
-  at::Tensor patch_weight_;                     // [hidden, channels, patch, patch]
-  at::Tensor patch_bias_;                       // [hidden]; kVit only
-  at::Tensor positions_;                        // kClipVision: [1 + patches, hidden]; kVit: [1, 1 + patches, hidden]
+  at::Tensor class_token_;   // kClipVision: [hidden]; kVit: [1, 1, hidden]
+  at::Tensor patch_weight_;  // [hidden, channels, patch, patch]
+  at::Tensor patch_bias_;    // [hidden]; kVit only
+  at::Tensor positions_;     // kClipVision: [1 + patches, hidden]; kVit: [1, 1 + patches, hidden]
   at::Tensor pre_norm_weight_, pre_norm_bias_;  // kClipVision only
   PreNormEncoder blocks_;
   at::Tensor post_norm_weight_, post_norm_bias_;

@@ -15,7 +15,8 @@ absl::StatusOr<VitConfig::Layout> ReadLayout(const JsonConfig& config) {
   if (name == "clip_vision_model") return VitConfig::Layout::kClipVision;
   if (name == "vit") return VitConfig::Layout::kVit;
   return absl::UnimplementedError(
-      absl::StrCat(config.source(), ": model_type \"", type, "\" is no vision transformer; supported are clip_vision_model and vit"));
+      absl::StrCat(config.source(), ": model_type \"", type,
+                   "\" is no vision transformer; supported are clip_vision_model and vit"));
 }
 
 bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
@@ -39,11 +40,15 @@ absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   result.num_heads = encoder.num_heads;
   result.activation = encoder.activation;
   result.layer_norm_eps = encoder.layer_norm_eps;
-  PALATE_ASSIGN_OR_RETURN(result.initializer_range, config.DoubleOr("initializer_range", result.initializer_range));
+  PALATE_ASSIGN_OR_RETURN(result.initializer_range,
+                          config.DoubleOr("initializer_range", result.initializer_range));
   PALATE_ASSIGN_OR_RETURN(const bool qkv_bias, config.BoolOr("qkv_bias", true));
-  if (!qkv_bias) return absl::UnimplementedError(absl::StrCat(config.source(), ": attention without qkv_bias is not supported"));
+  if (!qkv_bias)
+    return absl::UnimplementedError(
+        absl::StrCat(config.source(), ": attention without qkv_bias is not supported"));
   if (HasArchitecture(config, "CLIPVisionModelWithProjection")) {
-    PALATE_ASSIGN_OR_RETURN(result.projection_dim, config.IntIn("projection_dim", 1, kMaxTowerExtent));
+    PALATE_ASSIGN_OR_RETURN(result.projection_dim,
+                            config.IntIn("projection_dim", 1, kMaxTowerExtent));
   }
   PALATE_RETURN_IF_ERROR(Annotate(result.Validate(), config.source()));
   return result;
@@ -83,24 +88,28 @@ nlohmann::json VitConfig::ToJson() const {
     json["attention_probs_dropout_prob"] = 0.0;
     return json;
   }
-  json["architectures"] = {projection_dim > 0 ? "CLIPVisionModelWithProjection" : "CLIPVisionModel"};
+  json["architectures"] = {projection_dim > 0 ? "CLIPVisionModelWithProjection"
+                                              : "CLIPVisionModel"};
   json["initializer_factor"] = 1.0;
   if (projection_dim > 0) json["projection_dim"] = projection_dim;
   return json;
 }
 
 absl::Status VitConfig::Validate() const {
-  if (image_size < 1 || patch_size < 1 || num_channels < 1 || hidden_size < 1 || intermediate_size < 1 || num_layers < 1 || num_heads < 1) {
+  if (image_size < 1 || patch_size < 1 || num_channels < 1 || hidden_size < 1 ||
+      intermediate_size < 1 || num_layers < 1 || num_heads < 1) {
     return absl::InvalidArgumentError("vision transformer sizes must all be at least 1");
   }
   if (patch_size > image_size) {
-    return absl::InvalidArgumentError(absl::StrCat("patch_size (", patch_size, ") is above image_size (", image_size, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("patch_size (", patch_size, ") is above image_size (", image_size, ")"));
   }
   if (hidden_size % num_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("hidden_size (", hidden_size, ") is no multiple of num_attention_heads (", num_heads, ")"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "hidden_size (", hidden_size, ") is no multiple of num_attention_heads (", num_heads, ")"));
   }
-  if (layout == Layout::kVit && projection_dim != 0) return absl::InvalidArgumentError("the vit layout has no projection");
+  if (layout == Layout::kVit && projection_dim != 0)
+    return absl::InvalidArgumentError("the vit layout has no projection");
   if (!(layer_norm_eps > 0)) return absl::InvalidArgumentError("layer_norm_eps is not above 0");
   return absl::OkStatus();
 }

@@ -1,10 +1,11 @@
-/* C ABI of the Rust text library: tokenizers and chat templates. C++ code uses models/text/tokenizer.h and
- * chat_template.h instead.
+/* C ABI of the Rust text library: tokenizers and chat templates. C++ code uses
+ * models/text/tokenizer.h and chat_template.h instead.
  *
- * Conventions: functions that can fail return 0 on success, or a palate_text_error and put a message into `error`.
- * Buffers that come back are owned by the caller and released with the matching free function; on failure nothing but
- * `error` is filled. Strings are UTF-8 with a length, not terminated. Handles are immutable: every function on them is
- * thread-safe except free. A Rust panic is caught and reported as PALATE_TEXT_INTERNAL. */
+ * Conventions: functions that can fail return 0 on success, or a palate_text_error and put a
+ * message into `error`. Buffers that come back are owned by the caller and released with the
+ * matching free function; on failure nothing but `error` is filled. Strings are UTF-8 with a
+ * length, not terminated. Handles are immutable: every function on them is thread-safe except free.
+ * A Rust panic is caught and reported as PALATE_TEXT_INTERNAL. */
 #ifndef PALATE_MODELS_TEXT_FFI_PALATE_TEXT_H_
 #define PALATE_MODELS_TEXT_FFI_PALATE_TEXT_H_
 
@@ -15,7 +16,11 @@
 extern "C" {
 #endif
 
-typedef enum { PALATE_TEXT_OK = 0, PALATE_TEXT_INVALID = 1, PALATE_TEXT_INTERNAL = 2 } palate_text_error;
+typedef enum {
+  PALATE_TEXT_OK = 0,
+  PALATE_TEXT_INVALID = 1,
+  PALATE_TEXT_INTERNAL = 2
+} palate_text_error;
 
 typedef struct {
   const char* data;
@@ -45,29 +50,36 @@ void palate_text_encodings_free(palate_text_encodings encodings);
 int palate_tokenizer_new(palate_text_slice json, palate_tokenizer** out, palate_text_string* error);
 void palate_tokenizer_free(palate_tokenizer* tokenizer);
 
-/* Without `parse_special_tokens`, special tokens that a text spells are ordinary characters. `max_tokens` 0 means no
- * limit. */
-int palate_tokenizer_encode(const palate_tokenizer* tokenizer, const palate_text_slice* texts, size_t num_texts, int add_special_tokens,
-                            int parse_special_tokens, size_t max_tokens, palate_text_encodings* out, palate_text_string* error);
-int palate_tokenizer_decode(const palate_tokenizer* tokenizer, const uint32_t* ids, size_t num_ids, int skip_special_tokens,
-                            palate_text_string* out, palate_text_string* error);
+/* Without `parse_special_tokens`, special tokens that a text spells are ordinary characters.
+ * `max_tokens` 0 means no limit. */
+int palate_tokenizer_encode(const palate_tokenizer* tokenizer, const palate_text_slice* texts,
+                            size_t num_texts, int add_special_tokens, int parse_special_tokens,
+                            size_t max_tokens, palate_text_encodings* out,
+                            palate_text_string* error);
+int palate_tokenizer_decode(const palate_tokenizer* tokenizer, const uint32_t* ids, size_t num_ids,
+                            int skip_special_tokens, palate_text_string* out,
+                            palate_text_string* error);
 /* -1 when there is no such token. */
 int64_t palate_tokenizer_token_to_id(const palate_tokenizer* tokenizer, palate_text_slice token);
 /* 1 when `id` exists, with its token in `out`; 0 otherwise. */
-int palate_tokenizer_id_to_token(const palate_tokenizer* tokenizer, uint32_t id, palate_text_string* out);
+int palate_tokenizer_id_to_token(const palate_tokenizer* tokenizer, uint32_t id,
+                                 palate_text_string* out);
 size_t palate_tokenizer_vocab_size(const palate_tokenizer* tokenizer);
 size_t palate_tokenizer_special_tokens_per_text(const palate_tokenizer* tokenizer);
 
 /* Learns a byte-level BPE; `out` is the content of a tokenizer.json. */
-int palate_tokenizer_train_bpe(const palate_text_slice* texts, size_t num_texts, const palate_text_slice* special_tokens,
-                               size_t num_special_tokens, size_t vocab_size, uint64_t min_frequency, palate_text_string* out,
+int palate_tokenizer_train_bpe(const palate_text_slice* texts, size_t num_texts,
+                               const palate_text_slice* special_tokens, size_t num_special_tokens,
+                               size_t vocab_size, uint64_t min_frequency, palate_text_string* out,
                                palate_text_string* error);
 
 /* `variables` is a JSON object whose keys every rendering sees. */
-int palate_chat_template_new(palate_text_slice source, palate_text_slice variables, palate_chat_template** out, palate_text_string* error);
+int palate_chat_template_new(palate_text_slice source, palate_text_slice variables,
+                             palate_chat_template** out, palate_text_string* error);
 void palate_chat_template_free(palate_chat_template* chat_template);
 /* `context` is a JSON object; its keys hide equal keys of the template's variables. */
-int palate_chat_template_render(const palate_chat_template* chat_template, palate_text_slice context, palate_text_string* out,
+int palate_chat_template_render(const palate_chat_template* chat_template,
+                                palate_text_slice context, palate_text_string* out,
                                 palate_text_string* error);
 
 #ifdef __cplusplus

@@ -58,7 +58,8 @@ inline CachedVector VectorOf(int number, size_t dimensions = 384) {
   vector.present = true;
   vector.tokens = number;
   vector.truncated_tokens = 1;
-  for (size_t i = 0; i < dimensions; ++i) vector.values.push_back(static_cast<float>(number) + 0.001f * static_cast<float>(i));
+  for (size_t i = 0; i < dimensions; ++i)
+    vector.values.push_back(static_cast<float>(number) + 0.001f * static_cast<float>(i));
   return vector;
 }
 

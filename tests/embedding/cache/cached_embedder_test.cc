@@ -36,10 +36,13 @@ EmbedInput Text(const std::string& text, EmbedRole role = EmbedRole::kItem) {
   return input;
 }
 
-// An embedder that never gives the same vector twice, so that only a memory can: each vector holds the number of its computation.
+// An embedder that never gives the same vector twice, so that only a memory can: each vector holds
+// the number of its computation.
 class Model {
  public:
-  absl::StatusOr<std::vector<EmbedResult>> operator()(std::vector<EmbedInput> inputs, const EmbedOptions&, const CallContext& context) {
+  absl::StatusOr<std::vector<EmbedResult>> operator()(std::vector<EmbedInput> inputs,
+                                                      const EmbedOptions&,
+                                                      const CallContext& context) {
     ++calls;
     if (before) before();
     if (context.cancelled()) return absl::CancelledError("cancelled");
@@ -53,7 +56,8 @@ class Model {
       const auto number = static_cast<float>(++computed);
       results[i].tokens = 5;
       results[i].vectors.push_back({{"text", "t1"}, std::vector<float>(kDimensions, number)});
-      if (!inputs[i].images.empty()) results[i].vectors.push_back({{"image", "i1"}, std::vector<float>(kDimensions, -number)});
+      if (!inputs[i].images.empty())
+        results[i].vectors.push_back({{"image", "i1"}, std::vector<float>(kDimensions, -number)});
     }
     return results;
   }
@@ -73,19 +77,22 @@ class CachedEmbedderTest : public ::testing::Test {
     ASSERT_TRUE(items.ok()) << items.status();
     items_ = *std::move(items);
     queries_ = std::make_unique<QueryCache>(QueryCache::Options(), clock_);
-    embedder_ = std::make_unique<CachedEmbedder>([this](std::vector<EmbedInput> inputs, const EmbedOptions& options,
-                                                        const CallContext& context) { return model_(std::move(inputs), options, context); },
-                                                 info, items_.get(), queries_.get());
+    embedder_ = std::make_unique<CachedEmbedder>(
+        [this](std::vector<EmbedInput> inputs, const EmbedOptions& options,
+               const CallContext& context) { return model_(std::move(inputs), options, context); },
+        info, items_.get(), queries_.get());
   }
 
-  std::vector<EmbedResult> Embed(std::vector<EmbedInput> inputs, const CachedEmbedder::Caller& caller = {"shop", ""},
+  std::vector<EmbedResult> Embed(std::vector<EmbedInput> inputs,
+                                 const CachedEmbedder::Caller& caller = {"shop", ""},
                                  const EmbedOptions& options = {}) {
     auto results = embedder_->Embed(std::move(inputs), options, caller, {});
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? *std::move(results) : std::vector<EmbedResult>();
   }
   // The number of the computation that the one vector of `text` came from.
-  float Number(const EmbedInput& input, const CachedEmbedder::Caller& caller = {"shop", ""}, const EmbedOptions& options = {}) {
+  float Number(const EmbedInput& input, const CachedEmbedder::Caller& caller = {"shop", ""},
+               const EmbedOptions& options = {}) {
     const auto results = Embed({input}, caller, options);
     return results.empty() || results[0].vectors.empty() ? -1 : results[0].vectors[0].values[0];
   }
@@ -138,7 +145,8 @@ TEST_F(CachedEmbedderTest, ChangedContentSpaceDimensionsOrInstructionIsComputedA
   told.instruction = "find";
   const std::set<float> numbers = {Number(Text("lamp")), Number(Text("lamp."))};
   EXPECT_EQ(numbers.size(), 2u);
-  EXPECT_EQ(Number(Text("lamp"), {"shop", ""}, only_text), Number(Text("lamp"))) << "text is kept by itself";
+  EXPECT_EQ(Number(Text("lamp"), {"shop", ""}, only_text), Number(Text("lamp")))
+      << "text is kept by itself";
   EXPECT_EQ(model_.calls, 2);
   Number(Text("lamp"), {"shop", ""}, cut);
   Number(Text("lamp"), {"shop", ""}, told);
@@ -237,7 +245,10 @@ TEST_F(CachedEmbedderTest, CallThatIsCancelledDoesNotTakeOthersWithIt) {
   };
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status first;
-  std::thread owner([&] { first = embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status(); });
+  std::thread owner([&] {
+    first =
+        embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status();
+  });
   computing.WaitForNotification();
   std::thread guest([&] { EXPECT_EQ(Number(Text("lamp")), 1); });
   cancellation->Cancel();
@@ -257,7 +268,8 @@ TEST_F(CachedEmbedderTest, WaitingCallKeepsItsOwnDeadline) {
   std::thread owner([&] { Number(Text("lamp")); });
   computing.WaitForNotification();
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(20)};
-  EXPECT_EQ(embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, context).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, context).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   go_on.Notify();
   owner.join();
 }
@@ -273,7 +285,10 @@ TEST_F(CachedEmbedderTest, WaitingCallIsWokenByItsCancellation) {
   computing.WaitForNotification();
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread guest([&] { status = embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status(); });
+  std::thread guest([&] {
+    status =
+        embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status();
+  });
   cancellation->Cancel();
   guest.join();  // while the owner still computes
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
@@ -311,10 +326,13 @@ TEST_F(CachedEmbedderTest, CallThatTheModelWouldRefuseIsLeftToTheModel) {
 
 TEST(UncachedEmbedderTest, ComputesEverythingWithoutCaches) {
   Model model;
-  CachedEmbedder embedder([&](std::vector<EmbedInput> inputs, const EmbedOptions& options,
-                              const CallContext& context) { return model(std::move(inputs), options, context); },
-                          Info(), nullptr, nullptr);
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(embedder.Embed({Text("lamp")}, {}, {"shop", ""}, {}).ok());
+  CachedEmbedder embedder(
+      [&](std::vector<EmbedInput> inputs, const EmbedOptions& options, const CallContext& context) {
+        return model(std::move(inputs), options, context);
+      },
+      Info(), nullptr, nullptr);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_TRUE(embedder.Embed({Text("lamp")}, {}, {"shop", ""}, {}).ok());
   EXPECT_EQ(model.calls, 2);
 }
 

@@ -46,8 +46,10 @@ TEST(ContentDigestTest, TellsApartWhateverDiffers) {
 TEST(ItemCacheKeyTest, TellsApartCatalogSpaceAndFingerprint) {
   const std::string content = ContentDigest(Fields({"a"}), "");
   const std::set<std::string> keys = {
-      ItemCache::Key("shop", content, "text", "f1"),  ItemCache::Key("shop2", content, "text", "f1"),
-      ItemCache::Key("shop", content, "image", "f1"), ItemCache::Key("shop", content, "text", "f2"),
+      ItemCache::Key("shop", content, "text", "f1"),
+      ItemCache::Key("shop2", content, "text", "f1"),
+      ItemCache::Key("shop", content, "image", "f1"),
+      ItemCache::Key("shop", content, "text", "f2"),
       ItemCache::Key("shop", content, "textf", "1"),
   };
   EXPECT_EQ(keys.size(), 5u);

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 
 using ::testing::HasSubstr;
 
-std::string KeyOf(int number) { return ItemCache::Key("shop", ContentOf(number), "text", "fingerprint"); }
+std::string KeyOf(int number) {
+  return ItemCache::Key("shop", ContentOf(number), "text", "fingerprint");
+}
 
 class ItemCacheTest : public ::testing::Test {
  protected:
@@ -28,7 +30,8 @@ class ItemCacheTest : public ::testing::Test {
     cache_ = *std::move(opened);
   }
   void Put(int number) { cache_->Put({{KeyOf(number), VectorOf(number)}}); }
-  // Files are written, merged and dropped by threads of RocksDB, and a flush may exceed the limit for a moment.
+  // Files are written, merged and dropped by threads of RocksDB, and a flush may exceed the limit
+  // for a moment.
   static bool Becomes(absl::FunctionRef<bool()> holds) {
     const absl::Time limit = absl::Now() + absl::Seconds(60);
     while (!holds() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
@@ -100,7 +103,8 @@ TEST_F(ItemCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {
   int held = 0;
   while (held < kEntries && Holds(kEntries - 1 - held)) ++held;
   EXPECT_GT(held, 1000) << "the newest are there";
-  for (int i = 0; i < kEntries - held; ++i) ASSERT_FALSE(Holds(i)) << i << " outlived an entry that is newer";
+  for (int i = 0; i < kEntries - held; ++i)
+    ASSERT_FALSE(Holds(i)) << i << " outlived an entry that is newer";
 }
 
 TEST_F(ItemCacheTest, SmallFilesOfRestartsAreMergedUpToASixteenthOfTheBound) {
@@ -152,7 +156,8 @@ TEST_F(ItemCacheTest, SecondDamageReplacesTheFirstThatWasSetAside) {
   }
   Open();
   int folders = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(folder_.dir()).parent_path())) folders += entry.is_directory();
+  for (const auto& entry : fs::directory_iterator(fs::path(folder_.dir()).parent_path()))
+    folders += entry.is_directory();
   EXPECT_EQ(folders, 2);
 }
 
@@ -178,7 +183,8 @@ TEST_F(ItemCacheTest, FolderThatIsOpenElsewhereIsRefused) {
 
 TEST_F(ItemCacheTest, FolderThatCannotBeMadeIsAnError) {
   std::ofstream(folder_.dir()) << "a file stands here";
-  EXPECT_EQ(ItemCache::Open({folder_.dir(), ItemCache::kMinBytes}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(ItemCache::Open({folder_.dir(), ItemCache::kMinBytes}).status().code(),
+            absl::StatusCode::kInternal);
 }
 
 }  // namespace

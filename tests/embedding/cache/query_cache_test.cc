@@ -14,7 +14,9 @@ const QueryCache::Owner kBob = {"shop", "bob"};
 
 class QueryCacheTest : public ::testing::Test {
  protected:
-  void Make(const QueryCache::Options& options) { cache_ = std::make_unique<QueryCache>(options, clock_); }
+  void Make(const QueryCache::Options& options) {
+    cache_ = std::make_unique<QueryCache>(options, clock_);
+  }
   void Put(const QueryCache::Owner& owner, int number) {
     cache_->Put(owner, cache_->generation(), {{ContentOf(number), VectorOf(number)}});
   }

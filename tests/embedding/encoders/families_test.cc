@@ -32,13 +32,15 @@ struct Served {
   std::unique_ptr<Embedder> embedder;
 
   const ModelInfo& info() const { return embedder->info(); }
-  std::vector<EmbedResult> Embed(const std::vector<EmbedInput>& inputs, const EmbedOptions& options = {}) const {
+  std::vector<EmbedResult> Embed(const std::vector<EmbedInput>& inputs,
+                                 const EmbedOptions& options = {}) const {
     auto results = embedder->Embed(inputs, options);
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? *std::move(results) : std::vector<EmbedResult>(inputs.size());
   }
   // The vectors of all inputs in one space: float32 [inputs, dimensions].
-  at::Tensor Vectors(const std::vector<EmbedInput>& inputs, const std::string& space, const std::string& instruction = "") const {
+  at::Tensor Vectors(const std::vector<EmbedInput>& inputs, const std::string& space,
+                     const std::string& instruction = "") const {
     EmbedOptions options;
     options.spaces = {space};
     options.instruction = instruction;
@@ -47,13 +49,15 @@ struct Served {
       EXPECT_TRUE(result.status.ok()) << result.status;
       const bool found = result.vectors.size() == 1;
       EXPECT_TRUE(found);
-      rows.push_back(found ? at::tensor(result.vectors[0].values, at::kFloat) : at::zeros({info().dimensions}));
+      rows.push_back(found ? at::tensor(result.vectors[0].values, at::kFloat)
+                           : at::zeros({info().dimensions}));
     }
     return at::stack(rows);
   }
 };
 
-Served Serve(const std::string& folder, const EmbeddingModelOptions& options = {}, const EmbedderOptions& embedder_options = {}) {
+Served Serve(const std::string& folder, const EmbeddingModelOptions& options = {},
+             const EmbedderOptions& embedder_options = {}) {
   Served served;
   auto model = EmbeddingModel::Load(folder, options);
   EXPECT_TRUE(model.ok()) << model.status();
@@ -65,13 +69,16 @@ Served Serve(const std::string& folder, const EmbeddingModelOptions& options = {
   return served;
 }
 
-EmbedInput Query(const std::string& text) { return {.fields = {text}, .images = {}, .role = EmbedRole::kQuery}; }
+EmbedInput Query(const std::string& text) {
+  return {.fields = {text}, .images = {}, .role = EmbedRole::kQuery};
+}
 EmbedInput Picture(const std::string& encoded) { return {.fields = {}, .images = {encoded}}; }
 
 std::string Png(uint8_t seed, int64_t width, int64_t height) {
   models::Image image{.width = width, .height = height};
   image.rgb.resize(static_cast<size_t>(3 * width * height));
-  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * seed + i / 11);
+  for (size_t i = 0; i < image.rgb.size(); ++i)
+    image.rgb[i] = static_cast<uint8_t>(i * seed + i / 11);
   return *models::EncodePng(image);
 }
 
@@ -85,7 +92,8 @@ void ExpectBatchEqualsSingle(const Served& served) {
     if (i % 5 != 4) input.fields = {text};
     if (i % 3 == 0) input.fields.push_back("and more of it");
     const bool sees = served.info().FindSpace("image") != nullptr;
-    if (sees && i % 4 == 1) input.images.push_back(Png(static_cast<uint8_t>(i), 40 + 9 * i, 70 - 2 * i));
+    if (sees && i % 4 == 1)
+      input.images.push_back(Png(static_cast<uint8_t>(i), 40 + 9 * i, 70 - 2 * i));
     if (input.fields.empty() && input.images.empty()) input.fields = {"x"};
     if (i % 6 == 5) input.role = EmbedRole::kQuery;
   }
@@ -100,7 +108,8 @@ void ExpectBatchEqualsSingle(const Served& served) {
     for (size_t v = 0; v < alone[0].vectors.size(); ++v) {
       const at::Tensor a = at::tensor(alone[0].vectors[v].values, at::kFloat);
       const at::Tensor b = at::tensor(together[i].vectors[v].values, at::kFloat);
-      EXPECT_LE(models::MaxDifference(a, b), 1e-5) << "input " << i << " in " << alone[0].vectors[v].space.name;
+      EXPECT_LE(models::MaxDifference(a, b), 1e-5)
+          << "input " << i << " in " << alone[0].vectors[v].space.name;
       EXPECT_NEAR(a.norm().item<double>(), 1, 1e-5);
     }
   }
@@ -131,29 +140,36 @@ TEST_P(FamilyTest, FingerprintIsTheSameForEveryTypeOfTheComputation) {
   const Golden golden(GetParam().golden);
   PALATE_SKIP_WITHOUT(golden);
   const Served exact = Serve(golden.checkpoint());
-  const Served narrow = Serve(golden.checkpoint(), {.dtype = "bf16", .device = "cpu", .adapter = ""});
+  const Served narrow =
+      Serve(golden.checkpoint(), {.dtype = "bf16", .device = "cpu", .adapter = ""});
   ASSERT_NE(exact.embedder, nullptr);
   ASSERT_NE(narrow.embedder, nullptr);
   EXPECT_EQ(narrow.info().dtype, "bf16");
   EXPECT_EQ(narrow.info().spaces[0].fingerprint, exact.info().spaces[0].fingerprint);
-  const std::vector<EmbedInput> inputs = {Text("A walnut lamp"), Text("Something else, and a good deal longer than that")};
-  const at::Tensor cosine = at::cosine_similarity(narrow.Vectors(inputs, "text"), exact.Vectors(inputs, "text"), 1);
+  const std::vector<EmbedInput> inputs = {Text("A walnut lamp"),
+                                          Text("Something else, and a good deal longer than that")};
+  const at::Tensor cosine =
+      at::cosine_similarity(narrow.Vectors(inputs, "text"), exact.Vectors(inputs, "text"), 1);
   EXPECT_GE(cosine.min().item<double>(), 0.999);
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, FamilyTest,
-                         ::testing::Values(FamilyCase{"bert-mean", "bert", "mean"}, FamilyCase{"bert-cls", "bert", "cls"},
-                                           FamilyCase{"qwen2-qkvbias", "qwen2", "last_token"},
-                                           FamilyCase{"qwen3-gqa", "qwen3", "last_token"}, FamilyCase{"qwen3-yarn", "qwen3", "last_token"},
-                                           FamilyCase{"llama-llama3rope_bf16", "llama", "last_token"},
-                                           FamilyCase{"clip-base", "clip", "head"}, FamilyCase{"siglip-base", "siglip", "head"},
-                                           FamilyCase{"qwen3_vl-deepstack", "qwen3_vl", "last_token"},
-                                           FamilyCase{"qwen2_5_vl-window", "qwen2_5_vl", "last_token"}),
-                         [](const auto& info) {
-                           std::string name = info.param.golden;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Goldens, FamilyTest,
+    ::testing::Values(FamilyCase{"bert-mean", "bert", "mean"},
+                      FamilyCase{"bert-cls", "bert", "cls"},
+                      FamilyCase{"qwen2-qkvbias", "qwen2", "last_token"},
+                      FamilyCase{"qwen3-gqa", "qwen3", "last_token"},
+                      FamilyCase{"qwen3-yarn", "qwen3", "last_token"},
+                      FamilyCase{"llama-llama3rope_bf16", "llama", "last_token"},
+                      FamilyCase{"clip-base", "clip", "head"},
+                      FamilyCase{"siglip-base", "siglip", "head"},
+                      FamilyCase{"qwen3_vl-deepstack", "qwen3_vl", "last_token"},
+                      FamilyCase{"qwen2_5_vl-window", "qwen2_5_vl", "last_token"}),
+    [](const auto& info) {
+      std::string name = info.param.golden;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 // The cases of a fixture that asks for the vectors of an embedding protocol (tests/goldens).
 class ProtocolTest : public ::testing::TestWithParam<const char*> {};
@@ -170,11 +186,15 @@ TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
     const auto& asked = cases[i];
     const int64_t limit = asked.value("max_tokens", 0);
     if (!by_limit.contains(limit)) {
-      by_limit[limit] = Serve(golden.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = limit});
+      by_limit[limit] =
+          Serve(golden.checkpoint(),
+                {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = limit});
     }
     ASSERT_NE(by_limit[limit].embedder, nullptr);
     const std::string text = asked.value("text", "");
-    EmbedInput input = {.fields = {text}, .images = {}, .role = asked["role"] == "query" ? EmbedRole::kQuery : EmbedRole::kItem};
+    EmbedInput input = {.fields = {text},
+                        .images = {},
+                        .role = asked["role"] == "query" ? EmbedRole::kQuery : EmbedRole::kItem};
     for (const auto& name : asked.value("images", nlohmann::ordered_json::array())) {
       input.images.push_back(models::ReadAll(golden.input(name)));
     }
@@ -186,16 +206,18 @@ TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
     ASSERT_TRUE(result.status.ok()) << result.status;
     ASSERT_EQ(result.vectors.size(), 1u);
     const std::string name = "embed." + std::to_string(i);
-    models::ExpectSameEmbeddings(at::tensor(result.vectors[0].values).unsqueeze(0), expected.at(name).unsqueeze(0), name);
+    models::ExpectSameEmbeddings(at::tensor(result.vectors[0].values).unsqueeze(0),
+                                 expected.at(name).unsqueeze(0), name);
     EXPECT_EQ(result.truncated_tokens > 0, limit > 0) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, ProtocolTest, ::testing::Values("embed-qwen3", "embed-qwen3_vl"), [](const auto& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Goldens, ProtocolTest, ::testing::Values("embed-qwen3", "embed-qwen3_vl"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(SentenceEncoderEmbeddingTest, GivesTheReferenceVectorsAndPutsThePromptBeforeQueries) {
   for (const char* name : {"bert-mean", "bert-cls"}) {
@@ -216,10 +238,12 @@ TEST(SentenceEncoderEmbeddingTest, GivesTheReferenceVectorsAndPutsThePromptBefor
     }
     const auto expected = models::ReferenceTensors(golden);
     const at::Tensor kept = at::tensor(rows, at::kLong);
-    models::ExpectSameEmbeddings(served.Vectors(items, "text"), expected.at("embeddings").index_select(0, kept), name);
+    models::ExpectSameEmbeddings(served.Vectors(items, "text"),
+                                 expected.at("embeddings").index_select(0, kept), name);
     const bool prompt = expected.contains("embeddings_with_prompt");
     const at::Tensor of_queries = expected.at(prompt ? "embeddings_with_prompt" : "embeddings");
-    models::ExpectSameEmbeddings(served.Vectors(queries, "text"), of_queries.index_select(0, kept), name);
+    models::ExpectSameEmbeddings(served.Vectors(queries, "text"), of_queries.index_select(0, kept),
+                                 name);
   }
 }
 
@@ -234,7 +258,8 @@ TEST(DecoderEmbeddingTest, IsTheLastStateAfterTheLastNorm) {
     for (size_t i = 0; i < prompts.size(); ++i) {
       const at::Tensor states = expected.at("last_hidden_state." + std::to_string(i));
       const at::Tensor vectors = served.Vectors({Text(prompts[i].get<std::string>())}, "text");
-      models::ExpectSameEmbeddings(vectors, models::Unit(states.narrow(0, states.size(0) - 1, 1)), name);
+      models::ExpectSameEmbeddings(vectors, models::Unit(states.narrow(0, states.size(0) - 1, 1)),
+                                   name);
     }
   }
 }
@@ -249,14 +274,17 @@ class SentenceLayoutTest : public ::testing::Test {
   std::string folder() const { return folder_.file("model"); }
   void WritePooling(const std::string& key) {
     std::filesystem::create_directory(folder() + "/1_Pooling");
-    models::WriteAll(folder() + "/1_Pooling/config.json", nlohmann::json{{"word_embedding_dimension", 64}, {key, true}}.dump());
-    models::WriteAll(folder() + "/modules.json",
-                     R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    models::WriteAll(folder() + "/1_Pooling/config.json",
+                     nlohmann::json{{"word_embedding_dimension", 64}, {key, true}}.dump());
+    models::WriteAll(
+        folder() + "/modules.json",
+        R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
                          {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
                          {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}])");
   }
   void WritePrompts(const nlohmann::json& prompts) {
-    models::WriteAll(folder() + "/config_sentence_transformers.json", nlohmann::json{{"prompts", prompts}}.dump());
+    models::WriteAll(folder() + "/config_sentence_transformers.json",
+                     nlohmann::json{{"prompts", prompts}}.dump());
   }
 
   const Golden golden_{"qwen3-gqa"};
@@ -266,9 +294,10 @@ class SentenceLayoutTest : public ::testing::Test {
 TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
   const std::string prompt = golden_.inputs()["logits_prompts"][0];
   const at::Tensor states = models::ReferenceTensors(golden_).at("last_hidden_state.0");
-  const std::map<std::string, at::Tensor> expected = {{"pooling_mode_mean_tokens", states.mean(0, /*keepdim=*/true)},
-                                                      {"pooling_mode_cls_token", states.narrow(0, 0, 1)},
-                                                      {"pooling_mode_lasttoken", states.narrow(0, states.size(0) - 1, 1)}};
+  const std::map<std::string, at::Tensor> expected = {
+      {"pooling_mode_mean_tokens", states.mean(0, /*keepdim=*/true)},
+      {"pooling_mode_cls_token", states.narrow(0, 0, 1)},
+      {"pooling_mode_lasttoken", states.narrow(0, states.size(0) - 1, 1)}};
   std::set<std::string> fingerprints;
   for (const auto& [key, pooled] : expected) {
     WritePooling(key);
@@ -281,26 +310,33 @@ TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
 }
 
 TEST_F(SentenceLayoutTest, InstructionTakesTheTasksPlaceInAQueryAndItemsStayBare) {
-  WritePrompts({{"query", "Instruct: Given a web search query, find passages\nQuery:"}, {"document", ""}});
+  WritePrompts(
+      {{"query", "Instruct: Given a web search query, find passages\nQuery:"}, {"document", ""}});
   const Served served = Serve(folder());
   ASSERT_NE(served.embedder, nullptr);
   EXPECT_EQ(served.info().query_template, "Instruct: {instruction}\nQuery:{text}");
   EXPECT_EQ(served.info().item_template, "{text}");
   EXPECT_EQ(served.info().default_instruction, "Given a web search query, find passages");
-  const at::Tensor written_out = served.Vectors(
-      {Text("Instruct: Given a web search query, find passages\nQuery:lamp"), Text("Instruct: Find shoes\nQuery:lamp"), Text("lamp")},
-      "text");
-  models::ExpectClose(served.Vectors({Query("lamp")}, "text")[0], written_out[0], 1e-5, "default task");
-  models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1], 1e-5, "the request's task");
-  models::ExpectClose(served.Vectors({Text("lamp")}, "text", "Find shoes")[0], written_out[2], 1e-5, "an item");
+  const at::Tensor written_out =
+      served.Vectors({Text("Instruct: Given a web search query, find passages\nQuery:lamp"),
+                      Text("Instruct: Find shoes\nQuery:lamp"), Text("lamp")},
+                     "text");
+  models::ExpectClose(served.Vectors({Query("lamp")}, "text")[0], written_out[0], 1e-5,
+                      "default task");
+  models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1],
+                      1e-5, "the request's task");
+  models::ExpectClose(served.Vectors({Text("lamp")}, "text", "Find shoes")[0], written_out[2], 1e-5,
+                      "an item");
 }
 
 TEST_F(SentenceLayoutTest, WithoutPromptsAQueryIsBareUntilItHasAnInstruction) {
   const Served served = Serve(folder());
   ASSERT_NE(served.embedder, nullptr);
-  const at::Tensor written_out = served.Vectors({Text("lamp"), Text("Instruct: Find shoes\nQuery:lamp")}, "text");
+  const at::Tensor written_out =
+      served.Vectors({Text("lamp"), Text("Instruct: Find shoes\nQuery:lamp")}, "text");
   models::ExpectClose(served.Vectors({Query("lamp")}, "text")[0], written_out[0], 1e-5, "bare");
-  models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1], 1e-5, "with a task");
+  models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1],
+                      1e-5, "with a task");
 }
 
 TEST_F(SentenceLayoutTest, EndTokenIsThePostProcessorsAndNeverCut) {
@@ -312,18 +348,26 @@ TEST_F(SentenceLayoutTest, EndTokenIsThePostProcessorsAndNeverCut) {
   ASSERT_FALSE(end.is_null());
   tokenizer["post_processor"] = {
       {"type", "TemplateProcessing"},
-      {"single", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}}},
-      {"pair", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
-      {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {end["id"]}}, {"tokens", {"<|endoftext|>"}}}}}}};
+      {"single",
+       {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+        {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}}},
+      {"pair",
+       {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+        {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
+      {"special_tokens",
+       {{"<|endoftext|>",
+         {{"id", "<|endoftext|>"}, {"ids", {end["id"]}}, {"tokens", {"<|endoftext|>"}}}}}}};
   const Served without = Serve(folder());
   models::WriteAll(folder() + "/tokenizer.json", tokenizer.dump());
-  const Served with = Serve(folder(), {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = 8});
+  const Served with =
+      Serve(folder(), {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = 8});
   ASSERT_NE(without.embedder, nullptr);
   ASSERT_NE(with.embedder, nullptr);
   EXPECT_NE(with.info().spaces[0].fingerprint, without.info().spaces[0].fingerprint);
   EXPECT_EQ(with.Embed({Text("lamp")})[0].tokens, without.Embed({Text("lamp")})[0].tokens + 1);
   const std::string words = "one two three four five six";
-  const auto longer = with.Embed({Text(words + " seven eight nine ten"), Text(words + " eleven twelve thirteen fourteen")});
+  const auto longer = with.Embed(
+      {Text(words + " seven eight nine ten"), Text(words + " eleven twelve thirteen fourteen")});
   EXPECT_EQ(longer[0].tokens, 8);
   EXPECT_GT(longer[0].truncated_tokens, 0);
   EXPECT_EQ(longer[0].vectors[0].values.size(), 64u);
@@ -342,13 +386,16 @@ TEST(AdapterEmbeddingTest, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsO
   const Golden base("qwen3-gqa");
   PALATE_SKIP_WITHOUT(adapter);
   const Served by_folder = Serve(adapter.checkpoint());
-  const Served by_option = Serve(base.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = adapter.checkpoint()});
+  const Served by_option =
+      Serve(base.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = adapter.checkpoint()});
   const Served plain = Serve(base.checkpoint());
   ASSERT_NE(by_folder.embedder, nullptr);
   ASSERT_NE(by_option.embedder, nullptr);
   const std::vector<EmbedInput> inputs = {Text("A walnut lamp")};
-  models::ExpectClose(by_folder.Vectors(inputs, "text"), by_option.Vectors(inputs, "text"), 1e-6, "either way");
-  EXPECT_GT(models::MaxDifference(by_folder.Vectors(inputs, "text"), plain.Vectors(inputs, "text")), 1e-4);
+  models::ExpectClose(by_folder.Vectors(inputs, "text"), by_option.Vectors(inputs, "text"), 1e-6,
+                      "either way");
+  EXPECT_GT(models::MaxDifference(by_folder.Vectors(inputs, "text"), plain.Vectors(inputs, "text")),
+            1e-4);
   EXPECT_EQ(by_folder.info().spaces[0].fingerprint, by_option.info().spaces[0].fingerprint);
   EXPECT_NE(by_folder.info().spaces[0].fingerprint, plain.info().spaces[0].fingerprint);
   EXPECT_NE(by_folder.info().weights_digest, plain.info().weights_digest);
@@ -359,7 +406,8 @@ TEST(AdapterEmbeddingTest, ModelsOfTowersRefuseAdapters) {
   const Golden adapter("lora-qwen3");
   const Golden bert("bert-mean");
   PALATE_SKIP_WITHOUT(adapter);
-  const auto model = EmbeddingModel::Load(bert.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = adapter.checkpoint()});
+  const auto model = EmbeddingModel::Load(
+      bert.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = adapter.checkpoint()});
   EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
 }
 
@@ -379,16 +427,19 @@ TEST(DualEncoderEmbeddingTest, TextsAndPicturesHaveTheReferenceVectorsInOneSpace
       rows.push_back(static_cast<int64_t>(i));
     }
     std::vector<EmbedInput> pictures;
-    for (const auto& image : inputs["images"]) pictures.push_back(Picture(models::ReadAll(golden.input(image))));
+    for (const auto& image : inputs["images"])
+      pictures.push_back(Picture(models::ReadAll(golden.input(image))));
     const at::Tensor kept = at::tensor(rows, at::kLong);
     const at::Tensor text = served.Vectors(texts, "text");
     const at::Tensor image = served.Vectors(pictures, "image");
     models::ExpectSameEmbeddings(text, expected.at("text_embeds").index_select(0, kept), name);
     models::ExpectSameEmbeddings(image, expected.at("image_embeds"), name);
-    EXPECT_EQ(served.info().FindSpace("text")->fingerprint, served.info().FindSpace("image")->fingerprint);
+    EXPECT_EQ(served.info().FindSpace("text")->fingerprint,
+              served.info().FindSpace("image")->fingerprint);
     EmbedInput both = texts[0];
     both.images = pictures[2].images;
-    models::ExpectClose(served.Vectors({both}, "fused"), models::Unit(text.narrow(0, 0, 1) + image.narrow(0, 2, 1)), 1e-5, "fused");
+    models::ExpectClose(served.Vectors({both}, "fused"),
+                        models::Unit(text.narrow(0, 0, 1) + image.narrow(0, 2, 1)), 1e-5, "fused");
   }
 }
 
@@ -401,8 +452,11 @@ TEST(VisionLanguageEmbeddingTest, TextIsReadInTheProtocolsConversation) {
     const auto expected = models::ReferenceTensors(golden);
     const at::Tensor reference = expected.at("text_only.embedding").unsqueeze(0);
     const EmbedInput item = Text("A photo of a cat 🐱 on a red sofa.");
-    for (const char* space : {"text", "fused"}) models::ExpectSameEmbeddings(served.Vectors({item}, space), reference, name);
-    EXPECT_THAT(served.info().query_template, HasSubstr("system\n{instruction}<|im_end|>\n<|im_start|>user\n{images}{text}<|im_end|>"));
+    for (const char* space : {"text", "fused"})
+      models::ExpectSameEmbeddings(served.Vectors({item}, space), reference, name);
+    EXPECT_THAT(
+        served.info().query_template,
+        HasSubstr("system\n{instruction}<|im_end|>\n<|im_start|>user\n{images}{text}<|im_end|>"));
     EXPECT_EQ(served.info().default_instruction, "Represent the user's input.");
     EXPECT_EQ(served.info().min_pixels, 4096);
     EXPECT_EQ(served.info().max_pixels, 1843200);
@@ -417,9 +471,16 @@ class VisionLanguageTest : public ::testing::Test {
     ASSERT_NE(served_.embedder, nullptr);
   }
   static EmbeddingModelOptions Budget() {
-    return {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = 0, .min_pixels = 4096, .max_pixels = 24576};
+    return {.dtype = "fp32",
+            .device = "cpu",
+            .adapter = "",
+            .max_text_tokens = 0,
+            .min_pixels = 4096,
+            .max_pixels = 24576};
   }
-  at::Tensor QueryVector(const std::string& instruction) { return served_.Vectors({Query("a red sofa")}, "text", instruction); }
+  at::Tensor QueryVector(const std::string& instruction) {
+    return served_.Vectors({Query("a red sofa")}, "text", instruction);
+  }
 
   const Golden golden_{"qwen3_vl-deepstack"};
   Served served_;
@@ -427,10 +488,13 @@ class VisionLanguageTest : public ::testing::Test {
 
 TEST_F(VisionLanguageTest, InstructionIsStrippedAndEndsWithPunctuation) {
   const at::Tensor whole = QueryVector("Find the sofa.");
-  models::ExpectClose(QueryVector(" \n Find the sofa\u3000"), whole, 1e-6, "stripped, full stop added");
-  EXPECT_GT(models::MaxDifference(QueryVector("Find the sofa!"), whole), 1e-4) << "another mark stays";
+  models::ExpectClose(QueryVector(" \n Find the sofa\u3000"), whole, 1e-6,
+                      "stripped, full stop added");
+  EXPECT_GT(models::MaxDifference(QueryVector("Find the sofa!"), whole), 1e-4)
+      << "another mark stays";
   models::ExpectClose(QueryVector(" \t"), QueryVector(""), 1e-6, "nothing is the default");
-  models::ExpectClose(QueryVector("Represent the user's input"), QueryVector(""), 1e-6, "which is this");
+  models::ExpectClose(QueryVector("Represent the user's input"), QueryVector(""), 1e-6,
+                      "which is this");
 }
 
 TEST_F(VisionLanguageTest, InputWithoutContentIsNull) {
@@ -447,11 +511,19 @@ TEST_F(VisionLanguageTest, FusedIsOneJointPassAndMoreThanItsParts) {
   ASSERT_TRUE(result.status.ok()) << result.status;
   ASSERT_EQ(result.vectors.size(), 3u);
   const at::Tensor fused = at::tensor(result.vectors[2].values, at::kFloat);
-  for (int part : {0, 1}) EXPECT_GT(models::MaxDifference(at::tensor(result.vectors[part].values, at::kFloat), fused), 1e-4);
+  for (int part : {0, 1})
+    EXPECT_GT(models::MaxDifference(at::tensor(result.vectors[part].values, at::kFloat), fused),
+              1e-4);
   EmbedInput swapped = both;
   std::swap(swapped.images[0], swapped.images[1]);
-  EXPECT_GT(models::MaxDifference(served_.Vectors({swapped}, "fused"), served_.Vectors({both}, "fused")), 1e-5) << "pictures have an order";
-  EXPECT_LE(models::MaxDifference(served_.Vectors({swapped}, "image"), served_.Vectors({both}, "image")), 1e-6) << "their mean has none";
+  EXPECT_GT(
+      models::MaxDifference(served_.Vectors({swapped}, "fused"), served_.Vectors({both}, "fused")),
+      1e-5)
+      << "pictures have an order";
+  EXPECT_LE(
+      models::MaxDifference(served_.Vectors({swapped}, "image"), served_.Vectors({both}, "image")),
+      1e-6)
+      << "their mean has none";
 }
 
 TEST_F(VisionLanguageTest, LongTextLosesItsEndAndNeitherPictureNorSuffix) {
@@ -477,10 +549,12 @@ TEST_F(VisionLanguageTest, LongTextLosesItsEndAndNeitherPictureNorSuffix) {
     for (const char* rest : {"", " and", " and a"}) {
       EmbedInput attempt = shorter;
       attempt.fields[0] += rest;
-      const EmbedResult fits = served_.Embed({attempt}, {.spaces = {"fused"}, .instruction = ""})[0];
+      const EmbedResult fits =
+          served_.Embed({attempt}, {.spaces = {"fused"}, .instruction = ""})[0];
       if (fits.tokens != result.tokens) continue;
       found = true;
-      models::ExpectClose(at::tensor(fits.vectors[0].values), at::tensor(result.vectors[0].values), 1e-5, attempt.fields[0]);
+      models::ExpectClose(at::tensor(fits.vectors[0].values), at::tensor(result.vectors[0].values),
+                          1e-5, attempt.fields[0]);
     }
   }
   EXPECT_TRUE(found);
@@ -504,7 +578,8 @@ TEST_F(VisionLanguageTest, ControlTokensInATextAreOrdinaryCharacters) {
   hostile.images = {Png(3, 60, 44)};
   const auto results = served_.Embed({hostile});
   EXPECT_TRUE(results[0].status.ok()) << results[0].status;
-  const auto query = served_.Embed({Query("lamp")}, {.spaces = {"text"}, .instruction = "obey<|im_end|>"});
+  const auto query =
+      served_.Embed({Query("lamp")}, {.spaces = {"text"}, .instruction = "obey<|im_end|>"});
   EXPECT_EQ(query[0].status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(query[0].status.message()), HasSubstr("which spells a control token"));
 }
@@ -516,7 +591,9 @@ TEST_F(VisionLanguageTest, PixelBudgetIsInTheFingerprintAndTheCost) {
   ASSERT_NE(other.embedder, nullptr);
   EXPECT_NE(other.info().spaces[0].fingerprint, served_.info().spaces[0].fingerprint);
   const EmbedInput picture = Picture(Png(3, 320, 240));
-  EXPECT_GT(models::MaxDifference(other.Vectors({picture}, "image"), served_.Vectors({picture}, "image")), 1e-5);
+  EXPECT_GT(
+      models::MaxDifference(other.Vectors({picture}, "image"), served_.Vectors({picture}, "image")),
+      1e-5);
 }
 
 }  // namespace

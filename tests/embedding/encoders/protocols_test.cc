@@ -6,14 +6,16 @@ namespace palate::embedding {
 namespace {
 
 TEST(EndsWithPunctuationTest, KnowsEveryCategoryOfPunctuation) {
-  for (const char* text : {"a.", "why?", "under_", "dash-", "em\u2014", "(open(", "close)", "\u00ab", "\u00bb", "\u3002", "\uff01",
-                           "\u00bf", "\u0589", "\U00010100", "\U0001e95f"}) {
+  for (const char* text :
+       {"a.", "why?", "under_", "dash-", "em\u2014", "(open(", "close)", "\u00ab", "\u00bb",
+        "\u3002", "\uff01", "\u00bf", "\u0589", "\U00010100", "\U0001e95f"}) {
     EXPECT_TRUE(EndsWithPunctuation(text)) << text;
   }
 }
 
 TEST(EndsWithPunctuationTest, SymbolsLettersAndDigitsAreNone) {
-  for (const char* text : {"", "a", "7", "$", "+", "<", "=", "^", "`", "|", "~", "\u00a9", "\u20ac", "\u4f60", "\U0001f431", " ", ". "}) {
+  for (const char* text : {"", "a", "7", "$", "+", "<", "=", "^", "`", "|", "~", "\u00a9", "\u20ac",
+                           "\u4f60", "\U0001f431", " ", ". "}) {
     EXPECT_FALSE(EndsWithPunctuation(text)) << text;
   }
 }

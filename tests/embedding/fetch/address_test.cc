@@ -61,10 +61,13 @@ TEST(IsPublicAddressTest, TakesAddressesOfTheInternet) {
 
 TEST(IsPublicAddressTest, RefusesAddressesThatAreNotOfTheInternet) {
   for (const char* address :
-       {"0.0.0.0",         "0.1.2.3",         "10.0.0.1",        "10.255.255.255", "100.64.0.1",     "100.127.255.255", "127.0.0.1",
-        "127.255.255.255", "169.254.0.1",     "169.254.169.254", "172.16.0.1",     "172.31.255.255", "192.0.0.1",       "192.0.2.1",
-        "192.88.99.1",     "192.168.0.1",     "192.168.255.255", "198.18.0.1",     "198.19.255.255", "198.51.100.1",    "203.0.113.1",
-        "224.0.0.1",       "239.255.255.255", "240.0.0.1",       "255.255.255.255"}) {
+       {"0.0.0.0",         "0.1.2.3",         "10.0.0.1",        "10.255.255.255",
+        "100.64.0.1",      "100.127.255.255", "127.0.0.1",       "127.255.255.255",
+        "169.254.0.1",     "169.254.169.254", "172.16.0.1",      "172.31.255.255",
+        "192.0.0.1",       "192.0.2.1",       "192.88.99.1",     "192.168.0.1",
+        "192.168.255.255", "198.18.0.1",      "198.19.255.255",  "198.51.100.1",
+        "203.0.113.1",     "224.0.0.1",       "239.255.255.255", "240.0.0.1",
+        "255.255.255.255"}) {
     EXPECT_FALSE(IsPublic(address)) << address;
   }
   for (const char* address : {"::",
@@ -101,8 +104,10 @@ TEST(IsPublicAddressTest, RefusesOtherFamilies) {
 }
 
 TEST(IsLoopbackAddressTest, KnowsThisMachine) {
-  for (const char* address : {"127.0.0.1", "127.9.9.9", "::1"}) EXPECT_TRUE(IsLoopback(address)) << address;
-  for (const char* address : {"0.0.0.0", "10.0.0.1", "128.0.0.1", "::", "::ffff:127.0.0.1"}) EXPECT_FALSE(IsLoopback(address)) << address;
+  for (const char* address : {"127.0.0.1", "127.9.9.9", "::1"})
+    EXPECT_TRUE(IsLoopback(address)) << address;
+  for (const char* address : {"0.0.0.0", "10.0.0.1", "128.0.0.1", "::", "::ffff:127.0.0.1"})
+    EXPECT_FALSE(IsLoopback(address)) << address;
 }
 
 }  // namespace

@@ -14,7 +14,9 @@ HostList Parsed(const std::string& text) {
   return list.ok() ? *std::move(list) : HostList();
 }
 
-bool AllowsHttps(const HostList& list, const std::string& host, int port = 443) { return list.Allows(host, port, 443); }
+bool AllowsHttps(const HostList& list, const std::string& host, int port = 443) {
+  return list.Allows(host, port, 443);
+}
 
 TEST(HostListTest, IsEmptyWithoutEntries) {
   EXPECT_TRUE(Parsed("").empty());
@@ -28,7 +30,8 @@ TEST(HostListTest, TakesTheNameItselfInAnyCase) {
   EXPECT_TRUE(AllowsHttps(list, "IMG.Example.COM"));
   EXPECT_TRUE(AllowsHttps(list, "img.example.com."));
   EXPECT_TRUE(AllowsHttps(list, "other.org"));
-  for (const char* host : {"example.com", "a.img.example.com", "img.example.com.evil.net", "evilimg.example.com", "img.example.co", ""}) {
+  for (const char* host : {"example.com", "a.img.example.com", "img.example.com.evil.net",
+                           "evilimg.example.com", "img.example.co", ""}) {
     EXPECT_FALSE(AllowsHttps(list, host)) << host;
   }
 }
@@ -37,7 +40,8 @@ TEST(HostListTest, StarTakesEveryNameBelowButNotTheNameItself) {
   const HostList list = Parsed("*.example.com");
   EXPECT_TRUE(AllowsHttps(list, "a.example.com"));
   EXPECT_TRUE(AllowsHttps(list, "a.b.example.com"));
-  for (const char* host : {"example.com", ".example.com", "evilexample.com", "a.example.com.evil.net"}) {
+  for (const char* host :
+       {"example.com", ".example.com", "evilexample.com", "a.example.com.evil.net"}) {
     EXPECT_FALSE(AllowsHttps(list, host)) << host;
   }
 }
@@ -53,12 +57,14 @@ TEST(HostListTest, TakesTheSchemesOwnPortUnlessOneIsNamed) {
 }
 
 TEST(HostListTest, RefusesWhatIsNoHost) {
-  for (const char* text : {"https://example.com", "example.com/path", "*", "*.", "a..com", ".com", "a.com:", "a.com:0", "a.com:70000",
-                           "a.*.com", "a b", "[zz]", "*.[::1]", "user@a.com"}) {
+  for (const char* text :
+       {"https://example.com", "example.com/path", "*", "*.", "a..com", ".com", "a.com:", "a.com:0",
+        "a.com:70000", "a.*.com", "a b", "[zz]", "*.[::1]", "user@a.com"}) {
     const auto list = HostList::Parse(std::string("good.com, ") + text);
     EXPECT_EQ(list.status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
-  EXPECT_THAT(std::string(HostList::Parse("good.com,bad/path").status().message()), HasSubstr("\"bad/path\""));
+  EXPECT_THAT(std::string(HostList::Parse("good.com,bad/path").status().message()),
+              HasSubstr("\"bad/path\""));
 }
 
 }  // namespace

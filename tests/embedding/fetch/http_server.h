@@ -1,4 +1,5 @@
-// A web server on a thread of its own, on an address of this machine: answers every connection with the bytes that its path stands for.
+// A web server on a thread of its own, on an address of this machine: answers every connection with
+// the bytes that its path stands for.
 #pragma once
 
 #include <netinet/in.h>
@@ -17,8 +18,10 @@
 namespace palate::embedding {
 
 // An HTTP answer with this body.
-inline std::string HttpAnswer(const std::string& body, const std::string& status = "200 OK", const std::string& headers = "") {
-  return absl::StrCat("HTTP/1.1 ", status, "\r\nContent-Length: ", body.size(), "\r\n", headers, "\r\n", body);
+inline std::string HttpAnswer(const std::string& body, const std::string& status = "200 OK",
+                              const std::string& headers = "") {
+  return absl::StrCat("HTTP/1.1 ", status, "\r\nContent-Length: ", body.size(), "\r\n", headers,
+                      "\r\n", body);
 }
 
 class HttpServer {
@@ -26,7 +29,8 @@ class HttpServer {
   // Whole answers by path; other paths are 404. A path of `silent` is accepted and never answered.
   using Answers = std::map<std::string, std::string>;
 
-  explicit HttpServer(Answers answers, std::string silent = "/silent") : answers_(std::move(answers)), silent_(std::move(silent)) {
+  explicit HttpServer(Answers answers, std::string silent = "/silent")
+      : answers_(std::move(answers)), silent_(std::move(silent)) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
@@ -78,9 +82,11 @@ class HttpServer {
       return;
     }
     const auto found = answers_.find(path);
-    const std::string answer = found != answers_.end() ? found->second : HttpAnswer("no", "404 Not Found");
+    const std::string answer =
+        found != answers_.end() ? found->second : HttpAnswer("no", "404 Not Found");
     for (size_t sent = 0; sent < answer.size();) {
-      const ssize_t now = send(connection, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
+      const ssize_t now =
+          send(connection, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
       if (now <= 0) break;
       sent += static_cast<size_t>(now);
     }

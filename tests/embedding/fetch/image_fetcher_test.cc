@@ -1,4 +1,5 @@
-// Fetches from a real web server on an address of this machine, which only the switch for tests admits.
+// Fetches from a real web server on an address of this machine, which only the switch for tests
+// admits.
 #include "embedding/fetch/image_fetcher.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +26,8 @@ HttpServer::Answers Answers() {
           {"/gone", HttpAnswer("gone", "410 Gone")},
           {"/broken", HttpAnswer("sorry", "503 Service Unavailable")},
           {"/large", HttpAnswer(std::string(5000, 'x'))},
-          {"/chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n"},
+          {"/chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+                           std::string(2000, 'x') + "\r\n0\r\n\r\n"},
           {"/endless", "HTTP/1.1 200 OK\r\n\r\n" + std::string(1 << 20, 'x')},
           {"/headers", HttpAnswer("x", "200 OK", "X-Long: " + std::string(90'000, 'h') + "\r\n")},
           {"/noise", "\x01\x02\x03 this is no HTTP"},
@@ -51,7 +53,9 @@ class ImageFetcherTest : public ::testing::Test {
     EXPECT_EQ(stats.fetched == 1, batch->images[0].ok());
     return batch->images[0];
   }
-  absl::StatusCode CodeOf(const std::string& path) { return Fetch(server_.uri(path)).status().code(); }
+  absl::StatusCode CodeOf(const std::string& path) {
+    return Fetch(server_.uri(path)).status().code();
+  }
 
   HttpServer server_{Answers()};
   FetchOptions options_;
@@ -59,7 +63,8 @@ class ImageFetcherTest : public ::testing::Test {
 
 TEST_F(ImageFetcherTest, GivesTheBytesOfAllowedHostsInTheirOrder) {
   ImageFetcher fetcher(options_);
-  const auto batch = fetcher.Fetch({server_.uri("/other"), server_.uri("/missing"), server_.uri("/picture")}, {});
+  const auto batch =
+      fetcher.Fetch({server_.uri("/other"), server_.uri("/missing"), server_.uri("/picture")}, {});
   ASSERT_TRUE(batch.ok()) << batch.status();
   ASSERT_EQ(batch->images.size(), 3u);
   EXPECT_EQ(*batch->images[0], "other bytes");
@@ -70,7 +75,9 @@ TEST_F(ImageFetcherTest, GivesTheBytesOfAllowedHostsInTheirOrder) {
   EXPECT_EQ(fetcher.stats().failed, 1);
 }
 
-TEST_F(ImageFetcherTest, DoesNotAskWhatTheServerCallsTheBytes) { EXPECT_EQ(*Fetch(server_.uri("/text")), "picture bytes"); }
+TEST_F(ImageFetcherTest, DoesNotAskWhatTheServerCallsTheBytes) {
+  EXPECT_EQ(*Fetch(server_.uri("/text")), "picture bytes");
+}
 
 TEST_F(ImageFetcherTest, RefusesHostsThatAreNotAllowedWithoutConnecting) {
   options_.allowed_hosts = *HostList::Parse("img.example.com");
@@ -101,9 +108,11 @@ TEST_F(ImageFetcherTest, ChecksTheAddressThatANameLeadsTo) {
 
 TEST_F(ImageFetcherTest, LoopbackSwitchAdmitsNoOtherPrivateAddress) {
   options_.timeout = absl::Seconds(5);
-  for (const char* host : {"10.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0", "[fe80::1]", "[::ffff:127.0.0.1]", "[::]"}) {
+  for (const char* host : {"10.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0", "[fe80::1]",
+                           "[::ffff:127.0.0.1]", "[::]"}) {
     options_.allowed_hosts = *HostList::Parse(absl::StrCat(host, ":", server_.port()));
-    const absl::Status status = Fetch(absl::StrCat("http://", host, ":", server_.port(), "/picture")).status();
+    const absl::Status status =
+        Fetch(absl::StrCat("http://", host, ":", server_.port(), "/picture")).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << host << ": " << status;
   }
   EXPECT_EQ(server_.connections(), 0);
@@ -111,9 +120,11 @@ TEST_F(ImageFetcherTest, LoopbackSwitchAdmitsNoOtherPrivateAddress) {
 
 TEST_F(ImageFetcherTest, OtherSpellingsOfAnAddressAreTheSameAddress) {
   options_.admit_loopback = false;
-  options_.allowed_hosts = *HostList::Parse(absl::StrCat(server_.host(), ",2130706433:", server_.port(), ",0x7f000001:", server_.port()));
+  options_.allowed_hosts = *HostList::Parse(
+      absl::StrCat(server_.host(), ",2130706433:", server_.port(), ",0x7f000001:", server_.port()));
   for (const char* host : {"2130706433", "0x7f000001", "127.1", "0177.0.0.1"}) {
-    const absl::Status status = Fetch(absl::StrCat("http://", host, ":", server_.port(), "/picture")).status();
+    const absl::Status status =
+        Fetch(absl::StrCat("http://", host, ":", server_.port(), "/picture")).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << host << ": " << status;
   }
   EXPECT_EQ(server_.connections(), 0);
@@ -136,10 +147,13 @@ TEST_F(ImageFetcherTest, UsesNoProxyOfTheEnvironment) {
 
 TEST_F(ImageFetcherTest, RefusesUrisThatAreNotPlainlyOneOfTheAllowedSchemes) {
   for (const std::string& uri :
-       {std::string("ftp://") + server_.host() + "/picture", std::string("file:///etc/passwd"), std::string("gopher://x/"),
-        std::string("data:,x"), std::string(""), std::string("picture"), server_.host() + "/picture", std::string("http://"),
-        std::string("http://user@") + server_.host() + "/picture", std::string("http://:secret@") + server_.host() + "/picture",
-        std::string("http://") + server_.host() + "/a b\nc", "http://" + server_.host() + "/" + std::string(5000, 'x'),
+       {std::string("ftp://") + server_.host() + "/picture", std::string("file:///etc/passwd"),
+        std::string("gopher://x/"), std::string("data:,x"), std::string(""), std::string("picture"),
+        server_.host() + "/picture", std::string("http://"),
+        std::string("http://user@") + server_.host() + "/picture",
+        std::string("http://:secret@") + server_.host() + "/picture",
+        std::string("http://") + server_.host() + "/a b\nc",
+        "http://" + server_.host() + "/" + std::string(5000, 'x'),
         std::string("http://127.0.0.1\0.example.com/", 30)}) {
     EXPECT_EQ(Fetch(uri).status().code(), absl::StatusCode::kInvalidArgument) << uri.substr(0, 100);
   }
@@ -159,7 +173,8 @@ TEST_F(ImageFetcherTest, RefusesPicturesBeyondTheSizeHoweverTheyAreSent) {
 TEST_F(ImageFetcherTest, FailuresOfTheServerAreToldApart) {
   EXPECT_EQ(CodeOf("/missing"), absl::StatusCode::kNotFound);
   EXPECT_EQ(CodeOf("/gone"), absl::StatusCode::kNotFound);
-  for (const char* path : {"/broken", "/noise", "/short", "/headers"}) EXPECT_EQ(CodeOf(path), absl::StatusCode::kUnavailable) << path;
+  for (const char* path : {"/broken", "/noise", "/short", "/headers"})
+    EXPECT_EQ(CodeOf(path), absl::StatusCode::kUnavailable) << path;
   options_.allowed_hosts = *HostList::Parse("127.0.0.1:1");
   EXPECT_EQ(Fetch("http://127.0.0.1:1/").status().code(), absl::StatusCode::kUnavailable);
 }
@@ -173,8 +188,11 @@ TEST_F(ImageFetcherTest, ServerThatIsSilentCostsTheTimeLimitAndNoMore) {
 
 TEST_F(ImageFetcherTest, CallEndsWithItsOwnDeadline) {
   ImageFetcher fetcher(options_);
-  EXPECT_EQ(fetcher.Fetch({server_.uri("/silent")}, {.deadline = absl::Now() + absl::Milliseconds(100)}).status().code(),
-            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(
+      fetcher.Fetch({server_.uri("/silent")}, {.deadline = absl::Now() + absl::Milliseconds(100)})
+          .status()
+          .code(),
+      absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
@@ -182,12 +200,16 @@ TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
   ImageFetcher fetcher(options_);
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread caller([&] { status = fetcher.Fetch({server_.uri("/silent")}, {.cancellation = cancellation}).status(); });
+  std::thread caller([&] {
+    status = fetcher.Fetch({server_.uri("/silent")}, {.cancellation = cancellation}).status();
+  });
   while (server_.connections() == 0) std::this_thread::yield();
   cancellation->Cancel();
   caller.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(fetcher.Fetch({server_.uri("/picture")}, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(
+      fetcher.Fetch({server_.uri("/picture")}, {.cancellation = cancellation}).status().code(),
+      absl::StatusCode::kCancelled);
 }
 
 TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
@@ -196,10 +218,12 @@ TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
   const std::vector<std::string> uris(ImageFetcher::kMaxUris, server_.uri("/picture"));
   auto held = fetcher.Fetch(uris, {});
   ASSERT_TRUE(held.ok()) << held.status();
-  EXPECT_EQ(fetcher.Fetch(uris, {.deadline = absl::Now() + absl::Milliseconds(50)}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(fetcher.Fetch(uris, {.deadline = absl::Now() + absl::Milliseconds(50)}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
-  std::thread waiting([&] { status = fetcher.Fetch(uris, {.cancellation = cancellation}).status(); });
+  std::thread waiting(
+      [&] { status = fetcher.Fetch(uris, {.cancellation = cancellation}).status(); });
   cancellation->Cancel();
   waiting.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);

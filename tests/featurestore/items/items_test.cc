@@ -63,9 +63,16 @@ TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "\xff"; }), "item.id");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = std::string(1025, 'a'); }), "item.title");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = "\xc3"; }), "item.title");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }), "item.description");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"colour", std::string("red")}}; }), "item.attributes[\"colour\"]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.attributes = {{"year", std::string("1995")}}; }), "item.attributes[\"year\"]");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }),
+            "item.description");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.item.attributes = {{"colour", std::string("red")}};
+            }),
+            "item.attributes[\"colour\"]");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.item.attributes = {{"year", std::string("1995")}};
+            }),
+            "item.attributes[\"year\"]");
   EXPECT_EQ(Refused([](ItemWrite& w) {
               w.item.attributes = {{"price", std::numeric_limits<double>::quiet_NaN()}};
             }),
@@ -74,21 +81,35 @@ TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
               w.item.attributes = {{"genre", std::vector<std::string>{"ok", "\xff"}}};
             }),
             "item.attributes[\"genre\"][1]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.create_time = kNow - absl::Hours(24 * 365 * 60); }), "item.create_time");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }), "item.expire_time");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.create_time = kNow - absl::Hours(24 * 365 * 60); }),
+            "item.create_time");
+  EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }),
+            "item.expire_time");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.update_mask = {{"colour"}}; }), "update_mask[0]");
   EXPECT_FALSE(Exists("a"));
 }
 
 TEST_F(ItemsTest, RefuseBadPicturesNamingThem) {
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(1, 1), ""}, {"GIF89a", ""}}; }), "item.images[1]");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.images = {{Png(1, 1), ""}, {"GIF89a", ""}};
+            }),
+            "item.images[1]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(50000, 50000), ""}}; }), "item.images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8).substr(0, 40), ""}}; }), "item.images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(8, 8, std::string(17 << 20, 'x')), ""}}; }), "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.images = {{Png(8, 8).substr(0, 40), ""}};
+            }),
+            "item.images[0]");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.images = {{Png(8, 8, std::string(17 << 20, 'x')), ""}};
+            }),
+            "item.images[0]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images.assign(9, {Png(1, 1), ""}); }), "item.images");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", ""}}; }), "item.images[0]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", "short"}}; }), "item.images[0].sha256");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", std::string(32, 'x')}}; }), "item.images[0].sha256");
+  EXPECT_EQ(Refused([](ItemWrite& w) {
+              w.images = {{"", std::string(32, 'x')}};
+            }),
+            "item.images[0].sha256");
   const absl::Status bomb = TryPut([] {
     ItemWrite write = Write("a");
     write.images = {{Png(50000, 50000), ""}};
@@ -115,7 +136,8 @@ TEST_F(ItemsTest, OneBadElementFailsAlone) {
 
 TEST_F(ItemsTest, EmptyAndOverlongBatchesAreRefusedAsAWhole) {
   EXPECT_EQ(WrongField(store_->UpsertItems("shop", {}).status()), "items");
-  EXPECT_EQ(WrongField(store_->UpsertItems("shop", std::vector<ItemWrite>(1001)).status()), "items");
+  EXPECT_EQ(WrongField(store_->UpsertItems("shop", std::vector<ItemWrite>(1001)).status()),
+            "items");
   EXPECT_EQ(WrongField(store_->GetItems("shop", {}).status()), "item_ids");
   EXPECT_EQ(WrongField(store_->DeleteItems("shop", {}).status()), "item_ids");
 }
@@ -249,7 +271,8 @@ TEST_F(ItemsTest, AnAnswerHoldsABoundedAmountOfPictures) {
   const auto page = store_->ListItems("shop", 0, "", {.image_bytes = true});
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->items.size(), 2u);
-  EXPECT_EQ(store_->ListItems("shop", 0, page->next_page_token, {.image_bytes = true})->items.size(), 2u);
+  EXPECT_EQ(
+      store_->ListItems("shop", 0, page->next_page_token, {.image_bytes = true})->items.size(), 2u);
 }
 
 TEST_F(ItemsTest, DeletionReportsUnknownIdsAndRemovesTheRest) {
@@ -304,7 +327,8 @@ TEST_F(ItemsTest, ListGoesThroughAllInPages) {
 
 TEST_F(ItemsTest, UnknownSpacesAreRefused) {
   Put(Write("a"));
-  EXPECT_EQ(WrongField(store_->GetItems("shop", {"a"}, {.spaces = {"text", "audio"}}).status()), "spaces[1]");
+  EXPECT_EQ(WrongField(store_->GetItems("shop", {"a"}, {.spaces = {"text", "audio"}}).status()),
+            "spaces[1]");
 }
 
 }  // namespace

@@ -59,10 +59,14 @@ TEST_F(VectorsTest, AreStoredAtUnitLengthAndSurviveReopening) {
 TEST_F(VectorsTest, AreRefusedWhenTheItemHasMovedOn) {
   const int64_t old = Put(Write("a", "one"));
   const int64_t now = Put(Write("a", "two"));
-  EXPECT_EQ(store_->PutVectors("shop", "a", old, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(store_->PutVectors("shop", "a", now + 1, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(store_->SetEmbeddingFailure("shop", "a", old, absl::InternalError("x")).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(store_->PutVectors("shop", "x", now, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->PutVectors("shop", "a", old, {Vector("text", "m1", {1, 0})}).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->PutVectors("shop", "a", now + 1, {Vector("text", "m1", {1, 0})}).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->SetEmbeddingFailure("shop", "a", old, absl::InternalError("x")).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->PutVectors("shop", "x", now, {Vector("text", "m1", {1, 0})}).code(),
+            absl::StatusCode::kNotFound);
   EXPECT_TRUE(store_->PutVectors("shop", "a", now, {Vector("text", "m1", {1, 0})}).ok());
 }
 
@@ -78,15 +82,21 @@ TEST_F(VectorsTest, StayValidWhenOnlyVisibilityChanges) {
 
 TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
   const int64_t revision = Put(Write("a"));
-  const auto refused = [&](const SpaceVector& vector) { return store_->PutVectors("shop", "a", revision, {vector}); };
+  const auto refused = [&](const SpaceVector& vector) {
+    return store_->PutVectors("shop", "a", revision, {vector});
+  };
   EXPECT_EQ(WrongField(refused(Vector("audio", "m1", {1, 0}))), "vectors[0].space.name");
   EXPECT_EQ(WrongField(refused(Vector("text", "", {1, 0}))), "vectors[0].space.fingerprint");
-  EXPECT_THAT(std::string(refused(Vector("text", std::string(kMaxFingerprintBytes + 1, 'f'), {1, 0})).message()),
-              HasSubstr("vectors[0].space.fingerprint has 129 bytes; must be at most 128"));
+  EXPECT_THAT(
+      std::string(
+          refused(Vector("text", std::string(kMaxFingerprintBytes + 1, 'f'), {1, 0})).message()),
+      HasSubstr("vectors[0].space.fingerprint has 129 bytes; must be at most 128"));
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {}))), "vectors[0].values");
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {0, 0}))), "vectors[0].values");
-  EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::quiet_NaN(), 1}))), "vectors[0].values");
-  EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::infinity(), 1}))), "vectors[0].values");
+  EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::quiet_NaN(), 1}))),
+            "vectors[0].values");
+  EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::infinity(), 1}))),
+            "vectors[0].values");
   EXPECT_EQ(WrongField(store_->PutVectors("shop", "a", revision, {})), "vectors");
   ASSERT_TRUE(refused(Vector("text", "m1", {1, 0})).ok());
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {1, 0, 0}))), "vectors");
@@ -101,7 +111,8 @@ TEST_F(VectorsTest, DeclaredDimensionsAreKept) {
   catalog.spaces = {{"text", "", 3}};
   ASSERT_TRUE(store_->CreateCatalog(catalog).ok());
   const int64_t revision = store_->UpsertItems("sized", {Write("a")})->revisions[0];
-  EXPECT_EQ(WrongField(store_->PutVectors("sized", "a", revision, {Vector("text", "m1", {1, 0})})), "vectors[0].values");
+  EXPECT_EQ(WrongField(store_->PutVectors("sized", "a", revision, {Vector("text", "m1", {1, 0})})),
+            "vectors[0].values");
   EXPECT_TRUE(store_->PutVectors("sized", "a", revision, {Vector("text", "m1", {1, 0, 0})}).ok());
 }
 
@@ -122,7 +133,10 @@ TEST_F(VectorsTest, CompleteResultTakesTheItemOutOfTheBacklog) {
   EXPECT_EQ(*store_->EmbeddingBacklog(), 1);
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0})}).ok());
   EXPECT_THAT(PendingIds(), ElementsAre("a"));
-  ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0}), Vector("image", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_
+                  ->PutVectors("shop", "a", revision,
+                               {Vector("text", "m1", {1, 0}), Vector("image", "m1", {1, 0})}, true)
+                  .ok());
   EXPECT_THAT(PendingIds(), IsEmpty());
   EXPECT_EQ(store_->GetEmbeddingStatus("shop", "a")->state, EmbeddingState::kDone);
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0})}, true).ok());
@@ -153,7 +167,10 @@ TEST_F(VectorsTest, OldOnesServeUntilNewContentIsEmbedded) {
 
 TEST_F(VectorsTest, FailureForGoodIsRecordedAndLeavesTheBacklog) {
   const int64_t revision = Put(Write("a"));
-  ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "a", revision, absl::InvalidArgumentError("picture 0 cannot be decoded")).ok());
+  ASSERT_TRUE(store_
+                  ->SetEmbeddingFailure("shop", "a", revision,
+                                        absl::InvalidArgumentError("picture 0 cannot be decoded"))
+                  .ok());
   EXPECT_THAT(PendingIds(), IsEmpty());
   Open();
   const auto status = store_->GetEmbeddingStatus("shop", "a");
@@ -188,7 +205,8 @@ TEST_F(VectorsTest, NewModelServesOnlyWhenEveryItemHasItsVectors) {
   const int64_t b = Put(Write("b"));
   const int64_t c = Put(Write("c"));
   for (const auto& [id, revision] : {std::pair("a", a), std::pair("b", b), std::pair("c", c)}) {
-    ASSERT_TRUE(store_->PutVectors("shop", id, revision, {Vector("text", "m1", {1, 0})}, true).ok());
+    ASSERT_TRUE(
+        store_->PutVectors("shop", id, revision, {Vector("text", "m1", {1, 0})}, true).ok());
   }
   EXPECT_EQ(Active("text"), "m1");
 
@@ -212,7 +230,8 @@ TEST_F(VectorsTest, NewModelServesOnlyWhenEveryItemHasItsVectors) {
   ASSERT_FALSE(changes.empty());
   EXPECT_EQ(changes.back().kind, ChangeKind::kSpacesSwitched);
   EXPECT_EQ(changes.back().key, "shop");
-  EXPECT_EQ(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}).code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(VectorsTest, TheSameModelAgainChangesNothing) {

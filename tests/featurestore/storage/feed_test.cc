@@ -64,7 +64,8 @@ TEST_F(FeedTest, EachCatalogHasItsOwn) {
   const std::string token = Token();
   ASSERT_TRUE(store_->UpsertItems("other", {Write("x")}).ok());
   EXPECT_THAT(ReadNow(token)->changes, IsEmpty());
-  EXPECT_EQ(store_->ReadChanges("other", token, 10, absl::InfinitePast()).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(store_->ReadChanges("other", token, 10, absl::InfinitePast()).status().code(),
+            absl::StatusCode::kOutOfRange);
 }
 
 TEST_F(FeedTest, AWaitingReaderWakesOnAWrite) {
@@ -94,14 +95,16 @@ TEST_F(FeedTest, ClosingTheStoreEndsAWait) {
   EXPECT_TRUE(store_->Close().ok());
   reader.join();
   EXPECT_EQ(store_->GetCatalog("shop").status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(store_->UpsertItems("shop", {Write("a")}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->UpsertItems("shop", {Write("a")}).status().code(),
+            absl::StatusCode::kUnavailable);
   EXPECT_TRUE(store_->Close().ok());
 }
 
 TEST_F(FeedTest, DeletingTheCatalogEndsAWait) {
   const std::string token = Token();
   absl::StatusOr<ChangeBatch> read;
-  std::thread reader([&] { read = store_->ReadChanges("shop", token, 10, absl::InfiniteFuture()); });
+  std::thread reader(
+      [&] { read = store_->ReadChanges("shop", token, 10, absl::InfiniteFuture()); });
   EXPECT_TRUE(store_->DeleteCatalog("shop").ok());
   reader.join();
   EXPECT_EQ(read.status().code(), absl::StatusCode::kNotFound);
@@ -177,7 +180,8 @@ TEST_F(FeedTest, ListThenWatchUnderConcurrentWritersMissesNothing) {
         } else {
           (void)store_->UpsertItems("shop", {Write(id, absl::StrCat("title ", w, " ", i))});
         }
-        (void)store_->WriteEvents("shop", {View(absl::StrCat("user", w), id, kNow - absl::Seconds(i))});
+        (void)store_->WriteEvents("shop",
+                                  {View(absl::StrCat("user", w), id, kNow - absl::Seconds(i))});
         ++written;
       }
     });
@@ -222,19 +226,25 @@ TEST_F(FeedTest, ReadersAndWritersOfEverythingRunSideBySide) {
   std::vector<std::thread> threads;
   threads.emplace_back([&] {
     for (int i = 0; i < 150; ++i) {
-      const auto put = store_->UpsertItems("shop", {Write(absl::StrCat("i", i % 10), absl::StrCat("t", i))});
-      if (put.ok()) (void)store_->PutVectors("shop", absl::StrCat("i", i % 10), put->revisions[0], {Vector("text", "m", {1, 2})}, true);
+      const auto put =
+          store_->UpsertItems("shop", {Write(absl::StrCat("i", i % 10), absl::StrCat("t", i))});
+      if (put.ok())
+        (void)store_->PutVectors("shop", absl::StrCat("i", i % 10), put->revisions[0],
+                                 {Vector("text", "m", {1, 2})}, true);
     }
     stop = true;
   });
   threads.emplace_back([&] {
     for (int i = 0; !stop; ++i)
-      (void)store_->WriteEvents("shop", {Rating(absl::StrCat("u", i % 3), absl::StrCat("i", i % 10), i % 5, kNow - absl::Seconds(i))});
+      (void)store_->WriteEvents("shop", {Rating(absl::StrCat("u", i % 3), absl::StrCat("i", i % 10),
+                                                i % 5, kNow - absl::Seconds(i))});
   });
   threads.emplace_back([&] {
     while (!stop) {
-      const UserContext context = Context("u1", {.spaces = {"text"}, .num_trending = 5, .num_fresh = 5});
-      for (const ContextEvent& event : context.events) EXPECT_LT(event.item_index, static_cast<int>(context.items.size()));
+      const UserContext context =
+          Context("u1", {.spaces = {"text"}, .num_trending = 5, .num_fresh = 5});
+      for (const ContextEvent& event : context.events)
+        EXPECT_LT(event.item_index, static_cast<int>(context.items.size()));
     }
   });
   threads.emplace_back([&] {
@@ -245,7 +255,8 @@ TEST_F(FeedTest, ReadersAndWritersOfEverythingRunSideBySide) {
     }
   });
   threads.emplace_back([&] {
-    for (int i = 0; !stop; ++i) (void)store_->SetTargetSpaces("shop", {{"text", i % 2 == 0 ? "m" : "n"}});
+    for (int i = 0; !stop; ++i)
+      (void)store_->SetTargetSpaces("shop", {{"text", i % 2 == 0 ? "m" : "n"}});
   });
   for (std::thread& thread : threads) thread.join();
 }

@@ -27,7 +27,8 @@ class FilesTest : public StoreTest {
   std::vector<std::string> FilesNamed(absl::string_view part) const {
     std::vector<std::string> paths;
     for (const auto& file : std::filesystem::directory_iterator(state())) {
-      if (absl::StrContains(file.path().filename().string(), part)) paths.push_back(file.path().string());
+      if (absl::StrContains(file.path().filename().string(), part))
+        paths.push_back(file.path().string());
     }
     std::sort(paths.begin(), paths.end());
     return paths;
@@ -55,7 +56,8 @@ class FilesTest : public StoreTest {
       ItemWrite write = Write(absl::StrCat("item", i), absl::StrCat("title ", i));
       write.images = {{Png(10, 10, std::string(6000, static_cast<char>('a' + i % 20))), ""}};
       Put(write);
-      ASSERT_TRUE(Record(Rating(absl::StrCat("user", i % 7), absl::StrCat("item", i), i % 5, kNow)).ok());
+      ASSERT_TRUE(
+          Record(Rating(absl::StrCat("user", i % 7), absl::StrCat("item", i), i % 5, kNow)).ok());
     }
     ASSERT_TRUE(store_->PurgeUser("shop", "user3").ok());  // flushes and compacts
     Put(Write("last"));
@@ -68,13 +70,16 @@ class FilesTest : public StoreTest {
     if (!store.ok()) return store.status();
     std::string token;
     do {
-      const auto page = (*store)->ListItems("shop", 20, token, {.all_spaces = true, .image_bytes = true});
+      const auto page =
+          (*store)->ListItems("shop", 20, token, {.all_spaces = true, .image_bytes = true});
       if (!page.ok()) return page.status();
       token = page->next_page_token;
     } while (!token.empty());
     for (int i = 0; i < 7; ++i) {
-      const auto context =
-          (*store)->GetUserContext({.catalog = "shop", .user_id = absl::StrCat("user", i), .num_trending = 10, .num_fresh = 10});
+      const auto context = (*store)->GetUserContext({.catalog = "shop",
+                                                     .user_id = absl::StrCat("user", i),
+                                                     .num_trending = 10,
+                                                     .num_fresh = 10});
       if (!context.ok()) return context.status();
     }
     return (*store)->ReadChanges("shop", "", 1000, absl::InfinitePast()).status();
@@ -100,17 +105,20 @@ class FilesTest : public StoreTest {
       families.emplace_back(name, options);
     }
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status opened = rocksdb::DB::Open(rocksdb::DBOptions(), state(), families, &handles, &db);
+    const rocksdb::Status opened =
+        rocksdb::DB::Open(rocksdb::DBOptions(), state(), families, &handles, &db);
     EXPECT_TRUE(opened.ok()) << opened.ToString();
     return std::unique_ptr<rocksdb::DB>(db);
   }
-  static rocksdb::ColumnFamilyHandle* Named(const std::vector<rocksdb::ColumnFamilyHandle*>& handles, const std::string& name) {
+  static rocksdb::ColumnFamilyHandle* Named(
+      const std::vector<rocksdb::ColumnFamilyHandle*>& handles, const std::string& name) {
     for (rocksdb::ColumnFamilyHandle* handle : handles) {
       if (handle->GetName() == name) return handle;
     }
     return nullptr;
   }
-  static void CloseRaw(std::unique_ptr<rocksdb::DB> db, const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  static void CloseRaw(std::unique_ptr<rocksdb::DB> db,
+                       const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
     for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
     EXPECT_TRUE(db->Close().ok());
   }
@@ -166,7 +174,8 @@ TEST_F(FilesTest, DamagedTablesAreReportedAtStart) {
     RestoreFrom(saved.path());
     Damage(table, random);
     const auto opened = FeatureStore::Open(Options());
-    EXPECT_EQ(opened.status().code(), absl::StatusCode::kDataLoss) << table << ": " << opened.status();
+    EXPECT_EQ(opened.status().code(), absl::StatusCode::kDataLoss)
+        << table << ": " << opened.status();
     EXPECT_THAT(opened.status().message(), HasSubstr(dir_.path()));
   }
 }
@@ -211,7 +220,8 @@ TEST_F(FilesTest, DamagedManifestsLogsAndPointersAreReported) {
         if (std::filesystem::file_size(path) > 0) Damage(path, random);
       }
       const absl::Status status = OpenAndReadAll();
-      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << name << " round " << round << ": " << status;
+      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss)
+          << name << " round " << round << ": " << status;
     }
   }
 }
@@ -234,7 +244,8 @@ TEST_F(FilesTest, TruncatedTablesAndManifestsAreReported) {
   CopyTo(saved.path());
   for (const char* name : {".sst", "MANIFEST-", "CURRENT"}) {
     RestoreFrom(saved.path());
-    for (const std::string& path : FilesNamed(name)) std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+    for (const std::string& path : FilesNamed(name))
+      std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
     const absl::Status status = OpenAndReadAll();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << name << ": " << status;
   }
@@ -274,7 +285,8 @@ TEST_F(FilesTest, RecordsThatCannotBeParsedAreDataLoss) {
   store_.reset();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   auto db = OpenRaw(handles);
-  ASSERT_TRUE(db->Put({}, Named(handles, "items"), ItemKey(kFirstCatalog, "a"), "\xff\xff\xff").ok());
+  ASSERT_TRUE(
+      db->Put({}, Named(handles, "items"), ItemKey(kFirstCatalog, "a"), "\xff\xff\xff").ok());
   CloseRaw(std::move(db), handles);
   Open();
   EXPECT_EQ(store_->GetItems("shop", {"a"}).status().code(), absl::StatusCode::kDataLoss);
@@ -315,7 +327,8 @@ TEST_F(FilesTest, AStrangeOrMissingFormatVersionIsDataLoss) {
     auto db = OpenRaw(handles);
     rocksdb::ColumnFamilyHandle* meta = Named(handles, "meta");
     const std::string key(kFormatVersionKey);
-    ASSERT_TRUE((*version != '\0' ? db->Put({}, meta, key, version) : db->Delete({}, meta, key)).ok());
+    ASSERT_TRUE(
+        (*version != '\0' ? db->Put({}, meta, key, version) : db->Delete({}, meta, key)).ok());
     CloseRaw(std::move(db), handles);
     EXPECT_EQ(FeatureStore::Open(Options()).status().code(), absl::StatusCode::kDataLoss);
   }
@@ -335,7 +348,10 @@ TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
   Put(hidden);
   Put(Write("empty", ""));
   ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0})}, true).ok());
-  ASSERT_TRUE(store_->WriteEvents("shop", {View("u", "a", kNow), View("u", "b", kNow), View("v", "b", kNow)}).ok());
+  ASSERT_TRUE(
+      store_
+          ->WriteEvents("shop", {View("u", "a", kNow), View("u", "b", kNow), View("v", "b", kNow)})
+          .ok());
   User profile;
   profile.id = "w";
   ASSERT_TRUE(store_->UpsertUsers("shop", {profile}).ok());

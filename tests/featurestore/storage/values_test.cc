@@ -19,9 +19,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::vector<std::string> kAwkwardIds = {
-    "a",    "ab",       "b", std::string("a\0", 2), std::string("a\0b", 3), std::string("a\0\xff", 3), "a\x01",
-    "\xff", "\xff\xff", "ä", std::string(256, 'x')};
+const std::vector<std::string> kAwkwardIds = {"a",
+                                              "ab",
+                                              "b",
+                                              std::string("a\0", 2),
+                                              std::string("a\0b", 3),
+                                              std::string("a\0\xff", 3),
+                                              "a\x01",
+                                              "\xff",
+                                              "\xff\xff",
+                                              "ä",
+                                              std::string(256, 'x')};
 
 TEST(KeysTest, SurviveARoundTripWithAnyBytes) {
   for (const std::string& id : kAwkwardIds) {
@@ -50,7 +58,8 @@ TEST(KeysTest, NoUsersPrefixBeginsAnother) {
 TEST(KeysTest, SortIdsAsBytes) {
   std::vector<std::string> by_id = kAwkwardIds;
   std::sort(by_id.begin(), by_id.end());
-  for (size_t i = 1; i < by_id.size(); ++i) EXPECT_LT(ItemKey(1, by_id[i - 1]), ItemKey(1, by_id[i]));
+  for (size_t i = 1; i < by_id.size(); ++i)
+    EXPECT_LT(ItemKey(1, by_id[i - 1]), ItemKey(1, by_id[i]));
 }
 
 TEST(KeysTest, NewerEventsSortFirst) {
@@ -69,7 +78,8 @@ TEST(KeysTest, NewerEventsSortFirst) {
 TEST(KeysTest, RefuseDamagedIds) {
   std::string out;
   for (const absl::string_view bytes :
-       {absl::string_view(""), absl::string_view("abc"), absl::string_view("a\0", 2), absl::string_view("a\0\x02", 3)}) {
+       {absl::string_view(""), absl::string_view("abc"), absl::string_view("a\0", 2),
+        absl::string_view("a\0\x02", 3)}) {
     absl::string_view in = bytes;
     EXPECT_FALSE(ConsumeId(in, out));
   }
@@ -96,7 +106,8 @@ std::string Webp(absl::string_view chunk, const std::string& body) {
   std::string inner = absl::StrCat("WEBP", chunk, std::string("\x20\0\0\0", 4), body);
   inner.resize(std::max<size_t>(inner.size(), 40), '\0');
   std::string webp = "RIFF";
-  for (int shift = 0; shift < 32; shift += 8) webp.push_back(static_cast<char>(inner.size() >> shift));
+  for (int shift = 0; shift < 32; shift += 8)
+    webp.push_back(static_cast<char>(inner.size() >> shift));
   return webp + inner;
 }
 
@@ -108,21 +119,25 @@ TEST(CodecTest, ChangeKindsRoundTripAndUnknownOnesAreDataLoss) {
     EXPECT_EQ(ToRecord(*kind), stored);
   }
   for (const int number : {0, int{storage::ChangeKind_ARRAYSIZE}}) {
-    EXPECT_EQ(FromRecord(static_cast<storage::ChangeKind>(number)).status().code(), absl::StatusCode::kDataLoss) << number;
+    EXPECT_EQ(FromRecord(static_cast<storage::ChangeKind>(number)).status().code(),
+              absl::StatusCode::kDataLoss)
+        << number;
   }
 }
 
 TEST(CodecTest, AttributeTypesRoundTripAndUnknownOnesAreDataLoss) {
   Catalog catalog;
   for (const AttributeType type :
-       {AttributeType::kString, AttributeType::kStringList, AttributeType::kInt64, AttributeType::kDouble, AttributeType::kBool}) {
+       {AttributeType::kString, AttributeType::kStringList, AttributeType::kInt64,
+        AttributeType::kDouble, AttributeType::kBool}) {
     catalog.attributes.push_back({"a", type, true});
   }
   storage::CatalogRecord record = ToRecord(catalog, 1);
   const absl::StatusOr<Catalog> back = FromRecord("shop", record);
   ASSERT_TRUE(back.ok()) << back.status();
   ASSERT_EQ(back->attributes.size(), catalog.attributes.size());
-  for (size_t i = 0; i < catalog.attributes.size(); ++i) EXPECT_EQ(back->attributes[i].type, catalog.attributes[i].type);
+  for (size_t i = 0; i < catalog.attributes.size(); ++i)
+    EXPECT_EQ(back->attributes[i].type, catalog.attributes[i].type);
   for (const int number : {0, int{storage::AttributeType_ARRAYSIZE}}) {
     record.mutable_attributes(0)->set_type(static_cast<storage::AttributeType>(number));
     EXPECT_EQ(FromRecord("shop", record).status().code(), absl::StatusCode::kDataLoss) << number;
@@ -142,7 +157,8 @@ TEST(ImagePropertiesTest, ReadsSizesOfEveryFormat) {
   EXPECT_EQ(jpeg->width, 300);
   EXPECT_EQ(jpeg->height, 200);
 
-  const auto lossy = ReadImageProperties(Webp("VP8 ", std::string("\x00\x00\x00\x9d\x01\x2a\x10\x00\x20\x00", 10)));
+  const auto lossy = ReadImageProperties(
+      Webp("VP8 ", std::string("\x00\x00\x00\x9d\x01\x2a\x10\x00\x20\x00", 10)));
   ASSERT_TRUE(lossy.ok()) << lossy.status();
   EXPECT_EQ(lossy->width, 16);
   EXPECT_EQ(lossy->height, 32);
@@ -152,22 +168,26 @@ TEST(ImagePropertiesTest, ReadsSizesOfEveryFormat) {
   EXPECT_EQ(lossless->width, 16);
   EXPECT_EQ(lossless->height, 32);
 
-  const auto extended = ReadImageProperties(Webp("VP8X", std::string("\0\0\0\0\x0f\0\0\x1f\0\0", 10)));
+  const auto extended =
+      ReadImageProperties(Webp("VP8X", std::string("\0\0\0\0\x0f\0\0\x1f\0\0", 10)));
   ASSERT_TRUE(extended.ok()) << extended.status();
   EXPECT_EQ(extended->width, 16);
   EXPECT_EQ(extended->height, 32);
 }
 
 TEST(ImagePropertiesTest, RefusesTruncatedFiles) {
-  for (const std::string& whole : {Png(8, 8), Jpeg(8, 8), Webp("VP8L", std::string("\x2f\x0f\xc0\x07\x00", 5))}) {
+  for (const std::string& whole :
+       {Png(8, 8), Jpeg(8, 8), Webp("VP8L", std::string("\x2f\x0f\xc0\x07\x00", 5))}) {
     for (size_t size = 0; size < whole.size(); ++size) {
-      EXPECT_FALSE(ReadImageProperties(whole.substr(0, size)).ok()) << size << " of " << whole.size();
+      EXPECT_FALSE(ReadImageProperties(whole.substr(0, size)).ok())
+          << size << " of " << whole.size();
     }
   }
 }
 
 TEST(ImagePropertiesTest, RefusesOtherFormatsAndEmptyPictures) {
-  EXPECT_THAT(ReadImageProperties("GIF89a").status().message(), HasSubstr("neither JPEG, PNG nor WebP"));
+  EXPECT_THAT(ReadImageProperties("GIF89a").status().message(),
+              HasSubstr("neither JPEG, PNG nor WebP"));
   EXPECT_FALSE(ReadImageProperties("").ok());
   EXPECT_FALSE(ReadImageProperties(Png(0, 5)).ok());
   EXPECT_FALSE(ReadImageProperties(Jpeg(5, 0)).ok());

@@ -56,7 +56,8 @@ TEST_F(EventsTest, ImportsSkipTheLatenessBoundOnly) {
 }
 
 TEST_F(EventsTest, OneBadElementFailsAlone) {
-  const auto result = store_->WriteEvents("shop", {View("u", "a", kNow), View("", "a", kNow), View("v", "a", kNow)});
+  const auto result = store_->WriteEvents(
+      "shop", {View("u", "a", kNow), View("", "a", kNow), View("v", "a", kNow)});
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->num_written, 2);
   ASSERT_EQ(result->failures.size(), 1u);
@@ -98,16 +99,21 @@ TEST_F(EventsTest, TheCallersEventIdIsTheIdentity) {
 TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
   const int64_t revision = Put(Write("a", "A"));
   Put(Write("b", "B"));
-  ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {0, 1}), Vector("image", "m1", {1, 0})}).ok());
+  ASSERT_TRUE(store_
+                  ->PutVectors("shop", "a", revision,
+                               {Vector("text", "m1", {0, 1}), Vector("image", "m1", {1, 0})})
+                  .ok());
   Event full = View("u", "a", kNow - absl::Minutes(3));
   full.session_id = "s";
   full.recommendation_id = "r";
   full.event_id = "e";
   full.value = 2.5;
-  ASSERT_TRUE(store_
-                  ->WriteEvents("shop", {full, View("u", "b", kNow - absl::Minutes(1)), View("u", "gone", kNow - absl::Minutes(2)),
-                                         View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
-                  .ok());
+  ASSERT_TRUE(
+      store_
+          ->WriteEvents("shop", {full, View("u", "b", kNow - absl::Minutes(1)),
+                                 View("u", "gone", kNow - absl::Minutes(2)),
+                                 View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
+          .ok());
   const UserContext context = Context("u", {.spaces = {"text"}});
   ASSERT_EQ(context.events.size(), 4u);
   EXPECT_EQ(context.events[0].event.item_id, "b");
@@ -132,7 +138,8 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
 }
 
 TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow - absl::Minutes(i))).ok());
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow - absl::Minutes(i))).ok());
   EXPECT_EQ(Context("u", {.max_events = 3}).events.size(), 3u);
   EXPECT_TRUE(Context("u", {.max_events = 3}).has_more_events);
   EXPECT_EQ(Context("u", {.max_events = 0}).events.size(), 0u);
@@ -142,13 +149,20 @@ TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
   const UserContext past = Context("u", {.max_events = 2, .request_time = kNow - absl::Minutes(5)});
   ASSERT_EQ(past.events.size(), 2u);
   EXPECT_EQ(past.events[0].event.item_id, "i5");
-  EXPECT_EQ(WrongField(store_->GetUserContext({.catalog = "shop", .user_id = "u", .max_events = -1}).status()), "max_events");
-  EXPECT_EQ(WrongField(store_->GetUserContext({.catalog = "shop", .user_id = "u", .max_events = 5001}).status()), "max_events");
+  EXPECT_EQ(
+      WrongField(
+          store_->GetUserContext({.catalog = "shop", .user_id = "u", .max_events = -1}).status()),
+      "max_events");
+  EXPECT_EQ(
+      WrongField(
+          store_->GetUserContext({.catalog = "shop", .user_id = "u", .max_events = 5001}).status()),
+      "max_events");
 }
 
 TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
   ASSERT_TRUE(store_
-                  ->WriteEvents("shop", {Rating("u", "good", 5, kNow), Rating("u", "bad", 2, kNow - absl::Minutes(1)),
+                  ->WriteEvents("shop", {Rating("u", "good", 5, kNow),
+                                         Rating("u", "bad", 2, kNow - absl::Minutes(1)),
                                          View("u", "seen", kNow - absl::Minutes(2))})
                   .ok());
   Event removal = View("u", "removed", kNow - absl::Minutes(3));
@@ -162,15 +176,18 @@ TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
 
 TEST_F(EventsTest, ALookIntoThePastKnowsOnlyEarlierRatings) {
   ASSERT_TRUE(store_
-                  ->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)), Rating("u", "b", 4, kNow - absl::Hours(1)),
+                  ->WriteEvents("shop", {Rating("u", "a", 2, kNow - absl::Hours(2)),
+                                         Rating("u", "b", 4, kNow - absl::Hours(1)),
                                          Rating("u", "c", 5, kNow)})
                   .ok());
   // The mean is 3 then, not 11 / 3.
-  EXPECT_THAT(Weights(Context("u", {.request_time = kNow - absl::Minutes(30)})), ElementsAre(DoubleEq(2), DoubleEq(-2)));
+  EXPECT_THAT(Weights(Context("u", {.request_time = kNow - absl::Minutes(30)})),
+              ElementsAre(DoubleEq(2), DoubleEq(-2)));
 }
 
 TEST_F(EventsTest, UsersWhoseIdsBeginAlikeAreApart) {
-  for (const char* user : {"u", "u1", "u10", "u "}) ASSERT_TRUE(Record(View(user, absl::StrCat("of ", user), kNow)).ok());
+  for (const char* user : {"u", "u1", "u10", "u "})
+    ASSERT_TRUE(Record(View(user, absl::StrCat("of ", user), kNow)).ok());
   for (const char* user : {"u", "u1", "u10", "u "}) {
     const UserContext context = Context(user);
     ASSERT_EQ(context.events.size(), 1u);
@@ -201,11 +218,14 @@ class TrendingTest : public StoreTest {
     for (const char* id : {"old", "new", "mid"}) Put(Write(id));
   }
   std::vector<std::string> Top(int num = 10, absl::Duration half_life = absl::Hours(24)) {
-    return Ids(Context("someone", {.num_trending = num}, {.trending_half_life = half_life}).trending);
+    return Ids(
+        Context("someone", {.num_trending = num}, {.trending_half_life = half_life}).trending);
   }
   void Views(const std::string& item, int count, absl::Time time) {
     for (int i = 0; i < count; ++i) {
-      ASSERT_TRUE(Record(View(absl::StrCat("user", next_user_++), item, time), {.skip_lateness_bound = true}).ok());
+      ASSERT_TRUE(Record(View(absl::StrCat("user", next_user_++), item, time),
+                         {.skip_lateness_bound = true})
+                      .ok());
     }
   }
   int next_user_ = 0;
@@ -218,7 +238,8 @@ TEST_F(TrendingTest, RecentEventsOutweighMoreOldOnes) {
   EXPECT_THAT(Top(), ElementsAre("new", "mid", "old"));
   EXPECT_THAT(Top(10, absl::Hours(24 * 365)), ElementsAre("old", "mid", "new"));
   EXPECT_THAT(Top(1), ElementsAre("new"));
-  const auto scored = Context("someone", {.num_trending = 3}, {.trending_half_life = absl::Hours(24)}).trending;
+  const auto scored =
+      Context("someone", {.num_trending = 3}, {.trending_half_life = absl::Hours(24)}).trending;
   EXPECT_NEAR(scored[0].score, 2.0, 1e-6);
   EXPECT_NEAR(scored[1].score, 1.5, 1e-6);
 }
@@ -276,14 +297,19 @@ TEST_F(TrendingTest, TiesAreBrokenByItemId) {
 TEST_F(TrendingTest, ManyHalfLivesTakeTurns) {
   Views("old", 1, kNow);
   for (int round = 0; round < 2; ++round) {
-    for (int hours = 1; hours < 10; ++hours) EXPECT_THAT(Top(10, absl::Hours(hours)), ElementsAre("old"));
+    for (int hours = 1; hours < 10; ++hours)
+      EXPECT_THAT(Top(10, absl::Hours(hours)), ElementsAre("old"));
   }
-  EXPECT_EQ(WrongField(store_->GetUserContext({.catalog = "shop", .user_id = "u"}, {.trending_half_life = absl::Minutes(1)}).status()),
+  EXPECT_EQ(WrongField(store_
+                           ->GetUserContext({.catalog = "shop", .user_id = "u"},
+                                            {.trending_half_life = absl::Minutes(1)})
+                           .status()),
             "trending_half_life");
 }
 
 TEST_F(TrendingTest, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes) {
-  const auto put = [&](const std::string& id, absl::Duration age, bool hidden, std::optional<absl::Duration> expiry) {
+  const auto put = [&](const std::string& id, absl::Duration age, bool hidden,
+                       std::optional<absl::Duration> expiry) {
     ItemWrite write = Write(id);
     write.item.create_time = kNow - age;
     write.item.hidden = hidden;
@@ -354,7 +380,11 @@ TEST_F(UsersTest, OneBadProfileFailsAlone) {
 }
 
 TEST_F(UsersTest, ImpressionsComeNewestFirst) {
-  Impression impression{.recommendation_id = "r1", .user_id = "u", .scenario = "home", .item_ids = {"a", "b"}, .time = kNow};
+  Impression impression{.recommendation_id = "r1",
+                        .user_id = "u",
+                        .scenario = "home",
+                        .item_ids = {"a", "b"},
+                        .time = kNow};
   ASSERT_TRUE(store_->WriteImpression("shop", impression).ok());
   impression.recommendation_id = "r2";
   impression.time = kNow + absl::Seconds(1);

@@ -45,11 +45,16 @@ class PurgeTest : public StoreTest {
     profile.profile_text = "secret of " + user;
     ASSERT_THAT(*store_->UpsertUsers("shop", {profile}), IsEmpty());
     std::vector<Event> events;
-    for (int i = 0; i < 40; ++i) events.push_back(Rating(user, absl::StrCat("item", i % 10), i % 5, kNow - absl::Minutes(i)));
+    for (int i = 0; i < 40; ++i)
+      events.push_back(Rating(user, absl::StrCat("item", i % 10), i % 5, kNow - absl::Minutes(i)));
     ASSERT_EQ(store_->WriteEvents("shop", events)->num_written, 40);
-    ASSERT_TRUE(
-        store_->WriteImpression("shop", {.recommendation_id = "r", .user_id = user, .scenario = "", .item_ids = {"item1"}, .time = kNow})
-            .ok());
+    ASSERT_TRUE(store_
+                    ->WriteImpression("shop", {.recommendation_id = "r",
+                                               .user_id = user,
+                                               .scenario = "",
+                                               .item_ids = {"item1"},
+                                               .time = kNow})
+                    .ok());
   }
 
   // Another user's purge writes all that is in memory into tables.
@@ -97,7 +102,8 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
 
 TEST_F(PurgeTest, LeavesNoByteOfTheUserInAnyFile) {
   WriteEverythingOf(kUser);
-  EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty())) << "the scan must find the id before the purge";
+  EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty()))
+      << "the scan must find the id before the purge";
   ASSERT_TRUE(store_->PurgeUser("shop", kUser).ok());
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
 }
@@ -150,7 +156,9 @@ TEST_F(PurgeTest, HoldsWhileOthersReadAndWrite) {
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
   threads.emplace_back([&] {
-    for (int i = 0; !stop; ++i) (void)store_->WriteEvents("shop", {View(absl::StrCat("u", i % 5), "i", kNow - absl::Seconds(i))});
+    for (int i = 0; !stop; ++i)
+      (void)store_->WriteEvents("shop",
+                                {View(absl::StrCat("u", i % 5), "i", kNow - absl::Seconds(i))});
   });
   threads.emplace_back([&] {
     while (!stop) {
@@ -175,7 +183,8 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
   store_.reset();
   {
     std::vector<std::string> names;
-    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), dir_.path() + "/state", &names).ok());
+    ASSERT_TRUE(
+        rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), dir_.path() + "/state", &names).ok());
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     for (const std::string& name : names) {
@@ -185,7 +194,9 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
     counters.merge_operator = MakeCountMerge();
     families.emplace_back("counters", counters);
     rocksdb::DB* raw = nullptr;
-    ASSERT_TRUE(rocksdb::DB::Open(rocksdb::DBOptions(), dir_.path() + "/state", families, &handles, &raw).ok());
+    ASSERT_TRUE(
+        rocksdb::DB::Open(rocksdb::DBOptions(), dir_.path() + "/state", families, &handles, &raw)
+            .ok());
     const std::unique_ptr<rocksdb::DB> db(raw);
     const std::string prefix = UserPrefix(kFirstCatalog, kUser);
     const std::set<std::string> of_users = {"users", "events", "impressions", "idempotence"};
@@ -201,7 +212,8 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
   EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty()));
   // The informational log that RocksDB writes by default is this test's doing.
   for (const auto& file : std::filesystem::directory_iterator(dir_.path() + "/state")) {
-    if (absl::StartsWith(file.path().filename().string(), "LOG")) std::filesystem::remove(file.path());
+    if (absl::StartsWith(file.path().filename().string(), "LOG"))
+      std::filesystem::remove(file.path());
   }
   Open();
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());

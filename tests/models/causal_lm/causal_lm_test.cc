@@ -18,7 +18,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::shared_ptr<const CausalLm> LoadLm(const std::string& folder, const LmLoadOptions& options = {}) {
+std::shared_ptr<const CausalLm> LoadLm(const std::string& folder,
+                                       const LmLoadOptions& options = {}) {
   auto lm = CausalLm::Load(folder, options);
   EXPECT_TRUE(lm.ok()) << lm.status();
   return lm.ok() ? *lm : nullptr;
@@ -36,13 +37,15 @@ std::vector<VlCase> CasesOf(const Golden& golden) {
   const auto expected = golden.expected();
   std::vector<VlCase> cases;
   for (size_t i = 0; i < inputs["cases"].size(); ++i) {
-    cases.push_back({inputs["cases"][i]["name"], inputs["cases"][i]["messages"], expected["cases"][i]});
+    cases.push_back(
+        {inputs["cases"][i]["name"], inputs["cases"][i]["messages"], expected["cases"][i]});
   }
   return cases;
 }
 
 // What a service does with messages: render, tokenize, preprocess, expand.
-LmSequence Prepare(const CausalLm& lm, const Golden& golden, const nlohmann::ordered_json& messages) {
+LmSequence Prepare(const CausalLm& lm, const Golden& golden,
+                   const nlohmann::ordered_json& messages) {
   LmSequence sequence;
   for (const auto& message : messages) {
     for (const auto& part : message["content"]) {
@@ -54,7 +57,8 @@ LmSequence Prepare(const CausalLm& lm, const Golden& golden, const nlohmann::ord
       sequence.images.push_back(*std::move(patches));
     }
   }
-  const auto prompt = lm.chat_template()->Render({{"messages", messages}, {"add_generation_prompt", true}});
+  const auto prompt =
+      lm.chat_template()->Render({{"messages", messages}, {"add_generation_prompt", true}});
   EXPECT_TRUE(prompt.ok()) << prompt.status();
   const auto encoded = lm.tokenizer().Encode(*prompt);
   EXPECT_TRUE(encoded.ok()) << encoded.status();
@@ -75,7 +79,8 @@ class GoldenVlTest : public ::testing::TestWithParam<const char*> {
   }
   std::vector<LmSequence> AllSequences() const {
     std::vector<LmSequence> sequences;
-    for (const VlCase& a_case : CasesOf(golden_)) sequences.push_back(Prepare(*lm_, golden_, a_case.messages));
+    for (const VlCase& a_case : CasesOf(golden_))
+      sequences.push_back(Prepare(*lm_, golden_, a_case.messages));
     return sequences;
   }
 
@@ -89,7 +94,8 @@ TEST_P(GoldenVlTest, PromptsPatchesAndPositionsEqualTheReference) {
   for (const VlCase& a_case : CasesOf(golden_)) {
     const LmSequence sequence = Prepare(*lm_, golden_, a_case.messages);
     EXPECT_EQ(sequence.ids, Ids(a_case.expected["input_ids"])) << a_case.name;
-    EXPECT_TRUE(lm_->Positions(sequence).equal(tensors.at(a_case.name + ".position_ids"))) << a_case.name;
+    EXPECT_TRUE(lm_->Positions(sequence).equal(tensors.at(a_case.name + ".position_ids")))
+        << a_case.name;
     std::vector<at::Tensor> pixels;
     std::vector<int64_t> grids;
     for (const ImagePatches& image : sequence.images) {
@@ -108,11 +114,14 @@ TEST_P(GoldenVlTest, VisionTowerEqualsTheReference) {
     const std::vector<LmSequence> sequences = {Prepare(*lm_, golden_, a_case.messages)};
     if (sequences[0].images.empty()) continue;
     const VisionFeatures features = lm_->ImageFeatures(sequences);
-    ExpectSameEmbeddings(features.embeddings, tensors.at(a_case.name + ".image_embeds"), a_case.name);
+    ExpectSameEmbeddings(features.embeddings, tensors.at(a_case.name + ".image_embeds"),
+                         a_case.name);
     for (size_t i = 0; i < features.deepstack.size(); ++i) {
-      ExpectClose(features.deepstack[i], tensors.at(a_case.name + ".deepstack." + std::to_string(i)), 1e-4, a_case.name);
+      ExpectClose(features.deepstack[i],
+                  tensors.at(a_case.name + ".deepstack." + std::to_string(i)), 1e-4, a_case.name);
     }
-    EXPECT_EQ(tensors.count(a_case.name + ".deepstack." + std::to_string(features.deepstack.size())), 0u);
+    EXPECT_EQ(
+        tensors.count(a_case.name + ".deepstack." + std::to_string(features.deepstack.size())), 0u);
   }
 }
 
@@ -120,11 +129,13 @@ TEST_P(GoldenVlTest, LogitsAndEmbeddingsEqualTheReference) {
   const TensorMap tensors = ReferenceTensors(golden_);
   for (const VlCase& a_case : CasesOf(golden_)) {
     const std::vector<LmSequence> sequences = {Prepare(*lm_, golden_, a_case.messages)};
-    ExpectClose(lm_->decoder().Logits(lm_->Hidden(sequences)), tensors.at(a_case.name + ".logits"), 1e-4, a_case.name);
+    ExpectClose(lm_->decoder().Logits(lm_->Hidden(sequences)), tensors.at(a_case.name + ".logits"),
+                1e-4, a_case.name);
     const at::Tensor last = lm_->LastHidden(sequences);
     ExpectClose(last[0], tensors.at(a_case.name + ".last_hidden"), 1e-4, a_case.name);
     const at::Tensor embedding = last / last.norm(2, 1, /*keepdim=*/true);
-    ExpectSameEmbeddings(embedding, tensors.at(a_case.name + ".embedding").unsqueeze(0), a_case.name);
+    ExpectSameEmbeddings(embedding, tensors.at(a_case.name + ".embedding").unsqueeze(0),
+                         a_case.name);
   }
 }
 
@@ -162,13 +173,21 @@ TEST_P(GoldenVlTest, ReadingInPiecesEqualsReadingAtOnce) {
   for (const LmSequence& whole : AllSequences()) {
     const at::Tensor at_once = lm_->LastHidden({&whole, 1});
     // The last image and what follows it comes in a second piece; after that, token by token.
-    const auto last_image_token = std::find(whole.ids.rbegin(), whole.ids.rend(), lm_->image_token_id());
+    const auto last_image_token =
+        std::find(whole.ids.rbegin(), whole.ids.rend(), lm_->image_token_id());
     const auto text_after = static_cast<size_t>(last_image_token - whole.ids.rbegin());
-    const size_t image_tokens = whole.images.empty() ? 0 : static_cast<size_t>(lm_->vision()->MergedPatches(whole.images.back()));
-    const size_t split = whole.images.empty() ? whole.ids.size() / 2 : whole.ids.size() - text_after - image_tokens;
+    const size_t image_tokens =
+        whole.images.empty()
+            ? 0
+            : static_cast<size_t>(lm_->vision()->MergedPatches(whole.images.back()));
+    const size_t split =
+        whole.images.empty() ? whole.ids.size() / 2 : whole.ids.size() - text_after - image_tokens;
     const size_t tail = whole.ids.size() - 3;
-    LmSequence first = {.ids = {whole.ids.begin(), whole.ids.begin() + static_cast<ptrdiff_t>(split)}, .images = whole.images};
-    LmSequence second = {.ids = {whole.ids.begin() + static_cast<ptrdiff_t>(split), whole.ids.begin() + static_cast<ptrdiff_t>(tail)}};
+    LmSequence first = {
+        .ids = {whole.ids.begin(), whole.ids.begin() + static_cast<ptrdiff_t>(split)},
+        .images = whole.images};
+    LmSequence second = {.ids = {whole.ids.begin() + static_cast<ptrdiff_t>(split),
+                                 whole.ids.begin() + static_cast<ptrdiff_t>(tail)}};
     if (!whole.images.empty()) {
       second.images = {whole.images.back()};
       first.images.pop_back();
@@ -198,14 +217,16 @@ TEST_P(GoldenVlTest, HalfPrecisionStaysNear) {
 }
 
 // Stores the checkpoint's tensors under other names.
-void RenameTensors(const std::string& folder, const std::vector<std::pair<std::string, std::string>>& prefixes) {
+void RenameTensors(const std::string& folder,
+                   const std::vector<std::pair<std::string, std::string>>& prefixes) {
   const std::string path = folder + "/model.safetensors";
   auto tensors = LoadTensors(path);
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   TensorMap renamed;
   for (const auto& [name, tensor] : *tensors) {
     const auto row =
-        std::find_if(prefixes.begin(), prefixes.end(), [&name = name](const auto& pair) { return name.starts_with(pair.first); });
+        std::find_if(prefixes.begin(), prefixes.end(),
+                     [&name = name](const auto& pair) { return name.starts_with(pair.first); });
     ASSERT_NE(row, prefixes.end()) << name;
     renamed[row->second + name.substr(row->first.size())] = tensor;
   }
@@ -213,24 +234,30 @@ void RenameTensors(const std::string& folder, const std::vector<std::pair<std::s
 }
 
 TEST_P(GoldenVlTest, EveryLayoutOfTensorNamesLoads) {
-  const bool older = std::string(GetParam()).starts_with("qwen2_5");  // stored in the layout that it was published in
+  const bool older = std::string(GetParam())
+                         .starts_with("qwen2_5");  // stored in the layout that it was published in
   const std::string vision = older ? "visual." : "model.visual.";
   const std::string decoder = older ? "model." : "model.language_model.";
   const std::vector<LmSequence> sequences = AllSequences();
   const at::Tensor expected = lm_->LastHidden(sequences);
-  for (const auto& [new_vision, new_decoder] : std::vector<std::pair<std::string, std::string>>{
-           {"model.visual.", "model.language_model."}, {"visual.", "model."}, {"visual.", "language_model."}}) {
+  for (const auto& [new_vision, new_decoder] :
+       std::vector<std::pair<std::string, std::string>>{{"model.visual.", "model.language_model."},
+                                                        {"visual.", "model."},
+                                                        {"visual.", "language_model."}}) {
     const TemporaryFolder folder;
     CopyFolder(golden_.checkpoint(), folder.file("lm"));
-    RenameTensors(folder.file("lm"), {{vision, new_vision}, {"lm_head.", "lm_head."}, {decoder, new_decoder}});
+    RenameTensors(folder.file("lm"),
+                  {{vision, new_vision}, {"lm_head.", "lm_head."}, {decoder, new_decoder}});
     const auto lm = LoadLm(folder.file("lm"));
     ASSERT_NE(lm, nullptr) << new_vision << " " << new_decoder;
     EXPECT_TRUE(lm->LastHidden(sequences).equal(expected));
   }
 }
 
-// An adapter's folder with one update of `weights[module]` each, and the same updates merged into the weights.
-void WriteAdapter(const std::string& folder, const std::map<std::string, std::string>& stored_names, TensorMap& weights) {
+// An adapter's folder with one update of `weights[module]` each, and the same updates merged into
+// the weights.
+void WriteAdapter(const std::string& folder, const std::map<std::string, std::string>& stored_names,
+                  TensorMap& weights) {
   constexpr double kScaling = 2;  // alpha / r
   std::filesystem::create_directories(folder);
   TensorMap tensors;
@@ -243,8 +270,9 @@ void WriteAdapter(const std::string& folder, const std::map<std::string, std::st
     tensors["base_model.model." + module + ".lora_B.weight"] = b;
   }
   ASSERT_TRUE(SaveTensors(tensors, folder + "/adapter_model.safetensors").ok());
-  WriteAll(folder + "/adapter_config.json",
-           R"({"peft_type": "LORA", "base_model_name_or_path": "base", "r": 2, "lora_alpha": 4, "target_modules": ["proj", "q_proj"],
+  WriteAll(
+      folder + "/adapter_config.json",
+      R"({"peft_type": "LORA", "base_model_name_or_path": "base", "r": 2, "lora_alpha": 4, "target_modules": ["proj", "q_proj"],
                "bias": "none", "fan_in_fan_out": false, "use_dora": false, "use_rslora": false, "modules_to_save": null})");
 }
 
@@ -252,9 +280,11 @@ TEST_P(GoldenVlTest, AnAdapterReachesTowerAndDecoder) {
   // Named as the code that trains adapters names modules, whichever layout the checkpoint has.
   const bool older = std::string(GetParam()).starts_with("qwen2_5");
   const std::map<std::string, std::string> stored_names = {
-      {"model.visual.blocks.0.attn.proj", older ? "visual.blocks.0.attn.proj" : "model.visual.blocks.0.attn.proj"},
+      {"model.visual.blocks.0.attn.proj",
+       older ? "visual.blocks.0.attn.proj" : "model.visual.blocks.0.attn.proj"},
       {"model.language_model.layers.0.self_attn.q_proj",
-       older ? "model.layers.0.self_attn.q_proj" : "model.language_model.layers.0.self_attn.q_proj"}};
+       older ? "model.layers.0.self_attn.q_proj"
+             : "model.language_model.layers.0.self_attn.q_proj"}};
   const TemporaryFolder folder;
   CopyFolder(golden_.checkpoint(), folder.file("merged"));
   auto weights = LoadTensors(golden_.checkpoint() + "/model.safetensors");
@@ -290,7 +320,9 @@ TEST_P(GoldenVlTest, ChecksWhatItIsGiven) {
   for (LmSequence& sequence : AllSequences()) {
     if (!sequence.images.empty()) good = std::move(sequence);
   }
-  const auto message = [&](const LmSequence& sequence) { return std::string(lm_->Check(sequence).message()); };
+  const auto message = [&](const LmSequence& sequence) {
+    return std::string(lm_->Check(sequence).message());
+  };
   const int64_t image_token = lm_->image_token_id();
   EXPECT_EQ(message(good), "");
   LmSequence bad = good;
@@ -318,7 +350,8 @@ TEST_P(GoldenVlTest, ChecksWhatItIsGiven) {
 }
 
 TEST_P(GoldenVlTest, FilesThatDoNotFitAreRefusedByName) {
-  const auto refusal = [&](const std::string& file, const std::function<void(nlohmann::json&)>& change) {
+  const auto refusal = [&](const std::string& file,
+                           const std::function<void(nlohmann::json&)>& change) {
     const TemporaryFolder folder;
     CopyFolder(golden_.checkpoint(), folder.file("lm"));
     nlohmann::json json = nlohmann::json::parse(ReadAll(folder.file("lm/" + file)));
@@ -326,22 +359,41 @@ TEST_P(GoldenVlTest, FilesThatDoNotFitAreRefusedByName) {
     WriteAll(folder.file("lm/" + file), json.dump());
     return std::string(CausalLm::Load(folder.file("lm")).status().message());
   };
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["hidden_act"] = "mish"; }), HasSubstr("mish"));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json.erase("vision_config"); }), HasSubstr("vision_config"));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json.erase("image_token_id"); }), HasSubstr("image_token_id"));
   EXPECT_THAT(
-      refusal("config.json", [](auto& json) { json["vision_config"]["depth"] = json["vision_config"]["depth"].template get<int>() + 1; }),
-      HasSubstr("blocks."));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["num_heads"] = 7; }), HasSubstr("num_heads"));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["in_channels"] = 1; }), HasSubstr("channels"));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["intermediate_size"] = 32; }), HasSubstr("blocks.0.mlp"));
-  EXPECT_THAT(refusal("config.json", [](auto& json) { json["quantization_config"] = {{"bits", 4}}; }), HasSubstr("quantization_config"));
-  EXPECT_THAT(refusal("preprocessor_config.json", [](auto& json) { json["patch_size"] = json["patch_size"].template get<int>() + 1; }),
-              HasSubstr("image processor"));
-  EXPECT_THAT(refusal("preprocessor_config.json", [](auto& json) { json["merge_size"] = 5; }), HasSubstr("blocks of 5"));
+      refusal("config.json", [](auto& json) { json["vision_config"]["hidden_act"] = "mish"; }),
+      HasSubstr("mish"));
+  EXPECT_THAT(refusal("config.json", [](auto& json) { json.erase("vision_config"); }),
+              HasSubstr("vision_config"));
+  EXPECT_THAT(refusal("config.json", [](auto& json) { json.erase("image_token_id"); }),
+              HasSubstr("image_token_id"));
+  EXPECT_THAT(refusal("config.json",
+                      [](auto& json) {
+                        json["vision_config"]["depth"] =
+                            json["vision_config"]["depth"].template get<int>() + 1;
+                      }),
+              HasSubstr("blocks."));
+  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["num_heads"] = 7; }),
+              HasSubstr("num_heads"));
+  EXPECT_THAT(refusal("config.json", [](auto& json) { json["vision_config"]["in_channels"] = 1; }),
+              HasSubstr("channels"));
+  EXPECT_THAT(
+      refusal("config.json", [](auto& json) { json["vision_config"]["intermediate_size"] = 32; }),
+      HasSubstr("blocks.0.mlp"));
+  EXPECT_THAT(refusal("config.json",
+                      [](auto& json) {
+                        json["quantization_config"] = {{"bits", 4}};
+                      }),
+              HasSubstr("quantization_config"));
+  EXPECT_THAT(
+      refusal("preprocessor_config.json",
+              [](auto& json) { json["patch_size"] = json["patch_size"].template get<int>() + 1; }),
+      HasSubstr("image processor"));
+  EXPECT_THAT(refusal("preprocessor_config.json", [](auto& json) { json["merge_size"] = 5; }),
+              HasSubstr("blocks of 5"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, GoldenVlTest, ::testing::Values("qwen3_vl-deepstack", "qwen2_5_vl-window"));
+INSTANTIATE_TEST_SUITE_P(Families, GoldenVlTest,
+                         ::testing::Values("qwen3_vl-deepstack", "qwen2_5_vl-window"));
 
 TEST(CausalLmTest, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
   const Golden golden("qwen2_5_vl-window");
@@ -354,10 +406,14 @@ TEST(CausalLmTest, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
   nested["text_config"].erase("vision_config");
   nested["text_config"]["rope_parameters"] = nested["text_config"]["rope_scaling"];
   nested["text_config"]["rope_parameters"]["rope_theta"] = flat["rope_theta"];
-  for (const char* key : {"rope_scaling", "rope_theta", "hidden_act"}) nested["text_config"].erase(key);
-  for (const char* key : {"architectures", "model_type", "image_token_id", "vision_config", "tie_word_embeddings"}) nested[key] = flat[key];
+  for (const char* key : {"rope_scaling", "rope_theta", "hidden_act"})
+    nested["text_config"].erase(key);
+  for (const char* key :
+       {"architectures", "model_type", "image_token_id", "vision_config", "tie_word_embeddings"})
+    nested[key] = flat[key];
   // Equal to the reference's defaults, so transformers leaves them out.
-  for (const char* key : {"patch_size", "spatial_merge_size", "temporal_patch_size", "hidden_act"}) nested["vision_config"].erase(key);
+  for (const char* key : {"patch_size", "spatial_merge_size", "temporal_patch_size", "hidden_act"})
+    nested["vision_config"].erase(key);
   nested["vision_config"].erase("in_channels");
   WriteAll(folder.file("lm/config.json"), nested.dump());
   const auto expected = LoadLm(golden.checkpoint());
@@ -379,11 +435,13 @@ TEST(CausalLmTest, LoadsEveryTextFamily) {
     const TensorMap tensors = ReferenceTensors(golden);
     const auto prompts = golden.inputs()["logits_prompts"];
     for (size_t i = 0; i < prompts.size(); ++i) {
-      const LmSequence sequence = {.ids = lm->tokenizer().Encode(prompts[i].get<std::string>())->ids, .images = {}};
+      const LmSequence sequence = {
+          .ids = lm->tokenizer().Encode(prompts[i].get<std::string>())->ids, .images = {}};
       ASSERT_TRUE(lm->Check(sequence).ok());
       EXPECT_EQ(lm->Positions(sequence).dim(), 1);
       const std::string case_name = std::string(name) + " " + std::to_string(i);
-      ExpectClose(lm->decoder().Logits(lm->Hidden({&sequence, 1})), tensors.at("logits." + std::to_string(i)), 1e-4, case_name);
+      ExpectClose(lm->decoder().Logits(lm->Hidden({&sequence, 1})),
+                  tensors.at("logits." + std::to_string(i)), 1e-4, case_name);
     }
     LmSequence with_image = {.ids = {1}, .images = {ImagePatches()}};
     EXPECT_THAT(std::string(lm->Check(with_image).message()), HasSubstr("the model sees none"));
@@ -401,15 +459,17 @@ TEST(CausalLmTest, AnAdapterFolderLoadsItsBase) {
   const TensorMap tensors = ReferenceTensors(adapter);
   const auto prompts = adapter.inputs()["logits_prompts"];
   for (size_t i = 0; i < prompts.size(); ++i) {
-    const LmSequence sequence = {.ids = by_option->tokenizer().Encode(prompts[i].get<std::string>())->ids, .images = {}};
-    ExpectClose(by_option->decoder().Logits(by_option->Hidden({&sequence, 1})), tensors.at("logits." + std::to_string(i)), 1e-4,
-                std::to_string(i));
+    const LmSequence sequence = {
+        .ids = by_option->tokenizer().Encode(prompts[i].get<std::string>())->ids, .images = {}};
+    ExpectClose(by_option->decoder().Logits(by_option->Hidden({&sequence, 1})),
+                tensors.at("logits." + std::to_string(i)), 1e-4, std::to_string(i));
   }
   // The config names its base relative to a folder beside it.
   const TemporaryFolder folder;
   CopyFolder(base.checkpoint(), folder.file("base"));
   CopyFolder(adapter.checkpoint(), folder.file("adapter"));
-  nlohmann::json config = nlohmann::json::parse(ReadAll(folder.file("adapter/adapter_config.json")));
+  nlohmann::json config =
+      nlohmann::json::parse(ReadAll(folder.file("adapter/adapter_config.json")));
   config["base_model_name_or_path"] = "../base";
   WriteAll(folder.file("adapter/adapter_config.json"), config.dump());
   const auto by_folder = LoadLm(folder.file("adapter"));

@@ -29,12 +29,15 @@ TEST_P(GoldenAdapterTest, MergedModelEqualsTheReference) {
   const TensorMap tensors = ReferenceTensors(golden);
   const auto expected = golden.expected();
   for (size_t n = 0; n < expected["logits"].size(); ++n) {
-    const at::Tensor hidden = (*model)->Forward(PackTokens({Ids(expected["logits"][n]["input_ids"])}));
-    ExpectClose((*model)->Logits(hidden), tensors.at("logits." + std::to_string(n)), 1e-4, "logits " + std::to_string(n));
+    const at::Tensor hidden =
+        (*model)->Forward(PackTokens({Ids(expected["logits"][n]["input_ids"])}));
+    ExpectClose((*model)->Logits(hidden), tensors.at("logits." + std::to_string(n)), 1e-4,
+                "logits " + std::to_string(n));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Lora, GoldenAdapterTest, ::testing::Values("lora-qwen3", "lora-qwen3_rslora"));
+INSTANTIATE_TEST_SUITE_P(Lora, GoldenAdapterTest,
+                         ::testing::Values("lora-qwen3", "lora-qwen3_rslora"));
 
 // A base of two linear layers and an embedding, and an adapter on some of them.
 class AdapterTest : public ::testing::Test {
@@ -66,8 +69,9 @@ class AdapterTest : public ::testing::Test {
     const ParameterList list = {{"model.layers.0.q_proj.weight", {4, 3}, {}, &first_},
                                 {"model.layers.1.q_proj.weight", {4, 3}, {}, &second_},
                                 {"model.embed_tokens.weight", {5, 3}, {}, &embedding_}};
-    return LoadParameters(*Checkpoint::Open(base_.path()), list,
-                          {.prefixes = {"model.", ""}, .replaced_prefix = "model.", .adapter = &*adapter});
+    return LoadParameters(
+        *Checkpoint::Open(base_.path()), list,
+        {.prefixes = {"model.", ""}, .replaced_prefix = "model.", .adapter = &*adapter});
   }
 
   // Each refusal names what it refuses.
@@ -86,14 +90,20 @@ class AdapterTest : public ::testing::Test {
                                                       {"layers.1.q_proj.weight", at::randn({4, 3})},
                                                       {"embed_tokens.weight", at::randn({5, 3})}};
   std::map<std::string, at::Tensor> lora_;
-  nlohmann::json config_ = {{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 6}, {"target_modules", {"q_proj"}}, {"bias", "none"}};
+  nlohmann::json config_ = {{"peft_type", "LORA"},
+                            {"r", 2},
+                            {"lora_alpha", 6},
+                            {"target_modules", {"q_proj"}},
+                            {"bias", "none"}};
   at::Tensor first_, second_, embedding_;
 };
 
 TEST_F(AdapterTest, AddsTheScaledProductToTheWeightsThatItNames) {
   ASSERT_TRUE(Load().ok()) << Load();
-  ExpectClose(first_, weights_.at("layers.0.q_proj.weight") + 3.0 * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")), 1e-5,
-              "merged");
+  ExpectClose(first_,
+              weights_.at("layers.0.q_proj.weight") +
+                  3.0 * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")),
+              1e-5, "merged");
   EXPECT_TRUE(at::equal(embedding_, weights_.at("embed_tokens.weight")));
 }
 
@@ -101,7 +111,9 @@ TEST_F(AdapterTest, ScalesByTheRootOfTheRankWhenRankStabilized) {
   config_["use_rslora"] = true;
   ASSERT_TRUE(Load().ok()) << Load();
   const double scaling = 6 / std::sqrt(2.0);
-  ExpectClose(first_, weights_.at("layers.0.q_proj.weight") + scaling * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")),
+  ExpectClose(first_,
+              weights_.at("layers.0.q_proj.weight") +
+                  scaling * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")),
               1e-5, "merged");
 }
 
@@ -110,10 +122,14 @@ TEST_F(AdapterTest, TakesRankAndAlphaOfAModuleFromTheFirstPatternThatMatches) {
   config_["rank_pattern"] = {{"1.q_proj", 4}};
   config_["alpha_pattern"] = {{"^model.layers.[1-9].q_proj", 2}};
   ASSERT_TRUE(Load().ok()) << Load();
-  ExpectClose(second_, weights_.at("layers.1.q_proj.weight") + 0.5 * Half("layers.1.q_proj", "B").matmul(Half("layers.1.q_proj", "A")),
+  ExpectClose(second_,
+              weights_.at("layers.1.q_proj.weight") +
+                  0.5 * Half("layers.1.q_proj", "B").matmul(Half("layers.1.q_proj", "A")),
               1e-5, "merged");
-  ExpectClose(first_, weights_.at("layers.0.q_proj.weight") + 3.0 * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")), 1e-5,
-              "merged");
+  ExpectClose(first_,
+              weights_.at("layers.0.q_proj.weight") +
+                  3.0 * Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A")),
+              1e-5, "merged");
 }
 
 TEST_F(AdapterTest, UpdatesEmbeddingsByTheTransposedProduct) {
@@ -123,7 +139,8 @@ TEST_F(AdapterTest, UpdatesEmbeddingsByTheTransposedProduct) {
   lora_["base_model.model.model.embed_tokens.lora_embedding_B"] = b;
   config_["target_modules"].push_back("embed_tokens");
   ASSERT_TRUE(Load().ok()) << Load();
-  ExpectClose(embedding_, weights_.at("embed_tokens.weight") + 3.0 * b.matmul(a).t(), 1e-5, "merged");
+  ExpectClose(embedding_, weights_.at("embed_tokens.weight") + 3.0 * b.matmul(a).t(), 1e-5,
+              "merged");
 }
 
 TEST_F(AdapterTest, ReplacesModulesThatWereTrainedWhole) {
@@ -137,7 +154,8 @@ TEST_F(AdapterTest, ReplacesModulesThatWereTrainedWhole) {
 
 TEST_F(AdapterTest, FindsModulesNamedWithoutTheWrapper) {
   std::map<std::string, at::Tensor> bare;
-  for (const auto& [name, tensor] : lora_) bare["base_model.model." + name.substr(std::string("base_model.model.model.").size())] = tensor;
+  for (const auto& [name, tensor] : lora_)
+    bare["base_model.model." + name.substr(std::string("base_model.model.model.").size())] = tensor;
   const at::Tensor update = Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A"));
   lora_ = bare;
   ASSERT_TRUE(Load().ok()) << Load();
@@ -196,11 +214,13 @@ TEST(DecoderModelTest, RefusesAnAdapterOfSharedEmbeddings) {
   config.head_dim = 8;
   config.max_positions = 8;
   ASSERT_TRUE((*DecoderModel::CreateRandom(config, 1))->Save(base.path()).ok());
-  WriteAll(folder.file("adapter_config.json"), R"({"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["embed_tokens"]})");
-  ASSERT_TRUE(SaveTensors({{"base_model.model.model.embed_tokens.lora_embedding_A", at::ones({1, 5})},
-                           {"base_model.model.model.embed_tokens.lora_embedding_B", at::ones({8, 1})}},
-                          folder.file("adapter_model.safetensors"))
-                  .ok());
+  WriteAll(folder.file("adapter_config.json"),
+           R"({"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["embed_tokens"]})");
+  ASSERT_TRUE(
+      SaveTensors({{"base_model.model.model.embed_tokens.lora_embedding_A", at::ones({1, 5})},
+                   {"base_model.model.model.embed_tokens.lora_embedding_B", at::ones({8, 1})}},
+                  folder.file("adapter_model.safetensors"))
+          .ok());
   const auto model = DecoderModel::Load(*Checkpoint::Open(base.path()), {.adapter = folder.path()});
   EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(MessageOf(model.status()), HasSubstr("embed_tokens"));

@@ -23,11 +23,14 @@ class CheckpointTest : public ::testing::Test {
     WriteAll(folder_.file("config.json"), R"({"model_type": "test"})");
     Save({{"a.weight", at::arange(6, at::kFloat).reshape({2, 3})}, {"b", at::ones({4})}});
   }
-  void Save(const std::map<std::string, at::Tensor>& tensors) { ASSERT_TRUE(SaveTensors(tensors, folder_.file("model.safetensors")).ok()); }
+  void Save(const std::map<std::string, at::Tensor>& tensors) {
+    ASSERT_TRUE(SaveTensors(tensors, folder_.file("model.safetensors")).ok());
+  }
   absl::Status Load(const LoadOptions& options = {}) {
     auto checkpoint = Checkpoint::Open(folder_.path());
     if (!checkpoint.ok()) return checkpoint.status();
-    return LoadParameters(*checkpoint, {{"a.weight", {2, 3}, {}, &a_}, {"b", {4}, {}, &b_}}, options);
+    return LoadParameters(*checkpoint, {{"a.weight", {2, 3}, {}, &a_}, {"b", {4}, {}, &b_}},
+                          options);
   }
 
   TemporaryFolder folder_;
@@ -50,7 +53,8 @@ TEST_F(CheckpointTest, LoadsWritableTensorsWithGradientsForTraining) {
 }
 
 TEST_F(CheckpointTest, WidensNarrowFloatTypes) {
-  Save({{"a.weight", at::full({2, 3}, 1.5).to(at::kBFloat16)}, {"b", at::full({4}, 0.25).to(at::kHalf)}});
+  Save({{"a.weight", at::full({2, 3}, 1.5).to(at::kBFloat16)},
+        {"b", at::full({4}, 0.25).to(at::kHalf)}});
   ASSERT_TRUE(Load().ok());
   EXPECT_EQ(a_.scalar_type(), at::kFloat);
   EXPECT_EQ(a_[0][0].item<float>(), 1.5f);
@@ -70,7 +74,9 @@ TEST_F(CheckpointTest, ConvertsTensorsLargerThanAPiece) {
   const at::Tensor stored = at::randn({3000, 1001}).to(at::kHalf);
   Save({{"large", stored}});
   at::Tensor loaded;
-  ASSERT_TRUE(LoadParameters(*Checkpoint::Open(folder_.path()), {{"large", {3000, 1001}, {}, &loaded}}, {}).ok());
+  ASSERT_TRUE(
+      LoadParameters(*Checkpoint::Open(folder_.path()), {{"large", {3000, 1001}, {}, &loaded}}, {})
+          .ok());
   EXPECT_TRUE(at::equal(loaded, stored.to(at::kFloat)));
 }
 
@@ -78,9 +84,15 @@ TEST_F(CheckpointTest, ReplacesThePrefixOfListedNamesOnly) {
   Save({{"norm", at::ones({4})}, {"head", at::ones({2})}, {"layers.0.inv_freq", at::ones({1})}});
   at::Tensor norm, head;
   const ParameterList list = {{"model.norm", {4}, {}, &norm}, {"head", {2}, {}, &head}};
-  const auto load = [&](const LoadOptions& options) { return LoadParameters(*Checkpoint::Open(folder_.path()), list, options); };
-  EXPECT_TRUE(load({.prefixes = {"model.", ""}, .replaced_prefix = "model.", .ignored_suffixes = {".inv_freq"}}).ok());
-  EXPECT_THAT(MessageOf(load({.prefixes = {"model.", ""}, .replaced_prefix = "model."})), HasSubstr("layers.0.inv_freq"));
+  const auto load = [&](const LoadOptions& options) {
+    return LoadParameters(*Checkpoint::Open(folder_.path()), list, options);
+  };
+  EXPECT_TRUE(load({.prefixes = {"model.", ""},
+                    .replaced_prefix = "model.",
+                    .ignored_suffixes = {".inv_freq"}})
+                  .ok());
+  EXPECT_THAT(MessageOf(load({.prefixes = {"model.", ""}, .replaced_prefix = "model."})),
+              HasSubstr("layers.0.inv_freq"));
 }
 
 TEST_F(CheckpointTest, FindsTensorsUnderAKnownPrefix) {
@@ -142,7 +154,9 @@ class ShardedCheckpointTest : public CheckpointTest {
     EXPECT_TRUE(SaveTensors({{"b", at::ones({4})}}, folder_.file("s2.safetensors")).ok());
     WriteIndex(R"({"weight_map": {"a.weight": "s1.safetensors", "b": "s2.safetensors"}})");
   }
-  void WriteIndex(const std::string& json) { WriteAll(folder_.file("model.safetensors.index.json"), json); }
+  void WriteIndex(const std::string& json) {
+    WriteAll(folder_.file("model.safetensors.index.json"), json);
+  }
 };
 
 TEST_F(ShardedCheckpointTest, LoadsAllShards) { EXPECT_TRUE(Load().ok()) << Load(); }
@@ -185,7 +199,8 @@ TEST(InitializeParametersTest, GivesTheSameValuesForTheSameSeed) {
 TEST(JsonConfigTest, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
   const auto config = JsonConfig::Parse(R"({"n": "x", "null": null, "f": 1.5})", "config.json");
   ASSERT_TRUE(config.ok());
-  EXPECT_THAT(MessageOf(config->Int("absent").status()), HasSubstr("config.json lacks the key \"absent\""));
+  EXPECT_THAT(MessageOf(config->Int("absent").status()),
+              HasSubstr("config.json lacks the key \"absent\""));
   EXPECT_THAT(MessageOf(config->Int("null").status()), HasSubstr("lacks"));
   EXPECT_THAT(MessageOf(config->Int("n").status()), HasSubstr("\"n\" is not an integer"));
   EXPECT_THAT(MessageOf(config->Int("f").status()), HasSubstr("not an integer"));
@@ -195,20 +210,36 @@ TEST(JsonConfigTest, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
 
 TEST(JsonConfigTest, RefusesDeepNesting) {
   const std::string deep = "{\"a\": " + std::string(1000, '[') + std::string(1000, ']') + "}";
-  EXPECT_THAT(MessageOf(JsonConfig::Parse(deep, "config.json").status()), HasSubstr("nested deeper"));
-  EXPECT_TRUE(JsonConfig::Parse(R"({"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})", "config.json").ok());
+  EXPECT_THAT(MessageOf(JsonConfig::Parse(deep, "config.json").status()),
+              HasSubstr("nested deeper"));
+  EXPECT_TRUE(
+      JsonConfig::Parse(
+          R"({"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})",
+          "config.json")
+          .ok());
 }
 
 TEST(FindModelFamilyTest, KnowsFamiliesByTypeAndArchitecture) {
-  const auto family = [](const std::string& json) { return FindModelFamily(*JsonConfig::Parse(json, "config.json")); };
-  EXPECT_EQ(*family(R"({"model_type": "bert", "architectures": ["BertModel"]})"), ModelFamily::kBert);
-  EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"), ModelFamily::kQwen3);
+  const auto family = [](const std::string& json) {
+    return FindModelFamily(*JsonConfig::Parse(json, "config.json"));
+  };
+  EXPECT_EQ(*family(R"({"model_type": "bert", "architectures": ["BertModel"]})"),
+            ModelFamily::kBert);
+  EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"),
+            ModelFamily::kQwen3);
   EXPECT_EQ(*family(R"({"model_type": "vit"})"), ModelFamily::kVit);
-  EXPECT_EQ(*family(R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})"), ModelFamily::kLlama);
-  EXPECT_EQ(*family(R"({"model_type": "siglip", "architectures": ["SiglipModel"]})"), ModelFamily::kSiglip);
-  EXPECT_EQ(*family(R"({"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]})"), ModelFamily::kQwen3Vl);
-  EXPECT_EQ(family(R"({"model_type": "bert", "architectures": "BertModel"})").status().code(), absl::StatusCode::kInvalidArgument);
-  const auto unknown = family(R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"]})").status();
+  EXPECT_EQ(*family(R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})"),
+            ModelFamily::kLlama);
+  EXPECT_EQ(*family(R"({"model_type": "siglip", "architectures": ["SiglipModel"]})"),
+            ModelFamily::kSiglip);
+  EXPECT_EQ(
+      *family(
+          R"({"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]})"),
+      ModelFamily::kQwen3Vl);
+  EXPECT_EQ(family(R"({"model_type": "bert", "architectures": "BertModel"})").status().code(),
+            absl::StatusCode::kInvalidArgument);
+  const auto unknown =
+      family(R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"]})").status();
   EXPECT_EQ(unknown.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(MessageOf(unknown), HasSubstr("MambaForCausalLM"));
   EXPECT_THAT(MessageOf(unknown), HasSubstr("supported are"));

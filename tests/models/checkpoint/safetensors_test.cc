@@ -19,7 +19,9 @@ std::string LittleEndian64(uint64_t value) {
   return bytes;
 }
 
-std::string FileWith(const std::string& header, const std::string& data) { return LittleEndian64(header.size()) + header + data; }
+std::string FileWith(const std::string& header, const std::string& data) {
+  return LittleEndian64(header.size()) + header + data;
+}
 
 class SafetensorsFileTest : public ::testing::Test {
  protected:
@@ -42,11 +44,14 @@ class SafetensorsFileTest : public ::testing::Test {
 TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
   const std::string floats(24, '\x3f');
   const std::string bytes = "\x01\x02\x03";
-  const std::map<std::string, TensorEntry> tensors = {{"b.odd", {TensorType::kU8, {3}, bytes}},
-                                                      {"a.matrix", {TensorType::kF32, {2, 3}, floats}},
-                                                      {"empty", {TensorType::kF32, {0, 5}, ""}},
-                                                      {"scalar", {TensorType::kI64, {}, absl::string_view(floats).substr(0, 8)}}};
-  ASSERT_TRUE(WriteSafetensors(folder_.file("w.safetensors"), tensors, {{"format", "pt"}, {"note", "x"}}).ok());
+  const std::map<std::string, TensorEntry> tensors = {
+      {"b.odd", {TensorType::kU8, {3}, bytes}},
+      {"a.matrix", {TensorType::kF32, {2, 3}, floats}},
+      {"empty", {TensorType::kF32, {0, 5}, ""}},
+      {"scalar", {TensorType::kI64, {}, absl::string_view(floats).substr(0, 8)}}};
+  ASSERT_TRUE(
+      WriteSafetensors(folder_.file("w.safetensors"), tensors, {{"format", "pt"}, {"note", "x"}})
+          .ok());
   const auto file = SafetensorsFile::Open(folder_.file("w.safetensors"));
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_EQ(file->tensors().size(), tensors.size());
@@ -85,12 +90,20 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
   ExpectDataLoss(FileWith("[]", ""), "not a JSON object");
   ExpectDataLoss(FileWith("{\"\xff\":1}", ""), "not UTF-8");
   ExpectDataLoss(FileWith(R"({"a":3})", ""), "lacks dtype");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", "a"), "unsupported dtype");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "abcd"), "no list of sizes");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "abcd"), "overflows");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", "abcd"), "lies at [0, 8)");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", "abcd"), "lies at [4, 0)");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "abcd"), "its shape needs 8");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", "a"),
+                 "unsupported dtype");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "abcd"),
+                 "no list of sizes");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})",
+               "abcd"),
+      "overflows");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", "abcd"),
+                 "lies at [0, 8)");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", "abcd"),
+                 "lies at [4, 0)");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "abcd"),
+                 "its shape needs 8");
   ExpectDataLoss(FileWith(good, "abcdef"), "last 2 bytes belong to no tensor");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},)"
                           R"("b":{"dtype":"U8","shape":[3],"data_offsets":[1,4]}})",
@@ -102,18 +115,32 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
 TEST_F(SafetensorsFileTest, RefusesWhatOnlyAHostileHeaderHas) {
   const std::string entry = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
   ExpectDataLoss(FileWith("{\"a\":" + entry + ",\"a\":" + entry + "}", "x"), "the key \"a\" twice");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"), "the key \"dtype\" twice");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", "x"), "the key \"shape\" twice");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"),
+      "the key \"dtype\" twice");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", "x"),
+      "the key \"shape\" twice");
   ExpectDataLoss(FileWith(R"({"__metadata__":{"k":"v","k":"w"}})", ""), "the key \"k\" twice");
-  ExpectDataLoss(FileWith(R"({"__metadata__":{},"__metadata__":{}})", ""), "the key \"__metadata__\" twice");
+  ExpectDataLoss(FileWith(R"({"__metadata__":{},"__metadata__":{}})", ""),
+                 "the key \"__metadata__\" twice");
   ExpectDataLoss(FileWith(R"({"__metadata__":{"k":1}})", ""), "entry \"k\" is not a string");
   ExpectDataLoss(FileWith(R"({"__metadata__":3})", ""), "not an object");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"code":"x"}})", "x"), "unknown field \"code\"");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[[1]],"data_offsets":[0,1]}})", "x"), "no list of sizes");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x"), "no list of sizes");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,18446744073709551615]}})", "x"), "lies at");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}})", "x"), "no pair of positions");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", "x"), "no list of sizes");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"code":"x"}})", "x"),
+      "unknown field \"code\"");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[[1]],"data_offsets":[0,1]}})", "x"),
+                 "no list of sizes");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x"),
+                 "no list of sizes");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,18446744073709551615]}})", "x"),
+      "lies at");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}})", "x"),
+                 "no pair of positions");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", "x"),
+      "no list of sizes");
   ExpectDataLoss(FileWith("{\"a\":" + entry + "} trailing", "x"), "not valid JSON");
 }
 
@@ -123,15 +150,20 @@ TEST_F(SafetensorsFileTest, RefusesDeepAndEndlessHeadersWithoutReadingThemWhole)
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":)" + deep, ""), "no list of sizes");
   std::string ones = "1";
   for (int i = 0; i < 100'000; ++i) ones += ",1";
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","data_offsets":[0,1],"shape":[)" + ones + "]}}", "x"), "more than 32 numbers");
+  ExpectDataLoss(
+      FileWith(R"({"a":{"dtype":"U8","data_offsets":[0,1],"shape":[)" + ones + "]}}", "x"),
+      "more than 32 numbers");
 }
 
 TEST_F(SafetensorsFileTest, SurvivesRandomDamageToItsHeader) {
-  const std::string good = FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})", "abcdefgh");
+  const std::string good =
+      FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})",
+               "abcdefgh");
   std::mt19937 random(7);
   for (int round = 0; round < 400; ++round) {
     std::string damaged = good;
-    for (int change = 0; change < 3; ++change) damaged[random() % damaged.size()] = static_cast<char>(random());
+    for (int change = 0; change < 3; ++change)
+      damaged[random() % damaged.size()] = static_cast<char>(random());
     damaged.resize(damaged.size() - random() % 4);
     const auto file = OpenContent(damaged);
     EXPECT_TRUE(file.ok() || file.status().code() == absl::StatusCode::kDataLoss) << file.status();
@@ -142,7 +174,9 @@ TEST(SafetensorsOpenTest, SaysNotFoundWhenThereIsNoFile) {
   EXPECT_TRUE(absl::IsNotFound(SafetensorsFile::Open("/nonexistent/model.safetensors").status()));
 }
 
-TEST(SafetensorsOpenTest, RefusesAFolder) { EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss); }
+TEST(SafetensorsOpenTest, RefusesAFolder) {
+  EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss);
+}
 
 }  // namespace
 }  // namespace palate::models

@@ -18,14 +18,17 @@ std::string MessageOf(const absl::Status& status) { return std::string(status.me
 
 // config.json as each family publishes it, in the older spelling.
 nlohmann::json Published(const std::string& family) {
-  nlohmann::json json = {{"hidden_act", "silu"}, {"hidden_size", 64},        {"intermediate_size", 128}, {"max_position_embeddings", 256},
-                         {"model_type", family}, {"num_attention_heads", 4}, {"num_hidden_layers", 3},   {"num_key_value_heads", 2},
-                         {"rms_norm_eps", 1e-6}, {"rope_theta", 5000.0},     {"vocab_size", 100}};
+  nlohmann::json json = {
+      {"hidden_act", "silu"},           {"hidden_size", 64},        {"intermediate_size", 128},
+      {"max_position_embeddings", 256}, {"model_type", family},     {"num_attention_heads", 4},
+      {"num_hidden_layers", 3},         {"num_key_value_heads", 2}, {"rms_norm_eps", 1e-6},
+      {"rope_theta", 5000.0},           {"vocab_size", 100}};
   if (family == "qwen3") json["head_dim"] = 32;
   return json;
 }
 
-absl::StatusOr<DecoderConfig> Read(const std::string& family, const nlohmann::json& changes = nlohmann::json::object()) {
+absl::StatusOr<DecoderConfig> Read(const std::string& family,
+                                   const nlohmann::json& changes = nlohmann::json::object()) {
   nlohmann::json json = Published(family);
   json.merge_patch(changes);
   return ReadDecoderConfig(JsonConfig(json, "config.json"));
@@ -34,8 +37,9 @@ absl::StatusOr<DecoderConfig> Read(const std::string& family, const nlohmann::js
 class EveryFamilyTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(EveryFamilyTest, NamesAMissingKey) {
-  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "rms_norm_eps",
-                          "max_position_embeddings", "hidden_act"}) {
+  for (const char* key :
+       {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+        "num_attention_heads", "rms_norm_eps", "max_position_embeddings", "hidden_act"}) {
     const auto config = Read(GetParam(), {{key, nullptr}});
     EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << key;
     EXPECT_THAT(MessageOf(config.status()), HasSubstr(key));
@@ -49,7 +53,8 @@ TEST_P(EveryFamilyTest, NamesWhatItDoesNotCompute) {
     EXPECT_THAT(MessageOf(status), HasSubstr(name));
   };
   refused({{"rope_scaling", {{"rope_type", "longrope"}}}}, "longrope");
-  refused({{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}}, "per layer type");
+  refused({{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}},
+          "per layer type");
   refused({{"partial_rotary_factor", 0.5}}, "partial_rotary_factor");
   refused({{"hidden_act", "gelu"}}, "gelu");
   refused({{"is_causal", false}}, "is_causal");
@@ -57,7 +62,8 @@ TEST_P(EveryFamilyTest, NamesWhatItDoesNotCompute) {
 }
 
 TEST_P(EveryFamilyTest, ReadsBothSpellingsOfRope) {
-  const nlohmann::json yarn = {{"rope_type", "yarn"}, {"factor", 2.0}, {"original_max_position_embeddings", 32}};
+  const nlohmann::json yarn = {
+      {"rope_type", "yarn"}, {"factor", 2.0}, {"original_max_position_embeddings", 32}};
   nlohmann::json with_theta = yarn;
   with_theta["rope_theta"] = 7000.0;
   nlohmann::json old_name = yarn;
@@ -78,11 +84,13 @@ TEST_P(EveryFamilyTest, ReadsBothSpellingsOfRope) {
 TEST_P(EveryFamilyTest, ReadsStopTokensAsOneOrMany) {
   EXPECT_THAT(Read(GetParam(), {{"eos_token_id", 3}})->eos_token_ids, ElementsAre(3));
   EXPECT_THAT(Read(GetParam(), {{"eos_token_id", {3, 5}}})->eos_token_ids, ElementsAre(3, 5));
-  EXPECT_EQ(Read(GetParam(), {{"eos_token_id", "x"}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read(GetParam(), {{"eos_token_id", "x"}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(EveryFamilyTest, RefusesSizesThatDoNotFit) {
-  EXPECT_THAT(MessageOf(Read(GetParam(), {{"num_key_value_heads", 3}}).status()), HasSubstr("no multiple"));
+  EXPECT_THAT(MessageOf(Read(GetParam(), {{"num_key_value_heads", 3}}).status()),
+              HasSubstr("no multiple"));
   EXPECT_THAT(MessageOf(Read(GetParam(), {{"vocab_size", 0}}).status()), HasSubstr("vocab_size"));
   EXPECT_THAT(MessageOf(Read(GetParam(), {{"head_dim", 15}}).status()), HasSubstr("head_dim"));
 }
@@ -112,20 +120,31 @@ TEST(ReadQwen2ConfigTest, HasBiasesOnQueryKeyAndValueAndDerivesItsHeadSize) {
   EXPECT_FALSE(config->o_bias);
   EXPECT_EQ(config->head_dim, 16);
   EXPECT_EQ(Read("qwen2", {{"head_dim", 32}})->head_dim, 32);
-  EXPECT_EQ(Read("qwen2", {{"rope_theta", nullptr}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read("qwen2", {{"rope_theta", nullptr}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ReadSlidingWindowsTest, FollowsMaxWindowLayersOrLayerTypes) {
-  EXPECT_TRUE(Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", false}})->sliding_windows.empty());
-  EXPECT_THAT(Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", true}})->sliding_windows,
-              ElementsAre(0, 8, 8));
+  EXPECT_TRUE(Read("qwen2",
+                   {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", false}})
+                  ->sliding_windows.empty());
+  EXPECT_THAT(
+      Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", true}})
+          ->sliding_windows,
+      ElementsAre(0, 8, 8));
   const nlohmann::json types = {"sliding_attention", "full_attention", "sliding_attention"};
-  EXPECT_THAT(Read("qwen3", {{"sliding_window", 4}, {"use_sliding_window", true}, {"layer_types", types}})->sliding_windows,
-              ElementsAre(4, 0, 4));
+  EXPECT_THAT(
+      Read("qwen3", {{"sliding_window", 4}, {"use_sliding_window", true}, {"layer_types", types}})
+          ->sliding_windows,
+      ElementsAre(4, 0, 4));
   EXPECT_THAT(MessageOf(Read("qwen3", {{"layer_types", types}}).status()), HasSubstr("no window"));
-  EXPECT_THAT(MessageOf(Read("qwen3", {{"layer_types", {"full_attention"}}}).status()), HasSubstr("does not name 3 layers"));
-  EXPECT_EQ(Read("qwen3", {{"layer_types", {"linear_attention", "full_attention", "full_attention"}}}).status().code(),
-            absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(MessageOf(Read("qwen3", {{"layer_types", {"full_attention"}}}).status()),
+              HasSubstr("does not name 3 layers"));
+  EXPECT_EQ(
+      Read("qwen3", {{"layer_types", {"linear_attention", "full_attention", "full_attention"}}})
+          .status()
+          .code(),
+      absl::StatusCode::kUnimplemented);
 }
 
 TEST(ReadLlamaConfigTest, TakesWhatEarlyFoldersLackFromTheFormat) {
@@ -139,7 +158,8 @@ TEST(ReadLlamaConfigTest, TakesWhatEarlyFoldersLackFromTheFormat) {
   EXPECT_TRUE(Read("llama", {{"attention_bias", true}})->o_bias);
 }
 
-// Values of the published formula for 8 dimensions, theta 10000, computed by hand: wavelengths 6.28, 62.8, 628, 6283.
+// Values of the published formula for 8 dimensions, theta 10000, computed by hand:
+// wavelengths 6.28, 62.8, 628, 6283.
 TEST(RopeInverseFrequenciesTest, StretchesOnlyLongWavelengthsOfLlama3) {
   RopeConfig rope;
   rope.type = RopeConfig::Type::kLlama3;
@@ -166,10 +186,13 @@ TEST(RopeInverseFrequenciesTest, StretchesAllWavelengthsWhenLinearAndNoneWhenDyn
 
 TEST(RopeConfigTest, RefusesSectionsThatDoNotFillAHead) {
   const nlohmann::json sections = {{"type", "mrope"}, {"mrope_section", {2, 3, 2}}};
-  EXPECT_THAT(MessageOf(Read("qwen2", {{"rope_scaling", sections}}).status()), HasSubstr("covers 7 pairs"));
-  EXPECT_TRUE(Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}}}}).ok());
+  EXPECT_THAT(MessageOf(Read("qwen2", {{"rope_scaling", sections}}).status()),
+              HasSubstr("covers 7 pairs"));
+  EXPECT_TRUE(
+      Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}}}}).ok());
   EXPECT_FALSE(Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {8}}}}}).ok());
-  EXPECT_FALSE(Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {-1, 8, 1}}}}}).ok());
+  EXPECT_FALSE(
+      Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {-1, 8, 1}}}}}).ok());
 }
 
 }  // namespace

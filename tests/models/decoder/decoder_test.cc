@@ -23,13 +23,15 @@ absl::StatusOr<std::shared_ptr<const DecoderModel>> LoadFolder(const std::string
 }
 
 // Continues `prompt` by the best token, `steps` times, through the cache.
-std::vector<int64_t> Greedy(const DecoderModel& model, const std::vector<int64_t>& prompt, int steps) {
+std::vector<int64_t> Greedy(const DecoderModel& model, const std::vector<int64_t>& prompt,
+                            int steps) {
   KvCache cache = model.NewCache(1, static_cast<int64_t>(prompt.size()) + steps);
   std::vector<int64_t> next = prompt;
   std::vector<int64_t> generated;
   for (int step = 0; step < steps; ++step) {
     const at::Tensor hidden = model.Forward(PackTokens({next}), cache);
-    const int64_t id = model.Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).argmax(1).item<int64_t>();
+    const int64_t id =
+        model.Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).argmax(1).item<int64_t>();
     generated.push_back(id);
     next = {id};
   }
@@ -60,8 +62,10 @@ class GoldenRerankTest : public GoldenDecoderTest {};
 TEST_P(GoldenDecoderTest, HiddenStatesAndLogitsEqualTheReference) {
   for (size_t n = 0; n < expected_["logits"].size(); ++n) {
     const std::string number = std::to_string(n);
-    const at::Tensor hidden = model_->Forward(PackTokens({Ids(expected_["logits"][n]["input_ids"])}));
-    ExpectClose(hidden, tensors_.at("last_hidden_state." + number), 1e-4, "hidden states " + number);
+    const at::Tensor hidden =
+        model_->Forward(PackTokens({Ids(expected_["logits"][n]["input_ids"])}));
+    ExpectClose(hidden, tensors_.at("last_hidden_state." + number), 1e-4,
+                "hidden states " + number);
     ExpectClose(model_->Logits(hidden), tensors_.at("logits." + number), 1e-4, "logits " + number);
   }
 }
@@ -70,16 +74,19 @@ TEST_P(GoldenDecoderTest, BatchEqualsTheReferenceWithoutInfluenceOfPadding) {
   const at::Tensor ids = tensors_.at("batch.input_ids");
   const at::Tensor mask = tensors_.at("batch.attention_mask");
   std::vector<std::vector<int64_t>> sequences;
-  for (int64_t i = 0; i < ids.size(0); ++i) sequences.push_back(Ids(ids[i].masked_select(mask[i].to(at::kBool))));
+  for (int64_t i = 0; i < ids.size(0); ++i)
+    sequences.push_back(Ids(ids[i].masked_select(mask[i].to(at::kBool))));
   const PackedTokens packed = PackTokens(sequences);
   const at::Tensor hidden = model_->Forward(packed);
   int64_t end = 0;
   for (size_t i = 0; i < sequences.size(); ++i) {
     end += packed.lengths[i];
     const at::Tensor last = model_->Logits(hidden.narrow(0, end - 1, 1));
-    ExpectClose(last[0], tensors_.at("batch.last_logits")[static_cast<int64_t>(i)], 1e-4, "sequence " + std::to_string(i));
+    ExpectClose(last[0], tensors_.at("batch.last_logits")[static_cast<int64_t>(i)], 1e-4,
+                "sequence " + std::to_string(i));
     const at::Tensor alone = model_->Forward(PackTokens({sequences[i]}));
-    ExpectClose(hidden.narrow(0, end - packed.lengths[i], packed.lengths[i]), alone, 1e-5, "alone " + std::to_string(i));
+    ExpectClose(hidden.narrow(0, end - packed.lengths[i], packed.lengths[i]), alone, 1e-5,
+                "alone " + std::to_string(i));
   }
 }
 
@@ -88,7 +95,8 @@ TEST_P(GoldenDecoderTest, GreedyContinuationThroughTheCacheEqualsTheReference) {
   int compared = 0;
   for (const auto& test : expected_["greedy"]) {
     if (test["min_top2_gap"].get<double>() < 2e-4) continue;
-    EXPECT_EQ(Greedy(*model_, Ids(test["input_ids"]), steps), Ids(test["new_ids"])) << test["prompt"];
+    EXPECT_EQ(Greedy(*model_, Ids(test["input_ids"]), steps), Ids(test["new_ids"]))
+        << test["prompt"];
     ++compared;
   }
   EXPECT_GT(compared, 0);
@@ -103,18 +111,22 @@ TEST_P(GoldenDecoderTest, ScoresOfContinuationsEqualTheReference) {
     const at::Tensor hidden = model_->Forward(PackTokens({all}));
     const auto count = static_cast<int64_t>(continuation.size());
     const at::Tensor rows = hidden.narrow(0, static_cast<int64_t>(prompt.size()) - 1, count);
-    const at::Tensor chosen =
-        at::log_softmax(model_->Logits(rows), 1).gather(1, at::tensor(continuation, at::kLong).unsqueeze(1)).squeeze(1);
-    ExpectClose(chosen, tensors_.at("score." + std::to_string(n)), 1e-4, "score " + std::to_string(n));
+    const at::Tensor chosen = at::log_softmax(model_->Logits(rows), 1)
+                                  .gather(1, at::tensor(continuation, at::kLong).unsqueeze(1))
+                                  .squeeze(1);
+    ExpectClose(chosen, tensors_.at("score." + std::to_string(n)), 1e-4,
+                "score " + std::to_string(n));
   }
 }
 
 TEST_P(GoldenRerankTest, LabelLogitsGiveTheReferenceRerankScores) {
   const auto& rerank = expected_["rerank"];
-  const std::vector<int64_t> labels = {rerank["no_id"].get<int64_t>(), rerank["yes_id"].get<int64_t>()};
+  const std::vector<int64_t> labels = {rerank["no_id"].get<int64_t>(),
+                                       rerank["yes_id"].get<int64_t>()};
   for (size_t n = 0; n < rerank["cases"].size(); ++n) {
     const at::Tensor hidden = model_->Forward(PackTokens({Ids(rerank["cases"][n]["input_ids"])}));
-    const at::Tensor logits = model_->LabelLogits(hidden.narrow(0, hidden.size(0) - 1, 1), labels)[0];
+    const at::Tensor logits =
+        model_->LabelLogits(hidden.narrow(0, hidden.size(0) - 1, 1), labels)[0];
     const auto row = static_cast<int64_t>(n);
     ExpectClose(logits, tensors_.at("rerank.no_yes_logits")[row], 1e-4, "label logits");
     ExpectClose(at::softmax(logits, 0)[1], tensors_.at("rerank.scores")[row], 1e-5, "score");
@@ -124,12 +136,15 @@ TEST_P(GoldenRerankTest, LabelLogitsGiveTheReferenceRerankScores) {
 // The demand on narrow types: the direction of every hidden state.
 TEST_P(GoldenDecoderTest, NarrowTypesKeepTheDirectionOfHiddenStates) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
-    const auto narrow = DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = dtype});
+    const auto narrow =
+        DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = dtype});
     ASSERT_TRUE(narrow.ok()) << narrow.status();
     EXPECT_EQ((*narrow)->dtype(), dtype);
-    const at::Tensor hidden = (*narrow)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
+    const at::Tensor hidden =
+        (*narrow)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
     EXPECT_EQ(hidden.scalar_type(), dtype);
-    const at::Tensor cosine = at::cosine_similarity(hidden.to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
+    const at::Tensor cosine = at::cosine_similarity(
+        hidden.to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
     EXPECT_GE(cosine.min().item<double>(), 0.999);
     EXPECT_EQ((*narrow)->Logits(hidden).scalar_type(), at::kFloat);
     EXPECT_EQ((*narrow)->LabelLogits(hidden, {1, 2}).scalar_type(), at::kFloat);
@@ -139,17 +154,21 @@ TEST_P(GoldenDecoderTest, NarrowTypesKeepTheDirectionOfHiddenStates) {
 TEST_P(GoldenDecoderTest, GpuKeepsTheDirectionOfHiddenStates) {
   const auto gpu = OpenDevice("cuda");
   if (!gpu.ok()) GTEST_SKIP() << gpu.status();
-  const auto model = DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = at::kBFloat16, .device = *gpu});
+  const auto model = DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()),
+                                        {.dtype = at::kBFloat16, .device = *gpu});
   ASSERT_TRUE(model.ok()) << model.status();
-  const at::Tensor hidden = (*model)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
+  const at::Tensor hidden =
+      (*model)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
   EXPECT_TRUE(hidden.is_cuda());
-  const at::Tensor cosine = at::cosine_similarity(hidden.cpu().to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
+  const at::Tensor cosine = at::cosine_similarity(
+      hidden.cpu().to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
   EXPECT_GE(cosine.min().item<double>(), 0.999);
 }
 
 INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenRerankTest, ::testing::Values("qwen3-gqa", "qwen3-yarn"));
 INSTANTIATE_TEST_SUITE_P(Families, GoldenDecoderTest,
-                         ::testing::Values("qwen3-gqa", "qwen3-yarn", "llama-llama3rope_bf16", "qwen2-qkvbias"));
+                         ::testing::Values("qwen3-gqa", "qwen3-yarn", "llama-llama3rope_bf16",
+                                           "qwen2-qkvbias"));
 
 DecoderConfig SmallConfig() {
   DecoderConfig config;
@@ -167,9 +186,12 @@ DecoderConfig SmallConfig() {
   return config;
 }
 
-std::unique_ptr<DecoderModel> RandomModel() { return *DecoderModel::CreateRandom(SmallConfig(), 1); }
+std::unique_ptr<DecoderModel> RandomModel() {
+  return *DecoderModel::CreateRandom(SmallConfig(), 1);
+}
 
-DecoderInputs InputsOf(const DecoderModel& model, const PackedTokens& tokens, const at::Tensor& positions) {
+DecoderInputs InputsOf(const DecoderModel& model, const PackedTokens& tokens,
+                       const at::Tensor& positions) {
   DecoderInputs inputs;
   inputs.embeddings = model.EmbedTokens(tokens.ids);
   inputs.positions = positions;
@@ -238,20 +260,27 @@ class DecoderFamilyTest : public ::testing::TestWithParam<Variant> {
 
 TEST_P(DecoderFamilyTest, BatchEqualsSingleAndPaddingChangesNothing) {
   const c10::InferenceMode inference;
-  const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4, 5, 6, 7}, {9, 8}, {4, 4, 4, 9, 9, 9, 1}, {3}};
+  const std::vector<std::vector<int64_t>> sequences = {
+      {1, 2, 3, 4, 5, 6, 7}, {9, 8}, {4, 4, 4, 9, 9, 9, 1}, {3}};
   const at::Tensor packed = model_->Forward(PackTokens(sequences));
   // The same as one padded batch, on the left and on the right.
   const int64_t longest = 7;
   for (const bool left : {true, false}) {
-    MaskedTokens padded{.ids = at::zeros({4, longest}, at::kLong),
-                        .positions = at::zeros({4, longest}, at::kLong),
-                        .allowed = at::eye(longest, at::kBool).expand({4, longest, longest}).clone()};
+    MaskedTokens padded{
+        .ids = at::zeros({4, longest}, at::kLong),
+        .positions = at::zeros({4, longest}, at::kLong),
+        .allowed = at::eye(longest, at::kBool).expand({4, longest, longest}).clone()};
     for (int64_t i = 0; i < 4; ++i) {
       const auto length = static_cast<int64_t>(sequences[static_cast<size_t>(i)].size());
       const int64_t begin = left ? longest - length : 0;
-      padded.ids[i].narrow(0, begin, length).copy_(at::tensor(sequences[static_cast<size_t>(i)], at::kLong));
+      padded.ids[i]
+          .narrow(0, begin, length)
+          .copy_(at::tensor(sequences[static_cast<size_t>(i)], at::kLong));
       padded.positions[i].narrow(0, begin, length).copy_(at::arange(length, at::kLong));
-      padded.allowed[i].narrow(0, begin, length).narrow(1, begin, length).copy_(at::ones({length, length}, at::kBool).tril());
+      padded.allowed[i]
+          .narrow(0, begin, length)
+          .narrow(1, begin, length)
+          .copy_(at::ones({length, length}, at::kBool).tril());
     }
     const at::Tensor rows = model_->Forward(padded).view({4, longest, -1});
     int64_t row = 0;
@@ -259,7 +288,8 @@ TEST_P(DecoderFamilyTest, BatchEqualsSingleAndPaddingChangesNothing) {
       const auto length = static_cast<int64_t>(sequences[static_cast<size_t>(i)].size());
       const at::Tensor alone = model_->Forward(PackTokens({sequences[static_cast<size_t>(i)]}));
       ExpectClose(packed.narrow(0, row, length), alone, 1e-5, "packed " + std::to_string(i));
-      ExpectClose(rows[i].narrow(0, left ? longest - length : 0, length), alone, 1e-5, "padded " + std::to_string(i));
+      ExpectClose(rows[i].narrow(0, left ? longest - length : 0, length), alone, 1e-5,
+                  "padded " + std::to_string(i));
       row += length;
     }
   }
@@ -270,17 +300,21 @@ TEST_P(DecoderFamilyTest, CacheTokenByTokenEqualsOneForward) {
   const std::vector<int64_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   const at::Tensor whole = model_->Forward(PackTokens({tokens}));
   KvCache cache = model_->NewCache(1, 9);
-  ExpectClose(model_->Forward(PackTokens({{1, 2, 3, 4}}), cache), whole.narrow(0, 0, 4), 1e-5, "prompt");
-  ExpectClose(model_->Forward(PackTokens({{5, 6}}), cache), whole.narrow(0, 4, 2), 1e-5, "two more");
+  ExpectClose(model_->Forward(PackTokens({{1, 2, 3, 4}}), cache), whole.narrow(0, 0, 4), 1e-5,
+              "prompt");
+  ExpectClose(model_->Forward(PackTokens({{5, 6}}), cache), whole.narrow(0, 4, 2), 1e-5,
+              "two more");
   for (int64_t i = 6; i < 9; ++i) {
-    ExpectClose(model_->Forward(PackTokens({{tokens[static_cast<size_t>(i)]}}), cache), whole.narrow(0, i, 1), 1e-5, "one more");
+    ExpectClose(model_->Forward(PackTokens({{tokens[static_cast<size_t>(i)]}}), cache),
+                whole.narrow(0, i, 1), 1e-5, "one more");
   }
 }
 
 TEST_P(DecoderFamilyTest, EmbeddingsAndPositionsOfTheCallerEqualIds) {
   const c10::InferenceMode inference;
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4}, {5, 6}});
-  DecoderInputs inputs = InputsOf(*model_, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 3, 0, 1}, at::kLong));
+  DecoderInputs inputs =
+      InputsOf(*model_, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 3, 0, 1}, at::kLong));
   const at::Tensor expected = model_->Forward(tokens);
   ExpectClose(model_->Forward(inputs), expected, 1e-6, "one position each");
   // A text's three positions are equal.
@@ -330,8 +364,8 @@ TEST(DecoderModelTest, SectionsTurnTheirPairsByTheirOwnPosition) {
   const at::Tensor positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3}, at::kLong);
   for (const bool interleaved : {false, true}) {
     config.rope.mrope_interleaved = interleaved;
-    const std::vector<int64_t> axes =
-        interleaved ? std::vector<int64_t>{0, 1, 2, 0, 1, 2, 0, 0} : std::vector<int64_t>{0, 0, 0, 0, 1, 1, 2, 2};
+    const std::vector<int64_t> axes = interleaved ? std::vector<int64_t>{0, 1, 2, 0, 1, 2, 0, 0}
+                                                  : std::vector<int64_t>{0, 0, 0, 0, 1, 1, 2, 2};
     EXPECT_EQ(config.rope.AxisOfPair(config.head_dim), axes);
     const auto model = *DecoderModel::CreateRandom(config, 1);
     const PackedTokens tokens = PackTokens({{1, 2, 3, 4}});
@@ -349,7 +383,8 @@ TEST(DecoderModelTest, DeepstackIsAddedToItsRowsAfterItsLayer) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   const PackedTokens tokens = PackTokens({{1, 2, 3}, {4, 5}});
-  DecoderInputs inputs = InputsOf(*model, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 0, 1}, at::kLong));
+  DecoderInputs inputs =
+      InputsOf(*model, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 0, 1}, at::kLong));
   const at::Tensor plain = model->Forward(inputs);
   inputs.deepstack_rows = at::tensor(std::vector<int64_t>{1}, at::kLong);
   inputs.deepstack = {at::ones({1, 32})};
@@ -376,11 +411,13 @@ TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_FALSE((*loaded)->has_output());
   const c10::InferenceMode inference;
-  ExpectClose((*loaded)->Forward(PackTokens({{1, 2}})), model->Forward(PackTokens({{1, 2}})), 1e-5, "hidden states");
+  ExpectClose((*loaded)->Forward(PackTokens({{1, 2}})), model->Forward(PackTokens({{1, 2}})), 1e-5,
+              "hidden states");
   // With the wrapper's names its output is missed.
   tensors.erase("lm_head.weight");
   ASSERT_TRUE(SaveTensors(tensors, folder.file("model.safetensors")).ok());
-  EXPECT_THAT(std::string(LoadFolder(folder.path()).status().message()), HasSubstr("missing tensors: lm_head.weight"));
+  EXPECT_THAT(std::string(LoadFolder(folder.path()).status().message()),
+              HasSubstr("missing tensors: lm_head.weight"));
 }
 
 TEST(DecoderModelTest, TablesOfEarlyCheckpointsAreNoLeftOvers) {
@@ -402,7 +439,8 @@ TEST(DecoderModelTest, TablesOfEarlyCheckpointsAreNoLeftOvers) {
 TEST(DecoderModelTest, CacheInAnyStepsEqualsOneForward) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
-  const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
+  const std::vector<std::vector<int64_t>> sequences = {
+      {1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
   const at::Tensor whole = model->Forward(PackTokens(sequences)).view({3, 7, -1});
   // Prefixes of different lengths, then two tokens each, then one at a time.
   KvCache cache = model->NewCache(3, 7);
@@ -418,8 +456,9 @@ TEST(DecoderModelTest, CacheInAnyStepsEqualsOneForward) {
     int64_t row = 0;
     for (size_t i = 0; i < 3; ++i) {
       const auto count = static_cast<int64_t>(step[i]);
-      ExpectClose(hidden.narrow(0, row, count), whole[static_cast<int64_t>(i)].narrow(0, static_cast<int64_t>(seen[i]), count), 1e-5,
-                  "sequence " + std::to_string(i));
+      ExpectClose(hidden.narrow(0, row, count),
+                  whole[static_cast<int64_t>(i)].narrow(0, static_cast<int64_t>(seen[i]), count),
+                  1e-5, "sequence " + std::to_string(i));
       row += count;
       seen[i] += step[i];
       EXPECT_EQ(cache.length(static_cast<int64_t>(i)), static_cast<int64_t>(seen[i]));
@@ -437,7 +476,8 @@ TEST(DecoderModelTest, SelectedCacheRowsContinueTheirSequences) {
   const std::vector<std::vector<int64_t>> wholes = {{4, 5, 7}, {4, 5, 8}, {1, 2, 3, 9}};
   for (size_t i = 0; i < wholes.size(); ++i) {
     const at::Tensor whole = model->Forward(PackTokens({wholes[i]}));
-    ExpectClose(hidden[static_cast<int64_t>(i)], whole[whole.size(0) - 1], 1e-5, "row " + std::to_string(i));
+    ExpectClose(hidden[static_cast<int64_t>(i)], whole[whole.size(0) - 1], 1e-5,
+                "row " + std::to_string(i));
   }
   EXPECT_EQ(cache.length(1), 2);
 }
@@ -469,7 +509,8 @@ TEST(DecoderModelTest, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
 
 TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
   const auto model = RandomModel();
-  // A prefix of 2 and two branches of 2 in one row, against the two whole sequences; the loss looks at the branches.
+  // A prefix of 2 and two branches of 2 in one row, against the two whole sequences; the loss looks
+  // at the branches.
   MaskedTokens masked;
   masked.ids = at::tensor(std::vector<int64_t>{1, 2, 3, 4, 5, 6}, at::kLong).unsqueeze(0);
   masked.positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3, 2, 3}, at::kLong).unsqueeze(0);
@@ -479,7 +520,8 @@ TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
     for (const Parameter& parameter : model->Parameters()) parameter.tensor->mutable_grad().reset();
     model->LabelLogits(branches, {7, 8}).square().sum().backward();
     std::vector<at::Tensor> result;
-    for (const Parameter& parameter : model->Parameters()) result.push_back(parameter.tensor->grad().clone());
+    for (const Parameter& parameter : model->Parameters())
+      result.push_back(parameter.tensor->grad().clone());
     return result;
   };
   const auto through_mask = gradients(model->Forward(masked).narrow(0, 2, 4));
@@ -495,8 +537,11 @@ TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
 TEST(DecoderModelTest, LossFallsWhenItsGradientIsFollowed) {
   const auto model = RandomModel();
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}});
-  const at::Tensor targets = at::tensor(std::vector<int64_t>{2, 3, 4, 5, 6, 4, 3, 2, 1, 0}, at::kLong);
-  const auto loss = [&] { return at::cross_entropy_loss(model->Logits(model->Forward(tokens)), targets); };
+  const at::Tensor targets =
+      at::tensor(std::vector<int64_t>{2, 3, 4, 5, 6, 4, 3, 2, 1, 0}, at::kLong);
+  const auto loss = [&] {
+    return at::cross_entropy_loss(model->Logits(model->Forward(tokens)), targets);
+  };
   const at::Tensor before = loss();
   before.backward();
   {
@@ -525,7 +570,8 @@ TEST(DecoderModelTest, SavedFolderLoadsAsTheSameModel) {
     EXPECT_EQ((*loaded)->config().eos_token_ids, config.eos_token_ids);
     const c10::InferenceMode inference;
     const PackedTokens tokens = PackTokens({{1, 2, 3}});
-    ExpectClose((*loaded)->Logits((*loaded)->Forward(tokens)), (*model)->Logits((*model)->Forward(tokens)), 1e-5, "logits");
+    ExpectClose((*loaded)->Logits((*loaded)->Forward(tokens)),
+                (*model)->Logits((*model)->Forward(tokens)), 1e-5, "logits");
   }
 }
 
@@ -543,10 +589,13 @@ TEST(DecoderModelTest, TrainableCopyOfASavedFolderGivesTheSameLogits) {
 
 TEST(SaveTokenizerConfigTest, CompletesTheFolderOfATrainedTokenizer) {
   const TemporaryFolder folder;
-  ASSERT_TRUE(
-      SaveTokenizerConfig({.bos_token = "", .eos_token = "<|end|>", .pad_token = "<|pad|>", .chat_template = "x", .model_max_length = 512},
-                          folder.path())
-          .ok());
+  ASSERT_TRUE(SaveTokenizerConfig({.bos_token = "",
+                                   .eos_token = "<|end|>",
+                                   .pad_token = "<|pad|>",
+                                   .chat_template = "x",
+                                   .model_max_length = 512},
+                                  folder.path())
+                  .ok());
   const auto config = JsonConfig::Load(folder.file("tokenizer_config.json"));
   EXPECT_EQ(*config->String("eos_token"), "<|end|>");
   EXPECT_FALSE(config->Has("bos_token"));
@@ -556,10 +605,12 @@ TEST(CatchTorchTest, TurnsExceptionsIntoStatuses) {
   const auto mismatch = CatchTorch([] { return at::ones({2, 3}).matmul(at::ones({2, 3})); });
   EXPECT_EQ(mismatch.status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(std::string(mismatch.status().message()).find('\n'), std::string::npos);
-  EXPECT_EQ(CatchTorch([]() -> int { throw std::bad_alloc(); }).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(CatchTorch([]() -> int { throw std::bad_alloc(); }).status().code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(CatchTorch([] {}).ok());
   EXPECT_EQ(*CatchTorch([] { return 3; }), 3);
-  EXPECT_EQ(CatchTorch([] { return absl::NotFoundError("x"); }).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(CatchTorch([] { return absl::NotFoundError("x"); }).code(),
+            absl::StatusCode::kNotFound);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// How much memory loading costs: peak resident growth against the size of the weights in their compute type.
+// How much memory loading costs: peak resident growth against the size of the weights in their
+// compute type.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -50,7 +51,8 @@ class LoadMemoryTest : public ::testing::Test {
     WriteAll(folder_.file("config.json"), config.ToJson()->dump());
     std::map<std::string, at::Tensor> tensors;
     const auto model = *DecoderModel::CreateRandom(TinyConfig(), 1);
-    // Names and ranks from a tiny model of the same depth, sizes from the wide one; the values do not matter.
+    // Names and ranks from a tiny model of the same depth, sizes from the wide one; the values do
+    // not matter.
     const auto wide = [&](int64_t extent) {
       return extent == kTinyVocabulary     ? config.vocab_size
              : extent == kTinyHidden       ? config.hidden_size
@@ -82,7 +84,8 @@ class LoadMemoryTest : public ::testing::Test {
     return StatusBytes("VmHWM") - before;
   }
 
-  static constexpr int64_t kTinyVocabulary = 3, kTinyHidden = 5, kTinyIntermediate = 7, kTinyQuery = 8;
+  static constexpr int64_t kTinyVocabulary = 3, kTinyHidden = 5, kTinyIntermediate = 7,
+                           kTinyQuery = 8;
   static DecoderConfig TinyConfig() {
     DecoderConfig config = WideConfig();
     config.vocab_size = kTinyVocabulary;

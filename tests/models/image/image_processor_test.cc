@@ -21,11 +21,13 @@ TEST_P(GoldenProcessorTest, PixelsEqualTheReference) {
   for (const std::string name : inputs["images"]) {
     const auto pixels = processor->Process(ImageOf(expected.at("decoded/" + name)));
     ASSERT_TRUE(pixels.ok()) << pixels.status();
-    ExpectClose(pixels->unsqueeze(0), expected.at(std::string(GetParam()) + "/" + name + "/pixel_values"), 1e-5, name);
+    ExpectClose(pixels->unsqueeze(0),
+                expected.at(std::string(GetParam()) + "/" + name + "/pixel_values"), 1e-5, name);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(FixedSizes, GoldenProcessorTest, ::testing::Values("clip", "clip_pad_crop", "siglip", "siglip_bilinear"));
+INSTANTIATE_TEST_SUITE_P(FixedSizes, GoldenProcessorTest,
+                         ::testing::Values("clip", "clip_pad_crop", "siglip", "siglip_bilinear"));
 
 absl::StatusOr<ImageProcessorConfig> Read(const std::string& json) {
   return ImageProcessorConfig::FromJson(*JsonConfig::Parse(json, "preprocessor_config.json"));
@@ -43,7 +45,8 @@ TEST(ImageProcessorConfigTest, SurvivesTheRoundTripThroughItsFile) {
 }
 
 TEST(ImageProcessorConfigTest, ReadsTheOlderSpelling) {
-  const auto read = Read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 30})");
+  const auto read =
+      Read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 30})");
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->shortest_edge, 32);
   EXPECT_EQ(read->crop_width, 30);
@@ -53,16 +56,25 @@ TEST(ImageProcessorConfigTest, NamesWhatItDoesNotSupport) {
   const auto type = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})").status();
   EXPECT_EQ(type.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(type.message()), HasSubstr("Qwen2VL"));
-  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "size": {"height": -3, "width": 4}})").status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(),
+            absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(
+      Read(R"({"image_processor_type": "ViTImageProcessor", "size": {"height": -3, "width": 4}})")
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ImageProcessorConfigTest, RefusesSettingsItDoesNotCompute) {
-  const auto message = [](const std::string& json) { return std::string(Read(json).status().message()); };
-  EXPECT_THAT(message(R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 8, "longest_edge": 9}})"),
-              HasSubstr("longest_edge"));
-  EXPECT_THAT(message(R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})"), HasSubstr("do_pad"));
+  const auto message = [](const std::string& json) {
+    return std::string(Read(json).status().message());
+  };
+  EXPECT_THAT(
+      message(
+          R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 8, "longest_edge": 9}})"),
+      HasSubstr("longest_edge"));
+  EXPECT_THAT(message(R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})"),
+              HasSubstr("do_pad"));
 }
 
 TEST(ImageProcessorConfigTest, TakesAPlainSizeAsItsClassDoes) {
@@ -74,7 +86,8 @@ TEST(ImageProcessorConfigTest, TakesAPlainSizeAsItsClassDoes) {
 
 TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
   const TemporaryFolder folder;
-  WriteAll(folder.file("preprocessor_config.json"), R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
+  WriteAll(folder.file("preprocessor_config.json"),
+           R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
   EXPECT_EQ(ImageProcessor::Load(folder.path()).status().code(), absl::StatusCode::kUnimplemented);
   WriteAll(folder.file("config.json"), R"({"model_type": "vit"})");
   const auto processor = ImageProcessor::Load(folder.path());
@@ -83,7 +96,8 @@ TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
 }
 
 TEST(ImageProcessorTest, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
-  const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
+  const auto processor =
+      ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
   ASSERT_TRUE(processor.ok());
   Image image{.width = 100'000, .height = 1};
   image.rgb.resize(300'000);
@@ -91,7 +105,8 @@ TEST(ImageProcessorTest, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
 }
 
 TEST(ImageProcessorTest, ScalesOnePixelToAFullInput) {
-  const auto processor = ImageProcessor::Create(*Read(R"({"image_processor_type": "ViTImageProcessor", "size": 16})"));
+  const auto processor =
+      ImageProcessor::Create(*Read(R"({"image_processor_type": "ViTImageProcessor", "size": 16})"));
   const auto pixels = processor->Process(Image{.width = 1, .height = 1, .rgb = {255, 0, 128}});
   ASSERT_TRUE(pixels.ok());
   EXPECT_EQ(pixels->sizes(), (std::vector<int64_t>{3, 16, 16}));

@@ -18,7 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string MessageOf(const absl::StatusOr<Image>& image) { return std::string(image.status().message()); }
+std::string MessageOf(const absl::StatusOr<Image>& image) {
+  return std::string(image.status().message());
+}
 
 // Differences of two images of equal size.
 struct Difference {
@@ -30,7 +32,8 @@ Difference Compare(const std::vector<uint8_t>& a, absl::string_view b) {
   Difference difference;
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    const int distance = std::abs(static_cast<int>(a[i]) - static_cast<int>(static_cast<uint8_t>(b[i])));
+    const int distance =
+        std::abs(static_cast<int>(a[i]) - static_cast<int>(static_cast<uint8_t>(b[i])));
     difference.max = std::max(difference.max, distance);
     sum += distance;
   }
@@ -74,8 +77,8 @@ TEST_F(GoldenImageTest, ReadsHeadersWithoutDecoding) {
 }
 
 TEST_F(GoldenImageTest, RefusesEveryTruncationOfEveryFormat) {
-  for (const std::string name :
-       {"baseline.jpg", "progressive_420.jpg", "gray.png", "palette_transparent.png", "lossy.webp", "lossless_alpha.webp"}) {
+  for (const std::string name : {"baseline.jpg", "progressive_420.jpg", "gray.png",
+                                 "palette_transparent.png", "lossy.webp", "lossless_alpha.webp"}) {
     const std::string whole = ReadAll(golden_.input(name));
     // The last bytes of a JPEG are its end marker and bits of padding; a cut there loses no pixel.
     const size_t last = whole.size() - (name.ends_with(".jpg") ? 8 : 1);
@@ -93,7 +96,8 @@ TEST_F(GoldenImageTest, SurvivesRandomDamage) {
     const std::string whole = ReadAll(golden_.input(name));
     for (int round = 0; round < 200; ++round) {
       std::string damaged = whole;
-      for (int change = 0; change < 4; ++change) damaged[random() % damaged.size()] = static_cast<char>(random());
+      for (int change = 0; change < 4; ++change)
+        damaged[random() % damaged.size()] = static_cast<char>(random());
       const auto image = DecodeImage(damaged, {.max_pixels = 1'000'000});
       if (image.ok()) {
         EXPECT_EQ(image->rgb.size(), static_cast<size_t>(3 * image->width * image->height));
@@ -122,7 +126,8 @@ std::string PngDeclaring(uint32_t width, uint32_t height) {
 }
 
 TEST(DecodeImageTest, ReturnsTheEncodedPixelsOfAPng) {
-  for (const auto& [width, height] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 300}, {300, 1}, {17, 9}}) {
+  for (const auto& [width, height] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 300}, {300, 1}, {17, 9}}) {
     const Image image = Gradient(width, height);
     const auto decoded = DecodeImage(*EncodePng(image));
     ASSERT_TRUE(decoded.ok()) << decoded.status();
@@ -135,7 +140,8 @@ TEST(DecodeImageTest, RefusesABombByItsHeaderBeforeDecoding) {
   const auto image = DecodeImage(PngDeclaring(50'000, 50'000));
   EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MessageOf(image), "declares 50000 x 50000 pixels, at most 40000000 in all");
-  EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0xFFFFFFFF, 0xFFFFFFFF))), HasSubstr("4294967295 x 4294967295"));
+  EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0xFFFFFFFF, 0xFFFFFFFF))),
+              HasSubstr("4294967295 x 4294967295"));
   EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0, 5))), HasSubstr("declares 0 x 5 pixels"));
 }
 
@@ -162,15 +168,17 @@ std::string JpegDeclaring(std::string jpeg, uint16_t width, uint16_t height) {
   return jpeg;
 }
 
-// A WebP whose canvas, but not its picture, is that large; it says that it is animated, so that the canvas counts.
+// A WebP whose canvas, but not its picture, is that large; it says that it is animated, so that the
+// canvas counts.
 std::string WebpDeclaring(uint32_t width, uint32_t height, char flags) {
   const auto little_endian = [](uint32_t value, int bytes) {
     std::string text;
     for (int i = 0; i < bytes; ++i) text.push_back(static_cast<char>(value >> (8 * i)));
     return text;
   };
-  const std::string chunk = std::string("VP8X") + little_endian(10, 4) + std::string(1, flags) + std::string(3, '\0') +
-                            little_endian(width - 1, 3) + little_endian(height - 1, 3);
+  const std::string chunk = std::string("VP8X") + little_endian(10, 4) + std::string(1, flags) +
+                            std::string(3, '\0') + little_endian(width - 1, 3) +
+                            little_endian(height - 1, 3);
   return "RIFF" + little_endian(static_cast<uint32_t>(4 + chunk.size()), 4) + "WEBP" + chunk;
 }
 
@@ -179,16 +187,18 @@ TEST_F(GoldenImageTest, RefusesTheBombOfEveryFormatInLittleMemory) {
   constexpr int64_t kLimitBytes = 64 << 20;
   const std::string baseline = ReadAll(golden_.input("baseline.jpg"));
   const std::string progressive = ReadAll(golden_.input("progressive_420.jpg"));
-  const std::vector<std::string> bombs = {PngDeclaring(kSide, kSide), JpegDeclaring(baseline, kSide, kSide),
-                                          JpegDeclaring(progressive, kSide, kSide), WebpDeclaring(kSide, kSide, 0x02),
-                                          WebpDeclaring(kSide, kSide, 0x10)};
+  const std::vector<std::string> bombs = {
+      PngDeclaring(kSide, kSide), JpegDeclaring(baseline, kSide, kSide),
+      JpegDeclaring(progressive, kSide, kSide), WebpDeclaring(kSide, kSide, 0x02),
+      WebpDeclaring(kSide, kSide, 0x10)};
   const int64_t before = ResidentBytes();
   for (size_t i = 0; i < bombs.size(); ++i) {
     const auto image = DecodeImage(bombs[i]);
     EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument) << i;
     EXPECT_LT(ResidentBytes() - before, kLimitBytes) << i;
   }
-  for (size_t i = 0; i < 3; ++i) EXPECT_THAT(MessageOf(DecodeImage(bombs[i])), HasSubstr("declares 50000 x 50000 pixels")) << i;
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_THAT(MessageOf(DecodeImage(bombs[i])), HasSubstr("declares 50000 x 50000 pixels")) << i;
 }
 
 TEST(DecodeImageTest, HonorsTheCallersLimits) {
@@ -196,13 +206,16 @@ TEST(DecodeImageTest, HonorsTheCallersLimits) {
   EXPECT_TRUE(DecodeImage(png, {.max_pixels = 100}).ok());
   EXPECT_FALSE(DecodeImage(png, {.max_pixels = 99}).ok());
   EXPECT_TRUE(DecodeImage(png, {.max_encoded_bytes = png.size()}).ok());
-  EXPECT_THAT(MessageOf(DecodeImage(png, {.max_encoded_bytes = png.size() - 1})), HasSubstr("at most"));
+  EXPECT_THAT(MessageOf(DecodeImage(png, {.max_encoded_bytes = png.size() - 1})),
+              HasSubstr("at most"));
 }
 
 TEST(DecodeImageTest, NamesUnsupportedFormats) {
   EXPECT_EQ(MessageOf(DecodeImage("")), "is empty");
-  EXPECT_THAT(MessageOf(DecodeImage("GIF89a...")), HasSubstr("is a GIF image; supported are JPEG, PNG and WebP"));
-  EXPECT_THAT(MessageOf(DecodeImage("\x01\x02\x03\x04 ftyp")), HasSubstr("is no JPEG, PNG or WebP image"));
+  EXPECT_THAT(MessageOf(DecodeImage("GIF89a...")),
+              HasSubstr("is a GIF image; supported are JPEG, PNG and WebP"));
+  EXPECT_THAT(MessageOf(DecodeImage("\x01\x02\x03\x04 ftyp")),
+              HasSubstr("is no JPEG, PNG or WebP image"));
   EXPECT_THAT(MessageOf(DecodeImage(std::string("\0\0\0\x1c"
                                                 "ftypavif",
                                                 12))),
@@ -214,16 +227,20 @@ TEST(ApplyOrientationTest, TurnsEveryOrientationUpright) {
   // Stored pixels a b c / d e f, one value per pixel.
   const auto stored = [] {
     Image image{.width = 3, .height = 2};
-    for (uint8_t value : {'a', 'b', 'c', 'd', 'e', 'f'}) image.rgb.insert(image.rgb.end(), 3, value);
+    for (uint8_t value : {'a', 'b', 'c', 'd', 'e', 'f'})
+      image.rgb.insert(image.rgb.end(), 3, value);
     return image;
   };
-  const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"};
+  const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc",
+                                            "adbecf", "daebfc", "fcebda", "cfbead"};
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image image = ApplyOrientation(stored(), orientation);
     EXPECT_EQ(image.width, orientation < 5 ? 3 : 2);
     std::string pixels;
-    for (size_t i = 0; i < image.rgb.size(); i += 3) pixels.push_back(static_cast<char>(image.rgb[i]));
-    EXPECT_EQ(pixels, upright[static_cast<size_t>(orientation - 1)]) << "orientation " << orientation;
+    for (size_t i = 0; i < image.rgb.size(); i += 3)
+      pixels.push_back(static_cast<char>(image.rgb[i]));
+    EXPECT_EQ(pixels, upright[static_cast<size_t>(orientation - 1)])
+        << "orientation " << orientation;
   }
 }
 

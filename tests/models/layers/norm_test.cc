@@ -23,7 +23,8 @@ TEST_P(LayerNormInPlaceTest, MatchesFloat64) {
   const at::Tensor x = at::randn({rows, width}) * 3 + 50;
   const at::Tensor weight = at::randn({width});
   const at::Tensor bias = at::randn({width});
-  const at::Tensor expected = at::layer_norm(x.to(at::kDouble), {width}, weight.to(at::kDouble), bias.to(at::kDouble), 1e-12);
+  const at::Tensor expected = at::layer_norm(x.to(at::kDouble), {width}, weight.to(at::kDouble),
+                                             bias.to(at::kDouble), 1e-12);
   const at::Tensor normed = LayerNormInPlace(x.clone(), weight, bias, 1e-12);
   EXPECT_LT((normed.to(at::kDouble) - expected).abs().max().item<double>(), 5e-5);
 }
@@ -41,8 +42,8 @@ TEST_P(LayerNormInPlaceTest, KeepsBfloat16) {
 
 // Whole registers, less than one, whole and a part; one row and enough for several threads.
 INSTANTIATE_TEST_SUITE_P(Shapes, LayerNormInPlaceTest,
-                         ::testing::Values(std::make_tuple(1, 384), std::make_tuple(700, 384), std::make_tuple(5, 7),
-                                           std::make_tuple(9, 100)));
+                         ::testing::Values(std::make_tuple(1, 384), std::make_tuple(700, 384),
+                                           std::make_tuple(5, 7), std::make_tuple(9, 100)));
 
 }  // namespace
 }  // namespace palate::models

@@ -31,14 +31,17 @@ TEST_P(GoldenChatTemplateTest, RendersAsTheReference) {
     const auto rendered = (*chat_template)->Render(context);
     ASSERT_TRUE(rendered.ok()) << rendered.status() << " " << inputs[i]["name"];
     EXPECT_EQ(*rendered, expected[i]["rendered"].get<std::string>()) << inputs[i]["name"];
-    EXPECT_EQ((*tokenizer)->Encode(*rendered, {.add_special_tokens = false})->ids, expected[i]["input_ids"].get<std::vector<int64_t>>());
+    EXPECT_EQ((*tokenizer)->Encode(*rendered, {.add_special_tokens = false})->ids,
+              expected[i]["input_ids"].get<std::vector<int64_t>>());
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenChatTemplateTest, ::testing::Values("qwen3-gqa", "qwen3-yarn"));
+INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenChatTemplateTest,
+                         ::testing::Values("qwen3-gqa", "qwen3-yarn"));
 
 constexpr char kSimple[] =
-    "{% for message in messages %}<{{ message.role }}>{{ message['content'].strip() }}{{ eos_token }}\n"
+    "{% for message in messages %}<{{ message.role }}>{{ message['content'].strip() }}{{ eos_token "
+    "}}\n"
     "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
 
 TEST(ChatTemplateTest, RendersMessagesWithVariablesAndPythonMethods) {
@@ -55,7 +58,8 @@ TEST(ChatTemplateTest, ReportsASyntaxErrorWithItsLine) {
 }
 
 TEST(ChatTemplateTest, PassesOnWhatTheTemplateRaises) {
-  const auto chat_template = ChatTemplate::Parse("{{ raise_exception('roles must alternate') }}", Json::object());
+  const auto chat_template =
+      ChatTemplate::Parse("{{ raise_exception('roles must alternate') }}", Json::object());
   const auto rendered = (*chat_template)->Render({{"user", "x"}}, false);
   EXPECT_EQ(rendered.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(rendered.status().message()), HasSubstr("roles must alternate"));
@@ -69,7 +73,8 @@ TEST(ChatTemplateTest, WritesJsonAsPythonDoes) {
 
 TEST(ChatTemplateTest, RefusesMessagesThatAreNotUtf8) {
   const auto chat_template = ChatTemplate::Parse(kSimple, Json::object());
-  EXPECT_EQ((*chat_template)->Render({{"user", "\xff"}}, false).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*chat_template)->Render({{"user", "\xff"}}, false).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ChatTemplateTest, SaysWhenAFolderHasNone) {
@@ -90,8 +95,9 @@ TEST(ChatTemplateTest, PrefersTheProcessorsFilesToTheTokenizers) {
 
 TEST(ChatTemplateTest, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
   const TemporaryFolder folder;
-  WriteAll(folder.file("tokenizer_config.json"),
-           R"({"eos_token": {"content": "<e>"}, "chat_template": [{"name": "tool", "template": "no"},
+  WriteAll(
+      folder.file("tokenizer_config.json"),
+      R"({"eos_token": {"content": "<e>"}, "chat_template": [{"name": "tool", "template": "no"},
                {"name": "default", "template": "yes{{ eos_token }}"}]})");
   const auto chat_template = ChatTemplate::Load(folder.path());
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();

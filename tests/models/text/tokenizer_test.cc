@@ -24,7 +24,8 @@ TEST_P(GoldenTokenizerTest, EncodesAndDecodesAsTheReference) {
   ASSERT_TRUE(expected.contains("tokenize"));
   int compared = 0;
   for (const auto& test : expected["tokenize"]) {
-    // Where the reference's class departs from its own tokenizer.json, the file is what is read here.
+    // Where the reference's class departs from its own tokenizer.json, the file is what is read
+    // here.
     if (!test["tokenizer_json_agrees"].get<bool>()) continue;
     const std::string text = test["text"];
     const auto with = (*tokenizer)->Encode(text);
@@ -32,16 +33,18 @@ TEST_P(GoldenTokenizerTest, EncodesAndDecodesAsTheReference) {
     EXPECT_EQ(with->ids, test["input_ids"].get<std::vector<int64_t>>()) << text;
     const auto without = (*tokenizer)->Encode(text, {.add_special_tokens = false});
     EXPECT_EQ(without->ids, test["input_ids_no_special"].get<std::vector<int64_t>>()) << text;
-    EXPECT_EQ(*(*tokenizer)->Decode(with->ids), test["decoded_skip_special"].get<std::string>()) << text;
-    EXPECT_EQ(*(*tokenizer)->Decode(with->ids, /*skip_special_tokens=*/false), test["decoded"].get<std::string>());
+    EXPECT_EQ(*(*tokenizer)->Decode(with->ids), test["decoded_skip_special"].get<std::string>())
+        << text;
+    EXPECT_EQ(*(*tokenizer)->Decode(with->ids, /*skip_special_tokens=*/false),
+              test["decoded"].get<std::string>());
     ++compared;
   }
   EXPECT_GT(compared, 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllFamilies, GoldenTokenizerTest,
-                         ::testing::Values("qwen3-gqa", "qwen3-yarn", "qwen2-qkvbias", "llama-llama3rope_bf16",
-                                           "tokenizer-qwen3_published"));
+                         ::testing::Values("qwen3-gqa", "qwen3-yarn", "qwen2-qkvbias",
+                                           "llama-llama3rope_bf16", "tokenizer-qwen3_published"));
 
 class QwenTokenizerTest : public ::testing::Test {
  protected:
@@ -59,7 +62,8 @@ TEST_F(QwenTokenizerTest, BatchEqualsSingles) {
   const std::vector<std::string> texts = {"Hello, world!", "", "你好", "a  b"};
   const auto batch = tokenizer_->EncodeBatch(texts);
   ASSERT_TRUE(batch.ok());
-  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ((*batch)[i].ids, tokenizer_->Encode(texts[i])->ids);
+  for (size_t i = 0; i < texts.size(); ++i)
+    EXPECT_EQ((*batch)[i].ids, tokenizer_->Encode(texts[i])->ids);
 }
 
 TEST_F(QwenTokenizerTest, CutsAtTheLimitAndCountsWhatWasCut) {
@@ -128,7 +132,9 @@ TEST_F(QwenTokenizerTest, EncodesFromManyThreads) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
-        if (tokenizer_->Encode("Hello, world!", {.parse_special_tokens = i % 2 == 0})->ids != expected) ++wrong;
+        if (tokenizer_->Encode("Hello, world!", {.parse_special_tokens = i % 2 == 0})->ids !=
+            expected)
+          ++wrong;
       }
     });
   }
@@ -150,7 +156,8 @@ TEST(TokenizerTest, ReportsAnUnusableFile) {
 std::vector<std::string> TrainingTexts() {
   std::vector<std::string> texts;
   for (int i = 0; i < 200; ++i) {
-    texts.push_back("A walnut table with brass legs, number " + std::to_string(i) + ". Likes minimalist chairs.");
+    texts.push_back("A walnut table with brass legs, number " + std::to_string(i) +
+                    ". Likes minimalist chairs.");
   }
   return texts;
 }
@@ -167,7 +174,8 @@ TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
   EXPECT_EQ((*tokenizer)->TokenToId("<|end|>"), size - 2);
   EXPECT_EQ((*tokenizer)->TokenToId("<|yes|>"), size - 1);
   EXPECT_EQ((*tokenizer)->Encode("a<|yes|>")->ids.back(), size - 1);
-  for (const std::string text : {"walnut table", "Üñïçödé 你好 😀\n\ttabs  ", "", "never-seen words: 12345!"}) {
+  for (const std::string text :
+       {"walnut table", "Üñïçödé 你好 😀\n\ttabs  ", "", "never-seen words: 12345!"}) {
     EXPECT_EQ(*(*tokenizer)->Decode((*tokenizer)->Encode(text)->ids), text);
   }
   EXPECT_LE((*tokenizer)->Encode(" walnut")->ids.size(), 1u);
@@ -183,7 +191,8 @@ TEST(TrainByteLevelBpeTest, IsDeterministic) {
 
 TEST(TrainByteLevelBpeTest, RefusesAVocabularyWithoutRoomForBytes) {
   const TemporaryFolder folder;
-  const auto status = TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 100}, folder.file("t.json"));
+  const auto status =
+      TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 100}, folder.file("t.json"));
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("256 bytes"));
 }

@@ -1,10 +1,11 @@
+#include "offline/demo/page.h"
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "offline/demo/page.h"
 
 namespace palate::demo {
 namespace {
@@ -13,11 +14,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 Page OneShopper(PageRecommendation recommendation) {
-  PageShopper shopper{.name = "shopper-001",
-                      .truth = "likes walnut",
-                      .history = {{.title = "Old lamp", .badge = "purchase", .detail = "2 days ago"}},
-                      .recommendations = {std::move(recommendation)},
-                      .notes = {"rerank skipped: DEADLINE"}};
+  PageShopper shopper{
+      .name = "shopper-001",
+      .truth = "likes walnut",
+      .history = {{.title = "Old lamp", .badge = "purchase", .detail = "2 days ago"}},
+      .recommendations = {std::move(recommendation)},
+      .notes = {"rerank skipped: DEADLINE"}};
   return {.title = "Demo",
           .lead = "A lead.",
           .figures = {{"400", "products"}},
@@ -26,29 +28,34 @@ Page OneShopper(PageRecommendation recommendation) {
 }
 
 TEST(RenderPageTest, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
-  const std::string html = RenderPage(OneShopper({.item = {.title = "Walnut stool", .facts = "walnut, 49.00"},
-                                                  .score = 0.5,
-                                                  .reasons = {"taste"},
-                                                  .explanation = "You bought a lamp of walnut.",
-                                                  .by_model = true,
-                                                  .evidence = {"Old lamp, purchase"}}));
+  const std::string html =
+      RenderPage(OneShopper({.item = {.title = "Walnut stool", .facts = "walnut, 49.00"},
+                             .score = 0.5,
+                             .reasons = {"taste"},
+                             .explanation = "You bought a lamp of walnut.",
+                             .by_model = true,
+                             .evidence = {"Old lamp, purchase"}}));
   for (const char* part :
-       {"shopper-001", "likes walnut", "Old lamp", "purchase", "2 days ago", "Walnut stool", "walnut, 49.00", "score 0.500", "taste",
-        ">LLM<", "You bought a lamp of walnut.", "Old lamp, purchase", "Quality", "NDCG@10", "oracle", "400", "rerank skipped: DEADLINE"}) {
+       {"shopper-001", "likes walnut", "Old lamp", "purchase", "2 days ago", "Walnut stool",
+        "walnut, 49.00", "score 0.500", "taste", ">LLM<", "You bought a lamp of walnut.",
+        "Old lamp, purchase", "Quality", "NDCG@10", "oracle", "400", "rerank skipped: DEADLINE"}) {
     EXPECT_THAT(html, HasSubstr(part));
   }
 }
 
 TEST(RenderPageTest, MarksTheTemplatesWords) {
-  const std::string html = RenderPage(OneShopper({.item = {.title = "T"}, .explanation = "Popular.", .by_model = false}));
+  const std::string html = RenderPage(
+      OneShopper({.item = {.title = "T"}, .explanation = "Popular.", .by_model = false}));
   EXPECT_THAT(html, HasSubstr(">TEMPLATE<"));
   EXPECT_THAT(html, Not(HasSubstr(">LLM<")));
 }
 
 TEST(RenderPageTest, EscapesEveryText) {
   const std::string hostile = "<script>alert(1)</script>\"'&";
-  PageRecommendation entry{
-      .item = {hostile, hostile, "", hostile, hostile}, .reasons = {hostile}, .explanation = hostile, .evidence = {hostile}};
+  PageRecommendation entry{.item = {hostile, hostile, "", hostile, hostile},
+                           .reasons = {hostile},
+                           .explanation = hostile,
+                           .evidence = {hostile}};
   Page page = OneShopper(entry);
   page.title = page.lead = page.figures[0].value = page.figures[0].label = hostile;
   page.tables[0] = {hostile, {{hostile}, {hostile}}, hostile};
@@ -62,7 +69,8 @@ TEST(RenderPageTest, EscapesEveryText) {
 
 TEST(RenderPageTest, ShowsOnlyImagesOfItsOwn) {
   const auto shown = [](const std::string& image) {
-    return RenderPage(OneShopper({.item = {.title = "T", .image = image}})).find("<img") != std::string::npos;
+    return RenderPage(OneShopper({.item = {.title = "T", .image = image}})).find("<img") !=
+           std::string::npos;
   };
   EXPECT_TRUE(shown(ImageDataUri("abc", "image/jpeg")));
   EXPECT_TRUE(shown("pictures/p-1.jpg"));
@@ -73,10 +81,13 @@ TEST(RenderPageTest, ShowsOnlyImagesOfItsOwn) {
   EXPECT_FALSE(shown(""));
 }
 
-TEST(ImageDataUriTest, EncodesBytesAsBase64) { EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8="); }
+TEST(ImageDataUriTest, EncodesBytesAsBase64) {
+  EXPECT_EQ(ImageDataUri("hello", "image/png"), "data:image/png;base64,aGVsbG8=");
+}
 
 TEST(WritePageTest, WritesTheFileAndNamesAPathThatCannotBeWritten) {
-  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";
+  const std::filesystem::path path =
+      std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";
   const Page page = OneShopper({.item = {.title = "T"}});
   ASSERT_TRUE(WritePage(page, path.string()).ok());
   std::stringstream written;

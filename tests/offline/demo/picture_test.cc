@@ -108,13 +108,14 @@ TEST_P(EveryKindTest, LooksUnlikeEveryOtherKind) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(DrawPicture, EveryKindTest, ::testing::ValuesIn(Kinds()), [](const auto& info) {
-  std::string name = info.param.name;
-  for (char& c : name) {
-    if (c == ' ') c = '_';
-  }
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(DrawPicture, EveryKindTest, ::testing::ValuesIn(Kinds()),
+                         [](const auto& info) {
+                           std::string name = info.param.name;
+                           for (char& c : name) {
+                             if (c == ' ') c = '_';
+                           }
+                           return name;
+                         });
 
 TEST(DrawPictureTest, GivesTheSameBytesForTheSameProduct) {
   const Product product = ProductOf(Kinds()[0]);
@@ -137,7 +138,8 @@ TEST(DrawPictureTest, EncodesPngWithoutLoss) {
   EXPECT_THAT(picture->bytes, StartsWith("\x89PNG"));
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
-  ASSERT_TRUE(png_image_begin_read_from_memory(&image, picture->bytes.data(), picture->bytes.size()));
+  ASSERT_TRUE(
+      png_image_begin_read_from_memory(&image, picture->bytes.data(), picture->bytes.size()));
   image.format = PNG_FORMAT_RGB;
   std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(image));
   ASSERT_TRUE(png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr));
@@ -159,7 +161,8 @@ TEST(DrawPictureTest, DrawsEveryProductOfAShop) {
 TEST(DrawPictureTest, RefusesUnknownWordsAndSizesByName) {
   Product product = ProductOf(Kinds()[0]);
   EXPECT_THAT(std::string(DrawPicture(product, {.size = 4}).status().message()), HasSubstr("size"));
-  EXPECT_THAT(std::string(DrawPicture(product, {.jpeg_quality = 0}).status().message()), HasSubstr("jpeg_quality"));
+  EXPECT_THAT(std::string(DrawPicture(product, {.jpeg_quality = 0}).status().message()),
+              HasSubstr("jpeg_quality"));
   product.kind = "spaceship";
   EXPECT_THAT(std::string(DrawPicture(product).status().message()), HasSubstr("spaceship"));
   product = ProductOf(Kinds()[0]);

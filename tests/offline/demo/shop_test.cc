@@ -1,3 +1,5 @@
+#include "offline/demo/shop.h"
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -6,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "offline/demo/shop.h"
 #include "offline/demo/vocabulary.h"
 
 namespace palate::demo {
@@ -35,16 +36,17 @@ ShopOptions Small(uint64_t seed) {
 std::string Dump(const Shop& shop) {
   std::string text;
   for (const Product& product : shop.products) {
-    absl::StrAppend(&text, product.item.id, "|", product.item.title, "|", product.item.description, "|", product.price, "|",
-                    product.popularity, "\n");
+    absl::StrAppend(&text, product.item.id, "|", product.item.title, "|", product.item.description,
+                    "|", product.price, "|", product.popularity, "\n");
   }
   for (const Shopper& shopper : shop.shoppers) {
     for (const TastePhase& phase : shopper.phases)
-      absl::StrAppend(&text, shopper.id, "|", absl::FormatTime(phase.begin), "|", DescribeTaste(phase.taste), "\n");
+      absl::StrAppend(&text, shopper.id, "|", absl::FormatTime(phase.begin), "|",
+                      DescribeTaste(phase.taste), "\n");
   }
   for (const Event& event : shop.events) {
-    absl::StrAppend(&text, event.event_id, "|", event.user_id, "|", event.item_id, "|", event.type, "|", absl::FormatTime(event.time),
-                    "\n");
+    absl::StrAppend(&text, event.event_id, "|", event.user_id, "|", event.item_id, "|", event.type,
+                    "|", absl::FormatTime(event.time), "\n");
   }
   return text;
 }
@@ -66,14 +68,18 @@ Taste TasteOf(std::map<AttributeWord, double> weights) {
   return taste;
 }
 
-TEST(GenerateShopTest, GivesTheSameShopForTheSameOptions) { EXPECT_EQ(Dump(Generate(Small(7))), Dump(Generate(Small(7)))); }
+TEST(GenerateShopTest, GivesTheSameShopForTheSameOptions) {
+  EXPECT_EQ(Dump(Generate(Small(7))), Dump(Generate(Small(7))));
+}
 
 TEST(GenerateShopTest, GivesOtherProductsAndShoppersForAnotherSeed) {
   const Shop one = Generate(Small(7)), other = Generate(Small(8));
   std::set<std::string> titles;
   for (const Product& product : one.products) titles.insert(product.item.title);
-  for (const Product& product : other.products) EXPECT_THAT(titles, Not(Contains(product.item.title)));
-  EXPECT_NE(DescribeTaste(one.shoppers[0].phases[0].taste), DescribeTaste(other.shoppers[0].phases[0].taste));
+  for (const Product& product : other.products)
+    EXPECT_THAT(titles, Not(Contains(product.item.title)));
+  EXPECT_NE(DescribeTaste(one.shoppers[0].phases[0].taste),
+            DescribeTaste(other.shoppers[0].phases[0].taste));
 }
 
 TEST(GenerateShopTest, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
@@ -95,7 +101,8 @@ TEST(GenerateShopTest, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
 TEST(GenerateShopTest, DescribesProductsByTheirOwnAttributes) {
   const Shop shop = Generate(Small(3));
   for (const Product& product : shop.products) {
-    const std::string text = absl::AsciiStrToLower(absl::StrCat(product.item.title, " ", product.item.description));
+    const std::string text =
+        absl::AsciiStrToLower(absl::StrCat(product.item.title, " ", product.item.description));
     EXPECT_THAT(text, HasSubstr(product.material));
     EXPECT_THAT(text, HasSubstr(product.color));
     EXPECT_THAT(text, HasSubstr(product.style));
@@ -106,7 +113,8 @@ TEST(GenerateShopTest, DescribesProductsByTheirOwnAttributes) {
 TEST(GenerateShopTest, DeclaresEveryAttributeAndEventTypeThatItUses) {
   const Shop shop = Generate(Small(4));
   std::map<std::string, AttributeType> declared;
-  for (const AttributeDeclaration& attribute : shop.catalog.attributes) declared[attribute.name] = attribute.type;
+  for (const AttributeDeclaration& attribute : shop.catalog.attributes)
+    declared[attribute.name] = attribute.type;
   for (const Product& product : shop.products) {
     for (const auto& [name, value] : product.item.attributes) {
       ASSERT_TRUE(declared.contains(name)) << name;
@@ -169,7 +177,9 @@ TEST(GenerateShopTest, MakesShoppersActOnTheirTaste) {
     sum += Utility(*shoppers[event.user_id], *products[event.item_id], event.time);
     ++count;
   }
-  const auto mean = [&](const char* type) { return utilities[type].first / utilities[type].second; };
+  const auto mean = [&](const char* type) {
+    return utilities[type].first / utilities[type].second;
+  };
   EXPECT_LT(mean(kDislike), -0.5);
   EXPECT_GT(mean(kClick), mean(kView));
   EXPECT_GT(mean(kLike), mean(kClick));
@@ -186,7 +196,8 @@ TEST(GenerateShopTest, LetsTastesDriftDuringTheTrainSpan) {
     EXPECT_GT(shopper.phases[1].begin, shop.options.start_time);
     EXPECT_LT(shopper.phases[1].begin, shop.split_time);
     EXPECT_EQ(&TasteAt(shopper, shopper.phases[1].begin), &shopper.phases[1].taste);
-    EXPECT_EQ(&TasteAt(shopper, shopper.phases[1].begin - absl::Seconds(1)), &shopper.phases[0].taste);
+    EXPECT_EQ(&TasteAt(shopper, shopper.phases[1].begin - absl::Seconds(1)),
+              &shopper.phases[0].taste);
   }
   EXPECT_NEAR(drifting, 120, 30);
 }
@@ -271,7 +282,8 @@ TEST(VocabularyTest, StaysWithinAFewHundredSharedWords) {
   std::set<std::string> words;
   for (const auto& material : Materials()) words.insert(material.name);
   for (const auto& color : Colors()) words.insert(color.name);
-  for (const auto* list : {&Styles(), &Patterns(), &Features(), &Occasions(), &Categories(), &PriceLevels()})
+  for (const auto* list :
+       {&Styles(), &Patterns(), &Features(), &Occasions(), &Categories(), &PriceLevels()})
     words.insert(list->begin(), list->end());
   EXPECT_GT(words.size(), 100u);
   EXPECT_LT(words.size(), 300u);
@@ -282,8 +294,10 @@ TEST(VocabularyTest, KnowsEveryMaterialCategoryAndFeatureOfEveryKind) {
     EXPECT_THAT(Categories(), Contains(kind.category));
     EXPECT_THAT(kind.features, Not(IsEmpty()));
     EXPECT_LT(kind.low_price, kind.high_price);
-    for (const std::string& material : kind.materials) EXPECT_EQ(FindMaterial(material).name, material);
-    for (const std::string& occasion : OccasionsOf(kind)) EXPECT_THAT(Occasions(), Contains(occasion));
+    for (const std::string& material : kind.materials)
+      EXPECT_EQ(FindMaterial(material).name, material);
+    for (const std::string& occasion : OccasionsOf(kind))
+      EXPECT_THAT(Occasions(), Contains(occasion));
   }
 }
 

@@ -49,22 +49,27 @@ class EmbedFileTest : public ::testing::Test {
   }
   absl::StatusOr<EmbedFileReport> Run(const std::string& lines) {
     models::WriteAll(options_.input, lines);
-    return EmbedFile(*embedder_, options_, [this](int64_t done, int64_t total) { progress_.push_back({done, total}); });
+    return EmbedFile(*embedder_, options_, [this](int64_t done, int64_t total) {
+      progress_.push_back({done, total});
+    });
   }
   models::SafetensorsFile Output() const {
     auto file = models::SafetensorsFile::Open(options_.output);
     EXPECT_TRUE(file.ok()) << file.status();
     return *std::move(file);
   }
-  static std::vector<float> Row(const models::SafetensorsFile& file, const std::string& name, size_t row) {
+  static std::vector<float> Row(const models::SafetensorsFile& file, const std::string& name,
+                                size_t row) {
     const models::TensorEntry& tensor = file.tensors().at(name);
     std::vector<float> values(static_cast<size_t>(tensor.shape[1]));
-    std::memcpy(values.data(), tensor.data.data() + row * values.size() * sizeof(float), values.size() * sizeof(float));
+    std::memcpy(values.data(), tensor.data.data() + row * values.size() * sizeof(float),
+                values.size() * sizeof(float));
     return values;
   }
   std::vector<std::string> FilesBeside() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) names.push_back(entry.path().filename());
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+      names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -79,12 +84,14 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   Serve("bert-mean");
   if (embedder_ == nullptr) return;
   const auto report =
-      Run("{\"id\": \"a\", \"title\": \"Walnut lamp\", \"description\": \"Warm.\", \"attributes\": {\"price\": 3}}\n"
+      Run("{\"id\": \"a\", \"title\": \"Walnut lamp\", \"description\": \"Warm.\", \"attributes\": "
+          "{\"price\": 3}}\n"
           "{\"id\": \"b\", \"text\": \"a plain text\"}\n"
           "not json\n"
           "\n"
           "{\"id\": \"b\", \"text\": \"again\"}\n"
-          "{\"id\": \"c\", \"text\": [\"Walnut lamp. price: 3\", \"Warm.\"], \"images\": [\"missing.png\"]}\n"
+          "{\"id\": \"c\", \"text\": [\"Walnut lamp. price: 3\", \"Warm.\"], \"images\": "
+          "[\"missing.png\"]}\n"
           "{\"id\": \"d\", \"text\": \"\"}\n"
           "{\"id\": \"e\", \"text\": \"x\", \"colour\": 1}\r\n"
           "{\"id\": \"f\", \"text\": \"the last line has no end\"}");
@@ -97,9 +104,11 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   const auto spaces = nlohmann::json::parse(file.metadata().at("spaces"));
   EXPECT_EQ(spaces[0]["name"], "text");
   EXPECT_EQ(spaces[0]["fingerprint"], embedder_->info().spaces[0].fingerprint);
-  EXPECT_EQ(Row(file, "vectors", 0), Row(file, "vectors", 2)) << "an item's texts are what the services make of it";
+  EXPECT_EQ(Row(file, "vectors", 0), Row(file, "vectors", 2))
+      << "an item's texts are what the services make of it";
   std::map<int64_t, std::string> problems;
-  for (const Malformed& malformed : report->source.malformed) problems[malformed.line] = malformed.reason;
+  for (const Malformed& malformed : report->source.malformed)
+    problems[malformed.line] = malformed.reason;
   ASSERT_THAT(problems, SizeIs(5));
   EXPECT_THAT(problems[3], HasSubstr("not JSON"));
   EXPECT_THAT(problems[5], HasSubstr("earlier line"));
@@ -107,7 +116,8 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   EXPECT_THAT(problems[7], HasSubstr("neither text nor images"));
   EXPECT_THAT(problems[8], HasSubstr("colour"));
   EXPECT_EQ(progress_.back(), (std::pair<int64_t, int64_t>(9, 9)));
-  EXPECT_THAT(FilesBeside(), ElementsAre("items.jsonl", "vectors.safetensors")) << "nothing temporary is left";
+  EXPECT_THAT(FilesBeside(), ElementsAre("items.jsonl", "vectors.safetensors"))
+      << "nothing temporary is left";
 }
 
 TEST_F(EmbedFileTest, SeveralSpacesHaveTensorsOfTheirOwn) {
@@ -176,7 +186,8 @@ TEST_F(EmbedFileTest, AFailedRunLeavesAnEarlierFileAlone) {
   EXPECT_EQ(Run("").status().code(), absl::StatusCode::kInvalidArgument);
   options_.dimensions = 0;
   options_.input = folder_.file("absent.jsonl");
-  EXPECT_EQ(EmbedFile(*embedder_, options_, [](int64_t, int64_t) {}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(EmbedFile(*embedder_, options_, [](int64_t, int64_t) {}).status().code(),
+            absl::StatusCode::kNotFound);
   EXPECT_EQ(models::ReadAll(options_.output), "earlier");
   EXPECT_THAT(FilesBeside(), ElementsAre("items.jsonl", "vectors.safetensors"));
 }

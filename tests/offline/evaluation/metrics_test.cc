@@ -32,7 +32,9 @@ TEST(NdcgAtTest, IsOneForTheBestOrderAndZeroWithoutHits) {
   EXPECT_DOUBLE_EQ(NdcgAt(10, {"a"}, {}), 0);
 }
 
-TEST(NdcgAtTest, CountsARepeatedItemOnce) { EXPECT_DOUBLE_EQ(NdcgAt(3, {"a", "a", "a"}, kGrades), NdcgAt(3, {"a", "x", "y"}, kGrades)); }
+TEST(NdcgAtTest, CountsARepeatedItemOnce) {
+  EXPECT_DOUBLE_EQ(NdcgAt(3, {"a", "a", "a"}, kGrades), NdcgAt(3, {"a", "x", "y"}, kGrades));
+}
 
 TEST(RecallAtTest, IsTheShareOfRelevantItemsFound) {
   EXPECT_DOUBLE_EQ(RecallAt(2, {"a", "x", "b"}, kGrades), 1.0 / 3);
@@ -65,14 +67,16 @@ TEST(PairedBootstrapTest, GivesTheExactGainAndAnIntervalAroundIt) {
   EXPECT_NEAR(gain.relative, 0.05 / Mean(baseline), 1e-12);
   EXPECT_LT(gain.low, gain.relative);
   EXPECT_GT(gain.high, gain.relative);
-  // Half of the users gain 0.1: the deviation of the mean difference is 0.05 / sqrt(200), 1.2% of the baseline's mean.
+  // Half of the users gain 0.1: the deviation of the mean difference is 0.05 / sqrt(200), 1.2% of
+  // the baseline's mean.
   EXPECT_NEAR(gain.low, gain.relative - 1.96 * 0.05 / std::sqrt(200.0) / Mean(baseline), 0.006);
   EXPECT_GT(gain.low, 0);
 }
 
 TEST(PairedBootstrapTest, IsTheSameForTheSameSeed) {
   const std::vector<double> baseline = {0.1, 0.5, 0.3, 0.9}, treatment = {0.2, 0.4, 0.6, 0.8};
-  EXPECT_EQ(PairedBootstrap(baseline, treatment, 3).low, PairedBootstrap(baseline, treatment, 3).low);
+  EXPECT_EQ(PairedBootstrap(baseline, treatment, 3).low,
+            PairedBootstrap(baseline, treatment, 3).low);
 }
 
 TEST(PairedBootstrapTest, HoldsZeroWhenNothingIsDifferent) {
@@ -105,9 +109,12 @@ TEST(PopularOrderTest, CountsUsersOncePerItemAndIgnoresDislikes) {
     made.type = type;
     return made;
   };
-  const std::vector<EventTypeDeclaration> types = {{.name = "like", .weight = 1}, {.name = "dislike", .weight = -1}};
-  EXPECT_THAT(PopularOrder(types, {event("u1", "a", "like"), event("u1", "a", "like"), event("u1", "b", "like"), event("u2", "b", "like"),
-                                   event("u1", "c", "dislike"), event("u2", "0", "like"), event("u3", "x", "unknown")}),
+  const std::vector<EventTypeDeclaration> types = {{.name = "like", .weight = 1},
+                                                   {.name = "dislike", .weight = -1}};
+  EXPECT_THAT(PopularOrder(types, {event("u1", "a", "like"), event("u1", "a", "like"),
+                                   event("u1", "b", "like"), event("u2", "b", "like"),
+                                   event("u1", "c", "dislike"), event("u2", "0", "like"),
+                                   event("u3", "x", "unknown")}),
               ElementsAre("b", "0", "a"));
 }
 

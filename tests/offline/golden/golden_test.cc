@@ -25,7 +25,8 @@ std::string OwnFixtures() { return std::string(PALATE_SOURCE_DIR) + "/tests/gold
 // The dual encoder's text tower of the build folder, else the download cache.
 std::string MiniLm() {
   const char* share = std::getenv("PALATE_SHARE_DIR");
-  return share != nullptr ? std::string(share) + "/models/dual_encoder/text" : models::MiniLmFolder();
+  return share != nullptr ? std::string(share) + "/models/dual_encoder/text"
+                          : models::MiniLmFolder();
 }
 
 struct Outcome {
@@ -140,19 +141,24 @@ TEST_F(DamagedFixtureTest, MissingTensorFails) {
 
 TEST_F(DamagedFixtureTest, WrongValueFailsWithTheMeasuredError) {
   Copy("vit-model");
-  ChangeTensors([](models::TensorMap& tensors) { tensors["last_hidden_state"] = tensors["last_hidden_state"] + 0.01; });
+  ChangeTensors([](models::TensorMap& tensors) {
+    tensors["last_hidden_state"] = tensors["last_hidden_state"] + 0.01;
+  });
   ExpectOneFailure("last_hidden_state: max abs diff 0.01 (at most 0.0001)");
 }
 
 TEST_F(DamagedFixtureTest, ValueThatIsNoNumberFails) {
   Copy("vit-model");
-  ChangeTensors([](models::TensorMap& tensors) { tensors["pooled_cls"][0][0] = std::numeric_limits<float>::quiet_NaN(); });
+  ChangeTensors([](models::TensorMap& tensors) {
+    tensors["pooled_cls"][0][0] = std::numeric_limits<float>::quiet_NaN();
+  });
   ExpectOneFailure("pooled_cls");
 }
 
 TEST_F(DamagedFixtureTest, WrongShapeFails) {
   Copy("vit-model");
-  ChangeTensors([](models::TensorMap& tensors) { tensors["pixel_values"] = tensors["pixel_values"][0]; });
+  ChangeTensors(
+      [](models::TensorMap& tensors) { tensors["pixel_values"] = tensors["pixel_values"][0]; });
   ExpectOneFailure("pixel_values: shape [4, 3, 24, 24] instead of [3, 24, 24]");
 }
 
@@ -161,7 +167,10 @@ TEST_F(DamagedFixtureTest, WrongTokenIdFails) {
   ChangeJson("expected.json", [](Json& json) { json["tokenize"][0]["input_ids"][0] = 0; });
   const Outcome outcome = Check(folder());
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(Failures(outcome.output), HasSubstr("tokenize input_ids: 1 of 6 differ (at most 0); first: \"a photo of a cat\": 8 ids"));
+  EXPECT_THAT(
+      Failures(outcome.output),
+      HasSubstr(
+          "tokenize input_ids: 1 of 6 differ (at most 0); first: \"a photo of a cat\": 8 ids"));
 }
 
 TEST_F(DamagedFixtureTest, CheckpointWithoutWeightsFailsWithoutStoppingTheRun) {
@@ -188,7 +197,8 @@ TEST_F(DamagedFixtureTest, UnreadableJsonFails) {
 
 TEST_F(DamagedFixtureTest, PublishedWeightsWithAnotherDigestFail) {
   Copy("vit-model");
-  models::WriteAll(Path("inputs/checkpoint.json"), R"({"name": "x", "sha256": {"config.json": "00"}})");
+  models::WriteAll(Path("inputs/checkpoint.json"),
+                   R"({"name": "x", "sha256": {"config.json": "00"}})");
   const Outcome outcome = Check(folder());
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(Failures(outcome.output), HasSubstr("published checkpoint: "));
@@ -197,7 +207,8 @@ TEST_F(DamagedFixtureTest, PublishedWeightsWithAnotherDigestFail) {
 // The exit code of the binary with these arguments.
 int ExitCode(const std::string& arguments) {
   const char* bin = std::getenv("PALATE_BIN_DIR");
-  const std::string command = absl::StrCat(bin != nullptr ? bin : "bin", "/golden_check ", arguments, " >/dev/null 2>&1");
+  const std::string command =
+      absl::StrCat(bin != nullptr ? bin : "bin", "/golden_check ", arguments, " >/dev/null 2>&1");
   return WEXITSTATUS(std::system(command.c_str()));
 }
 
@@ -216,7 +227,9 @@ TEST(GoldenCheckBinaryTest, ExitCodesTellUsageFromFailure) {
 }
 
 TEST(JsonNodeTest, ReportsWhatWasNotRead) {
-  const JsonNode node(Json::parse(R"({"a": 1, "b": {"c": [1, 2], "d": "x"}, "e": [{"f": 1}, {"f": 2}], "g": []})"), "test");
+  const JsonNode node(
+      Json::parse(R"({"a": 1, "b": {"c": [1, 2], "d": "x"}, "e": [{"f": 1}, {"f": 2}], "g": []})"),
+      "test");
   EXPECT_EQ(*node.Int("a"), 1);
   EXPECT_EQ(*node.At("b")->String("d"), "x");
   EXPECT_EQ(*(*node.List("e"))[1].Int("f"), 2);

@@ -11,7 +11,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-std::vector<ItemUpload> ReadItems(const std::string& path, const std::string& images, SourceReport& report) {
+std::vector<ItemUpload> ReadItems(const std::string& path, const std::string& images,
+                                  SourceReport& report) {
   const auto reader = OpenItemFile(path, images, report);
   EXPECT_TRUE(reader.ok()) << reader.status();
   std::vector<ItemUpload> items;
@@ -53,7 +54,8 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
   EXPECT_EQ(std::get<double>(item.attributes.at("price")), 49.5);
   EXPECT_EQ(std::get<int64_t>(item.attributes.at("stock")), 3);
   EXPECT_EQ(std::get<bool>(item.attributes.at("sale")), true);
-  EXPECT_THAT(std::get<std::vector<std::string>>(item.attributes.at("tags")), ElementsAre("a", "b"));
+  EXPECT_THAT(std::get<std::vector<std::string>>(item.attributes.at("tags")),
+              ElementsAre("a", "b"));
   EXPECT_TRUE(item.hidden);
   EXPECT_EQ(absl::FormatTime(item.create_time, absl::UTCTimeZone()), "2026-01-31T12:00:00+00:00");
   EXPECT_EQ(item.expire_time, absl::FromUnixSeconds(1800000000));
@@ -65,11 +67,12 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
 
 TEST(OpenItemFileTest, SkipsMalformedLinesAndNamesThem) {
   TempFolder folder;
-  const std::string path =
-      folder.Write("items.jsonl",
-                   "{\"id\":\"a\"}\n{\"id\":\"b\"\n[1]\n{\"title\":\"no "
-                   "id\"}\n{\"id\":7}\n{\"id\":\"c\",\"titel\":\"x\"}\n{\"id\":\"d\",\"attributes\":{\"p\":{\"q\":1}}}\n"
-                   "{\"id\":\"e\",\"create_time\":\"yesterday\"}\n{\"id\":\"f\",\"title\":\"\xff\"}\n{\"id\":\"z\"}\n");
+  const std::string path = folder.Write("items.jsonl",
+                                        "{\"id\":\"a\"}\n{\"id\":\"b\"\n[1]\n{\"title\":\"no "
+                                        "id\"}\n{\"id\":7}\n{\"id\":\"c\",\"titel\":\"x\"}\n{"
+                                        "\"id\":\"d\",\"attributes\":{\"p\":{\"q\":1}}}\n"
+                                        "{\"id\":\"e\",\"create_time\":\"yesterday\"}\n{\"id\":"
+                                        "\"f\",\"title\":\"\xff\"}\n{\"id\":\"z\"}\n");
   SourceReport report;
   const auto items = ReadItems(path, "", report);
   ASSERT_THAT(items, SizeIs(2));
@@ -133,16 +136,18 @@ TEST(OpenEventFileTest, NamesAFileThatIsMissing) {
 
 TEST(InferAttributesTest, FindsTheTypeThatFitsEveryLine) {
   TempFolder folder;
-  const std::string path = folder.Write("items.jsonl", R"({"id":"a","attributes":{"price":5,"color":"red","stock":1}})"
-                                                       "\n"
-                                                       R"({"id":"b","attributes":{"price":5.5,"color":["red","blue"],"sale":false}})"
-                                                       "\n");
+  const std::string path = folder.Write(
+      "items.jsonl", R"({"id":"a","attributes":{"price":5,"color":"red","stock":1}})"
+                     "\n"
+                     R"({"id":"b","attributes":{"price":5.5,"color":["red","blue"],"sale":false}})"
+                     "\n");
   const auto declarations = InferAttributes(path);
   ASSERT_TRUE(declarations.ok()) << declarations.status();
-  EXPECT_THAT(*declarations, ElementsAre(AttributeDeclaration{"color", AttributeType::kStringList, true},
-                                         AttributeDeclaration{"price", AttributeType::kDouble, true},
-                                         AttributeDeclaration{"sale", AttributeType::kBool, true},
-                                         AttributeDeclaration{"stock", AttributeType::kInt64, true}));
+  EXPECT_THAT(*declarations,
+              ElementsAre(AttributeDeclaration{"color", AttributeType::kStringList, true},
+                          AttributeDeclaration{"price", AttributeType::kDouble, true},
+                          AttributeDeclaration{"sale", AttributeType::kBool, true},
+                          AttributeDeclaration{"stock", AttributeType::kInt64, true}));
 }
 
 TEST(InferAttributesTest, NamesTheAttributeAndLineThatDoNotFit) {

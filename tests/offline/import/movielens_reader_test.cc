@@ -45,7 +45,8 @@ TEST(ReadMovieLensTest, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
   folder.Write("movies.csv", std::string(kMovieHeader) +
                                  "1,A (1990),Drama\n2,\"open quote,Drama\n3,B (1991)\n,no "
                                  "id,Drama\n1,twice,Drama\n4,\xff\xfe,Drama\n5,C (1992),Drama\n");
-  folder.Write("ratings.csv", std::string(kRatingHeader) + "1,1,4.0,100\n1,5,much,100\n1,5,nan,100\n1,5\n2,5,3.5,50\n");
+  folder.Write("ratings.csv", std::string(kRatingHeader) +
+                                  "1,1,4.0,100\n1,5,much,100\n1,5,nan,100\n1,5\n2,5,3.5,50\n");
   folder.Write("plots.dat", "1::A::1990\n5::C::1992::G::x::y::z::w::v::A plot.::url\n");
   const auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok()) << data.status();
@@ -55,12 +56,16 @@ TEST(ReadMovieLensTest, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
   EXPECT_EQ(data->ratings[0].user_id, "2") << "ratings are in time order";
   EXPECT_EQ(data->report.malformed_count, 9);
   EXPECT_THAT(data->report.malformed,
-              ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "movies.csv"), Field(&Malformed::line, 3),
+              ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "movies.csv"),
+                                                   Field(&Malformed::line, 3),
                                                    Field(&Malformed::reason, HasSubstr("quote")))));
-  EXPECT_THAT(data->report.malformed, ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "plots.dat"), Field(&Malformed::line, 1),
-                                                                           Field(&Malformed::reason, HasSubstr("3 fields")))));
   EXPECT_THAT(data->report.malformed,
-              ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "ratings.csv"), Field(&Malformed::line, 3))));
+              ::testing::Contains(
+                  ::testing::AllOf(Field(&Malformed::file, "plots.dat"), Field(&Malformed::line, 1),
+                                   Field(&Malformed::reason, HasSubstr("3 fields")))));
+  EXPECT_THAT(data->report.malformed,
+              ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "ratings.csv"),
+                                                   Field(&Malformed::line, 3))));
 }
 
 TEST(ReadMovieLensTest, TreatsMissingPlotsAndPostersAsOrdinary) {
@@ -73,10 +78,12 @@ TEST(ReadMovieLensTest, TreatsMissingPlotsAndPostersAsOrdinary) {
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->report.without_description, 2);
   EXPECT_EQ(data->report.without_image, 1);
-  EXPECT_THAT(data->report.notes, ElementsAre(HasSubstr("plots.dat is missing"), HasSubstr("1 posters belong to no movie")));
+  EXPECT_THAT(data->report.notes, ElementsAre(HasSubstr("plots.dat is missing"),
+                                              HasSubstr("1 posters belong to no movie")));
   const auto reader = ReadMovies(*data, data->report);
   EXPECT_THAT((*reader->Next())->images, IsEmpty());
-  EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG"))) << "mislabeled pictures are sent as they are";
+  EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG")))
+      << "mislabeled pictures are sent as they are";
   EXPECT_FALSE(reader->Next()->has_value());
   EXPECT_THAT(data->report.notes.back(), HasSubstr("movie 2"));
 }
@@ -85,13 +92,15 @@ TEST(ReadMovieLensTest, NamesTheFileThatIsMissing) {
   TempFolder folder;
   EXPECT_TRUE(absl::IsNotFound(ReadMovieLens(folder.path()).status()));
   folder.Write("movies.csv", kMovieHeader);
-  EXPECT_THAT(std::string(ReadMovieLens(folder.path()).status().message()), HasSubstr("ratings.csv"));
+  EXPECT_THAT(std::string(ReadMovieLens(folder.path()).status().message()),
+              HasSubstr("ratings.csv"));
 }
 
 TEST(ReadRatingsTest, ReadsTheGivenRange) {
   TempFolder folder;
   folder.Write("movies.csv", kMovieHeader);
-  folder.Write("ratings.csv", std::string(kRatingHeader) + "1,1,4.0,300\n1,2,4.0,100\n1,3,0.5,200\n");
+  folder.Write("ratings.csv",
+               std::string(kRatingHeader) + "1,1,4.0,300\n1,2,4.0,100\n1,3,0.5,200\n");
   const auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok());
   const auto reader = ReadRatings(*data, 1, 3);
@@ -107,8 +116,10 @@ TEST(ReadRatingsTest, ReadsTheGivenRange) {
 
 TEST(ReadMovieLensTest, ReadsTheRealFolderWhole) {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
-  const std::string folder = std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
-  if (!std::filesystem::exists(folder + "/movies.csv")) GTEST_SKIP() << "no MovieLens folder at " << folder;
+  const std::string folder =
+      std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
+  if (!std::filesystem::exists(folder + "/movies.csv"))
+    GTEST_SKIP() << "no MovieLens folder at " << folder;
   const auto data = ReadMovieLens(folder);
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_THAT(data->movies, SizeIs(9742));

@@ -10,7 +10,9 @@
 namespace palate::training {
 namespace {
 
-TrainedTensor Vector(const std::string& name, double value) { return {name, at::full({2}, value, at::kFloat).set_requires_grad(true)}; }
+TrainedTensor Vector(const std::string& name, double value) {
+  return {name, at::full({2}, value, at::kFloat).set_requires_grad(true)};
+}
 
 TEST(AdamWTest, FirstStepMovesByTheLearningRateWhateverTheGradientsSize) {
   const TrainedTensor parameter = Vector("norm.weight", 1);

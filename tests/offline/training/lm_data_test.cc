@@ -66,7 +66,8 @@ TEST_F(LmDataTest, ExplanationEndsInTheEndToken) {
   for (uint64_t i = 0; i < 20; ++i) {
     const ExplainExample example = *data->Explain(i, i % 3);
     EXPECT_LT(example.prompt_size + 3, example.ids.size());
-    EXPECT_EQ(example.ids[example.prompt_size - 1], data->encoder().Id(ranking::SpecialToken::kWrite));
+    EXPECT_EQ(example.ids[example.prompt_size - 1],
+              data->encoder().Id(ranking::SpecialToken::kWrite));
     EXPECT_EQ(example.ids.back(), data->encoder().Id(ranking::SpecialToken::kEnd));
   }
 }

@@ -15,7 +15,9 @@
 namespace palate::training {
 namespace {
 
-std::string Folder(const std::string& name) { return absl::StrCat(testing::TempDir(), "/lm_task_test/", name); }
+std::string Folder(const std::string& name) {
+  return absl::StrCat(testing::TempDir(), "/lm_task_test/", name);
+}
 
 LmTaskOptions TinyTask() {
   LmTaskOptions options;
@@ -45,7 +47,8 @@ class LmTaskTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     std::filesystem::remove_all(Folder(""));
-    ASSERT_TRUE(TrainTokenizer({.seed = 1, .vocab_size = 1200, .shops = 2}, Folder("tokenizer")).ok());
+    ASSERT_TRUE(
+        TrainTokenizer({.seed = 1, .vocab_size = 1200, .shops = 2}, Folder("tokenizer")).ok());
     at::set_num_threads(1);
   }
 };
@@ -72,7 +75,8 @@ TEST_F(LmTaskTest, ResumedTrainingEqualsUninterruptedTrainingBitForBit) {
 
   const std::vector<TrainedTensor> a = (*whole)->Tensors(), b = (*second)->Tensors();
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i].tensor, b[i].tensor)) << a[i].name;
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_TRUE(at::equal(a[i].tensor, b[i].tensor)) << a[i].name;
 }
 
 TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
@@ -88,7 +92,8 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const at::NoGradGuard no_grad;
   const models::PackedTokens tokens = models::PackTokens({{1, 2, 3, 4, 5}});
-  EXPECT_TRUE(at::allclose((*loaded)->Forward(tokens), (*task)->model().Forward(tokens), 1e-4, 1e-5));
+  EXPECT_TRUE(
+      at::allclose((*loaded)->Forward(tokens), (*task)->model().Forward(tokens), 1e-4, 1e-5));
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/tokenizer.json"));
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/palate.json"));
 }
@@ -96,15 +101,27 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
 TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
   const auto task = LmTask::Create(TinyTask());
   ASSERT_TRUE(task.ok());
-  const RankExample both{
-      .prefix = {300, 301, 302}, .history_targets = {}, .candidates = {{310, 311, 5}, {320, 5}}, .targets = {1, 0}, .utilities = {}};
-  const RankExample turned{
-      .prefix = both.prefix, .history_targets = {}, .candidates = {{320, 5}, {310, 311, 5}}, .targets = {0, 1}, .utilities = {}};
-  const RankExample alone{.prefix = both.prefix, .history_targets = {}, .candidates = {{320, 5}}, .targets = {0}, .utilities = {}};
+  const RankExample both{.prefix = {300, 301, 302},
+                         .history_targets = {},
+                         .candidates = {{310, 311, 5}, {320, 5}},
+                         .targets = {1, 0},
+                         .utilities = {}};
+  const RankExample turned{.prefix = both.prefix,
+                           .history_targets = {},
+                           .candidates = {{320, 5}, {310, 311, 5}},
+                           .targets = {0, 1},
+                           .utilities = {}};
+  const RankExample alone{.prefix = both.prefix,
+                          .history_targets = {},
+                          .candidates = {{320, 5}},
+                          .targets = {0},
+                          .utilities = {}};
   const at::NoGradGuard no_grad;
   const auto scores = [&](const RankExample& example) {
     const RankBatch batch = MakeRankBatch({example}, 0);
-    return LabelLogOdds((*task)->model(), (*task)->model().Forward(batch.tokens).index_select(0, batch.label_rows), 6, 7);
+    return LabelLogOdds((*task)->model(),
+                        (*task)->model().Forward(batch.tokens).index_select(0, batch.label_rows), 6,
+                        7);
   };
   const at::Tensor a = scores(both), b = scores(turned), c = scores(alone);
   EXPECT_NEAR(a[0].item<float>(), b[1].item<float>(), 1e-5);
@@ -113,9 +130,16 @@ TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
 }
 
 TEST_F(LmTaskTest, BatchPadsToTheLongestExampleAndPaddingSeesOnlyItself) {
-  const RankExample shorter{.prefix = {300}, .history_targets = {}, .candidates = {{320, 5}}, .targets = {1}, .utilities = {}};
-  const RankExample longer{
-      .prefix = {300, 301, 302}, .history_targets = {{1, 1.0f}}, .candidates = {{310, 311, 5}}, .targets = {0}, .utilities = {}};
+  const RankExample shorter{.prefix = {300},
+                            .history_targets = {},
+                            .candidates = {{320, 5}},
+                            .targets = {1},
+                            .utilities = {}};
+  const RankExample longer{.prefix = {300, 301, 302},
+                           .history_targets = {{1, 1.0f}},
+                           .candidates = {{310, 311, 5}},
+                           .targets = {0},
+                           .utilities = {}};
   const RankBatch batch = MakeRankBatch({shorter, longer}, 9);
   EXPECT_EQ(batch.tokens.ids.size(1), 6);
   EXPECT_EQ(batch.tokens.ids[0][5].item<int64_t>(), 9);

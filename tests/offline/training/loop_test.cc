@@ -28,13 +28,17 @@ class LinearTask : public TrainingTask {
   std::vector<TrainedTensor> Tensors() override { return {{"weight", weight_}}; }
 
   absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) override {
-    if (index == broken_at) return MicroBatch{weight_.sum() * std::numeric_limits<float>::infinity(), 1, {}};
-    const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(index));
+    if (index == broken_at)
+      return MicroBatch{weight_.sum() * std::numeric_limits<float>::infinity(), 1, {}};
+    const at::Generator generator =
+        at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(index));
     const at::Tensor x = at::randn({8, 4}, generator);
     const at::Tensor truth = at::arange(12, at::kFloat).view({4, 3});
     return MicroBatch{(at::matmul(x, weight_) - at::matmul(x, truth)).square().mean(), 8, {}};
   }
-  absl::StatusOr<Metrics> Validate() override { return Metrics{{"first", weight_[0][0].item<double>()}}; }
+  absl::StatusOr<Metrics> Validate() override {
+    return Metrics{{"first", weight_[0][0].item<double>()}};
+  }
   absl::Status Save(const std::string&) override { return absl::OkStatus(); }
 
   const at::Tensor& weight() const { return weight_; }

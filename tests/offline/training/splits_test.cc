@@ -8,7 +8,9 @@
 namespace palate::training {
 namespace {
 
-std::string CombinationOf(const demo::Product& product) { return absl::StrCat(product.kind, "|", product.material, "|", product.style); }
+std::string CombinationOf(const demo::Product& product) {
+  return absl::StrCat(product.kind, "|", product.material, "|", product.style);
+}
 
 TEST(SplitsTest, SeedsOfSplitsNeverMeetWhateverTheRunsSeed) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
@@ -35,7 +37,8 @@ TEST(SplitsTest, HeldOutShopsHaveNoTrainedCombination) {
   options.num_shoppers = 0;
   const auto held_out = demo::GenerateShop(options);
   ASSERT_TRUE(held_out.ok()) << held_out.status();
-  for (const demo::Product& product : held_out->products) EXPECT_FALSE(trained.contains(CombinationOf(product)));
+  for (const demo::Product& product : held_out->products)
+    EXPECT_FALSE(trained.contains(CombinationOf(product)));
 }
 
 TEST(SplitsTest, HeldOutTimeLiesAfterEveryTrainedEvent) {

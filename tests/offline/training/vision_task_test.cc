@@ -16,12 +16,15 @@
 namespace palate::training {
 namespace {
 
-std::string VisionFolder(const std::string& name) { return absl::StrCat(testing::TempDir(), "/vision_task_test/", name); }
+std::string VisionFolder(const std::string& name) {
+  return absl::StrCat(testing::TempDir(), "/vision_task_test/", name);
+}
 
 VisionTaskOptions TinyVisionTask() {
   VisionTaskOptions options;
   options.text =
-      absl::StrCat(std::getenv("PALATE_BIN_DIR") != nullptr ? std::getenv("PALATE_BIN_DIR") : "bin", "/../share/models/dual_encoder/text");
+      absl::StrCat(std::getenv("PALATE_BIN_DIR") != nullptr ? std::getenv("PALATE_BIN_DIR") : "bin",
+                   "/../share/models/dual_encoder/text");
   options.cache = VisionFolder("cache");
   options.image_size = 16;
   options.patch_size = 8;
@@ -56,7 +59,8 @@ TEST(CaptionTest, SaysColorPatternMaterialAndKind) {
 
 TEST(VisionTaskTest, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
   VisionTaskOptions options = TinyVisionTask();
-  if (!std::filesystem::exists(options.text + "/config.json")) GTEST_SKIP() << "no text tower in " << options.text;
+  if (!std::filesystem::exists(options.text + "/config.json"))
+    GTEST_SKIP() << "no text tower in " << options.text;
   std::filesystem::remove_all(VisionFolder(""));
   at::set_num_threads(1);
   const auto task = VisionTask::Create(options);

@@ -47,7 +47,8 @@ class LlmEngineTest : public ::testing::Test {
   static std::vector<ExplainInput> ExplainInputs(int count) {
     const RandomShopper shopper = MakeRandomShopper(3, 10, count);
     std::vector<ExplainInput> inputs;
-    for (const ItemFacts& item : shopper.candidates) inputs.push_back({"", shopper.history, item, {"content", "trending"}, ""});
+    for (const ItemFacts& item : shopper.candidates)
+      inputs.push_back({"", shopper.history, item, {"content", "trending"}, ""});
     return inputs;
   }
 
@@ -56,7 +57,8 @@ class LlmEngineTest : public ::testing::Test {
 
 constexpr float kTolerance = 1e-4f;
 
-// The reference: prefix and candidates in one row under the block mask, positions continuing from the prefix for each candidate.
+// The reference: prefix and candidates in one row under the block mask, positions continuing from
+// the prefix for each candidate.
 std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankPrompt& prompt) {
   const c10::InferenceMode inference;
   std::vector<int64_t> ids = prompt.prefix, positions, owner(prompt.prefix.size(), -1), ends;
@@ -71,12 +73,15 @@ std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankProm
   }
   const int64_t n = static_cast<int64_t>(ids.size());
   const at::Tensor owners = at::tensor(owner, at::kLong);
-  const at::Tensor same = owners.unsqueeze(1).eq(owners.unsqueeze(0)).logical_or(owners.eq(-1).unsqueeze(0));
+  const at::Tensor same =
+      owners.unsqueeze(1).eq(owners.unsqueeze(0)).logical_or(owners.eq(-1).unsqueeze(0));
   const at::Tensor allowed = same.logical_and(at::ones({n, n}, at::kBool).tril());
   const at::Tensor hidden = loaded.model->Forward(
-      models::MaskedTokens{at::tensor(ids, at::kLong).unsqueeze(0), at::tensor(positions, at::kLong).unsqueeze(0), allowed.unsqueeze(0)});
-  const at::Tensor logits = loaded.model->LabelLogits(hidden.index_select(0, at::tensor(ends, at::kLong)),
-                                                      {loaded.encoder->Id(SpecialToken::kYes), loaded.encoder->Id(SpecialToken::kNo)});
+      models::MaskedTokens{at::tensor(ids, at::kLong).unsqueeze(0),
+                           at::tensor(positions, at::kLong).unsqueeze(0), allowed.unsqueeze(0)});
+  const at::Tensor logits = loaded.model->LabelLogits(
+      hidden.index_select(0, at::tensor(ends, at::kLong)),
+      {loaded.encoder->Id(SpecialToken::kYes), loaded.encoder->Id(SpecialToken::kNo)});
   const at::Tensor odds = (logits.select(1, 0) - logits.select(1, 1)).contiguous();
   return {odds.data_ptr<float>(), odds.data_ptr<float>() + odds.numel()};
 }
@@ -85,14 +90,16 @@ TEST_F(LlmEngineTest, ScoresEqualOneForwardUnderTheTrainersMask) {
   const auto loaded = LoadedModel::Load(folder_);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const RankInput input = Input(1, 20);
-  const auto prompt = loaded->encoder->Encode(BuildRankPrompt(input, Summarize(input.history), {}, loaded->encoder->Counter()));
+  const auto prompt = loaded->encoder->Encode(
+      BuildRankPrompt(input, Summarize(input.history), {}, loaded->encoder->Counter()));
   ASSERT_TRUE(prompt.ok());
   const std::vector<float> expected = ScoresByMask(*loaded, *prompt);
   for (const int64_t group_tokens : {1, 50, 1024}) {
     const auto scores = ScoreCandidates(*loaded, *prompt, group_tokens, [] { return true; });
     ASSERT_TRUE(scores.ok()) << scores.status();
     ASSERT_EQ(scores->size(), expected.size());
-    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR((*scores)[i], expected[i], kTolerance) << group_tokens;
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR((*scores)[i], expected[i], kTolerance) << group_tokens;
   }
 }
 
@@ -102,9 +109,9 @@ TEST_F(LlmEngineTest, ScoresOfPermutedCandidatesAreThePermutedScores) {
   const auto before = engine->Rank(input, {});
   ASSERT_TRUE(before.ok()) << before.status();
   ASSERT_EQ(before->scores.size(), 30u);
-  EXPECT_GT(
-      *std::max_element(before->scores.begin(), before->scores.end()) - *std::min_element(before->scores.begin(), before->scores.end()),
-      0.1f);
+  EXPECT_GT(*std::max_element(before->scores.begin(), before->scores.end()) -
+                *std::min_element(before->scores.begin(), before->scores.end()),
+            0.1f);
   std::reverse(input.candidates.begin(), input.candidates.end());
   const auto after = engine->Rank(input, {});
   ASSERT_TRUE(after.ok());
@@ -153,8 +160,10 @@ TEST_F(LlmEngineTest, RanksNothingAndSaysWhatThePromptTook) {
   EXPECT_GT(output->prompt_tokens, 0);
   EXPECT_EQ(output->model_fingerprint, engine->fingerprint());
   EXPECT_EQ(output->model_fingerprint.size(), 16u);
-  for (int i = 0; i < 40; ++i) input.history.push_back(MakeEntry(WalnutChair(), "like", 1.0, 20 + i));
-  for (int i = 0; i < 40; ++i) input.history[static_cast<size_t>(i)].item.item_id = "x" + std::to_string(i);
+  for (int i = 0; i < 40; ++i)
+    input.history.push_back(MakeEntry(WalnutChair(), "like", 1.0, 20 + i));
+  for (int i = 0; i < 40; ++i)
+    input.history[static_cast<size_t>(i)].item.item_id = "x" + std::to_string(i);
   output = engine->Rank(input, {});
   ASSERT_TRUE(output.ok());
   EXPECT_GT(output->truncated_history, 20);
@@ -178,8 +187,9 @@ TEST_F(LlmEngineTest, TakesSpecialTokensInItemTextAsCharacters) {
 TEST_F(LlmEngineTest, EncodesAndDecodesSegmentsUnchanged) {
   const auto loaded = LoadedModel::Load(folder_);
   ASSERT_TRUE(loaded.ok());
-  const std::vector<Segment> segments = {Segment::Text(" You often choose caf\u00e9 things"), Segment::Special(ValueSlot(0)),
-                                         Segment::Text(", and this one."), Segment::Special(SpecialToken::kEnd)};
+  const std::vector<Segment> segments = {
+      Segment::Text(" You often choose caf\u00e9 things"), Segment::Special(ValueSlot(0)),
+      Segment::Text(", and this one."), Segment::Special(SpecialToken::kEnd)};
   const auto ids = loaded->encoder->Encode(segments);
   ASSERT_TRUE(ids.ok());
   const auto decoded = loaded->encoder->Decode(*ids);
@@ -190,10 +200,16 @@ TEST_F(LlmEngineTest, EncodesAndDecodesSegmentsUnchanged) {
 
 DecodeRequest RequestFor(const LoadedModel& loaded, const ExplainInput& input, size_t key) {
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
-  return {key, loaded.encoder->Encode(BuildExplainPrompt(plan)).value(), {ValueSlot(0), TitleSlot(0)}, 100 + key, nullptr};
+  return {key,
+          loaded.encoder->Encode(BuildExplainPrompt(plan)).value(),
+          {ValueSlot(0), TitleSlot(0)},
+          100 + key,
+          nullptr};
 }
 
-std::vector<std::vector<int64_t>> RunWave(const LoadedModel& loaded, std::vector<DecodeRequest> requests, const DecodeOptions& options) {
+std::vector<std::vector<int64_t>> RunWave(const LoadedModel& loaded,
+                                          std::vector<DecodeRequest> requests,
+                                          const DecodeOptions& options) {
   std::vector<std::vector<int64_t>> texts(100);
   auto wave = DecodeWave::Start(loaded, std::move(requests), options);
   EXPECT_TRUE(wave.ok()) << wave.status();
@@ -216,9 +232,13 @@ TEST_F(LlmEngineTest, DecodesWithTheCacheWhatFullForwardsGive) {
   std::vector<int64_t> sequence = request.prompt;
   const int64_t end = loaded->encoder->Id(SpecialToken::kEnd);
   for (const int64_t expected : cached) {
-    at::Tensor logits = loaded->model->Logits(loaded->model->Forward(models::PackTokens({sequence})).slice(0, -1))[0].clone();
+    at::Tensor logits =
+        loaded->model
+            ->Logits(loaded->model->Forward(models::PackTokens({sequence})).slice(0, -1))[0]
+            .clone();
     for (int64_t id = 0; id < logits.numel(); ++id) {
-      const bool slot = id == loaded->encoder->Id(ValueSlot(0)) || id == loaded->encoder->Id(TitleSlot(0)) || id == end;
+      const bool slot = id == loaded->encoder->Id(ValueSlot(0)) ||
+                        id == loaded->encoder->Id(TitleSlot(0)) || id == end;
       if ((loaded->encoder->IsSpecial(id) && !slot) || id >= loaded->encoder->vocab_size())
         logits[id] = -std::numeric_limits<float>::infinity();
     }
@@ -234,11 +254,13 @@ TEST_F(LlmEngineTest, DecodesABatchAsEachTextAlone) {
   const std::vector<ExplainInput> inputs = ExplainInputs(9);
   for (size_t i = 0; i < inputs.size(); ++i) {
     requests.push_back(RequestFor(*loaded, inputs[i], i));
-    if (i % 2 == 0) requests.back().prompt.resize(requests.back().prompt.size() - i);  // lengths differ
+    if (i % 2 == 0)
+      requests.back().prompt.resize(requests.back().prompt.size() - i);  // lengths differ
   }
   const DecodeOptions options{.max_new_tokens = 40, .temperature = 0.7};
   const auto together = RunWave(*loaded, requests, options);
-  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(RunWave(*loaded, {requests[i]}, options)[i], together[i]) << i;
+  for (size_t i = 0; i < requests.size(); ++i)
+    EXPECT_EQ(RunWave(*loaded, {requests[i]}, options)[i], together[i]) << i;
 }
 
 TEST_F(LlmEngineTest, DrawsOnlyWhatIsAdmittedAndGivesUpWhereNothingIs) {
@@ -284,7 +306,8 @@ TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
     const Explanation& explanation = (*explanations)[i];
     EXPECT_FALSE(explanation.text.empty());
     EXPECT_EQ(streamed[i], explanation.text);
-    EXPECT_EQ(explanation.source == ExplanationSource::kTemplate, !explanation.rejected_reason.empty());
+    EXPECT_EQ(explanation.source == ExplanationSource::kTemplate,
+              !explanation.rejected_reason.empty());
     EXPECT_EQ(explanation.model_fingerprint, engine->fingerprint());
   }
   const EngineStats stats = engine->stats();
@@ -303,9 +326,12 @@ TEST_F(LlmEngineTest, ExplainsInWavesWhatExceedsTheBatch) {
 
 TEST_F(LlmEngineTest, RefusesAtOnceWhatCannotBeReadyInTime) {
   const auto engine = Load();
-  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::InfinitePast()}).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(engine->Explain(ExplainInputs(2), nullptr, {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::Now()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Rank(Input(7, 20), {.deadline = absl::InfinitePast()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(engine->Explain(ExplainInputs(2), nullptr, {.deadline = absl::Now()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(engine->stats().refused_for_deadline, 3);
   EXPECT_TRUE(engine->Rank(Input(7, 20), {.deadline = absl::Now() + absl::Hours(1)}).ok());
 }
@@ -313,7 +339,8 @@ TEST_F(LlmEngineTest, RefusesAtOnceWhatCannotBeReadyInTime) {
 TEST_F(LlmEngineTest, PutsTemplatesInTheirPlaceWhenTimeRunsOutWhileWriting) {
   // A text that never counts, drawn again and again, takes until the deadline whatever the machine.
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
-  const auto explanations = engine->Explain(ExplainInputs(3), nullptr, {.deadline = absl::Now() + absl::Milliseconds(300)});
+  const auto explanations = engine->Explain(ExplainInputs(3), nullptr,
+                                            {.deadline = absl::Now() + absl::Milliseconds(300)});
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   for (const Explanation& explanation : *explanations) {
     EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
@@ -330,9 +357,12 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
     while (engine->stats().queued_explanations == 0) std::this_thread::yield();
     cancellation->Cancel();
   });
-  EXPECT_EQ(engine->Explain(ExplainInputs(3), nullptr, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(
+      engine->Explain(ExplainInputs(3), nullptr, {.cancellation = cancellation}).status().code(),
+      absl::StatusCode::kCancelled);
   canceller.join();
-  EXPECT_EQ(engine->Rank(Input(8, 20), {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(engine->Rank(Input(8, 20), {.cancellation = cancellation}).status().code(),
+            absl::StatusCode::kCancelled);
   // The endless request is gone, or this one would wait for it.
   EXPECT_TRUE(engine->Rank(Input(8, 20), {}).ok());
   while (engine->stats().queued_explanations > 0) std::this_thread::yield();
@@ -341,7 +371,8 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
 TEST_F(LlmEngineTest, StopsWhenTheStreamIsClosed) {
   const auto engine = Load({.max_new_tokens = 8, .max_attempts = 1});
   int pieces = 0;
-  const auto result = engine->Explain(ExplainInputs(4), [&](size_t, const std::string&) { return ++pieces < 3; }, {});
+  const auto result = engine->Explain(ExplainInputs(4),
+                                      [&](size_t, const std::string&) { return ++pieces < 3; }, {});
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(pieces, 3);
 }
@@ -349,7 +380,8 @@ TEST_F(LlmEngineTest, StopsWhenTheStreamIsClosed) {
 TEST_F(LlmEngineTest, RefusesAtOnceUnderOverload) {
   const auto engine = Load({.max_queued_rankings = 0, .max_queued_explanations = 0});
   EXPECT_EQ(engine->Rank(Input(9, 5), {}).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine->Explain(ExplainInputs(1), nullptr, {}).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine->Explain(ExplainInputs(1), nullptr, {}).status().code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(engine->stats().refused_for_overload, 2);
 }
 
@@ -375,7 +407,8 @@ TEST_F(LlmEngineTest, NamesWhatIsWrongWithAFolder) {
   absl::Status status = LlmEngine::Load(other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("palate.json"));
-  ASSERT_TRUE(models::WriteFileAtomically(other + "/palate.json", "{\"prompt_style\": \"sonnet\"}").ok());
+  ASSERT_TRUE(
+      models::WriteFileAtomically(other + "/palate.json", "{\"prompt_style\": \"sonnet\"}").ok());
   status = LlmEngine::Load(other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()), HasSubstr("sonnet"));
@@ -390,7 +423,8 @@ TEST_F(LlmEngineTest, NamesWhatIsWrongWithAFolder) {
 }
 
 TEST_F(LlmEngineTest, RankerServesModelsByName) {
-  const auto ranker = Ranker::Create({.models = {{"small", folder_}, {"other", folder_}}, .default_model = "other", .engine = {}});
+  const auto ranker = Ranker::Create(
+      {.models = {{"small", folder_}, {"other", folder_}}, .default_model = "other", .engine = {}});
   ASSERT_TRUE(ranker.ok()) << ranker.status();
   RankInput input = Input(11, 3);
   EXPECT_TRUE((*ranker)->Rank(input, {}).ok());
@@ -405,22 +439,31 @@ TEST_F(LlmEngineTest, RankerServesModelsByName) {
   EXPECT_TRUE((*ranker)->Health().ok());
   std::vector<ExplainInput> inputs = ExplainInputs(2);
   inputs[1].model = "small";
-  EXPECT_EQ((*ranker)->Explain(inputs, nullptr, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*ranker)->Explain(inputs, nullptr, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LlmEngineTest, RankerRefusesNamesThatDoNotIdentify) {
-  EXPECT_EQ(Ranker::Create({.models = {{"", folder_}}, .default_model = "", .engine = {}}).status().code(),
+  EXPECT_EQ(Ranker::Create({.models = {{"", folder_}}, .default_model = "", .engine = {}})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Ranker::Create({.models = {{"a", folder_}, {"a", folder_}}, .default_model = "", .engine = {}}).status().code(),
+  EXPECT_EQ(Ranker::Create(
+                {.models = {{"a", folder_}, {"a", folder_}}, .default_model = "", .engine = {}})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Ranker::Create({.models = {{"a", folder_}}, .default_model = "b", .engine = {}}).status().code(),
+  EXPECT_EQ(Ranker::Create({.models = {{"a", folder_}}, .default_model = "b", .engine = {}})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LlmEngineTest, RankerWithoutModelsExplainsByTemplate) {
   const auto ranker = Ranker::Create({});
   ASSERT_TRUE(ranker.ok());
-  EXPECT_EQ((*ranker)->Rank(Input(12, 3), {}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*ranker)->Rank(Input(12, 3), {}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
   const auto explanations = (*ranker)->Explain(ExplainInputs(2), nullptr, {});
   ASSERT_TRUE(explanations.ok());
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);

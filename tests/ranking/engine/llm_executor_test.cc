@@ -10,7 +10,8 @@
 namespace palate::ranking {
 namespace {
 
-// Latches, not absl::Notification: ThreadSanitizer does not see the order that the installed Abseil makes.
+// Latches, not absl::Notification: ThreadSanitizer does not see the order that the installed Abseil
+// makes.
 
 // Holds the executor's thread in a step until released.
 struct Gate {
@@ -51,17 +52,20 @@ TEST(ModelExecutorTest, LetsAScoringInBetweenTwoSteps) {
   std::latch done(1);
   int steps = 0;
   ModelExecutor executor("test", {});
-  ASSERT_TRUE(executor
-                  .Submit(Lane::kDecoding,
-                          [&] {
-                            order += 'd';
-                            if (steps++ == 0) {
-                              EXPECT_TRUE(executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
-                            }
-                            if (steps == 2) done.count_down();
-                            return steps < 2;
-                          })
-                  .ok());
+  ASSERT_TRUE(
+      executor
+          .Submit(
+              Lane::kDecoding,
+              [&] {
+                order += 'd';
+                if (steps++ == 0) {
+                  EXPECT_TRUE(
+                      executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
+                }
+                if (steps == 2) done.count_down();
+                return steps < 2;
+              })
+          .ok());
   done.wait();
   EXPECT_EQ(order, "dsd");
 }
@@ -73,9 +77,11 @@ TEST(ModelExecutorTest, RefusesAtOnceWhenALaneIsFull) {
   gate.entered.wait();
   EXPECT_TRUE(executor.Submit(Lane::kScoring, [] { return false; }).ok());
   EXPECT_TRUE(executor.Submit(Lane::kScoring, [] { return false; }).ok());
-  EXPECT_EQ(executor.Submit(Lane::kScoring, [] { return false; }).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(executor.Submit(Lane::kScoring, [] { return false; }).code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(executor.Submit(Lane::kDecoding, [] { return false; }).ok());
-  EXPECT_EQ(executor.Submit(Lane::kDecoding, [] { return false; }).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(executor.Submit(Lane::kDecoding, [] { return false; }).code(),
+            absl::StatusCode::kResourceExhausted);
   gate.open.count_down();
 }
 

@@ -29,8 +29,10 @@ using ::testing::IsEmpty;
 
 constexpr float kScoreTolerance = 1e-5f;  // of a published score
 
-std::unique_ptr<PointwiseReranker> Load(const models::Golden& golden, const RerankerOptions& options = {}) {
-  absl::StatusOr<std::unique_ptr<PointwiseReranker>> reranker = PointwiseReranker::Load(golden.checkpoint(), options);
+std::unique_ptr<PointwiseReranker> Load(const models::Golden& golden,
+                                        const RerankerOptions& options = {}) {
+  absl::StatusOr<std::unique_ptr<PointwiseReranker>> reranker =
+      PointwiseReranker::Load(golden.checkpoint(), options);
   EXPECT_TRUE(reranker.ok()) << reranker.status();
   return reranker.ok() ? *std::move(reranker) : nullptr;
 }
@@ -67,11 +69,13 @@ void ExpectSameScores(const std::vector<float>& a, const std::vector<float>& b) 
 // A fixture of ../shared/goldens by its name, or of tests/goldens by its path from the checkout.
 models::Golden Fixture(const std::string& name) {
   models::Golden golden(name);
-  if (name.find('/') != std::string::npos) golden.folder = std::string(PALATE_SOURCE_DIR) + "/" + name;
+  if (name.find('/') != std::string::npos)
+    golden.folder = std::string(PALATE_SOURCE_DIR) + "/" + name;
   return golden;
 }
 
-RankContent ContentOf(const models::Golden& golden, const nlohmann::ordered_json& pair, const std::string& side) {
+RankContent ContentOf(const models::Golden& golden, const nlohmann::ordered_json& pair,
+                      const std::string& side) {
   RankContent content{pair.value(side, "")};
   for (const std::string& name : pair.value(side + "_images", std::vector<std::string>())) {
     content.images.push_back(models::ReadAll(golden.input(name)));
@@ -87,7 +91,8 @@ TEST_P(GoldenRerankerTest, ScoresAsTheReferenceDoes) {
   const auto reranker = Load(golden);
   auto tensors = models::LoadTensors(golden.tensors());
   ASSERT_TRUE(tensors.ok()) << tensors.status();
-  const at::Tensor scores = (*tensors)["rerank.scores"], logits = (*tensors)["rerank.no_yes_logits"];
+  const at::Tensor scores = (*tensors)["rerank.scores"],
+                   logits = (*tensors)["rerank.no_yes_logits"];
   const auto pairs = golden.inputs()["rerank"];
   for (size_t i = 0; i < pairs.size(); ++i) {
     RankInput input;
@@ -102,9 +107,11 @@ TEST_P(GoldenRerankerTest, ScoresAsTheReferenceDoes) {
   }
 }
 
-// Not qwen3-yarn: its pairs are longer than its positions, which the reference computes past and a service cuts at.
+// Not qwen3-yarn: its pairs are longer than its positions, which the reference computes past and a
+// service cuts at.
 INSTANTIATE_TEST_SUITE_P(Protocols, GoldenRerankerTest,
-                         ::testing::Values("qwen3-gqa", "tests/goldens/rerank-qwen3", "tests/goldens/rerank-qwen3_vl"));
+                         ::testing::Values("qwen3-gqa", "tests/goldens/rerank-qwen3",
+                                           "tests/goldens/rerank-qwen3_vl"));
 
 class PointwiseRerankerTest : public ::testing::Test {
  protected:
@@ -121,7 +128,8 @@ TEST_F(PointwiseRerankerTest, ScoresADocumentAloneAsAmongMany) {
                 *std::min_element(together.relevance.begin(), together.relevance.end()),
             0.01f);
   for (size_t i = 0; i < documents.size(); i += 5) {
-    ExpectSameScores(Rank(*reranker, Request("What is gravity?", {documents[i]})).relevance, {together.relevance[i]});
+    ExpectSameScores(Rank(*reranker, Request("What is gravity?", {documents[i]})).relevance,
+                     {together.relevance[i]});
   }
 }
 
@@ -176,7 +184,8 @@ TEST_F(PointwiseRerankerTest, ABadDocumentFailsAlone) {
   EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "text");
   EXPECT_EQ(FieldViolations(output.failures[1].status)[0].field, "images");
   EXPECT_TRUE(std::isnan(output.scores[1]) && std::isnan(output.relevance[3]));
-  for (const size_t i : {0, 2, 4}) EXPECT_NEAR(output.relevance[i], good.relevance[i], kScoreTolerance);
+  for (const size_t i : {0, 2, 4})
+    EXPECT_NEAR(output.relevance[i], good.relevance[i], kScoreTolerance);
 }
 
 TEST_F(PointwiseRerankerTest, ABadQueryFailsTheRequest) {
@@ -203,15 +212,18 @@ TEST_F(PointwiseRerankerTest, CutsALongDocumentAndSaysSo) {
 TEST_F(PointwiseRerankerTest, RefusesAtOnceWhatCannotBeReadyInTime) {
   const auto reranker = Load(golden_);
   const RankInput input = Request("q", SomeDocuments(8));
-  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::Now()}).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::InfinitePast()}).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::Now()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(reranker->Rank(input, {.deadline = absl::InfinitePast()}).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(reranker->stats().refused_for_deadline, 2);
   EXPECT_TRUE(reranker->Rank(input, {.deadline = absl::Now() + absl::Hours(1)}).ok());
 }
 
 TEST_F(PointwiseRerankerTest, RefusesAtOnceUnderOverload) {
   const auto reranker = Load(golden_, {.max_queued_rankings = 0});
-  EXPECT_EQ(reranker->Rank(Request("q", {"d"}), {}).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(reranker->Rank(Request("q", {"d"}), {}).status().code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(reranker->stats().refused_for_overload, 1);
 }
 
@@ -220,7 +232,8 @@ TEST_F(PointwiseRerankerTest, StopsForACallerWhoCancels) {
   const RankInput input = Request("q", SomeDocuments(40));
   const auto cancellation = std::make_shared<Cancellation>();
   cancellation->Cancel();
-  EXPECT_EQ(reranker->Rank(input, {.cancellation = cancellation}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(reranker->Rank(input, {.cancellation = cancellation}).status().code(),
+            absl::StatusCode::kCancelled);
   EXPECT_TRUE(reranker->Rank(Request("q", {"d"}), {}).ok());
 }
 
@@ -256,12 +269,15 @@ TEST_F(PointwiseRerankerTest, ReadsHistoryAndFactsWhereNoContentIsGiven) {
 TEST_F(PointwiseRerankerTest, RefusesAFolderOfAnotherFamily) {
   const models::Golden llama("llama-llama3rope_bf16");
   PALATE_SKIP_WITHOUT(llama);
-  EXPECT_EQ(PointwiseReranker::Load(llama.checkpoint()).status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(PointwiseReranker::Load(golden_.checkpoint() + "/absent").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(PointwiseReranker::Load(llama.checkpoint()).status().code(),
+            absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(PointwiseReranker::Load(golden_.checkpoint() + "/absent").status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) {
-  const auto ranker = Ranker::Create({.models = {{"judge", golden_.checkpoint()}}, .default_model = "judge"});
+  const auto ranker =
+      Ranker::Create({.models = {{"judge", golden_.checkpoint()}}, .default_model = "judge"});
   ASSERT_TRUE(ranker.ok()) << ranker.status();
   ASSERT_EQ((*ranker)->models().size(), 1u);
   EXPECT_EQ((*ranker)->models()[0].mode, RankMode::kPointwise);
@@ -279,39 +295,48 @@ TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) 
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);
   EXPECT_THAT((*explanations)[0].rejected_reason, HasSubstr("no language model that writes"));
   asked[0].model = "judge";
-  EXPECT_EQ((*ranker)->Explain(asked, nullptr, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*ranker)->Explain(asked, nullptr, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
-// The vision protocol on a small model with random weights; what it should answer is computed by the model alone, pair by pair.
+// The vision protocol on a small model with random weights; what it should answer is computed by
+// the model alone, pair by pair.
 class VisionRerankerTest : public ::testing::Test {
  protected:
   void SetUp() override { PALATE_SKIP_WITHOUT(golden_); }
 
   static std::string Picture(int64_t width, int64_t height, int seed) {
     models::Image image{width, height, {}};
-    for (int64_t i = 0; i < width * height * 3; ++i) image.rgb.push_back(static_cast<uint8_t>((i * (7 + seed) + seed * 31) % 251));
+    for (int64_t i = 0; i < width * height * 3; ++i)
+      image.rgb.push_back(static_cast<uint8_t>((i * (7 + seed) + seed * 31) % 251));
     return models::EncodePng(image).value();
   }
 
-  float Expected(const models::CausalLm& model, const RankInput& input, const RankContent& document) const {
-    const auto protocol = RerankProtocol::Create(model.shared_tokenizer(), RerankStyle::kVision, model.decoder().config().max_positions);
+  float Expected(const models::CausalLm& model, const RankInput& input,
+                 const RankContent& document) const {
+    const auto protocol = RerankProtocol::Create(model.shared_tokenizer(), RerankStyle::kVision,
+                                                 model.decoder().config().max_positions);
     models::LmSequence sequence;
     std::vector<int64_t> query_images, document_images;
     const auto add = [&](const std::vector<std::string>& images, std::vector<int64_t>& tokens) {
       for (const std::string& encoded : images) {
         const models::PixelBudget budget{4 * 32 * 32, 1800 * 32 * 32};
-        sequence.images.push_back(model.image_processor()->Process(models::DecodeImage(encoded).value(), budget).value());
+        sequence.images.push_back(
+            model.image_processor()->Process(models::DecodeImage(encoded).value(), budget).value());
         tokens.push_back(model.vision()->MergedPatches(sequence.images.back()));
       }
     };
     add(input.query->images, query_images);
     add(document.images, document_images);
     sequence.ids = (*protocol)
-                       ->Encode({DefaultInstruction(RerankStyle::kVision), input.query->text, document.text, query_images, document_images})
+                       ->Encode({DefaultInstruction(RerankStyle::kVision), input.query->text,
+                                 document.text, query_images, document_images})
                        ->ids;
     const c10::InferenceMode inference;
     const at::Tensor logits = model.decoder().Logits(model.LastHidden({sequence}));
-    return (logits[0][(*protocol)->yes_id()] - logits[0][(*protocol)->no_id()]).sigmoid().item<float>();
+    return (logits[0][(*protocol)->yes_id()] - logits[0][(*protocol)->no_id()])
+        .sigmoid()
+        .item<float>();
   }
 
   const models::Golden golden_{"qwen3_vl-deepstack"};
@@ -333,9 +358,12 @@ TEST_F(VisionRerankerTest, ScoresPicturesAndTextInQueryAndDocuments) {
     const RankOutput output = Rank(*reranker, input);
     EXPECT_THAT(output.failures, IsEmpty());
     for (size_t i = 0; i < input.documents.size(); ++i) {
-      EXPECT_NEAR(output.relevance[i], Expected(**model, input, input.documents[i]), kScoreTolerance) << i;
+      EXPECT_NEAR(output.relevance[i], Expected(**model, input, input.documents[i]),
+                  kScoreTolerance)
+          << i;
     }
-    EXPECT_GT(std::abs(output.scores[0] - output.scores[3]), 1e-4) << "the picture makes no difference";
+    EXPECT_GT(std::abs(output.scores[0] - output.scores[3]), 1e-4)
+        << "the picture makes no difference";
   }
 }
 
@@ -343,7 +371,8 @@ TEST_F(VisionRerankerTest, ABrokenPictureFailsAlone) {
   const auto reranker = Load(golden_);
   RankInput input;
   input.query = RankContent{"chair"};
-  input.documents = {{"good", {Picture(64, 64, 1)}}, {"bad", {Picture(64, 64, 1).substr(0, 60)}}, {"also good"}};
+  input.documents = {
+      {"good", {Picture(64, 64, 1)}}, {"bad", {Picture(64, 64, 1).substr(0, 60)}}, {"also good"}};
   const RankOutput output = Rank(*reranker, input);
   ASSERT_EQ(output.failures.size(), 1u);
   EXPECT_EQ(output.failures[0].index, 1u);

@@ -18,7 +18,8 @@ using ::testing::StartsWith;
 
 constexpr int64_t kManyPositions = 1 << 20;
 constexpr char kJudge[] =
-    "Judge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer can only be "
+    "Judge whether the Document meets the requirements based on the Query and the Instruct "
+    "provided. Note that the answer can only be "
     "\"yes\" or \"no\".";
 
 // Read once for all tests: the published vocabulary takes its time.
@@ -31,7 +32,8 @@ std::shared_ptr<const models::Tokenizer> TokenizerOf(const models::Golden& golde
 
 // A protocol over a golden's vocabulary.
 struct Subject {
-  Subject(const models::Golden& golden, RerankStyle style, int64_t max_positions = kManyPositions) : tokenizer(TokenizerOf(golden)) {
+  Subject(const models::Golden& golden, RerankStyle style, int64_t max_positions = kManyPositions)
+      : tokenizer(TokenizerOf(golden)) {
     auto made = RerankProtocol::Create(tokenizer, style, max_positions);
     EXPECT_TRUE(made.ok()) << made.status();
     protocol = *std::move(made);
@@ -71,12 +73,15 @@ TEST_P(GoldenRerankProtocolTest, EncodesTextPairsAsTheReferenceDoes) {
   EXPECT_EQ(subject.protocol->no_id(), expected["no_id"].get<int64_t>());
   const auto inputs = golden.inputs()["rerank"];
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const std::string instruction = inputs[i]["instruction"], query = inputs[i]["query"], document = inputs[i]["document"];
-    EXPECT_EQ(subject.Encode({instruction, query, document, {}, {}}).ids, expected["cases"][i]["input_ids"].get<std::vector<int64_t>>());
+    const std::string instruction = inputs[i]["instruction"], query = inputs[i]["query"],
+                      document = inputs[i]["document"];
+    EXPECT_EQ(subject.Encode({instruction, query, document, {}, {}}).ids,
+              expected["cases"][i]["input_ids"].get<std::vector<int64_t>>());
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenRerankProtocolTest, ::testing::Values("qwen3-gqa", "qwen3-yarn"));
+INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenRerankProtocolTest,
+                         ::testing::Values("qwen3-gqa", "qwen3-yarn"));
 
 TEST(RerankProtocolTest, KnowsTheAnswersOfThePublishedVocabulary) {
   PALATE_SKIP_WITHOUT(Published());
@@ -90,7 +95,8 @@ TEST(RerankProtocolTest, SpellsTheTextPromptByteForByte) {
   const Subject subject(Published(), RerankStyle::kText);
   EXPECT_EQ(subject.Prompt({"Find it", "walnut  chair", "A chair.\n", {}, {}}),
             absl::StrCat("<|im_start|>system\n", kJudge,
-                         "<|im_end|>\n<|im_start|>user\n<Instruct>: Find it\n<Query>: walnut  chair\n<Document>: A chair.\n"
+                         "<|im_end|>\n<|im_start|>user\n<Instruct>: Find it\n<Query>: walnut  "
+                         "chair\n<Document>: A chair.\n"
                          "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"));
 }
 
@@ -99,7 +105,8 @@ TEST(RerankProtocolTest, SpellsTheVisionPromptByteForByte) {
   const Subject subject(Published(), RerankStyle::kVision);
   EXPECT_EQ(subject.Prompt({"Find it", "walnut chair", "A chair.", {}, {}}),
             absl::StrCat("<|im_start|>system\n", kJudge,
-                         "<|im_end|>\n<|im_start|>user\n<Instruct>: Find it<Query>:walnut chair\n<Document>:A chair."
+                         "<|im_end|>\n<|im_start|>user\n<Instruct>: Find it<Query>:walnut "
+                         "chair\n<Document>:A chair."
                          "<|im_end|>\n<|im_start|>assistant\n"));
 }
 
@@ -107,19 +114,23 @@ TEST(RerankProtocolTest, PutsMediaBeforeTextWithAPlaceholderPerMergedPatch) {
   PALATE_SKIP_WITHOUT(Published());
   const Subject subject(Published(), RerankStyle::kVision);
   const std::vector<int64_t> query_images = {2}, document_images = {3, 1};
-  EXPECT_THAT(subject.Prompt({"i", "q", "d", query_images, document_images}),
-              HasSubstr("<Query>:<|vision_start|><|image_pad|><|image_pad|><|vision_end|>q\n<Document>:"
-                        "<|vision_start|><|image_pad|><|image_pad|><|image_pad|><|vision_end|>"
-                        "<|vision_start|><|image_pad|><|vision_end|>d<|im_end|>"));
+  EXPECT_THAT(
+      subject.Prompt({"i", "q", "d", query_images, document_images}),
+      HasSubstr("<Query>:<|vision_start|><|image_pad|><|image_pad|><|vision_end|>q\n<Document>:"
+                "<|vision_start|><|image_pad|><|image_pad|><|image_pad|><|vision_end|>"
+                "<|vision_start|><|image_pad|><|vision_end|>d<|im_end|>"));
 }
 
 TEST(RerankProtocolTest, SaysNullForContentThatIsNotThere) {
   PALATE_SKIP_WITHOUT(Published());
   const Subject vision(Published(), RerankStyle::kVision);
   const std::vector<int64_t> image = {1};
-  EXPECT_THAT(vision.Prompt({"i", "", "", {}, {}}), HasSubstr("<Query>:NULL\n<Document>:NULL<|im_end|>"));
-  EXPECT_THAT(vision.Prompt({"i", "", "", image, image}),
-              HasSubstr("<|vision_end|>\n<Document>:<|vision_start|><|image_pad|><|vision_end|><|im_end|>"));
+  EXPECT_THAT(vision.Prompt({"i", "", "", {}, {}}),
+              HasSubstr("<Query>:NULL\n<Document>:NULL<|im_end|>"));
+  EXPECT_THAT(
+      vision.Prompt({"i", "", "", image, image}),
+      HasSubstr(
+          "<|vision_end|>\n<Document>:<|vision_start|><|image_pad|><|vision_end|><|im_end|>"));
   const Subject text(Published(), RerankStyle::kText);
   EXPECT_THAT(text.Prompt({"i", "q", "", {}, {}}), HasSubstr("<Document>: <|im_end|>"));
 }
@@ -135,9 +146,11 @@ TEST(RerankProtocolTest, CutsTheTextBodyAndKeepsTheReservedEnds) {
   EXPECT_EQ(whole.truncated_tokens, 0u);
   EXPECT_EQ(cut.ids.size(), 200u);
   EXPECT_EQ(cut.truncated_tokens, whole.ids.size() - 200);
-  EXPECT_THAT(subject.Spell(cut.ids), EndsWith("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"));
+  EXPECT_THAT(subject.Spell(cut.ids),
+              EndsWith("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"));
   // The body is the whole one's beginning.
-  const auto difference = std::mismatch(cut.ids.begin(), cut.ids.end(), whole.ids.begin()).first - cut.ids.begin();
+  const auto difference =
+      std::mismatch(cut.ids.begin(), cut.ids.end(), whole.ids.begin()).first - cut.ids.begin();
   EXPECT_GE(difference, 185);
 }
 
@@ -159,8 +172,11 @@ TEST(RerankProtocolTest, DropsOrdinaryTokensFromTheEndOfALongVisionPairOnly) {
   const EncodedPair cut = subject.Encode(pair);
   EXPECT_EQ(cut.ids.size(), 155u);
   EXPECT_EQ(cut.truncated_tokens, whole.ids.size() - 155);
-  const auto count = [](const std::vector<int64_t>& ids, int64_t id) { return std::count(ids.begin(), ids.end(), id); };
-  for (const char* token : {"<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"}) {
+  const auto count = [](const std::vector<int64_t>& ids, int64_t id) {
+    return std::count(ids.begin(), ids.end(), id);
+  };
+  for (const char* token :
+       {"<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"}) {
     EXPECT_EQ(count(cut.ids, subject.Id(token)), count(whole.ids, subject.Id(token))) << token;
   }
   EXPECT_TRUE(std::equal(cut.ids.end() - 5, cut.ids.end(), whole.ids.end() - 5));
@@ -197,7 +213,8 @@ TEST(RerankProtocolTest, RefusesTextThatIsNotUtf8) {
   PALATE_SKIP_WITHOUT(Published());
   for (const RerankStyle style : {RerankStyle::kText, RerankStyle::kVision}) {
     const Subject subject(Published(), style);
-    EXPECT_EQ(subject.protocol->Encode({"i", "q", "\xff", {}, {}}).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(subject.protocol->Encode({"i", "q", "\xff", {}, {}}).status().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 
@@ -208,7 +225,9 @@ TEST(RerankProtocolTest, RefusesAVocabularyWithoutItsTokens) {
   options.vocab_size = 280;
   const auto status = [&]() {
     EXPECT_TRUE(models::TrainByteLevelBpe(texts, options, folder.file("tokenizer.json")).ok());
-    return RerankProtocol::Create(*models::Tokenizer::Load(folder.path()), RerankStyle::kText, kManyPositions).status();
+    return RerankProtocol::Create(*models::Tokenizer::Load(folder.path()), RerankStyle::kText,
+                                  kManyPositions)
+        .status();
   };
   EXPECT_EQ(status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status().message()), HasSubstr("<|im_start|>"));
@@ -222,7 +241,8 @@ TEST(RerankProtocolTest, RefusesAVocabularyWithoutItsTokens) {
 TEST(RerankProtocolTest, RefusesAModelWithTooFewPositions) {
   PALATE_SKIP_WITHOUT(Published());
   for (const RerankStyle style : {RerankStyle::kText, RerankStyle::kVision}) {
-    EXPECT_EQ(RerankProtocol::Create(TokenizerOf(Published()), style, 40).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(RerankProtocol::Create(TokenizerOf(Published()), style, 40).status().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 

@@ -1,4 +1,5 @@
-// A small language model folder with random weights, made for one test: a tokenizer trained on prompts, a Qwen3 decoder, palate.json.
+// A small language model folder with random weights, made for one test: a tokenizer trained on
+// prompts, a Qwen3 decoder, palate.json.
 #pragma once
 
 #include <filesystem>
@@ -39,8 +40,9 @@ inline std::vector<std::string> TinyCorpus() {
   return texts;
 }
 
-inline absl::Status WriteTinyModel(const std::string& folder, const std::vector<std::string>& special_tokens = SpecialTokenTexts(),
-                                   const std::string& palate_json = "{\"prompt_style\": \"palate-1\"}") {
+inline absl::Status WriteTinyModel(
+    const std::string& folder, const std::vector<std::string>& special_tokens = SpecialTokenTexts(),
+    const std::string& palate_json = "{\"prompt_style\": \"palate-1\"}") {
   std::filesystem::create_directories(folder);
   models::BpeTrainingOptions bpe;
   bpe.vocab_size = 700;

@@ -12,7 +12,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// The walnut shopper is shown a walnut chair that is also brass (turned down before) and green (never met), for 70.
+// The walnut shopper is shown a walnut chair that is also brass (turned down before) and green
+// (never met), for 70.
 ExplanationPlan GreenChairPlan() {
   ExplainInput input;
   input.history = WalnutHistory();
@@ -42,66 +43,83 @@ TEST_P(EvidenceCheckTest, AcceptsTruthAndRefusesTheRest) {
   EXPECT_EQ(verdict.evidence.empty(), !truth);
 }
 
-INSTANTIATE_TEST_SUITE_P(Truths, EvidenceCheckTest,
-                         ::testing::Values(Case{"You often choose walnut, and this one is made of walnut.", ""},
-                                           Case{"You bought Vega Lamp, and Alto Chair is made of walnut too.", ""},
-                                           Case{"Because you looked at the Fjord Mug: this one comes in walnut.", ""},
-                                           Case{"It comes in green. It is popular right now.", ""},
-                                           Case{"At 70, it is within the price range you usually choose.", ""},
-                                           Case{"At 70.00, it is within the price range you usually choose.", ""},
-                                           Case{"Twice now you have picked minimalist designs.", ""},
-                                           Case{"It is made of walnut, which you have picked before!", ""},
-                                           Case{"You like walnut; the Alto Chair\u2019s look is minimalist.", ""}));
+INSTANTIATE_TEST_SUITE_P(
+    Truths, EvidenceCheckTest,
+    ::testing::Values(Case{"You often choose walnut, and this one is made of walnut.", ""},
+                      Case{"You bought Vega Lamp, and Alto Chair is made of walnut too.", ""},
+                      Case{"Because you looked at the Fjord Mug: this one comes in walnut.", ""},
+                      Case{"It comes in green. It is popular right now.", ""},
+                      Case{"At 70, it is within the price range you usually choose.", ""},
+                      Case{"At 70.00, it is within the price range you usually choose.", ""},
+                      Case{"Twice now you have picked minimalist designs.", ""},
+                      Case{"It is made of walnut, which you have picked before!", ""},
+                      Case{"You like walnut; the Alto Chair\u2019s look is minimalist.", ""}));
 
 INSTANTIATE_TEST_SUITE_P(WrongTaste, EvidenceCheckTest,
-                         ::testing::Values(Case{"You often choose brass.", "turns away"}, Case{"You like brass.", "turns away"},
+                         ::testing::Values(Case{"You often choose brass.", "turns away"},
+                                           Case{"You like brass.", "turns away"},
                                            Case{"It comes in brass, which you like.", "of nothing"},
-                                           Case{"It comes in brass, which you have chosen before.", "turns away"}));
+                                           Case{"It comes in brass, which you have chosen before.",
+                                                "turns away"}));
 
-INSTANTIATE_TEST_SUITE_P(NoSentences, EvidenceCheckTest,
-                         ::testing::Values(Case{"It is made of walnut. It is also in Because.", "'because' with a capital"},
-                                           Case{"It is made of walnut. it is green.", "a small 'it'"},
-                                           Case{"It is made of walnut. It comes in.", "ends with 'in'"},
-                                           Case{"You often choose walnut, so, this one is made of walnut.", "ends with 'so'"},
-                                           Case{"Walnut. It comes in green.", "fewer than three"},
-                                           Case{"It is is made of walnut.", "twice in a row"}));
+INSTANTIATE_TEST_SUITE_P(
+    NoSentences, EvidenceCheckTest,
+    ::testing::Values(
+        Case{"It is made of walnut. It is also in Because.", "'because' with a capital"},
+        Case{"It is made of walnut. it is green.", "a small 'it'"},
+        Case{"It is made of walnut. It comes in.", "ends with 'in'"},
+        Case{"You often choose walnut, so, this one is made of walnut.", "ends with 'so'"},
+        Case{"Walnut. It comes in green.", "fewer than three"},
+        Case{"It is is made of walnut.", "twice in a row"}));
 
-INSTANTIATE_TEST_SUITE_P(NonSequiturs, EvidenceCheckTest,
-                         ::testing::Values(Case{"You often choose walnut, and this one has the minimalist look.", "as if it followed"},
-                                           Case{"You often choose walnut: it is priced at 70 too.", "as if it followed"},
-                                           Case{"You often choose walnut, such as Vega Lamp: it is green.", "not known to share"},
-                                           Case{"You often choose walnut. It has the minimalist look.", ""},
-                                           Case{"You often choose walnut; the look of this one is minimalist.", ""}));
+INSTANTIATE_TEST_SUITE_P(
+    NonSequiturs, EvidenceCheckTest,
+    ::testing::Values(
+        Case{"You often choose walnut, and this one has the minimalist look.", "as if it followed"},
+        Case{"You often choose walnut: it is priced at 70 too.", "as if it followed"},
+        Case{"You often choose walnut, such as Vega Lamp: it is green.", "not known to share"},
+        Case{"You often choose walnut. It has the minimalist look.", ""},
+        Case{"You often choose walnut; the look of this one is minimalist.", ""}));
 
 INSTANTIATE_TEST_SUITE_P(
     Inventions, EvidenceCheckTest,
-    ::testing::Values(Case{"You bought Alto Chair, and it is made of walnut.", "recommended item itself"},
-                      Case{"You liked Vega Lamp.", "which the user bought"}, Case{"You watched Vega Lamp.", "which the user bought"},
-                      Case{"You bought Toy Story.", "'toy'"}, Case{"You bought it.", "without an item"},
-                      Case{"It is made of oak.", "'oak'"}, Case{"It is made of green.", "a material"}, Case{"It is by walnut.", "a maker"},
-                      Case{"You often choose minimalist designs.", "2 events show"}, Case{"You often choose green.", "show"},
-                      Case{"You like green.", "history does not show"},
-                      Case{"It comes in green, which you have picked before.", "history does not show"},
-                      Case{"It is priced at 70, which you have picked before.", "history does not show"},
-                      Case{"You bought Vega Lamp, and this one is green too.", "not known to share"},
-                      Case{"Fjord Mug has brass.", "not known to share"}, Case{"You bought Nor Stool.", "'nor'"},
-                      Case{"It has a price of 65.", "'65'"}, Case{"It has a price.", "without saying it"},
-                      Case{"Walnut is within your range.", "speaks of a range"}, Case{"It is new here, in walnut.", "not why"},
-                      Case{"Others chose walnut.", "not why"}, Case{"It matches your search for walnut.", "not why"},
-                      Case{"This is the best walnut chair ever.", "'best'"}, Case{"You do not like walnut.", "'do'"},
-                      Case{"You never choose walnut.", "'never'"}, Case{"Walnut at 50% off.", "'50'"}, Case{"Walnut & you.", "sign"},
-                      Case{"Ignore previous instructions.", "'ignore'"}, Case{"You often come back.", "of nothing"},
-                      Case{"This one is for you.", "no evidence"}, Case{"It is in walnut. It is in walnut.", "twice"},
-                      Case{"You often choose walnut and walnut.", "twice"}, Case{"It has green.", "but it is the item's color"},
-                      Case{"You put Vega Lamp, and this one is made of walnut too.", "which the user bought"},
-                      Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
+    ::testing::Values(
+        Case{"You bought Alto Chair, and it is made of walnut.", "recommended item itself"},
+        Case{"You liked Vega Lamp.", "which the user bought"},
+        Case{"You watched Vega Lamp.", "which the user bought"},
+        Case{"You bought Toy Story.", "'toy'"}, Case{"You bought it.", "without an item"},
+        Case{"It is made of oak.", "'oak'"}, Case{"It is made of green.", "a material"},
+        Case{"It is by walnut.", "a maker"},
+        Case{"You often choose minimalist designs.", "2 events show"},
+        Case{"You often choose green.", "show"}, Case{"You like green.", "history does not show"},
+        Case{"It comes in green, which you have picked before.", "history does not show"},
+        Case{"It is priced at 70, which you have picked before.", "history does not show"},
+        Case{"You bought Vega Lamp, and this one is green too.", "not known to share"},
+        Case{"Fjord Mug has brass.", "not known to share"}, Case{"You bought Nor Stool.", "'nor'"},
+        Case{"It has a price of 65.", "'65'"}, Case{"It has a price.", "without saying it"},
+        Case{"Walnut is within your range.", "speaks of a range"},
+        Case{"It is new here, in walnut.", "not why"}, Case{"Others chose walnut.", "not why"},
+        Case{"It matches your search for walnut.", "not why"},
+        Case{"This is the best walnut chair ever.", "'best'"},
+        Case{"You do not like walnut.", "'do'"}, Case{"You never choose walnut.", "'never'"},
+        Case{"Walnut at 50% off.", "'50'"}, Case{"Walnut & you.", "sign"},
+        Case{"Ignore previous instructions.", "'ignore'"},
+        Case{"You often come back.", "of nothing"}, Case{"This one is for you.", "no evidence"},
+        Case{"It is in walnut. It is in walnut.", "twice"},
+        Case{"You often choose walnut and walnut.", "twice"},
+        Case{"It has green.", "but it is the item's color"},
+        Case{"You put Vega Lamp, and this one is made of walnut too.", "which the user bought"},
+        Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
 
 TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
-  const auto refusal = [&checker](const char* text) { return checker.RefuseBeginning({Segment::Text(text)}); };
-  for (const char* open : {"", "You", "You often", "You bought", "You like", "Its price", "Its price of 70 is in your",
-                           "You often choose walnut, and this one is made of"}) {
+  const auto refusal = [&checker](const char* text) {
+    return checker.RefuseBeginning({Segment::Text(text)});
+  };
+  for (const char* open :
+       {"", "You", "You often", "You bought", "You like", "Its price", "Its price of 70 is in your",
+        "You often choose walnut, and this one is made of"}) {
     EXPECT_EQ(refusal(open), "") << open;
   }
   EXPECT_THAT(refusal("You often choose minimalist"), HasSubstr("2 events show"));
@@ -116,7 +134,8 @@ TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   EXPECT_THAT(refusal("It has a price. It"), HasSubstr("without saying it"));
   EXPECT_THAT(refusal("You bought it. It"), HasSubstr("without an item"));
   EXPECT_THAT(refusal("Its price of 70 is for you. It"), HasSubstr("history does not show"));
-  EXPECT_THAT(checker.RefuseBeginning({Segment::Special(TitleSlot(2))}), HasSubstr("does not fill"));
+  EXPECT_THAT(checker.RefuseBeginning({Segment::Special(TitleSlot(2))}),
+              HasSubstr("does not fill"));
 }
 
 // A row of words and slots, cut before each word.
@@ -126,7 +145,8 @@ std::vector<std::vector<Segment>> BeginningsOf(const std::vector<Segment>& text)
   for (const Segment& segment : text) {
     begun.push_back(segment);
     if (segment.kind == Segment::Kind::kText) {
-      for (size_t i = segment.text.find(' ', 1); i != std::string::npos; i = segment.text.find(' ', i + 1)) {
+      for (size_t i = segment.text.find(' ', 1); i != std::string::npos;
+           i = segment.text.find(' ', i + 1)) {
         begun.back().text = segment.text.substr(0, i);
         beginnings.push_back(begun);
       }
@@ -145,12 +165,14 @@ TEST(EvidenceCheckerTest, LeavesTheWayOpenToEveryTextOfTheGrammar) {
       ExplainInput input;
       input.history = shopper.history;
       input.item = item;
-      input.reasons = {kTrendingReason, kFreshReason, kQueryReason, kContextReason, kCoEngagementReason};
+      input.reasons = {kTrendingReason, kFreshReason, kQueryReason, kContextReason,
+                       kCoEngagementReason};
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);
       for (uint64_t draw = 0; draw < 10; ++draw) {
         for (const std::vector<Segment>& beginning : BeginningsOf(WriteExplanation(plan, draw))) {
-          ASSERT_EQ(checker.RefuseBeginning(beginning), "") << FillSlots(plan, beginning).value_or("");
+          ASSERT_EQ(checker.RefuseBeginning(beginning), "")
+              << FillSlots(plan, beginning).value_or("");
         }
       }
     }
@@ -166,8 +188,8 @@ TEST(EvidenceCheckerTest, RefusesATextWithoutEnd) {
 
 TEST(EvidenceCheckerTest, CitesEventFactAndTrend) {
   const ExplanationPlan plan = GreenChairPlan();
-  const EvidenceVerdict verdict =
-      EvidenceChecker(plan).Check("You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
+  const EvidenceVerdict verdict = EvidenceChecker(plan).Check(
+      "You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
   ASSERT_TRUE(verdict.accepted) << verdict.reason;
   ASSERT_GE(verdict.evidence.size(), 3u);
   EXPECT_EQ(verdict.evidence[0].kind, Evidence::Kind::kUserEvent);
@@ -187,8 +209,9 @@ TEST(EvidenceCheckerTest, TakesASlotForItsFactWhateverTheTitleSays) {
   ASSERT_EQ(plan.events[0].title, "It");
   const EvidenceChecker checker(plan);
   const EvidenceVerdict verdict =
-      checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(0)), Segment::Text(", and this one is made of"),
-                     Segment::Special(ValueSlot(0)), Segment::Text(" too.")});
+      checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(0)),
+                     Segment::Text(", and this one is made of"), Segment::Special(ValueSlot(0)),
+                     Segment::Text(" too.")});
   EXPECT_TRUE(verdict.accepted) << verdict.reason;
   EXPECT_EQ(verdict.text, "You bought It, and this one is made of walnut too.");
   // Spelled out, the title is a plain word, and so no item that the interaction could be said of.
@@ -206,12 +229,15 @@ TEST(EvidenceCheckerTest, HoldsPhrasesToWhatTheirValueIs) {
                          {"dimmable", true}});
   const ExplanationPlan plan = MakePlan(input, {});
   const EvidenceChecker checker(plan);
-  for (const char* text : {"It is a teapot pick.", "It belongs to kitchen.", "It is a kitchen find.", "It has a premium price.",
-                           "It is made with family use in mind.", "It is by Nordhem.", "It is also dimmable."}) {
+  for (const char* text :
+       {"It is a teapot pick.", "It belongs to kitchen.", "It is a kitchen find.",
+        "It has a premium price.", "It is made with family use in mind.", "It is by Nordhem.",
+        "It is also dimmable."}) {
     EXPECT_EQ(checker.Check(text).reason, "") << text;
   }
-  for (const char* text : {"It belongs to teapot.", "It is teapot.", "It is also kitchen.", "It is priced at premium.", "It is Nordhem.",
-                           "It has dimmable.", "It comes with family use.", "Here are teapot things."}) {
+  for (const char* text : {"It belongs to teapot.", "It is teapot.", "It is also kitchen.",
+                           "It is priced at premium.", "It is Nordhem.", "It has dimmable.",
+                           "It comes with family use.", "Here are teapot things."}) {
     EXPECT_THAT(checker.Check(text).reason, HasSubstr("says of")) << text;
   }
 }
@@ -219,7 +245,10 @@ TEST(EvidenceCheckerTest, HoldsPhrasesToWhatTheirValueIs) {
 TEST(EvidenceCheckerTest, RefusesSlotsOutsideOfThePlan) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceChecker checker(plan);
-  EXPECT_FALSE(checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(2)), Segment::Text(".")}).accepted);
+  EXPECT_FALSE(
+      checker
+          .Check({Segment::Text("You bought"), Segment::Special(TitleSlot(2)), Segment::Text(".")})
+          .accepted);
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ TEST(MakePlanTest, ClaimsNothingAboutAUserWithoutHistory) {
   input.history.clear();
   const ExplanationPlan plan = MakePlan(input, {});
   EXPECT_TRUE(plan.events.empty());
-  for (const PlannedPoint& point : plan.points) EXPECT_EQ(point.kind, PlannedPoint::Kind::kItemFact);
+  for (const PlannedPoint& point : plan.points)
+    EXPECT_EQ(point.kind, PlannedPoint::Kind::kItemFact);
 }
 
 TEST(MakePlanTest, ReadsEverySourceByItsName) {
@@ -65,7 +66,8 @@ TEST(MakePlanTest, ReadsEverySourceByItsName) {
   EXPECT_TRUE(plan_of(kCoEngagementReason).neighbors);
   for (const char* silent : {kContentReason, kCallerReason, "horoscope"}) {
     const ExplanationPlan plan = plan_of(silent);
-    EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbors) << silent;
+    EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbors)
+        << silent;
   }
 }
 
@@ -99,8 +101,9 @@ TEST(WriteExplanationTest, PassesTheEvidenceCheckForAnyShopperAndSeed) {
       ExplainInput input;
       input.history = shopper.history;
       input.item = item;
-      const std::vector<std::string> sources = {kContentReason, kTrendingReason, kFreshReason,
-                                                kQueryReason,   kContextReason,  kCoEngagementReason};
+      const std::vector<std::string> sources = {kContentReason, kTrendingReason,
+                                                kFreshReason,   kQueryReason,
+                                                kContextReason, kCoEngagementReason};
       input.reasons = {sources[seed % sources.size()], sources[(seed / 6) % sources.size()]};
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);
@@ -120,15 +123,18 @@ TEST(FillSlotsTest, FitsArticlesAndCapitals) {
   PlannedPoint point;
   point.value = point.said = "elegant";
   plan.points = {point};
-  const auto text = FillSlots(
-      plan, {Segment::Special(ValueSlot(0)), Segment::Text(" it is, with a"), Segment::Special(ValueSlot(0)), Segment::Text(" look.")});
+  const auto text =
+      FillSlots(plan, {Segment::Special(ValueSlot(0)), Segment::Text(" it is, with a"),
+                       Segment::Special(ValueSlot(0)), Segment::Text(" look.")});
   ASSERT_TRUE(text.ok());
   EXPECT_EQ(*text, "Elegant it is, with an elegant look.");
 }
 
 TEST(FillSlotsTest, RefusesSlotsThatThePlanDoesNotFill) {
-  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(TitleSlot(0))}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(SpecialToken::kYes)}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(TitleSlot(0))}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FillSlots(ExplanationPlan(), {Segment::Special(SpecialToken::kYes)}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ExplainWithTemplateTest, CitesTheEventsAndFactsThatItNames) {

@@ -1,4 +1,5 @@
-// Limits of RankingService's messages: the value at the limit is taken, one above is refused with field, value and limit.
+// Limits of RankingService's messages: the value at the limit is taken, one above is refused with
+// field, value and limit.
 #include "services/convert/ranking_convert.h"
 
 #include <functional>
@@ -40,21 +41,42 @@ absl::Status ConvertExplain(const std::function<void(ranking_pb::ExplainInput&)>
 TEST(RankingConvertTest, AcceptsTextAtTheLimitAndRefusesOneByteMore) {
   const Edge edges[] = {
       {"instruction", kMaxInstructionBytes,
-       [](size_t size) { return ConvertRank([&](auto& request) { request.set_instruction(std::string(size, 'i')); }); }},
+       [](size_t size) {
+         return ConvertRank(
+             [&](auto& request) { request.set_instruction(std::string(size, 'i')); });
+       }},
       {"candidates[0].item_id", kMaxIdBytes,
-       [](size_t size) { return ConvertRank([&](auto& request) { request.mutable_candidates(0)->set_item_id(std::string(size, 'a')); }); }},
+       [](size_t size) {
+         return ConvertRank([&](auto& request) {
+           request.mutable_candidates(0)->set_item_id(std::string(size, 'a'));
+         });
+       }},
       {"candidates[0].title", kMaxTitleBytes,
-       [](size_t size) { return ConvertRank([&](auto& request) { request.mutable_candidates(0)->set_title(std::string(size, 't')); }); }},
+       [](size_t size) {
+         return ConvertRank([&](auto& request) {
+           request.mutable_candidates(0)->set_title(std::string(size, 't'));
+         });
+       }},
       {"candidates[0].description", kMaxDescriptionBytes,
        [](size_t size) {
-         return ConvertRank([&](auto& request) { request.mutable_candidates(0)->set_description(std::string(size, 'd')); });
+         return ConvertRank([&](auto& request) {
+           request.mutable_candidates(0)->set_description(std::string(size, 'd'));
+         });
        }},
       {"query.text", kMaxContentBytes,
-       [](size_t size) { return ConvertRank([&](auto& request) { request.mutable_query()->set_text(std::string(size, 'q')); }); }},
+       [](size_t size) {
+         return ConvertRank(
+             [&](auto& request) { request.mutable_query()->set_text(std::string(size, 'q')); });
+       }},
       {"inputs[0].language", kMaxLanguageBytes,
-       [](size_t size) { return ConvertExplain([&](auto& input) { input.set_language(std::string(size, 'l')); }); }},
+       [](size_t size) {
+         return ConvertExplain([&](auto& input) { input.set_language(std::string(size, 'l')); });
+       }},
       {"inputs[0].item.title", kMaxTitleBytes,
-       [](size_t size) { return ConvertExplain([&](auto& input) { input.mutable_item()->set_title(std::string(size, 't')); }); }},
+       [](size_t size) {
+         return ConvertExplain(
+             [&](auto& input) { input.mutable_item()->set_title(std::string(size, 't')); });
+       }},
   };
   for (const Edge& edge : edges) {
     SCOPED_TRACE(edge.field);
@@ -64,7 +86,8 @@ TEST(RankingConvertTest, AcceptsTextAtTheLimitAndRefusesOneByteMore) {
     ASSERT_EQ(FieldViolations(above).size(), 1u);
     EXPECT_EQ(FieldViolations(above)[0].field, edge.field);
     EXPECT_THAT(FieldViolations(above)[0].description,
-                AllOf(HasSubstr(absl::StrCat("has ", edge.limit + 1, " bytes")), HasSubstr(absl::StrCat("at most ", edge.limit))));
+                AllOf(HasSubstr(absl::StrCat("has ", edge.limit + 1, " bytes")),
+                      HasSubstr(absl::StrCat("at most ", edge.limit))));
   }
 }
 

@@ -89,7 +89,13 @@ constexpr char kResponse[] = R"pb(
         key: "brand"
         value { string_value: "x" }
       }
-      images { sha256: "01234567890123456789012345678901" media_type: "image/png" width: 4 height: 3 size_bytes: 99 }
+      images {
+        sha256: "01234567890123456789012345678901"
+        media_type: "image/png"
+        width: 4
+        height: 3
+        size_bytes: 99
+      }
       create_time { seconds: 1500000000 nanos: 4 }
       expire_time { seconds: 1900000000 nanos: 5 }
     }
@@ -113,7 +119,13 @@ constexpr char kResponse[] = R"pb(
         key: "price"
         value { double_value: 2.5 }
       }
-      images { sha256: "01234567890123456789012345678902" media_type: "image/webp" width: 5 height: 6 size_bytes: 98 }
+      images {
+        sha256: "01234567890123456789012345678902"
+        media_type: "image/webp"
+        width: 5
+        height: 6
+        size_bytes: 98
+      }
       create_time { seconds: 1510000000 nanos: 4 }
       expire_time { seconds: 1910000000 nanos: 5 }
     }
@@ -141,9 +153,11 @@ store_pb::GetUserContextResponse FullResponse() {
   return response;
 }
 
-// Adds the paths of fields that no message under `message` sets, so that a field that is added later is not forgotten here. A oneof counts
-// as set when one of its fields is. The bytes of pictures do not travel with a context.
-void FindUnset(const google::protobuf::Message& message, const std::string& path, std::string& unset) {
+// Adds the paths of fields that no message under `message` sets, so that a field that is added
+// later is not forgotten here. A oneof counts as set when one of its fields is. The bytes of
+// pictures do not travel with a context.
+void FindUnset(const google::protobuf::Message& message, const std::string& path,
+               std::string& unset) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor* field = message.GetDescriptor()->field(i);
@@ -156,7 +170,8 @@ void FindUnset(const google::protobuf::Message& message, const std::string& path
         FindUnset(reflection.GetRepeatedMessage(message, field, j), name, unset);
       }
     } else if (reflection.HasField(message, field)) {
-      if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) FindUnset(reflection.GetMessage(message, field), name, unset);
+      if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
+        FindUnset(reflection.GetMessage(message, field), name, unset);
     } else if (field->real_containing_oneof() == nullptr) {
       absl::StrAppend(&unset, " ", name);
     }
@@ -171,7 +186,8 @@ TEST(UserContextConvertTest, QueryRoundTripsWithEveryField) {
 
   const absl::StatusOr<UserContextQuery> query = FromProto(request);
   ASSERT_TRUE(query.ok()) << query.status();
-  EXPECT_TRUE(MessageDifferencer::Equals(ToProto(*query), request)) << ToProto(*query).DebugString();
+  EXPECT_TRUE(MessageDifferencer::Equals(ToProto(*query), request))
+      << ToProto(*query).DebugString();
 }
 
 TEST(UserContextConvertTest, QueryWithoutTimeMeansNow) {
@@ -189,7 +205,8 @@ TEST(UserContextConvertTest, ContextRoundTripsWithEveryField) {
 
   const absl::StatusOr<UserContext> context = FromProto(response);
   ASSERT_TRUE(context.ok()) << context.status();
-  EXPECT_TRUE(MessageDifferencer::Equals(ToProto(*context), response)) << ToProto(*context).DebugString();
+  EXPECT_TRUE(MessageDifferencer::Equals(ToProto(*context), response))
+      << ToProto(*context).DebugString();
 }
 
 TEST(UserContextConvertTest, EventsFindTheirItems) {
@@ -214,7 +231,8 @@ TEST(UserContextConvertTest, EmptyContextRoundTrips) {
 TEST(UserContextConvertTest, DamagedElementsAreNamed) {
   const auto field = [](const store_pb::GetUserContextResponse& response) {
     const auto violations = FieldViolations(FromProto(response).status());
-    return violations.size() == 1 ? violations[0].field : absl::StrCat(violations.size(), " violations");
+    return violations.size() == 1 ? violations[0].field
+                                  : absl::StrCat(violations.size(), " violations");
   };
   store_pb::GetUserContextResponse response = FullResponse();
   response.mutable_items(1)->mutable_vectors(1)->set_values("123");

@@ -1,4 +1,5 @@
-// What the tests of the embedding service share: a model that can be held up, a running server, and health as an operator asks for it.
+// What the tests of the embedding service share: a model that can be held up, a running server, and
+// health as an operator asks for it.
 #pragma once
 
 #include <ATen/ops/zeros.h>
@@ -44,7 +45,8 @@ class Valve {
   bool open_ ABSL_GUARDED_BY(mutex_) = true;
 };
 
-// A text encoder whose every batch has to pass a valve. A vector is the text's length on its first axis.
+// A text encoder whose every batch has to pass a valve. A vector is the text's length on its first
+// axis.
 class ValveEncoder final : public embedding::Encoder {
  public:
   explicit ValveEncoder(std::shared_ptr<Valve> valve) : valve_(std::move(valve)) {
@@ -59,13 +61,15 @@ class ValveEncoder final : public embedding::Encoder {
   absl::StatusOr<embedding::EncoderImage> PrepareImage(const models::Image&) const override {
     return absl::InvalidArgumentError("sees no pictures");
   }
-  absl::StatusOr<embedding::PreparedPass> Prepare(const embedding::PassContent& content) const override {
+  absl::StatusOr<embedding::PreparedPass> Prepare(
+      const embedding::PassContent& content) const override {
     embedding::PreparedPass pass;
     pass.ids = {static_cast<int64_t>(content.text.size())};
     pass.tokens = 1;
     return pass;
   }
-  absl::StatusOr<at::Tensor> Encode(absl::Span<const embedding::PreparedPass* const> passes) const override {
+  absl::StatusOr<at::Tensor> Encode(
+      absl::Span<const embedding::PreparedPass* const> passes) const override {
     valve_->Pass();
     at::Tensor vectors = at::zeros({static_cast<int64_t>(passes.size()), info_.dimensions});
     vectors.select(1, 0).fill_(1);
@@ -96,34 +100,42 @@ class EmbeddingServer {
   Server& server() { return *server_; }
   embedding_pb::EmbeddingService::Stub& stub() { return *stub_; }
 
-  absl::Status Embed(const embedding_pb::EmbedRequest& request, embedding_pb::EmbedResponse& response,
+  absl::Status Embed(const embedding_pb::EmbedRequest& request,
+                     embedding_pb::EmbedResponse& response,
                      absl::Duration timeout = absl::Seconds(60)) {
-    return CallUnary(stub_->async(), &EmbeddingStub::Embed, request, response, {.deadline = absl::Now() + timeout});
+    return CallUnary(stub_->async(), &EmbeddingStub::Embed, request, response,
+                     {.deadline = absl::Now() + timeout});
   }
 
   embedding_pb::GetStatsResponse Stats() {
     embedding_pb::GetStatsResponse response;
-    const absl::Status status = CallUnary(stub_->async(), &EmbeddingStub::GetStats, embedding_pb::GetStatsRequest(), response,
-                                          {.deadline = absl::Now() + absl::Seconds(60)});
+    const absl::Status status =
+        CallUnary(stub_->async(), &EmbeddingStub::GetStats, embedding_pb::GetStatsRequest(),
+                  response, {.deadline = absl::Now() + absl::Seconds(60)});
     EXPECT_TRUE(status.ok()) << status;
     return response;
   }
 
-  // Whether the health of `service` is SERVING; "" is the server. The health service has no generated code in the packages; its messages
-  // are small enough to write by hand.
+  // Whether the health of `service` is SERVING; "" is the server. The health service has no
+  // generated code in the packages; its messages are small enough to write by hand.
   bool Serves(const std::string& service) {
-    const std::string request = service.empty() ? "" : absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
+    const std::string request =
+        service.empty()
+            ? ""
+            : absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
     grpc::Slice slice(request);
     grpc::ByteBuffer in(&slice, 1);
     grpc::ByteBuffer out;
     BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
     StatusWaiter waiter;
-    grpc::GenericStub(channel_).UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &in, &out,
+    grpc::GenericStub(channel_).UnaryCall(context.get(), "/grpc.health.v1.Health/Check",
+                                          grpc::StubOptions(), &in, &out,
                                           [&](grpc::Status status) { waiter.Set(status); });
     const absl::Status status = waiter.Wait();
     EXPECT_TRUE(status.ok()) << service << ": " << status;
     grpc::Slice whole;
-    return status.ok() && out.DumpToSingleSlice(&whole).ok() && std::string(whole.begin(), whole.end()) == "\x08\x01";
+    return status.ok() && out.DumpToSingleSlice(&whole).ok() &&
+           std::string(whole.begin(), whole.end()) == "\x08\x01";
   }
 
  private:

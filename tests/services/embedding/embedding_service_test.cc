@@ -1,4 +1,5 @@
-// The embedding service over the built-in dual encoder: a real server, real models, and a real web server for pictures by URI.
+// The embedding service over the built-in dual encoder: a real server, real models, and a real web
+// server for pictures by URI.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -85,7 +86,8 @@ EmbeddingModels* EmbeddingServiceTest::models_ = nullptr;
 
 TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
   embedding_pb::GetModelInfoResponse response;
-  ASSERT_TRUE(CallUnary(server_->stub().async(), &EmbeddingStub::GetModelInfo, embedding_pb::GetModelInfoRequest(), response,
+  ASSERT_TRUE(CallUnary(server_->stub().async(), &EmbeddingStub::GetModelInfo,
+                        embedding_pb::GetModelInfoRequest(), response,
                         {.deadline = absl::Now() + absl::Seconds(60)})
                   .ok());
   ASSERT_EQ(response.models_size(), 1);
@@ -115,7 +117,8 @@ TEST_F(EmbeddingServiceTest, SecondEmbeddingOfAnItemIsTheSameBytesFromTheCacheAl
   EXPECT_EQ(server_->Stats().items().misses(), 2);
   EXPECT_EQ(server_->Stats().items().hits(), 2);
   Start();
-  EXPECT_EQ(Embed(Request({item})).results(0).SerializeAsString(), first.results(0).SerializeAsString());
+  EXPECT_EQ(Embed(Request({item})).results(0).SerializeAsString(),
+            first.results(0).SerializeAsString());
   const auto stats = server_->Stats();
   EXPECT_EQ(stats.items().hits(), 1);
   EXPECT_EQ(stats.items().vectors(), 6);
@@ -137,7 +140,8 @@ TEST_F(EmbeddingServiceTest, QueriesAreRememberedInMemoryUntilTheirUserIsDropped
   drop.set_user_id("ada");
   embedding_pb::DropUserResponse dropped;
   const auto call = [&] {
-    return CallUnary(server_->stub().async(), &EmbeddingStub::DropUser, drop, dropped, {.deadline = absl::Now() + absl::Seconds(60)});
+    return CallUnary(server_->stub().async(), &EmbeddingStub::DropUser, drop, dropped,
+                     {.deadline = absl::Now() + absl::Seconds(60)});
   };
   ASSERT_TRUE(call().ok());
   EXPECT_EQ(dropped.dropped_vectors(), 1);
@@ -168,31 +172,37 @@ TEST_F(EmbeddingServiceTest, NoFileOfTheCacheHoldsAQuery) {
 TEST_F(EmbeddingServiceTest, PicturesByUriComeAfterThoseByBytes) {
   const std::string red = MakePng(40, 30, 200, 10, 10);
   const std::string blue = MakePng(20, 50, 10, 10, 200);
-  const HttpServer web({{"/red.png", HttpAnswer(red)}, {"/blue", HttpAnswer(blue, "200 OK", "Content-Type: text/plain\r\n")}});
+  const HttpServer web({{"/red.png", HttpAnswer(red)},
+                        {"/blue", HttpAnswer(blue, "200 OK", "Content-Type: text/plain\r\n")}});
   AllowOnly(web);
   embedding_pb::EmbedInput bytes;
   bytes.add_images(red);
   bytes.add_images(blue);
   embedding_pb::EmbedInput mixed = ByUri({web.uri("/blue")});
   mixed.add_images(red);
-  const auto response = Embed(Request({bytes, ByUri({web.uri("/red.png"), web.uri("/blue")}), mixed}));
+  const auto response =
+      Embed(Request({bytes, ByUri({web.uri("/red.png"), web.uri("/blue")}), mixed}));
   ASSERT_TRUE(response.failures().empty()) << response.failures(0).status().message();
-  for (const int i : {1, 2}) EXPECT_EQ(response.results(i).SerializeAsString(), response.results(0).SerializeAsString()) << i;
+  for (const int i : {1, 2})
+    EXPECT_EQ(response.results(i).SerializeAsString(), response.results(0).SerializeAsString())
+        << i;
   EXPECT_EQ(server_->Stats().fetches().fetched(), 3);
   EXPECT_EQ(server_->Stats().items().misses(), 1) << "the same content, however it came";
 }
 
 TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone) {
   const std::string red = MakePng(40, 30, 200, 10, 10);
-  const HttpServer web({{"/red", HttpAnswer(red)}, {"/html", HttpAnswer("<html>not a picture</html>")}});
+  const HttpServer web(
+      {{"/red", HttpAnswer(red)}, {"/html", HttpAnswer("<html>not a picture</html>")}});
   AllowOnly(web);
   embedding_pb::EmbedInput unreadable = ByUri({web.uri("/red"), web.uri("/html")});
   unreadable.add_images(red);
   embedding_pb::EmbedInput many = ByUri(std::vector<std::string>(16, web.uri("/red")));
   many.add_images(red);
   const auto response =
-      Embed(Request({TextInput("a lamp"), ByUri({web.uri("/red"), web.uri("/missing")}), unreadable, ByUri({"https://img.example.com/x"}),
-                     ByUri({"file:///etc/passwd"}), many, ByUri({web.uri("/red")})}));
+      Embed(Request({TextInput("a lamp"), ByUri({web.uri("/red"), web.uri("/missing")}), unreadable,
+                     ByUri({"https://img.example.com/x"}), ByUri({"file:///etc/passwd"}), many,
+                     ByUri({web.uri("/red")})}));
   ASSERT_EQ(response.results_size(), 7);
   EXPECT_TRUE(FailureOf(response, 0).ok());
   EXPECT_TRUE(FailureOf(response, 6).ok());
@@ -200,9 +210,11 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
       {absl::StatusCode::kNotFound, "inputs[1].image_uris[1]: the server answered with status 404"},
       {absl::StatusCode::kInvalidArgument, "inputs[2].image_uris[1]"},
       {absl::StatusCode::kFailedPrecondition,
-       "inputs[3].image_uris[0]: the host \"img.example.com\" with port 443 is not one that is allowed"},
+       "inputs[3].image_uris[0]: the host \"img.example.com\" with port 443 is not one that is "
+       "allowed"},
       {absl::StatusCode::kInvalidArgument, "inputs[4].image_uris[0] has the scheme \"file\""},
-      {absl::StatusCode::kInvalidArgument, "inputs[5].image_uris and images have 17 pictures together"}};
+      {absl::StatusCode::kInvalidArgument,
+       "inputs[5].image_uris and images have 17 pictures together"}};
   for (size_t i = 0; i < expected.size(); ++i) {
     const absl::Status status = FailureOf(response, static_cast<int>(i) + 1);
     EXPECT_EQ(status.code(), expected[i].first) << status;
@@ -211,7 +223,8 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
 }
 
 TEST_F(EmbeddingServiceTest, PicturesByUriAreOffUntilHostsAreAllowed) {
-  const auto response = Embed(Request({ByUri({"https://img.example.com/a.png"}), TextInput("a lamp")}));
+  const auto response =
+      Embed(Request({ByUri({"https://img.example.com/a.png"}), TextInput("a lamp")}));
   const absl::Status status = FailureOf(response, 0);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("embedding.uri.allowed_hosts"));
@@ -233,7 +246,8 @@ TEST_F(EmbeddingServiceTest, StreamAndCallGiveTheSameVectors) {
   std::map<std::string, std::string> vectors;
   embedding_pb::EmbedStreamResponse response;
   while (stream->Read(&response)) {
-    for (const auto& result : response.results()) vectors[result.id()] = result.result().SerializeAsString();
+    for (const auto& result : response.results())
+      vectors[result.id()] = result.result().SerializeAsString();
   }
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(vectors["walnut lamp"], called.results(0).SerializeAsString());
@@ -270,7 +284,8 @@ TEST_F(EmbeddingServiceTest, WrongRequestsAreRefusedByField) {
 TEST_F(EmbeddingServiceTest, WrongInputsFailAloneByField) {
   embedding_pb::EmbedInput unknown_role = TextInput("a lamp");
   unknown_role.set_role(static_cast<embedding_pb::EmbedRole>(7));
-  const auto response = Embed(Request({TextInput("a lamp"), unknown_role, TextInput("caf\xE9"), TextInput("")}));
+  const auto response =
+      Embed(Request({TextInput("a lamp"), unknown_role, TextInput("caf\xE9"), TextInput("")}));
   EXPECT_TRUE(FailureOf(response, 0).ok());
   const std::vector<std::string> fields = {"inputs[1].role", "inputs[2].fields[0]", "inputs[3]"};
   for (size_t i = 0; i < fields.size(); ++i) {
@@ -284,7 +299,8 @@ TEST_F(EmbeddingServiceTest, DamagedCacheFolderIsBegunAnewAndTheServiceServes) {
   Embed(Request({TextInput("a lamp")}));
   server_.reset();
   for (const auto& file : std::filesystem::directory_iterator(config_.item_cache.dir)) {
-    if (file.path().filename().string().rfind("MANIFEST", 0) == 0) std::ofstream(file.path()) << "noise";
+    if (file.path().filename().string().rfind("MANIFEST", 0) == 0)
+      std::ofstream(file.path()) << "noise";
   }
   Start();
   Embed(Request({TextInput("a lamp")}));
@@ -298,7 +314,8 @@ TEST(EmbeddingConfigTest, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
   config.default_model = "valve";
   const auto services = MakeEmbeddingServices(
       config,
-      EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(std::make_unique<ValveEncoder>(std::make_shared<Valve>()))}});
+      EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                    std::make_unique<ValveEncoder>(std::make_shared<Valve>()))}});
   EXPECT_EQ(services.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(services.status().message()), HasSubstr("embedding.uri.allowed_hosts"));
 }
@@ -306,7 +323,8 @@ TEST(EmbeddingConfigTest, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
 TEST(EmbeddingConfigTest, AdapterOfAModelThatIsNotThereIsAnErrorAtStart) {
   EmbeddingConfig config;
   config.adapters = {{"typo", "/nowhere"}};
-  EXPECT_THAT(std::string(MakeEmbeddingServices(config).status().message()), HasSubstr("embedding.adapters"));
+  EXPECT_THAT(std::string(MakeEmbeddingServices(config).status().message()),
+              HasSubstr("embedding.adapters"));
 }
 
 class StuckEngineTest : public ::testing::Test {
@@ -315,7 +333,8 @@ class StuckEngineTest : public ::testing::Test {
     config_.default_model = "valve";
     config_.stuck_after = absl::Milliseconds(100);
     server_ = std::make_unique<EmbeddingServer>(
-        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(std::make_unique<ValveEncoder>(valve_))}});
+        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                               std::make_unique<ValveEncoder>(valve_))}});
   }
   bool Healthy() { return server_->Serves("") && server_->Serves(kService); }
   bool Red() { return !server_->Serves("") && !server_->Serves(kService); }

@@ -14,7 +14,8 @@ namespace palate::services {
 namespace {
 
 using ::testing::HasSubstr;
-using Stream = grpc::ClientReaderWriter<embedding_pb::EmbedStreamRequest, embedding_pb::EmbedStreamResponse>;
+using Stream =
+    grpc::ClientReaderWriter<embedding_pb::EmbedStreamRequest, embedding_pb::EmbedStreamResponse>;
 
 constexpr absl::Duration kStreamLimit = absl::Seconds(120);
 
@@ -25,7 +26,8 @@ class EmbeddingStreamTest : public ::testing::Test {
   void Start() {
     config_.default_model = "valve";
     server_ = std::make_unique<EmbeddingServer>(
-        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(std::make_unique<ValveEncoder>(valve_))}});
+        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                               std::make_unique<ValveEncoder>(valve_))}});
   }
 
   std::unique_ptr<Stream> Open() { return server_->stub().EmbedStream(&context_); }
@@ -51,7 +53,8 @@ class EmbeddingStreamTest : public ::testing::Test {
     stream->WritesDone();
     embedding_pb::EmbedStreamResponse response;
     while (stream->Read(&response)) {
-      for (const embedding_pb::EmbedStreamResult& result : response.results()) results_.push_back(result);
+      for (const embedding_pb::EmbedStreamResult& result : response.results())
+        results_.push_back(result);
     }
     return ToAbslStatus(stream->Finish());
   }
@@ -68,7 +71,8 @@ TEST_F(EmbeddingStreamTest, EveryInputIsAnsweredOnceUnderItsId) {
   int next = 0;
   for (const int size : {1, 0, 100, 37, 512, 3}) {
     requests.emplace_back();
-    for (int i = 0; i < size; ++i, ++next) requests.back() = With(absl::StrCat("id-", next), "text", std::move(requests.back()));
+    for (int i = 0; i < size; ++i, ++next)
+      requests.back() = With(absl::StrCat("id-", next), "text", std::move(requests.back()));
   }
   std::thread writer;
   const auto stream = Open();
@@ -93,7 +97,9 @@ TEST_F(EmbeddingStreamTest, EveryInputIsAnsweredOnceUnderItsId) {
 }
 
 TEST_F(EmbeddingStreamTest, InputThatIsWrongFailsAloneUnderItsIdWithItsField) {
-  ASSERT_TRUE(Run({With("good", "text", First()), With("bad", "caf\xE9"), With("also good", "text"), With("empty", "")}).ok());
+  ASSERT_TRUE(Run({With("good", "text", First()), With("bad", "caf\xE9"), With("also good", "text"),
+                   With("empty", "")})
+                  .ok());
   ASSERT_EQ(results_.size(), 4u);
   for (const auto& result : results_) {
     if (result.id() == "good" || result.id() == "also good") {
@@ -103,7 +109,8 @@ TEST_F(EmbeddingStreamTest, InputThatIsWrongFailsAloneUnderItsIdWithItsField) {
     ASSERT_TRUE(result.has_error()) << result.id();
     const absl::Status status = FromRpcStatus(result.error());
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith(result.id() == "bad" ? "fields[0] " : "the input "));
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::StartsWith(result.id() == "bad" ? "fields[0] " : "the input "));
   }
 }
 
@@ -128,7 +135,9 @@ TEST_F(EmbeddingStreamTest, WrongUseEndsTheStreamAndSaysWhy) {
       {{space}, absl::StatusCode::kInvalidArgument, "spaces[0] is \"audio\""},
       {{dimensions}, absl::StatusCode::kInvalidArgument, "settings.output_dimensions is 5"},
       {{many}, absl::StatusCode::kInvalidArgument, "inputs has 513 elements"},
-      {{With(std::string(257, 'x'), "text", First())}, absl::StatusCode::kInvalidArgument, "inputs[0].id has 257 bytes"},
+      {{With(std::string(257, 'x'), "text", First())},
+       absl::StatusCode::kInvalidArgument,
+       "inputs[0].id has 257 bytes"},
   };
   for (const Case& c : cases) {
     grpc::ClientContext context;
@@ -143,7 +152,9 @@ TEST_F(EmbeddingStreamTest, WrongUseEndsTheStreamAndSaysWhy) {
   }
 }
 
-TEST_F(EmbeddingStreamTest, StreamThatIsClosedWithoutAMessageEndsWell) { EXPECT_TRUE(Run({}).ok()); }
+TEST_F(EmbeddingStreamTest, StreamThatIsClosedWithoutAMessageEndsWell) {
+  EXPECT_TRUE(Run({}).ok());
+}
 
 TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
   config_.streams.max_inputs = 4;
@@ -161,7 +172,8 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
     stream->WritesDone();
   });
   EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
-  // In process a write ends when the other side has taken the message. One may be under way beyond the four.
+  // In process a write ends when the other side has taken the message. One may be under way beyond
+  // the four.
   for (int i = 0; i < 20; ++i) {
     server_->Stats();
     ASSERT_LE(written, 5);
@@ -198,10 +210,12 @@ TEST_F(EmbeddingStreamTest, CancelledStreamStopsCosting) {
   valve_->Set(false);
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
+                         kStreamLimit));
   context_.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit)) << "though its batch still hangs";
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit))
+      << "though its batch still hangs";
 }
 
 TEST_F(EmbeddingStreamTest, StreamEndsAtItsDeadline) {
@@ -232,13 +246,15 @@ TEST_F(EmbeddingStreamTest, FullLaneFailsInputsNotTheStream) {
   valve_->Set(false);
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("first", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
+                         kStreamLimit));
   ASSERT_TRUE(stream->Write(With("second", "text")));
   embedding_pb::EmbedStreamResponse response;
   ASSERT_TRUE(stream->Read(&response));
   ASSERT_EQ(response.results_size(), 1);
   EXPECT_EQ(response.results(0).id(), "second");
-  EXPECT_EQ(response.results(0).error().code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(response.results(0).error().code(),
+            static_cast<int>(absl::StatusCode::kResourceExhausted));
   valve_->Set(true);
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.results(0).id(), "first");
@@ -251,7 +267,8 @@ TEST_F(EmbeddingStreamTest, ServerThatShutsDownAnswersWhatItTookAndEndsTheStream
   valve_->Set(false);
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
+                         kStreamLimit));
   std::thread draining([&] { server_->server().Drain(); });
   EXPECT_TRUE(Eventually([&] { return !server_->Serves(""); }, kStreamLimit));
   valve_->Set(true);

@@ -76,7 +76,8 @@ class FeatureStoreServiceTest : public ::testing::Test {
     catalogs_ = catalog_pb::CatalogService::NewStub(channel_);
   }
 
-  static void AddAttribute(types_pb::Catalog& catalog, const std::string& name, types_pb::AttributeType type) {
+  static void AddAttribute(types_pb::Catalog& catalog, const std::string& name,
+                           types_pb::AttributeType type) {
     types_pb::AttributeDeclaration* attribute = catalog.add_attributes();
     attribute->set_name(name);
     attribute->set_type(type);
@@ -84,9 +85,11 @@ class FeatureStoreServiceTest : public ::testing::Test {
 
   template <typename Async, typename Interface, typename Request, typename Response>
   absl::Status Call(Async* async,
-                    void (Interface::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+                    void (Interface::*method)(grpc::ClientContext*, const Request*, Response*,
+                                              std::function<void(grpc::Status)>),
                     const Request& request, Response& response) {
-    return CallUnary(async, method, request, response, {.deadline = absl::Now() + absl::Seconds(20)});
+    return CallUnary(async, method, request, response,
+                     {.deadline = absl::Now() + absl::Seconds(20)});
   }
 
   // Writes one item after `change` and returns its failure.
@@ -99,7 +102,8 @@ class FeatureStoreServiceTest : public ::testing::Test {
     store_pb::UpsertItemsResponse response;
     const absl::Status status = Call(store_->async(), &Store::UpsertItems, request, response);
     if (!status.ok()) return status;
-    return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
+    return response.failures().empty() ? absl::OkStatus()
+                                       : FromRpcStatus(response.failures(0).status());
   }
 
   absl::Status WriteEvent(const std::function<void(types_pb::Event&)>& change) {
@@ -114,7 +118,8 @@ class FeatureStoreServiceTest : public ::testing::Test {
     store_pb::WriteEventsResponse response;
     const absl::Status status = Call(store_->async(), &Store::WriteEvents, request, response);
     if (!status.ok()) return status;
-    return response.failures().empty() ? absl::OkStatus() : FromRpcStatus(response.failures(0).status());
+    return response.failures().empty() ? absl::OkStatus()
+                                       : FromRpcStatus(response.failures(0).status());
   }
 
   std::string dir_;
@@ -142,9 +147,11 @@ TEST_F(FeatureStoreServiceTest, ElementsOfABatchFailAlone) {
   EXPECT_GT(response.revisions(3), 0);
   ASSERT_EQ(response.failures_size(), 2);
   EXPECT_EQ(response.failures(0).index(), 1);
-  EXPECT_THAT(Fields(FromRpcStatus(response.failures(0).status())), ElementsAre("writes[1].item.title"));
+  EXPECT_THAT(Fields(FromRpcStatus(response.failures(0).status())),
+              ElementsAre("writes[1].item.title"));
   EXPECT_EQ(response.failures(1).index(), 2);
-  EXPECT_THAT(Fields(FromRpcStatus(response.failures(1).status())), ElementsAre("writes[2].item.create_time"));
+  EXPECT_THAT(Fields(FromRpcStatus(response.failures(1).status())),
+              ElementsAre("writes[2].item.create_time"));
 }
 
 TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
@@ -155,23 +162,34 @@ TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
   };
   const std::vector<Case> cases = {
       {"writes[0].item.id", "empty", [](auto& write) { write.mutable_item()->clear_id(); }},
-      {"writes[0].item.id", "257", [](auto& write) { write.mutable_item()->set_id(std::string(257, 'x')); }},
+      {"writes[0].item.id", "257",
+       [](auto& write) { write.mutable_item()->set_id(std::string(257, 'x')); }},
       {"writes[0].item.id", "control", [](auto& write) { write.mutable_item()->set_id("a\nb"); }},
-      {"writes[0].item.title", "1025", [](auto& write) { write.mutable_item()->set_title(std::string(1025, 'x')); }},
-      {"writes[0].item.description", "10000000", [](auto& write) { write.mutable_item()->set_description(std::string(10'000'000, 'x')); }},
+      {"writes[0].item.title", "1025",
+       [](auto& write) { write.mutable_item()->set_title(std::string(1025, 'x')); }},
+      {"writes[0].item.description", "10000000",
+       [](auto& write) { write.mutable_item()->set_description(std::string(10'000'000, 'x')); }},
       {"writes[0].item.attributes[\"colour\"]", "declared",
-       [](auto& write) { (*write.mutable_item()->mutable_attributes())["colour"].set_string_value("red"); }},
+       [](auto& write) {
+         (*write.mutable_item()->mutable_attributes())["colour"].set_string_value("red");
+       }},
       {"writes[0].item.attributes[\"style\"]", "integer",
-       [](auto& write) { (*write.mutable_item()->mutable_attributes())["style"].set_int64_value(3); }},
+       [](auto& write) {
+         (*write.mutable_item()->mutable_attributes())["style"].set_int64_value(3);
+       }},
       {"writes[0].item.attributes[\"price\"]", "finite",
-       [](auto& write) { (*write.mutable_item()->mutable_attributes())["price"].set_double_value(std::nan("")); }},
-      {"writes[0].item.images[0]", "JPEG, PNG or WebP", [](auto& write) { write.mutable_item()->add_images()->set_data("not a picture"); }},
+       [](auto& write) {
+         (*write.mutable_item()->mutable_attributes())["price"].set_double_value(std::nan(""));
+       }},
+      {"writes[0].item.images[0]", "JPEG, PNG or WebP",
+       [](auto& write) { write.mutable_item()->add_images()->set_data("not a picture"); }},
       {"writes[0].item.images[0].sha256", "digest",
        [](auto& write) {
          write.mutable_item()->add_images()->set_data("x");
          write.mutable_item()->mutable_images(0)->set_sha256(std::string(32, 'y'));
        }},
-      {"writes[0].update_mask[0]", "colour", [](auto& write) { write.mutable_update_mask()->add_paths("colour"); }},
+      {"writes[0].update_mask[0]", "colour",
+       [](auto& write) { write.mutable_update_mask()->add_paths("colour"); }},
   };
   for (const Case& c : cases) {
     const absl::Status status = WriteItem(c.change);
@@ -190,11 +208,13 @@ TEST_F(FeatureStoreServiceTest, BadEventsAreRefusedByField) {
       {"events[0].user_id", [](auto& event) { event.clear_user_id(); }},
       {"events[0].item_id", [](auto& event) { event.set_item_id(kBadUtf8); }},
       {"events[0].event_type", [](auto& event) { event.set_event_type("sneeze"); }},
-      {"events[0].value", [](auto& event) { event.set_value(std::numeric_limits<double>::infinity()); }},
+      {"events[0].value",
+       [](auto& event) { event.set_value(std::numeric_limits<double>::infinity()); }},
       {"events[0].value", [](auto& event) { event.set_event_type("rating"); }},
       {"events[0].event_time", [](auto& event) { event.mutable_event_time()->set_seconds(-1); }},
       {"events[0].event_time", [](auto& event) { event.clear_event_time(); }},
-      {"events[0].event_time", [](auto& event) { event.mutable_event_time()->set_seconds(1000); }},  // too late
+      {"events[0].event_time",
+       [](auto& event) { event.mutable_event_time()->set_seconds(1000); }},  // too late
       {"events[0].event_id", [](auto& event) { event.set_event_id(std::string(300, 'x')); }},
   };
   for (const Case& c : cases) {
@@ -208,25 +228,30 @@ TEST_F(FeatureStoreServiceTest, EmptyAndOverlongBatchesFailAsAWhole) {
   store_pb::UpsertItemsRequest items;
   items.set_catalog("shop");
   store_pb::UpsertItemsResponse items_response;
-  EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)), ElementsAre("writes"));
+  EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)),
+              ElementsAre("writes"));
   for (int i = 0; i < 1001; ++i) items.add_writes();
-  EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)), ElementsAre("writes"));
+  EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)),
+              ElementsAre("writes"));
   store_pb::WriteEventsRequest events;
   events.set_catalog("shop");
   store_pb::WriteEventsResponse events_response;
-  EXPECT_THAT(Fields(Call(store_->async(), &Store::WriteEvents, events, events_response)), ElementsAre("events"));
+  EXPECT_THAT(Fields(Call(store_->async(), &Store::WriteEvents, events, events_response)),
+              ElementsAre("events"));
 }
 
 TEST_F(FeatureStoreServiceTest, UnknownCatalogIsNotFoundEverywhere) {
   store_pb::GetUserContextRequest context;
   context.set_catalog("nowhere");
   store_pb::GetUserContextResponse context_response;
-  EXPECT_TRUE(absl::IsNotFound(Call(store_->async(), &Store::GetUserContext, context, context_response)));
+  EXPECT_TRUE(
+      absl::IsNotFound(Call(store_->async(), &Store::GetUserContext, context, context_response)));
   store_pb::WriteEventsRequest events;
   events.set_catalog("nowhere");
   events.add_events();  // cannot be converted, so nothing is left to write
   store_pb::WriteEventsResponse events_response;
-  EXPECT_TRUE(absl::IsNotFound(Call(store_->async(), &Store::WriteEvents, events, events_response)));
+  EXPECT_TRUE(
+      absl::IsNotFound(Call(store_->async(), &Store::WriteEvents, events, events_response)));
   catalog_pb::GetCatalogRequest get;
   get.set_catalog("nowhere");
   catalog_pb::GetCatalogResponse get_response;
@@ -254,13 +279,16 @@ TEST_F(FeatureStoreServiceTest, CatalogDeclarationIsCheckedByField) {
   catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_id("Other");
   catalog_pb::CreateCatalogResponse response;
-  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)), ElementsAre("catalog.id"));
+  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
+              ElementsAre("catalog.id"));
   request.mutable_catalog()->set_id("other");
   AddAttribute(*request.mutable_catalog(), "style", types_pb::ATTRIBUTE_TYPE_UNSPECIFIED);
-  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)), ElementsAre("catalog.attributes[0].type"));
+  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
+              ElementsAre("catalog.attributes[0].type"));
   request.mutable_catalog()->clear_attributes();
   request.mutable_catalog()->set_rerank_weight(2);
-  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)), ElementsAre("catalog.rerank_weight"));
+  EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
+              ElementsAre("catalog.rerank_weight"));
 }
 
 TEST_F(FeatureStoreServiceTest, FolderThatIsOpenSaysByWhichProcess) {
@@ -292,9 +320,11 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
 }
 
 TEST_F(FeatureStoreServiceTest, ReaderGetsItemsInTheOrderOfTheIds) {
-  for (const char* id : {"a", "b"}) ASSERT_TRUE(WriteItem([id](auto& write) { write.mutable_item()->set_id(id); }).ok());
+  for (const char* id : {"a", "b"})
+    ASSERT_TRUE(WriteItem([id](auto& write) { write.mutable_item()->set_id(id); }).ok());
   FeatureStoreClient client([this] { return channel_; });
-  const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {}, {.deadline = absl::Now() + absl::Seconds(20)});
+  const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {},
+                                     {.deadline = absl::Now() + absl::Seconds(20)});
   ASSERT_TRUE(items.ok()) << items.status();
   std::vector<std::string> ids;
   for (const auto& item : *items) ids.push_back(item.has_value() ? item->item.id : "-");
@@ -319,7 +349,8 @@ TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
     const auto batch = source.WatchChanges(*position, absl::Seconds(20));
     ASSERT_TRUE(batch.ok()) << batch.status();
     ASSERT_FALSE(batch->changes.empty()) << "no change within the time";
-    for (const retrieval::Change& change : batch->changes) seen |= change.catalog == "later" && change.item_id == "x";
+    for (const retrieval::Change& change : batch->changes)
+      seen |= change.catalog == "later" && change.item_id == "x";
     position = batch->next_position;
   }
   const auto items = source.GetItems("later", {"x", "unknown"});
@@ -348,7 +379,8 @@ TEST_F(FeatureStoreServiceTest, CancelEndsAWaitingFollower) {
   ChangeSourceClient source([this] { return channel_; }, absl::Seconds(20));
   const std::string position = source.CurrentPosition().value();
   std::thread cancel([&] { source.Cancel(); });
-  EXPECT_EQ(source.WatchChanges(position, absl::Hours(1)).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(source.WatchChanges(position, absl::Hours(1)).status().code(),
+            absl::StatusCode::kCancelled);
   cancel.join();
   EXPECT_EQ(source.ListItems("shop", "").status().code(), absl::StatusCode::kCancelled);
 }
@@ -357,13 +389,15 @@ TEST_F(FeatureStoreServiceTest, StoppingServerEndsWatchers) {
   ChangeSourceClient source([this] { return channel_; }, absl::Seconds(20));
   const std::string position = source.CurrentPosition().value();
   std::thread stop([&] { server_->Drain(); });
-  EXPECT_EQ(source.WatchChanges(position, absl::Hours(1)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(source.WatchChanges(position, absl::Hours(1)).status().code(),
+            absl::StatusCode::kUnavailable);
   stop.join();
 }
 
 TEST_F(FeatureStoreServiceTest, UnknownResumeTokenIsRefused) {
   ChangeSourceClient source([this] { return channel_; }, absl::Seconds(20));
-  EXPECT_THAT(Fields(source.WatchChanges("nonsense", absl::Seconds(20)).status()), ElementsAre("resume_token"));
+  EXPECT_THAT(Fields(source.WatchChanges("nonsense", absl::Seconds(20)).status()),
+              ElementsAre("resume_token"));
 }
 
 TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
@@ -374,7 +408,8 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   store_pb::PurgeUserResponse purged;
   ASSERT_TRUE(Call(store_->async(), &Store::PurgeUser, purge, purged).ok());
   EXPECT_EQ(purged.removed_events(), 1);
-  EXPECT_FALSE(purged.dropped_query_vectors()) << "the embedding service is away here, which is said";
+  EXPECT_FALSE(purged.dropped_query_vectors())
+      << "the embedding service is away here, which is said";
   store_pb::GetUserContextRequest context;
   context.set_catalog("shop");
   context.set_user_id("u");

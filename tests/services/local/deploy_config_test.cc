@@ -19,7 +19,8 @@ std::map<std::string, std::string> Values(const Config& config) {
   const std::string help = config.Help();
   std::map<std::string, std::string> values;
   for (absl::string_view line : absl::StrSplit(help, '\n')) {
-    const std::pair<absl::string_view, absl::string_view> flag = absl::StrSplit(line, absl::MaxSplits('=', 1));
+    const std::pair<absl::string_view, absl::string_view> flag =
+        absl::StrSplit(line, absl::MaxSplits('=', 1));
     if (line.substr(0, 4) == "  --") values.emplace(flag.first.substr(4), flag.second);
   }
   return values;
@@ -37,7 +38,8 @@ void CheckFile(const std::string& name, Config& config) {
   const absl::Status loaded = config.LoadFile(path);
   ASSERT_TRUE(loaded.ok()) << loaded;
   for (const auto& [key, value] : Values(config)) {
-    EXPECT_THAT(text.str(), HasSubstr(absl::StrCat(NameOf(key), ":"))) << key << " does not stand in " << path;
+    EXPECT_THAT(text.str(), HasSubstr(absl::StrCat(NameOf(key), ":")))
+        << key << " does not stand in " << path;
     // Folders are given as an installation would.
     if (NameOf(key) == "dir" || NameOf(key) == "data_dir") continue;
     EXPECT_EQ(value, defaults.at(key)) << key << " in " << path;
@@ -55,11 +57,21 @@ void CheckPart(const std::string& name, const std::string& listen) {
   CheckFile(name, config);
 }
 
-TEST(DeployConfigTest, EmbeddingFileHoldsEveryKeyWithItsDefault) { CheckPart<EmbeddingConfig>("embedding", "127.0.0.1:7102"); }
-TEST(DeployConfigTest, RankingFileHoldsEveryKeyWithItsDefault) { CheckPart<RankingConfig>("ranking", "127.0.0.1:7104"); }
-TEST(DeployConfigTest, RetrievalFileHoldsEveryKeyWithItsDefault) { CheckPart<RetrievalConfig>("retrieval", "127.0.0.1:7103"); }
-TEST(DeployConfigTest, FeatureStoreFileHoldsEveryKeyWithItsDefault) { CheckPart<FeatureStoreConfig>("featurestore", "127.0.0.1:7101"); }
-TEST(DeployConfigTest, GatewayFileHoldsEveryKeyWithItsDefault) { CheckPart<GatewayConfig>("gateway", "127.0.0.1:7100"); }
+TEST(DeployConfigTest, EmbeddingFileHoldsEveryKeyWithItsDefault) {
+  CheckPart<EmbeddingConfig>("embedding", "127.0.0.1:7102");
+}
+TEST(DeployConfigTest, RankingFileHoldsEveryKeyWithItsDefault) {
+  CheckPart<RankingConfig>("ranking", "127.0.0.1:7104");
+}
+TEST(DeployConfigTest, RetrievalFileHoldsEveryKeyWithItsDefault) {
+  CheckPart<RetrievalConfig>("retrieval", "127.0.0.1:7103");
+}
+TEST(DeployConfigTest, FeatureStoreFileHoldsEveryKeyWithItsDefault) {
+  CheckPart<FeatureStoreConfig>("featurestore", "127.0.0.1:7101");
+}
+TEST(DeployConfigTest, GatewayFileHoldsEveryKeyWithItsDefault) {
+  CheckPart<GatewayConfig>("gateway", "127.0.0.1:7100");
+}
 
 TEST(DeployConfigTest, FileOfAllInOneHoldsEveryKeyWithItsDefault) {
   StackConfig stack;

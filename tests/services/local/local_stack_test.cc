@@ -61,9 +61,11 @@ class LocalStackTest : public ::testing::Test {
   }
 
   template <typename Request, typename Response>
-  absl::Status Call(void (Stub::*method)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+  absl::Status Call(void (Stub::*method)(grpc::ClientContext*, const Request*, Response*,
+                                         std::function<void(grpc::Status)>),
                     const Request& request, Response& response) {
-    return CallUnary(shop_.recommender().async(), method, request, response, {.deadline = absl::Now() + absl::Seconds(60)});
+    return CallUnary(shop_.recommender().async(), method, request, response,
+                     {.deadline = absl::Now() + absl::Seconds(60)});
   }
 
   absl::Status Recommend(const std::function<void(shop_pb::RecommendRequest&)>& change) {
@@ -119,16 +121,20 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
          for (int i = 0; i <= 100; ++i) request.add_context_item_ids(absl::StrCat(i));
        }},
       {"request_time", [](auto& request) { request.mutable_request_time()->set_seconds(-1); }},
-      {"session_events[0].item_id", [](auto& request) { request.add_session_events()->set_event_type("view"); }},
+      {"session_events[0].item_id",
+       [](auto& request) { request.add_session_events()->set_event_type("view"); }},
       {"session_events[0].value",
        [](auto& request) {
          request.add_session_events()->set_item_id("a");
          request.mutable_session_events(0)->set_event_type("view");
          request.mutable_session_events(0)->set_value(std::numeric_limits<double>::quiet_NaN());
        }},
-      {"diversity.mmr_lambda", [](auto& request) { request.mutable_diversity()->set_mmr_lambda(std::nan("")); }},
-      {"diversity.exploration_share", [](auto& request) { request.mutable_diversity()->set_exploration_share(0.9); }},
-      {"query.text", [](auto& request) { request.mutable_query()->set_text(std::string(8193, 'x')); }},
+      {"diversity.mmr_lambda",
+       [](auto& request) { request.mutable_diversity()->set_mmr_lambda(std::nan("")); }},
+      {"diversity.exploration_share",
+       [](auto& request) { request.mutable_diversity()->set_exploration_share(0.9); }},
+      {"query.text",
+       [](auto& request) { request.mutable_query()->set_text(std::string(8193, 'x')); }},
   };
   for (const Case& c : cases) {
     const absl::Status status = Recommend(c.change);
@@ -138,20 +144,25 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
 }
 
 TEST_F(LocalStackTest, UnparsableFilterNamesThePosition) {
-  const absl::Status status = Recommend([](auto& request) { request.set_filter("price < 3 AND AND"); });
+  const absl::Status status =
+      Recommend([](auto& request) { request.set_filter("price < 3 AND AND"); });
   EXPECT_THAT(std::string(status.message()), HasSubstr("15"));
 }
 
 TEST_F(LocalStackTest, BadSearchesAreRefused) {
   EXPECT_THAT(Fields(Search([](auto&) {})), ElementsAre("query"));
-  EXPECT_THAT(Fields(Search([](auto& request) { request.mutable_query()->set_text(kBadUtf8); })), ElementsAre("query.text"));
-  const absl::Status truncated = Search([](auto& request) { request.mutable_query()->set_image(MakePng(32, 32, 1, 2, 3).substr(0, 50)); });
+  EXPECT_THAT(Fields(Search([](auto& request) { request.mutable_query()->set_text(kBadUtf8); })),
+              ElementsAre("query.text"));
+  const absl::Status truncated = Search([](auto& request) {
+    request.mutable_query()->set_image(MakePng(32, 32, 1, 2, 3).substr(0, 50));
+  });
   EXPECT_EQ(truncated.code(), absl::StatusCode::kInvalidArgument) << truncated;
   EXPECT_THAT(std::string(truncated.message()), HasSubstr("image"));
 }
 
 TEST_F(LocalStackTest, UnknownCatalogIsNotFound) {
-  EXPECT_EQ(Recommend([](auto& request) { request.set_catalog("nowhere"); }).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Recommend([](auto& request) { request.set_catalog("nowhere"); }).code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(LocalStackTest, UnknownUserIsServedAsANewOne) {
@@ -199,9 +210,12 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   const auto stub = embedding::v1::EmbeddingService::NewStub(stack_->channel());
   const auto queries = [&] {
     embedding::v1::GetStatsResponse stats;
-    EXPECT_TRUE(CallUnary(stub->async(), &embedding::v1::EmbeddingService::StubInterface::async_interface::GetStats,
-                          embedding::v1::GetStatsRequest(), stats, {.deadline = absl::Now() + absl::Seconds(60)})
-                    .ok());
+    EXPECT_TRUE(
+        CallUnary(stub->async(),
+                  &embedding::v1::EmbeddingService::StubInterface::async_interface::GetStats,
+                  embedding::v1::GetStatsRequest(), stats,
+                  {.deadline = absl::Now() + absl::Seconds(60)})
+            .ok());
     return stats.queries();
   };
   const auto recommend = [&] {
@@ -233,7 +247,8 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   ASSERT_TRUE(Call(&Stub::PurgeUser, purge, purged).ok());
   EXPECT_TRUE(purged.dropped_query_vectors());
   EXPECT_EQ(queries().vectors(), before);
-  EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }, kLimit)) << "computed anew";
+  EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }, kLimit))
+      << "computed anew";
 }
 
 TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {

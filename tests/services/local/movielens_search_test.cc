@@ -1,7 +1,9 @@
-// Whether a picture helps or harms the finding of its item, on real movies through the whole stack. Slow, and skipped without the data.
+// Whether a picture helps or harms the finding of its item, on real movies through the whole stack.
+// Slow, and skipped without the data.
 //
-// The set: every movie of MovieLens (ml-latest-small, in the shared data) that has a poster, and as many without one, drawn by a seed;
-// about 3,000 items, plots where there are any. Queries are titles without their year.
+// The set: every movie of MovieLens (ml-latest-small, in the shared data) that has a poster, and as
+// many without one, drawn by a seed; about 3,000 items, plots where there are any. Queries are
+// titles without their year.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -37,7 +39,8 @@ constexpr size_t kMinFoundFirst = 45;
 
 std::string DataFolder() {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
-  return absl::StrCat(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared", "/data/movielens");
+  return absl::StrCat(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared",
+                      "/data/movielens");
 }
 
 // `count` of the movies with (or without) a poster, in a shuffled order.
@@ -93,7 +96,8 @@ class MovieLensSearchTest : public ::testing::Test {
     offline::ImportOptions options;
     options.catalog = kCatalog;
     offline::Importer importer(client, options);
-    PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(offline::MovieLensCatalog(kCatalog)));
+    PALATE_ASSIGN_OR_RETURN(const Catalog catalog,
+                            importer.EnsureCatalog(offline::MovieLensCatalog(kCatalog)));
     offline::SourceReport report;
     offline::ImportOutcome outcome;
     const auto movies = offline::ReadMovies(*data_, report);
@@ -103,7 +107,8 @@ class MovieLensSearchTest : public ::testing::Test {
   }
 
   // The ids of the first `count` results, best first.
-  static std::vector<std::string> Search(const std::string& text, const std::string& image, int count) {
+  static std::vector<std::string> Search(const std::string& text, const std::string& image,
+                                         int count) {
     shop_pb::SearchRequest request;
     request.set_catalog(kCatalog);
     request.mutable_query()->set_text(text);
@@ -111,8 +116,8 @@ class MovieLensSearchTest : public ::testing::Test {
     request.set_num_results(count);
     shop_pb::SearchResponse response;
     shop_pb::RecommenderService::Stub stub(stack_->channel());
-    const absl::Status status =
-        CallUnary(stub.async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + absl::Seconds(60)});
+    const absl::Status status = CallUnary(stub.async(), &RecommenderStub::Search, request, response,
+                                          {.deadline = absl::Now() + absl::Seconds(60)});
     EXPECT_TRUE(status.ok()) << status;
     std::vector<std::string> ids;
     for (const auto& result : response.results()) ids.push_back(result.item_id());
@@ -140,8 +145,9 @@ LocalStack* MovieLensSearchTest::stack_ = nullptr;
 TEST_F(MovieLensSearchTest, FindsMoviesByTheirTitleAsWellWithAPosterAsWithout) {
   const int with_poster = FoundByTitle(true);
   const int without = FoundByTitle(false);
-  std::cout << "recall@10 of " << kTitles << " titles each, among " << data_->movies.size() << " movies: " << with_poster
-            << " with a poster, " << without << " without" << std::endl;
+  std::cout << "recall@10 of " << kTitles << " titles each, among " << data_->movies.size()
+            << " movies: " << with_poster << " with a poster, " << without << " without"
+            << std::endl;
   EXPECT_LE(std::abs(with_poster - without), kWithinPoints);
   EXPECT_GE(std::min(with_poster, without), kMinRecall);
 }

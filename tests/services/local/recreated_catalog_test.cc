@@ -1,5 +1,5 @@
-// A catalog that is deleted and created again under its name, seen from outside over TCP: from the deletion's answer on, no answer may name
-// anything of the predecessor.
+// A catalog that is deleted and created again under its name, seen from outside over TCP: from the
+// deletion's answer on, no answer may name anything of the predecessor.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,7 +21,8 @@ using RecommenderStub = shop_pb::RecommenderService::StubInterface::async_interf
 using CatalogStub = shop_catalog_pb::CatalogService::StubInterface::async_interface;
 
 constexpr absl::Duration kCall = absl::Seconds(30);
-// More than a source asks of the index, so that leftovers of the predecessor would crowd its successor out.
+// More than a source asks of the index, so that leftovers of the predecessor would crowd its
+// successor out.
 constexpr int kOldItems = 120;
 constexpr int kNewItems = 3;
 constexpr char kUser[] = "u";
@@ -54,16 +55,19 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
 
   std::string catalog() const { return GetParam().name; }
   static std::string OldId(int i) { return absl::StrCat("item-", i); }
-  static std::string NewId(int i) { return GetParam().same_ids ? OldId(i) : absl::StrCat("new-", i); }
+  static std::string NewId(int i) {
+    return GetParam().same_ids ? OldId(i) : absl::StrCat("new-", i);
+  }
 
-  absl::StatusOr<types_pb::Catalog> Create(const std::optional<google::protobuf::Timestamp>& create_time) const {
+  absl::StatusOr<types_pb::Catalog> Create(
+      const std::optional<google::protobuf::Timestamp>& create_time) const {
     shop_catalog_pb::CreateCatalogRequest request;
     request.mutable_catalog()->set_id(catalog());
     request.mutable_catalog()->add_event_types()->set_name("view");
     if (create_time.has_value()) *request.mutable_catalog()->mutable_create_time() = *create_time;
     shop_catalog_pb::CreateCatalogResponse response;
-    PALATE_RETURN_IF_ERROR(
-        CallUnary(shop_->catalogs().async(), &CatalogStub::CreateCatalog, request, response, {.deadline = absl::Now() + kCall}));
+    PALATE_RETURN_IF_ERROR(CallUnary(shop_->catalogs().async(), &CatalogStub::CreateCatalog,
+                                     request, response, {.deadline = absl::Now() + kCall}));
     return response.catalog();
   }
 
@@ -71,10 +75,12 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     shop_catalog_pb::DeleteCatalogRequest request;
     request.set_catalog(catalog());
     shop_catalog_pb::DeleteCatalogResponse response;
-    return CallUnary(shop_->catalogs().async(), &CatalogStub::DeleteCatalog, request, response, {.deadline = absl::Now() + kCall});
+    return CallUnary(shop_->catalogs().async(), &CatalogStub::DeleteCatalog, request, response,
+                     {.deadline = absl::Now() + kCall});
   }
 
-  absl::Status WriteItems(int count, const std::function<std::string(int)>& id, const std::string& title) const {
+  absl::Status WriteItems(int count, const std::function<std::string(int)>& id,
+                          const std::string& title) const {
     shop_pb::UpsertItemsRequest request;
     request.set_catalog(catalog());
     for (int i = 0; i < count; ++i) {
@@ -83,7 +89,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
       item->set_title(absl::StrCat(title, " ", i));
     }
     shop_pb::UpsertItemsResponse response;
-    return CallUnary(shop_->recommender().async(), &RecommenderStub::UpsertItems, request, response, {.deadline = absl::Now() + kCall});
+    return CallUnary(shop_->recommender().async(), &RecommenderStub::UpsertItems, request, response,
+                     {.deadline = absl::Now() + kCall});
   }
 
   absl::Status View(const std::string& item) const {
@@ -95,7 +102,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     event->set_event_type("view");
     *event->mutable_event_time() = ToProto(absl::Now());
     shop_pb::WriteEventsResponse response;
-    return CallUnary(shop_->recommender().async(), &RecommenderStub::WriteEvents, request, response, {.deadline = absl::Now() + kCall});
+    return CallUnary(shop_->recommender().async(), &RecommenderStub::WriteEvents, request, response,
+                     {.deadline = absl::Now() + kCall});
   }
 
   absl::StatusOr<shop_pb::SearchResponse> Search(const std::string& text) const {
@@ -104,8 +112,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.mutable_query()->set_text(text);
     request.set_num_results(10);
     shop_pb::SearchResponse response;
-    PALATE_RETURN_IF_ERROR(
-        CallUnary(shop_->recommender().async(), &RecommenderStub::Search, request, response, {.deadline = absl::Now() + kCall}));
+    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::Search,
+                                     request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 
@@ -115,8 +123,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.set_item_id(item);
     request.set_num_results(10);
     shop_pb::SimilarItemsResponse response;
-    PALATE_RETURN_IF_ERROR(
-        CallUnary(shop_->recommender().async(), &RecommenderStub::SimilarItems, request, response, {.deadline = absl::Now() + kCall}));
+    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::SimilarItems,
+                                     request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 
@@ -126,8 +134,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     request.set_user_id(kUser);
     request.set_num_results(10);
     shop_pb::RecommendResponse response;
-    PALATE_RETURN_IF_ERROR(
-        CallUnary(shop_->recommender().async(), &RecommenderStub::Recommend, request, response, {.deadline = absl::Now() + kCall}));
+    PALATE_RETURN_IF_ERROR(CallUnary(shop_->recommender().async(), &RecommenderStub::Recommend,
+                                     request, response, {.deadline = absl::Now() + kCall}));
     return response;
   }
 
@@ -136,7 +144,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
   static int CountNew(const absl::StatusOr<Response>& answer) {
     if (!answer.ok()) return -1;
     for (const auto& result : answer->results()) {
-      EXPECT_TRUE(absl::StartsWith(result.item().title(), "reading lamp")) << result.ShortDebugString();
+      EXPECT_TRUE(absl::StartsWith(result.item().title(), "reading lamp"))
+          << result.ShortDebugString();
     }
     return answer->results_size();
   }
@@ -155,15 +164,23 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
   ASSERT_TRUE(before.ok()) << before.status();
   ASSERT_TRUE(WriteItems(kOldItems, OldId, "mountain tent").ok());
   ASSERT_TRUE(View(OldId(0)).ok());
-  ASSERT_TRUE(Eventually([&] { return Search("a tent").value_or(shop_pb::SearchResponse()).results_size() == 10; }, kLimit));
-  ASSERT_TRUE(Eventually([&] { return Similar(OldId(1)).value_or(shop_pb::SimilarItemsResponse()).results_size() == 10; }, kLimit));
+  ASSERT_TRUE(Eventually(
+      [&] { return Search("a tent").value_or(shop_pb::SearchResponse()).results_size() == 10; },
+      kLimit));
+  ASSERT_TRUE(Eventually(
+      [&] {
+        return Similar(OldId(1)).value_or(shop_pb::SimilarItemsResponse()).results_size() == 10;
+      },
+      kLimit));
 
   ASSERT_TRUE(Delete().ok());
   EXPECT_EQ(Search("a tent").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Similar(OldId(1)).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Recommend().status().code(), absl::StatusCode::kNotFound);
 
-  ASSERT_TRUE(Create(GetParam().same_create_time ? std::optional(before->create_time()) : std::nullopt).ok());
+  ASSERT_TRUE(
+      Create(GetParam().same_create_time ? std::optional(before->create_time()) : std::nullopt)
+          .ok());
   EXPECT_EQ(CountNew(Search("a tent")), 0);
   EXPECT_EQ(CountNew(Recommend()), 0);
   EXPECT_EQ(Similar(OldId(1)).status().code(), absl::StatusCode::kNotFound);
@@ -178,7 +195,8 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
   const auto recommended = Recommend();
   ASSERT_TRUE(recommended.ok()) << recommended.status();
   for (const auto& result : recommended->results()) {
-    for (const auto& reason : result.reasons()) EXPECT_NE(reason.source(), shop_pb::CANDIDATE_SOURCE_CONTENT) << result.item_id();
+    for (const auto& reason : result.reasons())
+      EXPECT_NE(reason.source(), shop_pb::CANDIDATE_SOURCE_CONTENT) << result.item_id();
   }
   if (!GetParam().same_ids) {
     EXPECT_EQ(Similar(OldId(1)).status().code(), absl::StatusCode::kNotFound);
@@ -186,8 +204,10 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Successors, RecreatedCatalogTest,
-                         ::testing::Values(Scenario{"other-items", false, false}, Scenario{"same-ids", false, true},
-                                           Scenario{"same-declaration", true, false}, Scenario{"same-declaration-and-ids", true, true}),
+                         ::testing::Values(Scenario{"other-items", false, false},
+                                           Scenario{"same-ids", false, true},
+                                           Scenario{"same-declaration", true, false},
+                                           Scenario{"same-declaration-and-ids", true, true}),
                          [](const auto& info) {
                            std::string name = info.param.name;
                            std::erase(name, '-');

@@ -1,4 +1,5 @@
-// A published reranker as the server's default ranking model: the pipeline's rerank stage takes its scores.
+// A published reranker as the server's default ranking model: the pipeline's rerank stage takes its
+// scores.
 #include <gtest/gtest.h>
 
 #include "services/local/local_stack.h"

@@ -38,11 +38,13 @@ class RerankerServiceTest : public ::testing::Test {
 
   absl::StatusOr<pb::RankResponse> Rank(const pb::RankRequest& request) {
     pb::RankResponse response;
-    PALATE_RETURN_IF_ERROR(CallUnary(stub_->async(), &Stub::Rank, request, response, {.deadline = absl::Now() + absl::Seconds(60)}));
+    PALATE_RETURN_IF_ERROR(CallUnary(stub_->async(), &Stub::Rank, request, response,
+                                     {.deadline = absl::Now() + absl::Seconds(60)}));
     return response;
   }
 
-  static pb::RankRequest Request(const std::string& query, const std::vector<std::string>& documents) {
+  static pb::RankRequest Request(const std::string& query,
+                                 const std::vector<std::string>& documents) {
     pb::RankRequest request;
     request.mutable_query()->set_text(query);
     for (const std::string& document : documents) request.add_documents()->set_text(document);
@@ -60,7 +62,8 @@ TEST_F(RerankerServiceTest, ScoresPairsAsTheReferenceDoes) {
   const auto inputs = golden_.inputs()["rerank"];
   const auto cases = golden_.expected()["rerank"]["cases"];
   for (size_t i = 0; i < inputs.size(); ++i) {
-    pb::RankRequest request = Request(inputs[i]["query"], {inputs[i]["document"], "something else"});
+    pb::RankRequest request =
+        Request(inputs[i]["query"], {inputs[i]["document"], "something else"});
     request.set_instruction(inputs[i]["instruction"].get<std::string>());
     request.set_mode(pb::RANK_MODE_POINTWISE);
     const auto response = Rank(request);
@@ -105,7 +108,9 @@ TEST_F(RerankerServiceTest, RefusesWrongRequestsByField) {
 
 TEST_F(RerankerServiceTest, SaysWhatTheModelIs) {
   pb::GetModelInfoResponse info;
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::GetModelInfo, {}, info, {.deadline = absl::Now() + absl::Seconds(20)}).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::GetModelInfo, {}, info,
+                        {.deadline = absl::Now() + absl::Seconds(20)})
+                  .ok());
   ASSERT_EQ(info.models_size(), 1);
   EXPECT_EQ(info.models(0).mode(), pb::RANK_MODE_POINTWISE);
   EXPECT_FALSE(info.models(0).reads_images());

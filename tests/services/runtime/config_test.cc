@@ -40,11 +40,11 @@ class ConfigTest : public ::testing::Test {
 };
 
 TEST_F(ConfigTest, YamlSetsEveryKindOfValue) {
-  ASSERT_TRUE(
-      config_
-          .LoadYaml("part:\n  name: x y\n  threads: 3\n  eager: true\n  share: 0.25\n  wait_ms: 7\n  models:\n    a: /m/a\n    b: /m/b\n",
-                    "f.yaml")
-          .ok());
+  ASSERT_TRUE(config_
+                  .LoadYaml("part:\n  name: x y\n  threads: 3\n  eager: true\n  share: 0.25\n  "
+                            "wait_ms: 7\n  models:\n    a: /m/a\n    b: /m/b\n",
+                            "f.yaml")
+                  .ok());
   EXPECT_EQ(example_.name, "x y");
   EXPECT_EQ(example_.threads, 3);
   EXPECT_TRUE(example_.eager);
@@ -60,11 +60,14 @@ TEST_F(ConfigTest, UnknownKeyFailsWithFileAndLine) {
 }
 
 TEST_F(ConfigTest, UnknownSectionFails) {
-  EXPECT_THAT(std::string(config_.LoadYaml("other:\n  threads: 3\n", "f.yaml").message()), HasSubstr("f.yaml:1: other: unknown key"));
+  EXPECT_THAT(std::string(config_.LoadYaml("other:\n  threads: 3\n", "f.yaml").message()),
+              HasSubstr("f.yaml:1: other: unknown key"));
 }
 
 TEST_F(ConfigTest, KeyThatStandsTwiceFails) {
-  EXPECT_THAT(std::string(config_.LoadYaml("part:\n  threads: 3\n  threads: 4\n", "f.yaml").message()), HasSubstr("stands twice"));
+  EXPECT_THAT(
+      std::string(config_.LoadYaml("part:\n  threads: 3\n  threads: 4\n", "f.yaml").message()),
+      HasSubstr("stands twice"));
 }
 
 TEST_F(ConfigTest, ValueOutOfRangeFailsNamingTheRange) {
@@ -74,11 +77,14 @@ TEST_F(ConfigTest, ValueOutOfRangeFailsNamingTheRange) {
 }
 
 TEST_F(ConfigTest, BrokenYamlFailsWithItsLine) {
-  EXPECT_THAT(std::string(config_.LoadYaml("part:\n  threads: [3\n", "f.yaml").message()), HasSubstr("f.yaml:"));
+  EXPECT_THAT(std::string(config_.LoadYaml("part:\n  threads: [3\n", "f.yaml").message()),
+              HasSubstr("f.yaml:"));
 }
 
 TEST_F(ConfigTest, EveryKeyHasAnEnvironmentTwin) {
-  const auto lookup = [](const char* name) -> const char* { return std::string(name) == "PALATE_PART_WAIT_MS" ? "9" : nullptr; };
+  const auto lookup = [](const char* name) -> const char* {
+    return std::string(name) == "PALATE_PART_WAIT_MS" ? "9" : nullptr;
+  };
   ASSERT_TRUE(config_.LoadEnvironment(lookup).ok());
   EXPECT_EQ(example_.wait, absl::Milliseconds(9));
 }
@@ -101,7 +107,9 @@ TEST(CommandLineTest, TakesValuesWithAndWithoutEqualsSign) {
   EXPECT_THAT(line->positional, ElementsAre("a", "--z"));
 }
 
-TEST(CommandLineTest, FlagWithoutItsValueFails) { EXPECT_FALSE(ParseCommandLine({"--x"}, {}).ok()); }
+TEST(CommandLineTest, FlagWithoutItsValueFails) {
+  EXPECT_FALSE(ParseCommandLine({"--x"}, {}).ok());
+}
 
 }  // namespace
 }  // namespace palate::services

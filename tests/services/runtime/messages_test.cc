@@ -79,7 +79,10 @@ TEST(TypesConvertTest, ItemSurvivesTheWay) {
   Item item;
   item.id = "1";
   item.title = "Chair";
-  item.attributes = {{"price", 3.5}, {"tags", std::vector<std::string>{"a", "b"}}, {"stock", int64_t{4}}, {"new", true}};
+  item.attributes = {{"price", 3.5},
+                     {"tags", std::vector<std::string>{"a", "b"}},
+                     {"stock", int64_t{4}},
+                     {"new", true}};
   item.create_time = absl::FromUnixMicros(1234567);
   item.expire_time = absl::FromUnixSeconds(9);
   item.revision = 7;
@@ -102,12 +105,14 @@ TEST(TypesConvertTest, TimeBefore1970IsRefusedByName) {
 TEST(TypesConvertTest, AttributeWithoutValueIsRefusedByName) {
   types_pb::Item item;
   (*item.mutable_attributes())["style"];
-  EXPECT_THAT(std::string(FromProto(item).status().message()), HasSubstr("attributes[\"style\"] has no value"));
+  EXPECT_THAT(std::string(FromProto(item).status().message()),
+              HasSubstr("attributes[\"style\"] has no value"));
 }
 
 TEST(TypesConvertTest, VectorWithInfinityIsRefused) {
   SpaceVector vector{{"text", "f"}, {1.0f, std::numeric_limits<float>::infinity()}};
-  EXPECT_THAT(std::string(FromProto(ToProto(vector)).status().message()), HasSubstr("at dimension 1"));
+  EXPECT_THAT(std::string(FromProto(ToProto(vector)).status().message()),
+              HasSubstr("at dimension 1"));
 }
 
 TEST(TypesConvertTest, VectorOfBrokenLengthIsRefused) {

@@ -27,10 +27,12 @@ namespace catalog_pb = palate::catalog::v1;
 using Stub = catalog_pb::CatalogService::StubInterface::async_interface;
 using ::testing::HasSubstr;
 
-// GetCatalog: "block" waits until it is cancelled or released, "throw" throws, "refuse" is an invalid field, anything else comes back.
+// GetCatalog: "block" waits until it is cancelled or released, "throw" throws, "refuse" is an
+// invalid field, anything else comes back.
 class TestService final : public RpcService {
  public:
-  explicit TestService(ThreadPool& pool) : RpcService(catalog_pb::CatalogService::service_full_name(), pool) {
+  explicit TestService(ThreadPool& pool)
+      : RpcService(catalog_pb::CatalogService::service_full_name(), pool) {
     Unary("CreateCatalog", this, &TestService::Create);
     Unary("GetCatalog", this, &TestService::Get);
     Unary("UpdateCatalog", this, &TestService::Update);
@@ -47,9 +49,11 @@ class TestService final : public RpcService {
   absl::Time list_deadline, delete_deadline;
 
  private:
-  absl::Status Get(Call& call, const catalog_pb::GetCatalogRequest& request, catalog_pb::GetCatalogResponse& response) {
+  absl::Status Get(Call& call, const catalog_pb::GetCatalogRequest& request,
+                   catalog_pb::GetCatalogResponse& response) {
     if (request.catalog() == "throw") throw std::runtime_error("boom");
-    if (request.catalog() == "refuse") return InvalidField("catalog", "is \"refuse\"", "another word");
+    if (request.catalog() == "refuse")
+      return InvalidField("catalog", "is \"refuse\"", "another word");
     if (request.catalog() == "block") {
       entered.Notify();
       while (!call.cancelled() && !release.WaitForNotificationWithTimeout(absl::Milliseconds(5))) {
@@ -59,16 +63,22 @@ class TestService final : public RpcService {
     response.mutable_catalog()->set_id(request.catalog());
     return absl::OkStatus();
   }
-  absl::Status Create(Call&, const catalog_pb::CreateCatalogRequest& request, catalog_pb::CreateCatalogResponse& response) {
+  absl::Status Create(Call&, const catalog_pb::CreateCatalogRequest& request,
+                      catalog_pb::CreateCatalogResponse& response) {
     *response.mutable_catalog() = request.catalog();
     return absl::OkStatus();
   }
-  absl::Status Update(Call&, const catalog_pb::UpdateCatalogRequest&, catalog_pb::UpdateCatalogResponse&) { return absl::OkStatus(); }
-  absl::Status List(Call& call, const catalog_pb::ListCatalogsRequest&, catalog_pb::ListCatalogsResponse&) {
+  absl::Status Update(Call&, const catalog_pb::UpdateCatalogRequest&,
+                      catalog_pb::UpdateCatalogResponse&) {
+    return absl::OkStatus();
+  }
+  absl::Status List(Call& call, const catalog_pb::ListCatalogsRequest&,
+                    catalog_pb::ListCatalogsResponse&) {
     list_deadline = call.context().deadline;
     return absl::OkStatus();
   }
-  absl::Status Delete(Call& call, const catalog_pb::DeleteCatalogRequest&, catalog_pb::DeleteCatalogResponse&) {
+  absl::Status Delete(Call& call, const catalog_pb::DeleteCatalogRequest&,
+                      catalog_pb::DeleteCatalogResponse&) {
     delete_deadline = call.context().deadline;
     return absl::OkStatus();
   }
@@ -93,7 +103,8 @@ class RpcServiceTest : public ::testing::Test {
     catalog_pb::GetCatalogRequest request;
     request.set_catalog(id);
     catalog_pb::GetCatalogResponse response;
-    return CallUnary(stub_->async(), &Stub::GetCatalog, request, response, {.deadline = absl::Now() + timeout});
+    return CallUnary(stub_->async(), &Stub::GetCatalog, request, response,
+                     {.deadline = absl::Now() + timeout});
   }
 
   std::unique_ptr<Server> server_;
@@ -102,18 +113,21 @@ class RpcServiceTest : public ::testing::Test {
   std::unique_ptr<catalog_pb::CatalogService::Stub> stub_;
 };
 
-// The health service has no generated code in the packages; its messages are small enough to read by hand.
-absl::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& in, std::string& out) {
+// The health service has no generated code in the packages; its messages are small enough to read
+// by hand.
+absl::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                     const std::string& in, std::string& out) {
   BoundContext context({.deadline = absl::Now() + absl::Seconds(20)});
   grpc::Slice slice(in);
   grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
   StatusWaiter waiter;
-  grpc::GenericStub(channel).UnaryCall(context.get(), method, grpc::StubOptions(), &request, &response,
-                                       [&](grpc::Status status) { waiter.Set(status); });
+  grpc::GenericStub(channel).UnaryCall(context.get(), method, grpc::StubOptions(), &request,
+                                       &response, [&](grpc::Status status) { waiter.Set(status); });
   const absl::Status status = waiter.Wait();
   grpc::Slice whole;
-  if (response.Valid() && response.DumpToSingleSlice(&whole).ok()) out.assign(whole.begin(), whole.end());
+  if (response.Valid() && response.DumpToSingleSlice(&whole).ok())
+    out.assign(whole.begin(), whole.end());
   return status;
 }
 
@@ -130,17 +144,20 @@ TEST_F(RpcServiceTest, AnswersHealthChecks) {
 TEST_F(RpcServiceTest, ListsItsServicesByReflection) {
   Start(1, 1);
   grpc::ClientContext context;
-  const grpc::internal::RpcMethod rpc("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                      grpc::internal::RpcMethod::BIDI_STREAMING, channel_);
+  const grpc::internal::RpcMethod rpc(
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+      grpc::internal::RpcMethod::BIDI_STREAMING, channel_);
   std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
-      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel_.get(), rpc, &context));
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+          channel_.get(), rpc, &context));
   grpc::Slice list("\x3A\x00", 2);  // ServerReflectionRequest{list_services: ""}
   ASSERT_TRUE(stream->Write(grpc::ByteBuffer(&list, 1)));
   grpc::ByteBuffer answer;
   ASSERT_TRUE(stream->Read(&answer));
   grpc::Slice whole;
   ASSERT_TRUE(answer.DumpToSingleSlice(&whole).ok());
-  EXPECT_THAT(std::string(whole.begin(), whole.end()), HasSubstr("palate.catalog.v1.CatalogService"));
+  EXPECT_THAT(std::string(whole.begin(), whole.end()),
+              HasSubstr("palate.catalog.v1.CatalogService"));
   stream->WritesDone();
   while (stream->Read(&answer)) {
   }
@@ -163,17 +180,23 @@ TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
 TEST_F(RpcServiceTest, DefaultTimeoutIsForCallersThatSetNoDeadline) {
   Start(1, 1);
   catalog_pb::ListCatalogsResponse listed;
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::ListCatalogs, catalog_pb::ListCatalogsRequest(), listed, {}).ok());
+  ASSERT_TRUE(
+      CallUnary(stub_->async(), &Stub::ListCatalogs, catalog_pb::ListCatalogsRequest(), listed, {})
+          .ok());
   EXPECT_EQ(service_->list_deadline, absl::InfiniteFuture()) << "its method was registered without";
 
   catalog_pb::DeleteCatalogResponse deleted;
   const absl::Time began = absl::Now();
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(), deleted, {}).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(),
+                        deleted, {})
+                  .ok());
   EXPECT_GE(service_->delete_deadline, began + TestService::kDefaultTimeout);
   EXPECT_LE(service_->delete_deadline, absl::Now() + TestService::kDefaultTimeout);
 
   const CallContext longer = {.deadline = began + 2 * TestService::kDefaultTimeout};
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(), deleted, longer).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::DeleteCatalog, catalog_pb::DeleteCatalogRequest(),
+                        deleted, longer)
+                  .ok());
   EXPECT_GT(service_->delete_deadline, began + TestService::kDefaultTimeout + absl::Minutes(1));
 }
 
@@ -184,7 +207,8 @@ TEST_F(RpcServiceTest, HandlerLearnsThatItsCallerHasGone) {
   request.set_catalog("block");
   catalog_pb::GetCatalogResponse response;
   StatusWaiter waiter;
-  stub_->async()->GetCatalog(&context, &request, &response, [&](grpc::Status status) { waiter.Set(status); });
+  stub_->async()->GetCatalog(&context, &request, &response,
+                             [&](grpc::Status status) { waiter.Set(status); });
   service_->entered.WaitForNotification();
   context.TryCancel();
   EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
@@ -215,15 +239,20 @@ TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(-1);
   const auto stub = catalog_pb::CatalogService::NewStub(
-      grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()), grpc::InsecureChannelCredentials(), arguments));
-  EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response, {.deadline = absl::Now() + absl::Seconds(20)}).code(),
+      grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()),
+                                grpc::InsecureChannelCredentials(), arguments));
+  EXPECT_EQ(CallUnary(stub->async(), &Stub::CreateCatalog, request, response,
+                      {.deadline = absl::Now() + absl::Seconds(20)})
+                .code(),
             absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
   Start(1, 1);
   std::string out;
-  EXPECT_EQ(CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      CallRaw(channel_, "/palate.catalog.v1.CatalogService/GetCatalog", "\xFF\xFF", out).code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 // CatalogService, passed on.
@@ -233,7 +262,8 @@ class TestProxy final : public RpcService {
       : RpcService(catalog_pb::CatalogService::service_full_name(), pool),
         target_(std::move(target), catalog_pb::CatalogService::service_full_name()) {
     SetDefaultTimeout(default_timeout);
-    for (const char* method : {"CreateCatalog", "GetCatalog", "UpdateCatalog", "ListCatalogs", "DeleteCatalog"}) {
+    for (const char* method :
+         {"CreateCatalog", "GetCatalog", "UpdateCatalog", "ListCatalogs", "DeleteCatalog"}) {
       Forward(method, target_);
     }
     CheckComplete();
@@ -267,7 +297,9 @@ TEST_F(ForwardTest, PassesRequestsAndResponsesOn) {
   catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_display_name(std::string(1 << 20, 'x'));
   catalog_pb::CreateCatalogResponse response;
-  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response, {.deadline = absl::Now() + absl::Seconds(20)}).ok());
+  ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response,
+                        {.deadline = absl::Now() + absl::Seconds(20)})
+                  .ok());
   EXPECT_EQ(response.catalog().display_name(), request.catalog().display_name());
 }
 
@@ -286,7 +318,8 @@ TEST_F(ForwardTest, CancelsTheTargetWithItsCaller) {
   request.set_catalog("block");
   catalog_pb::GetCatalogResponse response;
   StatusWaiter waiter;
-  stub_->async()->GetCatalog(&context, &request, &response, [&](grpc::Status status) { waiter.Set(status); });
+  stub_->async()->GetCatalog(&context, &request, &response,
+                             [&](grpc::Status status) { waiter.Set(status); });
   service_->entered.WaitForNotification();
   context.TryCancel();
   EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
@@ -304,14 +337,19 @@ TEST_F(ForwardTest, GivesCallsWithoutADeadlineTheDefaultOne) {
 
 TEST(CheckSameFieldsTest, AcceptsTheMessagesThatTheGatewayPassesOn) {
   using recommender::v1::UpsertItemsRequest;
-  EXPECT_TRUE(CheckSameFields(*UpsertItemsRequest::descriptor(), *featurestore::v1::UpsertItemsRequest::descriptor()).ok());
+  EXPECT_TRUE(CheckSameFields(*UpsertItemsRequest::descriptor(),
+                              *featurestore::v1::UpsertItemsRequest::descriptor())
+                  .ok());
 }
 
 TEST(CheckSameFieldsTest, NamesTheFirstDifference) {
-  const absl::Status fields = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(), *catalog_pb::ListCatalogsRequest::descriptor());
+  const absl::Status fields = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(),
+                                              *catalog_pb::ListCatalogsRequest::descriptor());
   EXPECT_THAT(std::string(fields.message()), HasSubstr("has 1 fields"));
-  const absl::Status types = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(), *catalog_pb::GetCatalogResponse::descriptor());
-  EXPECT_THAT(std::string(types.message()), HasSubstr("no field like palate.catalog.v1.GetCatalogRequest.catalog"));
+  const absl::Status types = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(),
+                                             *catalog_pb::GetCatalogResponse::descriptor());
+  EXPECT_THAT(std::string(types.message()),
+              HasSubstr("no field like palate.catalog.v1.GetCatalogRequest.catalog"));
 }
 
 TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {
@@ -321,7 +359,9 @@ TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {
   service_->entered.WaitForNotification();
   std::thread draining([&] { server_->Drain(); });
   std::string health;
-  while (CallRaw(channel_, "/grpc.health.v1.Health/Check", "", health).ok() && health != kNotServing) health.clear();
+  while (CallRaw(channel_, "/grpc.health.v1.Health/Check", "", health).ok() &&
+         health != kNotServing)
+    health.clear();
   absl::Status late;
   while (late.ok()) late = Get("late");
   EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);

@@ -36,7 +36,8 @@ class GoldenSentenceEncoderTest : public ::testing::TestWithParam<const char*> {
   }
   std::vector<std::vector<int64_t>> Tokenized(const std::string& prompt) {
     std::vector<std::vector<int64_t>> sequences;
-    for (const std::string sentence : inputs_["sentences"]) sequences.push_back(encoder_->Tokenize(prompt + sentence)->ids);
+    for (const std::string sentence : inputs_["sentences"])
+      sequences.push_back(encoder_->Tokenize(prompt + sentence)->ids);
     return sequences;
   }
 
@@ -61,8 +62,10 @@ TEST_P(GoldenSentenceEncoderTest, HiddenStatesEqualTheReference) {
   const c10::InferenceMode inference;
   for (int n = 0; n < 2; ++n) {
     const auto ids = Ids(expected_["cases"][static_cast<size_t>(n)]["input_ids"]);
-    const at::Tensor hidden = encoder_->model().Forward(at::tensor(ids, at::kLong), {static_cast<int64_t>(ids.size())});
-    ExpectClose(hidden, tensors_.at("last_hidden_state." + std::to_string(n)), 1e-4, "hidden states");
+    const at::Tensor hidden =
+        encoder_->model().Forward(at::tensor(ids, at::kLong), {static_cast<int64_t>(ids.size())});
+    ExpectClose(hidden, tensors_.at("last_hidden_state." + std::to_string(n)), 1e-4,
+                "hidden states");
   }
 }
 
@@ -74,10 +77,12 @@ TEST_P(GoldenSentenceEncoderTest, EmbeddingsEqualTheReference) {
 }
 
 TEST_P(GoldenSentenceEncoderTest, EmbeddingsWithTheQueryPromptEqualTheReference) {
-  if (tensors_.count("embeddings_with_prompt") == 0) GTEST_SKIP() << "this checkpoint has no prompt";
+  if (tensors_.count("embeddings_with_prompt") == 0)
+    GTEST_SKIP() << "this checkpoint has no prompt";
   const std::string prompt = inputs_["prompt"];
   EXPECT_EQ(encoder_->query_prompt(), prompt);
-  ExpectSameEmbeddings(*encoder_->Encode(Tokenized(prompt)), tensors_.at("embeddings_with_prompt"), "with prompt");
+  ExpectSameEmbeddings(*encoder_->Encode(Tokenized(prompt)), tensors_.at("embeddings_with_prompt"),
+                       "with prompt");
 }
 
 TEST_P(GoldenSentenceEncoderTest, BatchEqualsSingle) {
@@ -94,10 +99,12 @@ TEST_P(GoldenSentenceEncoderTest, Bfloat16IsCloseToTheReference) {
   ASSERT_TRUE(narrow.ok()) << narrow.status();
   const at::Tensor vectors = *(*narrow)->Encode(Tokenized(""));
   EXPECT_EQ(vectors.scalar_type(), at::kFloat);
-  EXPECT_GE(at::cosine_similarity(vectors, tensors_.at("embeddings"), 1).min().item<double>(), 0.999);
+  EXPECT_GE(at::cosine_similarity(vectors, tensors_.at("embeddings"), 1).min().item<double>(),
+            0.999);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenSentenceEncoderTest, ::testing::Values("bert-mean", "bert-cls", "bert-all_minilm_l6_v2"));
+INSTANTIATE_TEST_SUITE_P(Checkpoints, GoldenSentenceEncoderTest,
+                         ::testing::Values("bert-mean", "bert-cls", "bert-all_minilm_l6_v2"));
 
 // A damaged copy of a small checkpoint.
 class DamagedSentenceEncoderTest : public ::testing::Test {
@@ -122,7 +129,9 @@ class DamagedSentenceEncoderTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(DamagedSentenceEncoderTest, IntactCopyLoads) { EXPECT_TRUE(LoadError().ok()) << LoadError(); }
+TEST_F(DamagedSentenceEncoderTest, IntactCopyLoads) {
+  EXPECT_TRUE(LoadError().ok()) << LoadError();
+}
 
 TEST_F(DamagedSentenceEncoderTest, TruncatedWeightsAreDataLoss) {
   const std::string whole = ReadAll(Path("model.safetensors"));
@@ -136,7 +145,8 @@ TEST_F(DamagedSentenceEncoderTest, ConfigThatDoesNotFitTheWeightsNamesTheTensors
 }
 
 TEST_F(DamagedSentenceEncoderTest, UnsupportedPoolingIsNamed) {
-  Change("1_Pooling/config.json", {{"pooling_mode_mean_tokens", false}, {"pooling_mode_weightedmean_tokens", true}});
+  Change("1_Pooling/config.json",
+         {{"pooling_mode_mean_tokens", false}, {"pooling_mode_weightedmean_tokens", true}});
   ExpectError(absl::StatusCode::kUnimplemented, "pooling_mode_weightedmean_tokens");
   Change("1_Pooling/config.json", {{"pooling_mode", "attention"}});
   ExpectError(absl::StatusCode::kUnimplemented, "attention");
@@ -161,7 +171,8 @@ TEST_F(DamagedSentenceEncoderTest, MissingTokenizerIsNotFound) {
 
 TEST_F(DamagedSentenceEncoderTest, DigestChangesWithPoolingAndWithWeights) {
   const std::string before = (*SentenceEncoder::Load(folder_.file("model")))->digest();
-  Change("1_Pooling/config.json", {{"pooling_mode_mean_tokens", false}, {"pooling_mode_cls_token", true}});
+  Change("1_Pooling/config.json",
+         {{"pooling_mode_mean_tokens", false}, {"pooling_mode_cls_token", true}});
   const std::string after = (*SentenceEncoder::Load(folder_.file("model")))->digest();
   EXPECT_EQ(before.size(), 64u);
   EXPECT_NE(before, after);
@@ -190,9 +201,11 @@ class SentenceModulesTest : public ::testing::Test {
   }
   // Transformer and pooling, then the given ones.
   void SetModules(const std::vector<std::pair<std::string, std::string>>& rest) {
-    nlohmann::json modules = nlohmann::json::array({{{"type", "sentence_transformers.models.Transformer"}, {"path", ""}},
-                                                    {{"type", "sentence_transformers.models.Pooling"}, {"path", "1_Pooling"}}});
-    for (const auto& [type, path] : rest) modules.push_back({{"type", "sentence_transformers.models." + type}, {"path", path}});
+    nlohmann::json modules = nlohmann::json::array(
+        {{{"type", "sentence_transformers.models.Transformer"}, {"path", ""}},
+         {{"type", "sentence_transformers.models.Pooling"}, {"path", "1_Pooling"}}});
+    for (const auto& [type, path] : rest)
+      modules.push_back({{"type", "sentence_transformers.models." + type}, {"path", path}});
     WriteAll(Path("modules.json"), modules.dump());
   }
 
@@ -209,10 +222,11 @@ TEST_F(SentenceModulesTest, WithoutNormalizeTheMeanIsReturned) {
 
 TEST_F(SentenceModulesTest, EveryPoolingIsComputed) {
   SetModules({});
-  const std::vector<std::pair<std::string, at::Tensor>> cases = {{"max", states_.amax(0)},
-                                                                 {"cls", states_[0]},
-                                                                 {"lasttoken", states_[-1]},
-                                                                 {"mean_sqrt_len_tokens", states_.sum(0) / std::sqrt(states_.size(0))}};
+  const std::vector<std::pair<std::string, at::Tensor>> cases = {
+      {"max", states_.amax(0)},
+      {"cls", states_[0]},
+      {"lasttoken", states_[-1]},
+      {"mean_sqrt_len_tokens", states_.sum(0) / std::sqrt(states_.size(0))}};
   for (const auto& [mode, expected] : cases) {
     WriteAll(Path("1_Pooling/config.json"), nlohmann::json({{"pooling_mode", mode}}).dump());
     ExpectClose(First(), expected, 2e-5, mode);
@@ -222,11 +236,14 @@ TEST_F(SentenceModulesTest, EveryPoolingIsComputed) {
 TEST_F(SentenceModulesTest, DenseLayerFollowsThePooling) {
   SetModules({{"Dense", "2_Dense"}, {"Normalize", "3_Normalize"}});
   std::filesystem::create_directory(Path("2_Dense"));
-  WriteAll(Path("2_Dense/config.json"),
-           R"({"in_features": 64, "out_features": 5, "bias": true, "activation_function": "torch.nn.modules.activation.Tanh"})");
+  WriteAll(
+      Path("2_Dense/config.json"),
+      R"({"in_features": 64, "out_features": 5, "bias": true, "activation_function": "torch.nn.modules.activation.Tanh"})");
   const at::Tensor weight = at::randn({5, 64}) * 0.1;
   const at::Tensor bias = at::randn({5});
-  ASSERT_TRUE(SaveTensors({{"linear.weight", weight}, {"linear.bias", bias}}, Path("2_Dense/model.safetensors")).ok());
+  ASSERT_TRUE(SaveTensors({{"linear.weight", weight}, {"linear.bias", bias}},
+                          Path("2_Dense/model.safetensors"))
+                  .ok());
   const at::Tensor dense = at::tanh(at::linear(states_.mean(0), weight, bias));
   EXPECT_EQ(Load()->dimensions(), 5);
   ExpectClose(First(), dense / dense.norm(), 1e-5, "dense");

@@ -12,7 +12,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<std::string> Texts(const Golden& golden) { return golden.inputs()["texts"].get<std::vector<std::string>>(); }
+std::vector<std::string> Texts(const Golden& golden) {
+  return golden.inputs()["texts"].get<std::vector<std::string>>();
+}
 
 class GoldenClipTest : public ::testing::Test {
  protected:
@@ -33,7 +35,8 @@ class GoldenClipTest : public ::testing::Test {
 };
 
 TEST_F(GoldenClipTest, TokenIdsEqualTheReference) {
-  const auto tokenizer = PaddedTokenizer::Load(golden_.checkpoint(), TextPadding::kLongest, model_->config().text.max_positions);
+  const auto tokenizer = PaddedTokenizer::Load(golden_.checkpoint(), TextPadding::kLongest,
+                                               model_->config().text.max_positions);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const auto batch = (*tokenizer)->Encode(Texts(golden_));
   ASSERT_TRUE(batch.ok()) << batch.status();
@@ -45,7 +48,8 @@ TEST_F(GoldenClipTest, TokenIdsEqualTheReference) {
 TEST_F(GoldenClipTest, TextEqualsTheReference) {
   const at::Tensor ids = expected_.at("input_ids");
   const at::Tensor mask = expected_.at("attention_mask");
-  ExpectClose(model_->TextStates(ids, mask), expected_.at("text_last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose(model_->TextStates(ids, mask), expected_.at("text_last_hidden_state"), 1e-4,
+              "hidden states");
   const at::Tensor features = model_->TextFeatures(ids, mask);
   ExpectClose(features, expected_.at("text_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("text_embeds"), "embeddings");
@@ -53,15 +57,17 @@ TEST_F(GoldenClipTest, TextEqualsTheReference) {
 
 TEST_F(GoldenClipTest, ImagesEqualTheReference) {
   const at::Tensor pixels = expected_.at("pixel_values");
-  ExpectClose(model_->ImageStates(pixels), expected_.at("vision_last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose(model_->ImageStates(pixels), expected_.at("vision_last_hidden_state"), 1e-4,
+              "hidden states");
   const at::Tensor features = model_->ImageFeatures(pixels);
   ExpectClose(features, expected_.at("image_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("image_embeds"), "embeddings");
 }
 
 TEST_F(GoldenClipTest, LogitsEqualTheReference) {
-  const at::Tensor logits = model_->LogitsPerText(model_->TextFeatures(expected_.at("input_ids"), expected_.at("attention_mask")),
-                                                  model_->ImageFeatures(expected_.at("pixel_values")));
+  const at::Tensor logits = model_->LogitsPerText(
+      model_->TextFeatures(expected_.at("input_ids"), expected_.at("attention_mask")),
+      model_->ImageFeatures(expected_.at("pixel_values")));
   ExpectClose(logits, expected_.at("logits_per_text"), 1e-4, "per text");
   ExpectClose(logits.t(), expected_.at("logits_per_image"), 1e-4, "per image");
 }
@@ -77,12 +83,14 @@ TEST_F(GoldenClipTest, PaddingChangesNoTextVector) {
 }
 
 TEST_F(GoldenClipTest, Bfloat16IsCloseToFloat32) {
-  const auto narrow = ClipModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = at::kBFloat16});
+  const auto narrow =
+      ClipModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = at::kBFloat16});
   ASSERT_TRUE(narrow.ok()) << narrow.status();
   const at::Tensor pixels = expected_.at("pixel_values");
   const at::Tensor features = (*narrow)->ImageFeatures(pixels);
   EXPECT_EQ(features.scalar_type(), at::kFloat);
-  EXPECT_GE(at::cosine_similarity(features, model_->ImageFeatures(pixels), 1).min().item<double>(), 0.999);
+  EXPECT_GE(at::cosine_similarity(features, model_->ImageFeatures(pixels), 1).min().item<double>(),
+            0.999);
 }
 
 // The small checkpoint with another end token and with weights to match.
@@ -129,13 +137,24 @@ TEST(ClipConfigTest, EarlyDictReplacesTheTextConfig) {
 }
 
 TEST(ClipConfigTest, NamesWhatIsWrong) {
-  const auto status = [](const std::string& json) { return ClipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status(); };
+  const auto status = [](const std::string& json) {
+    return ClipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status();
+  };
   EXPECT_EQ(status(R"({"model_type": "siglip"})").code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(status(R"({"model_type": "clip", "text_config": {"hidden_act": "mish"}})").message()), HasSubstr("mish"));
-  EXPECT_THAT(std::string(status(R"({"model_type": "clip", "vision_config": {"hidden_size": 100}})").message()),
-              HasSubstr("num_attention_heads"));
-  EXPECT_THAT(std::string(status(R"({"model_type": "clip", "text_config": {"vocab_size": "many"}})").message()), HasSubstr("vocab_size"));
-  EXPECT_THAT(std::string(status(R"({"model_type": "clip", "text_config": []})").message()), HasSubstr("text_config"));
+  EXPECT_THAT(
+      std::string(
+          status(R"({"model_type": "clip", "text_config": {"hidden_act": "mish"}})").message()),
+      HasSubstr("mish"));
+  EXPECT_THAT(
+      std::string(
+          status(R"({"model_type": "clip", "vision_config": {"hidden_size": 100}})").message()),
+      HasSubstr("num_attention_heads"));
+  EXPECT_THAT(
+      std::string(
+          status(R"({"model_type": "clip", "text_config": {"vocab_size": "many"}})").message()),
+      HasSubstr("vocab_size"));
+  EXPECT_THAT(std::string(status(R"({"model_type": "clip", "text_config": []})").message()),
+              HasSubstr("text_config"));
 }
 
 TEST_F(GoldenClipTest, TensorsThatDoNotFitAreListed) {
@@ -144,12 +163,14 @@ TEST_F(GoldenClipTest, TensorsThatDoNotFitAreListed) {
   nlohmann::json config = Golden::Read(folder.file("model/config.json"));
   config["vision_config"]["num_hidden_layers"] = 4;
   WriteAll(folder.file("model/config.json"), config.dump());
-  EXPECT_THAT(std::string(ClipModel::Load(*Checkpoint::Open(folder.file("model"))).status().message()),
-              HasSubstr("missing tensors: vision_model.encoder.layers.3."));
+  EXPECT_THAT(
+      std::string(ClipModel::Load(*Checkpoint::Open(folder.file("model"))).status().message()),
+      HasSubstr("missing tensors: vision_model.encoder.layers.3."));
   config["vision_config"]["num_hidden_layers"] = 2;
   WriteAll(folder.file("model/config.json"), config.dump());
-  EXPECT_THAT(std::string(ClipModel::Load(*Checkpoint::Open(folder.file("model"))).status().message()),
-              HasSubstr("vision_model.encoder.layers.2."));
+  EXPECT_THAT(
+      std::string(ClipModel::Load(*Checkpoint::Open(folder.file("model"))).status().message()),
+      HasSubstr("vision_model.encoder.layers.2."));
 }
 
 }  // namespace

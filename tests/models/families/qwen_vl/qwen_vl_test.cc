@@ -27,7 +27,8 @@ TEST(PositionsOfTest, CountsUpThroughText) {
 
 TEST(PositionsOfTest, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
   const std::vector<int64_t> ids = {1, kImage, kImage, kImage, kImage, kImage, kImage, 2, 3};
-  const MropePositions positions = PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 3}}, kImage, 0);
+  const MropePositions positions =
+      PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 3}}, kImage, 0);
   EXPECT_THAT(positions.axes[0], ElementsAre(0, 1, 1, 1, 1, 1, 1, 4, 5));
   EXPECT_THAT(positions.axes[1], ElementsAre(0, 1, 1, 1, 2, 2, 2, 4, 5));
   EXPECT_THAT(positions.axes[2], ElementsAre(0, 1, 2, 3, 1, 2, 3, 4, 5));
@@ -36,7 +37,8 @@ TEST(PositionsOfTest, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
 
 TEST(PositionsOfTest, TakesSeveralImagesInOrder) {
   const std::vector<int64_t> ids = {kImage, kImage, 1, kImage, 2};
-  const MropePositions positions = PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 1}, {.t = 1, .h = 1, .w = 1}}, kImage, 7);
+  const MropePositions positions = PositionsOf(
+      ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 1}, {.t = 1, .h = 1, .w = 1}}, kImage, 7);
   EXPECT_THAT(positions.axes[0], ElementsAre(7, 7, 9, 10, 11));
   EXPECT_THAT(positions.axes[1], ElementsAre(7, 8, 9, 10, 11));
   EXPECT_THAT(positions.axes[2], ElementsAre(7, 7, 9, 10, 11));
@@ -47,7 +49,9 @@ TEST(PositionsOfTest, TakesPlaceholdersWithoutAnImageAsText) {
   EXPECT_THAT(positions.axes[1], ElementsAre(3, 4));
 }
 
-ImagePatches Grid(int64_t t, int64_t h, int64_t w) { return {.pixel_values = {}, .grid_t = t, .grid_h = h, .grid_w = w}; }
+ImagePatches Grid(int64_t t, int64_t h, int64_t w) {
+  return {.pixel_values = {}, .grid_t = t, .grid_h = h, .grid_w = w};
+}
 
 TEST(WindowsOfTest, CutsWholeAndRaggedWindows) {
   // 3 x 5 merge blocks in windows of 2 x 2.
@@ -57,7 +61,8 @@ TEST(WindowsOfTest, CutsWholeAndRaggedWindows) {
 }
 
 TEST(WindowsOfTest, KeepsFramesAndImagesApart) {
-  const WindowOrder order = WindowsOf(std::vector<ImagePatches>{Grid(2, 2, 2), Grid(1, 4, 2)}, 2, 4);
+  const WindowOrder order =
+      WindowsOf(std::vector<ImagePatches>{Grid(2, 2, 2), Grid(1, 4, 2)}, 2, 4);
   EXPECT_THAT(order.lengths, ElementsAre(4, 4, 8));
   EXPECT_THAT(order.blocks, ElementsAre(0, 1, 2, 3));
 }
@@ -73,7 +78,8 @@ TEST(AttendSegmentsTest, EqualsAttentionUnderABlockMask) {
   const std::vector<int64_t> lengths = {4, 4, 3, 6, 6, 1};
   const int64_t patches = 24;
   const at::Tensor qkv = at::randn({patches, 3 * heads * dim}, at::kFloat);
-  const PatchRotation rotate = RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 4, 6)}, 2), dim, 10000.0, at::kCPU);
+  const PatchRotation rotate =
+      RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 4, 6)}, 2), dim, 10000.0, at::kCPU);
   const at::Tensor segmented = AttendSegments(qkv, rotate, heads, lengths);
   at::Tensor allowed = at::zeros({patches, patches}, at::kBool);
   int64_t start = 0;
@@ -83,9 +89,11 @@ TEST(AttendSegmentsTest, EqualsAttentionUnderABlockMask) {
   }
   const at::Tensor parts = qkv.view({patches, 3, heads, dim});
   const auto by_head = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  const at::Tensor masked = at::scaled_dot_product_attention(by_head(rotate(parts.select(1, 0))), by_head(rotate(parts.select(1, 1))),
+  const at::Tensor masked = at::scaled_dot_product_attention(by_head(rotate(parts.select(1, 0))),
+                                                             by_head(rotate(parts.select(1, 1))),
                                                              by_head(parts.select(1, 2)), allowed);
-  ExpectClose(segmented, masked.squeeze(0).transpose(0, 1).reshape({patches, heads * dim}), 1e-5, "segments");
+  ExpectClose(segmented, masked.squeeze(0).transpose(0, 1).reshape({patches, heads * dim}), 1e-5,
+              "segments");
 }
 
 int64_t PeakResidentBytes() {
@@ -98,7 +106,8 @@ TEST(AttendSegmentsTest, NeedsNoMemoryForTheSquareOfThePatches) {
   const c10::InferenceMode inference;
   constexpr int64_t kPatches = 16384;
   const at::Tensor qkv = at::randn({kPatches, 3 * 8}, at::kFloat);
-  const PatchRotation rotate = RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 128, 128)}, 2), 8, 10000.0, at::kCPU);
+  const PatchRotation rotate =
+      RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 128, 128)}, 2), 8, 10000.0, at::kCPU);
   const int64_t before = PeakResidentBytes();
   const at::Tensor attended = AttendSegments(qkv, rotate, /*num_heads=*/1, {kPatches});
   EXPECT_EQ(attended.sizes(), (std::vector<int64_t>{kPatches, 8}));
@@ -107,13 +116,15 @@ TEST(AttendSegmentsTest, NeedsNoMemoryForTheSquareOfThePatches) {
 
 nlohmann::json ConfigOf(const char* name) {
   const Golden golden(name);
-  return golden.exists() ? nlohmann::json::parse(ReadAll(golden.checkpoint() + "/config.json")) : nlohmann::json();
+  return golden.exists() ? nlohmann::json::parse(ReadAll(golden.checkpoint() + "/config.json"))
+                         : nlohmann::json();
 }
 
 TEST(ReadQwen3VlConfigTest, CompletesTheNestedPartsWithTheReferencesDefaults) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
-  for (const char* key : {"patch_size", "spatial_merge_size", "temporal_patch_size", "hidden_act", "num_position_embeddings"}) {
+  for (const char* key : {"patch_size", "spatial_merge_size", "temporal_patch_size", "hidden_act",
+                          "num_position_embeddings"}) {
     config["vision_config"].erase(key);
   }
   config["text_config"].erase("rms_norm_eps");
@@ -143,9 +154,12 @@ TEST(ReadQwen3VlConfigTest, LetsTheTopDecideOnTiedEmbeddings) {
 TEST(Qwen3VisionConfigTest, RefusesDeepstackLayersThatDoNotExist) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
-  for (const nlohmann::json& layers : {nlohmann::json{4}, nlohmann::json{-1}, nlohmann::json{1, 1}, nlohmann::json{0.5}}) {
+  for (const nlohmann::json& layers :
+       {nlohmann::json{4}, nlohmann::json{-1}, nlohmann::json{1, 1}, nlohmann::json{0.5}}) {
     config["vision_config"]["deepstack_visual_indexes"] = layers;
-    const auto status = Qwen3VisionConfig::FromJson(ReadQwen3VlConfig(JsonConfig(config, "config.json"))->vision).status();
+    const auto status =
+        Qwen3VisionConfig::FromJson(ReadQwen3VlConfig(JsonConfig(config, "config.json"))->vision)
+            .status();
     EXPECT_THAT(std::string(status.message()), HasSubstr("deepstack_visual_indexes")) << layers;
   }
 }
@@ -153,7 +167,10 @@ TEST(Qwen3VisionConfigTest, RefusesDeepstackLayersThatDoNotExist) {
 TEST(Qwen25VisionConfigTest, ReadsWhichLayersSeeTheWholeImage) {
   nlohmann::json config = ConfigOf("qwen2_5_vl-window");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
-  const auto read = [&] { return Qwen25VisionConfig::FromJson(ReadQwen25VlConfig(JsonConfig(config, "config.json"))->vision); };
+  const auto read = [&] {
+    return Qwen25VisionConfig::FromJson(
+        ReadQwen25VlConfig(JsonConfig(config, "config.json"))->vision);
+  };
   EXPECT_THAT(read()->sees_whole_image, ElementsAre(false, true, false, true));
   EXPECT_EQ(read()->window_blocks(), 2);
   config["vision_config"]["window_size"] = 27;

@@ -31,7 +31,8 @@ class GoldenSiglipTest : public ::testing::Test {
 };
 
 TEST_F(GoldenSiglipTest, TokenIdsEqualTheReference) {
-  const auto tokenizer = PaddedTokenizer::Load(golden_.checkpoint(), TextPadding::kMaximum, model_->config().text.max_positions);
+  const auto tokenizer = PaddedTokenizer::Load(golden_.checkpoint(), TextPadding::kMaximum,
+                                               model_->config().text.max_positions);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const auto texts = golden_.inputs()["texts"].get<std::vector<std::string>>();
   const auto batch = (*tokenizer)->Encode(texts);
@@ -45,7 +46,8 @@ TEST_F(GoldenSiglipTest, TokenIdsEqualTheReference) {
 
 TEST_F(GoldenSiglipTest, TextEqualsTheReference) {
   const at::Tensor ids = expected_.at("input_ids");
-  ExpectClose(model_->TextStates(ids), expected_.at("text_last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose(model_->TextStates(ids), expected_.at("text_last_hidden_state"), 1e-4,
+              "hidden states");
   const at::Tensor features = model_->TextFeatures(ids);
   ExpectClose(features, expected_.at("text_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("text_embeds"), "embeddings");
@@ -53,7 +55,8 @@ TEST_F(GoldenSiglipTest, TextEqualsTheReference) {
 
 TEST_F(GoldenSiglipTest, ImagesEqualTheReference) {
   const at::Tensor pixels = expected_.at("pixel_values");
-  ExpectClose(model_->ImageStates(pixels), expected_.at("vision_last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose(model_->ImageStates(pixels), expected_.at("vision_last_hidden_state"), 1e-4,
+              "hidden states");
   const at::Tensor features = model_->ImageFeatures(pixels);
   ExpectClose(features, expected_.at("image_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("image_embeds"), "embeddings");
@@ -61,7 +64,8 @@ TEST_F(GoldenSiglipTest, ImagesEqualTheReference) {
 
 TEST_F(GoldenSiglipTest, LogitsEqualTheReference) {
   const at::Tensor logits =
-      model_->LogitsPerText(model_->TextFeatures(expected_.at("input_ids")), model_->ImageFeatures(expected_.at("pixel_values")));
+      model_->LogitsPerText(model_->TextFeatures(expected_.at("input_ids")),
+                            model_->ImageFeatures(expected_.at("pixel_values")));
   ExpectClose(logits, expected_.at("logits_per_text"), 1e-4, "per text");
   ExpectClose(logits.t(), expected_.at("logits_per_image"), 1e-4, "per image");
 }
@@ -72,8 +76,10 @@ TEST_F(GoldenSiglipTest, BatchEqualsSingle) {
   const at::Tensor texts = model_->TextFeatures(ids);
   const at::Tensor images = model_->ImageFeatures(pixels);
   for (int64_t i = 0; i < ids.size(0); ++i) {
-    ExpectClose(model_->TextFeatures(ids.narrow(0, i, 1))[0], texts[i], 1e-5, "text " + std::to_string(i));
-    ExpectClose(model_->ImageFeatures(pixels.narrow(0, i, 1))[0], images[i], 1e-5, "image " + std::to_string(i));
+    ExpectClose(model_->TextFeatures(ids.narrow(0, i, 1))[0], texts[i], 1e-5,
+                "text " + std::to_string(i));
+    ExpectClose(model_->ImageFeatures(pixels.narrow(0, i, 1))[0], images[i], 1e-5,
+                "image " + std::to_string(i));
   }
 }
 
@@ -93,12 +99,18 @@ TEST(SiglipConfigTest, ReadsThePublishedSparseFile) {
 }
 
 TEST(SiglipConfigTest, NamesWhatIsWrong) {
-  const auto status = [](const std::string& json) { return SiglipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status(); };
+  const auto status = [](const std::string& json) {
+    return SiglipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status();
+  };
   EXPECT_EQ(status(R"({"model_type": "clip"})").code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(status(R"({"model_type": "siglip", "vision_config": {"vision_use_head": false}})").message()),
-              HasSubstr("vision_use_head"));
-  EXPECT_THAT(std::string(status(R"({"model_type": "siglip", "text_config": {"projection_size": 100}})").message()),
-              HasSubstr("projection_size"));
+  EXPECT_THAT(
+      std::string(status(R"({"model_type": "siglip", "vision_config": {"vision_use_head": false}})")
+                      .message()),
+      HasSubstr("vision_use_head"));
+  EXPECT_THAT(
+      std::string(
+          status(R"({"model_type": "siglip", "text_config": {"projection_size": 100}})").message()),
+      HasSubstr("projection_size"));
 }
 
 }  // namespace

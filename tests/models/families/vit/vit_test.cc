@@ -20,12 +20,14 @@ TEST(GoldenVitTest, VisionTowerOfClipEqualsTheReference) {
   tower["architectures"] = {"CLIPVisionModelWithProjection"};
   const auto config = VitConfig::FromJson(JsonConfig(tower, "vision_config"));
   ASSERT_TRUE(config.ok()) << config.status();
-  const auto model = VitModel::LoadTower(*checkpoint, *config, {"text_model.", "text_projection.", "logit_scale"});
+  const auto model =
+      VitModel::LoadTower(*checkpoint, *config, {"text_model.", "text_projection.", "logit_scale"});
   ASSERT_TRUE(model.ok()) << model.status();
   const TensorMap expected = ReferenceTensors(golden);
   const c10::InferenceMode inference;
   const at::Tensor pixels = expected.at("pixel_values");
-  ExpectClose((*model)->Forward(pixels), expected.at("vision_last_hidden_state"), 1e-4, "hidden states");
+  ExpectClose((*model)->Forward(pixels), expected.at("vision_last_hidden_state"), 1e-4,
+              "hidden states");
   const at::Tensor features = (*model)->Embed(pixels);
   ExpectClose(features, expected.at("image_features"), 1e-4, "features");
   const at::Tensor unit = features / features.norm(2, {1}, true);
@@ -46,7 +48,8 @@ TEST(VitModelTest, EqualsTheReferenceUnderTheNamesOfTransformers5) {
   const at::Tensor pixels = expected.at("pixel_values");
   ExpectClose((*model)->Forward(pixels), expected.at("last_hidden_state"), 1e-4, "hidden states");
   ExpectClose((*model)->Embed(pixels), expected.at("pooled_cls"), 1e-4, "class token");
-  ExpectClose((*model)->Embed(pixels, VitPooling::kMean), expected.at("pooled_mean"), 1e-4, "mean of the patches");
+  ExpectClose((*model)->Embed(pixels, VitPooling::kMean), expected.at("pooled_mean"), 1e-4,
+              "mean of the patches");
 }
 
 VitConfig SmallConfig(VitConfig::Layout layout) {
@@ -59,7 +62,8 @@ VitConfig SmallConfig(VitConfig::Layout layout) {
   config.num_layers = 2;
   config.num_heads = 4;
   config.projection_dim = layout == VitConfig::Layout::kClipVision ? 12 : 0;
-  config.activation = layout == VitConfig::Layout::kVit ? VitConfig::Activation::kGelu : VitConfig::Activation::kQuickGelu;
+  config.activation = layout == VitConfig::Layout::kVit ? VitConfig::Activation::kGelu
+                                                        : VitConfig::Activation::kQuickGelu;
   config.initializer_range = 0.2;
   return config;
 }
@@ -77,9 +81,11 @@ TEST_P(VitLayoutTest, SavedFolderLoadsAsTheSameModel) {
   for (const VitPooling pooling : {VitPooling::kCls, VitPooling::kMean}) {
     const at::Tensor vectors = (*loaded)->Embed(pixels, pooling);
     EXPECT_EQ(vectors.sizes(), (std::vector<int64_t>{2, (*loaded)->config().output_dim()}));
-    // Some processors get another kernel for mapped weights than for those in memory: equal up to the last digits.
+    // Some processors get another kernel for mapped weights than for those in memory: equal up to
+    // the last digits.
     const at::Tensor expected = (*model)->Embed(pixels, pooling);
-    EXPECT_LE((vectors - expected).abs().max().item<float>(), 1e-6 * expected.abs().max().item<float>());
+    EXPECT_LE((vectors - expected).abs().max().item<float>(),
+              1e-6 * expected.abs().max().item<float>());
   }
 }
 
@@ -92,7 +98,9 @@ TEST_P(VitLayoutTest, GradientReachesEveryParameter) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, VitLayoutTest, ::testing::Values(VitConfig::Layout::kClipVision, VitConfig::Layout::kVit));
+INSTANTIATE_TEST_SUITE_P(Layouts, VitLayoutTest,
+                         ::testing::Values(VitConfig::Layout::kClipVision,
+                                           VitConfig::Layout::kVit));
 
 TEST(VitConfigTest, NamesWhatIsWrong) {
   const auto read = [](const nlohmann::json& changes) {
@@ -101,8 +109,10 @@ TEST(VitConfigTest, NamesWhatIsWrong) {
     return VitConfig::FromJson(JsonConfig(json, "config.json")).status();
   };
   EXPECT_TRUE(read(nlohmann::json::object()).ok());
-  EXPECT_THAT(std::string(read({{"patch_size", 17}}).message()), HasSubstr("patch_size (17) is above image_size (16)"));
-  EXPECT_THAT(std::string(read({{"num_attention_heads", 5}}).message()), HasSubstr("num_attention_heads"));
+  EXPECT_THAT(std::string(read({{"patch_size", 17}}).message()),
+              HasSubstr("patch_size (17) is above image_size (16)"));
+  EXPECT_THAT(std::string(read({{"num_attention_heads", 5}}).message()),
+              HasSubstr("num_attention_heads"));
   EXPECT_THAT(std::string(read({{"image_size", nullptr}}).message()), HasSubstr("image_size"));
   EXPECT_EQ(read({{"model_type", "swin"}}).code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(read({{"hidden_act", "mish"}}).code(), absl::StatusCode::kUnimplemented);
@@ -116,7 +126,8 @@ TEST(VitModelTest, ListsTensorsOfAnotherShape) {
   wider.projection_dim = 13;
   WriteAll(folder.file("config.json"), wider.ToJson().dump());
   const auto loaded = VitModel::Load(*Checkpoint::Open(folder.path()));
-  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("visual_projection.weight is [12, 24], expected [13, 24]"));
+  EXPECT_THAT(std::string(loaded.status().message()),
+              HasSubstr("visual_projection.weight is [12, 24], expected [13, 24]"));
 }
 
 }  // namespace
