@@ -1,5 +1,6 @@
-# Lays out share/models/ of the build folder as an installation has it: the built-in models, by links. The committed weights
-# are in assets/; the text tower of the dual encoder is all-MiniLM-L6-v2 from the download cache.
+# Lays out share/models/ of the build folder as in an installation: links to the built-in models.
+# Their weights are committed in assets/; the text tower of the dual encoder is all-MiniLM-L6-v2
+# from the download cache.
 include_guard(GLOBAL)
 
 set(share "${CMAKE_BINARY_DIR}/share/models")

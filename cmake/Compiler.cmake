@@ -1,4 +1,5 @@
-# Language level, warnings, build types, sanitizers and the compiler cache, the same for every target of ours.
+# Language level, warnings, build types, sanitizers and the compiler cache, the same for all our
+# targets.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -6,19 +7,21 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-# Third-party libraries are shared; our own symbols stay out of their way.
+# Hide our symbols by default, so that they cannot clash with those of the shared third-party
+# libraries.
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
-# Threads everywhere: a precompiled header is only reused where this is the same.
+# For all targets, because a precompiled header is reused only where this option is the same.
 add_compile_options(-pthread)
 add_link_options(-pthread)
-# As LibTorch is built, and the default; named here too because it must be the same wherever a precompiled header is reused.
+# The default, and LibTorch's setting. Explicit because it must be the same wherever a precompiled
+# header is reused.
 add_compile_definitions(_GLIBCXX_USE_CXX11_ABI=1)
 
-# Part of binutils, and several times as fast as the default linker.
+# gold is part of binutils and several times as fast as the default linker.
 find_program(PALATE_GOLD ld.gold)
 if(PALATE_GOLD AND NOT PALATE_FUZZ)
   add_link_options(-fuse-ld=gold)
@@ -31,7 +34,8 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 # RelWithDebInfo keeps assertions; -O1 -g1 compiles LibTorch users in half the time of -O2 -g.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
 
-# Tests are compiled without optimization: their code runs once, the code under test is in the libraries.
+# Tests are compiled without optimization, because their code runs once. The code under test is in
+# the libraries.
 add_library(palate_test_options INTERFACE)
 target_compile_options(palate_test_options INTERFACE -O0)
 
@@ -53,8 +57,8 @@ if(PALATE_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
-# Warnings for code that people wrote; generated code is compiled without them. With the sanitizers' checks in the code, gcc
-# takes the standard library's own moves for uses of unset values.
+# Warnings for handwritten code; generated code is compiled without them. In sanitized code, gcc
+# reports moves in the standard library as uses of uninitialized values.
 add_library(palate_warnings INTERFACE)
 target_compile_options(palate_warnings INTERFACE
   -Wall -Wextra $<$<NOT:$<BOOL:${PALATE_FUZZ}>>:-Werror>
@@ -67,7 +71,8 @@ if(PALATE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
 endif()
 
-# The place of everything that scripts/setup.sh downloads, outside the checkout so that clones share it.
+# The folder for everything that scripts/setup.sh downloads. It is outside the checkout so that
+# clones share it.
 if(DEFINED ENV{PALATE_CACHE_DIR})
   set(palate_default_cache "$ENV{PALATE_CACHE_DIR}")
 elseif(DEFINED ENV{XDG_CACHE_HOME})

@@ -1,8 +1,9 @@
-# Third-party libraries: Debian's packages through their own CMake or pkg-config files, and what scripts/setup.sh downloaded.
+# Third-party libraries: Debian's packages through their CMake or pkg-config files, and the
+# downloads of scripts/setup.sh.
 
 include_guard(GLOBAL)
 
-# Stops with advice when a file that scripts/setup.sh provides is absent.
+# Stops with instructions when a file that scripts/setup.sh provides is missing.
 function(palate_require_download path)
   if(NOT EXISTS "${path}")
     message(FATAL_ERROR "${path} is missing. Run scripts/setup.sh, which downloads it.")
@@ -35,7 +36,7 @@ if(NOT TARGET protobuf::protoc)
   set_target_properties(protobuf::protoc PROPERTIES IMPORTED_LOCATION "${Protobuf_PROTOC_EXECUTABLE}")
 endif()
 
-# palate::NAME for a library whose own target is named otherwise.
+# Defines palate::NAME for a library whose target has another name.
 function(palate_alias name target)
   add_library(palate_dep_${name} INTERFACE)
   target_link_libraries(palate_dep_${name} INTERFACE ${target})
@@ -53,12 +54,12 @@ if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
 
-# google.rpc.Status and its error details, which the public API carries.
+# google.rpc.Status and its error details, which are part of the public API.
 set(PALATE_GOOGLEAPIS_DIR "${PALATE_CACHE_DIR}/googleapis-${PALATE_GOOGLEAPIS_VERSION}")
 palate_require_download("${PALATE_GOOGLEAPIS_DIR}/google/rpc/status.proto")
 
-# LibTorch: the CPU half of the wheel. libtorch_cuda is not linked, and libtorch_cpu finds the CUDA runtime that it names
-# through its own RPATH. One build serves machines with and without a GPU.
+# LibTorch: the CPU part of the wheel. libtorch_cuda is not linked, and libtorch_cpu finds the CUDA
+# runtime that it needs through its RPATH. One build works on machines with and without a GPU.
 set(PALATE_LIBTORCH_DIR "${PALATE_CACHE_DIR}/libtorch-${PALATE_LIBTORCH_VERSION}")
 set(libtorch_lib "${PALATE_LIBTORCH_DIR}/torch/lib")
 palate_require_download("${libtorch_lib}/libtorch_cpu.so")
@@ -76,20 +77,21 @@ target_include_directories(palate::torch INTERFACE
 target_compile_definitions(palate::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_libraries(palate::torch INTERFACE palate::c10)
 
-# at::parallel_for runs on LibTorch's own threads only in files compiled with OpenMP; in others it is a plain loop. Targets with TORCH
-# are (palate_openmp in cmake/Palate.cmake), against the runtime that LibTorch itself uses. The fuzzers' compiler has another.
+# at::parallel_for uses LibTorch's threads only in files compiled with OpenMP; in others it is a
+# plain loop. Targets with TORCH are compiled with it (palate_openmp in cmake/Palate.cmake) and use
+# LibTorch's OpenMP runtime. The fuzzers' compiler has a different runtime.
 if(NOT PALATE_FUZZ)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   target_link_libraries(palate::torch INTERFACE ${OpenMP_CXX_LIBRARIES})
 endif()
 
-# No fuzzer reaches FAISS, and it is not built for their compiler.
+# The fuzzers do not use FAISS, and it is not built for their compiler.
 if(PALATE_FUZZ)
   return()
 endif()
 
-# FAISS, built by scripts/build_faiss.sh. Targets get lib/ as RUNPATH; below it the loader picks the file of this
-# processor's level. Headers are compiled at our own baseline.
+# FAISS, built by scripts/build_faiss.sh. Targets get lib/ as RUNPATH; the loader selects the file
+# for this processor's level below it. The headers are compiled for our baseline.
 string(REGEX MATCH "^[0-9]+" compiler_major "${CMAKE_CXX_COMPILER_VERSION}")
 set(PALATE_FAISS_DIR "${PALATE_CACHE_DIR}/faiss-${PALATE_FAISS_VERSION}-gcc${compiler_major}")
 palate_require_download("${PALATE_FAISS_DIR}/lib/libfaiss.so.1.12")

@@ -1,4 +1,5 @@
-# Wrappers that declare every target of ours: palate_library, palate_binary, palate_test, palate_benchmark, palate_proto.
+# Wrappers that declare all our targets: palate_library, palate_binary, palate_test,
+# palate_benchmark, palate_proto.
 #
 #   palate_library(NAME n [SRCS ...] [HDRS ...] [DEPS ...] [TORCH])     static library palate_n, alias palate::n
 #   palate_binary(NAME n SRCS ... [DEPS ...] [TORCH])                   executable in bin/
@@ -7,11 +8,11 @@
 #   palate_benchmark(NAME n SRCS ... [DEPS ...] [TORCH])                executable in bench/, run by `make bench`
 #   palate_proto(NAME n SRCS ... [DEPS ...] [GRPC])                     generated messages (and stubs), alias palate::n
 #
-# Include paths start at the repository root. TORCH links LibTorch. Each target reuses a precompiled header of
-# third_party/precompiled: with TORCH the one of ATen, otherwise the one that the folder's variable PALATE_PRECOMPILED names
-# (plain or grpc; plain when unset).
-# palate_finish(), called once at the end, registers the tests, leaves out of this build what a sanitizer cannot run, and stops at a source
-# whose own compile options its precompiled header would undo.
+# Include paths start at the repository root. TORCH links LibTorch. Each target reuses a precompiled
+# header of third_party/precompiled: ATen's with TORCH, otherwise the one in the folder's variable
+# PALATE_PRECOMPILED (plain or grpc; default plain). palate_finish() is called once at the end. It
+# registers the tests, excludes targets that the sanitizer cannot run, and rejects sources whose
+# compile options a precompiled header would drop.
 
 include_guard(GLOBAL)
 
@@ -19,14 +20,15 @@ define_property(GLOBAL PROPERTY PALATE_TARGETS BRIEF_DOCS "Every target declared
 define_property(GLOBAL PROPERTY PALATE_TESTS BRIEF_DOCS "Every test executable")
 define_property(GLOBAL PROPERTY PALATE_BENCHMARKS BRIEF_DOCS "Every benchmark executable")
 
-# For a target that includes ATen's headers.
+# Required for every target that includes ATen's headers.
 function(palate_openmp target)
   if(OpenMP_CXX_FLAGS)
     target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
   endif()
 endfunction()
 
-# What all targets of ours have in common. `prefix` is "test_" for tests, whose precompiled headers hold GoogleTest too.
+# Common settings of all our targets. `prefix` is "test_" for tests, whose precompiled headers
+# include GoogleTest.
 function(palate_configure_target target torch prefix)
   target_link_libraries(${target} PRIVATE palate_warnings)
   set(kind plain)
@@ -41,7 +43,7 @@ function(palate_configure_target target torch prefix)
   set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
 endfunction()
 
-# Stops at an argument that no keyword takes: a misspelled keyword would otherwise vanish.
+# Rejects unknown arguments, because cmake would silently ignore a misspelled keyword.
 function(palate_check_arguments function name unparsed)
   if(NOT name)
     message(FATAL_ERROR "${function} without a NAME in ${CMAKE_CURRENT_SOURCE_DIR}")
@@ -56,11 +58,13 @@ function(palate_library)
   palate_check_arguments(palate_library "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
   set(target palate_${arg_NAME})
   if(arg_SRCS)
+
     add_library(${target} STATIC ${arg_SRCS} ${arg_HDRS})
     target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
     target_link_libraries(${target} PUBLIC ${arg_DEPS})
     palate_configure_target(${target} "${arg_TORCH}" "")
   else()
+
     add_library(${target} INTERFACE ${arg_HDRS})
     target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}")
     target_link_libraries(${target} INTERFACE ${arg_DEPS})
@@ -83,8 +87,9 @@ function(palate_binary)
   palate_configure_target(${arg_NAME} "${arg_TORCH}" "")
 endfunction()
 
-# A test finds the checkout, the built binaries and the shared data through PALATE_SOURCE_DIR (also a macro),
-# PALATE_BIN_DIR and PALATE_SHARED_DIR. Its GoogleTest results are written for scripts/run_tests.sh to count.
+# A test finds the checkout, the built binaries and the shared data through PALATE_SOURCE_DIR (also
+# a macro), PALATE_BIN_DIR and PALATE_SHARED_DIR. scripts/run_tests.sh counts the GoogleTest results
+# that it writes.
 function(palate_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME;TIMEOUT" "SRCS;DEPS;LABELS")
   palate_check_arguments(palate_test "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
@@ -117,8 +122,9 @@ function(palate_benchmark)
   set_property(GLOBAL APPEND PROPERTY PALATE_BENCHMARKS ${arg_NAME})
 endfunction()
 
-# Generates C++ of .proto files, named from the proto root (`proto/` here, or PROTO_ROOT), into the build folder.
-# Generated headers are included by the same path: "palate/types/v1/types.pb.h".
+# Generates C++ into the build folder from .proto files, whose names are relative to the proto root
+# (`proto/` here, or PROTO_ROOT). Generated headers are included by the same path:
+# "palate/types/v1/types.pb.h".
 function(palate_proto)
   cmake_parse_arguments(PARSE_ARGV 0 arg "GRPC" "NAME;PROTO_ROOT" "SRCS;DEPS")
   palate_check_arguments(palate_proto "${arg_NAME}" "${arg_UNPARSED_ARGUMENTS}")
@@ -128,6 +134,7 @@ function(palate_proto)
   set(out "${CMAKE_BINARY_DIR}/gen")
   file(MAKE_DIRECTORY "${out}")
   set(generated)
+
   foreach(proto IN LISTS arg_SRCS)
     string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
     set(outputs "${out}/${stem}.pb.cc" "${out}/${stem}.pb.h")
@@ -145,28 +152,32 @@ function(palate_proto)
       VERBATIM)
     list(APPEND generated ${outputs})
   endforeach()
+
   set(target palate_${arg_NAME})
   add_library(${target} STATIC ${generated})
-  # Generated sources repeat their internal names, so they are never compiled together.
+  # Generated sources repeat their internal names, so a unity build is impossible.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_precompile_headers(${target} REUSE_FROM palate_precompiled_grpc)
-  # SYSTEM: the generated headers are not ours to keep free of warnings.
+  # SYSTEM suppresses warnings in generated headers.
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC ${arg_DEPS} protobuf::libprotobuf)
   if(arg_GRPC)
     target_link_libraries(${target} PUBLIC gRPC::grpc++)
   endif()
+
   add_library(palate::${arg_NAME} ALIAS ${target})
   set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
 endfunction()
 
-# Sets `out` to whether `target` reaches one of `forbidden` through the libraries it links.
+# Sets `out` to whether `target` links one of `forbidden`, directly or through other targets of
+# ours.
 function(palate_reaches out target forbidden)
   get_property(known GLOBAL PROPERTY PALATE_REACHES_${target})
   if(NOT "${known}" STREQUAL "")
     set(${out} ${known} PARENT_SCOPE)
     return()
   endif()
+
   set(links)
   foreach(property IN ITEMS LINK_LIBRARIES INTERFACE_LINK_LIBRARIES)
     get_target_property(value ${target} ${property})
@@ -197,8 +208,8 @@ function(palate_reaches out target forbidden)
   set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
-# Stops at a source with compile options of its own that uses a precompiled header: gcc then takes the header's options and
-# drops the file's, without a word.
+# Rejects a source that has its own compile options and uses a precompiled header, because gcc would
+# silently use the header's options instead.
 function(palate_check_source_options target)
   get_target_property(sources ${target} SOURCES)
   foreach(source IN LISTS sources)
@@ -210,16 +221,19 @@ function(palate_check_source_options target)
   endforeach()
 endfunction()
 
-# Registers the tests with ctest and makes the targets palate_tests and palate_benchmarks. ThreadSanitizer would report
-# races inside libraries that were not built with it, so under it everything on top of LibTorch, FAISS and gRPC is left out.
+# Registers the tests with ctest and creates the targets palate_tests and palate_benchmarks.
+# ThreadSanitizer would report races inside libraries that were not built with it, so its build
+# excludes all targets that use LibTorch, FAISS or gRPC.
 function(palate_finish)
   get_property(targets GLOBAL PROPERTY PALATE_TARGETS)
   get_property(tests GLOBAL PROPERTY PALATE_TESTS)
   get_property(benchmarks GLOBAL PROPERTY PALATE_BENCHMARKS)
   set(left_out)
+
   foreach(target IN LISTS targets)
     palate_check_source_options(${target})
   endforeach()
+
   if(PALATE_SANITIZER STREQUAL "thread")
     foreach(target IN LISTS targets)
       palate_reaches(reaches ${target} "palate::torch;palate::faiss;gRPC::grpc++;gRPC::grpc++_reflection")
@@ -229,14 +243,17 @@ function(palate_finish)
       endif()
     endforeach()
   endif()
+
   foreach(test IN LISTS tests)
     if(NOT test IN_LIST left_out)
       palate_register_test(${test})
       list(APPEND registered ${test})
     endif()
   endforeach()
+
   add_custom_target(palate_tests DEPENDS ${registered})
   add_custom_target(palate_benchmarks DEPENDS ${benchmarks})
+
   list(JOIN benchmarks "\n" lines)
   file(WRITE "${CMAKE_BINARY_DIR}/benchmarks.txt" "${lines}\n")
   get_property(sources GLOBAL PROPERTY PALATE_TEST_SOURCES)
@@ -250,16 +267,19 @@ function(palate_register_test test)
   if(PALATE_SANITIZER)
     math(EXPR timeout "${timeout} * 3")
   endif()
+
   if(DEFINED ENV{PALATE_SHARED_DIR})
     set(shared "$ENV{PALATE_SHARED_DIR}")
   else()
     cmake_path(GET PROJECT_SOURCE_DIR PARENT_PATH parent)
     set(shared "${parent}/shared")
   endif()
+
   set(serial FALSE)
   if("serial" IN_LIST labels)
     set(serial TRUE)
   endif()
+
   add_test(NAME ${test} COMMAND ${test} "--gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${test}.xml")
   set(environment
     "PALATE_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
@@ -269,6 +289,7 @@ function(palate_register_test test)
     "ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+
   set_tests_properties(${test} PROPERTIES
     TIMEOUT ${timeout}
     LABELS "${labels}"

@@ -1,6 +1,8 @@
-# palate::text_ffi: the Rust static library of models/text/ffi, built by cargo from its locked crates.
+# palate::text_ffi: the Rust static library in models/text/ffi, built by cargo with locked crate
+# versions.
 #
-# cargo's target folder lives in the download cache, so that a second build folder or clone compiles no crate again.
+# cargo's target folder is in the download cache, so that other build folders and clones do not
+# compile the crates again.
 include_guard(GLOBAL)
 
 set(ffi "${PROJECT_SOURCE_DIR}/models/text/ffi")
@@ -11,7 +13,7 @@ set(library "${CMAKE_BINARY_DIR}/lib/libpalate_text_ffi.a")
 file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/lib" "${target_dir}")
 add_custom_command(
   OUTPUT "${library}"
-  # The lock keeps another build from replacing cargo's output between the two commands.
+  # The lock prevents another build from replacing cargo's output between the two commands.
   COMMAND flock "${target_dir}/.palate-lock" sh -c
     "\"${PALATE_CARGO}\" build --quiet --release --locked --manifest-path \"${ffi}/Cargo.toml\" --target-dir \"${target_dir}\" && cp \"${target_dir}/release/libpalate_text_ffi.a\" \"${library}\""
   DEPENDS ${rust_sources} "${ffi}/Cargo.toml" "${ffi}/Cargo.lock"

@@ -1,4 +1,4 @@
-# Reads the versions of scripts/lib.sh, where each is written once, as PALATE_<NAME>_VERSION.
+# Reads the versions in scripts/lib.sh, where each is written once, into PALATE_<NAME>_VERSION.
 include_guard(GLOBAL)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/scripts/lib.sh")
 file(STRINGS "${PROJECT_SOURCE_DIR}/scripts/lib.sh" palate_versions REGEX "^[A-Z_]+_VERSION=")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiler launcher: runs the compiler through ccache with the settings that make its cache shared between build folders and
-# between clones, and that let it cache both sides of a precompiled header.
+# Compiler launcher: runs the compiler through ccache with settings that share the cache between
+# build folders and clones, and that cache both sides of a precompiled header.
 # Usage: ccache-launcher.sh SOURCE_DIR COMPILER ARGS...
 CCACHE_BASEDIR="$1"
 shift

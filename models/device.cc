@@ -21,7 +21,7 @@ namespace {
 constexpr char kCudaLibrary[] = "libtorch_cuda.so";
 constexpr int kMaxDevices = 64;
 
-// The folder that LibTorch's CPU part was loaded from, with a slash; empty when unknown.
+// The folder that LibTorch's CPU part was loaded from, with a trailing slash; empty when unknown.
 std::string LibTorchFolder() {
   Dl_info info = {};
   if (::dladdr(reinterpret_cast<const void*>(&at::globalContext), &info) == 0 ||
@@ -31,14 +31,15 @@ std::string LibTorchFolder() {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-// Opens LibTorch's CUDA part, once; it registers itself with the CPU part.
+// Loads LibTorch's CUDA part once; it registers itself with the CPU part.
 absl::Status OpenCudaPart() {
   static auto* const mutex = new Mutex;
   static auto* const outcome = new std::optional<absl::Status>;
   MutexLock lock(*mutex);
   if (outcome->has_value()) return **outcome;
-  // Its own folder first, then wherever the loader looks. It stays open: its kernels are registered
-  // for good.
+
+  // LibTorch's folder first, then the loader's search path. The library stays open because its
+  // registered kernels cannot be removed.
   void* library = ::dlopen((LibTorchFolder() + kCudaLibrary).c_str(), RTLD_NOW | RTLD_GLOBAL);
   const char* const beside = library == nullptr ? ::dlerror() : nullptr;
   std::string problem = beside == nullptr ? "" : beside;
@@ -49,10 +50,11 @@ absl::Status OpenCudaPart() {
       absl::StrAppend(&problem, "; ", elsewhere == nullptr ? "" : elsewhere);
     }
   }
+
   outcome->emplace(library != nullptr
                        ? absl::OkStatus()
                        : absl::FailedPreconditionError(absl::StrCat(
-                             "no GPU can be used: LibTorch's CUDA part does not open: ", problem)));
+                             "no GPU can be used: cannot load LibTorch's CUDA part: ", problem)));
   return **outcome;
 }
 
@@ -62,7 +64,7 @@ absl::StatusOr<int> CountGpus() {
     if (!at::globalContext().hasCUDA()) {
       return absl::FailedPreconditionError(
           "no GPU can be used: there is no driver or no device, or LibTorch computed before its "
-          "CUDA part was opened");
+          "CUDA part was loaded");
     }
     return static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   });
@@ -73,8 +75,10 @@ absl::StatusOr<c10::Device> OpenGpu(int index) {
   if (index >= count)
     return absl::FailedPreconditionError(
         absl::StrCat("there is no device cuda:", index, "; this machine has ", count));
+
   const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
-  // A context on the device now, so that a device that cannot be used says so here.
+
+  // Create a context now, so that an unusable device is reported here.
   PALATE_RETURN_IF_ERROR(
       CatchTorch([&] { at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); }));
   return device;
@@ -89,22 +93,26 @@ absl::StatusOr<c10::Device> OpenDevice(absl::string_view name) {
     if (!count.ok() || *count == 0) return c10::Device(c10::DeviceType::CPU);
     return OpenGpu(0);
   }
+
   if (name == "cuda") return OpenGpu(0);
+
   int index = 0;
   absl::string_view number = name;
   if (!absl::ConsumePrefix(&number, "cuda:") || !absl::SimpleAtoi(number, &index) || index < 0 ||
       index >= kMaxDevices) {
     return absl::InvalidArgumentError(
-        absl::StrCat("device ", QuoteForMessage(name), ", must be auto, cpu, cuda or cuda:N"));
+        absl::StrCat("device ", QuoteForMessage(name), " must be auto, cpu, cuda or cuda:N"));
   }
   return OpenGpu(index);
 }
 
 int ComputeCapabilityMajor(const c10::Device& device) {
   if (!device.is_cuda()) return 0;
-  // The runtime came with LibTorch's CUDA part; linking it would tie the binaries to it.
+  // The CUDA runtime was loaded with LibTorch's CUDA part. Linking it would make the binaries
+  // depend on it.
   using GetAttribute = int (*)(int* value, int attribute, int device);
   const auto get = reinterpret_cast<GetAttribute>(::dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+
   constexpr int kComputeCapabilityMajor = 75;
   int major = 0;
   if (get == nullptr ||

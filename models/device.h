@@ -1,4 +1,4 @@
-// Where a model computes.
+// Selects the device that a model computes on.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -10,14 +10,16 @@
 
 namespace palate::models {
 
-// "cpu", "cuda" (the first one), "cuda:1", or "auto": a GPU where there is one, else the CPU.
+// Opens "cpu", "cuda" (the first GPU), "cuda:1", or "auto" (a GPU if there is one, otherwise the
+// CPU).
 //
-// Binaries link LibTorch's CPU part only; its CUDA part is opened here at the first wish for a GPU,
-// from LibTorch's own folder, and stays open. InvalidArgument naming another text;
-// FailedPrecondition saying what is missing (the CUDA part, a driver, that many GPUs). Thread-safe.
+// Binaries link only LibTorch's CPU part. The first request for a GPU loads the CUDA part, which
+// stays loaded, from LibTorch's folder or the loader's search path. InvalidArgument for another
+// name; FailedPrecondition naming what is missing (the CUDA part, a driver, or a device of that
+// number). Thread-safe.
 absl::StatusOr<c10::Device> OpenDevice(absl::string_view name);
 
-// The first number of a GPU's compute capability; 0 for the CPU or when it cannot be asked.
+// The major number of a GPU's compute capability; 0 for the CPU or when it cannot be queried.
 int ComputeCapabilityMajor(const c10::Device& device);
 
 }  // namespace palate::models

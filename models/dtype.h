@@ -1,4 +1,8 @@
 // The type that a model computes in.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const c10::Device device, OpenDevice("auto"));
+//   PALATE_ASSIGN_OR_RETURN(const at::ScalarType dtype, ParseDtype("auto", device));
 #pragma once
 
 #include <c10/core/Device.h>
@@ -9,15 +13,16 @@
 
 namespace palate::models {
 
-// "fp32", "bf16", "fp16", or "auto": bf16 where the device multiplies it faster than fp32 (a GPU
-// from compute capability 8; a processor with AMX or AVX512_BF16 that the operating system lets
-// programs use), fp16 on older GPUs, else fp32. InvalidArgument naming another text.
+// Parses "fp32", "bf16", "fp16" or "auto". "auto" is bf16 if the device multiplies it faster than
+// fp32 (a GPU of compute capability 8 or higher, or a processor with AMX or AVX512_BF16 that the
+// operating system enables), fp16 on older GPUs, and fp32 otherwise. InvalidArgument for another
+// name.
 absl::StatusOr<at::ScalarType> ParseDtype(absl::string_view name, const c10::Device& device);
 
-// "fp32", "bf16", "fp16"; "" for another type.
+// "fp32", "bf16", "fp16"; "" for any other type.
 absl::string_view DtypeName(at::ScalarType type);
 
-// What "auto" asks of this processor.
+// The matrix instructions of this processor that "auto" depends on.
 struct CpuMatrixSupport {
   bool avx512_bf16 = false;
   bool amx_bf16 = false;

@@ -36,9 +36,10 @@ bool IsTextDecoder(ModelFamily family) { return FindReader(family) != nullptr; }
 absl::StatusOr<DecoderConfig> ReadDecoderConfig(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const ModelFamily family, FindModelFamily(config));
   const ReaderRow* const reader = FindReader(family);
+
   if (reader == nullptr) {
     return absl::UnimplementedError(
-        absl::StrCat(config.source(), ": ", ModelFamilyName(family), " is no text decoder"));
+        absl::StrCat(config.source(), ": ", ModelFamilyName(family), " is not a text decoder"));
   }
   return reader->read(config);
 }

@@ -1,4 +1,4 @@
-// Which families are dense decoders, and how each one's config.json is read: one table.
+// The families that are dense decoders, and the reader of each one's config.json.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -8,11 +8,11 @@
 
 namespace palate::models {
 
-// Whether DecoderModel computes this family by itself (text only).
+// Whether DecoderModel alone computes this family (text only).
 bool IsTextDecoder(ModelFamily family);
 
-// By the family of the folder. Unimplemented naming the family when it is no text decoder; other
-// errors as the family's reader gives.
+// Reads the config of any text decoder. Unimplemented naming the family when it is not one;
+// otherwise errors as the family's reader.
 absl::StatusOr<DecoderConfig> ReadDecoderConfig(const JsonConfig& config);
 
 }  // namespace palate::models

@@ -38,18 +38,20 @@ constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"qwen3_vl", "Qwen3VLModel", ModelFamily::kQwen3Vl},
 });
 
-// The architectures that the config names; none when it has no such key.
+// The architectures that the config names; empty without the key.
 absl::StatusOr<std::vector<std::string>> Architectures(const JsonConfig& config) {
   std::vector<std::string> names;
   if (!config.Has("architectures")) return names;
+
   if (!config.json().at("architectures").is_array()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(config.source(), ": architectures is no list of names"));
+        absl::StrCat(config.source(), ": architectures is not a list of names"));
   }
+
   for (const nlohmann::json& name : config.json().at("architectures")) {
     if (!name.is_string())
       return absl::InvalidArgumentError(
-          absl::StrCat(config.source(), ": architectures is no list of names"));
+          absl::StrCat(config.source(), ": architectures is not a list of names"));
     names.push_back(name.get<std::string>());
   }
   return names;
@@ -85,18 +87,21 @@ absl::string_view ModelFamilyName(ModelFamily family) {
     case ModelFamily::kQwen3Vl:
       return "Qwen3-VL";
   }
+
   return "";
 }
 
 absl::StatusOr<ModelFamily> FindModelFamily(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string type, config.String("model_type"));
   PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> architectures, Architectures(config));
+
   for (const FamilyRow& row : kFamilies) {
     const bool named = architectures.empty() ||
                        std::find(architectures.begin(), architectures.end(), row.architecture) !=
                            architectures.end();
     if (type == row.model_type && named) return row.family;
   }
+
   return absl::UnimplementedError(absl::StrCat(config.source(), ": model_type ",
                                                QuoteForMessage(type), " with architectures [",
                                                QuoteForMessage(absl::StrJoin(architectures, ", ")),

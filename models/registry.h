@@ -1,5 +1,8 @@
-// Which family a model folder belongs to. An explicit table: a new family is one line in
-// registry.cc.
+// Finds the family of a model folder. The table in registry.cc has one line per architecture.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
+//   PALATE_ASSIGN_OR_RETURN(const ModelFamily family, FindModelFamily(checkpoint.config()));
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -10,9 +13,9 @@ namespace palate::models {
 
 enum class ModelFamily {
   kBert,    // text encoder
-  kVit,     // image encoder, also CLIP's image tower alone
+  kVit,     // image encoder; also CLIP's image tower alone
   kClip,    // text and image towers
-  kSiglip,  // the same; fixed resolution, SigLIP 2 included
+  kSiglip,  // text and image towers of fixed resolution; includes SigLIP 2
   kQwen2,   // text decoders
   kQwen3,
   kLlama,
@@ -22,8 +25,8 @@ enum class ModelFamily {
 
 absl::string_view ModelFamilyName(ModelFamily family);
 
-// By "model_type" of config.json; where "architectures" is given it must be one that the family
-// computes. Unimplemented naming the folder's values and listing what is supported.
+// The family of "model_type" in config.json. If "architectures" is present, it must name one that
+// the family computes. Unimplemented naming the folder's values and listing what is supported.
 absl::StatusOr<ModelFamily> FindModelFamily(const JsonConfig& config);
 
 }  // namespace palate::models

@@ -22,12 +22,14 @@ bool IsOutOfMemory(absl::string_view message) {
 absl::Status StatusFromTorchException(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
     return absl::ResourceExhaustedError("out of memory");
+
   std::string message;
   if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
     message = std::string(FirstLine(torch_error->what_without_backtrace()));
   } else {
     message = std::string(FirstLine(error.what()));
   }
+
   if (IsOutOfMemory(message)) return absl::ResourceExhaustedError(message);
   return absl::InternalError(absl::StrCat("LibTorch: ", message));
 }

@@ -1,5 +1,4 @@
-// The one seam between LibTorch's exceptions and our statuses: nothing that ATen throws leaves a
-// function of ours.
+// Converts LibTorch's exceptions to statuses, so that no exception of ATen leaves our code.
 #pragma once
 
 #include <exception>
@@ -14,16 +13,19 @@
 namespace palate::models {
 
 // The status for an exception of LibTorch or of the standard library: ResourceExhausted when memory
-// ran out, Internal otherwise. Only the message's first line is kept, since the rest is a C++
+// ran out, otherwise Internal. Keeps only the first line of the message, because the rest is a C++
 // backtrace.
 absl::Status StatusFromTorchException(const std::exception& error);
 
-// Runs `body`. Its value becomes StatusOr<value> (a StatusOr or Status is passed through); an
-// exception becomes a status.
-//   PALATE_ASSIGN_OR_RETURN(at::Tensor logits, CatchTorch([&] { return at::linear(x, w); }));
+// Runs `body` and returns its value as StatusOr<value> (a Status or StatusOr is passed through), or
+// the status for its exception.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const at::Tensor y, CatchTorch([&] { return at::linear(x, weight); }));
 template <typename Body>
 auto CatchTorch(Body&& body) {
   using Value = std::invoke_result_t<Body>;
+
   if constexpr (std::is_void_v<Value>) {
     try {
       std::forward<Body>(body)();

@@ -90,7 +90,7 @@ struct SearchRequest {
   std::shared_ptr<const Filter> filter;       // null: no filter
   std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; unknown ids do no harm
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not
-                                            // returned; infinite: the index's clock
+                                              // returned; infinite: the index's clock
   CallContext context;  // checked between pieces of work, against the index's clock
 };
 

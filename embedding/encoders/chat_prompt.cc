@@ -14,12 +14,12 @@
 namespace palate::embedding {
 namespace {
 
-// Stands for the text while the template shows what it puts around it. No template writes control
-// characters.
+// Placeholder for the text while we render the template to learn what it writes before and after
+// the text. No template writes control characters.
 constexpr char kMarker[] = "\x01text\x02";
 constexpr char kNothing[] = "NULL";
 
-// Every control token of the families that this serves is spelled so.
+// All control tokens of the supported families contain this sequence.
 bool MaySpellControlTokens(absl::string_view text) { return absl::StrContains(text, "<|"); }
 
 nlohmann::ordered_json TextPart(absl::string_view text) {
@@ -36,9 +36,10 @@ std::string NormalizeInstruction(absl::string_view instruction) {
 
 absl::StatusOr<ChatPrompt> ChatPrompt::Create(std::shared_ptr<const models::CausalLm> lm) {
   if (lm->chat_template() == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        lm->folder(), " has no chat template, without which its prompts cannot be written"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(lm->folder(), " has no chat template, which is needed to build prompts"));
   }
+
   ChatPrompt prompt(std::move(lm));
   const std::string awkward = " \n{{ text }} <b>\"&\\n";
   PALATE_ASSIGN_OR_RETURN(const auto frame, prompt.Frame(kDefaultVlInstruction, 1));
@@ -46,8 +47,9 @@ absl::StatusOr<ChatPrompt> ChatPrompt::Create(std::shared_ptr<const models::Caus
                           prompt.Render(awkward, kDefaultVlInstruction, 1));
   if (rendered != absl::StrCat(frame.first, awkward, frame.second)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(prompt.lm_->folder(), ": the chat template does not keep a text as it is"));
+        absl::StrCat(prompt.lm_->folder(), ": the chat template alters the text"));
   }
+
   PALATE_RETURN_IF_ERROR(prompt.LearnAddedTokens());
   return prompt;
 }
@@ -59,7 +61,8 @@ absl::Status ChatPrompt::LearnAddedTokens() {
   const auto at = std::search(with.ids.begin(), with.ids.end(), without.begin(), without.end());
   if (at == with.ids.end())
     return absl::InvalidArgumentError(
-        absl::StrCat(lm_->folder(), ": the tokenizer changes texts when it adds tokens"));
+        absl::StrCat(lm_->folder(), ": the tokenizer changes a text when it adds special tokens"));
+
   leading_.assign(with.ids.begin(), at);
   trailing_.assign(at + static_cast<ptrdiff_t>(without.size()), with.ids.end());
   return absl::OkStatus();
@@ -72,11 +75,13 @@ absl::StatusOr<std::string> ChatPrompt::Render(absl::string_view text,
     content.push_back({{"type", "image"}, {"image", absl::StrCat("image ", i)}});
   if (!text.empty()) content.push_back(TextPart(text));
   if (content.empty()) content.push_back(TextPart(kNothing));
+
   nlohmann::ordered_json system = nlohmann::ordered_json::array();
   system.push_back(TextPart(instruction));
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   messages.push_back({{"role", "system"}, {"content", std::move(system)}});
   messages.push_back({{"role", "user"}, {"content", std::move(content)}});
+
   return lm_->chat_template()->Render(
       {{"messages", std::move(messages)}, {"add_generation_prompt", true}});
 }
@@ -84,10 +89,11 @@ absl::StatusOr<std::string> ChatPrompt::Render(absl::string_view text,
 absl::StatusOr<std::pair<std::string, std::string>> ChatPrompt::Frame(absl::string_view instruction,
                                                                       size_t images) const {
   PALATE_ASSIGN_OR_RETURN(const std::string rendered, Render(kMarker, instruction, images));
+
   const size_t at = rendered.find(kMarker);
   if (at == std::string::npos)
     return absl::InvalidArgumentError(
-        absl::StrCat(lm_->folder(), ": the chat template leaves the text out"));
+        absl::StrCat(lm_->folder(), ": the chat template omits the text"));
   return std::make_pair(rendered.substr(0, at), rendered.substr(at + sizeof(kMarker) - 1));
 }
 
@@ -110,10 +116,11 @@ absl::StatusOr<std::vector<int64_t>> ChatPrompt::Body(
                             Tokens(text, /*parse_control_tokens=*/false));
     ids.insert(ids.end(), data.begin(), data.end());
   } else {
-    // One piece, so that the tokenizer sees what the reference's sees where the frame meets the
-    // text.
+    // Tokenize prefix and text together, as the reference does, because a token may span their
+    // boundary.
     PALATE_ASSIGN_OR_RETURN(ids, Tokens(absl::StrCat(before, text), /*parse_control_tokens=*/true));
   }
+
   return lm_->ExpandImages(ids, images);
 }
 
@@ -125,24 +132,27 @@ absl::StatusOr<ChatPrompt::Encoded> ChatPrompt::Encode(
         "has the instruction ", QuoteForMessage(instruction), ", which spells a control token"));
   }
   if (text.empty() && images.empty()) text = kNothing;
+
   PALATE_ASSIGN_OR_RETURN(const auto frame,
                           Frame(NormalizeInstruction(instruction), images.size()));
   PALATE_ASSIGN_OR_RETURN(std::vector<int64_t> body, Body(frame.first, text, images));
   PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> after,
                           Tokens(frame.second, /*parse_control_tokens=*/true));
+
   Encoded encoded;
   const auto around = static_cast<int64_t>(leading_.size() + after.size() + trailing_.size());
   const int64_t excess = around + static_cast<int64_t>(body.size()) - max_tokens;
   if (excess > 0) {
     PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> kept, Body(frame.first, "", images));
     if (static_cast<int64_t>(body.size()) - excess < static_cast<int64_t>(kept.size())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("needs ", around + static_cast<int64_t>(kept.size()),
-                       " tokens for instruction and pictures alone, the limit is ", max_tokens));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "needs ", around + static_cast<int64_t>(kept.size()),
+          " tokens for the instruction and its pictures alone; the limit is ", max_tokens));
     }
     body.resize(body.size() - static_cast<size_t>(excess));
     encoded.truncated_tokens = excess;
   }
+
   for (const std::vector<int64_t>* part : {&leading_, &std::as_const(body), &after, &trailing_}) {
     encoded.ids.insert(encoded.ids.end(), part->begin(), part->end());
   }

@@ -1,4 +1,4 @@
-// Published dual encoders: CLIP and SigLIP, whose text and image vectors lie in one space.
+// Published dual encoders: CLIP and SigLIP, which embed texts and images into one space.
 
 #include <ATen/ATen.h>
 
@@ -20,10 +20,10 @@
 namespace palate::embedding {
 namespace {
 
-// Texts share a padded batch while the shortest has at least this share of the longest's tokens.
+// Texts are batched together while the shortest has at least this fraction of the longest's tokens.
 constexpr double kLeastFill = 0.75;
 
-// Control tokens spelled in a text are ordinary characters.
+// Control tokens inside a text are encoded as ordinary characters.
 absl::StatusOr<models::EncodedText> TokenizeOne(const models::PaddedTokenizer& tokenizer,
                                                 absl::string_view text) {
   PALATE_ASSIGN_OR_RETURN(
@@ -38,8 +38,10 @@ at::Tensor PadToLongest(absl::Span<const std::vector<int64_t>> sequences,
                         absl::Span<const int64_t> rows, int64_t pad_id) {
   size_t width = 0;
   for (int64_t row : rows) width = std::max(width, sequences[static_cast<size_t>(row)].size());
+
   at::Tensor ids =
       at::full({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, pad_id, at::kLong);
+
   auto* out = ids.mutable_data_ptr<int64_t>();
   for (int64_t row : rows) {
     const std::vector<int64_t>& sequence = sequences[static_cast<size_t>(row)];
@@ -59,7 +61,7 @@ class ClipTextTower final : public TextTower {
     return TokenizeOne(*tokenizer_, text);
   }
 
-  // Padding changes no vector, so that it is kept small: texts of like length are computed
+  // Padding does not change the vectors but costs time, so texts of similar length are computed
   // together.
   absl::StatusOr<at::Tensor> Encode(
       absl::Span<const std::vector<int64_t>> sequences) const override {
@@ -68,8 +70,10 @@ class ClipTextTower final : public TextTower {
     const auto length = [&](int64_t row) { return sequences[static_cast<size_t>(row)].size(); };
     std::stable_sort(order.begin(), order.end(),
                      [&](int64_t a, int64_t b) { return length(a) > length(b); });
+
     at::Tensor features =
         at::empty({static_cast<int64_t>(sequences.size()), model_->dimensions()}, at::kFloat);
+
     for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
       const double least = kLeastFill * static_cast<double>(length(order[begin]));
       while (end < order.size() && static_cast<double>(length(order[end])) >= least) ++end;
@@ -80,6 +84,7 @@ class ClipTextTower final : public TextTower {
                            at::tensor(at::ArrayRef<int64_t>(rows.data(), rows.size()), at::kLong),
                            part.to(at::kCPU, at::kFloat));
     }
+
     return features;
   }
 
@@ -88,7 +93,7 @@ class ClipTextTower final : public TextTower {
   const std::shared_ptr<const models::PaddedTokenizer> tokenizer_;
 };
 
-// Sees padding like any token, so that its tokenizer pads every text to the full length.
+// SigLIP attends to padding like any token, so its tokenizer pads every text to the full length.
 class SiglipTextTower final : public TextTower {
  public:
   SiglipTextTower(std::shared_ptr<const models::SiglipModel> model,
@@ -132,11 +137,12 @@ class DualImageTower final : public ImageTower {
   const int64_t cost_;
 };
 
-// Everything that the vectors of the folder depend on.
+// Everything that the folder's vectors depend on.
 absl::StatusOr<std::string> ContentOf(const models::Checkpoint& checkpoint,
                                       const std::string& weights, int64_t max_tokens) {
   std::string content = absl::StrCat("dual\n", weights, "\n", checkpoint.config().json().dump(),
                                      "\nmax_tokens ", max_tokens);
+
   for (const char* name :
        {"/tokenizer.json", "/tokenizer_config.json", "/preprocessor_config.json"}) {
     const std::string path = checkpoint.folder() + name;
@@ -153,9 +159,10 @@ absl::StatusOr<models::ImageProcessor> LoadProcessor(const std::string& folder,
   const models::ImageProcessorConfig& config = processor.config();
   const int64_t height = config.do_center_crop ? config.crop_height : config.resize_height;
   const int64_t width = config.do_center_crop ? config.crop_width : config.resize_width;
+
   if (height != image_size || width != image_size) {
     return absl::InvalidArgumentError(absl::StrCat(folder, ": the processor makes pictures of ",
-                                                   width, " x ", height, ", the model wants ",
+                                                   width, " x ", height, ", the model expects ",
                                                    image_size, " x ", image_size));
   }
   return processor;
@@ -171,6 +178,7 @@ absl::Status LoadClip(const models::Checkpoint& checkpoint, const Placement& pla
                                               model->config().text.max_positions));
   PALATE_ASSIGN_OR_RETURN(models::ImageProcessor processor,
                           LoadProcessor(checkpoint.folder(), vision.image_size));
+
   parts.info.dimensions = static_cast<int>(model->dimensions());
   parts.info.max_text_tokens = tokenizer->max_tokens();
   parts.info.image_size = static_cast<int>(vision.image_size);
@@ -190,11 +198,13 @@ absl::Status LoadSiglip(const models::Checkpoint& checkpoint, const Placement& p
                                               model->config().text.max_positions));
   PALATE_ASSIGN_OR_RETURN(models::ImageProcessor processor,
                           LoadProcessor(checkpoint.folder(), vision.image_size));
+
   if (vision.encoder.hidden_size != model->dimensions()) {
-    return absl::InvalidArgumentError(absl::StrCat(checkpoint.folder(), ": texts have ",
-                                                   model->dimensions(), " dimensions, pictures ",
-                                                   vision.encoder.hidden_size));
+    return absl::InvalidArgumentError(
+        absl::StrCat(checkpoint.folder(), ": text vectors have ", model->dimensions(),
+                     " dimensions, image vectors ", vision.encoder.hidden_size));
   }
+
   parts.info.dimensions = static_cast<int>(model->dimensions());
   parts.info.max_text_tokens = tokenizer->max_tokens();
   parts.info.image_size = static_cast<int>(vision.image_size);
@@ -213,16 +223,19 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, family_name));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
+
   TowerEncoder::Parts parts;
   parts.info = NewInfo(folder, family_name, placement);
   parts.info.pooling = "head";
   PALATE_RETURN_IF_ERROR(family == models::ModelFamily::kClip
                              ? LoadClip(checkpoint, placement, parts)
                              : LoadSiglip(checkpoint, placement, parts));
+
   PALATE_ASSIGN_OR_RETURN(parts.info.weights_digest, checkpoint.WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(
       const std::string content,
       ContentOf(checkpoint, parts.info.weights_digest, parts.info.max_text_tokens));
+
   const std::string fingerprint = Fingerprint(content);
   const std::string fused = Fingerprint(
       absl::StrCat("fused\n", content, "\n", parts.fusion.text, " ", parts.fusion.image));
@@ -230,6 +243,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
       {.name = kTextSpace, .fingerprint = fingerprint, .available = true, .calibration = {}},
       {.name = kImageSpace, .fingerprint = fingerprint, .available = true, .calibration = {}},
       {.name = kFusedSpace, .fingerprint = fused, .available = true, .calibration = {}}};
+
   return std::make_unique<const TowerEncoder>(std::move(parts));
 }
 

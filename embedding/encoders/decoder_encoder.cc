@@ -1,5 +1,5 @@
-// Decoders used as encoders: text-only ones (Qwen3-Embedding and its like), and the way to
-// vision-language ones.
+// Loads decoders as encoders: text-only ones such as Qwen3-Embedding here, vision-language ones
+// through VlEncoder.
 
 #include <ATen/ATen.h>
 
@@ -23,16 +23,15 @@
 namespace palate::embedding {
 namespace {
 
-// The longest input by default, as the reference code of Qwen3-Embedding and Qwen3-VL-Embedding
-// sets it.
+// Default limit on the input, as in the reference code of Qwen3-Embedding and Qwen3-VL-Embedding.
 constexpr int64_t kDefaultMaxTokens = 8192;
-// Tokenizers without a limit say a number beyond any text.
+// Tokenizers without a limit store a number larger than any text.
 constexpr double kNoLimit = 1e9;
 
 constexpr int64_t kMinPixels = 4096;
 constexpr int64_t kMaxPixels = 1'843'200;
 
-// How Qwen3-Embedding's reference joins a task and a query.
+// The query format of Qwen3-Embedding's reference: task, then query.
 constexpr char kBeforeTask[] = "Instruct: ";
 constexpr char kBeforeQuery[] = "\nQuery:";
 
@@ -42,7 +41,7 @@ class LmTextTower final : public TextTower {
               int64_t max_tokens)
       : lm_(std::move(lm)), pooling_(pooling), max_tokens_(static_cast<size_t>(max_tokens)) {}
 
-  // The tokenizer's post-processor decides about an end token, which a limit never cuts.
+  // The tokenizer's post-processor may add an end token, which truncation keeps.
   absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const override {
     return lm_->tokenizer().Encode(text,
                                    {.parse_special_tokens = false, .max_tokens = max_tokens_});
@@ -62,10 +61,9 @@ class LmTextTower final : public TextTower {
   const size_t max_tokens_;
 };
 
-// The checkpoint's own query prompt taken apart, where it is of the reference's form: then a
-// request's instruction takes the task's place. Another prompt is replaced by the instruction as a
-// whole; without a prompt the reference's form is used for instructions, and a query without one
-// stands bare.
+// Splits the checkpoint's query prompt if it has the reference's form, so that a request's
+// instruction replaces the task only. A prompt of another form is replaced as a whole. A checkpoint
+// without a prompt uses the reference's form when there is an instruction, and nothing otherwise.
 TextPrompts PromptsFrom(const models::SentencePrompts& stored) {
   TextPrompts prompts;
   prompts.item = stored.document;
@@ -81,10 +79,11 @@ TextPrompts PromptsFrom(const models::SentencePrompts& stored) {
   } else {
     prompts.default_instruction = stored.query;
   }
+
   return prompts;
 }
 
-// A decoder without pooling files is pooled at its last token, the only one that has seen all
+// A decoder without pooling files is pooled at its last token, the only one that attends to all
 // others.
 absl::StatusOr<models::SentenceLayout> ReadLayout(const std::string& folder,
                                                   const std::string& base) {
@@ -94,9 +93,10 @@ absl::StatusOr<models::SentenceLayout> ReadLayout(const std::string& folder,
   PALATE_ASSIGN_OR_RETURN(models::SentenceLayout layout, models::ReadSentenceLayout(source));
   if (!models::FileExists(source + "/modules.json"))
     layout.pooling = models::TextPooling::kLastToken;
+
   if (!layout.dense.empty())
     return absl::UnimplementedError(
-        absl::StrCat(source, ": dense layers behind a decoder are not supported"));
+        absl::StrCat(source, ": dense layers after a decoder are not supported"));
   if (layout.lower_case)
     return absl::UnimplementedError(
         absl::StrCat(source, ": do_lower_case is not supported for decoders"));
@@ -108,9 +108,10 @@ absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::Sent
   const int64_t positions = lm.decoder().config().max_positions;
   if (options.max_text_tokens < 0 || options.max_text_tokens > positions) {
     return absl::InvalidArgumentError(absl::StrCat("max_text_tokens is ", options.max_text_tokens,
-                                                   "; ", lm.folder(), " computes 1 to ",
+                                                   "; ", lm.folder(), " supports 1 to ",
                                                    positions));
   }
+
   int64_t limit = positions;
   if (layout.max_tokens > 0) {
     limit = std::min(limit, layout.max_tokens);
@@ -120,8 +121,10 @@ absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::Sent
     PALATE_ASSIGN_OR_RETURN(const double length, json.DoubleOr("model_max_length", kNoLimit));
     if (length > 0 && length < kNoLimit) limit = std::min(limit, static_cast<int64_t>(length));
   }
+
   limit =
       std::min(limit, options.max_text_tokens > 0 ? options.max_text_tokens : kDefaultMaxTokens);
+
   if (limit <= static_cast<int64_t>(lm.tokenizer().special_tokens_per_text())) {
     return absl::InvalidArgumentError(
         absl::StrCat(lm.folder(), ": a limit of ", limit, " tokens leaves no room for text"));
@@ -129,19 +132,20 @@ absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::Sent
   return limit;
 }
 
-// Weights, and the adapter's.
+// Digest of the weights and of the adapter, if there is one.
 absl::StatusOr<std::string> WeightsDigest(const models::CausalLm& lm,
                                           const std::string& adapter_folder) {
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
                           models::Checkpoint::Open(lm.folder()));
   PALATE_ASSIGN_OR_RETURN(std::string weights, checkpoint.WeightsDigest());
+
   if (adapter_folder.empty()) return weights;
   PALATE_ASSIGN_OR_RETURN(const models::Adapter adapter, models::Adapter::Open(adapter_folder));
   PALATE_ASSIGN_OR_RETURN(const std::string update, adapter.Digest());
   return Digest(absl::StrCat(weights, update));
 }
 
-// Everything but the prompts that the vectors depend on.
+// Everything that the vectors depend on, except the prompts.
 absl::StatusOr<std::string> ContentOf(const models::CausalLm& lm, const ModelInfo& info) {
   PALATE_ASSIGN_OR_RETURN(const std::string digest, lm.Digest());
   return absl::StrCat("decoder\n", digest, "\npooling ", info.pooling, "\nmax_tokens ",
@@ -154,12 +158,14 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(
   TowerEncoder::Parts parts;
   parts.prompts = PromptsFrom(layout.prompts);
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
+
   absl::StrAppend(&content, "\n", parts.prompts.QueryTemplate(), "\n",
                   parts.prompts.default_instruction, "\n", parts.prompts.ItemTemplate());
   info.spaces = {{.name = kTextSpace,
                   .fingerprint = Fingerprint(content),
                   .available = true,
                   .calibration = {}}};
+
   parts.text = std::make_unique<LmTextTower>(std::move(lm), layout.pooling, info.max_text_tokens);
   parts.info = std::move(info);
   return std::make_unique<const TowerEncoder>(std::move(parts));
@@ -174,21 +180,25 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(
     return absl::InvalidArgumentError(
         absl::StrCat("min_pixels ", info.min_pixels, " is above max_pixels ", info.max_pixels));
   }
+
   PALATE_ASSIGN_OR_RETURN(ChatPrompt prompt, ChatPrompt::Create(lm));
   PALATE_ASSIGN_OR_RETURN(const auto frame, prompt.Frame("{instruction}", 0));
   PALATE_ASSIGN_OR_RETURN(const auto with_image, prompt.Frame("{instruction}", 1));
   info.query_template = absl::StrCat(frame.first, "{images}{text}", frame.second);
   info.item_template = info.query_template;
   info.default_instruction = kDefaultVlInstruction;
+
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
   absl::StrAppend(&content, "\npixels ", info.min_pixels, " ", info.max_pixels, "\n",
                   info.query_template, "\n", with_image.first, "\n", info.default_instruction);
-  // One fingerprint: whatever a pass saw, its vector is comparable with every other.
+  // All three spaces share one fingerprint, because vectors of text, images and both are
+  // comparable.
   const std::string fingerprint = Fingerprint(content);
   for (const char* name : kSpaceNames) {
     info.spaces.push_back(
         {.name = name, .fingerprint = fingerprint, .available = true, .calibration = {}});
   }
+
   return std::make_unique<const VlEncoder>(std::move(lm), std::move(prompt), layout.pooling,
                                            std::move(info));
 }
@@ -203,12 +213,14 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& fo
                                                           .device = placement.device,
                                                           .adapter = options.adapter}));
   PALATE_ASSIGN_OR_RETURN(const models::SentenceLayout layout, ReadLayout(folder, lm->folder()));
+
   ModelInfo info = NewInfo(folder, FamilyId(lm->family()), placement);
   info.dimensions = static_cast<int>(lm->decoder().config().hidden_size);
   info.pooling = PoolingName(layout.pooling);
   info.adapter = models::IsAdapterFolder(folder) ? folder : options.adapter;
   PALATE_ASSIGN_OR_RETURN(info.weights_digest, WeightsDigest(*lm, info.adapter));
   PALATE_ASSIGN_OR_RETURN(info.max_text_tokens, MaxTokens(*lm, layout, options));
+
   if (lm->has_vision()) return MakeVlEncoder(std::move(lm), layout, options, std::move(info));
   PALATE_RETURN_IF_ERROR(RefusePixelBudget(options, info.family));
   return MakeTextEncoder(std::move(lm), layout, std::move(info));

@@ -1,5 +1,5 @@
-// The dual encoder that dual_encoder.json describes (a sentence encoder and a vision transformer
-// that share a space), and the sentence encoder alone.
+// Loads the dual encoder of a sentence encoder and a vision transformer that share a space, and the
+// sentence encoder alone.
 
 #include <ATen/ATen.h>
 
@@ -59,12 +59,12 @@ class VitTower final : public ImageTower {
   const models::VitPooling pooling_;
 };
 
-// The text half of a model, with what it says of itself.
+// The text tower and what is read from its folder.
 struct TextHalf {
   std::shared_ptr<const models::SentenceEncoder> encoder;
   std::string weights_digest;
   TextPrompts prompts;
-  // What the text space's vectors depend on.
+  // Everything that the text space's vectors depend on.
   std::string content;
 };
 
@@ -74,18 +74,22 @@ absl::StatusOr<TextHalf> LoadTextHalf(const std::string& folder, const Placement
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family,
                           models::FindModelFamily(checkpoint.config()));
   if (family != models::ModelFamily::kBert) {
-    return absl::UnimplementedError(absl::StrCat(
-        folder, " holds a ", models::ModelFamilyName(family), " model, which is no text encoder"));
+    return absl::UnimplementedError(absl::StrCat(folder, " holds a ",
+                                                 models::ModelFamilyName(family),
+                                                 " model, which is not a text encoder"));
   }
+
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint.WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(half.encoder,
                           models::SentenceEncoder::Load(folder, placement.ForModels()));
+
   half.prompts = {.item = half.encoder->prompts().document,
                   .before_instruction = "",
                   .after_instruction = "",
                   .default_instruction = half.encoder->prompts().query};
   half.content = absl::StrCat("text\n", half.encoder->digest(), "\n", half.prompts.ItemTemplate(),
                               "\n", half.prompts.default_instruction);
+
   return half;
 }
 
@@ -95,7 +99,7 @@ void DescribeText(const TextHalf& half, ModelInfo& info) {
   info.pooling = PoolingName(half.encoder->pooling());
 }
 
-// A folder named inside dual_encoder.json, relative to it.
+// The path of a folder that dual_encoder.json names relative to itself.
 absl::StatusOr<std::string> Subfolder(const models::JsonConfig& tower, const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const std::string name, tower.String("folder"));
   return absl::StrCat(folder, "/", name);
@@ -133,14 +137,15 @@ absl::StatusOr<FusionWeights> ReadFusion(const models::JsonConfig& description) 
   return weights;
 }
 
-// Scores of a query's text against fused item vectors lie between the two; the weights say where.
+// Scores of query texts against fused item vectors lie between those of the two spaces; the fusion
+// weights say where.
 Calibration Blend(const Calibration& text, const Calibration& image, const FusionWeights& weights) {
   const double share = weights.text / (weights.text + weights.image);
   return {.mean = share * text.mean + (1 - share) * image.mean,
           .deviation = share * text.deviation + (1 - share) * image.deviation};
 }
 
-// The image half: `tower` is null when its folder holds no weights.
+// The image tower and what is read from its folder. `tower` is null when the folder has no weights.
 struct ImageHalf {
   std::unique_ptr<const ImageTower> tower;
   int image_size = 0;
@@ -151,15 +156,16 @@ struct ImageHalf {
 absl::Status CheckFit(const std::string& folder, const models::VitConfig& config,
                       const models::ImageProcessorConfig& input, int dimensions) {
   if (config.output_dim() != dimensions) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, " gives vectors of ",
-                                                   config.output_dim(),
-                                                   " dimensions, the text tower of ", dimensions));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, " produces vectors of ", config.output_dim(),
+                     " dimensions, but the text tower's have ", dimensions));
   }
+
   const int64_t height = input.do_center_crop ? input.crop_height : input.resize_height;
   const int64_t width = input.do_center_crop ? input.crop_width : input.resize_width;
   if (height != config.image_size || width != config.image_size || config.num_channels != 3) {
     return absl::InvalidArgumentError(absl::StrCat(
-        folder, ": the processor makes pictures of ", width, " x ", height, ", the model wants ",
+        folder, ": the processor makes pictures of ", width, " x ", height, ", the model expects ",
         config.image_size, " x ", config.image_size, " in 3 channels"));
   }
   return absl::OkStatus();
@@ -171,10 +177,12 @@ absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPo
   const absl::StatusOr<models::Checkpoint> checkpoint = models::Checkpoint::Open(folder);
   if (absl::IsNotFound(checkpoint.status())) return half;
   if (!checkpoint.ok()) return checkpoint.status();
+
   PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::VitModel> model,
                           models::VitModel::Load(*checkpoint, placement.ForModels()));
   PALATE_ASSIGN_OR_RETURN(models::ImageProcessor processor, models::ImageProcessor::Load(folder));
   PALATE_RETURN_IF_ERROR(CheckFit(folder, model->config(), processor.config(), dimensions));
+
   half.image_size = static_cast<int>(model->config().image_size);
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint->WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(const std::string preprocessing,
@@ -182,6 +190,7 @@ absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPo
   half.content =
       absl::StrCat("image\n", half.weights_digest, "\n", preprocessing, "\n",
                    checkpoint->config().json().dump(), "\npooling ", static_cast<int>(pooling));
+
   half.tower = std::make_unique<VitTower>(std::move(model), std::move(processor), pooling);
   return half;
 }
@@ -193,6 +202,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, "bert"));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(TextHalf half, LoadTextHalf(folder, placement));
+
   TowerEncoder::Parts parts;
   parts.info = NewInfo(folder, "bert", placement);
   DescribeText(half, parts.info);
@@ -201,6 +211,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
                         .fingerprint = Fingerprint(half.content),
                         .available = true,
                         .calibration = {}}};
+
   parts.text = std::make_unique<SentenceTower>(std::move(half.encoder));
   parts.prompts = std::move(half.prompts);
   return std::make_unique<const TowerEncoder>(std::move(parts));
@@ -214,27 +225,33 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
                           models::JsonConfig::Load(folder + "/dual_encoder.json"));
   PALATE_RETURN_IF_ERROR(
       description.IntIn("format", kDualEncoderFormat, kDualEncoderFormat).status());
+
   TowerEncoder::Parts parts;
   parts.info = NewInfo(folder, "dual_encoder", placement);
   PALATE_ASSIGN_OR_RETURN(parts.info.name, description.String("name"));
+
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig text_json, description.Object("text"));
   PALATE_ASSIGN_OR_RETURN(const std::string text_folder, Subfolder(text_json, folder));
   PALATE_ASSIGN_OR_RETURN(TextHalf text, LoadTextHalf(text_folder, placement));
   DescribeText(text, parts.info);
   PALATE_RETURN_IF_ERROR(
       description.IntIn("dimensions", parts.info.dimensions, parts.info.dimensions).status());
+
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig vision_json, description.Object("vision"));
   PALATE_ASSIGN_OR_RETURN(const models::VitPooling pooling, ReadVisionPooling(vision_json));
   PALATE_ASSIGN_OR_RETURN(const std::string vision_folder, Subfolder(vision_json, folder));
   PALATE_ASSIGN_OR_RETURN(ImageHalf image,
                           LoadImageHalf(vision_folder, pooling, parts.info.dimensions, placement));
+
   const bool sees = image.tower != nullptr;
   if (!sees)
-    spdlog::warn("embedding model {}: {} has no image tower, so that only the text space is served",
+    spdlog::warn("embedding model {}: {} has no image tower; only the text space is served",
                  parts.info.name, vision_folder);
+
   PALATE_ASSIGN_OR_RETURN(parts.fusion, ReadFusion(description));
   PALATE_ASSIGN_OR_RETURN(const Calibration text_scores, ReadCalibration(description, "text"));
   PALATE_ASSIGN_OR_RETURN(const Calibration image_scores, ReadCalibration(description, "image"));
+
   const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n",
                                          parts.fusion.text, " ", parts.fusion.image);
   parts.info.image_size = image.image_size;
@@ -252,6 +269,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
                         .fingerprint = Fingerprint(fused),
                         .available = sees,
                         .calibration = Blend(text_scores, image_scores, parts.fusion)}};
+
   parts.text = std::make_unique<SentenceTower>(std::move(text.encoder));
   parts.image = std::move(image.tower);
   parts.prompts = std::move(text.prompts);

@@ -31,14 +31,17 @@ at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSeq
                       models::TextPooling pooling) {
   if (pooling == models::TextPooling::kLastToken) return lm.LastHidden(sequences);
   const at::Tensor states = lm.Hidden(sequences).to(at::kFloat);
+
   std::vector<at::Tensor> rows;
   rows.reserve(sequences.size());
+
   int64_t start = 0;
   for (const models::LmSequence& sequence : sequences) {
     const auto length = static_cast<int64_t>(sequence.ids.size());
     rows.push_back(PoolOne(states.narrow(0, start, length), pooling));
     start += length;
   }
+
   return at::stack(rows).to(at::kCPU);
 }
 

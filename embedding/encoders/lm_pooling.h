@@ -1,4 +1,4 @@
-// From a language model's states to one vector per sequence. Internal to embedding/.
+// Pools a language model's hidden states into one vector per sequence. Internal to embedding/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,8 +9,8 @@
 
 namespace palate::embedding {
 
-// Over each sequence's states after the last norm: float32 [sequences, hidden] on the CPU, of any
-// length. Throws as ATen does.
+// Pools the states after the last norm: float32 [sequences, hidden] on the CPU, not normalized.
+// Throws as ATen does.
 at::Tensor PoolStates(const models::CausalLm& lm, absl::Span<const models::LmSequence> sequences,
                       models::TextPooling pooling);
 

@@ -57,15 +57,18 @@ std::string FamilyId(models::ModelFamily family) {
     case models::ModelFamily::kQwen3Vl:
       return "qwen3_vl";
   }
+
   return "";
 }
 
 ModelInfo NewInfo(const std::string& folder, absl::string_view family, const Placement& placement) {
   ModelInfo info;
-  // A folder given with a slash at its end has the same name.
+
+  // A trailing slash does not change the name.
   std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   info.name = path.filename().string();
+
   info.folder = folder;
   info.family = std::string(family);
   info.dtype = std::string(models::DtypeName(placement.dtype));
@@ -92,11 +95,11 @@ std::string PoolingName(models::TextPooling pooling) {
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family) {
   if (!options.adapter.empty()) {
     return absl::UnimplementedError(
-        absl::StrCat("adapters are merged into decoders only; this is a ", family, " model"));
+        absl::StrCat("adapters are supported for decoders only; this is a ", family, " model"));
   }
   if (options.max_text_tokens != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_text_tokens is for decoders; a ", family, " model keeps its own limit"));
+    return absl::InvalidArgumentError(absl::StrCat("max_text_tokens applies to decoders; a ",
+                                                   family, " model has a fixed limit"));
   }
   return RefusePixelBudget(options, family);
 }
@@ -104,7 +107,7 @@ absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::st
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family) {
   if (options.min_pixels == 0 && options.max_pixels == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "min_pixels and max_pixels are for models that let pictures keep their shape; a ", family,
+      "min_pixels and max_pixels apply to models that keep an image's aspect ratio; a ", family,
       " model does not"));
 }
 

@@ -1,4 +1,4 @@
-// What the loaders of all families share. Internal to embedding/.
+// Helpers of the loaders of all families. Internal to embedding/.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -18,7 +18,7 @@
 
 namespace palate::embedding {
 
-// The options in LibTorch's terms.
+// The options as LibTorch types.
 struct Placement {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
@@ -29,24 +29,24 @@ struct Placement {
 
 // Hex SHA-256.
 std::string Digest(absl::string_view content);
-// A digest short enough for messages: 16 hex digits of the SHA-256.
+// The first 16 hex digits of the SHA-256: short enough for messages.
 std::string Fingerprint(absl::string_view content);
 
-// As ModelInfo::family has it: the family's "model_type".
+// The family's "model_type", for ModelInfo::family.
 std::string FamilyId(models::ModelFamily family);
 
-// Name, folder, type and device filled in.
+// A ModelInfo with name, folder, family, dtype and device filled in.
 ModelInfo NewInfo(const std::string& folder, absl::string_view family, const Placement& placement);
 
-// As ModelInfo::pooling has it.
+// For ModelInfo::pooling.
 std::string PoolingName(models::TextPooling pooling);
 
-// Errors when options ask a model of towers for what only decoders can do (adapter, limit) or only
-// vision-language models (pixel budget).
+// InvalidArgument or Unimplemented when the options of a two-tower model contain an adapter or a
+// token limit, which only decoders have, or a pixel budget, which only vision-language models have.
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family);
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family);
 
-// One loader for each kind of folder; EmbeddingModel::Load chooses.
+// One loader per kind of folder; EmbeddingModel::Load chooses.
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
     const std::string& folder, const EmbeddingModelOptions& options);
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(

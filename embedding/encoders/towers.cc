@@ -57,12 +57,14 @@ absl::StatusOr<PreparedPass> TowerEncoder::Prepare(const PassContent& content) c
     pass.cost = image_->cost();
     return pass;
   }
+
   PALATE_ASSIGN_OR_RETURN(
       models::EncodedText encoded,
       text_->Tokenize(prompts_.Compose(content.text, content.role, content.instruction)));
+
   pass.ids = std::move(encoded.ids);
   if (pass.ids.empty())
-    return absl::InvalidArgumentError("holds nothing that the model's tokenizer knows");
+    return absl::InvalidArgumentError("contains nothing that the model's tokenizer knows");
   pass.cost = pass.tokens = static_cast<int64_t>(pass.ids.size());
   pass.truncated_tokens = static_cast<int64_t>(encoded.truncated_tokens);
   return pass;
@@ -74,6 +76,7 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(
   std::vector<at::Tensor> pixels;
   std::vector<int64_t> text_rows;
   std::vector<int64_t> image_rows;
+
   for (size_t i = 0; i < passes.size(); ++i) {
     if (passes[i]->images.empty()) {
       sequences.push_back(passes[i]->ids);
@@ -83,6 +86,7 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(
       image_rows.push_back(static_cast<int64_t>(i));
     }
   }
+
   return models::CatchTorch([&]() -> absl::StatusOr<at::Tensor> {
     const c10::InferenceMode inference;
     at::Tensor vectors =
@@ -91,6 +95,7 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(
       PALATE_ASSIGN_OR_RETURN(const at::Tensor encoded, text_->Encode(sequences));
       vectors.index_copy_(0, at::tensor(text_rows, at::kLong), NormalizeRows(encoded));
     }
+
     if (!pixels.empty()) {
       vectors.index_copy_(0, at::tensor(image_rows, at::kLong),
                           NormalizeRows(image_->Encode(at::stack(pixels))));

@@ -1,5 +1,4 @@
-// Encoders made of towers: one that reads texts, and perhaps one that sees pictures. Internal to
-// embedding/.
+// Encoders built from a text tower and, optionally, an image tower. Internal to embedding/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,42 +17,42 @@
 
 namespace palate::embedding {
 
-// Immutable; thread-safe. Encode throws as ATen does, and is called under InferenceMode.
+// Immutable; thread-safe. Encode throws as ATen does; callers hold an InferenceMode.
 class TextTower {
  public:
   virtual ~TextTower() = default;
 
-  // Cut at the model's limit. InvalidArgument when the text cannot be read.
+  // Truncates at the model's limit. InvalidArgument when the text cannot be tokenized.
   virtual absl::StatusOr<models::EncodedText> Tokenize(absl::string_view text) const = 0;
-  // Float32 [sequences, dimensions] on the CPU, of any length, in the given order.
+  // Float32 [sequences, dimensions] on the CPU, not normalized, in the given order.
   virtual absl::StatusOr<at::Tensor> Encode(
       absl::Span<const std::vector<int64_t>> sequences) const = 0;
 };
 
-// Likewise.
+// Immutable; thread-safe. Encode throws as ATen does; callers hold an InferenceMode.
 class ImageTower {
  public:
   virtual ~ImageTower() = default;
 
-  // Tokens that one picture costs.
+  // The cost of one image, in tokens.
   virtual int64_t cost() const = 0;
   // float32 [3, height, width].
   virtual absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const = 0;
-  // `pixels` is [images, 3, height, width]. Float32 [images, dimensions] on the CPU, of any length.
+  // `pixels` is [images, 3, height, width]. Float32 [images, dimensions] on the CPU, not
+  // normalized.
   virtual at::Tensor Encode(const at::Tensor& pixels) const = 0;
 };
 
-// The words that a model wants before a text.
+// Texts that a model expects around its input.
 struct TextPrompts {
   std::string item;  // before every item
-  // Before a query stand these with the instruction between them; nothing when there is no
-  // instruction.
+  // Around a query's instruction; unused when there is no instruction.
   std::string before_instruction;
   std::string after_instruction;
-  std::string default_instruction;  // where a request gives none
+  std::string default_instruction;  // used when a request has none
 
   std::string Compose(absl::string_view text, EmbedRole role, absl::string_view instruction) const;
-  // For ModelInfo.
+  // With "{instruction}" and "{text}" in place of the values, for ModelInfo.
   std::string QueryTemplate() const;
   std::string ItemTemplate() const;
 };
@@ -82,7 +81,8 @@ class TowerEncoder final : public Encoder {
   const TextPrompts prompts_;
 };
 
-// `vectors` is [n, dimensions]; rows at unit length, as the reference's normalize with its epsilon.
+// The rows of `vectors` ([n, dimensions]) at unit length. The epsilon is that of the reference's
+// normalize.
 at::Tensor NormalizeRows(const at::Tensor& vectors);
 
 }  // namespace palate::embedding

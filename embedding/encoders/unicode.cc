@@ -62,7 +62,7 @@ constexpr Range kPunctuation[] = {
     {0x16E97, 0x16E9A}, {0x16FE2, 0x16FE2}, {0x1BC9F, 0x1BC9F}, {0x1DA87, 0x1DA8B},
     {0x1E95E, 0x1E95F}};
 
-// What Python's str.strip() takes off, in order.
+// What Python's str.strip() removes, in order.
 constexpr Range kWhitespace[] = {
     {0x0009, 0x000D}, {0x001C, 0x0020}, {0x0085, 0x0085}, {0x00A0, 0x00A0}, {0x1680, 0x1680},
     {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
@@ -75,7 +75,7 @@ bool Holds(const Range (&ranges)[n], char32_t point) {
   return after != std::begin(ranges) && point <= std::prev(after)->last;
 }
 
-// The code point whose UTF-8 begins at `text`; REQUIRES: valid UTF-8.
+// The code point at the start of `text`. REQUIRES: valid UTF-8.
 char32_t Decode(absl::string_view text) {
   const auto byte = [&](size_t i) {
     return static_cast<char32_t>(static_cast<unsigned char>(text[i]));

@@ -1,14 +1,14 @@
-// The two questions about characters that the protocols ask. REQUIRES: text is valid UTF-8.
+// Unicode classification that the prompt protocols need. REQUIRES: text is valid UTF-8.
 #pragma once
 
 #include "absl/strings/string_view.h"
 
 namespace palate::embedding {
 
-// Whether the last character is of a Unicode general category P*; false for no text.
+// Whether the last character has a general category of P*; false for an empty text.
 bool EndsWithPunctuation(absl::string_view text);
 
-// Without whitespace at either end, as Python's str.strip() understands it.
+// `text` without whitespace at either end, as Python's str.strip() defines it.
 absl::string_view StripUnicodeWhitespace(absl::string_view text);
 
 }  // namespace palate::embedding

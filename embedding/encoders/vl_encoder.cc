@@ -53,10 +53,11 @@ absl::StatusOr<EncoderImage> VlEncoder::PrepareImage(const models::Image& image)
 }
 
 absl::StatusOr<PreparedPass> VlEncoder::Prepare(const PassContent& content) const {
-  // Items are represented under the default instruction; a request's is for its queries.
+  // Items use the default instruction; a request's instruction applies to queries only.
   const absl::string_view instruction = content.role == EmbedRole::kQuery
                                             ? absl::string_view(content.instruction)
                                             : absl::string_view();
+
   models::LmSequence sequence;
   sequence.images = ToPatches(content.images);
   PALATE_ASSIGN_OR_RETURN(
@@ -64,6 +65,7 @@ absl::StatusOr<PreparedPass> VlEncoder::Prepare(const PassContent& content) cons
       prompt_.Encode(content.text, instruction, sequence.images, info_.max_text_tokens));
   sequence.ids = std::move(encoded.ids);
   PALATE_RETURN_IF_ERROR(lm_->Check(sequence));
+
   PreparedPass pass;
   pass.tokens = static_cast<int64_t>(sequence.ids.size());
   pass.cost = pass.tokens;
@@ -71,6 +73,7 @@ absl::StatusOr<PreparedPass> VlEncoder::Prepare(const PassContent& content) cons
     pass.tokens -= lm_->vision()->MergedPatches(image);
     pass.cost += image.patches();
   }
+
   pass.truncated_tokens = encoded.truncated_tokens;
   pass.ids = std::move(sequence.ids);
   pass.images = content.images;
@@ -82,6 +85,7 @@ absl::StatusOr<at::Tensor> VlEncoder::Encode(absl::Span<const PreparedPass* cons
   sequences.reserve(passes.size());
   for (const PreparedPass* pass : passes)
     sequences.push_back({.ids = pass->ids, .images = ToPatches(pass->images)});
+
   return models::CatchTorch([&] {
     const c10::InferenceMode inference;
     return NormalizeRows(PoolStates(*lm_, sequences, pooling_));

@@ -1,5 +1,5 @@
-// A vision-language decoder used as an encoder: every pass is one conversation (chat_prompt.h), any
-// of text and pictures. Internal to embedding/.
+// A vision-language decoder used as an encoder. Each pass is one conversation (chat_prompt.h) with
+// text, images or both. Internal to embedding/.
 #pragma once
 
 #include <memory>
@@ -14,9 +14,11 @@
 
 namespace palate::embedding {
 
+// Immutable; thread-safe.
 class VlEncoder final : public Encoder {
  public:
-  // `info` is complete but for what the prompt says. REQUIRES: lm->has_vision().
+  // The templates and the default instruction in `info` are those of `prompt`. REQUIRES:
+  // lm->has_vision().
   VlEncoder(std::shared_ptr<const models::CausalLm> lm, ChatPrompt prompt,
             models::TextPooling pooling, ModelInfo info);
 

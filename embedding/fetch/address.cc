@@ -24,7 +24,7 @@ constexpr Range4 kNotPublic4[] = {
     {Quad(10, 0, 0, 0), 8},       // private
     {Quad(100, 64, 0, 0), 10},    // carrier-grade NAT
     {Quad(127, 0, 0, 0), 8},      // loopback
-    {Quad(169, 254, 0, 0), 16},   // link-local, where clouds keep their metadata
+    {Quad(169, 254, 0, 0), 16},   // link-local, where cloud providers serve instance metadata
     {Quad(172, 16, 0, 0), 12},    // private
     {Quad(192, 0, 0, 0), 24},     // protocol assignments
     {Quad(192, 0, 2, 0), 24},     // documentation
@@ -41,11 +41,11 @@ struct Range6 {
   int prefix_bits;
 };
 
-// Global unicast, and what of it is not public. What lies outside of it (::/8 with the mapped
-// forms, fc00::/7, fe80::/10, ff00::/8, 64:ff9b::/96) needs no list.
+// Global unicast, and the ranges inside it that are not public. Everything outside of it (::/8 with
+// the mapped forms, fc00::/7, fe80::/10, ff00::/8, 64:ff9b::/96) needs no list.
 constexpr Range6 kGlobal6 = {{0x20, 0, 0, 0}, 3};
 constexpr Range6 kNotPublic6[] = {
-    {{0x20, 0x01, 0x00, 0x00}, 23},  // protocol assignments, Teredo among them
+    {{0x20, 0x01, 0x00, 0x00}, 23},  // protocol assignments, including Teredo
     {{0x20, 0x01, 0x0d, 0xb8}, 32},  // documentation
     {{0x20, 0x02, 0x00, 0x00}, 16},  // 6to4
     {{0x3f, 0xff, 0x00, 0x00}, 20},  // documentation
@@ -69,6 +69,7 @@ bool IsPublicAddress(const sockaddr& address) {
                         [&](const Range4& range) { return Holds(range, value); });
   }
   if (address.sa_family != AF_INET6) return false;
+
   const in6_addr& value = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
   if (!Holds(kGlobal6, value)) return false;
   return std::none_of(std::begin(kNotPublic6), std::end(kNotPublic6),

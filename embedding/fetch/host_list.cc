@@ -39,6 +39,7 @@ absl::StatusOr<HostList> HostList::Parse(absl::string_view text) {
   for (absl::string_view part : absl::StrSplit(text, ',')) {
     part = absl::StripAsciiWhitespace(part);
     if (part.empty()) continue;
+
     absl::string_view name = part;
     Entry entry;
     const size_t colon = name.rfind(':');
@@ -46,15 +47,17 @@ absl::StatusOr<HostList> HostList::Parse(absl::string_view text) {
       if (!absl::SimpleAtoi(name.substr(colon + 1), &entry.port) || entry.port < 1 ||
           entry.port > kMaxPort) {
         return absl::InvalidArgumentError(absl::StrCat(
-            QuoteForMessage(part), " has no port from 1 to ", kMaxPort, " after its colon"));
+            QuoteForMessage(part), " must have a port from 1 to ", kMaxPort, " after its colon"));
       }
       name = name.substr(0, colon);
     }
+
     entry.only_below = absl::ConsumePrefix(&name, "*.");
     if (!IsName(name) && (entry.only_below || !IsBracketedAddress(name))) {
       return absl::InvalidArgumentError(
-          absl::StrCat(QuoteForMessage(part), " is no host name, no *.name and no address"));
+          absl::StrCat(QuoteForMessage(part), " is not a host name, a *.name or an address"));
     }
+
     entry.name = absl::StrCat(entry.only_below ? "." : "", absl::AsciiStrToLower(name));
     list.entries_.push_back(std::move(entry));
   }
@@ -64,6 +67,7 @@ absl::StatusOr<HostList> HostList::Parse(absl::string_view text) {
 bool HostList::Allows(absl::string_view host, int port, int default_port) const {
   std::string name = absl::AsciiStrToLower(host);
   if (absl::EndsWith(name, ".")) name.pop_back();  // "example.com." is the same name
+
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     if (port != (entry.port == 0 ? default_port : entry.port)) return false;
     return entry.only_below ? name.size() > entry.name.size() && absl::EndsWith(name, entry.name)

@@ -34,7 +34,7 @@ struct MultiDeleter {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
 
-// One part of a parsed URI; empty when it has none.
+// One component of a parsed URI; empty when the URI lacks it.
 std::string Part(CURLU* url, CURLUPart part, unsigned int flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
@@ -44,11 +44,10 @@ std::string Part(CURLU* url, CURLUPart part, unsigned int flags = 0) {
 }
 
 absl::Status TooLarge(int64_t limit) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("the picture is larger than ", limit, " bytes"));
+  return absl::FailedPreconditionError(absl::StrCat("the image is larger than ", limit, " bytes"));
 }
 
-// What the server's status says about the picture.
+// Converts the status code of the HTTP response.
 absl::Status FromHttpStatus(long status) {
   if (status == kOk) return absl::OkStatus();
   const std::string message = absl::StrCat("the server answered with status ", status);
@@ -86,7 +85,7 @@ absl::StatusOr<CURLcode> RunTransfer(CURLM* multi, CURL* easy, const CallContext
 
 }  // namespace
 
-// Bytes promised to calls. Thread-safe.
+// Counts the bytes that all calls may hold. Thread-safe.
 class ImageFetcher::Budget {
  public:
   explicit Budget(int64_t bytes) : free_(bytes) {}
@@ -121,7 +120,7 @@ class ImageFetcher::Budget {
   int64_t free_ ABSL_GUARDED_BY(mutex_);
 };
 
-// One fetch as libcurl's callbacks see it.
+// The state of one fetch, used by libcurl's callbacks.
 struct ImageFetcher::Transfer {
   const FetchOptions& options;
   CallContext context;  // its deadline is the fetch's
@@ -131,8 +130,8 @@ struct ImageFetcher::Transfer {
   bool too_large = false;
   bool address_refused = false;
 
-  // The URI's parts are checked on the very object that libcurl then fetches: there is no second
-  // parser to disagree.
+  // Checks the parsed URI object that libcurl then fetches, so that no second parser can interpret
+  // the URI differently.
   absl::Status CheckUri(const std::string& uri);
 
   static size_t OnBody(const char* data, size_t, size_t bytes, void* self) {
@@ -171,16 +170,19 @@ absl::Status ImageFetcher::Transfer::CheckUri(const std::string& uri) {
     return InvalidField("", absl::StrCat("is ", QuoteForMessage(uri)),
                         "a URI with a scheme and a host");
   }
+
   const std::string scheme = Part(url.get(), CURLUPART_SCHEME);
   if (scheme != "https" && !(scheme == "http" && options.allow_http)) {
     return InvalidField("", absl::StrCat("has the scheme ", QuoteForMessage(scheme)),
                         options.allow_http ? "https or http" : "https");
   }
+
   if (!Part(url.get(), CURLUPART_USER).empty() || !Part(url.get(), CURLUPART_PASSWORD).empty()) {
-    return InvalidField("", "has a user or a password", "a URI without");
+    return InvalidField("", "contains a user or a password", "a URI without credentials");
   }
   if (!Part(url.get(), CURLUPART_ZONEID).empty())
-    return InvalidField("", "has a zone", "a URI without");
+    return InvalidField("", "contains a zone", "a URI without a zone");
+
   const std::string host = Part(url.get(), CURLUPART_HOST);
   int port = 0;
   const bool has_port =
@@ -199,7 +201,7 @@ ImageFetcher::ImageFetcher(const FetchOptions& options)
       pool_("image-fetch", options.max_concurrent,
             static_cast<size_t>(options.max_bytes_held / options.max_bytes) + kMaxUris) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
-  static_cast<void>(initialized);  // curl_easy_init reports a failure again
+  static_cast<void>(initialized);  // curl_easy_init reports a failure
 }
 
 ImageFetcher::~ImageFetcher() = default;
@@ -210,6 +212,7 @@ absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::s
   PALATE_RETURN_IF_ERROR(budget_->Reserve(held, context));
   Batch batch;
   batch.images.assign(uris.size(), absl::UnavailableError("was not fetched"));
+
   Mutex mutex;
   CondVar done;
   size_t running = uris.size();
@@ -219,19 +222,23 @@ absl::StatusOr<ImageFetcher::Batch> ImageFetcher::Fetch(const std::vector<std::s
     --running;
     done.Signal();
   };
+
   for (size_t i = 0; i < uris.size(); ++i) {
     const absl::Status queued = pool_.Submit([&, i] { finish(i, FetchOne(uris[i], context)); });
     if (!queued.ok()) finish(i, queued);
   }
+
   {
     const MutexLock lock(mutex);
     while (running > 0) done.Wait(mutex);
   }
+
   int64_t kept = 0;
   for (const absl::StatusOr<std::string>& image : batch.images) {
     Count(image);
     kept += image.ok() ? static_cast<int64_t>(image->size()) : 0;
   }
+
   budget_->Release(held - kept);
   batch.memory =
       std::shared_ptr<void>(nullptr, [budget = budget_, kept](void*) { budget->Release(kept); });
@@ -253,7 +260,7 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
   curl_easy_setopt(curl, CURLOPT_CURLU, transfer.url.get());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // also none from the environment
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // ignore the environment's proxy too
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "palate");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -261,6 +268,7 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
                    1L);  // does not wait for a look-up that takes longer than we have
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.max_bytes));
+
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, &Transfer::OnSocket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);

@@ -1,18 +1,25 @@
-// Pictures by URI, from hosts that the operator allows.
+// Fetches images by URI from hosts that the operator allows.
 //
-// A URI comes from whoever writes items, and the server sits inside a network: so a fetch
-//   - goes to an allowed host and port, by https (http when configured), without user or password
-//   in the URI;
-//   - resolves the name once and connects only to addresses of the public internet: every address
-//   is checked in the very call that makes the
-//     socket for it, so that no second look-up can lead elsewhere;
-//   - follows no redirect, uses no proxy, sends nothing but the request, and checks the server's
-//   certificate;
-//   - is limited in bytes and in time, from the look-up of the name to the last byte.
-// What comes back is bytes; whether they are a picture is for the decoder to say, whatever the
-// server calls them.
+// Usage:
+//   FetchOptions options;
+//   PALATE_ASSIGN_OR_RETURN(options.allowed_hosts, HostList::Parse("img.example.com"));
+//   ImageFetcher fetcher(options);
+//   PALATE_ASSIGN_OR_RETURN(const ImageFetcher::Batch batch,
+//                           fetcher.Fetch({uri}, {.deadline = deadline}));
+//   if (batch.images[0].ok()) total_bytes += batch.images[0]->size();
 //
-// Thread-safe. Fetches run on threads of the fetcher's own; libcurl is known to this folder alone.
+// URIs come from untrusted writers, and the server runs inside a private network. Therefore a fetch
+//   - goes to an allowed host and port, by https (or http when configured), without credentials in
+//     the URI;
+//   - resolves the name once and connects only to public addresses: each address is checked in the
+//     call that creates its socket, so DNS rebinding does not help;
+//   - follows no redirect, uses no proxy, sends nothing but the request, and verifies the server's
+//     certificate;
+//   - is limited in bytes and in time, from the name lookup to the last byte.
+// The result is bytes. The decoder decides whether they are an image, whatever type the server
+// declares.
+//
+// Thread-safe. Fetches run on the fetcher's threads. Only this folder uses libcurl.
 #pragma once
 
 #include <atomic>
@@ -33,23 +40,23 @@
 namespace palate::embedding {
 
 struct FetchOptions {
-  HostList allowed_hosts;  // empty: nothing is fetched
+  HostList allowed_hosts;  // empty: all fetches are refused
   bool allow_http = false;
-  int64_t max_bytes = kMaxImageBytes;  // of one picture
+  int64_t max_bytes = kMaxImageBytes;  // of one image
   absl::Duration timeout = absl::Seconds(5);
   int max_concurrent = 8;  // fetches at once, over all calls; at least 1
-  // Of pictures that are being fetched (each counts max_bytes) or wait to be embedded, over all
-  // calls; calls wait for room. At least kMaxUris * max_bytes, which it is raised to.
+  // Limit on the images that are being fetched (each counts as max_bytes) or wait to be embedded,
+  // over all calls; calls wait for room. Raised to kMaxUris * max_bytes if below.
   int64_t max_bytes_held = int64_t{512} << 20;
-  // Lets addresses of this machine pass. For tests, which have no other server.
+  // Allows loopback addresses. For tests only.
   bool admit_loopback = false;
 };
 
 struct FetchStats {
   int64_t fetched = 0;
   int64_t bytes = 0;
-  int64_t refused = 0;  // by one of the rules above
-  int64_t failed = 0;   // otherwise
+  int64_t refused = 0;  // violated one of the rules above
+  int64_t failed = 0;   // any other failure
 };
 
 class ImageFetcher {
@@ -59,23 +66,25 @@ class ImageFetcher {
   ImageFetcher(const ImageFetcher&) = delete;
   ImageFetcher& operator=(const ImageFetcher&) = delete;
 
-  // In one call of Fetch.
+  // The limit of one Fetch call.
   static constexpr size_t kMaxUris = kMaxEmbedImages;
 
-  // Pictures of one call, in the order of its URIs, and what they count of max_bytes_held until
-  // `memory` goes.
+  // The images of one call, in the order of its URIs. They count against max_bytes_held until
+  // `memory` is destroyed.
   struct Batch {
     std::vector<absl::StatusOr<std::string>> images;
     std::shared_ptr<void> memory;
   };
 
-  // Blocks. REQUIRES: at most kMaxUris. An element's error names neither address nor content:
-  //   InvalidArgument      no URI, wrong scheme, a user in it
+  // Blocks. REQUIRES: at most kMaxUris. The error of an element reveals neither address nor
+  // content:
+  //
+  //   InvalidArgument      not a URI, wrong scheme, credentials in it
   //   FailedPrecondition   host not allowed, address not public, redirect, too large
-  //   NotFound             the server does not give the picture
-  //   Unavailable          no name, no connection, no answer in time, a fault of the server: trying
-  //   again may help
-  // DeadlineExceeded and Cancelled are the call's own.
+  //   NotFound             the server does not have the image
+  //   Unavailable          name lookup, connection or server failed or timed out; may be retried
+  //
+  // DeadlineExceeded and Cancelled apply to the whole call.
   absl::StatusOr<Batch> Fetch(const std::vector<std::string>& uris, const CallContext& context);
 
   FetchStats stats() const;
@@ -96,7 +105,7 @@ class ImageFetcher {
   std::atomic<int64_t> bytes_ = 0;
   std::atomic<int64_t> refused_ = 0;
   std::atomic<int64_t> failed_ = 0;
-  ThreadPool pool_;  // last: its threads use the rest
+  ThreadPool pool_;  // last, because its threads use the other members
 };
 
 }  // namespace palate::embedding

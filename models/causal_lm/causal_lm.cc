@@ -23,7 +23,7 @@
 namespace palate::models {
 namespace {
 
-// A vision-language family: how its config is read and its tower loaded.
+// A vision-language family: the reader of its config and the loader of its tower.
 struct VlFamily {
   ModelFamily family;
   absl::StatusOr<VlConfig> (*read_config)(const JsonConfig& config);
@@ -49,7 +49,7 @@ const VlFamily* FindVlFamily(ModelFamily family) {
   return row == kVlFamilies.end() ? nullptr : &*row;
 }
 
-// Tower, decoder and image processor of one folder must speak of the same patches.
+// Checks that tower, decoder and image processor of one folder use the same patches and sizes.
 absl::Status CheckParts(const std::string& folder, const VisionTower& tower,
                         const DecoderConfig& decoder, const VlProcessorConfig& processor) {
   if (tower.out_hidden_size() != decoder.hidden_size) {
@@ -57,12 +57,13 @@ absl::Status CheckParts(const std::string& folder, const VisionTower& tower,
         absl::StrCat(folder, ": the vision tower's out_hidden_size (", tower.out_hidden_size(),
                      ") is not the decoder's hidden_size (", decoder.hidden_size, ")"));
   }
+
   const int64_t values =
       3 * processor.temporal_patch_size * processor.patch_size * processor.patch_size;
   if (values != tower.patch_values() || processor.merge_size != tower.merge_size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, ": the image processor cuts patches of ", values,
-                     " values in blocks of ", processor.merge_size, ", the vision tower wants ",
+                     " values in blocks of ", processor.merge_size, ", the vision tower expects ",
                      tower.patch_values(), " in blocks of ", tower.merge_size()));
   }
   return absl::OkStatus();
@@ -91,16 +92,19 @@ absl::Status CheckPatches(const ImagePatches& image, size_t index, const VisionT
   const at::Tensor& values = image.pixel_values;
   const bool whole_blocks = image.grid_t > 0 && image.grid_h > 0 && image.grid_w > 0 &&
                             image.grid_h % merge == 0 && image.grid_w % merge == 0;
+
   if (whole_blocks && values.defined() && values.dim() == 2 && values.size(0) == image.patches() &&
       values.size(1) == tower.patch_values()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "images[", index, "] is no grid of ", image.grid_t, " x ", image.grid_h, " x ", image.grid_w,
-      " patches of ", tower.patch_values(), " values in blocks of ", merge, " x ", merge));
+
+  return absl::InvalidArgumentError(absl::StrCat("images[", index, "] is not a grid of ",
+                                                 image.grid_t, " x ", image.grid_h, " x ",
+                                                 image.grid_w, " patches of ", tower.patch_values(),
+                                                 " values in blocks of ", merge, " x ", merge));
 }
 
-// Rows of the sequences' tokens that hold images: int64 [rows].
+// The rows of the sequences' tokens that are image placeholders: int64 [rows].
 at::Tensor PlaceholderRows(absl::Span<const LmSequence> sequences, int64_t image_token_id) {
   std::vector<int64_t> rows;
   int64_t first = 0;
@@ -138,13 +142,15 @@ absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string
   auto lm = std::shared_ptr<CausalLm>(new CausalLm());
   lm->folder_ = folder;
   lm->adapter_folder_ = options.adapter;
+
   if (IsAdapterFolder(folder)) {
     if (!options.adapter.empty())
       return absl::InvalidArgumentError(
-          absl::StrCat(folder, " is an adapter itself; it takes no second one"));
+          absl::StrCat(folder, " is an adapter; a second adapter is not supported"));
     lm->adapter_folder_ = folder;
     PALATE_ASSIGN_OR_RETURN(lm->folder_, AdapterBaseFolder(folder));
   }
+
   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(lm->folder_));
   PALATE_ASSIGN_OR_RETURN(lm->family_, FindModelFamily(checkpoint.config()));
   if (FindVlFamily(lm->family_) != nullptr) {
@@ -155,6 +161,7 @@ absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string
                                                             .device = options.device,
                                                             .adapter = lm->adapter_folder_}));
   }
+
   PALATE_ASSIGN_OR_RETURN(lm->tokenizer_, Tokenizer::Load(lm->folder_));
   PALATE_ASSIGN_OR_RETURN(lm->chat_template_, LoadChatTemplate(lm->folder_));
   return std::shared_ptr<const CausalLm>(std::move(lm));
@@ -162,6 +169,7 @@ absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string
 
 absl::Status CausalLm::LoadWithVision(const Checkpoint& checkpoint, const LmLoadOptions& options) {
   const VlFamily& format = *FindVlFamily(family_);
+
   PALATE_ASSIGN_OR_RETURN(const VlConfig config, format.read_config(checkpoint.config()));
   PALATE_ASSIGN_OR_RETURN(decoder_, DecoderModel::Load(checkpoint, config.decoder,
                                                        {.dtype = options.dtype,
@@ -170,34 +178,40 @@ absl::Status CausalLm::LoadWithVision(const Checkpoint& checkpoint, const LmLoad
                                                         .output_is_optional = true,
                                                         .ignored_prefixes = VisionPrefixes(),
                                                         .adapter = adapter_folder_}));
+
   std::optional<Adapter> adapter;
   if (!adapter_folder_.empty()) {
     PALATE_ASSIGN_OR_RETURN(adapter, Adapter::Open(adapter_folder_));
   }
+
   LoadOptions tower;
   tower.prefixes = VisionPrefixes();
   tower.ignored_prefixes = BesidesVision();
   tower.dtype = options.dtype;
   tower.device = options.device;
   tower.adapter = adapter.has_value() ? &*adapter : nullptr;
+
   PALATE_ASSIGN_OR_RETURN(vision_, format.load_tower(checkpoint, config.vision, tower));
   PALATE_ASSIGN_OR_RETURN(VlImageProcessor processor, VlImageProcessor::Load(folder_));
   PALATE_RETURN_IF_ERROR(CheckParts(folder_, *vision_, config.decoder, processor.config()));
+
   image_processor_ = std::make_shared<const VlImageProcessor>(std::move(processor));
   image_token_id_ = config.image_token_id;
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> CausalLm::Digest() const {
-  // Opened again: the weights that the model computes with need not be in the mapping any more.
+  // Open the folder again, because the loaded model may no longer keep the mapping.
   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder_));
   PALATE_ASSIGN_OR_RETURN(const std::string weights, checkpoint.WeightsDigest());
   std::string parts = absl::StrCat("weights ", weights, "\n");
+
   if (!adapter_folder_.empty()) {
     PALATE_ASSIGN_OR_RETURN(const Adapter adapter, Adapter::Open(adapter_folder_));
     PALATE_ASSIGN_OR_RETURN(const std::string digest, adapter.Digest());
     absl::StrAppend(&parts, "adapter ", digest, "\n");
   }
+
   for (const char* name :
        {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
         "chat_template.json", "preprocessor_config.json", "processor_config.json"}) {
@@ -206,6 +220,7 @@ absl::StatusOr<std::string> CausalLm::Digest() const {
     PALATE_ASSIGN_OR_RETURN(const std::string digest, FileDigest(path));
     absl::StrAppend(&parts, name, " ", digest, "\n");
   }
+
   return absl::BytesToHexString(Sha256(parts));
 }
 
@@ -213,15 +228,18 @@ absl::StatusOr<std::vector<int64_t>> CausalLm::ExpandImages(
     absl::Span<const int64_t> ids, absl::Span<const ImagePatches> images) const {
   if (!has_vision()) {
     if (!images.empty())
-      return absl::InvalidArgumentError(absl::StrCat("the model ", folder_, " sees no images"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the model ", folder_, " does not support images"));
     return std::vector<int64_t>(ids.begin(), ids.end());
   }
+
   const auto placeholders =
       static_cast<size_t>(std::count(ids.begin(), ids.end(), image_token_id_));
   if (placeholders != images.size()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the prompt has ", placeholders, " image placeholders for ", images.size(), " images"));
   }
+
   std::vector<int64_t> expanded;
   size_t image = 0;
   for (const int64_t id : ids) {
@@ -251,12 +269,14 @@ absl::Status CausalLm::CheckImages(const LmSequence& sequence) const {
   if (!has_vision()) {
     return sequence.images.empty()
                ? absl::OkStatus()
-               : absl::InvalidArgumentError("has images, but the model sees none");
+               : absl::InvalidArgumentError("has images, but the model is text-only");
   }
+
   size_t i = 0;
   const auto skip_text = [&] {
     while (i < sequence.ids.size() && sequence.ids[i] != image_token_id_) ++i;
   };
+
   for (size_t image = 0; image < sequence.images.size(); ++image) {
     PALATE_RETURN_IF_ERROR(CheckPatches(sequence.images[image], image, *vision_));
     skip_text();
@@ -264,11 +284,13 @@ absl::Status CausalLm::CheckImages(const LmSequence& sequence) const {
     int64_t found = 0;
     while (found < needed && i < sequence.ids.size() && sequence.ids[i] == image_token_id_)
       ++i, ++found;
+
     if (found < needed) {
       return absl::InvalidArgumentError(absl::StrCat(
           "has ", found, " placeholders in a row for images[", image, "], which needs ", needed));
     }
   }
+
   skip_text();
   if (i < sequence.ids.size()) {
     return absl::InvalidArgumentError(absl::StrCat("has more image placeholders than its ",
@@ -299,6 +321,7 @@ DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences,
   std::vector<int64_t> ids;
   std::array<std::vector<int64_t>, 3> axes;
   bool any_image = false;
+
   for (size_t i = 0; i < sequences.size(); ++i) {
     const LmSequence& sequence = sequences[i];
     const MropePositions positions = PositionsFrom(sequence, next_positions[i]);
@@ -310,10 +333,12 @@ DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences,
     inputs.lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
     any_image = any_image || !sequence.images.empty();
   }
+
   inputs.positions = has_vision()
                          ? at::stack({ToTensor(axes[0]), ToTensor(axes[1]), ToTensor(axes[2])})
                          : ToTensor(axes[0]);
   inputs.embeddings = decoder_->EmbedTokens(ToTensor(ids).to(decoder_->device()));
+
   if (any_image) {
     VisionFeatures features = ImageFeatures(sequences);
     const at::Tensor rows = PlaceholderRows(sequences, image_token_id_).to(decoder_->device());
@@ -321,6 +346,7 @@ DecoderInputs CausalLm::Inputs(absl::Span<const LmSequence> sequences,
     inputs.deepstack_rows = rows;
     inputs.deepstack = std::move(features.deepstack);
   }
+
   return inputs;
 }
 
@@ -346,6 +372,7 @@ at::Tensor CausalLm::Hidden(absl::Span<const LmSequence> sequences, LmCache& cac
 std::vector<int64_t> CausalLm::Greedy(const LmSequence& prompt, int64_t max_new_tokens,
                                       absl::Span<const int64_t> stop_ids) const {
   LmCache cache = NewCache(1, static_cast<int64_t>(prompt.ids.size()) + max_new_tokens);
+
   std::vector<int64_t> generated;
   LmSequence unread = prompt;
   while (static_cast<int64_t>(generated.size()) < max_new_tokens) {

@@ -1,5 +1,15 @@
-// A causal language model as loaded from a folder: any decoder family (Qwen2, Qwen3, Llama), with
-// or without eyes (Qwen2.5-VL, Qwen3-VL), with its tokenizer, chat template and image processor.
+// A causal language model loaded from a folder: any decoder family (Qwen2, Qwen3, Llama), text-only
+// or vision-language (Qwen2.5-VL, Qwen3-VL), with its tokenizer, chat template and image processor.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto lm, CausalLm::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const EncodedText prompt, lm->tokenizer().Encode("A red mug"));
+//   const LmSequence sequence = {.ids = prompt.ids};
+//   PALATE_RETURN_IF_ERROR(lm->Check(sequence));
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> continuation, CatchTorch([&] {
+//     const c10::InferenceMode inference;
+//     return lm->Greedy(sequence, /*max_new_tokens=*/4);
+//   }));
 //
 // The reference is transformers' AutoModelForCausalLM and AutoModelForImageTextToText in the same
 // compute type.
@@ -30,36 +40,35 @@ namespace palate::models {
 struct LmLoadOptions {
   at::ScalarType dtype = at::kFloat;  // compute type: float32, bfloat16 or float16
   at::Device device = at::kCPU;
-  std::string adapter = {};  // folder of a LoRA adapter to merge into the weights; empty means none
+  std::string adapter = {};  // folder of a LoRA adapter to merge into the weights; empty for none
 };
 
-// One prompt. Build its ids with CausalLm::ExpandImages.
+// One prompt. CausalLm::ExpandImages builds its ids.
 struct LmSequence {
-  std::vector<int64_t> ids = {};  // image placeholders already expanded: one per merged patch
+  std::vector<int64_t> ids = {};          // with one image placeholder per merged patch
   std::vector<ImagePatches> images = {};  // in the order of their placeholders
 };
 
-// Where some sequences stand that are being continued: their keys and values, and the next position
-// of each (which is not the number of tokens once an image was seen). Made by CausalLm::NewCache;
-// used by one thread at a time.
+// The state of sequences that are being continued: their keys and values, and the next position of
+// each (which differs from the number of tokens after an image). Created by CausalLm::NewCache. For
+// one thread at a time.
 struct LmCache {
   KvCache keys_values;
   std::vector<int64_t> next_positions;
 };
 
-// Immutable; thread-safe for inference (one LmCache per thread). The methods that return tensors
-// call ATen, which throws: callers wrap them in CatchTorch (models/torch_status.h). They do not set
-// InferenceMode; serving code does.
+// Immutable; thread-safe for inference (each thread needs its own LmCache). Methods that return
+// tensors throw as ATen does: callers wrap them in CatchTorch (models/torch_status.h). Callers also
+// set the InferenceMode.
 class CausalLm {
  public:
-  // `folder` may also hold a LoRA adapter, whose adapter_config.json names its base (a path,
-  // relative to the adapter's folder). Weights that the model does not use or lacks, and config
-  // values that it does not compute, are errors.
+  // `folder` may also hold a LoRA adapter whose adapter_config.json names its base (see
+  // AdapterBaseFolder). Missing and unlisted weights, and unsupported config values, are errors.
   static absl::StatusOr<std::shared_ptr<const CausalLm>> Load(const std::string& folder,
                                                               const LmLoadOptions& options = {});
 
   ModelFamily family() const { return family_; }
-  // Has no output matrix (has_output()) where the folder was stored as an encoder.
+  // Without an output matrix (see has_output()) if the folder was stored as an encoder.
   const DecoderModel& decoder() const { return *decoder_; }
   const std::shared_ptr<const DecoderModel>& shared_decoder() const { return decoder_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -71,48 +80,50 @@ class CausalLm {
   // Null without vision.
   const VisionTower* vision() const { return vision_.get(); }
   const VlImageProcessor* image_processor() const { return image_processor_.get(); }
-  // The placeholder for images, "<|image_pad|>"; -1 without vision.
+  // The image placeholder "<|image_pad|>"; -1 without vision.
   int64_t image_token_id() const { return image_token_id_; }
 
-  // The base model's folder, which is not the loaded one when that holds an adapter.
+  // The base model's folder; differs from the loaded folder if that holds an adapter.
   const std::string& folder() const { return folder_; }
-  // Hex SHA-256 over what makes the model compute what it computes: the digests of weights and
-  // adapter, config, tokenizer and image processor files. Two models of equal digest and compute
-  // type agree. Reads every weight once (a second or two per GB).
+  // Hex SHA-256 over everything that determines the outputs: the digests of weights and adapter,
+  // config, tokenizer and image processor files. Two models with the same digest and compute type
+  // are equal. Reads every weight once (a second or two per GB).
   absl::StatusOr<std::string> Digest() const;
 
-  // `ids` hold one placeholder per image, as a rendered chat template does; each becomes as many as
-  // its image has merged patches. InvalidArgument when placeholders and images differ in number, or
-  // when there are images without vision.
+  // Repeats each image placeholder in `ids`, as a rendered chat template contains it, once per
+  // merged patch of its image. InvalidArgument when the numbers of placeholders and images differ,
+  // or when there are images without vision.
   absl::StatusOr<std::vector<int64_t>> ExpandImages(absl::Span<const int64_t> ids,
                                                     absl::Span<const ImagePatches> images) const;
 
-  // Whether a sequence can be computed: not empty, ids within the vocabulary, no longer than the
-  // model's positions, images of the model's patch size, as many placeholders as the images need
-  // and each image's in one run. InvalidArgument otherwise.
+  // InvalidArgument naming the reason when the sequence cannot be computed: it is empty, an id is
+  // outside of the vocabulary, it exceeds the model's positions, an image has another patch size,
+  // or the placeholders of each image are not as many as it needs, in one run.
   absl::Status Check(const LmSequence& sequence) const;
 
-  // Positions of the rotary embedding: int64 [3, tokens] (temporal, height, width) with vision,
-  // [tokens] without. `start` is the position of the first token. REQUIRES: Check(sequence) holds.
+  // The positions for the rotary embedding: int64 [3, tokens] (temporal, height, width) with
+  // vision, [tokens] without. `start` is the position of the first token. REQUIRES: Check(sequence)
+  // is OK.
   at::Tensor Positions(const LmSequence& sequence, int64_t start = 0) const;
 
   // Hidden states after the last norm: [tokens of all sequences, hidden] in the compute type.
   // Sequences do not see each other. REQUIRES (here and below): `sequences` is not empty, and Check
-  // holds for each.
+  // is OK for each.
   at::Tensor Hidden(absl::Span<const LmSequence> sequences) const;
-  // Those of the last token of each sequence: float32 [sequences, hidden], on the CPU.
+  // Hidden states of the last token of each sequence: float32 [sequences, hidden], on the CPU.
   at::Tensor LastHidden(absl::Span<const LmSequence> sequences) const;
-  // The vision tower's output for all images of the sequences in order. REQUIRES: there is one.
+  // The vision tower's output for all images of the sequences, in order. REQUIRES: there is at
+  // least one image.
   VisionFeatures ImageFeatures(absl::Span<const LmSequence> sequences) const;
 
   // An empty cache for `batch` sequences of up to `capacity` tokens each.
   LmCache NewCache(int64_t batch, int64_t capacity) const;
-  // As Hidden, continuing the sequences of `cache`: one element each, appended to it. Prefill and
-  // decoding alike. REQUIRES: no sequence outgrows the capacity.
+  // The same as Hidden, continuing the sequences of `cache`: one element per sequence, appended to
+  // it. For prefill and decoding. REQUIRES: no sequence exceeds the capacity.
   at::Tensor Hidden(absl::Span<const LmSequence> sequences, LmCache& cache) const;
 
-  // The most likely continuation of `prompt`, token by token through a cache: `max_new_tokens` ids,
-  // or fewer when one of `stop_ids` comes, which is then the last.
+  // The most likely continuation of `prompt`, decoded token by token with a cache: `max_new_tokens`
+  // ids, or fewer if it ends with one of `stop_ids`.
   std::vector<int64_t> Greedy(const LmSequence& prompt, int64_t max_new_tokens,
                               absl::Span<const int64_t> stop_ids = {}) const;
 
@@ -121,14 +132,14 @@ class CausalLm {
   absl::Status LoadWithVision(const Checkpoint& checkpoint, const LmLoadOptions& options);
   absl::Status CheckImages(const LmSequence& sequence) const;
   MropePositions PositionsFrom(const LmSequence& sequence, int64_t start) const;
-  // What the decoder reads for all sequences. `next_positions` holds the first position of each and
-  // gets the one after its last.
+  // The decoder's inputs for all sequences. `next_positions` has the first position of each
+  // sequence and is advanced to the one after its last.
   DecoderInputs Inputs(absl::Span<const LmSequence> sequences,
                        std::vector<int64_t>& next_positions) const;
 
   ModelFamily family_ = ModelFamily::kQwen3;
   std::string folder_;
-  std::string adapter_folder_;  // empty without one
+  std::string adapter_folder_;  // empty for none
   std::shared_ptr<const DecoderModel> decoder_;
   std::shared_ptr<const VisionTower> vision_;
   std::shared_ptr<const Tokenizer> tokenizer_;

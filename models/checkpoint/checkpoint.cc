@@ -19,7 +19,7 @@ constexpr absl::string_view kSingleFile = "model.safetensors";
 constexpr size_t kDigestPieceBytes = 4u << 20;
 constexpr absl::string_view kIndexFile = "model.safetensors.index.json";
 
-// The map of an index file: tensor name to shard file name.
+// Reads an index file: shard file name by tensor name.
 absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig index, JsonConfig::Load(path));
   PALATE_ASSIGN_OR_RETURN(const JsonConfig weight_map, index.Object("weight_map"));
@@ -27,21 +27,23 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   for (const auto& [name, file] : weight_map.json().items()) {
     if (!file.is_string())
       return absl::DataLossError(
-          absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is no string"));
+          absl::StrCat(path, ": the shard of ", QuoteForMessage(name), " is not a string"));
+
     const std::string shard = file.get<std::string>();
-    // A shard is a neighbor of its index; a path would let a downloaded folder read files
-    // elsewhere.
+    // A shard must lie in the same folder as its index: a path would let a downloaded folder read
+    // files elsewhere.
     if (shard.empty() || absl::StrContains(shard, '/') || absl::StrContains(shard, '\0')) {
       return absl::DataLossError(absl::StrCat(path, ": the shard name ", QuoteForMessage(shard),
                                               " is not a plain file name"));
     }
     shard_of.emplace(name, shard);
   }
+
   if (shard_of.empty()) return absl::DataLossError(absl::StrCat(path, " lists no tensors"));
   return shard_of;
 }
 
-// What a file's digest is remembered by.
+// The key under which a file's digest is cached.
 using FileIdentity = std::tuple<std::string, int64_t, int64_t, int64_t, uint64_t>;
 
 absl::StatusOr<FileIdentity> IdentityOf(const std::string& path) {
@@ -80,15 +82,18 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(const FileIdentity identity, IdentityOf(path));
   if (const std::string known = Digests().Find(identity); !known.empty()) return known;
   PALATE_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+
   Sha256Stream stream;
-  // Piece by piece, each let go at once: hashing a model beside its weights must not cost its size
-  // in memory.
+
+  // Hash in pieces and release each one at once, so that hashing a model does not keep the whole
+  // file in memory in addition to its weights.
   for (absl::string_view rest = file->bytes(); !rest.empty();) {
     const absl::string_view piece = rest.substr(0, kDigestPieceBytes);
     stream.Add(piece);
     file->Release(piece);
     rest.remove_prefix(piece.size());
   }
+
   const std::string digest = absl::BytesToHexString(stream.Finish());
   Digests().Remember(identity, digest);
   return digest;
@@ -97,7 +102,8 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
 absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(JsonConfig config, JsonConfig::Load(InFolder(folder, "config.json")));
   Checkpoint result(folder, std::move(config));
-  std::map<std::string, std::string> declared;  // of a sharded checkpoint
+
+  std::map<std::string, std::string> declared;  // only for a sharded checkpoint
   std::set<std::string> files;
   if (FileExists(InFolder(folder, kSingleFile))) {
     files.insert(std::string(kSingleFile));
@@ -108,11 +114,13 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
     return absl::NotFoundError(absl::StrCat(folder, " holds no weights: neither ", kSingleFile,
                                             " nor ", kIndexFile, " exists"));
   }
+
   for (const std::string& name : files) {
     absl::StatusOr<SafetensorsFile> shard = SafetensorsFile::Open(InFolder(folder, name));
     if (absl::IsNotFound(shard.status()))
       return absl::DataLossError(absl::StrCat("a shard is missing: ", shard.status().message()));
     if (!shard.ok()) return shard.status();
+
     for (const auto& [tensor, entry] : shard->tensors()) {
       if (!result.tensors_.emplace(tensor, entry).second) {
         return absl::DataLossError(
@@ -122,6 +130,7 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
     }
     result.shards_.push_back(*std::move(shard));
   }
+
   for (const auto& [tensor, shard] : declared) {
     const auto it = result.shard_of_.find(tensor);
     if (it == result.shard_of_.end() ||
@@ -144,6 +153,7 @@ void Checkpoint::ReleasePages() const {
 
 absl::StatusOr<std::string> Checkpoint::WeightsDigest() const {
   if (shards_.size() == 1) return FileDigest(shards_[0].file()->path());
+
   std::string digests;
   for (const SafetensorsFile& shard : shards_) {
     PALATE_ASSIGN_OR_RETURN(const std::string digest, FileDigest(shard.file()->path()));

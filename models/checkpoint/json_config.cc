@@ -15,15 +15,16 @@
 namespace palate::models {
 namespace {
 
-// Far beyond any model folder's files. The parser itself does not recurse, but copies and prints of
-// its result do.
+// Far beyond the nesting of any model folder's files. nlohmann's parser does not recurse, but
+// copying and printing its result does.
 constexpr int kMaxDepth = 64;
 
-// The deepest nesting of brackets outside of strings.
+// The maximum nesting of brackets outside of strings.
 int NestingDepth(absl::string_view text) {
   int depth = 0;
   int deepest = 0;
   bool in_string = false;
+
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_string && c == '\\') {
@@ -45,14 +46,16 @@ absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t lim
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error))
     return absl::NotFoundError(absl::StrCat(path, " does not exist"));
+
   const auto size = std::filesystem::file_size(path, error);
   if (error) return absl::DataLossError(absl::StrCat("cannot read ", path, ": ", error.message()));
   if (size > limit_bytes)
     return absl::InvalidArgumentError(
         absl::StrCat(path, " has ", size, " bytes, at most ", limit_bytes));
+
   std::ifstream file(path, std::ios::binary);
   std::ostringstream content;
-  // An empty file sets failbit on the insertion, which is no error here.
+  // Inserting an empty buffer sets failbit, which is not an error here.
   if (size > 0) content << file.rdbuf();
   if (!file) return absl::DataLossError(absl::StrCat("cannot read ", path));
   return std::move(content).str();
@@ -78,6 +81,7 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
       return absl::DataLossError(absl::StrCat("cannot write ", temporary));
     }
   }
+
   std::error_code error;
   std::filesystem::rename(temporary, path, error);
   if (error) {
@@ -114,6 +118,7 @@ bool JsonConfig::Has(absl::string_view key) const {
 
 absl::StatusOr<const nlohmann::json*> JsonConfig::Find(absl::string_view key) const {
   const auto it = object_.find(std::string(key));
+
   if (it == object_.end() || it->is_null()) {
     return absl::InvalidArgumentError(absl::StrCat(source_, " lacks the key \"", key, "\""));
   }
@@ -126,6 +131,7 @@ absl::Status JsonConfig::WrongType(absl::string_view key, absl::string_view expe
 
 absl::StatusOr<int64_t> JsonConfig::Int(absl::string_view key) const {
   PALATE_ASSIGN_OR_RETURN(const nlohmann::json* value, Find(key));
+
   if (!value->is_number_integer()) return WrongType(key, "an integer");
   return value->get<int64_t>();
 }
@@ -166,6 +172,7 @@ absl::StatusOr<JsonConfig> JsonConfig::Object(absl::string_view key) const {
 absl::StatusOr<std::vector<double>> JsonConfig::Doubles(absl::string_view key) const {
   PALATE_ASSIGN_OR_RETURN(const nlohmann::json* value, Find(key));
   if (!value->is_array()) return WrongType(key, "a list of numbers");
+
   std::vector<double> numbers;
   for (const nlohmann::json& element : *value) {
     if (!element.is_number()) return WrongType(key, "a list of numbers");

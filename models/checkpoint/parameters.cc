@@ -19,11 +19,10 @@
 namespace palate::models {
 namespace {
 
-// A message names all tensors of each kind; a hostile file with more than any model has is cut
-// here.
+// Limits the tensor names in one message, because a hostile file may have more than any model.
 constexpr size_t kMaxNamed = 10'000;
-// Conversion goes by pieces of about this size, so that little of the mapping is in memory beside
-// the result.
+// Tensors are converted in pieces of about this size, so that little of the mapping is in memory
+// beside the result.
 constexpr int64_t kPieceBytes = 4 << 20;
 
 struct TypePair {
@@ -56,19 +55,22 @@ absl::StatusOr<TensorType> FileType(at::ScalarType type) {
   return it->file;
 }
 
-// A tensor over the mapping, or over a copy where the file's data is not aligned to its elements.
+// A tensor over the mapping, or a copy when the data is not aligned to its elements.
 at::Tensor TensorOver(const TensorEntry& entry, std::shared_ptr<const MappedFile> file) {
   const at::TensorOptions options = at::TensorOptions().dtype(TorchType(entry.type));
-  // from_blob wants a mutable pointer; the mapping is read-only, and nothing here writes through
+
+  // from_blob takes a mutable pointer; the mapping is read-only, and nothing here writes through
   // it.
   void* data = const_cast<char*>(entry.data.data());
   if (entry.data.empty()) return at::empty(entry.shape, options);
+
   const bool aligned = reinterpret_cast<uintptr_t>(data) % TensorTypeSize(entry.type) == 0;
   if (!aligned) {
     at::Tensor copy = at::empty(entry.shape, options);
     std::copy(entry.data.begin(), entry.data.end(), static_cast<char*>(copy.data_ptr()));
     return copy;
   }
+
   return at::from_blob(
       data, entry.shape, [file = std::move(file)](void*) {}, options);
 }
@@ -78,7 +80,7 @@ bool IsFloating(TensorType type) {
          type == TensorType::kF64;
 }
 
-// The name that a listed one has in the folder, under one of the prefixes.
+// The name in the folder of a listed tensor, under one of the prefixes.
 std::string StoredName(const std::string& listed, const std::string& prefix,
                        const LoadOptions& options) {
   if (options.replaced_prefix.empty()) return absl::StrCat(prefix, listed);
@@ -93,7 +95,7 @@ bool IsIgnored(const std::string& name, const LoadOptions& options) {
                      [&](const std::string& end) { return absl::EndsWith(name, end); });
 }
 
-// The prefix under which most listed names exist.
+// The prefix under which most of the listed names exist.
 std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& parameters,
                          const LoadOptions& options) {
   std::string best = options.prefixes.empty() ? "" : options.prefixes[0];
@@ -122,7 +124,7 @@ std::string ListNames(const std::vector<std::string>& names) {
   return text;
 }
 
-// What does not fit between a checkpoint and a list.
+// Differences between a checkpoint and a parameter list.
 struct Mismatches {
   std::vector<std::string> missing;
   std::vector<std::string> wrong;
@@ -136,19 +138,20 @@ struct Mismatches {
     if (!left_over.empty())
       problems.push_back(
           absl::StrCat("tensors that the model does not have: ", ListNames(left_over)));
+
     if (problems.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(folder, ": ", absl::StrJoin(problems, "; ")));
   }
 };
 
-// Where one parameter's value comes from.
+// The source of one parameter's value.
 struct Source {
   const TensorEntry* entry = nullptr;
   std::shared_ptr<const MappedFile> file;  // holds the entry's data
-  const LoraUpdate* update = nullptr;      // null: none
+  const LoraUpdate* update = nullptr;      // null when no update applies
 };
 
-// Finds the sources of all parameters, and notes what does not fit.
+// Finds the sources of all parameters and records mismatches.
 class SourceFinder {
  public:
   SourceFinder(const Checkpoint& checkpoint, const ParameterList& parameters,
@@ -165,10 +168,12 @@ class SourceFinder {
       if (options_.adapter != nullptr) Adapt(parameter, source);
       sources.push_back(std::move(source));
     }
+
     for (const auto& [name, entry] : checkpoint_.tensors()) {
       if (!IsIgnored(name, options_) && stored_.count(name) == 0)
         mismatches_.left_over.push_back(QuoteForMessage(name));
     }
+
     PALATE_RETURN_IF_ERROR(mismatches_.ToStatus(checkpoint_.folder()));
     if (options_.adapter != nullptr) PALATE_RETURN_IF_ERROR(CheckAdapter());
     return sources;
@@ -178,11 +183,13 @@ class SourceFinder {
   Source FindStored(const Parameter& parameter) {
     const std::string name = StoredName(parameter.name, prefix_, options_);
     stored_.insert(name);
+
     const auto it = checkpoint_.tensors().find(name);
     if (it == checkpoint_.tensors().end()) {
       mismatches_.missing.push_back(name);
       return {};
     }
+
     if (!IsFloating(it->second.type)) {
       mismatches_.wrong.push_back(
           absl::StrCat(name, " is ", TensorTypeName(it->second.type), ", not floating"));
@@ -193,12 +200,13 @@ class SourceFinder {
     return {.entry = &it->second, .file = checkpoint_.FileOf(name)};
   }
 
-  // An adapter's modules may carry another of the prefixes than the folder does.
+  // The adapter's modules may have a different one of the prefixes than the folder.
   void Adapt(const Parameter& parameter, Source& source) {
     for (const std::string& prefix : options_.prefixes) {
       const std::string name = StoredName(parameter.name, prefix, options_);
       if (!absl::EndsWith(name, ".weight")) return;
       const std::string module(absl::StripSuffix(name, ".weight"));
+
       if (const auto it = options_.adapter->replacements().find(module);
           it != options_.adapter->replacements().end()) {
         adapted_.insert(module);
@@ -207,6 +215,7 @@ class SourceFinder {
         source.entry = &it->second;
         source.file = options_.adapter->file().file();
       }
+
       if (const auto it = options_.adapter->updates().find(module);
           it != options_.adapter->updates().end()) {
         adapted_.insert(module);
@@ -228,8 +237,10 @@ class SourceFinder {
         }
       }
     };
+
     check(options_.adapter->updates());
     check(options_.adapter->replacements());
+
     if (misfits_.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(options_.adapter->folder(), " does not fit ",
                                                    checkpoint_.folder(), ": ",
@@ -240,8 +251,8 @@ class SourceFinder {
   const ParameterList& parameters_;
   const LoadOptions& options_;
   const std::string prefix_;
-  std::set<std::string> stored_;   // names that the parameters have in the folder
-  std::set<std::string> adapted_;  // modules of the adapter that found their parameter
+  std::set<std::string> stored_;   // names in the folder that belong to a parameter
+  std::set<std::string> adapted_;  // modules of the adapter that belong to a parameter
   Mismatches mismatches_;
   std::vector<std::string> misfits_;
 };
@@ -252,6 +263,7 @@ at::Tensor Merged(const at::Tensor& weight, const LoraUpdate& update,
   at::Tensor left = TensorOver(update.b, file).to(at::kFloat);
   at::Tensor right = TensorOver(update.a, file).to(at::kFloat);
   if (update.embedding) std::tie(left, right) = std::pair(right.t(), left.t());
+
   return at::addmm(weight.narrow(0, begin, count).to(at::kFloat), left.narrow(0, begin, count),
                    right, /*beta=*/1,
                    /*alpha=*/update.scaling);
@@ -261,30 +273,36 @@ at::Tensor LoadOne(const Source& source, const LoadOptions& options) {
   const at::Tensor stored = TensorOver(*source.entry, source.file);
   const bool own_memory = options.trainable || source.update != nullptr || !options.device.is_cpu();
   if (!own_memory && stored.scalar_type() == options.dtype) return stored;
+
   at::Tensor result =
       at::empty(stored.sizes(), at::TensorOptions().dtype(options.dtype).device(options.device));
+
   const int64_t rows = stored.dim() == 0 ? 1 : stored.size(0);
   const at::Tensor from = stored.dim() == 0 ? stored.unsqueeze(0) : stored;
   const at::Tensor to = result.dim() == 0 ? result.unsqueeze(0) : result;
   const int64_t row_bytes =
       std::max<int64_t>(1, static_cast<int64_t>(stored.nbytes()) / std::max<int64_t>(1, rows));
   const int64_t step = std::max<int64_t>(1, kPieceBytes / row_bytes);
+
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t count = std::min(step, rows - begin);
     const at::Tensor piece =
         source.update == nullptr
             ? from.narrow(0, begin, count)
             : Merged(from, *source.update, options.adapter->file().file(), begin, count);
+
     to.narrow(0, begin, count).copy_(piece);
     source.file->Release(source.entry->data.substr(static_cast<size_t>(begin * row_bytes),
                                                    static_cast<size_t>(count * row_bytes)));
   }
+
   return options.trainable ? result.set_requires_grad(true) : result;
 }
 
 absl::StatusOr<TensorEntry> EntryOf(const std::string& name, const at::Tensor& contiguous) {
   absl::StatusOr<TensorType> type = FileType(contiguous.scalar_type());
   if (!type.ok()) return Annotate(type.status(), "tensor ", name);
+
   TensorEntry entry{.type = *type, .shape = contiguous.sizes().vec()};
   entry.data =
       absl::string_view(static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes());
@@ -330,6 +348,7 @@ absl::Status InitializeParameters(const ParameterList& parameters, uint64_t seed
           tensor.fill_(parameter.init.value);
           break;
       }
+
       *parameter.tensor = tensor.set_requires_grad(trainable);
     }
   });

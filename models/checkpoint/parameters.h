@@ -1,9 +1,15 @@
-// One listing of a model's parameters serves loading, random initialization, training and saving.
+// A family lists its parameters once, under their checkpoint names. That list serves loading,
+// random initialization, training and saving.
 //
-// A family writes a function that lists its tensors under their checkpoint names:
+// Usage:
+//   at::Tensor weight, bias;
 //   ParameterList list;
-//   list.push_back({"norm.weight", {hidden}, Init::Ones(), &norm_weight_});
-// and then calls LoadParameters(), InitializeParameters() or SaveParameters() on it.
+//   AddNorm(list, "norm.", hidden_size, weight, bias);
+//   PALATE_RETURN_IF_ERROR(InitializeParameters(list, /*seed=*/1, /*trainable=*/true));
+//   PALATE_RETURN_IF_ERROR(SaveParameters(list, folder + "/model.safetensors"));
+//
+//   PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
+//   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, list));
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +26,7 @@
 
 namespace palate::models {
 
-// How a parameter starts when there is no checkpoint.
+// The initial value of a parameter that is not loaded.
 struct Init {
   enum class Kind { kNormal, kOnes, kZeros, kConstant };
   static Init Normal(double std) { return {Kind::kNormal, std}; }
@@ -28,67 +34,68 @@ struct Init {
   static Init Zeros() { return {Kind::kZeros, 0.0}; }
   static Init Constant(double value) { return {Kind::kConstant, value}; }
   Kind kind = Kind::kZeros;
-  double value = 0.0;  // standard deviation for kNormal
+  double value = 0.0;  // the value of kConstant, the standard deviation of kNormal
 };
 
 struct Parameter {
   std::string name;            // as in the checkpoint
-  std::vector<int64_t> shape;  // exact
+  std::vector<int64_t> shape;  // must match exactly
   Init init;
-  at::Tensor* tensor = nullptr;  // not owned; filled by Load or Initialize
+  at::Tensor* tensor = nullptr;  // not owned; filled by LoadParameters and InitializeParameters
 };
 using ParameterList = std::vector<Parameter>;
 
-// Append `prefix` + "weight" and `prefix` + "bias": of a layer normalization, and of a linear layer
-// whose weight starts as `init` says.
+// Append the "weight" and "bias" of a layer normalization, and of a linear layer whose weight is
+// initialized by `init`, to `list`; their names start with `prefix`.
 void AddNorm(ParameterList& list, const std::string& prefix, int64_t width, at::Tensor& weight,
              at::Tensor& bias);
 void AddLinear(ParameterList& list, const std::string& prefix, int64_t out, int64_t in,
                at::Tensor& weight, at::Tensor& bias, const Init& init = {});
 
 struct LoadOptions {
-  // Prefixes that the folder may carry before every listed name, tried in order: BertForMaskedLM
-  // stores "bert.embeddings…".
+  // Prefixes that the folder may put before every listed name; the one that matches most names is
+  // used. BertForMaskedLM stores "bert.embeddings…".
   std::vector<std::string> prefixes = {""};
-  // When not empty, the prefixes above stand in place of this one where a listed name begins with
-  // it, and other names are taken as they are: "model." lets "model.norm.weight" be stored as
-  // "norm.weight", beside "lm_head.weight".
+  // If not empty, the prefixes above replace this one in listed names that start with it, and other
+  // names stay as they are: "model." lets "model.norm.weight" be stored as "norm.weight" next to
+  // "lm_head.weight".
   std::string replaced_prefix = {};
   // Tensors whose name (with prefix) starts with one of these belong to parts that the family does
-  // not use; any other left-over tensor is an error.
+  // not use. Any other unlisted tensor is an error.
   std::vector<std::string> ignored_prefixes = {};
-  // The same by the end of the name, for tables that old checkpoints store in every layer.
+  // The same for the end of the name, for tables that old checkpoints store in every layer.
   std::vector<std::string> ignored_suffixes = {};
-  // Floating type to compute in, and where. Tensors stored in this type stay read-only views of the
-  // mapping on the CPU.
+  // Compute type and device. On the CPU, tensors stored in this type remain read-only views of the
+  // mapping.
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
-  // Own, writable memory with requires_grad set.
+  // Allocates writable memory and sets requires_grad.
   bool trainable = false;
-  // Merged into the weights that it names; borrowed for the call. Its modules carry any of the
-  // prefixes above. One that is neither listed nor ignored (as above, by its own name) is an error.
+  // Merged into the weights that it names; borrowed for the call. Its modules may have any of the
+  // prefixes above. A module that is neither listed nor ignored is an error.
   const Adapter* adapter = nullptr;
 };
 
-// Fills every listed tensor; other floating types are converted. InvalidArgument naming the
-// folder and listing what is missing, of another shape, not floating, or left over.
+// Fills every listed tensor and converts other floating types. InvalidArgument naming the folder
+// and listing the tensors that are missing, have another shape, are not floating, or are not
+// listed.
 //
-// Memory grows by the size of the weights in their compute type (nothing for views) and a few MB:
-// tensors are converted in pieces, and the pages of the mapping behind them are let go.
+// Memory grows by the size of the weights in the compute type (nothing for views) and a few MB:
+// tensors are converted in pieces, and the pages of the mapping behind them are released.
 absl::Status LoadParameters(const Checkpoint& checkpoint, const ParameterList& parameters,
                             const LoadOptions& options = {});
 
-// Fills every listed tensor with fresh float32 memory; the same seed gives the same values. With
-// `trainable`, requires_grad is set.
+// Fills every listed tensor with new float32 memory; the same seed gives the same values.
+// `trainable` sets requires_grad.
 absl::Status InitializeParameters(const ParameterList& parameters, uint64_t seed, bool trainable);
 
-// Writes the listed tensors in their own types to `path` (model.safetensors).
+// Writes the listed tensors in their current types to `path` (model.safetensors).
 absl::Status SaveParameters(const ParameterList& parameters, const std::string& path);
 
-// Any named tensors, for optimizer state and test fixtures. Types: float32, float16, bfloat16,
-// float64, int64, int32, uint8, bool.
+// Saves any named tensors, such as optimizer state and test fixtures. Types: float32, float16,
+// bfloat16, float64, int64, int32, int16, int8, uint8, bool.
 absl::Status SaveTensors(const std::map<std::string, at::Tensor>& tensors, const std::string& path);
-// Tensors that own their memory, in the file's types.
+// Loads tensors that own their memory, in the file's types.
 absl::StatusOr<std::map<std::string, at::Tensor>> LoadTensors(const std::string& path);
 
 }  // namespace palate::models

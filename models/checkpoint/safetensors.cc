@@ -45,7 +45,7 @@ const TypeRow& RowOf(TensorType type) {
                        [&](const TypeRow& row) { return row.type == type; });
 }
 
-// Closes what it holds.
+// Closes its file descriptor.
 class FileDescriptor {
  public:
   explicit FileDescriptor(int fd) : fd_(fd) {}
@@ -81,17 +81,20 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
     if (errno == ENOENT) return absl::NotFoundError(absl::StrCat(path, " does not exist"));
     return IoError("open", path);
   }
+
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0) return IoError("stat", path);
   if (!S_ISREG(info.st_mode))
     return absl::DataLossError(absl::StrCat(path, " is not a regular file"));
+
   const size_t size = static_cast<size_t>(info.st_size);
-  // mmap refuses a length of 0.
+  // mmap rejects a length of 0.
   void* data = nullptr;
   if (size > 0) {
     data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
     if (data == MAP_FAILED) return IoError("map", path);
   }
+
   return std::shared_ptr<const MappedFile>(
       new MappedFile(path, static_cast<const char*>(data), size));
 }
@@ -100,7 +103,7 @@ void MappedFile::Release(absl::string_view range) const {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
   const uintptr_t end = reinterpret_cast<uintptr_t>(range.data() + range.size()) / page * page;
-  // Only advice: when the kernel refuses, the pages merely stay.
+  // Only advice: if the kernel refuses, the pages stay in memory.
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
@@ -111,6 +114,7 @@ MappedFile::~MappedFile() {
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   SafetensorsFile result;
   PALATE_ASSIGN_OR_RETURN(result.file_, MappedFile::Open(path));
+
   const absl::Status status =
       ParseSafetensorsHeader(result.file_->bytes(), result.tensors_, result.metadata_);
   if (!status.ok()) return Annotate(status, path, " is not a valid safetensors file");
@@ -119,8 +123,7 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
 
 namespace {
 
-// Wider types first, so that every tensor is aligned to its own element when the data itself is
-// aligned.
+// Wider types first, so that every tensor is aligned to its element size.
 std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(
     const std::map<std::string, TensorEntry>& tensors) {
   std::vector<const std::pair<const std::string, TensorEntry>*> order;
@@ -131,7 +134,7 @@ std::vector<const std::pair<const std::string, TensorEntry>*> InFileOrder(
   return order;
 }
 
-// Shapes to be written are those of tensors in memory: their sizes fit.
+// No overflow check: these shapes are those of tensors in memory.
 size_t ByteSize(const TensorEntry& entry) {
   size_t size = TensorTypeSize(entry.type);
   for (const int64_t extent : entry.shape) size *= static_cast<size_t>(extent);
@@ -151,6 +154,7 @@ absl::Status WriteSafetensors(const std::string& path,
                               const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
+
   uint64_t offset = 0;
   const auto order = InFileOrder(tensors);
   for (const auto* named : order) {
@@ -165,11 +169,13 @@ absl::Status WriteSafetensors(const std::string& path,
                     {"data_offsets", {offset, offset + entry.data.size()}}};
     offset += entry.data.size();
   }
+
   std::string text = header.dump();
-  // Trailing spaces are part of the format: they align the data.
+  // The format pads the header with spaces to align the data.
   text.append(
       (kDataAlignment - (kSafetensorsLengthBytes + text.size()) % kDataAlignment) % kDataAlignment,
       ' ');
+
   std::string length;
   for (size_t i = 0; i < kSafetensorsLengthBytes; ++i)
     length.push_back(static_cast<char>(text.size() >> (8 * i)));
@@ -183,8 +189,10 @@ absl::Status WriteSafetensors(const std::string& path,
   if (status.ok() && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
     status = IoError("flush", temporary);
   if (std::fclose(file) != 0 && status.ok()) status = IoError("close", temporary);
+
   if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0)
     status = IoError("rename to", path);
+
   if (!status.ok()) std::remove(temporary.c_str());
   return status;
 }

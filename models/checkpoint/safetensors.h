@@ -1,8 +1,12 @@
-// Reading and writing safetensors files, without LibTorch.
+// Reads and writes safetensors files, without LibTorch.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+//   for (const auto& [name, entry] : file.tensors()) total_bytes += entry.data.size();
 //
 // Format: an 8-byte little-endian header length, a JSON header {"name": {"dtype", "shape",
-// "data_offsets": [begin, end]}, "__metadata__": {…}} and the data, to which the offsets are
-// relative. https://github.com/huggingface/safetensors
+// "data_offsets": [begin, end]}, "__metadata__": {…}} and the data; offsets are relative to the
+// start of the data. https://github.com/huggingface/safetensors
 #pragma once
 
 #include <cstddef>
@@ -39,8 +43,8 @@ class MappedFile {
 
   absl::string_view bytes() const { return absl::string_view(data_, size_); }
   const std::string& path() const { return path_; }
-  // Lets go of the memory behind whole pages of `range`, a part of bytes(). They are read from the
-  // file again when touched. Other threads may read them meanwhile.
+  // Releases the memory behind the whole pages of `range`, a part of bytes(). A later access reads
+  // them from the file again, also in other threads.
   void Release(absl::string_view range) const;
 
  private:
@@ -63,8 +67,8 @@ struct TensorEntry {
 // The checked contents of one file. Thread-safe; owns a share of the mapping.
 class SafetensorsFile {
  public:
-  // NotFound when there is no such file; DataLoss naming it and what is not valid in it, see
-  // ParseSafetensorsHeader.
+  // NotFound when there is no such file; DataLoss naming the file and the problem (see
+  // ParseSafetensorsHeader).
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
 
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
@@ -77,9 +81,9 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes `tensors` to `path` through a temporary file and a rename, so that a reader sees the old
-// file or the new one, whole. The bytes depend only on the arguments (names are sorted, data is
-// aligned to 8 bytes by ordering wider types first).
+// Writes `tensors` to `path` through a temporary file and a rename, so that a reader sees either
+// the old or the new file. The bytes depend on the arguments only: names are sorted, and wider
+// types come first so that every tensor is aligned.
 absl::Status WriteSafetensors(const std::string& path,
                               const std::map<std::string, TensorEntry>& tensors,
                               const std::map<std::string, std::string>& metadata = {

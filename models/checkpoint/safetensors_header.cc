@@ -14,9 +14,9 @@
 namespace palate::models {
 namespace {
 
-// The format's own bound on the header.
+// The format's limit on the header.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-// No tensor of ours has as many dimensions; a hostile list ends here.
+// No tensor of a model has more dimensions; this bounds the lists of a hostile file.
 constexpr size_t kMaxDimensions = 32;
 constexpr char kMetadata[] = "__metadata__";
 
@@ -24,7 +24,7 @@ absl::Status CorruptTensor(const std::string& name, absl::string_view problem) {
   return absl::DataLossError(absl::StrCat("tensor ", QuoteForMessage(name), " ", problem));
 }
 
-// The number of bytes of a tensor, or nothing when it exceeds 64 bits.
+// The size of a tensor in bytes, or nullopt when it exceeds 64 bits.
 std::optional<uint64_t> ByteSize(TensorType type, const std::vector<int64_t>& shape) {
   uint64_t size = TensorTypeSize(type);
   for (int64_t extent : shape) {
@@ -33,7 +33,7 @@ std::optional<uint64_t> ByteSize(TensorType type, const std::vector<int64_t>& sh
   return size;
 }
 
-// What the header says of one tensor, as it stands there.
+// The header's fields for one tensor, unchecked.
 struct Declared {
   std::optional<std::string> dtype;
   std::optional<std::vector<uint64_t>> shape;
@@ -45,20 +45,23 @@ absl::StatusOr<TensorEntry> ToEntry(const std::string& name, const Declared& dec
   if (!declared.dtype.has_value() || !declared.shape.has_value() || !declared.offsets.has_value()) {
     return CorruptTensor(name, "lacks dtype, shape or data_offsets");
   }
+
   const std::optional<TensorType> type = TensorTypeByName(*declared.dtype);
   if (!type.has_value())
     return CorruptTensor(
         name, absl::StrCat("has the unsupported dtype ", QuoteForMessage(*declared.dtype)));
+
   TensorEntry entry{.type = *type};
   for (const uint64_t extent : *declared.shape) {
     if (extent > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-      return CorruptTensor(name, "has a shape that is no list of sizes");
+      return CorruptTensor(name, "has a shape that is not a list of sizes");
     entry.shape.push_back(static_cast<int64_t>(extent));
   }
+
   const std::optional<uint64_t> size = ByteSize(entry.type, entry.shape);
   if (!size.has_value()) return CorruptTensor(name, "has a shape whose size overflows");
   if (declared.offsets->size() != 2)
-    return CorruptTensor(name, "has data_offsets that are no pair of positions");
+    return CorruptTensor(name, "has data_offsets that are not a pair of positions");
   const uint64_t begin = (*declared.offsets)[0];
   const uint64_t end = (*declared.offsets)[1];
   if (begin > end || end > data.size()) {
@@ -69,13 +72,14 @@ absl::StatusOr<TensorEntry> ToEntry(const std::string& name, const Declared& dec
     return CorruptTensor(
         name, absl::StrCat("has ", end - begin, " bytes of data, but its shape needs ", *size));
   }
+
   entry.data = data.substr(begin, end - begin);
   return entry;
 }
 
-// Takes the header's JSON as events; the first thing out of place stops the parser. The place is
-// `depth_` (1: names; 2: the fields of one tensor or the metadata; 3: inside of a list of numbers)
-// with the keys that led there.
+// Receives the header's JSON as parser events. The first unexpected element stops the parser. The
+// current place is `depth_` (1: tensor names; 2: the fields of one tensor or the metadata) and the
+// keys that lead to it.
 class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderEvents(absl::string_view data, std::map<std::string, TensorEntry>& tensors,
@@ -124,6 +128,7 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
         return Refuse(Twice(name_));
       return true;
     }
+
     field_ = value;
     if (name_ != kMetadata && field_ != "dtype" && field_ != "shape" && field_ != "data_offsets") {
       return Refuse(
@@ -135,6 +140,7 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override {
     --depth_;
     if (depth_ != 1 || name_ == kMetadata) return true;
+
     absl::StatusOr<TensorEntry> entry = ToEntry(name_, declared_, data_);
     if (!entry.ok()) return Refuse(entry.status());
     tensors_.emplace(name_, *std::move(entry));
@@ -145,6 +151,7 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ == 0) return Refuse(absl::DataLossError("its header is not a JSON object"));
     if (depth_ != 2 || name_ == kMetadata || field_ == "dtype" || list_ != nullptr)
       return Misplaced();
+
     std::optional<std::vector<uint64_t>>& list =
         field_ == "shape" ? declared_.shape : declared_.offsets;
     if (list.has_value()) return Refuse(Twice(field_));
@@ -174,7 +181,7 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
         absl::StrCat("its header has the key ", QuoteForMessage(key), " twice"));
   }
 
-  // A value of the wrong kind for its place.
+  // Refuses a value whose type is wrong for its place.
   bool Misplaced() {
     if (depth_ == 0) return Refuse(absl::DataLossError("its header is not a JSON object"));
     if (name_ == kMetadata) {
@@ -184,10 +191,10 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
               : absl::StrCat("__metadata__ entry ", QuoteForMessage(field_), " is not a string")));
     }
     if (depth_ == 1) return Refuse(CorruptTensor(name_, "lacks dtype, shape or data_offsets"));
-    if (field_ == "dtype") return Refuse(CorruptTensor(name_, "has a dtype that is no string"));
+    if (field_ == "dtype") return Refuse(CorruptTensor(name_, "has a dtype that is not a string"));
     if (field_ == "shape")
-      return Refuse(CorruptTensor(name_, "has a shape that is no list of sizes"));
-    return Refuse(CorruptTensor(name_, "has data_offsets that are no pair of positions"));
+      return Refuse(CorruptTensor(name_, "has a shape that is not a list of sizes"));
+    return Refuse(CorruptTensor(name_, "has data_offsets that are not a pair of positions"));
   }
 
   const absl::string_view data_;
@@ -196,10 +203,10 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
   absl::Status status_;
   int depth_ = 0;
   bool has_metadata_ = false;
-  std::string name_;   // the key at depth 1
-  std::string field_;  // the key at depth 2
+  std::string name_;   // the current key at depth 1
+  std::string field_;  // the current key at depth 2
   Declared declared_;
-  std::vector<uint64_t>* list_ = nullptr;  // being filled, in `declared_`
+  std::vector<uint64_t>* list_ = nullptr;  // the list in `declared_` that is being filled
 };
 
 uint64_t ReadLength(absl::string_view bytes) {
@@ -209,16 +216,18 @@ uint64_t ReadLength(absl::string_view bytes) {
   return length;
 }
 
-// The format demands that the tensors cover the data exactly: no overlap, no gap.
+// The format demands that the tensors cover the data exactly, without overlap or gap.
 absl::Status CheckCoverage(absl::string_view data,
                            const std::map<std::string, TensorEntry>& tensors) {
   std::vector<std::pair<absl::string_view, const std::string*>> ranges;
   ranges.reserve(tensors.size());
   for (const auto& [name, entry] : tensors) ranges.emplace_back(entry.data, &name);
+
   std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
     return std::make_pair(a.first.data(), a.first.size()) <
            std::make_pair(b.first.data(), b.first.size());
   });
+
   const char* covered = data.data();
   for (const auto& [range, name] : ranges) {
     if (range.data() < covered) return CorruptTensor(*name, "overlaps another tensor");
@@ -226,6 +235,7 @@ absl::Status CheckCoverage(absl::string_view data,
       return CorruptTensor(*name, "follows a gap that belongs to no tensor");
     covered = range.data() + range.size();
   }
+
   const size_t rest = static_cast<size_t>(data.data() + data.size() - covered);
   if (rest != 0)
     return absl::DataLossError(absl::StrCat("its last ", rest, " bytes belong to no tensor"));
@@ -239,6 +249,7 @@ absl::Status ParseSafetensorsHeader(absl::string_view bytes,
                                     std::map<std::string, std::string>& metadata) {
   if (bytes.size() < kSafetensorsLengthBytes)
     return absl::DataLossError(absl::StrCat("it has only ", bytes.size(), " bytes"));
+
   const uint64_t length = ReadLength(bytes);
   if (length > kMaxHeaderBytes) {
     return absl::DataLossError(
@@ -248,9 +259,11 @@ absl::Status ParseSafetensorsHeader(absl::string_view bytes,
     return absl::DataLossError(absl::StrCat("it declares a header of ", length, " bytes, but has ",
                                             bytes.size(), " in all"));
   }
+
   const absl::string_view header = bytes.substr(kSafetensorsLengthBytes, length);
   const absl::string_view data = bytes.substr(kSafetensorsLengthBytes + length);
   if (!IsValidUtf8(header)) return absl::DataLossError("its header is not UTF-8");
+
   HeaderEvents events(data, tensors, metadata);
   nlohmann::json::sax_parse(header.begin(), header.end(), &events);
   PALATE_RETURN_IF_ERROR(events.status());

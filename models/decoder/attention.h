@@ -1,5 +1,5 @@
-// How the queries of one forward pass see keys: packed sequences, a mask of the caller's, or
-// sequences that continue a cache. Internal to models/decoder.
+// Attention of one forward pass of a decoder, in three forms: packed sequences, a mask from the
+// caller, or sequences that continue a cache. Internal to models/decoder, except KvCache.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,16 +11,16 @@
 
 namespace palate::models {
 
-// Keys and values of a batch of sequences, for decoding, in the compute type. Made by
-// DecoderModel::NewCache; used by one thread at a time.
+// Keys and values of a batch of sequences, for decoding, in the compute type. Created by
+// DecoderModel::NewCache. For one thread at a time.
 class KvCache {
  public:
   int64_t batch_size() const { return static_cast<int64_t>(lengths_.size()); }
   int64_t capacity() const { return capacity_; }
-  // Tokens of sequence `i` seen so far.
+  // Number of tokens of sequence `i` in the cache.
   int64_t length(int64_t i) const { return lengths_[static_cast<size_t>(i)]; }
-  // A cache of its own memory with these sequences in this order: finished ones leave, or one is
-  // repeated for many continuations.
+  // Copies these sequences, in this order, to a new cache: to drop finished ones, or to repeat one
+  // for several continuations.
   KvCache Select(absl::Span<const int64_t> sequences) const;
 
  private:
@@ -29,27 +29,27 @@ class KvCache {
   int64_t capacity_ = 0;
   std::vector<int64_t> lengths_;    // [batch]
   std::vector<at::Tensor> keys_;    // per layer: [batch, kv_heads, capacity, head_dim]
-  std::vector<at::Tensor> values_;  // likewise
+  std::vector<at::Tensor> values_;  // per layer, of the same shape
 };
 
-// One forward pass's attention. Lives as long as the pass; one thread.
+// The attention of one forward pass. Lives as long as the pass; for one thread.
 class DecoderAttention {
  public:
   virtual ~DecoderAttention() = default;
-  // `q` is [tokens, heads, head_dim], `k` and `v` are [tokens, kv_heads, head_dim], rotated;
-  // returns [tokens, heads * head_dim]. Called once per layer, in order. `window` is the layer's
-  // sliding window, 0 for none.
+  // `q` is [tokens, heads, head_dim], `k` and `v` are [tokens, kv_heads, head_dim], with rotary
+  // positions applied. Returns [tokens, heads * head_dim]. Called once per layer, in order.
+  // `window` is the layer's sliding window, 0 for none.
   virtual at::Tensor Attend(size_t layer, int64_t window, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v) = 0;
 };
 
-// Neighboring sequences that are computed as one batch.
+// Adjacent sequences that are computed as one batch.
 struct SequenceRun {
-  int64_t first = 0;   // sequence
-  int64_t batch = 0;   // sequences
-  int64_t start = 0;   // row
+  int64_t first = 0;   // index of the first sequence
+  int64_t batch = 0;   // number of sequences
+  int64_t start = 0;   // first row
   int64_t tokens = 0;  // of each sequence
-  int64_t seen = 0;    // tokens of each that a cache holds already
+  int64_t seen = 0;    // tokens of each sequence that the cache already has
 };
 
 // Causal within each sequence.
@@ -63,7 +63,8 @@ class PackedDecoderAttention final : public DecoderAttention {
   const std::vector<SequenceRun> runs_;
 };
 
-// By MaskedTokens (decoder.h): `positions` [batch, tokens], `allowed` [batch, tokens, tokens].
+// With the mask of MaskedTokens (decoder.h): `positions` [batch, tokens], `allowed` [batch, tokens,
+// tokens].
 class MaskedDecoderAttention final : public DecoderAttention {
  public:
   MaskedDecoderAttention(const at::Tensor& positions, const at::Tensor& allowed)
@@ -76,8 +77,8 @@ class MaskedDecoderAttention final : public DecoderAttention {
   const at::Tensor allowed_;
 };
 
-// Causal, after what `cache` holds; appends to it. The cache's lengths change when the pass is
-// over, in Finish.
+// Causal over the tokens in `cache` and the new ones, which are appended to it. Finish() updates
+// the cache's lengths at the end of the pass.
 class CachedDecoderAttention final : public DecoderAttention {
  public:
   CachedDecoderAttention(const std::vector<int64_t>& lengths, KvCache& cache);

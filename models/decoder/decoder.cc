@@ -6,14 +6,14 @@
 
 namespace palate::models {
 
-// Rotary embedding for some positions: cos and sin [tokens, 1, head_dim / 2], to broadcast over
-// heads.
+// Rotary embedding for given positions: cos and sin are [tokens, 1, head_dim / 2], to broadcast
+// over heads.
 struct RopeRotation {
   at::Tensor cos;
   at::Tensor sin;
 
-  // x: [tokens, heads, head_dim]. Each pair is a dimension of the first half with its counterpart
-  // of the second.
+  // x: [tokens, heads, head_dim]. A pair consists of a dimension of the first half and its
+  // counterpart in the second.
   at::Tensor operator()(const at::Tensor& x) const {
     const int64_t half = x.size(-1) / 2;
     const at::Tensor first = x.narrow(-1, 0, half);
@@ -26,14 +26,15 @@ struct RopeRotation {
 
 namespace {
 
-// `positions` is int64 [tokens] or [3, tokens]; `axes` says which of the three turns each pair. In
-// float32.
+// `positions` is int64 [tokens] or [3, tokens]; `axes` is the position axis of each pair. Computes
+// in float32.
 RopeRotation RotationAt(const at::Tensor& positions, const at::Tensor& inverse_frequencies,
                         const at::Tensor& axes, double scale) {
   const at::Tensor by_pair =
       positions.dim() == 1 ? positions.unsqueeze(-1) : positions.index_select(0, axes).t();
-  const at::Tensor angles =
-      (by_pair.to(at::kFloat) * inverse_frequencies).unsqueeze(1);  // [tokens, 1, head_dim / 2]
+
+  // [tokens, 1, head_dim / 2]
+  const at::Tensor angles = (by_pair.to(at::kFloat) * inverse_frequencies).unsqueeze(1);
   return {.cos = angles.cos() * scale, .sin = angles.sin() * scale};
 }
 
@@ -59,13 +60,14 @@ PackedTokens PackTokens(absl::Span<const std::vector<int64_t>> sequences) {
   return packed;
 }
 
-// Products and attention are computed in the compute type; what lies between them (the residual
-// stream, norms, rotation) in float32, where a narrow type would lose more than it saves. In a
+// Products and attention are computed in the compute type. Everything between them (the residual
+// stream, norms, rotation) is computed in float32, because a narrow type loses too much there. In a
 // float32 model every cast below is a no-op.
 at::Tensor DecoderModel::Run(at::Tensor x, const at::Tensor& positions, DecoderAttention& attention,
                              const DecoderInputs* inputs) const {
   const RopeRotation rotate = RotationAt(positions.to(device()), inverse_frequencies_, rope_axes_,
                                          config_.rope.attention_factor);
+
   x = x.to(at::kFloat);
   for (size_t i = 0; i < layers_.size(); ++i) {
     x = MlpBlock(i, AttentionBlock(i, x, rotate, attention));
@@ -73,6 +75,7 @@ at::Tensor DecoderModel::Run(at::Tensor x, const at::Tensor& positions, DecoderA
       x = x.index_add(0, inputs->deepstack_rows.to(device()), inputs->deepstack[i].to(x.options()));
     }
   }
+
   return Norm(x, norm_).to(dtype());
 }
 
@@ -81,7 +84,7 @@ at::Tensor DecoderModel::Norm(const at::Tensor& x, const at::Tensor& weight) con
   return at::rms_norm(x, weight.sizes(), weight, config_.rms_norm_eps);
 }
 
-// The product's sum with the residual stream, fused where both have one type.
+// Adds the product to the residual stream, fused if both have the same type.
 at::Tensor DecoderModel::AddTo(const at::Tensor& residual, const Linear& linear,
                                const at::Tensor& x) const {
   return residual.scalar_type() == x.scalar_type() ? linear.Plus(x, residual)
@@ -99,6 +102,7 @@ at::Tensor DecoderModel::AttentionBlock(size_t index, const at::Tensor& x,
     q = Norm(q, layer.q_norm);
     k = Norm(k, layer.k_norm);
   }
+
   const at::Tensor mixed = attention.Attend(index, config_.WindowOf(index), rotate(q).to(dtype()),
                                             rotate(k).to(dtype()), heads.v);
   return packed_.empty() ? x + at::linear(mixed, layer.o_proj, layer.o_bias)
@@ -115,6 +119,7 @@ DecoderModel::Heads DecoderModel::Project(size_t index, const at::Tensor& normed
             .k = by_head(at::linear(normed, layer.k_proj, layer.k_bias)),
             .v = by_head(at::linear(normed, layer.v_proj, layer.v_bias))};
   }
+
   const at::Tensor all = by_head(packed_[index].qkv(normed));
   const int64_t queries = config_.num_heads;
   const int64_t keys = config_.num_kv_heads;
@@ -131,6 +136,7 @@ at::Tensor DecoderModel::MlpBlock(size_t index, const at::Tensor& x) const {
     return x + at::linear(gate * at::linear(normed, layer.up_proj, layer.up_bias), layer.down_proj,
                           layer.down_bias);
   }
+
   const PackedLayer& packed = packed_[index];
   return AddTo(x, packed.down, packed.up.Times(normed, packed.gate(normed)));
 }
@@ -178,6 +184,7 @@ KvCache DecoderModel::NewCache(int64_t batch, int64_t capacity) const {
     cache.values_.push_back(
         at::empty({batch, config_.num_kv_heads, capacity, config_.head_dim}, options));
   }
+
   return cache;
 }
 

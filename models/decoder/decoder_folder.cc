@@ -1,4 +1,4 @@
-// A decoder's parameters in checkpoint folders: loading, fresh weights, saving.
+// Loads, initializes and saves a decoder's parameters in checkpoint folders.
 #include <ATen/ATen.h>
 #include <malloc.h>
 
@@ -19,15 +19,16 @@
 namespace palate::models {
 namespace {
 
-// Listed names begin with this, as causal language models store them.
+// Listed names start with this prefix, as causal language models store them.
 constexpr char kModelPrefix[] = "model.";
 constexpr char kOutputName[] = "lm_head.weight";
 
-// generation_config.json knows more ends than config.json where a chat model was made of a base
-// model.
+// The end tokens of generation_config.json. A chat model that was trained from a base model lists
+// more there than in config.json.
 std::vector<int64_t> StopIds(const nlohmann::json& generation) {
   const auto it = generation.find("eos_token_id");
   if (it == generation.end()) return {};
+
   std::vector<int64_t> ids;
   for (const nlohmann::json& id : it->is_array() ? *it : nlohmann::json::array({*it})) {
     if (id.is_number_integer()) ids.push_back(id.get<int64_t>());
@@ -39,13 +40,14 @@ absl::Status ReadStopIds(const Checkpoint& checkpoint, DecoderConfig& config) {
   const std::string path = absl::StrCat(checkpoint.folder(), "/generation_config.json");
   if (!FileExists(path)) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const JsonConfig generation, JsonConfig::Load(path));
+
   if (std::vector<int64_t> ids = StopIds(generation.json()); !ids.empty())
     config.eos_token_ids = std::move(ids);
   return absl::OkStatus();
 }
 
-// Whether the folder was stored as an encoder: without the output matrix, and, where it is not
-// optional, its other names without the wrapper that has one.
+// Whether the folder was stored as an encoder: without the output matrix and, unless that is
+// optional, with names that lack the prefix of causal language models.
 bool IsStoredAsEncoder(const Checkpoint& checkpoint, const DecoderLoadOptions& options) {
   if (checkpoint.tensors().count(kOutputName) > 0) return false;
   if (options.output_is_optional) return true;
@@ -57,7 +59,7 @@ bool IsStoredAsEncoder(const Checkpoint& checkpoint, const DecoderLoadOptions& o
   return false;
 }
 
-// With one matrix for input and output it is not said which of them an adapter means.
+// With one matrix for input and output, the adapter does not specify which of them it means.
 absl::Status CheckTied(const Adapter& adapter) {
   const auto check = [&](const auto& modules) -> absl::Status {
     for (const auto& [module, value] : modules) {
@@ -69,6 +71,7 @@ absl::Status CheckTied(const Adapter& adapter) {
     }
     return absl::OkStatus();
   };
+
   PALATE_RETURN_IF_ERROR(check(adapter.updates()));
   return check(adapter.replacements());
 }
@@ -92,11 +95,13 @@ ParameterList DecoderModel::Parameters() {
   const DecoderConfig& c = config_;
   const int64_t q_size = c.num_heads * c.head_dim;
   const int64_t kv_size = c.num_kv_heads * c.head_dim;
+
   const Init normal = Init::Normal(c.initializer_range);
-  // What writes into the residual stream starts smaller, so that the stream's variance does not
-  // grow with depth.
+  // Projections into the residual stream start smaller, so that its variance does not grow with
+  // depth.
   const Init residual =
       Init::Normal(c.initializer_range / std::sqrt(2.0 * static_cast<double>(c.num_layers)));
+
   ParameterList list;
   const auto norm = [&](const std::string& name, int64_t size, at::Tensor& weight) {
     list.push_back({name + ".weight", {size}, Init::Ones(), &weight});
@@ -106,7 +111,9 @@ ParameterList DecoderModel::Parameters() {
     list.push_back({name + ".weight", {out, in}, init, &weight});
     if (has_bias) list.push_back({name + ".bias", {out}, Init::Zeros(), &bias});
   };
+
   list.push_back({"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, normal, &embedding_});
+
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
@@ -129,6 +136,7 @@ ParameterList DecoderModel::Parameters() {
     linear(prefix + "mlp.down_proj", c.hidden_size, c.intermediate_size, residual, layer.down_proj,
            c.mlp_bias, layer.down_bias);
   }
+
   norm("model.norm", c.hidden_size, norm_);
   if (!c.tie_word_embeddings)
     list.push_back({kOutputName, {c.vocab_size, c.hidden_size}, normal, &lm_head_});
@@ -144,30 +152,34 @@ absl::Status DecoderModel::CreateRope() {
 }
 
 void DecoderModel::Pack(const Checkpoint& checkpoint) {
-  // Weight by weight, so that never more than one of them is in memory twice.
+  // One weight at a time, so that at most one is in memory twice.
   const auto pack = [&](at::Tensor& weight, const at::Tensor& bias,
                         std::optional<Activation> activation = std::nullopt) {
     Linear packed(weight, bias, activation);
     weight.reset();
-    // Where it was a view of the mapping, its pages are not needed again.
+    // If the weight was a view of the mapping, its pages are no longer needed.
     checkpoint.ReleasePages();
     return packed;
   };
+
   norm_ = norm_.to(at::kFloat);
   for (Layer& layer : layers_) {
     for (at::Tensor* norm : {&layer.input_norm, &layer.post_norm, &layer.q_norm, &layer.k_norm}) {
       if (norm->defined()) *norm = norm->to(at::kFloat);
     }
+
     at::Tensor qkv = at::cat({layer.q_proj, layer.k_proj, layer.v_proj});
     for (at::Tensor* joined : {&layer.q_proj, &layer.k_proj, &layer.v_proj}) joined->reset();
     const at::Tensor qkv_bias =
         config_.qkv_bias ? at::cat({layer.q_bias, layer.k_bias, layer.v_bias}) : at::Tensor();
+
     packed_.push_back({.qkv = pack(qkv, qkv_bias),
                        .o = pack(layer.o_proj, layer.o_bias),
                        .gate = pack(layer.gate_proj, layer.gate_bias, Activation::kSilu),
                        .up = pack(layer.up_proj, layer.up_bias),
                        .down = pack(layer.down_proj, layer.down_bias)});
-    // glibc keeps freed weights of this size for later: the peak would grow by a layer or more.
+
+    // glibc would keep freed weights of this size, so that the peak would grow by a layer or more.
     ::malloc_trim(0);
   }
 }
@@ -177,25 +189,30 @@ absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::LoadImpl(
     bool trainable) {
   PALATE_RETURN_IF_ERROR(ReadStopIds(checkpoint, config));
   auto model = std::unique_ptr<DecoderModel>(new DecoderModel(std::move(config)));
+
   LoadOptions load{.prefixes = options.prefixes,
                    .replaced_prefix = kModelPrefix,
                    .ignored_prefixes = options.ignored_prefixes,
-                   // Llama's early checkpoints store this table, which the config determines.
+                   // Early Llama checkpoints store this table, which the config determines.
                    .ignored_suffixes = {".rotary_emb.inv_freq"},
                    .dtype = options.dtype,
                    .device = options.device,
                    .trainable = trainable};
+
   std::optional<Adapter> adapter;
   if (!options.adapter.empty()) {
     PALATE_ASSIGN_OR_RETURN(adapter, Adapter::Open(options.adapter));
     if (model->config_.tie_word_embeddings) PALATE_RETURN_IF_ERROR(CheckTied(*adapter));
     load.adapter = &*adapter;
   }
+
   // Some tied checkpoints store the shared matrix twice.
   if (model->config_.tie_word_embeddings) load.ignored_prefixes.push_back(kOutputName);
+
   ParameterList parameters = model->Parameters();
   if (!model->config_.tie_word_embeddings && IsStoredAsEncoder(checkpoint, options))
     parameters.pop_back();
+
   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, parameters, load));
   PALATE_RETURN_IF_ERROR(model->CreateRope());
   if (!trainable) PALATE_RETURN_IF_ERROR(CatchTorch([&] { model->Pack(checkpoint); }));
@@ -231,10 +248,12 @@ absl::StatusOr<std::unique_ptr<DecoderModel>> DecoderModel::CreateRandom(
 absl::Status DecoderModel::Save(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(const nlohmann::json config, config_.ToJson());
   PALATE_RETURN_IF_ERROR(MakeFolder(folder));
+
   nlohmann::json generation = {{"_from_model_config", true}};
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
     if (config.contains(key)) generation[key] = config[key];
   }
+
   PALATE_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", Pretty(config)));
   PALATE_RETURN_IF_ERROR(
       WriteFileAtomically(folder + "/generation_config.json", Pretty(generation)));
@@ -250,6 +269,7 @@ absl::Status SaveTokenizerConfig(const TokenizerConfig& config, const std::strin
                          {"model_max_length", config.model_max_length},
                          {"split_special_tokens", false},
                          {"unk_token", nullptr}};
+
   json["bos_token"] =
       config.bos_token.empty() ? nlohmann::json() : nlohmann::json(config.bos_token);
   json["eos_token"] =
@@ -257,6 +277,7 @@ absl::Status SaveTokenizerConfig(const TokenizerConfig& config, const std::strin
   json["pad_token"] =
       config.pad_token.empty() ? nlohmann::json() : nlohmann::json(config.pad_token);
   if (!config.chat_template.empty()) json["chat_template"] = config.chat_template;
+
   PALATE_RETURN_IF_ERROR(MakeFolder(folder));
   return WriteFileAtomically(folder + "/tokenizer_config.json", Pretty(json));
 }

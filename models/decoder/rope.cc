@@ -20,7 +20,7 @@ absl::Status UnsupportedRope(const JsonConfig& config, absl::string_view what) {
   return absl::UnimplementedError(absl::StrCat(config.source(), ": ", what));
 }
 
-// The older "rope_scaling" wins where a config has both spellings.
+// If a config has both spellings, the older "rope_scaling" takes precedence.
 absl::StatusOr<JsonConfig> RopeBlock(const JsonConfig& config) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!config.Has(key)) continue;
@@ -48,7 +48,8 @@ absl::Status CheckBlock(const JsonConfig& config, const JsonConfig& block) {
 absl::StatusOr<RopeConfig::Type> ReadType(const JsonConfig& block) {
   PALATE_ASSIGN_OR_RETURN(const std::string older, block.StringOr("type", "default"));
   PALATE_ASSIGN_OR_RETURN(const std::string type, block.StringOr("rope_type", older));
-  // "mrope" says no more than that there are sections.
+
+  // "mrope" only means that there are sections.
   if (type == "default" || type == "mrope") return RopeConfig::Type::kDefault;
   if (type == "linear") return RopeConfig::Type::kLinear;
   if (type == "dynamic") return RopeConfig::Type::kDynamic;
@@ -66,20 +67,23 @@ absl::Status ReadSections(const JsonConfig& block, RopeConfig& rope) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> sections, block.Doubles("mrope_section"));
   for (const double section : sections) {
     if (!(section >= 0) || section > kMaxSection || section != std::floor(section)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          block.source(), ": mrope_section holds ", section, ", which is no number of dimensions"));
+      return absl::InvalidArgumentError(absl::StrCat(block.source(), ": mrope_section contains ",
+                                                     section,
+                                                     ", which is not a number of dimensions"));
     }
     rope.mrope_section.push_back(static_cast<int64_t>(section));
   }
+
   if (sections.size() != 3) {
     return absl::InvalidArgumentError(absl::StrCat(block.source(), ": mrope_section has ",
                                                    sections.size(), " entries instead of 3"));
   }
+
   PALATE_ASSIGN_OR_RETURN(rope.mrope_interleaved, block.BoolOr("mrope_interleaved", false));
   return absl::OkStatus();
 }
 
-// Some formats keep the trained length beside the block; there it wins.
+// The context length of training. A value next to the block takes precedence over one inside it.
 absl::StatusOr<int64_t> OriginalMaxPositions(const JsonConfig& config, const JsonConfig& block,
                                              int64_t max_positions) {
   constexpr char kKey[] = "original_max_position_embeddings";
@@ -99,7 +103,7 @@ absl::StatusOr<double> Positive(const JsonConfig& block, absl::string_view key) 
   return value;
 }
 
-// How much YaRN sharpens attention for a context stretched by `factor`.
+// The factor by which YaRN sharpens attention for a context stretched by `factor`.
 double AttentionScale(double factor, double weight) {
   return factor <= 1.0 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0;
 }
@@ -111,19 +115,23 @@ absl::Status ReadYarn(const JsonConfig& block, int64_t max_positions, RopeConfig
   } else {
     PALATE_ASSIGN_OR_RETURN(rope.factor, Positive(block, "factor"));
   }
-  // The reference takes 0 for absent.
+
+  // The reference treats 0 as absent.
   PALATE_ASSIGN_OR_RETURN(const double beta_fast, block.DoubleOr("beta_fast", 0));
   PALATE_ASSIGN_OR_RETURN(const double beta_slow, block.DoubleOr("beta_slow", 0));
   if (beta_fast != 0) rope.beta_fast = beta_fast;
   if (beta_slow != 0) rope.beta_slow = beta_slow;
   PALATE_ASSIGN_OR_RETURN(rope.truncate, block.BoolOr("truncate", rope.truncate));
+
   PALATE_ASSIGN_OR_RETURN(const double mscale, block.DoubleOr("mscale", 0));
   PALATE_ASSIGN_OR_RETURN(const double mscale_all_dim, block.DoubleOr("mscale_all_dim", 0));
   const bool has_both = mscale != 0 && mscale_all_dim != 0;
   const double implied =
       has_both ? AttentionScale(rope.factor, mscale) / AttentionScale(rope.factor, mscale_all_dim)
                : AttentionScale(rope.factor, 1.0);
+
   PALATE_ASSIGN_OR_RETURN(rope.attention_factor, block.DoubleOr("attention_factor", implied));
+
   if (!(rope.beta_fast > 0) || !(rope.beta_slow > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat(block.source(), ": beta_fast and beta_slow must be above 0"));
@@ -135,6 +143,7 @@ absl::Status ReadLlama3(const JsonConfig& block, RopeConfig& rope) {
   PALATE_ASSIGN_OR_RETURN(rope.factor, Positive(block, "factor"));
   PALATE_ASSIGN_OR_RETURN(rope.low_freq_factor, Positive(block, "low_freq_factor"));
   PALATE_ASSIGN_OR_RETURN(rope.high_freq_factor, Positive(block, "high_freq_factor"));
+
   if (rope.high_freq_factor == rope.low_freq_factor) {
     return absl::InvalidArgumentError(
         absl::StrCat(block.source(), ": high_freq_factor equals low_freq_factor"));
@@ -142,20 +151,22 @@ absl::Status ReadLlama3(const JsonConfig& block, RopeConfig& rope) {
   return absl::OkStatus();
 }
 
-// The dimension that turns `rotations` times within `positions` positions.
+// The dimension that makes `rotations` turns within `positions` positions.
 double CorrectionDimension(double rotations, double dim, double theta, double positions) {
   return dim * std::log(positions / (rotations * 2 * std::numbers::pi)) / (2 * std::log(theta));
 }
 
-// Between which dimensions YaRN goes over from keeping a wavelength to stretching it.
+// The dimensions between which YaRN changes from keeping wavelengths to stretching them.
 std::pair<double, double> CorrectionRange(const RopeConfig& rope, double dim) {
   const auto positions = static_cast<double>(rope.original_max_positions);
   double low = CorrectionDimension(rope.beta_fast, dim, rope.theta, positions);
   double high = CorrectionDimension(rope.beta_slow, dim, rope.theta, positions);
+
   if (rope.truncate) {
     low = std::floor(low);
     high = std::ceil(high);
   }
+
   low = std::max(low, 0.0);
   high = std::min(high, dim - 1);
   // Equal ends would divide by zero.
@@ -173,15 +184,17 @@ float Yarn(const RopeConfig& rope, float wavelength, int64_t pair,
   return stretched * ramp + (1.0f / wavelength) * (1.0f - ramp);
 }
 
-// Short wavelengths stay, long ones are stretched, and those between go over smoothly.
+// Keeps short wavelengths, stretches long ones, and interpolates between them.
 float Llama3(const RopeConfig& rope, float frequency) {
   const auto positions = static_cast<float>(rope.original_max_positions);
   const auto factor = static_cast<float>(rope.factor);
   const auto low = static_cast<float>(rope.low_freq_factor);
   const auto high = static_cast<float>(rope.high_freq_factor);
   const float wavelength = 2.0f * std::numbers::pi_v<float> / frequency;
+
   if (wavelength < positions / high) return frequency;
   if (wavelength > positions / low) return frequency / factor;
+
   const float smooth = (positions / wavelength - low) / (high - low);
   return (1.0f - smooth) * frequency / factor + smooth * frequency;
 }
@@ -192,6 +205,7 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
                                                 double theta_when_absent) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig block, RopeBlock(config));
   PALATE_RETURN_IF_ERROR(CheckBlock(config, block));
+
   RopeConfig rope;
   if (theta_when_absent > 0 && !block.Has("rope_theta") && !config.Has("rope_theta")) {
     rope.theta = theta_when_absent;
@@ -201,8 +215,10 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
   }
   if (!(rope.theta > 1))
     return absl::InvalidArgumentError(absl::StrCat(config.source(), ": rope_theta is not above 1"));
+
   PALATE_ASSIGN_OR_RETURN(rope.type, ReadType(block));
   PALATE_RETURN_IF_ERROR(ReadSections(block, rope));
+
   switch (rope.type) {
     case Type::kDefault:
       break;
@@ -224,11 +240,13 @@ absl::StatusOr<RopeConfig> RopeConfig::FromJson(const JsonConfig& config, int64_
       break;
     }
   }
+
   return rope;
 }
 
 nlohmann::json RopeConfig::ToJson() const {
   nlohmann::json json = {{"rope_theta", theta}};
+
   switch (type) {
     case Type::kDefault:
       json["rope_type"] = "default";
@@ -255,6 +273,7 @@ nlohmann::json RopeConfig::ToJson() const {
                    {"high_freq_factor", high_freq_factor}});
       break;
   }
+
   if (!mrope_section.empty()) {
     json["mrope_section"] = mrope_section;
     json["mrope_interleaved"] = mrope_interleaved;
@@ -265,11 +284,12 @@ nlohmann::json RopeConfig::ToJson() const {
 std::vector<int64_t> RopeConfig::AxisOfPair(int64_t dim) const {
   std::vector<int64_t> axes(static_cast<size_t>(dim / 2), 0);
   if (mrope_section.empty()) return axes;
+
   size_t pair = 0;
   for (size_t axis = 0; axis < mrope_section.size(); ++axis) {
     const auto size = static_cast<size_t>(mrope_section[axis]);
-    // Interleaved: height takes every third pair from the second on and width from the third on, as
-    // many as its section has; the rest, up to the end, is time's.
+    // Interleaved: height has every third pair from the second on, width every third from the third
+    // on, as many as their sections have. All other pairs are temporal.
     for (size_t i = 0; i < size; ++i) {
       const size_t at = mrope_interleaved ? 3 * i + axis : pair++;
       if (at < axes.size()) axes[at] = static_cast<int64_t>(axis);
@@ -282,6 +302,7 @@ std::vector<float> RopeInverseFrequencies(const RopeConfig& rope, int64_t dim) {
   const std::pair<double, double> range = rope.type == RopeConfig::Type::kYarn
                                               ? CorrectionRange(rope, static_cast<double>(dim))
                                               : std::pair<double, double>(0, 1);
+
   std::vector<float> frequencies;
   for (int64_t pair = 0; pair < dim / 2; ++pair) {
     const float wavelength = std::pow(static_cast<float>(rope.theta),
@@ -302,6 +323,7 @@ std::vector<float> RopeInverseFrequencies(const RopeConfig& rope, int64_t dim) {
         break;
     }
   }
+
   return frequencies;
 }
 

@@ -1,5 +1,5 @@
-// The three formats' own readers, each over its C library. Internal to models/image: image.h checks
-// the limits and picks the reader.
+// The readers of the three formats, each over its C library. Internal to models/image: image.h
+// checks the limits and selects the reader.
 //
 // Header functions decode nothing. Decoders may throw std::bad_alloc and otherwise fail with
 // InvalidArgument.
@@ -20,7 +20,7 @@ absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& he
 absl::StatusOr<ImageHeader> ReadWebpHeader(absl::string_view encoded);
 absl::StatusOr<Image> DecodeWebp(absl::string_view encoded, const ImageHeader& header);
 
-// An image of `width` x `height` RGBA pixels laid on white.
+// Composites `width` x `height` RGBA pixels on white.
 Image CompositeOnWhite(const std::vector<uint8_t>& rgba, int64_t width, int64_t height);
 
 }  // namespace palate::models

@@ -1,5 +1,5 @@
-// Finds the EXIF orientation of an encoded image. Internal to models/image; tolerates anything,
-// since metadata never makes a picture bad.
+// Finds the EXIF orientation of an encoded image. Internal to models/image. Accepts any input,
+// because bad metadata must not make an image unusable.
 #pragma once
 
 #include "absl/strings/string_view.h"
@@ -7,11 +7,11 @@
 
 namespace palate::models {
 
-// 1 (upright) to 8, as EXIF numbers them; 1 when the image says nothing or something invalid.
-// `encoded` is a whole file of `format`.
+// The EXIF orientation: 1 (upright) to 8; 1 when the image has none or an invalid one. `encoded` is
+// a whole file of `format`.
 int ReadExifOrientation(absl::string_view encoded, ImageFormat format);
 
-// The upright image for one stored with `orientation`.
+// Turns an image that is stored with `orientation` upright.
 Image ApplyOrientation(Image image, int orientation);
 
 }  // namespace palate::models

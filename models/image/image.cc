@@ -20,7 +20,7 @@ struct Signature {
   absl::string_view bytes;
   absl::string_view name;
 };
-// Formats that people send and that we do not read: named in the error.
+// Common formats that we do not read, so that the error can name them.
 constexpr std::array<Signature, 13> kUnsupported = {{{0, "GIF8", "GIF"},
                                                      {0, "BM", "BMP"},
                                                      {0, absl::string_view("II*\0", 4), "TIFF"},
@@ -40,6 +40,7 @@ absl::StatusOr<ImageFormat> DetectFormat(absl::string_view encoded) {
   if (absl::StartsWith(encoded, kPngSignature)) return ImageFormat::kPng;
   if (absl::StartsWith(encoded, "RIFF") && encoded.size() >= 12 && encoded.substr(8, 4) == "WEBP")
     return ImageFormat::kWebp;
+
   for (const Signature& signature : kUnsupported) {
     if (encoded.size() >= signature.offset &&
         absl::StartsWith(encoded.substr(signature.offset), signature.bytes)) {
@@ -47,7 +48,7 @@ absl::StatusOr<ImageFormat> DetectFormat(absl::string_view encoded) {
           absl::StrCat("is a ", signature.name, " image; supported are JPEG, PNG and WebP"));
     }
   }
-  return absl::InvalidArgumentError("is no JPEG, PNG or WebP image");
+  return absl::InvalidArgumentError("is not a JPEG, PNG or WebP image");
 }
 
 absl::StatusOr<ImageHeader> ReadHeaderOf(ImageFormat format, absl::string_view encoded) {
@@ -106,13 +107,16 @@ absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view encoded, const Ima
     return absl::InvalidArgumentError(
         absl::StrCat("has ", encoded.size(), " bytes, at most ", limits.max_encoded_bytes));
   }
+
   PALATE_ASSIGN_OR_RETURN(const ImageFormat format, DetectFormat(encoded));
   PALATE_ASSIGN_OR_RETURN(const ImageHeader header, ReadHeaderOf(format, encoded));
+
   if (header.width < 1 || header.height < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("declares ", header.width, " x ", header.height, " pixels"));
   }
-  // Divided, since the product of two 32-bit sides need not fit.
+
+  // Divide, because the product of two 32-bit sides may overflow.
   if (header.width > limits.max_pixels / header.height) {
     return absl::InvalidArgumentError(absl::StrCat("declares ", header.width, " x ", header.height,
                                                    " pixels, at most ", limits.max_pixels,
@@ -128,7 +132,7 @@ absl::StatusOr<Image> DecodeImage(absl::string_view encoded, const ImageLimits& 
     return ApplyOrientation(std::move(image), ReadExifOrientation(encoded, header.format));
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for ", header.width, " x ", header.height, " pixels"));
+        absl::StrCat("out of memory for ", header.width, " x ", header.height, " pixels"));
   }
 }
 

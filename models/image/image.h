@@ -1,5 +1,9 @@
-// Encoded pictures (JPEG, PNG, WebP) to upright RGB pixels, with every limit checked before
-// anything is decoded.
+// Decodes JPEG, PNG and WebP images to upright RGB pixels. All limits are checked before anything
+// is decoded.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(encoded));
+//   PALATE_ASSIGN_OR_RETURN(const Image image, DecodeImage(encoded, {.max_pixels = 1'000'000}));
 #pragma once
 
 #include <cstddef>
@@ -22,8 +26,8 @@ enum class ImageFormat { kJpeg, kPng, kWebp };
 absl::string_view ImageFormatName(ImageFormat format);  // "JPEG"
 absl::string_view ImageMediaType(ImageFormat format);   // "image/jpeg"
 
-// What the header says, without decoding. Width and height are as stored, before the EXIF
-// orientation; the area is the same.
+// The header of an encoded image. Width and height are as stored, before the EXIF orientation is
+// applied.
 struct ImageHeader {
   ImageFormat format = ImageFormat::kPng;
   int64_t width = 0;
@@ -34,22 +38,23 @@ struct ImageHeader {
 struct Image {
   int64_t width = 0;
   int64_t height = 0;
-  std::vector<uint8_t> rgb =
-      {};  // [height, width, 3], sRGB as stored (color profiles are not applied)
+  // [height, width, 3], sRGB as stored (color profiles are not applied).
+  std::vector<uint8_t> rgb = {};
 };
 
-// Both functions are thread-safe and fail with InvalidArgument that says what is wrong: empty, over
-// the byte limit, an unsupported format (named when it is a known one, such as GIF), a corrupt or
-// truncated file, or more pixels than the limit, with the declared size.
+// Thread-safe. Reads the header without decoding pixels. InvalidArgument naming the problem: empty
+// input, more bytes than the limit, an unsupported format (named if known, such as GIF), a corrupt
+// or truncated file, or a declared size of more pixels than the limit.
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view encoded,
                                             const ImageLimits& limits = {});
 
-// Palette, gray, bilevel and 16-bit images become 8-bit RGB; transparency is composited on white;
-// the EXIF orientation is applied. An animated PNG gives its default image; animated WebP is
-// refused. ResourceExhausted when memory is short.
+// Thread-safe. Decodes palette, gray, bilevel and 16-bit images to 8-bit RGB, composites
+// transparency on white and applies the EXIF orientation. Decodes the default image of an animated
+// PNG; animated WebP is not supported. Errors as ReadImageHeader, and ResourceExhausted when memory
+// runs out.
 absl::StatusOr<Image> DecodeImage(absl::string_view encoded, const ImageLimits& limits = {});
 
-// Encodes as PNG, for tools that make pictures.
+// Encodes as PNG, for tools that create images.
 absl::StatusOr<std::string> EncodePng(const Image& image);
 
 }  // namespace palate::models

@@ -1,6 +1,6 @@
 #include <csetjmp>
 #include <cstdio>
-// jpeglib.h needs the types of cstdio before it.
+// jpeglib.h requires the types of cstdio.
 #include <jerror.h>
 #include <jpeglib.h>
 
@@ -13,13 +13,13 @@
 namespace palate::models {
 namespace {
 
-// A progressive file can hold any number of scans, each as dear as decoding the image; real ones
-// have about ten.
+// A progressive file can contain any number of scans, each as expensive as decoding the image; real
+// files have about ten.
 constexpr int kMaxScans = 100;
 
-// The library reports fatal errors through a callback that must not return.
+// libjpeg reports fatal errors through a callback that must not return.
 struct ErrorHandler {
-  jpeg_error_mgr manager;  // first, so that the library's pointer is ours
+  jpeg_error_mgr manager;  // first, so that a pointer to it is a pointer to the handler
   std::jmp_buf escape;
   char message[JMSG_LENGTH_MAX];
 };
@@ -31,7 +31,7 @@ struct ErrorHandler {
 }
 
 void OnMessage(j_common_ptr common, int level) {
-  // At the end of the data the library only warns, and paints the rest gray.
+  // At a premature end of the data libjpeg only warns, and fills the rest with gray.
   if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF) OnError(common);
 }
 
@@ -40,8 +40,8 @@ void OnProgress(j_common_ptr common) {
   if (decompress->input_scan_number > kMaxScans) ERREXIT(common, JERR_BAD_PROGRESSION);
 }
 
-// One decompressor with its handlers. The functions below set the escape before each use; between
-// setjmp and the library call no C++ object with a destructor is made.
+// One decompressor with its handlers. The functions below set the jump target before each use.
+// Between setjmp and the library call they create no C++ object that has a destructor.
 struct Decompressor {
   Decompressor() {
     decompress.err = jpeg_std_error(&handler.manager);
@@ -83,15 +83,17 @@ bool ReadPixels(Decompressor& decoder, uint8_t* pixels, size_t row_bytes) {
   if (setjmp(decoder.handler.escape) != 0) return false;
   jpeg_decompress_struct& decompress = decoder.decompress;
   jpeg_start_decompress(&decompress);
+
   while (decompress.output_scanline < decompress.output_height) {
     JSAMPROW row = pixels + row_bytes * decompress.output_scanline;
     jpeg_read_scanlines(&decompress, &row, 1);
   }
+
   jpeg_finish_decompress(&decompress);
   return true;
 }
 
-// Files with Adobe's marker, which is nearly all CMYK files, store ink values inverted.
+// Files with Adobe's marker, which are nearly all CMYK files, store inverted ink values.
 std::vector<uint8_t> CmykToRgb(const std::vector<uint8_t>& cmyk, bool inverted) {
   std::vector<uint8_t> rgb(cmyk.size() / 4 * 3);
   for (size_t i = 0; i < cmyk.size() / 4; ++i) {
@@ -118,10 +120,12 @@ absl::StatusOr<ImageHeader> ReadJpegHeader(absl::string_view encoded) {
 absl::StatusOr<Image> DecodeJpeg(absl::string_view encoded, const ImageHeader& header) {
   Decompressor decoder;
   if (!ReadHeader(decoder, encoded)) return decoder.Error();
+
   const bool cmyk = IsCmyk(decoder.decompress);
   decoder.decompress.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
   const size_t row_bytes = static_cast<size_t>(header.width) * (cmyk ? 4 : 3);
   std::vector<uint8_t> pixels(row_bytes * static_cast<size_t>(header.height));
+
   if (!ReadPixels(decoder, pixels.data(), row_bytes)) return decoder.Error();
   if (cmyk) pixels = CmykToRgb(pixels, /*inverted=*/decoder.decompress.saw_Adobe_marker != FALSE);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};

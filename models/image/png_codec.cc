@@ -18,7 +18,7 @@ uint32_t BigEndian32(absl::string_view bytes, size_t at) {
   return value;
 }
 
-// What the library's callbacks see.
+// The state that libpng's callbacks access.
 struct ReadState {
   absl::string_view rest;
   char message[160] = "";
@@ -39,7 +39,7 @@ void OnRead(png_structp png, png_bytep out, size_t size) {
 
 void OnWarning(png_structp, png_const_charp) {}
 
-// Owns the library's two structures.
+// Owns libpng's two structures.
 struct Reader {
   explicit Reader(ReadState& state) {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, OnError, OnWarning);
@@ -53,14 +53,16 @@ struct Reader {
   png_infop info = nullptr;
 };
 
-// Reads up to the pixels, and asks for 8-bit RGB, with alpha where the image has transparency. No
-// C++ object is made after setjmp.
+// Reads up to the pixels and requests 8-bit RGB, with alpha if the image has transparency. Creates
+// no C++ object after setjmp.
 bool ReadInfo(Reader& reader, ReadState& state, bool& has_alpha) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &state, OnRead);
   png_read_info(reader.png, reader.info);
+
   has_alpha = (png_get_color_type(reader.png, reader.info) & PNG_COLOR_MASK_ALPHA) != 0 ||
               png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
+
   png_set_strip_16(reader.png);
   png_set_expand(reader.png);
   png_set_gray_to_rgb(reader.png);
@@ -94,17 +96,21 @@ absl::StatusOr<ImageHeader> ReadPngHeader(absl::string_view encoded) {
 absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& header) {
   ReadState state{.rest = encoded};
   Reader reader(state);
-  if (reader.info == nullptr) return absl::ResourceExhaustedError("no memory for a PNG reader");
+  if (reader.info == nullptr) return absl::ResourceExhaustedError("out of memory for a PNG reader");
+
   bool has_alpha = false;
   if (!ReadInfo(reader, state, has_alpha)) return Corrupt(state);
+
   const size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
   if (row_bytes != static_cast<size_t>(header.width) * (has_alpha ? 4 : 3))
     return absl::InternalError("unexpected PNG row size");
+
   std::vector<uint8_t> pixels(row_bytes * static_cast<size_t>(header.height));
   std::vector<png_bytep> rows;
   rows.reserve(static_cast<size_t>(header.height));
   for (int64_t y = 0; y < header.height; ++y)
     rows.push_back(pixels.data() + static_cast<size_t>(y) * row_bytes);
+
   if (!ReadRows(reader, rows.data())) return Corrupt(state);
   if (has_alpha) return CompositeOnWhite(pixels, header.width, header.height);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};
@@ -116,11 +122,13 @@ absl::StatusOr<std::string> EncodePng(const Image& image) {
   description.width = static_cast<png_uint_32>(image.width);
   description.height = static_cast<png_uint_32>(image.height);
   description.format = PNG_FORMAT_RGB;
+
   png_alloc_size_t size = 0;
   if (png_image_write_to_memory(&description, nullptr, &size, 0, image.rgb.data(), 0, nullptr) ==
       0) {
     return absl::InvalidArgumentError(absl::StrCat("cannot encode a PNG: ", description.message));
   }
+
   std::string encoded(size, '\0');
   if (png_image_write_to_memory(&description, encoded.data(), &size, 0, image.rgb.data(), 0,
                                 nullptr) == 0) {

@@ -36,7 +36,7 @@ absl::Status ReadTriple(const JsonConfig& json, absl::string_view key, std::arra
   return absl::OkStatus();
 }
 
-// The settings as written, from whichever file has them.
+// The settings as written, from the first file that has them.
 absl::StatusOr<JsonConfig> ReadSettings(const std::string& folder) {
   const std::string processor_file = absl::StrCat(folder, "/processor_config.json");
   if (FileExists(processor_file)) {
@@ -66,11 +66,12 @@ absl::Status PixelScale::Validate() const {
 }
 
 std::array<float, 256> PixelScale::Table(size_t channel) const {
-  // As the reference: mean and deviation are divided by the scale instead of the pixels being
-  // multiplied.
+  // Divide mean and deviation by the scale instead of multiplying the pixels, as the reference
+  // does.
   const double scale = do_rescale ? rescale_factor : 1.0;
   const auto shift = static_cast<float>(do_normalize ? mean[channel] / scale : 0.0);
   const auto divisor = static_cast<float>(do_normalize ? std[channel] / scale : 1.0 / scale);
+
   std::array<float, 256> table;
   for (size_t value = 0; value < table.size(); ++value)
     table[value] = (static_cast<float>(value) - shift) / divisor;
@@ -80,14 +81,17 @@ std::array<float, 256> PixelScale::Table(size_t channel) const {
 absl::StatusOr<JsonConfig> LoadProcessorJson(const std::string& folder) {
   PALATE_ASSIGN_OR_RETURN(JsonConfig settings, ReadSettings(folder));
   if (!ProcessorType(settings).empty()) return settings;
+
   const std::string config_file = absl::StrCat(folder, "/config.json");
   if (!FileExists(config_file)) return settings;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(config_file));
   PALATE_ASSIGN_OR_RETURN(const std::string model_type, config.String("model_type"));
+
   const auto row =
       std::find_if(kTypesOfModels.begin(), kTypesOfModels.end(),
                    [&](const TypeOfModel& entry) { return model_type == entry.model_type; });
   if (row == kTypesOfModels.end()) return settings;
+
   nlohmann::json named = settings.json();
   named["image_processor_type"] = row->processor_type;
   return JsonConfig(std::move(named), settings.source());
@@ -106,6 +110,7 @@ std::string ProcessorType(const JsonConfig& json) {
 
 absl::Status ReadResample(const JsonConfig& json, Resample& resample) {
   if (!json.Has("resample")) return absl::OkStatus();
+
   PALATE_ASSIGN_OR_RETURN(const int64_t code, json.Int("resample"));
   for (const Resample known : {Resample::kBilinear, Resample::kBicubic}) {
     if (code != ResampleCode(known)) continue;
@@ -120,7 +125,7 @@ absl::Status ReadResample(const JsonConfig& json, Resample& resample) {
 absl::Status CheckPixels(const Image& image) {
   if (image.width < 1 || image.height < 1 ||
       image.rgb.size() != static_cast<size_t>(3 * image.width * image.height)) {
-    return absl::InvalidArgumentError("image has no pixels, or not as many as its size says");
+    return absl::InvalidArgumentError("image has no pixels, or not as many as its size declares");
   }
   return absl::OkStatus();
 }
@@ -133,6 +138,7 @@ at::Tensor PixelsOf(const Image& image) {
 
 at::Tensor ResizePixels(const at::Tensor& pixels, const ImageSize& size, Resample resample) {
   if (pixels.size(2) == size.height && pixels.size(3) == size.width) return pixels;
+
   const std::vector<int64_t> shape = {size.height, size.width};
   return resample == Resample::kBilinear
              ? at::_upsample_bilinear2d_aa(pixels, shape, /*align_corners=*/false, c10::nullopt,

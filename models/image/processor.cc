@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kMaxSide = 16384;
 constexpr std::array<double, 3> kHalf = {0.5, 0.5, 0.5};
 
-// What the reference's class of that name starts from.
+// The defaults of the reference's class of that name.
 absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type,
                                                 const std::string& source) {
   ImageProcessorConfig config;
@@ -32,6 +32,7 @@ absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type,
     config.std = kClipStd;
     return config;
   }
+
   if (type == "ViT" || type == "Siglip") {
     config.resize_height = config.resize_width = 224;
     config.resample = type == "ViT" ? ImageProcessorConfig::Resample::kBilinear
@@ -39,6 +40,7 @@ absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type,
     config.mean = config.std = kHalf;
     return config;
   }
+
   return absl::UnimplementedError(
       absl::StrCat(source, ": image processor \"", type,
                    "\" is not supported; supported are CLIP, ViT and Siglip"));
@@ -47,6 +49,7 @@ absl::StatusOr<ImageProcessorConfig> DefaultsOf(const std::string& type,
 absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessorConfig& config) {
   if (!json.Has("size")) return absl::OkStatus();
   config.resize_height = config.resize_width = config.shortest_edge = 0;
+
   if (json.json().at("size").is_number_integer()) {
     PALATE_ASSIGN_OR_RETURN(const int64_t side, json.IntIn("size", 1, kMaxSide));
     if (int_is_square) {
@@ -56,16 +59,19 @@ absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessor
     }
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(const JsonConfig size, json.Object("size"));
   for (const char* key : {"longest_edge", "max_height", "max_width"}) {
     if (size.Has(key))
       return absl::UnimplementedError(
           absl::StrCat(json.source(), ": \"size\" with ", key, " is not supported"));
   }
+
   if (size.Has("shortest_edge")) {
     PALATE_ASSIGN_OR_RETURN(config.shortest_edge, size.IntIn("shortest_edge", 1, kMaxSide));
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(config.resize_height, size.IntIn("height", 1, kMaxSide));
   PALATE_ASSIGN_OR_RETURN(config.resize_width, size.IntIn("width", 1, kMaxSide));
   return absl::OkStatus();
@@ -74,12 +80,14 @@ absl::Status ReadSize(const JsonConfig& json, bool int_is_square, ImageProcessor
 absl::Status ReadCrop(const JsonConfig& json, ImageProcessorConfig& config) {
   PALATE_ASSIGN_OR_RETURN(config.do_center_crop,
                           json.BoolOr("do_center_crop", config.do_center_crop));
+
   if (!json.Has("crop_size")) return absl::OkStatus();
   if (json.json().at("crop_size").is_number_integer()) {
     PALATE_ASSIGN_OR_RETURN(config.crop_height, json.IntIn("crop_size", 1, kMaxSide));
     config.crop_width = config.crop_height;
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(const JsonConfig crop, json.Object("crop_size"));
   PALATE_ASSIGN_OR_RETURN(config.crop_height, crop.IntIn("height", 1, kMaxSide));
   PALATE_ASSIGN_OR_RETURN(config.crop_width, crop.IntIn("width", 1, kMaxSide));
@@ -98,21 +106,23 @@ absl::Status RefuseUnsupported(const JsonConfig& json) {
 
 ImageSize ResizedSize(const ImageProcessorConfig& config, const Image& image) {
   if (config.shortest_edge == 0) return {config.resize_height, config.resize_width};
+
   const auto longer = [&](int64_t long_side, int64_t short_side) {
     return static_cast<int64_t>(static_cast<double>(config.shortest_edge * long_side) /
                                 static_cast<double>(short_side));
   };
+
   if (image.width <= image.height) return {longer(image.height, image.width), config.shortest_edge};
   return {config.shortest_edge, longer(image.width, image.height)};
 }
 
-// Where an output row or column reads from; negative or beyond the image means padding. The
-// padding's smaller half comes first.
+// The first row or column that the output reads. Negative means padding; the smaller half of the
+// padding comes first.
 int64_t CropOffset(int64_t image, int64_t crop) {
   return crop > image ? -((crop - image) / 2) : (image - crop) / 2;
 }
 
-// Crops, rescales and normalizes in one pass, by hand: no kernel that might start threads on a
+// Crops, rescales and normalizes in one loop, because a parallel kernel would start threads on the
 // caller's thread.
 at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) {
   const ImageSize image = {.height = pixels.size(2), .width = pixels.size(3)};
@@ -121,9 +131,11 @@ at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) 
                             : image;
   const int64_t top = CropOffset(image.height, out.height);
   const int64_t left = CropOffset(image.width, out.width);
+
   at::Tensor result = at::empty({3, out.height, out.width}, at::kFloat);
   float* to = result.data_ptr<float>();
   const uint8_t* from = pixels.const_data_ptr<uint8_t>();
+
   for (int64_t c = 0; c < 3; ++c) {
     const std::array<float, 256> table = config.Table(static_cast<size_t>(c));
     for (int64_t y = 0; y < out.height; ++y) {
@@ -137,6 +149,7 @@ at::Tensor Finish(const at::Tensor& pixels, const ImageProcessorConfig& config) 
       }
     }
   }
+
   return result;
 }
 
@@ -169,11 +182,13 @@ nlohmann::json ImageProcessorConfig::ToJson() const {
 absl::StatusOr<ImageProcessor> ImageProcessor::Create(const ImageProcessorConfig& config) {
   const bool has_size =
       config.shortest_edge > 0 || (config.resize_height > 0 && config.resize_width > 0);
+
   if (config.do_resize && !has_size)
-    return absl::InvalidArgumentError("image processor: resizing without a size");
+    return absl::InvalidArgumentError("image processor: do_resize needs a size");
   if (config.do_center_crop && (config.crop_height < 1 || config.crop_width < 1)) {
-    return absl::InvalidArgumentError("image processor: cropping without a size");
+    return absl::InvalidArgumentError("image processor: do_center_crop needs a size");
   }
+
   PALATE_RETURN_IF_ERROR(config.Validate());
   return ImageProcessor(config);
 }
@@ -188,6 +203,7 @@ absl::StatusOr<ImageProcessor> ImageProcessor::Load(const std::string& folder) {
 
 absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
   PALATE_RETURN_IF_ERROR(CheckPixels(image));
+
   const double aspect = static_cast<double>(std::max(image.width, image.height)) /
                         static_cast<double>(std::min(image.width, image.height));
   if (config_.do_resize && config_.shortest_edge > 0 && aspect > kMaxAspect) {
@@ -195,6 +211,7 @@ absl::StatusOr<at::Tensor> ImageProcessor::Process(const Image& image) const {
                                                    ": one side may be at most ", kMaxAspect,
                                                    " times the other"));
   }
+
   return CatchTorch([&] {
     at::Tensor pixels = PixelsOf(image);
     if (config_.do_resize)

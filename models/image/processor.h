@@ -1,9 +1,13 @@
-// Pixels to a model's input tensor, as preprocessor_config.json says: resize, center crop, rescale,
-// normalize.
+// Converts pixels to a model's input tensor as preprocessor_config.json specifies: resize, center
+// crop, rescale, normalize.
 //
-// Follows the reference's default (torchvision) backend: resizing uint8 with antialiasing, which
-// rounds to uint8 before normalizing. Serves ViT, CLIP and SigLIP style processors (fixed output
-// size).
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const ImageProcessor processor, ImageProcessor::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const Image image, DecodeImage(encoded));
+//   PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, processor.Process(image));
+//
+// Follows the reference's default (torchvision) backend, which resizes uint8 with antialiasing and
+// rounds to uint8 before normalizing. Supports ViT, CLIP and SigLIP processors (fixed output size).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,37 +30,37 @@ struct ImageProcessorConfig : PixelScale {
   using Resample = models::Resample;
 
   bool do_resize = true;
-  // Exactly one way to resize: to this height and width…
+  // Either resize to this height and width…
   int64_t resize_height = 0;
   int64_t resize_width = 0;
-  // …or the shorter side to this length, keeping the aspect (0 when height and width are set).
+  // …or scale the shorter side to this length, keeping the aspect ratio (0 when height and width
+  // are set).
   int64_t shortest_edge = 0;
   Resample resample = Resample::kBicubic;
 
-  bool do_center_crop = false;  // pads with black where the image is smaller than the crop
+  bool do_center_crop = false;  // pads with black if the image is smaller than the crop
   int64_t crop_height = 0;
   int64_t crop_width = 0;
 
-  // Reads preprocessor_config.json. Keys that the file leaves out get the values that its
-  // image_processor_type (or feature_extractor_type) defines; Unimplemented naming the type when it
-  // is not of the kinds above, or what else is not computed.
+  // Reads preprocessor_config.json. Absent keys get the defaults of the image_processor_type (or
+  // feature_extractor_type). Unimplemented naming the type when it is not supported, or the setting
+  // that is not.
   static absl::StatusOr<ImageProcessorConfig> FromJson(const JsonConfig& json);
-  // The file for a ViTImageProcessor with these settings; requires a resize to height and width
-  // without a crop.
+  // The file for a ViTImageProcessor with these settings. REQUIRES: resizes to height and width, no
+  // crop.
   nlohmann::json ToJson() const;
 };
 
-// Immutable; thread-safe. Apart from the antialiased resize itself, which is single-threaded for
-// one image, it runs no parallel kernels, so that it may be called from any thread.
+// Immutable; thread-safe. Uses no parallel kernels except the antialiased resize, which is
+// single-threaded for one image, so any thread may call it.
 class ImageProcessor {
  public:
   static absl::StatusOr<ImageProcessor> Create(const ImageProcessorConfig& config);
-  // Reads preprocessor_config.json of `folder`, or the image processor in its
-  // processor_config.json.
+  // Reads preprocessor_config.json of `folder`, or "image_processor" of its processor_config.json.
   static absl::StatusOr<ImageProcessor> Load(const std::string& folder);
 
-  // float32 [3, height, width]. InvalidArgument when the resized image would be absurd (more than
-  // 200 times longer than wide at a shortest_edge), ResourceExhausted when memory is short.
+  // Returns float32 [3, height, width]. InvalidArgument when the shorter side is resized and the
+  // other is more than 200 times as long, ResourceExhausted when memory runs out.
   absl::StatusOr<at::Tensor> Process(const Image& image) const;
   const ImageProcessorConfig& config() const { return config_; }
 

@@ -14,21 +14,21 @@
 namespace palate::models {
 namespace {
 
-// What the reference's class starts from.
+// The defaults of the reference's class.
 constexpr PixelBudget kDefaultBudget = {.min_pixels = 56 * 56, .max_pixels = 28 * 28 * 1280};
-// Far above what any model reads; below what would overflow.
+// Far above what any model reads, and small enough not to overflow.
 constexpr int64_t kMaxPixels = int64_t{1} << 31;
 constexpr int64_t kMaxPatch = 1024;
 constexpr std::array<const char*, 3> kTypes = {"Qwen2VL", "Qwen2_5_VL", "Qwen3VL"};
 
-// A bound of the budget under its two names, `edge` inside of "size" and `pixels` beside or inside
-// of it.
+// Reads one limit of the budget: `pixels` at the top level, otherwise `edge` or `pixels` in "size".
 absl::Status ReadBound(const JsonConfig& json, const char* edge, const char* pixels,
                        int64_t& bound) {
   if (json.Has(pixels)) {
     PALATE_ASSIGN_OR_RETURN(bound, json.IntIn(pixels, 1, kMaxPixels));
     return absl::OkStatus();
   }
+
   if (!json.Has("size")) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const JsonConfig size, json.Object("size"));
   PALATE_ASSIGN_OR_RETURN(
@@ -41,25 +41,28 @@ absl::Status CheckBudget(const PixelBudget& budget) {
       budget.max_pixels > kMaxPixels) {
     return absl::InvalidArgumentError(absl::StrCat("image processor: the pixel budget from ",
                                                    budget.min_pixels, " to ", budget.max_pixels,
-                                                   " is no range within [1, ", kMaxPixels, "]"));
+                                                   " is not a range within [1, ", kMaxPixels, "]"));
   }
   return absl::OkStatus();
 }
 
-// Cuts into patches, rescales and normalizes in one pass, by hand: no kernel that might start
-// threads on a caller's thread.
+// Cuts into patches, rescales and normalizes in one loop, because a parallel kernel would start
+// threads on the caller's thread.
 ImagePatches CutIntoPatches(const at::Tensor& pixels, const VlProcessorConfig& config) {
   const int64_t patch = config.patch_size;
   const int64_t merge = config.merge_size;
   const int64_t slots = config.temporal_patch_size;
+
   ImagePatches result{
       .grid_t = 1, .grid_h = pixels.size(2) / patch, .grid_w = pixels.size(3) / patch};
   result.pixel_values = at::empty({result.patches(), 3 * slots * patch * patch}, at::kFloat);
+
   const std::array<std::array<float, 256>, 3> tables = {config.Table(0), config.Table(1),
                                                         config.Table(2)};
   const uint8_t* from = pixels.const_data_ptr<uint8_t>();
   float* to = result.pixel_values.data_ptr<float>();
-  // One channel of one patch, repeated for every temporal slot.
+
+  // Writes one channel of one patch, repeated for every temporal slot.
   const auto write_channel = [&](int64_t row, int64_t column, int64_t c) {
     const std::array<float, 256>& table = tables[static_cast<size_t>(c)];
     const uint8_t* corner = from + c * pixels.stride(1) + row * patch * pixels.stride(2) +
@@ -71,6 +74,7 @@ ImagePatches CutIntoPatches(const at::Tensor& pixels, const VlProcessorConfig& c
     }
     for (int64_t slot = 1; slot < slots; ++slot) to = std::copy_n(first, patch * patch, to);
   };
+
   for (int64_t i = 0; i < result.patches(); ++i) {
     const int64_t block = i / (merge * merge);
     const int64_t blocks_per_row = result.grid_w / merge;
@@ -78,6 +82,7 @@ ImagePatches CutIntoPatches(const at::Tensor& pixels, const VlProcessorConfig& c
     const int64_t column = block % blocks_per_row * merge + i % merge;
     for (int64_t c = 0; c < 3; ++c) write_channel(row, column, c);
   }
+
   return result;
 }
 
@@ -88,15 +93,18 @@ absl::StatusOr<ImageSize> SmartResize(const ImageSize& image, int64_t factor,
   const auto height = static_cast<double>(image.height);
   const auto width = static_cast<double>(image.width);
   const auto step = static_cast<double>(factor);
+
   if (std::max(height, width) / std::min(height, width) > kMaxAspect) {
     return absl::InvalidArgumentError(absl::StrCat("is ", image.width, " x ", image.height,
                                                    ": one side may be at most ", kMaxAspect,
                                                    " times the other"));
   }
-  // To the nearest multiple, a half to the even one, which is nearbyint's default as well as the
-  // reference's.
+
+  // Round to the nearest multiple, half to even, which is the default of nearbyint and of the
+  // reference.
   ImageSize size = {.height = static_cast<int64_t>(std::nearbyint(height / step)) * factor,
                     .width = static_cast<int64_t>(std::nearbyint(width / step)) * factor};
+
   if (size.height * size.width > budget.max_pixels) {
     const double shrink = std::sqrt(height * width / static_cast<double>(budget.max_pixels));
     const auto shorter = [&](double side) {
@@ -104,6 +112,7 @@ absl::StatusOr<ImageSize> SmartResize(const ImageSize& image, int64_t factor,
     };
     return ImageSize{.height = shorter(height), .width = shorter(width)};
   }
+
   if (size.height * size.width < budget.min_pixels) {
     const double stretch = std::sqrt(static_cast<double>(budget.min_pixels) / (height * width));
     const auto longer = [&](double side) {
@@ -121,15 +130,18 @@ absl::StatusOr<VlProcessorConfig> VlProcessorConfig::FromJson(const JsonConfig& 
         absl::StrCat(json.source(), ": image processor \"", type,
                      "\" does not read images for a Qwen vision-language model"));
   }
+
   VlProcessorConfig config;
   config.budget = kDefaultBudget;
   config.mean = kClipMean;
   config.std = kClipStd;
+
   PALATE_ASSIGN_OR_RETURN(config.do_resize, json.BoolOr("do_resize", config.do_resize));
   PALATE_RETURN_IF_ERROR(ReadBound(json, "shortest_edge", "min_pixels", config.budget.min_pixels));
   PALATE_RETURN_IF_ERROR(ReadBound(json, "longest_edge", "max_pixels", config.budget.max_pixels));
   PALATE_RETURN_IF_ERROR(ReadResample(json, config.resample));
   PALATE_RETURN_IF_ERROR(config.Read(json));
+
   PALATE_ASSIGN_OR_RETURN(config.patch_size, json.IntOr("patch_size", config.patch_size));
   PALATE_ASSIGN_OR_RETURN(config.temporal_patch_size,
                           json.IntOr("temporal_patch_size", config.temporal_patch_size));
@@ -145,6 +157,7 @@ absl::StatusOr<VlImageProcessor> VlImageProcessor::Create(const VlProcessorConfi
           kMaxPatch, "], one is ", extent));
     }
   }
+
   PALATE_RETURN_IF_ERROR(config.Validate());
   PALATE_RETURN_IF_ERROR(CheckBudget(config.budget));
   return VlImageProcessor(config);
@@ -161,11 +174,13 @@ absl::StatusOr<VlImageProcessor> VlImageProcessor::Load(const std::string& folde
 absl::StatusOr<ImageSize> VlImageProcessor::Resized(
     const ImageSize& image, const std::optional<PixelBudget>& budget) const {
   if (image.height < 1 || image.width < 1) return absl::InvalidArgumentError("image has no pixels");
+
   const int64_t factor = config_.patch_size * config_.merge_size;
   if (config_.do_resize) {
     PALATE_RETURN_IF_ERROR(CheckBudget(budget.value_or(config_.budget)));
     return SmartResize(image, factor, budget.value_or(config_.budget));
   }
+
   if (image.height % factor != 0 || image.width % factor != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("is ", image.width, " x ", image.height,

@@ -18,7 +18,7 @@ struct ActivationRow {
   const char* name;
   Activation activation;
 };
-// The first row of an activation holds the name that is written.
+// The first row of an activation has the name that is written to configs.
 constexpr std::array<ActivationRow, 8> kActivations = {
     {{"gelu", Activation::kGelu},
      {"gelu_pytorch_tanh", Activation::kGeluTanh},
@@ -37,6 +37,7 @@ absl::StatusOr<Activation> ActivationFromName(absl::string_view name) {
     if (name == row.name) return row.activation;
     supported.push_back(row.name);
   }
+
   return absl::UnimplementedError(absl::StrCat("activation ", QuoteForMessage(name),
                                                " is not supported; supported are ",
                                                absl::StrJoin(supported, ", ")));
@@ -51,6 +52,7 @@ absl::string_view ActivationName(Activation activation) {
 
 at::Tensor Activate(const at::Tensor& x, Activation activation) {
   constexpr double kQuickGeluSlope = 1.702;
+
   switch (activation) {
     case Activation::kGelu:
       return at::gelu(x);

@@ -1,4 +1,4 @@
-// The activations that Hugging Face configs name in "hidden_act".
+// The activations that Hugging Face configs name in "hidden_act". Thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,19 +10,19 @@ namespace palate::models {
 
 enum class Activation {
   kGelu,       // x Phi(x), exact
-  kGeluTanh,   // its approximation by a hyperbolic tangent
+  kGeluTanh,   // approximates kGelu with a hyperbolic tangent
   kQuickGelu,  // x sigmoid(1.702 x)
   kRelu,
   kSilu
 };
 
-// Unimplemented naming `name` and what is supported. "gelu_new", "gelu_fast" and
-// "gelu_pytorch_tanh" are one function.
+// Unimplemented naming `name` and the supported names. "gelu_new", "gelu_fast" and
+// "gelu_pytorch_tanh" are the same function.
 absl::StatusOr<Activation> ActivationFromName(absl::string_view name);
-// The config's spelling; kGeluTanh is "gelu_pytorch_tanh".
+// The name to write into a config; kGeluTanh is "gelu_pytorch_tanh".
 absl::string_view ActivationName(Activation activation);
 
-// A new tensor; differentiable.
+// Returns a new tensor; differentiable.
 at::Tensor Activate(const at::Tensor& x, Activation activation);
 
 }  // namespace palate::models

@@ -16,7 +16,8 @@ constexpr float kLog2E = 1.44269504f;
 
 int64_t PaddedLength(int64_t length) { return (length + kLanes - 1) / kLanes * kLanes; }
 
-// Floats that AttendFloats needs: the transposed keys, the values, and the scores of some rows.
+// The number of floats that AttendFloats needs for the transposed keys, the values, and the scores
+// of kRows rows.
 int64_t ScratchSize(int64_t length, int64_t head_dim) {
   return (2 * head_dim + kRows) * PaddedLength(length);
 }
@@ -29,11 +30,12 @@ PALATE_AVX512 inline __m512 PairsHigh(__m512 a, __m512 b) {
   return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
 }
 
-// Transposes 16 x 16 floats: rows of `from` (`stride` apart) become columns of `to` (`to_stride`
-// apart).
+// Transposes 16 x 16 floats: rows of `from`, `stride` apart, become columns of `to`, whose rows are
+// `to_stride` apart.
 PALATE_AVX512 void Transpose16(const float* from, int64_t stride, float* to, int64_t to_stride) {
   __m512 r[16], t[16];
   for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * stride);
+
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -45,6 +47,7 @@ PALATE_AVX512 void Transpose16(const float* from, int64_t stride, float* to, int
     r[i + 2] = PairsLow(t[i + 1], t[i + 3]);
     r[i + 3] = PairsHigh(t[i + 1], t[i + 3]);
   }
+
   for (int c = 0; c < 4; ++c) {
     const __m512 even_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88);
     const __m512 odd_low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);
@@ -57,7 +60,7 @@ PALATE_AVX512 void Transpose16(const float* from, int64_t stride, float* to, int
   }
 }
 
-// The keys as [head_dim, padded]; what lies beyond the length is left as it is.
+// Stores the keys as [head_dim, padded]. Positions beyond the length are not written.
 PALATE_AVX512 void TransposeKeys(const HeadTask<float>& task, float* keys, int64_t padded) {
   int64_t j = 0;
   for (; j + kLanes <= task.length; j += kLanes) {
@@ -71,8 +74,8 @@ PALATE_AVX512 void TransposeKeys(const HeadTask<float>& task, float* keys, int64
   }
 }
 
-// The values as [length, head_dim]: where they stand, tokens are so far apart that they share few
-// places of the cache.
+// Copies the values to [length, head_dim]. In the source, tokens are so far apart that they compete
+// for few cache sets.
 PALATE_AVX512 void CopyValues(const HeadTask<float>& task, float* values) {
   for (int64_t j = 0; j < task.length; ++j) {
     for (int64_t d = 0; d < task.head_dim; d += kLanes) {
@@ -91,6 +94,7 @@ PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, co
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   }
+
   for (int64_t d = 0; d < task.head_dim; ++d) {
     __m512 key[C];
     for (int c = 0; c < C; ++c) key[c] = _mm512_loadu_ps(keys + d * padded + j + c * kLanes);
@@ -99,6 +103,7 @@ PALATE_AVX512 void ScoreKeys(const HeadTask<float>& task, const float* query, co
       for (int c = 0; c < C; ++c) sum[r][c] = _mm512_fmadd_ps(q, key[c], sum[r][c]);
     }
   }
+
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) _mm512_storeu_ps(scores + r * padded + j + c * kLanes, sum[r][c]);
   }
@@ -113,12 +118,13 @@ PALATE_AVX512 void Score(const HeadTask<float>& task, const float* query, const 
   if (j < padded) ScoreKeys<R, 1>(task, query, keys, j, padded, scores);
 }
 
-// 2^x for x at most 0, to about 1 in 10^7; below 2^-126 it stays there.
+// 2^x for x <= 0 with a relative error of about 1e-7; results below 2^-126 are clamped.
 PALATE_AVX512 inline __m512 Exp2(__m512 x) {
   x = _mm512_max_ps(x, _mm512_set1_ps(-126.0f));
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 f = _mm512_sub_ps(x, whole);
-  // Taylor's series of 2^f on [-1/2, 1/2].
+
+  // Taylor series of 2^f on [-1/2, 1/2].
   __m512 y = _mm512_set1_ps(1.5403530e-4f);
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.3333558e-3f));
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(9.6181291e-3f));
@@ -126,23 +132,27 @@ PALATE_AVX512 inline __m512 Exp2(__m512 x) {
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(2.4022651e-1f));
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(6.9314718e-1f));
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.0f));
+
   return _mm512_scalef_ps(y, whole);
 }
 
-// Turns one row of scores into unnormalized weights; returns one over their sum.
+// Replaces one row of scores by unnormalized weights; returns the reciprocal of their sum.
 PALATE_AVX512 float Weigh(float* scores, int64_t length, int64_t padded, float scale) {
   for (int64_t j = length; j < padded; ++j) scores[j] = -INFINITY;
   __m512 top = _mm512_loadu_ps(scores);
   for (int64_t j = kLanes; j < padded; j += kLanes)
     top = _mm512_max_ps(top, _mm512_loadu_ps(scores + j));
+
   const __m512 factor = _mm512_set1_ps(scale * kLog2E);
   const __m512 shift = _mm512_mul_ps(_mm512_set1_ps(_mm512_reduce_max_ps(top)), factor);
+
   __m512 sum = _mm512_setzero_ps();
   for (int64_t j = 0; j < padded; j += kLanes) {
     const __m512 weight = Exp2(_mm512_fmsub_ps(_mm512_loadu_ps(scores + j), factor, shift));
     sum = _mm512_add_ps(sum, weight);
     _mm512_storeu_ps(scores + j, weight);
   }
+
   return 1.0f / _mm512_reduce_add_ps(sum);
 }
 
@@ -155,6 +165,7 @@ PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const f
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   }
+
   for (int64_t j = 0; j < task.length; ++j) {
     __m512 value[C];
     for (int c = 0; c < C; ++c)
@@ -164,6 +175,7 @@ PALATE_AVX512 void Mix(const HeadTask<float>& task, const float* values, const f
       for (int c = 0; c < C; ++c) sum[r][c] = _mm512_fmadd_ps(weight, value[c], sum[r][c]);
     }
   }
+
   for (int r = 0; r < R; ++r) {
     const __m512 factor = _mm512_set1_ps(inverse_sum[r]);
     for (int c = 0; c < C; ++c)
@@ -176,10 +188,12 @@ template <int R>
 PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const float* keys,
                               const float* values, int64_t padded, float* scores) {
   Score<R>(task, task.query + row * task.stride, keys, padded, scores);
+
   const float scale = 1.0f / std::sqrt(static_cast<float>(task.head_dim));
   float inverse_sum[R];
   for (int r = 0; r < R; ++r)
     inverse_sum[r] = Weigh(scores + r * padded, task.length, padded, scale);
+
   float* out = task.out + row * task.out_stride;
   int64_t column = 0;
   for (; column + 2 * kLanes <= task.head_dim; column += 2 * kLanes)
@@ -187,20 +201,23 @@ PALATE_AVX512 void AttendRows(const HeadTask<float>& task, int64_t row, const fl
   if (column < task.head_dim) Mix<R, 1>(task, values, scores, padded, inverse_sum, column, out);
 }
 
-// Attention of one head within `scratch`, which has room for it.
+// Attention of one head. `scratch` has at least ScratchSize floats.
 void AttendFloats(const HeadTask<float>& task, float* scratch) {
   const int64_t padded = PaddedLength(task.length);
   float* const keys = scratch;
   float* const values = keys + task.head_dim * padded;
   float* const scores = values + task.head_dim * padded;
+
   TransposeKeys(task, keys, padded);
   CopyValues(task, values);
+
   if (task.length < kRows) {
     for (int64_t row = 0; row < task.length; ++row)
       AttendRows<1>(task, row, keys, values, padded, scores);
     return;
   }
-  // The last rows are computed again where the length is no multiple.
+
+  // If the length is not a multiple of kRows, the last block overlaps the one before it.
   for (int64_t row = 0; row < task.length; row += kRows) {
     AttendRows<kRows>(task, std::min(row, task.length - kRows), keys, values, padded, scores);
   }
@@ -219,7 +236,7 @@ PALATE_AVX512 void Widen(const uint16_t* from, int64_t stride, int64_t rows, int
   }
 }
 
-// Rounds to the nearest, ties to even.
+// Rounds to nearest, ties to even.
 PALATE_AVX512 void Narrow(const float* from, int64_t rows, int64_t columns, uint16_t* to,
                           int64_t stride) {
   for (int64_t row = 0; row < rows; ++row) {
@@ -253,9 +270,11 @@ void AttendHead(const HeadTask<uint16_t>& task, std::vector<float>& scratch) {
   float* const key = query + size;
   float* const value = key + size;
   float* const out = value + size;
+
   Widen(task.query, task.stride, task.length, task.head_dim, query);
   Widen(task.key, task.stride, task.length, task.head_dim, key);
   Widen(task.value, task.stride, task.length, task.head_dim, value);
+
   AttendFloats({.query = query,
                 .key = key,
                 .value = value,
@@ -265,6 +284,7 @@ void AttendHead(const HeadTask<uint16_t>& task, std::vector<float>& scratch) {
                 .length = task.length,
                 .head_dim = task.head_dim},
                out + size);
+
   Narrow(out, task.length, task.head_dim, task.out, task.out_stride);
 }
 

@@ -6,12 +6,12 @@
 
 namespace palate::models {
 
-// Whether this processor runs AttendHead, and the kernel serves this head size.
+// Whether this processor supports AttendHead and the kernel supports this head size.
 bool HasAttentionKernel(int64_t head_dim);
 
-// One head of one sequence. `query`, `key` and `value` point at the head's part of the first token;
-// the next token's lies `stride` elements further. The result is written likewise, `out_stride`
-// elements apart.
+// One head of one sequence. `query`, `key` and `value` point to the head's part of the first token;
+// consecutive tokens are `stride` elements apart. Tokens of the result are `out_stride` elements
+// apart.
 template <typename Element>
 struct HeadTask {
   const Element* query = nullptr;
@@ -24,8 +24,7 @@ struct HeadTask {
   int64_t head_dim = 0;
 };
 
-// `scratch` is resized as needed and may be used again by the same thread. REQUIRES:
-// HasAttentionKernel(task.head_dim).
+// Grows `scratch` as needed; a thread may reuse it. REQUIRES: HasAttentionKernel(task.head_dim).
 void AttendHead(const HeadTask<float>& task, std::vector<float>& scratch);
 // The same for the bits of bfloat16, computed in float32.
 void AttendHead(const HeadTask<uint16_t>& task, std::vector<float>& scratch);

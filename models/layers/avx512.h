@@ -1,10 +1,10 @@
-// What the AVX-512 kernels share: intrinsics, the attribute that compiles a function for them, and
-// whether this processor runs it. Internal to models/layers.
+// Shared by the AVX-512 kernels: intrinsics, the attribute that compiles a function for these
+// instructions, and the check that the processor supports them. Internal to models/layers.
 #pragma once
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-// GCC 12 finds the deliberately undefined registers inside its own intrinsics.
+// GCC 12 warns about the deliberately undefined registers in its own intrinsics.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 

@@ -39,6 +39,7 @@ PreNormEncoder::PreNormEncoder(const EncoderConfig& config, EncoderNames names)
 void PreNormEncoder::AddParameters(ParameterList& list) {
   const int64_t hidden = config_.hidden_size;
   const Init normal = Init::Normal(config_.initializer_range);
+
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = blocks_[i];
     const std::string prefix = absl::StrCat(names_.prefix, i, ".");
@@ -49,6 +50,7 @@ void PreNormEncoder::AddParameters(ParameterList& list) {
     const auto norm = [&](const std::string& name, at::Tensor& weight, at::Tensor& bias) {
       AddNorm(list, prefix + name, hidden, weight, bias);
     };
+
     norm(names_.norm1, block.norm1_weight, block.norm1_bias);
     linear(names_.query, hidden, hidden, block.q_weight, block.q_bias);
     linear(names_.key, hidden, hidden, block.k_weight, block.k_bias);
@@ -67,12 +69,14 @@ void PreNormEncoder::Prepack(const Checkpoint& checkpoint) {
     block.out = Linear(block.out_weight, block.out_bias);
     block.fc1 = Linear(block.fc1_weight, block.fc1_bias, config_.activation);
     block.fc2 = Linear(block.fc2_weight, block.fc2_bias);
+
     for (at::Tensor* part :
          {&block.q_weight, &block.q_bias, &block.k_weight, &block.k_bias, &block.v_weight,
           &block.v_bias, &block.out_weight, &block.out_bias, &block.fc1_weight, &block.fc1_bias,
           &block.fc2_weight, &block.fc2_bias}) {
       part->reset();
     }
+
     checkpoint.ReleasePages();
   }
   prepacked_ = true;
@@ -84,11 +88,13 @@ at::Tensor PreNormEncoder::Attention(const Block& block, const at::Tensor& x,
   const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm1_weight,
                                            block.norm1_bias, config_.layer_norm_eps);
   if (prepacked_) return block.out.Plus(Mixed(block.qkv(normed), mask), x);
+
   const auto heads = [&](const at::Tensor& weight, const at::Tensor& bias) {
     return at::linear(normed, weight, bias)
         .view({x.size(0), x.size(1), config_.num_heads, -1})
         .transpose(1, 2);
   };
+
   const auto allowed = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
   const at::Tensor mixed = at::scaled_dot_product_attention(
       heads(block.q_weight, block.q_bias), heads(block.k_weight, block.k_bias),
@@ -96,7 +102,7 @@ at::Tensor PreNormEncoder::Attention(const Block& block, const at::Tensor& x,
   return x + at::linear(mixed.transpose(1, 2).reshape(x.sizes()), block.out_weight, block.out_bias);
 }
 
-// The attention of a joined product, [batch, tokens, 3 * hidden]: [batch, tokens, hidden].
+// The attention over a joined product [batch, tokens, 3 * hidden]: [batch, tokens, hidden].
 at::Tensor PreNormEncoder::Mixed(const at::Tensor& qkv, const at::Tensor& mask) const {
   const int64_t batch = qkv.size(0);
   const int64_t tokens = qkv.size(1);
@@ -105,6 +111,7 @@ at::Tensor PreNormEncoder::Mixed(const at::Tensor& qkv, const at::Tensor& mask) 
     return PackedAttention(qkv.view({batch * tokens, -1}), lengths, config_.num_heads)
         .view({batch, tokens, -1});
   }
+
   const at::Tensor parts =
       qkv.view({batch, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
   const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2], mask);
@@ -116,6 +123,7 @@ at::Tensor PreNormEncoder::FeedForward(const Block& block, const at::Tensor& x) 
   const at::Tensor normed = at::layer_norm(x, {config_.hidden_size}, block.norm2_weight,
                                            block.norm2_bias, config_.layer_norm_eps);
   if (prepacked_) return block.fc2.Plus(block.fc1(normed), x);
+
   const at::Tensor wide =
       Activate(at::linear(normed, block.fc1_weight, block.fc1_bias), config_.activation);
   return x + at::linear(wide, block.fc2_weight, block.fc2_bias);

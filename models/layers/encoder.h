@@ -1,8 +1,8 @@
-// A stack of pre-norm transformer blocks, as ViT, CLIP and SigLIP have it:
+// The stack of pre-norm transformer blocks in ViT, CLIP and SigLIP:
 //   x += attention(norm1(x));  x += fc2(activation(fc1(norm2(x))))
 //
-// One implementation serves and trains. Trained or untouched weights go through ATen's
-// differentiable operations; Prepack() lays them out for inference on the processor.
+// One implementation serves and trains. Before Prepack(), ATen's differentiable operations compute
+// with the weights; Prepack() converts them to the layout for inference on the processor.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,37 +27,37 @@ struct EncoderConfig {
   double initializer_range = 0.02;
 };
 
-// What a checkpoint calls the parts of block i: `prefix` + i + "." + part + "weight" or "bias".
+// The tensor names of block i: `prefix` + i + "." + part + "weight" or "bias".
 struct EncoderNames {
   std::string prefix;
   std::string norm1, query, key, value, out, norm2, fc1, fc2;
 
-  // The names of CLIP and SigLIP under `tower`, such as "text_model.".
+  // The names in CLIP and SigLIP under `tower`, such as "text_model.".
   static EncoderNames Clip(const std::string& tower);
-  // The names of ViTModel.
+  // The names in ViTModel.
   static EncoderNames Vit();
 };
 
-// Thread-safe once the weights are set. ATen's exceptions pass through.
+// Thread-safe once the weights are set. Throws as ATen does.
 class PreNormEncoder {
  public:
   PreNormEncoder() = default;
   PreNormEncoder(const EncoderConfig& config, EncoderNames names);
-  // Parameters() points into the object.
+  // Not copyable, because the parameter list points into the object.
   PreNormEncoder(const PreNormEncoder&) = delete;
   PreNormEncoder& operator=(const PreNormEncoder&) = delete;
 
   // Appends the blocks' parameters; `list` must not outlive this object.
   void AddParameters(ParameterList& list);
 
-  // Joins query, key and value and prepacks the products for inference; the parts are given up, so
-  // Parameters and training are over. The pages of `checkpoint`, whose weights these are, are let
-  // go block by block.
+  // Joins query, key and value and prepacks the products for inference. The separate tensors are
+  // released, so that parameter lists and training are no longer possible. Releases the pages of
+  // `checkpoint`, which must hold these weights, block by block.
   void Prepack(const Checkpoint& checkpoint);
 
-  // `x` is [batch, tokens, hidden] in the weights' type; `mask` is undefined, or boolean and
-  // broadcast to [batch, heads, tokens, tokens], true where a token may look. Returns the last
-  // block's output, not normed.
+  // `x` is [batch, tokens, hidden] in the weights' type. `mask` is undefined, or boolean and
+  // broadcastable to [batch, heads, tokens, tokens], true where a token may attend. Returns the
+  // output of the last block, without a final norm.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& mask = {}) const;
 
  private:

@@ -17,8 +17,8 @@ using PointwiseOp = at::Tensor(const at::Tensor& x, const at::Tensor& weight,
 using BinaryOp = at::Tensor(const at::Tensor& x, const at::Tensor& other, const at::Tensor& weight,
                             const OptionalTensor& bias, c10::string_view operation);
 
-// oneDNN's kernels over prepacked weights. They have no C++ function in ATen's interface, only an
-// entry in the dispatcher; a build of LibTorch without them is served by at::linear.
+// oneDNN's kernels over prepacked weights. ATen has no C++ functions for them, only entries in the
+// dispatcher. In a build of LibTorch without them at::linear is used.
 struct Prepacked {
   std::optional<c10::TypedOperatorHandle<ReorderOp>> reorder;
   std::optional<c10::TypedOperatorHandle<PointwiseOp>> linear;
@@ -29,6 +29,7 @@ struct Prepacked {
     const auto reorder_schema = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""});
     const auto linear_schema = dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
     const auto binary_schema = dispatcher.findSchema({"mkldnn::_linear_pointwise", "binary"});
+
     if (!at::globalContext().userEnabledMkldnn()) return;
     if (!reorder_schema.has_value() || !linear_schema.has_value() || !binary_schema.has_value())
       return;
@@ -46,11 +47,12 @@ const Prepacked& PrepackedOps() {
 bool CanPrepack(const at::Tensor& weight) {
   if (!weight.is_cpu() || !PrepackedOps().linear.has_value()) return false;
   if (weight.scalar_type() == at::kFloat) return true;
-  // What oneDNN's bfloat16 kernels need at least; below it ATen's own products are the faster ones.
+  // The instructions that oneDNN's bfloat16 kernels require. Without them ATen's own product is
+  // faster.
   return weight.scalar_type() == at::kBFloat16 && __builtin_cpu_supports("avx512bf16");
 }
 
-// How oneDNN names an activation, fused into the product; no name when it cannot.
+// oneDNN's name for an activation that it can fuse into the product.
 struct FusedActivation {
   const char* name = "none";
   std::optional<c10::string_view> algorithm = std::nullopt;
@@ -87,6 +89,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
     const at::Tensor y = at::linear(x, weight_, bias_);
     return activation_.has_value() ? Activate(y, *activation_) : y;
   }
+
   const FusedActivation fused = Fused(activation_);
   const OptionalTensor bias = bias_.defined() ? OptionalTensor(bias_) : std::nullopt;
   at::Tensor y =

@@ -1,5 +1,5 @@
-// y = activation(x W^T + b) for inference, with the weight laid out once for the processor's matrix
-// kernels where that pays.
+// y = activation(x W^T + b) for inference. The weight is converted once to the layout of the
+// processor's matrix kernels where that is faster.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,21 +10,22 @@
 
 namespace palate::models {
 
-// Immutable after construction; thread-safe. Not differentiable. Float32, and bfloat16 where the
-// processor computes with it, are prepacked on the CPU; other types and devices go through ATen.
+// Immutable after construction; thread-safe. Not differentiable. Prepacks float32 on the CPU, and
+// bfloat16 if the processor has instructions for it. Other types and devices use ATen.
 class Linear {
  public:
   Linear() = default;
-  // `weight` is [out, in], `bias` [out] or undefined. The activation is applied to the result.
+  // `weight` is [out, in], `bias` is [out] or undefined. The activation is applied to the result.
   Linear(const at::Tensor& weight, const at::Tensor& bias,
          std::optional<Activation> activation = std::nullopt);
 
   // `x` is [..., in] in the weight's type; returns [..., out].
   at::Tensor operator()(const at::Tensor& x) const;
-  // The same plus `residual` ([..., out]), added where the product is written. REQUIRES: no
+  // The same plus `residual` ([..., out]), added when the product is written. REQUIRES: no
   // activation.
   at::Tensor Plus(const at::Tensor& x, const at::Tensor& residual) const;
-  // The same times `factor` ([..., out]), likewise.
+  // The same times `factor` ([..., out]), multiplied when the product is written. REQUIRES: no
+  // activation.
   at::Tensor Times(const at::Tensor& x, const at::Tensor& factor) const;
 
  private:

@@ -23,10 +23,12 @@ at::Tensor LayerNormInPlace(at::Tensor x, const at::Tensor& weight, const at::Te
                             double epsilon) {
   const int64_t width = weight.numel();
   if (!FitsKernel(x, weight, bias)) return at::layer_norm(x, {width}, weight, bias, epsilon);
-  constexpr int64_t kFloatsPerTask = 32768;  // what ATen takes to be worth a thread
+
+  constexpr int64_t kFloatsPerTask = 32768;  // ATen's threshold for using another thread
   auto* const data = x.mutable_data_ptr<float>();
   const auto* const scale = weight.const_data_ptr<float>();
   const auto* const shift = bias.const_data_ptr<float>();
+
   at::parallel_for(0, x.numel() / width, std::max<int64_t>(1, kFloatsPerTask / width),
                    [&](int64_t begin, int64_t end) {
                      NormRows(data + begin * width, end - begin, width, scale, shift,

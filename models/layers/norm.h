@@ -1,17 +1,17 @@
-// Normalization over the last dimension.
+// Normalization over the last dimension. Thread-safe; for inference only, because no gradient
+// passes through.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace palate::models {
 
-// What at::layer_norm gives for `x`, [.., width] in the compute type; `x` itself may be
-// overwritten, so it must be the caller's own. `weight` and `bias` are [width]. Thread-safe. For
-// inference: no gradient passes through it.
+// Returns at::layer_norm of `x` ([.., width] in the compute type). May overwrite `x`, so no other
+// tensor may share its memory. `weight` and `bias` are [width].
 at::Tensor LayerNormInPlace(at::Tensor x, const at::Tensor& weight, const at::Tensor& bias,
                             double epsilon);
 
-// The rows of `x` ([.., width]) as float32 of unit length.
+// The rows of `x` ([.., width]) as float32, scaled to unit length.
 at::Tensor UnitRows(const at::Tensor& x);
 
 }  // namespace palate::models

@@ -5,10 +5,10 @@
 
 namespace palate::models {
 
-// Whether this processor runs NormRows.
+// Whether this processor supports NormRows.
 bool HasNormKernel();
 
-// Layer normalization of `rows` rows of `width` floats each, in place. `weight` and `bias` have
+// Layer normalization in place of `rows` rows with `width` floats each. `weight` and `bias` have
 // `width` floats. REQUIRES: HasNormKernel().
 void NormRows(float* x, int64_t rows, int64_t width, const float* weight, const float* bias,
               float epsilon);

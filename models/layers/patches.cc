@@ -10,6 +10,7 @@ at::Tensor EmbedPatches(const at::Tensor& pixels, const at::Tensor& weight,
   const int64_t channels = pixels.size(1);
   const int64_t rows = pixels.size(2) / patch;
   const int64_t columns = pixels.size(3) / patch;
+
   const at::Tensor patches = pixels.narrow(2, 0, rows * patch)
                                  .narrow(3, 0, columns * patch)
                                  .reshape({-1, channels, rows, patch, columns, patch})

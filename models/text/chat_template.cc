@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A special token of tokenizer_config.json is its text, or an object that describes it.
+// tokenizer_config.json stores a special token as its text or as an object that describes it.
 std::string TokenText(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_object() && value.contains("content") && value["content"].is_string())
@@ -33,12 +33,15 @@ Json SpecialTokens(const nlohmann::json& tokenizer_config) {
   return variables;
 }
 
-// "chat_template" of tokenizer_config.json or chat_template.json: the template, or named ones.
+// "chat_template" of tokenizer_config.json or chat_template.json: a template, or a list of named
+// ones.
 absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
   if (!config.Has("chat_template"))
-    return absl::NotFoundError(absl::StrCat(config.source(), " holds no chat_template"));
+    return absl::NotFoundError(absl::StrCat(config.source(), " has no chat_template"));
+
   const nlohmann::json& value = config.json().at("chat_template");
   if (value.is_string()) return value.get<std::string>();
+
   if (value.is_array()) {
     for (const nlohmann::json& entry : value) {
       if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
@@ -47,15 +50,17 @@ absl::StatusOr<std::string> TemplateOf(const JsonConfig& config) {
       }
     }
   }
+
   return absl::InvalidArgumentError(absl::StrCat(
-      config.source(), ": chat_template is neither a string nor a list with a \"default\""));
+      config.source(), ": chat_template is neither a string nor a list with an entry \"default\""));
 }
 
-// The template's text from whichever file of the folder has it.
+// The template's text, from the first file of the folder that has one.
 absl::StatusOr<std::string> ReadSource(const std::string& folder,
                                        const JsonConfig& tokenizer_config) {
   const std::string file = absl::StrCat(folder, "/chat_template.jinja");
   if (FileExists(file)) return ReadFileToString(file);
+
   const std::string older_file = absl::StrCat(folder, "/chat_template.json");
   if (!FileExists(older_file)) return TemplateOf(tokenizer_config);
   PALATE_ASSIGN_OR_RETURN(const JsonConfig older, JsonConfig::Load(older_file));
@@ -87,6 +92,7 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Load(const std
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config,
                           JsonConfig::Load(absl::StrCat(folder, "/tokenizer_config.json")));
   PALATE_ASSIGN_OR_RETURN(const std::string source, ReadSource(folder, config));
+
   auto chat_template = Parse(source, SpecialTokens(config.json()));
   if (!chat_template.ok()) return Annotate(chat_template.status(), folder, ": chat template");
   return chat_template;
@@ -95,6 +101,7 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Load(const std
 absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Parse(absl::string_view source,
                                                                         Json variables) {
   PALATE_ASSIGN_OR_RETURN(const std::string variables_text, Dump(variables));
+
   palate_chat_template* handle = nullptr;
   palate_text_string error = {};
   PALATE_RETURN_IF_ERROR(ToStatus(
@@ -112,6 +119,7 @@ absl::StatusOr<std::string> ChatTemplate::Render(const std::vector<ChatMessage>&
 
 absl::StatusOr<std::string> ChatTemplate::Render(const Json& context) const {
   PALATE_ASSIGN_OR_RETURN(const std::string text, Dump(context));
+
   palate_text_string out = {};
   palate_text_string error = {};
   PALATE_RETURN_IF_ERROR(

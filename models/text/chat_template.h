@@ -1,5 +1,11 @@
-// Renders a model folder's chat template (Jinja, with the Python string methods and helpers that
-// published templates use).
+// Renders a model folder's chat template: Jinja with the Python string methods and helpers that
+// published templates use.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto chat_template, ChatTemplate::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const std::string prompt,
+//                           chat_template->Render({{.role = "user", .content = "Which mug?"}},
+//                                                 /*add_generation_prompt=*/true));
 #pragma once
 
 #include <memory>
@@ -22,24 +28,24 @@ struct ChatMessage {
 class ChatTemplate {
  public:
   // Reads chat_template.jinja, else chat_template.json, else "chat_template" of
-  // tokenizer_config.json (a string, or a list whose entry "default" is taken); the special tokens
-  // come from tokenizer_config.json. NotFound when the folder has none, InvalidArgument when it
+  // tokenizer_config.json (a string, or the entry "default" of a list). The special tokens come
+  // from tokenizer_config.json. NotFound when the folder has no template, InvalidArgument when it
   // does not parse.
   static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Load(const std::string& folder);
-  // `variables` are visible to every rendering: {"bos_token": "<s>"}.
+  // Every rendering sees `variables`, such as {"bos_token": "<s>"}.
   static absl::StatusOr<std::shared_ptr<const ChatTemplate>> Parse(
       absl::string_view source, nlohmann::ordered_json variables);
   ~ChatTemplate();
   ChatTemplate(const ChatTemplate&) = delete;
   ChatTemplate& operator=(const ChatTemplate&) = delete;
 
-  // Message texts are data: they are inserted as they are, so a caller that must not let them open
-  // a turn of their own removes special tokens first. InvalidArgument when the template refuses the
-  // messages (raise_exception).
+  // Message texts are inserted unchanged, so a text can open a new turn; callers that must prevent
+  // this remove special tokens first. InvalidArgument when the template rejects the messages
+  // (raise_exception).
   absl::StatusOr<std::string> Render(const std::vector<ChatMessage>& messages,
                                      bool add_generation_prompt) const;
-  // The general form: `context` holds "messages" and whatever else the template reads ("tools",
-  // "enable_thinking", …).
+  // The general form: `context` holds "messages" and everything else that the template reads
+  // ("tools", "enable_thinking", …).
   absl::StatusOr<std::string> Render(const nlohmann::ordered_json& context) const;
 
  private:

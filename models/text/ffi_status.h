@@ -1,4 +1,4 @@
-// Conversions between the text library's C ABI and our types. Internal to models/text.
+// Converts between the text library's C ABI and our types. Internal to models/text.
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@ namespace palate::models {
 
 inline palate_text_slice ToSlice(absl::string_view text) { return {text.data(), text.size()}; }
 
-// Copies and releases.
+// Copies the string and frees the original.
 inline std::string TakeString(palate_text_string string) {
   std::string result(string.data, string.size);
   palate_text_string_free(string);
   return result;
 }
 
-// The status of a call's return code; takes `error` when there is one.
+// The status for a return code; frees `error` when there is one.
 inline absl::Status ToStatus(int code, palate_text_string error) {
   if (code == PALATE_TEXT_OK) return absl::OkStatus();
   const std::string message = TakeString(error);

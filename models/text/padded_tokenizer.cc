@@ -19,7 +19,7 @@ absl::StatusOr<std::string> TokenText(const JsonConfig& config, const std::strin
   return token.String("content");
 }
 
-// model_max_length; files that know none hold a huge floating-point number.
+// model_max_length. Files without a limit store a huge floating-point number.
 absl::StatusOr<int64_t> MaxLength(const JsonConfig& config, int64_t max_positions) {
   if (!config.Has("model_max_length")) return max_positions;
   PALATE_ASSIGN_OR_RETURN(const double length, config.Double("model_max_length"));
@@ -29,7 +29,7 @@ absl::StatusOr<int64_t> MaxLength(const JsonConfig& config, int64_t max_position
   return length < static_cast<double>(max_positions) ? static_cast<int64_t>(length) : max_positions;
 }
 
-// "padding_side", or what the tokenizer's class pads when the file does not say.
+// "padding_side", or the default of the tokenizer's class.
 absl::StatusOr<bool> PadsLeft(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string tokenizer_class,
                           config.StringOr("tokenizer_class", ""));
@@ -37,6 +37,7 @@ absl::StatusOr<bool> PadsLeft(const JsonConfig& config) {
       const std::string side,
       config.StringOr("padding_side",
                       absl::StartsWith(tokenizer_class, "GemmaTokenizer") ? "left" : "right"));
+
   if (side == "left" || side == "right") return side == "left";
   return absl::InvalidArgumentError(absl::StrCat(
       config.source(), ": padding_side ", QuoteForMessage(side), " is neither left nor right"));
@@ -60,17 +61,20 @@ absl::StatusOr<std::shared_ptr<const PaddedTokenizer>> PaddedTokenizer::Load(
   PALATE_ASSIGN_OR_RETURN(result->tokenizer_, LoadReferenceTokenizer(folder));
   PALATE_ASSIGN_OR_RETURN(const JsonConfig config,
                           JsonConfig::Load(folder + "/tokenizer_config.json"));
+
   PALATE_ASSIGN_OR_RETURN(const std::string pad, TokenText(config, "pad_token"));
   const std::optional<int64_t> id = result->tokenizer_->TokenToId(pad);
   if (!id.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.source(), ": pad_token ", QuoteForMessage(pad), " is not in tokenizer.json"));
   }
+
   PALATE_ASSIGN_OR_RETURN(result->max_tokens_, MaxLength(config, max_positions));
   if (result->max_tokens_ <= static_cast<int64_t>(result->tokenizer_->special_tokens_per_text())) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.source(), ": model_max_length ", result->max_tokens_, " leaves no room for text"));
   }
+
   PALATE_ASSIGN_OR_RETURN(result->pads_left_, PadsLeft(config));
   result->padding_ = padding;
   result->pad_id_ = *id;
@@ -84,6 +88,7 @@ absl::StatusOr<PaddedIds> PaddedTokenizer::Encode(absl::Span<const std::string> 
       const std::vector<EncodedText> encoded,
       tokenizer_->EncodeBatch(texts, {.parse_special_tokens = options.parse_special_tokens,
                                       .max_tokens = static_cast<size_t>(limit)}));
+
   PaddedIds result;
   result.padded_left = pads_left_;
   for (const EncodedText& text : encoded) {
@@ -91,6 +96,7 @@ absl::StatusOr<PaddedIds> PaddedTokenizer::Encode(absl::Span<const std::string> 
     result.truncated_tokens.push_back(text.truncated_tokens);
     result.width = std::max(result.width, result.lengths.back());
   }
+
   if (options.width > 0 || padding_ == TextPadding::kMaximum) result.width = limit;
   const auto width = static_cast<size_t>(result.width);
   result.ids.assign(texts.size() * width, pad_id_);
@@ -99,6 +105,7 @@ absl::StatusOr<PaddedIds> PaddedTokenizer::Encode(absl::Span<const std::string> 
     const size_t first = i * width + (pads_left_ ? width - ids.size() : 0);
     std::copy(ids.begin(), ids.end(), result.ids.begin() + static_cast<ptrdiff_t>(first));
   }
+
   return result;
 }
 

@@ -12,11 +12,11 @@
 namespace palate::models {
 namespace {
 
-// BertTokenizer's normalizer.
+// The normalizer of BertTokenizer.
 absl::StatusOr<nlohmann::json> BertNormalizer(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const bool lower_case, config.BoolOr("do_lower_case", true));
   PALATE_ASSIGN_OR_RETURN(const bool split_chinese, config.BoolOr("tokenize_chinese_chars", true));
-  nlohmann::json strip_accents;  // null: as lower_case
+  nlohmann::json strip_accents;  // null: the same as lower_case
   if (config.Has("strip_accents")) {
     PALATE_ASSIGN_OR_RETURN(strip_accents, config.Bool("strip_accents"));
   }
@@ -33,7 +33,8 @@ nlohmann::json LowerCaseThen(const nlohmann::json& normalizer) {
   return {{"type", "Sequence"}, {"normalizers", steps}};
 }
 
-// The file's decoder, then the mark of a word's end as a space, and no space at either end.
+// The file's decoder, followed by steps that decode the end-of-word mark as a space and strip the
+// text.
 nlohmann::json DecodesWordEnds(const nlohmann::json& decoder, const std::string& suffix) {
   const auto replace = [](nlohmann::json pattern, const char* content) {
     return nlohmann::json{
@@ -54,7 +55,7 @@ bool Departs(absl::string_view tokenizer_class) {
          kDepartingClasses.end();
 }
 
-// Puts what the class makes itself in place of what the file says.
+// Replaces the parts of the file that the class defines itself.
 absl::Status Rewrite(absl::string_view tokenizer_class, const JsonConfig& config,
                      nlohmann::json& file) {
   if (tokenizer_class == "BertTokenizer") {
@@ -87,12 +88,12 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(
 
   const std::string path = folder + "/tokenizer.json";
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path, kMaxTokenizerBytes));
-  // Some files are tens of megabytes: most need no second reading.
+  // Some files have tens of megabytes, and most need no second parse.
   if (!Departs(tokenizer_class) && !options.lower_case) return Tokenizer::Parse(text, path);
 
   nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!file.is_object())
-    return absl::InvalidArgumentError(absl::StrCat(path, " holds no JSON object"));
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON object"));
   PALATE_RETURN_IF_ERROR(Rewrite(tokenizer_class, config, file));
   if (options.lower_case) file["normalizer"] = LowerCaseThen(file["normalizer"]);
   return Tokenizer::Parse(file.dump(), path);

@@ -1,6 +1,9 @@
-// A folder's tokenizer as transformers builds it, where that departs from a plain reading of
-// tokenizer.json: some of its tokenizer classes keep the vocabulary, merges and post-processor of
-// the file, but make the normalizer anew from tokenizer_config.json, or decode in their own way.
+// Loads a folder's tokenizer as transformers builds it. Some tokenizer classes of transformers keep
+// the vocabulary, merges and post-processor of tokenizer.json but rebuild the normalizer from
+// tokenizer_config.json, or decode differently.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, LoadReferenceTokenizer(folder));
 #pragma once
 
 #include <memory>
@@ -12,18 +15,21 @@
 namespace palate::models {
 
 struct ReferenceTokenizerOptions {
-  // Texts are lower-cased before anything else, as sentence_bert_config.json may ask.
+  // Lower-cases texts before anything else, as sentence_bert_config.json may demand.
   bool lower_case = false;
-  // The class that stands for tokenizer_config.json without "tokenizer_class".
+  // The class to assume when tokenizer_config.json has no "tokenizer_class".
   std::string default_class;
 };
 
-// The departures:
-//   BertTokenizer     normalizes as do_lower_case (true when absent), strip_accents and
-//   tokenize_chinese_chars say Siglip2Tokenizer  lower-cases before it turns spaces into word marks
-//   CLIPTokenizer     decodes the mark of a word's end as a space, and strips the text
-// Every other class reads the file as it is. Errors are those of Tokenizer::Load; InvalidArgument
-// when tokenizer_config.json has these keys with another type.
+// The classes that differ:
+//
+//   BertTokenizer     normalizes by do_lower_case (true when absent), strip_accents and
+//                     tokenize_chinese_chars
+//   Siglip2Tokenizer  lower-cases before it turns spaces into word marks
+//   CLIPTokenizer     decodes the end-of-word mark as a space, and strips the text
+//
+// Other classes read the file unchanged. Errors are those of Tokenizer::Load, and InvalidArgument
+// when tokenizer_config.json has one of these keys with a wrong type.
 absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(
     const std::string& folder, const ReferenceTokenizerOptions& options = {});
 

@@ -38,12 +38,14 @@ struct Tokenizer::Impl {
                                                             options.parse_special_tokens ? 1 : 0,
                                                             options.max_tokens, &encodings, &error),
                                     error));
+
     std::vector<EncodedText> results(texts.size());
     for (size_t i = 0; i < texts.size(); ++i) {
       results[i].ids.assign(encodings.ids + encodings.offsets[i],
                             encodings.ids + encodings.offsets[i + 1]);
       results[i].truncated_tokens = encodings.truncated[i];
     }
+
     palate_text_encodings_free(encodings);
     return results;
   }
@@ -92,6 +94,7 @@ absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const int64_t> ids,
       return absl::InvalidArgumentError(absl::StrCat("token id ", id, " is out of range"));
     narrow.push_back(static_cast<uint32_t>(id));
   }
+
   palate_text_string out = {};
   palate_text_string error = {};
   PALATE_RETURN_IF_ERROR(
@@ -130,14 +133,17 @@ absl::StatusOr<std::string> StreamDecoder::Push(int64_t id) {
 absl::StatusOr<std::string> StreamDecoder::Finish() { return Emit(/*final=*/true); }
 
 // Decoding a token alone may differ from decoding it after its predecessor (spaces, split
-// characters), so new text is what the tail with the unseen ids has over the tail without them.
+// characters). Therefore the new text is the difference between decoding the tail with and without
+// the unseen ids.
 absl::StatusOr<std::string> StreamDecoder::Emit(bool final) {
   PALATE_ASSIGN_OR_RETURN(
       const std::string before,
       tokenizer_->Decode(absl::MakeConstSpan(ids_).subspan(0, shown_), skip_special_tokens_));
   PALATE_ASSIGN_OR_RETURN(const std::string after, tokenizer_->Decode(ids_, skip_special_tokens_));
+
   const bool unfinished = absl::EndsWith(after, kReplacement);
   if (after.size() <= before.size() || (unfinished && !final)) return std::string();
+
   ids_.erase(ids_.begin(), ids_.begin() + static_cast<ptrdiff_t>(shown_));
   shown_ = ids_.size();
   return after.substr(before.size());
@@ -147,6 +153,7 @@ absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts,
                                const BpeTrainingOptions& options, const std::string& path) {
   const std::vector<palate_text_slice> slices = ToSlices(texts);
   const std::vector<palate_text_slice> special = ToSlices(options.special_tokens);
+
   palate_text_string out = {};
   palate_text_string error = {};
   PALATE_RETURN_IF_ERROR(ToStatus(

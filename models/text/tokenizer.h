@@ -1,5 +1,11 @@
-// Text to token ids and back, as the Hugging Face `tokenizers` library does it (tokenizer.json),
-// and the training of byte-level BPE.
+// Converts text to token ids and back with the Hugging Face `tokenizers` library (tokenizer.json),
+// and trains byte-level BPE.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const EncodedText encoded,
+//                           tokenizer->Encode("a red mug", {.max_tokens = 64}));
+//   PALATE_ASSIGN_OR_RETURN(const std::string text, tokenizer->Decode(encoded.ids));
 #pragma once
 
 #include <cstddef>
@@ -16,21 +22,22 @@
 
 namespace palate::models {
 
-// Larger tokenizer.json files are refused.
+// Larger tokenizer.json files are rejected.
 inline constexpr size_t kMaxTokenizerBytes = 256u << 20;
 
 struct EncodeOptions {
   bool add_special_tokens = true;
-  // False: the text is data, and "<|im_end|>" in it is ordinary characters, never that token
-  // (encode_special_tokens of `tokenizers`).
+  // If false, the text is data: "<|im_end|>" in it is encoded as ordinary characters, never as that
+  // token (encode_special_tokens of `tokenizers`).
   bool parse_special_tokens = true;
-  // Longest result, special tokens included; the text's end is cut. 0 means no limit.
+  // Maximum length of the result, including special tokens; the text is cut at its end. 0 means no
+  // limit.
   size_t max_tokens = 0;
 };
 
 struct EncodedText {
   std::vector<int64_t> ids;
-  // Ids that the limit cut off; 0 when everything fitted.
+  // Number of ids that the limit cut off.
   size_t truncated_tokens = 0;
 };
 
@@ -38,11 +45,11 @@ struct EncodedText {
 // otherwise.
 class Tokenizer {
  public:
-  // `path` is a tokenizer.json, or a folder that holds one. Truncation and padding set in the file
-  // are ignored: callers say what they want. NotFound, or InvalidArgument when the file does not
-  // parse.
+  // `path` is a tokenizer.json or a folder that contains one. Truncation and padding settings in
+  // the file are ignored, because callers set them. NotFound, or InvalidArgument when the file does
+  // not parse.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path);
-  // The same for a file's content; `source` is what errors call it.
+  // The same for the content of a file, which errors call `source`.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(absl::string_view json,
                                                                 const std::string& source);
   ~Tokenizer();
@@ -51,20 +58,20 @@ class Tokenizer {
 
   absl::StatusOr<EncodedText> Encode(absl::string_view text,
                                      const EncodeOptions& options = {}) const;
-  // One result per text, in order; the same as Encode on each.
+  // One result per text, in order; equal to Encode on each text.
   absl::StatusOr<std::vector<EncodedText>> EncodeBatch(absl::Span<const std::string> texts,
                                                        const EncodeOptions& options = {}) const;
 
-  // Bytes that form no UTF-8 come out as U+FFFD. InvalidArgument for a negative id; an id outside
-  // of the vocabulary adds nothing.
+  // Invalid UTF-8 becomes U+FFFD. InvalidArgument for a negative id; ids outside of the vocabulary
+  // add nothing.
   absl::StatusOr<std::string> Decode(absl::Span<const int64_t> ids,
                                      bool skip_special_tokens = true) const;
 
   std::optional<int64_t> TokenToId(absl::string_view token) const;
   std::optional<std::string> IdToToken(int64_t id) const;
-  // Entries, added tokens included.
+  // Number of entries, including added tokens.
   int64_t vocab_size() const;
-  // Special tokens that Encode adds to one text.
+  // Number of special tokens that Encode adds to one text.
   size_t special_tokens_per_text() const;
 
  private:
@@ -73,8 +80,8 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Turns ids that arrive one by one into text, never splitting a character: what cannot be shown yet
-// is held back. One thread at a time.
+// Decodes ids that arrive one by one. Holds back text that may still change, so that no character
+// is split. For one thread at a time.
 class StreamDecoder {
  public:
   explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer,
@@ -83,7 +90,7 @@ class StreamDecoder {
 
   // The text that `id` completes; often empty.
   absl::StatusOr<std::string> Push(int64_t id);
-  // What is still held back at the end; an unfinished character comes out as U+FFFD.
+  // The rest of the text. An unfinished character becomes U+FFFD.
   absl::StatusOr<std::string> Finish();
 
  private:
@@ -91,22 +98,22 @@ class StreamDecoder {
 
   const std::shared_ptr<const Tokenizer> tokenizer_;
   const bool skip_special_tokens_;
-  std::vector<int64_t> ids_;  // the tail that decoding still depends on
-  size_t shown_ = 0;          // ids of the tail whose text has been returned
+  std::vector<int64_t> ids_;  // the last ids, on which decoding still depends
+  size_t shown_ = 0;          // number of those whose text has been returned
 };
 
 struct BpeTrainingOptions {
-  // Entries of the result, the 256 bytes and the special tokens included.
+  // Number of entries in the result, including the 256 bytes and the special tokens.
   size_t vocab_size = 8192;
-  // Get the ids after the learned entries, in this order, and are never split.
+  // They get the ids after the learned entries, in this order, and are never split.
   std::vector<std::string> special_tokens = {};
-  // Pairs rarer than this are not merged.
+  // Pairs that are rarer are not merged.
   uint64_t min_frequency = 2;
 };
 
-// Learns a byte-level BPE in the Qwen2 manner (NFC, the same splitting expression, so ids of any
-// text decode to the same text) and writes tokenizer.json to `path`. Deterministic. InvalidArgument
-// when the vocabulary has no room for bytes and special tokens.
+// Learns a byte-level BPE like that of Qwen2 (NFC and the same split expression) and writes
+// tokenizer.json to `path`. Deterministic. InvalidArgument when the vocabulary is too small for the
+// bytes and special tokens.
 absl::Status TrainByteLevelBpe(absl::Span<const std::string> texts,
                                const BpeTrainingOptions& options, const std::string& path);
 

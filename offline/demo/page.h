@@ -17,9 +17,9 @@ namespace palate::demo {
 // Members have initializers so that callers name only those that they set.
 struct PageItem {
   std::string title{};
-  std::string facts{};  // one short line: "walnut, minimalist, 49.50"
-  std::string image{};  // a data URI (ImageDataUri) or a path relative to the page; anything else,
-                        // and nothing, shows an empty frame
+  std::string facts{};   // one short line: "walnut, minimalist, 49.50"
+  std::string image{};   // a data URI (ImageDataUri) or a path relative to the page; anything else,
+                         // and nothing, shows an empty frame
   std::string badge{};   // what happened or holds: "purchase"; may be empty
   std::string detail{};  // "3 days ago"; may be empty
 };

@@ -22,6 +22,7 @@ TEST(OpenDeviceTest, OpensTheProcessorAndNamesWhatIsNoDevice) {
 TEST(OpenDeviceTest, SaysWhyThereIsNoGpuAndTakesTheProcessorInstead) {
   const auto gpu = OpenDevice("cuda");
   if (gpu.ok()) GTEST_SKIP() << "this machine has a GPU";
+
   EXPECT_EQ(gpu.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(gpu.status().message()), HasSubstr("no GPU can be used"));
   EXPECT_EQ(OpenDevice("auto")->type(), c10::DeviceType::CPU);
@@ -36,6 +37,7 @@ TEST(ParseDtypeTest, ReadsNamesAndRefusesOthers) {
 
 TEST(ParseDtypeTest, TakesTheTypeThatTheProcessorAccelerates) {
   const CpuMatrixSupport support = DetectCpuMatrixSupport();
+
   const auto chosen = ParseDtype("auto", c10::Device(c10::DeviceType::CPU));
   EXPECT_EQ(*chosen, support.avx512_bf16 || support.amx_bf16 ? at::kBFloat16 : at::kFloat);
 }

@@ -1,5 +1,5 @@
-// Reference inputs and outputs of ../shared/goldens, and other things that several model tests
-// need. Without LibTorch.
+// Reference inputs and outputs of ../shared/goldens, and other helpers of the model tests. Without
+// LibTorch.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ struct Golden {
 #define PALATE_SKIP_WITHOUT(golden) \
   if (!(golden).exists()) GTEST_SKIP() << (golden).folder << " is absent"
 
-// Where the published all-MiniLM-L6-v2 lies: PALATE_MINILM_DIR, else the download cache.
+// The folder of the published all-MiniLM-L6-v2: PALATE_MINILM_DIR, otherwise in the download cache.
 inline std::string MiniLmFolder() {
   if (const char* folder = std::getenv("PALATE_MINILM_DIR")) return folder;
   if (const char* cache = std::getenv("PALATE_CACHE_DIR"))
@@ -81,8 +81,8 @@ inline void WriteAll(const std::string& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;
 }
 
-// Copies a folder's files, so that a test can damage them: whoever runs it may write the copies,
-// also where the originals are read-only.
+// Copies a folder so that a test can damage its files: the copies are writable even if the
+// originals are read-only.
 inline void CopyFolder(const std::string& from, const std::string& to) {
   std::filesystem::create_directories(to);
   for (const auto& entry : std::filesystem::directory_iterator(from)) {

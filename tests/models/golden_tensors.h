@@ -26,7 +26,7 @@ inline at::Tensor Unit(const at::Tensor& rows) {
   return rows / rows.norm(2, {1}, /*keepdim=*/true);
 }
 
-// A decoded picture of the goldens, uint8 [height, width, 3].
+// A decoded image of the goldens, uint8 [height, width, 3].
 inline Image ImageOf(const at::Tensor& pixels) {
   const at::Tensor flat = pixels.contiguous();
   Image image{.width = pixels.size(1), .height = pixels.size(0)};
@@ -44,7 +44,7 @@ inline void ExpectClose(const at::Tensor& actual, const at::Tensor& expected, do
   EXPECT_LE(MaxDifference(actual, expected), tolerance) << what;
 }
 
-// The tolerance of the goldens for embeddings, per row: cosine at least 0.99999 and differences of
+// The goldens' tolerance for embeddings, per row: a cosine of at least 0.99999 and differences of
 // at most 1e-4.
 inline void ExpectSameEmbeddings(const at::Tensor& actual, const at::Tensor& expected,
                                  const std::string& what) {

@@ -1,4 +1,4 @@
-// The precompiled header of what speaks gRPC: generated messages and stubs, and the services.
+// Precompiled header for gRPC code: generated messages and stubs, and the services.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_GRPC_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_GRPC_H_

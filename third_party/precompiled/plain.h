@@ -1,4 +1,4 @@
-// The precompiled header of what uses none of the large libraries.
+// Precompiled header for code that uses none of the large libraries.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_PLAIN_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_PLAIN_H_

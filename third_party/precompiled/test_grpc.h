@@ -1,4 +1,4 @@
-// The precompiled header of tests of what uses grpc.h.
+// Precompiled header for tests of code that uses grpc.h.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_TEST_GRPC_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_TEST_GRPC_H_

@@ -1,4 +1,4 @@
-// The precompiled header of tests of what uses plain.h.
+// Precompiled header for tests of code that uses plain.h.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_TEST_PLAIN_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_TEST_PLAIN_H_

@@ -1,4 +1,4 @@
-// The precompiled header of tests of what uses torch.h.
+// Precompiled header for tests of code that uses torch.h.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_TEST_TORCH_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_TEST_TORCH_H_

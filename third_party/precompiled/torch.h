@@ -1,4 +1,4 @@
-// The precompiled header of what uses LibTorch: parsing ATen takes most of a file's compile time.
+// Precompiled header for code that uses LibTorch: parsing ATen takes most of a file's compile time.
 
 #ifndef PALATE_THIRD_PARTY_PRECOMPILED_TORCH_H_
 #define PALATE_THIRD_PARTY_PRECOMPILED_TORCH_H_

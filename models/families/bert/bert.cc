@@ -24,6 +24,7 @@ absl::Status CheckPlainEncoder(const JsonConfig& config) {
                                                  QuoteForMessage(positions),
                                                  " is not supported, only absolute"));
   }
+
   for (const char* key : {"is_decoder", "add_cross_attention"}) {
     PALATE_ASSIGN_OR_RETURN(const bool decoder, config.BoolOr(key, false));
     if (decoder)
@@ -48,15 +49,18 @@ absl::StatusOr<BertConfig> BertConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.type_vocab_size,
                           config.IntIn("type_vocab_size", 1, kMaxBertExtent));
   PALATE_ASSIGN_OR_RETURN(result.layer_norm_eps, config.Double("layer_norm_eps"));
+
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
   const auto known = ActivationFromName(activation);
   if (!known.ok()) return Annotate(known.status(), config.source());
   result.activation = *known;
+
   PALATE_RETURN_IF_ERROR(CheckPlainEncoder(config));
   if (result.hidden_size % result.num_heads != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat(config.source(), ": hidden_size is no multiple of num_attention_heads"));
+        absl::StrCat(config.source(), ": hidden_size is not a multiple of num_attention_heads"));
   }
+
   return result;
 }
 
@@ -73,6 +77,7 @@ ParameterList BertModel::Parameters(std::vector<StoredLayer>& stored) {
       {"embeddings.token_type_embeddings.weight", {config_.type_vocab_size, hidden}, {}, &types_},
       {"embeddings.LayerNorm.weight", {hidden}, {}, &norm_weight_},
       {"embeddings.LayerNorm.bias", {hidden}, {}, &norm_bias_}};
+
   for (size_t i = 0; i < stored.size(); ++i) {
     const std::string prefix = absl::StrCat("encoder.layer.", i, ".");
     const auto linear = [&](const std::string& name, int64_t out, int64_t in, at::Tensor& weight,
@@ -82,6 +87,7 @@ ParameterList BertModel::Parameters(std::vector<StoredLayer>& stored) {
     const auto norm = [&](const std::string& name, at::Tensor& weight, at::Tensor& bias) {
       AddNorm(list, absl::StrCat(prefix, name, "."), hidden, weight, bias);
     };
+
     StoredLayer& from = stored[i];
     Layer& to = layers_[i];
     linear("attention.self.query", hidden, hidden, from.q_weight, from.q_bias);
@@ -115,24 +121,27 @@ absl::StatusOr<std::shared_ptr<const BertModel>> BertModel::Load(const Checkpoin
   auto model = std::shared_ptr<BertModel>(new BertModel(config));
   std::vector<StoredLayer> stored(static_cast<size_t>(config.num_layers));
   model->layers_.resize(stored.size());
+
   const LoadOptions own = {
       .prefixes = {"", "bert."},
       .ignored_prefixes = {"pooler.", "bert.pooler.", "cls.", "embeddings.position_ids",
                            "bert.embeddings.position_ids"},
       .dtype = options.dtype,
       .device = options.device};
+
   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, model->Parameters(stored), own));
   PALATE_RETURN_IF_ERROR(CatchTorch([&] { model->Prepack(checkpoint, stored); }));
   return model;
 }
 
-// Words, positions and the first token type, summed and normed: [tokens, hidden].
+// Word, position and first token type embeddings, summed and normed: [tokens, hidden].
 at::Tensor BertModel::Embed(const at::Tensor& ids, absl::Span<const int64_t> lengths) const {
   std::vector<int64_t> positions;
   positions.reserve(static_cast<size_t>(ids.size(0)));
   for (int64_t length : lengths) {
     for (int64_t j = 0; j < length; ++j) positions.push_back(j);
   }
+
   at::Tensor x = at::embedding(words_, ids.to(device()));
   x += at::embedding(positions_, at::tensor(positions, at::kLong).to(device()));
   x += types_[0];

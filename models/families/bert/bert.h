@@ -1,8 +1,13 @@
-// The BERT encoder (https://arxiv.org/abs/1810.04805) and the sentence encoder around it, in the
-// sentence-transformers layout.
+// The BERT encoder (https://arxiv.org/abs/1810.04805), and a sentence encoder in the layout of
+// sentence-transformers.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto encoder, SentenceEncoder::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const EncodedText text, encoder->Tokenize("a red mug"));
+//   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder->Encode({text.ids}));
 //
 // Inference only. Sequences are packed without padding, so that a text's vector does not depend on
-// what shares its batch.
+// the other texts in its batch.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,16 +48,16 @@ struct BertConfig {
 // Thread-safe after Load.
 class BertModel {
  public:
-  // Of `options` only dtype and device are used.
+  // Uses only dtype and device of `options`.
   static absl::StatusOr<std::shared_ptr<const BertModel>> Load(const Checkpoint& checkpoint,
                                                                const LoadOptions& options = {});
 
   const BertConfig& config() const { return config_; }
   at::Device device() const { return words_.device(); }
 
-  // `ids` is int64 [tokens], sequences of `lengths` laid end to end; fastest when equal lengths are
-  // neighbors. Returns the last hidden states, [tokens, hidden] in the compute type. Throws as ATen
-  // does. REQUIRES: ids in the vocabulary, lengths in [1, max_positions].
+  // `ids` is int64 [tokens]: sequences with these `lengths`, concatenated. Fastest if sequences of
+  // equal length are adjacent. Returns the last hidden states, [tokens, hidden] in the compute
+  // type. Throws as ATen does. REQUIRES: ids in the vocabulary, lengths in [1, max_positions].
   at::Tensor Forward(const at::Tensor& ids, absl::Span<const int64_t> lengths) const;
 
  private:
@@ -60,7 +65,7 @@ class BertModel {
     Linear qkv, attention_out, up, down;
     at::Tensor attention_norm_weight, attention_norm_bias, output_norm_weight, output_norm_bias;
   };
-  // A layer's tensors as the checkpoint stores them, before query, key and value are joined.
+  // A layer's tensors in the checkpoint, before query, key and value are joined.
   struct StoredLayer;
 
   explicit BertModel(const BertConfig& config) : config_(config) {}
@@ -73,33 +78,32 @@ class BertModel {
   std::vector<Layer> layers_;
 };
 
-// A text tower: tokenizer, BERT, pooling, and the modules behind it. Thread-safe after Load.
+// A text tower: tokenizer, BERT, pooling, and the modules after it. Thread-safe after Load.
 class SentenceEncoder {
  public:
-  // A folder in the sentence-transformers layout (see models/families/bert/sentence_layout.h), or a
-  // bare BERT folder, which is mean-pooled up to its max_position_embeddings and not normalized. Of
-  // `options` only dtype and device are used.
+  // Loads a folder in the sentence-transformers layout (see
+  // models/families/bert/sentence_layout.h), or a plain BERT folder, which is mean-pooled, limited
+  // by its max_position_embeddings, and not normalized. Uses only dtype and device of `options`.
   static absl::StatusOr<std::shared_ptr<const SentenceEncoder>> Load(
       const std::string& folder, const LoadOptions& options = {});
 
   int64_t dimensions() const { return dimensions_; }
-  // Longest input in tokens, special ones included.
+  // Longest input in tokens, including special tokens.
   int64_t max_tokens() const { return max_tokens_; }
   TextPooling pooling() const { return layout_.pooling; }
-  // Whether the checkpoint's own modules end with normalization, so that Encode gives unit vectors.
+  // Whether the checkpoint's modules end with normalization, so that Encode returns unit vectors.
   bool normalizes() const { return layout_.normalize; }
-  // Texts put before an input, from config_sentence_transformers.json: by role, and before every
-  // query; empty when there is none.
+  // Texts to put before an input, from config_sentence_transformers.json; empty for none.
   const SentencePrompts& prompts() const { return layout_.prompts; }
   const std::string& query_prompt() const { return layout_.prompts.query; }
-  // Hex digest of everything that the vectors depend on.
+  // Hex digest of everything that determines the vectors.
   const std::string& digest() const { return digest_; }
 
-  // Cuts at max_tokens(). InvalidArgument when `text` is not UTF-8.
+  // Truncates at max_tokens(). InvalidArgument when `text` is not UTF-8.
   absl::StatusOr<EncodedText> Tokenize(absl::string_view text) const;
   // The checkpoint's vectors, float32 [sequences.size(), dimensions] on the CPU, in the given
-  // order; of unit length only where normalizes(). Sequences are sorted by length inside. Errors of
-  // LibTorch become statuses. REQUIRES: ids as Tokenize gives them.
+  // order. Unit vectors only if normalizes(). Sorts the sequences by length internally. Errors of
+  // LibTorch become statuses. REQUIRES: ids from Tokenize.
   absl::StatusOr<at::Tensor> Encode(absl::Span<const std::vector<int64_t>> sequences) const;
 
   const BertModel& model() const { return *model_; }

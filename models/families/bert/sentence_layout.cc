@@ -17,8 +17,8 @@ namespace {
 constexpr int64_t kMaxWidth = 1 << 16;
 
 struct PoolingRow {
-  const char* flag;  // the key of early files
-  const char* name;  // the value of "pooling_mode" in later ones
+  const char* flag;  // the key in early files
+  const char* name;  // the value of "pooling_mode" in later files
   TextPooling pooling;
 };
 constexpr std::array<PoolingRow, 5> kPoolings = {
@@ -37,6 +37,7 @@ absl::Status UnsupportedPooling(const JsonConfig& json, absl::string_view name) 
 absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
   int modes = 0;
   TextPooling pooling = TextPooling::kMean;
+
   for (const auto& [key, value] : json.json().items()) {
     if (!absl::StartsWith(key, "pooling_mode_") || value != true) continue;
     ++modes;
@@ -48,11 +49,13 @@ absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
     }
     if (!known) return UnsupportedPooling(json, key);
   }
+
   if (modes > 1)
-    return absl::UnimplementedError(absl::StrCat(
-        json.source(), ": ", modes, " kinds of pooling side by side are not supported"));
+    return absl::UnimplementedError(
+        absl::StrCat(json.source(), ": ", modes, " combined kinds of pooling are not supported"));
   if (modes == 0)
-    return absl::InvalidArgumentError(absl::StrCat(json.source(), " asks for no kind of pooling"));
+    return absl::InvalidArgumentError(absl::StrCat(json.source(), " enables no kind of pooling"));
+
   return pooling;
 }
 
@@ -60,6 +63,7 @@ absl::StatusOr<TextPooling> ReadPooling(const std::string& folder, bool& include
   PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(folder + "/config.json"));
   PALATE_ASSIGN_OR_RETURN(include_prompt, json.BoolOr("include_prompt", true));
   if (!json.Has("pooling_mode")) return PoolingFromFlags(json);
+
   PALATE_ASSIGN_OR_RETURN(const std::string name, json.String("pooling_mode"));
   for (const PoolingRow& row : kPoolings) {
     if (name == row.name) return row.pooling;
@@ -67,10 +71,11 @@ absl::StatusOr<TextPooling> ReadPooling(const std::string& folder, bool& include
   return UnsupportedPooling(json, name);
 }
 
-// The last part of a class name such as "torch.nn.modules.activation.Tanh".
+// Reads the last part of a class name such as "torch.nn.modules.activation.Tanh".
 absl::StatusOr<DenseActivation> ReadDenseActivation(const JsonConfig& json) {
   PALATE_ASSIGN_OR_RETURN(const std::string name,
                           json.StringOr("activation_function", "torch.nn.modules.activation.Tanh"));
+
   const std::string last = name.substr(name.rfind('.') + 1);
   if (last == "Identity") return DenseActivation::kIdentity;
   if (last == "Tanh") return DenseActivation::kTanh;
@@ -92,7 +97,7 @@ absl::StatusOr<DenseModule> ReadDense(const std::string& folder) {
   return dense;
 }
 
-// Reads modules.json in its order: transformer, pooling, dense layers, normalization.
+// Reads the entries of modules.json in order: transformer, pooling, dense layers, normalization.
 class ModuleReader {
  public:
   ModuleReader(std::string folder, SentenceLayout& layout)
@@ -100,43 +105,52 @@ class ModuleReader {
 
   absl::Status Read(const nlohmann::json& module) {
     if (!module.is_object() || !module.contains("type") || !module["type"].is_string()) {
-      return absl::InvalidArgumentError(absl::StrCat(Source(), " holds an entry without a type"));
+      return absl::InvalidArgumentError(absl::StrCat(Source(), " has an entry without a type"));
     }
+
     const std::string type = module["type"].get<std::string>();
     const std::string path = module.contains("path") && module["path"].is_string()
                                  ? module["path"].get<std::string>()
                                  : "";
+
     if (absl::StrContains(path, "..") || absl::StartsWith(path, "/")) {
       return absl::InvalidArgumentError(
           absl::StrCat(Source(), ": the path ", QuoteForMessage(path), " leaves the folder"));
     }
+
     if (layout_.normalize)
       return absl::UnimplementedError(
           absl::StrCat(Source(), ": a module after the normalization is not supported"));
+
     if (absl::EndsWith(type, ".Transformer")) return Transformer(path);
     if (!transformer_)
       return absl::InvalidArgumentError(
           absl::StrCat(Source(), " does not begin with a transformer"));
+
     if (absl::EndsWith(type, ".Pooling")) return Pooling(absl::StrCat(folder_, "/", path));
     if (!pooling_)
       return absl::UnimplementedError(
           absl::StrCat(Source(), ": module ", QuoteForMessage(type), " before the pooling"));
+
     if (absl::EndsWith(type, ".Dense")) {
       PALATE_ASSIGN_OR_RETURN(layout_.dense.emplace_back(),
                               ReadDense(absl::StrCat(folder_, "/", path)));
       return absl::OkStatus();
     }
+
     if (absl::EndsWith(type, ".Normalize")) {
       layout_.normalize = true;
       return absl::OkStatus();
     }
+
     if (absl::EndsWith(type, ".Dropout"))
-      return absl::OkStatus();  // does nothing outside of training
+      return absl::OkStatus();  // has no effect outside of training
+
     return absl::UnimplementedError(
         absl::StrCat(Source(), ": module ", QuoteForMessage(type), " is not supported"));
   }
 
-  // After the last module.
+  // Call after the last module.
   absl::Status Finish() const {
     if (!pooling_) return absl::InvalidArgumentError(absl::StrCat(Source(), " has no pooling"));
     if (!include_prompt_ && !(layout_.prompts.query.empty() && layout_.prompts.document.empty())) {
@@ -179,10 +193,12 @@ class ModuleReader {
 absl::Status ReadModules(const std::string& folder, SentenceLayout& layout) {
   const std::string path = folder + "/modules.json";
   if (!FileExists(path)) return absl::OkStatus();
+
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
   const nlohmann::json modules = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!modules.is_array())
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON list"));
+
   ModuleReader reader(folder, layout);
   for (const nlohmann::json& module : modules) PALATE_RETURN_IF_ERROR(reader.Read(module));
   return reader.Finish();
@@ -192,6 +208,7 @@ absl::StatusOr<SentencePrompts> ReadPrompts(const JsonConfig& json) {
   SentencePrompts result;
   if (!json.Has("prompts")) return result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig prompts, json.Object("prompts"));
+
   PALATE_ASSIGN_OR_RETURN(result.query, prompts.StringOr("query", ""));
   for (const char* name : {"document", "passage", "corpus"}) {
     if (!prompts.Has(name)) continue;
@@ -209,7 +226,9 @@ absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(layout.prompts, ReadPrompts(json));
   }
+
   PALATE_RETURN_IF_ERROR(ReadModules(folder, layout));
+
   if (const std::string path = folder + "/sentence_bert_config.json"; FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(layout.max_tokens, json.IntOr("max_seq_length", 0));
@@ -217,6 +236,7 @@ absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": max_seq_length is negative"));
     PALATE_ASSIGN_OR_RETURN(layout.lower_case, json.BoolOr("do_lower_case", false));
   }
+
   return layout;
 }
 

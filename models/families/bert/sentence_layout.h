@@ -1,5 +1,5 @@
-// The files with which sentence-transformers says what stands around a transformer: modules.json,
-// the pooling's and the dense layers' folders, sentence_bert_config.json and
+// Reads the files in which sentence-transformers describes the modules around a transformer:
+// modules.json, the folders of the pooling and the dense layers, sentence_bert_config.json and
 // config_sentence_transformers.json. Without LibTorch.
 #pragma once
 
@@ -11,18 +11,18 @@
 
 namespace palate::models {
 
-// How the states of a text's tokens, special ones included, become one vector.
+// Combines the states of a text's tokens, including special tokens, into one vector.
 enum class TextPooling {
   kMean,
   kCls,          // the first token
   kMax,          // the largest value of each dimension
-  kMeanSqrtLen,  // the sum divided by the root of the number of tokens
+  kMeanSqrtLen,  // the sum divided by the square root of the number of tokens
   kLastToken
 };
 
 enum class DenseActivation { kIdentity, kTanh, kRelu, kGelu, kSigmoid };
 
-// A linear layer behind the pooling.
+// A linear layer after the pooling.
 struct DenseModule {
   std::string folder;  // holds config.json and model.safetensors
   int64_t in_features = 0;
@@ -31,7 +31,7 @@ struct DenseModule {
   DenseActivation activation = DenseActivation::kTanh;
 };
 
-// Texts put before inputs.
+// Texts to put before inputs.
 struct SentencePrompts {
   std::string query;
   std::string document;
@@ -41,14 +41,14 @@ struct SentenceLayout {
   TextPooling pooling = TextPooling::kMean;
   std::vector<DenseModule> dense;  // in order, between pooling and normalization
   bool normalize = false;
-  int64_t max_tokens = 0;   // 0 when no file says
-  bool lower_case = false;  // texts are lower-cased before the tokenizer sees them
+  int64_t max_tokens = 0;   // 0 when no file has a limit
+  bool lower_case = false;  // texts are lower-cased before tokenization
   SentencePrompts prompts;
 };
 
-// Reads what `folder` has of these files; a folder without modules.json is pooled by the mean and
-// not normalized. InvalidArgument for files that do not parse or contradict themselves;
-// Unimplemented naming a module, a pooling or an activation that is not supported.
+// Reads these files of `folder`. A folder without modules.json is mean-pooled and not normalized.
+// InvalidArgument for files that do not parse or are inconsistent; Unimplemented naming a module,
+// pooling or activation that is not supported.
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder);
 
 }  // namespace palate::models

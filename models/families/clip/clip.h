@@ -1,5 +1,13 @@
-// CLIP (https://arxiv.org/abs/2103.00020): a causal text tower and a vision transformer that meet
-// in one space. Reads checkpoints of transformers' CLIPModel.
+// CLIP (https://arxiv.org/abs/2103.00020): a causal text tower and a vision transformer that share
+// a vector space. Reads checkpoints of transformers' CLIPModel.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto model, ClipModel::Load(checkpoint));
+//   PALATE_ASSIGN_OR_RETURN(const at::Tensor logits, CatchTorch([&] {
+//     const c10::InferenceMode inference;
+//     const at::Tensor ids = at::tensor(batch.ids, at::kLong).view({-1, batch.width});
+//     return model->LogitsPerText(model->TextFeatures(ids), model->ImageFeatures(pixels));
+//   }));
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,8 +27,8 @@ struct ClipTextConfig {
   EncoderConfig encoder;
   int64_t vocab_size = 0;
   int64_t max_positions = 0;
-  // Marks the token whose state stands for the text: the first one with this id. 2, which early
-  // configs hold by mistake, means the first token with the largest id instead.
+  // The text's state is that of the first token with this id. The value 2, a mistake of early
+  // configs, means the first token with the largest id instead.
   int64_t eos_token_id = 0;
 };
 
@@ -29,42 +37,41 @@ struct ClipConfig {
   VitConfig vision;
   int64_t projection_dim = 0;
 
-  // config.json of a CLIPModel. The files leave out of text_config and vision_config what equals
-  // the reference's defaults, so those defaults stand for absent keys; "text_config_dict", where an
-  // early file has it, replaces "text_config". InvalidArgument for wrong values, Unimplemented for
-  // activations that are not supported.
+  // Reads config.json of a CLIPModel. Absent keys of text_config and vision_config get the
+  // reference's defaults, because the files omit equal values. If an early file has
+  // "text_config_dict", it replaces "text_config". InvalidArgument for wrong values, Unimplemented
+  // for activations that are not supported.
   static absl::StatusOr<ClipConfig> FromJson(const JsonConfig& config);
 };
 
-// Immutable and thread-safe after Load. The methods run ATen operations and throw as they do;
-// callers hold an InferenceMode.
+// Immutable and thread-safe after Load. Throws as ATen does; callers hold an InferenceMode.
 class ClipModel {
  public:
-  // Of `options` only dtype and device are used.
+  // Uses only dtype and device of `options`.
   static absl::StatusOr<std::shared_ptr<const ClipModel>> Load(const Checkpoint& checkpoint,
                                                                const LoadOptions& options = {});
 
   const ClipConfig& config() const { return config_; }
-  // Of the space that texts and images share.
+  // Dimensions of the space that texts and images share.
   int64_t dimensions() const { return config_.projection_dim; }
-  // What cosine similarities are multiplied by to become logits.
+  // Cosine similarities times this are the logits.
   double logit_scale() const { return logit_scale_; }
 
-  // `ids` is int64 [texts, length], padded on the right, length at most max_positions.
-  // `attention_mask`, of the same shape, is 0 at padding; without it, padding attends to padding
-  // (no other token ever sees it). Returns the states after the final norm: compute type, [texts,
-  // length, hidden].
+  // `ids` is int64 [texts, length], padded on the right; length is at most max_positions.
+  // `attention_mask` has the same shape and is 0 at padding. Without it, padding attends to
+  // padding, but no other token sees padding. Returns the states after the final norm: [texts,
+  // length, hidden] in the compute type.
   at::Tensor TextStates(const at::Tensor& ids, const at::Tensor& attention_mask = {}) const;
-  // Pooled and projected, not normalized: float32 [texts, dimensions]. Padding changes nothing.
+  // Pooled and projected, not normalized: float32 [texts, dimensions]. Independent of padding.
   at::Tensor TextFeatures(const at::Tensor& ids, const at::Tensor& attention_mask = {}) const;
 
-  // `pixels` is [images, channels, image_size, image_size]. Returns the last block's output, which
-  // CLIP does not norm: [images, 1 + patches, hidden].
+  // `pixels` is [images, channels, image_size, image_size]. Returns the output of the last block,
+  // without a norm: [images, 1 + patches, hidden].
   at::Tensor ImageStates(const at::Tensor& pixels) const;
-  // Class token, normed and projected, not normalized: float32 [images, dimensions].
+  // The class token, normed and projected, not normalized: float32 [images, dimensions].
   at::Tensor ImageFeatures(const at::Tensor& pixels) const;
 
-  // Scaled cosine similarities of features (normalized or not): float32 [texts, images].
+  // Scaled cosine similarities of features, normalized or not: float32 [texts, images].
   at::Tensor LogitsPerText(const at::Tensor& text_features, const at::Tensor& image_features) const;
 
  private:

@@ -9,7 +9,7 @@
 namespace palate::models {
 namespace {
 
-// What transformers' CLIPTextConfig and CLIPVisionConfig hold for keys that a file leaves out.
+// The defaults of transformers' CLIPTextConfig and CLIPVisionConfig for absent keys.
 nlohmann::json ClipTextDefaults() {
   return {{"vocab_size", 49408},        {"hidden_size", 512},       {"intermediate_size", 2048},
           {"num_hidden_layers", 12},    {"num_attention_heads", 8}, {"max_position_embeddings", 77},
@@ -29,7 +29,7 @@ nlohmann::json ClipVisionDefaults() {
           {"layer_norm_eps", 1e-5}};
 }
 
-// "text_config", or "text_config_dict" where the file has one.
+// "text_config" or "vision_config", or the same with "_dict" if the file has it.
 absl::StatusOr<JsonConfig> Tower(const JsonConfig& config, const std::string& key,
                                  const nlohmann::json& defaults) {
   const std::string early = absl::StrCat(key, "_dict");
@@ -54,17 +54,20 @@ absl::StatusOr<ClipConfig> ClipConfig::FromJson(const JsonConfig& config) {
   if (type != "clip")
     return absl::UnimplementedError(
         absl::StrCat(config.source(), ": model_type \"", type, "\" is not clip"));
+
   ClipConfig result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text, Tower(config, "text_config", ClipTextDefaults()));
   PALATE_ASSIGN_OR_RETURN(result.text, ReadClipText(text));
   PALATE_ASSIGN_OR_RETURN(JsonConfig vision, Tower(config, "vision_config", ClipVisionDefaults()));
   PALATE_ASSIGN_OR_RETURN(result.vision, VitConfig::FromJson(vision));
+
   PALATE_ASSIGN_OR_RETURN(result.projection_dim, config.IntOr("projection_dim", 512));
   if (result.projection_dim < 1 || result.projection_dim > kMaxTowerExtent) {
     return absl::InvalidArgumentError(absl::StrCat(config.source(), ": projection_dim ",
                                                    result.projection_dim, " is out of range"));
   }
   result.vision.projection_dim = result.projection_dim;
+
   return result;
 }
 

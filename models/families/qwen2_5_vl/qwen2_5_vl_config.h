@@ -1,5 +1,5 @@
-// config.json of Qwen2.5-VL, flat as it was published or nested as later versions of transformers
-// save it.
+// config.json of Qwen2.5-VL: flat as published, or nested as later versions of transformers save
+// it.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -8,7 +8,7 @@
 
 namespace palate::models {
 
-// Errors as ReadVlConfig gives them.
+// Errors as ReadVlConfig.
 absl::StatusOr<VlConfig> ReadQwen25VlConfig(const JsonConfig& config);
 
 }  // namespace palate::models

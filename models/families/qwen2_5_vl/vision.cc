@@ -19,6 +19,7 @@ absl::StatusOr<std::vector<bool>> ReadWholeImageLayers(const JsonConfig& config,
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> layers,
                           config.Doubles("fullatt_block_indexes"));
   std::vector<bool> result(static_cast<size_t>(depth), false);
+
   for (const double layer : layers) {
     if (!(layer >= 0) || layer != std::floor(layer)) {
       return absl::InvalidArgumentError(
@@ -30,8 +31,8 @@ absl::StatusOr<std::vector<bool>> ReadWholeImageLayers(const JsonConfig& config,
   return result;
 }
 
-// Appends the windows of one frame of `rows` x `columns` merge blocks, of which the first has the
-// number `first`.
+// Appends the windows of one frame of `rows` x `columns` merge blocks. `first` is the index of the
+// frame's first block.
 void AppendWindows(int64_t rows, int64_t columns, int64_t first, int64_t side,
                    int64_t patches_per_block, WindowOrder& order) {
   for (int64_t top = 0; top < rows; top += side) {
@@ -42,12 +43,13 @@ void AppendWindows(int64_t rows, int64_t columns, int64_t first, int64_t side,
         for (int64_t column = left; column < right; ++column)
           order.blocks.push_back(first + row * columns + column);
       }
+
       order.lengths.push_back((bottom - top) * (right - left) * patches_per_block);
     }
   }
 }
 
-// The numbers of the patches when merge blocks are put in this order: int64 [patches].
+// The indices of the patches when merge blocks are in this order: int64 [patches].
 at::Tensor PatchOrder(const std::vector<int64_t>& blocks, int64_t patches_per_block) {
   const at::Tensor starts = at::tensor(blocks, at::kLong).unsqueeze(1) * patches_per_block;
   return (starts + at::arange(patches_per_block, at::kLong)).reshape({-1});
@@ -59,11 +61,13 @@ absl::StatusOr<Qwen25VisionConfig> Qwen25VisionConfig::FromJson(const JsonConfig
   Qwen25VisionConfig config;
   PALATE_ASSIGN_OR_RETURN(static_cast<VisionShape&>(config), VisionShape::FromJson(vision_config));
   PALATE_ASSIGN_OR_RETURN(config.window_size, vision_config.IntIn("window_size", 1, kMaxWindow));
+
   if (config.window_blocks() < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
         vision_config.source(), ": window_size (", config.window_size,
         ") is less than one merge block of ", config.merge_size * config.patch_size, " pixels"));
   }
+
   PALATE_ASSIGN_OR_RETURN(config.sees_whole_image,
                           ReadWholeImageLayers(vision_config, config.depth));
   return config;
@@ -98,11 +102,13 @@ absl::StatusOr<std::shared_ptr<const Qwen25VisionTower>> Qwen25VisionTower::Load
 ParameterList Qwen25VisionTower::Parameters() {
   const int64_t hidden = config_.hidden_size;
   const int64_t patch = config_.patch_size;
+
   ParameterList list;
   list.push_back({"patch_embed.proj.weight",
                   {hidden, 3, config_.temporal_patch_size, patch, patch},
                   Init::Normal(0.02),
                   &patch_proj_});
+
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = blocks_[i];
     const std::string prefix = absl::StrCat("blocks.", i, ".");
@@ -114,9 +120,11 @@ ParameterList Qwen25VisionTower::Parameters() {
     block.up.List(prefix + "mlp.up_proj", config_.intermediate_size, hidden, list);
     block.down.List(prefix + "mlp.down_proj", hidden, config_.intermediate_size, list);
   }
+
   list.push_back({"merger.ln_q.weight", {hidden}, Init::Ones(), &merger_norm_});
   merger_in_.List("merger.mlp.0", config_.merged_size(), config_.merged_size(), list);
   merger_out_.List("merger.mlp.2", config_.out_hidden_size, config_.merged_size(), list);
+
   return list;
 }
 
@@ -127,6 +135,7 @@ at::Tensor Qwen25VisionTower::RunBlock(const Block& block, const at::Tensor& x,
       AttendSegments(block.qkv(at::rms_norm(x, {config_.hidden_size}, block.norm1, kVisionNormEps)),
                      rotate, config_.num_heads, lengths);
   const at::Tensor y = x + block.proj(attended);
+
   const at::Tensor normed = at::rms_norm(y, {config_.hidden_size}, block.norm2, kVisionNormEps);
   return y + block.down(Activate(block.gate(normed), config_.activation) * block.up(normed));
 }
@@ -136,22 +145,27 @@ VisionFeatures Qwen25VisionTower::Forward(absl::Span<const ImagePatches> images)
   const int64_t merge_unit = config_.merge_size * config_.merge_size;
   const std::vector<int64_t> frames = FrameLengths(images);
   const WindowOrder windows = WindowsOf(images, config_.merge_size, config_.window_blocks());
-  // All layers compute in the windows' order: whole-image attention does not mind the order, since
-  // positions are turned into the queries and keys, and frames stay together.
+
+  // All layers compute in window order. Whole-image attention does not depend on the order, because
+  // positions are encoded in the queries and keys, and the patches of a frame stay together.
   const at::Tensor order = PatchOrder(windows.blocks, merge_unit).to(device);
   const PatchRotation rotate =
       RotationOf(GridOf(images, config_.merge_size), config_.head_dim(), config_.rope_theta, device)
           .Select(order);
+
   const at::Tensor patches =
       StackPatches(images, patch_proj_.scalar_type(), device).index_select(0, order);
-  at::Tensor x =
-      at::linear(patches, patch_proj_.reshape({config_.hidden_size, -1}));  // [patches, hidden]
+  // [patches, hidden]
+  at::Tensor x = at::linear(patches, patch_proj_.reshape({config_.hidden_size, -1}));
+
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = RunBlock(blocks_[i], x, rotate, config_.sees_whole_image[i] ? frames : windows.lengths);
   }
+
   const at::Tensor normed = at::rms_norm(x, {config_.hidden_size}, merger_norm_, kVisionNormEps)
                                 .reshape({-1, config_.merged_size()});
   const at::Tensor merged = merger_out_(at::gelu(merger_in_(normed)));
+
   const at::Tensor back = at::argsort(at::tensor(windows.blocks, at::kLong)).to(device);
   return {.embeddings = merged.index_select(0, back), .deepstack = {}};
 }

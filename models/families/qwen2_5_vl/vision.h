@@ -1,6 +1,6 @@
 // The vision tower of Qwen2.5-VL (https://arxiv.org/abs/2502.13923): a transformer over patches at
-// the image's own resolution, whose layers attend within windows, but for a few that see the whole
-// image; blocks of patches are merged at its end.
+// the image's own resolution. Most layers attend within windows, a few attend to the whole image.
+// After the last layer, blocks of patches are merged.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,26 +19,27 @@ namespace palate::models {
 
 struct Qwen25VisionConfig : VisionShape {
   int64_t window_size = 0;             // in pixels
-  std::vector<bool> sees_whole_image;  // per layer: whether it is no window layer
+  std::vector<bool> sees_whole_image;  // per layer: true if it attends to the whole image
   // Side of a window in merge blocks.
   int64_t window_blocks() const { return window_size / merge_size / patch_size; }
 
-  // Reads a complete "vision_config". Errors as VisionShape gives them.
+  // Reads a complete "vision_config". Errors as VisionShape::FromJson.
   static absl::StatusOr<Qwen25VisionConfig> FromJson(const JsonConfig& vision_config);
 };
 
-// The order in which window layers see merge blocks: window by window, those at the right and lower
-// edge smaller.
+// The order of merge blocks in window layers: window by window. Windows at the right and lower
+// edges may be smaller.
 struct WindowOrder {
   std::vector<int64_t> blocks;   // a permutation of the merge blocks of all images
-  std::vector<int64_t> lengths;  // patches of each window
+  std::vector<int64_t> lengths;  // number of patches in each window
 };
 WindowOrder WindowsOf(absl::Span<const ImagePatches> images, int64_t merge_size,
                       int64_t window_blocks);
 
+// Immutable and thread-safe after Load.
 class Qwen25VisionTower : public VisionTower {
  public:
-  // `config` is a complete "vision_config". Errors as LoadParameters gives them.
+  // `config` is a complete "vision_config". Errors as LoadParameters.
   static absl::StatusOr<std::shared_ptr<const Qwen25VisionTower>> Load(const Checkpoint& checkpoint,
                                                                        const JsonConfig& config,
                                                                        const LoadOptions& options);

@@ -1,4 +1,4 @@
-// Qwen3, dense (https://arxiv.org/abs/2505.09388): queries and keys are normalized per head.
+// Dense Qwen3 (https://arxiv.org/abs/2505.09388): queries and keys are normalized per head.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -7,8 +7,8 @@
 
 namespace palate::models {
 
-// Also reads the text part of Qwen3-VL. InvalidArgument naming a missing or wrong key,
-// Unimplemented naming what is not computed.
+// Reads a Qwen3 config, or the text part of Qwen3-VL. InvalidArgument naming a missing or wrong
+// key, Unimplemented naming an unsupported value.
 absl::StatusOr<DecoderConfig> ReadQwen3Config(const JsonConfig& config);
 
 }  // namespace palate::models

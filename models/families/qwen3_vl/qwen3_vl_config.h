@@ -7,7 +7,7 @@
 
 namespace palate::models {
 
-// Errors as ReadVlConfig gives them.
+// Errors as ReadVlConfig.
 absl::StatusOr<VlConfig> ReadQwen3VlConfig(const JsonConfig& config);
 
 }  // namespace palate::models

@@ -18,6 +18,7 @@ constexpr int64_t kMaxPositions = 1 << 20;
 absl::StatusOr<std::vector<int64_t>> ReadDeepstackLayers(const JsonConfig& config, int64_t depth) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> values,
                           config.Doubles("deepstack_visual_indexes"));
+
   std::vector<int64_t> layers;
   for (const double value : values) {
     const bool in_range =
@@ -26,26 +27,27 @@ absl::StatusOr<std::vector<int64_t>> ReadDeepstackLayers(const JsonConfig& confi
     if (!in_range || std::find(layers.begin(), layers.end(), layer) != layers.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat(config.source(), ": deepstack_visual_indexes names layer ", value,
-                       ", which is none of ", depth, " vision layers or named twice"));
+                       ", which is not one of ", depth, " vision layers or named twice"));
     }
     layers.push_back(layer);
   }
   return layers;
 }
 
-// The two neighbors of each place on one axis of the table, and how much each counts.
+// The two neighbors of each position on one axis of the table, and their weights.
 struct Taps {
   std::array<at::Tensor, 2> index;   // int64 [patches]
   std::array<at::Tensor, 2> weight;  // float32 [patches]
 };
 
-// `place` is the row (or column) of each patch on an axis of `extent` patches: both int64
-// [patches]. The ends of the axis fall on the ends of the table.
+// `place` is the row (or column) of each patch on an axis of `extent` patches; both are int64
+// [patches]. The ends of the axis map to the ends of the table.
 Taps TapsOf(const at::Tensor& place, const at::Tensor& extent, int64_t side) {
   const at::Tensor source =
       place.to(at::kFloat) * static_cast<double>(side - 1) / (extent - 1).clamp_min(1);
   const at::Tensor floor = source.floor();
   const at::Tensor below = floor.to(at::kLong);
+
   Taps taps;
   for (size_t i = 0; i < 2; ++i) {
     const auto step = static_cast<int64_t>(i);
@@ -55,7 +57,7 @@ Taps TapsOf(const at::Tensor& place, const at::Tensor& extent, int64_t side) {
   return taps;
 }
 
-// Per patch: the extent of its image on one axis.
+// The extent of each patch's image on one axis.
 at::Tensor ExtentPerPatch(absl::Span<const ImagePatches> images, int64_t ImagePatches::*extent) {
   std::vector<at::Tensor> parts;
   for (const ImagePatches& image : images)
@@ -106,6 +108,7 @@ void Qwen3VisionTower::ListMerger(const std::string& name, Merger& merger,
 ParameterList Qwen3VisionTower::Parameters() {
   const int64_t hidden = config_.hidden_size;
   const int64_t patch = config_.patch_size;
+
   ParameterList list;
   list.push_back({"patch_embed.proj.weight",
                   {hidden, 3, config_.temporal_patch_size, patch, patch},
@@ -114,6 +117,7 @@ ParameterList Qwen3VisionTower::Parameters() {
   list.push_back({"patch_embed.proj.bias", {hidden}, Init::Zeros(), &patch_bias_});
   list.push_back(
       {"pos_embed.weight", {config_.num_positions, hidden}, Init::Normal(0.02), &positions_});
+
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Block& block = blocks_[i];
     const std::string prefix = absl::StrCat("blocks.", i, ".");
@@ -126,10 +130,12 @@ ParameterList Qwen3VisionTower::Parameters() {
     block.fc1.List(prefix + "mlp.linear_fc1", config_.intermediate_size, hidden, list);
     block.fc2.List(prefix + "mlp.linear_fc2", hidden, config_.intermediate_size, list);
   }
+
   ListMerger("merger.", merger_, list);
   for (size_t i = 0; i < deepstack_mergers_.size(); ++i) {
     ListMerger(absl::StrCat("deepstack_merger_list.", i, "."), deepstack_mergers_[i], list);
   }
+
   return list;
 }
 
@@ -138,6 +144,7 @@ at::Tensor Qwen3VisionTower::Positions(absl::Span<const ImagePatches> images,
   const int64_t side = config_.table_side();
   const Taps rows = TapsOf(grid.rows, ExtentPerPatch(images, &ImagePatches::grid_h), side);
   const Taps columns = TapsOf(grid.columns, ExtentPerPatch(images, &ImagePatches::grid_w), side);
+
   at::Tensor sum;
   for (size_t row = 0; row < 2; ++row) {
     for (size_t column = 0; column < 2; ++column) {
@@ -179,6 +186,7 @@ VisionFeatures Qwen3VisionTower::Forward(absl::Span<const ImagePatches> images) 
   const at::Tensor patches = StackPatches(images, patch_proj_.scalar_type(), device);
   at::Tensor x = at::linear(patches, patch_proj_.reshape({config_.hidden_size, -1}), patch_bias_) +
                  Positions(images, grid);
+
   VisionFeatures features;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     x = RunBlock(blocks_[i], x, rotate, frames);  // [patches, hidden]
@@ -188,6 +196,7 @@ VisionFeatures Qwen3VisionTower::Forward(absl::Span<const ImagePatches> images) 
       features.deepstack.push_back(
           Merge(deepstack_mergers_[static_cast<size_t>(tap - layers.begin())], x));
   }
+
   features.embeddings = Merge(merger_, x);
   return features;
 }

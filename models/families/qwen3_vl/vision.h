@@ -1,6 +1,6 @@
 // The vision tower of Qwen3-VL (https://arxiv.org/abs/2511.21631): a transformer over patches at
-// the image's own resolution, with a learned table of positions that is interpolated to the image's
-// grid, and with the output of some layers handed to the decoder's first layers (DeepStack,
+// the image's own resolution. Its learned position table is interpolated to the image's grid, and
+// the outputs of some layers are added to the decoder's first layers (DeepStack,
 // https://arxiv.org/abs/2406.04334).
 #pragma once
 
@@ -21,18 +21,20 @@ namespace palate::models {
 
 struct Qwen3VisionConfig : VisionShape {
   int64_t num_positions = 0;              // rows of the position table
-  std::vector<int64_t> deepstack_layers;  // the layers whose output the decoder gets, by merger
+  std::vector<int64_t> deepstack_layers;  // the layers whose outputs go to the decoder, in the
+                                          // order of their mergers
 
-  // Side of the square grid that the table holds.
+  // Side of the table's square grid.
   int64_t table_side() const;
 
-  // Reads a complete "vision_config". Errors as VisionShape gives them.
+  // Reads a complete "vision_config". Errors as VisionShape::FromJson.
   static absl::StatusOr<Qwen3VisionConfig> FromJson(const JsonConfig& vision_config);
 };
 
+// Immutable and thread-safe after Load.
 class Qwen3VisionTower : public VisionTower {
  public:
-  // `config` is a complete "vision_config". Errors as LoadParameters gives them.
+  // `config` is a complete "vision_config". Errors as LoadParameters.
   static absl::StatusOr<std::shared_ptr<const Qwen3VisionTower>> Load(const Checkpoint& checkpoint,
                                                                       const JsonConfig& config,
                                                                       const LoadOptions& options);
@@ -51,7 +53,8 @@ class Qwen3VisionTower : public VisionTower {
     Norm norm1, norm2;
     BiasedLinear qkv, proj, fc1, fc2;
   };
-  // Makes one row for the decoder of a block of patches, normalizing the patches or the block.
+  // Merges a block of patches into one row for the decoder. Normalizes the patches or the merged
+  // block.
   struct Merger {
     Norm norm;
     BiasedLinear fc1, fc2;
@@ -61,7 +64,7 @@ class Qwen3VisionTower : public VisionTower {
   explicit Qwen3VisionTower(Qwen3VisionConfig config);
   ParameterList Parameters();
   void ListMerger(const std::string& name, Merger& merger, ParameterList& list) const;
-  // The table's rows, interpolated to each patch's place: [patches, hidden].
+  // The table's rows, interpolated to each patch's position: [patches, hidden].
   at::Tensor Positions(absl::Span<const ImagePatches> images, const PatchGrid& grid) const;
   at::Tensor RunBlock(const Block& block, const at::Tensor& x, const PatchRotation& rotate,
                       const std::vector<int64_t>& lengths) const;

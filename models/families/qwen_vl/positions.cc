@@ -24,6 +24,7 @@ MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const Merge
   MropePositions positions;
   positions.next = start;
   size_t image = 0;
+
   for (size_t i = 0; i < ids.size();) {
     if (ids[i] == image_token_id && image < images.size()) {
       AppendImage(images[image], positions.next, positions);
@@ -32,6 +33,7 @@ MropePositions PositionsOf(absl::Span<const int64_t> ids, absl::Span<const Merge
       ++image;
       continue;
     }
+
     for (std::vector<int64_t>& axis : positions.axes) axis.push_back(positions.next);
     ++positions.next;
     ++i;

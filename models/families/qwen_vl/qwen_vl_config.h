@@ -1,5 +1,5 @@
-// config.json of a vision-language model: a decoder, a vision tower, and the placeholder that joins
-// them.
+// config.json of a vision-language model: a decoder, a vision tower, and the placeholder that
+// connects them.
 #pragma once
 
 #include <array>
@@ -14,26 +14,26 @@ namespace palate::models {
 
 struct VlConfig {
   DecoderConfig decoder;
-  JsonConfig vision;  // "vision_config", complete
+  JsonConfig vision;  // "vision_config", with defaults for absent keys
   int64_t image_token_id = -1;
 };
 
-// How a family writes its file. The defaults are those of the reference's config classes:
-// transformers saves the nested parts as differences to them, so published files lack keys there.
+// The format of a family's file. The defaults are those of the reference's config classes, because
+// transformers omits equal values in the nested parts.
 struct VlFormat {
   absl::StatusOr<DecoderConfig> (*read_decoder)(const JsonConfig& config);
   nlohmann::json text_defaults;
   nlohmann::json vision_defaults;
-  // The decoder's keys may stand at the top instead of in "text_config".
+  // The decoder's keys may be at the top level instead of in "text_config".
   bool text_may_be_flat = false;
-  // The text part's word on tied embeddings counts even when the top says otherwise.
+  // Tied embeddings in the text part apply even if the top level disables them.
   bool text_decides_tying = false;
-  std::array<int64_t, 3> mrope_section;  // where the file leaves it out
-  // Fixed by the family, whatever the file says.
+  std::array<int64_t, 3> mrope_section;  // used if the file has none
+  // Fixed by the family, regardless of the file.
   bool mrope_interleaved = false;
 };
 
-// InvalidArgument naming a missing or wrong key, Unimplemented naming what is not computed.
+// InvalidArgument naming a missing or wrong key, Unimplemented naming an unsupported value.
 absl::StatusOr<VlConfig> ReadVlConfig(const JsonConfig& config, const VlFormat& format);
 
 }  // namespace palate::models

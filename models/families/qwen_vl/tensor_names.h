@@ -1,9 +1,9 @@
-// Where vision-language checkpoints keep their parts.
+// Prefixes of the parts in vision-language checkpoints.
 //
-// Three layouts were published: "visual." beside "model." (Qwen2.5-VL), "model.visual." beside
-// "model.language_model." (as transformers saves since 4.52, all of Qwen3-VL), and "visual." beside
-// "language_model." (a model stored without its output matrix). Adapters carry the names of the
-// code that trained them, whichever layout their base has.
+// Three layouts were published: "visual." with "model." (Qwen2.5-VL), "model.visual." with
+// "model.language_model." (saved by transformers since 4.52, all of Qwen3-VL), and "visual." with
+// "language_model." (a model stored without its output matrix). Adapters use the names of the code
+// that trained them, independently of the layout of their base.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ inline std::vector<std::string> VisionPrefixes() { return {"model.visual.", "vis
 inline std::vector<std::string> DecoderPrefixes() {
   return {"model.language_model.", "language_model.", "model."};
 }
-// Starts of the names that are not the vision tower's.
+// Prefixes of tensors that do not belong to the vision tower.
 inline std::vector<std::string> BesidesVision() {
   return {"model.language_model.", "language_model.", "model.embed_tokens.",
           "model.layers.",         "model.norm.",     "lm_head."};

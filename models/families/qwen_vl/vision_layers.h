@@ -1,7 +1,7 @@
-// What the vision towers of Qwen2.5-VL and Qwen3-VL have in common: patches of several images end
-// to end, two-dimensional rotary positions, attention over segments of unequal lengths.
+// Shared by the vision towers of Qwen2.5-VL and Qwen3-VL: packing the patches of several images,
+// two-dimensional rotary positions, and attention over segments of different lengths.
 //
-// Plain ATen calls: they throw. Tensors are on the tower's device; "patches" counts those of all
+// Throws as ATen does. Tensors are on the tower's device; "patches" is the number of patches of all
 // images.
 #pragma once
 
@@ -22,16 +22,16 @@
 
 namespace palate::models {
 
-// Of the towers' normalizations. Not in the config: a constant of both architectures.
+// Epsilon of the towers' normalizations. Not in the config: a constant of both architectures.
 inline constexpr double kVisionNormEps = 1e-6;
 
-// The shape that both towers share. Sizes are at least 1; `num_heads` divides `hidden_size`.
+// The shape of both towers. Sizes are at least 1; `num_heads` divides `hidden_size`.
 struct VisionShape {
   int64_t depth = 0;
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_heads = 0;
-  int64_t out_hidden_size = 0;  // that of the decoder
+  int64_t out_hidden_size = 0;  // the decoder's hidden size
   int64_t patch_size = 0;
   int64_t temporal_patch_size = 0;
   int64_t merge_size = 0;
@@ -44,7 +44,7 @@ struct VisionShape {
   int64_t merged_size() const { return hidden_size * merge_size * merge_size; }
 
   // Reads a complete "vision_config". InvalidArgument naming a missing or wrong key, Unimplemented
-  // naming what is not computed.
+  // naming an unsupported value.
   static absl::StatusOr<VisionShape> FromJson(const JsonConfig& vision_config);
 };
 
@@ -54,19 +54,19 @@ struct BiasedLinear {
   at::Tensor bias;    // [out]
 
   at::Tensor operator()(const at::Tensor& x) const;
-  // Lists "<name>.weight" and "<name>.bias".
+  // Appends "<name>.weight" and "<name>.bias" to `list`.
   void List(const std::string& name, int64_t out, int64_t in, ParameterList& list);
 };
 
-// Where each patch lies on its image's grid, in the order of ImagePatches (merge block by merge
-// block): int64 [patches], on the CPU.
+// The row and column of each patch on its image's grid, in the order of ImagePatches (merge block
+// by merge block): int64 [patches], on the CPU.
 struct PatchGrid {
   at::Tensor rows;
   at::Tensor columns;
 };
 PatchGrid GridOf(absl::Span<const ImagePatches> images, int64_t merge_size);
 
-// The patches of all images: [patches, patch_values] in that type.
+// The patches of all images, converted to `dtype`: [patches, patch_values].
 at::Tensor StackPatches(absl::Span<const ImagePatches> images, at::ScalarType dtype,
                         const at::Device& device);
 
@@ -76,20 +76,20 @@ struct PatchRotation {
   at::Tensor cos;
   at::Tensor sin;
 
-  // x: [patches, heads, head_dim]; computed in float32, returned in its own type.
+  // x: [patches, heads, head_dim]. Computes in float32; returns the type of `x`.
   at::Tensor operator()(const at::Tensor& x) const;
-  // The rotation of those patches in that order (int64 [n]).
+  // The rotation of these patches in this order (int64 [n]).
   PatchRotation Select(const at::Tensor& order) const;
 };
 PatchRotation RotationOf(const PatchGrid& grid, int64_t head_dim, double theta,
                          const at::Device& device);
 
-// Lengths of the segments that full attention keeps apart: every frame of every image.
+// Lengths of the segments between which full attention does not attend: every frame of every image.
 std::vector<int64_t> FrameLengths(absl::Span<const ImagePatches> images);
 
-// Attention within consecutive segments of these lengths, whose sum is `patches`. qkv: [patches, 3
-// * hidden] as the towers store it; returns [patches, hidden]. No mask is built: memory grows with
-// the patches, not with their square.
+// Attention within consecutive segments of these lengths, whose sum is `patches`. `qkv` is
+// [patches, 3 * hidden] as the towers store it; returns [patches, hidden]. Builds no mask, so that
+// memory grows with the patches, not with their square.
 at::Tensor AttendSegments(const at::Tensor& qkv, const PatchRotation& rotate, int64_t num_heads,
                           const std::vector<int64_t>& lengths);
 

@@ -1,4 +1,4 @@
-// What the language side asks of a vision tower, whichever family it is of.
+// Interface that the vision tower of every family implements.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,34 +11,34 @@
 
 namespace palate::models {
 
-// What a tower says about some images, in their order. `n` is the number of their merged patches,
-// images end to end.
+// The outputs for some images, in order. `n` is the number of merged patches of all images.
 struct VisionFeatures {
-  at::Tensor
-      embeddings;  // [n, decoder hidden]: takes the place of the image placeholders' embeddings
-  std::vector<at::Tensor> deepstack;  // each [n, decoder hidden]: added after decoder layer i at
-                                      // those places; often none
+  // [n, decoder hidden]; replaces the embeddings of the image placeholders.
+  at::Tensor embeddings;
+  // Each [n, decoder hidden]; element i is added after decoder layer i at the placeholders. Often
+  // empty.
+  std::vector<at::Tensor> deepstack;
 };
 
-// Immutable and thread-safe after loading. Images are computed together, as sequences of their own
-// lengths without padding; they never influence each other.
+// Immutable and thread-safe after loading. Images are computed together, as sequences without
+// padding; they do not influence each other.
 class VisionTower {
  public:
   virtual ~VisionTower() = default;
 
-  // In the compute type, on the tower's device. Plain ATen calls throw: serving code wraps its
-  // calls in CatchTorch. REQUIRES: `images` is not empty; each has at least one patch, grid sides
-  // of multiples of merge_size, and its grid's patches.
+  // The features in the compute type, on the tower's device. Throws as ATen does: serving code
+  // wraps its calls in CatchTorch. REQUIRES: `images` is not empty; each image has at least one
+  // patch, as many patches as its grid, and a grid whose sides are multiples of merge_size.
   virtual VisionFeatures Forward(absl::Span<const ImagePatches> images) const = 0;
 
-  // Values of one patch: 3 * temporal_patch * patch * patch.
+  // Number of values in one patch: 3 * temporal_patch * patch * patch.
   virtual int64_t patch_values() const = 0;
-  // Patches of a merge block lie on a square with sides of this many.
+  // Side of a merge block, in patches.
   virtual int64_t merge_size() const = 0;
   // Columns of the features: the decoder's hidden size.
   virtual int64_t out_hidden_size() const = 0;
 
-  // Rows of `embeddings` that an image yields.
+  // Number of rows of `embeddings` for an image.
   int64_t MergedPatches(const ImagePatches& image) const {
     return image.patches() / (merge_size() * merge_size());
   }

@@ -72,8 +72,10 @@ absl::StatusOr<std::shared_ptr<const SiglipModel>> SiglipModel::Load(const Check
                                                 "vision_model.embeddings.position_ids"},
                            .dtype = options.dtype,
                            .device = options.device};
+
   PALATE_RETURN_IF_ERROR(
       LoadParameters(checkpoint, model->Parameters(logit_scale, logit_bias), own));
+
   PALATE_RETURN_IF_ERROR(CatchTorch([&] {
     model->text_.Prepack(checkpoint);
     model->vision_.Prepack(checkpoint);
@@ -104,21 +106,24 @@ at::Tensor SiglipModel::ImageStates(const at::Tensor& pixels) const {
                         encoder.layer_norm_eps);
 }
 
-// [images, patches, hidden] to [images, hidden].
+// Pools [images, patches, hidden] to [images, hidden].
 at::Tensor SiglipModel::Pool(const at::Tensor& states) const {
   const EncoderConfig& encoder = config_.vision.encoder;
   const int64_t hidden = encoder.hidden_size;
   const int64_t images = states.size(0);
+
   const auto part = [&](int64_t index, const at::Tensor& x) {
     const at::Tensor projected = at::linear(x, pooling_.in_weight.narrow(0, index * hidden, hidden),
                                             pooling_.in_bias.narrow(0, index * hidden, hidden));
     return projected.view({x.size(0), x.size(1), encoder.num_heads, -1}).transpose(1, 2);
   };
+
   const at::Tensor query = part(0, pooling_.probe).expand({images, -1, -1, -1});
   const at::Tensor mixed =
       at::scaled_dot_product_attention(query, part(1, states), part(2, states));
   const at::Tensor attended =
       at::linear(mixed.reshape({images, hidden}), pooling_.out_weight, pooling_.out_bias);
+
   const at::Tensor normed = at::layer_norm(attended, {hidden}, pooling_.norm_weight,
                                            pooling_.norm_bias, encoder.layer_norm_eps);
   const at::Tensor wide =

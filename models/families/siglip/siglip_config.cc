@@ -8,7 +8,7 @@
 namespace palate::models {
 namespace {
 
-// What transformers' SiglipTextConfig and SiglipVisionConfig hold for keys that a file leaves out.
+// The defaults of transformers' SiglipTextConfig and SiglipVisionConfig for absent keys.
 nlohmann::json SiglipTextDefaults() {
   return {{"vocab_size", 32000},
           {"hidden_size", 768},
@@ -34,6 +34,7 @@ absl::StatusOr<SiglipTextConfig> ReadSiglipText(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxTowerVocabulary));
   PALATE_ASSIGN_OR_RETURN(result.max_positions,
                           config.IntIn("max_position_embeddings", 1, kMaxTowerExtent));
+
   result.projection_size = result.encoder.hidden_size;
   if (config.Has("projection_size")) {
     PALATE_ASSIGN_OR_RETURN(result.projection_size,
@@ -48,10 +49,11 @@ absl::StatusOr<SiglipVisionConfig> ReadSiglipVision(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.num_channels, config.IntIn("num_channels", 1, 16));
   PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.patch_size, config.IntIn("patch_size", 1, result.image_size));
+
   PALATE_ASSIGN_OR_RETURN(const bool pooled, config.Bool("vision_use_head"));
   if (!pooled)
     return absl::UnimplementedError(absl::StrCat(
-        config.source(), ": vision_use_head is false: such a model has no image vectors"));
+        config.source(), ": vision_use_head is false, so the model has no image vectors"));
   return result;
 }
 
@@ -62,6 +64,7 @@ absl::StatusOr<SiglipConfig> SiglipConfig::FromJson(const JsonConfig& config) {
   if (type != "siglip")
     return absl::UnimplementedError(
         absl::StrCat(config.source(), ": model_type \"", type, "\" is not siglip"));
+
   SiglipConfig result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text,
                           NestedWithDefaults(config, "text_config", SiglipTextDefaults()));
@@ -69,12 +72,14 @@ absl::StatusOr<SiglipConfig> SiglipConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig vision,
                           NestedWithDefaults(config, "vision_config", SiglipVisionDefaults()));
   PALATE_ASSIGN_OR_RETURN(result.vision, ReadSiglipVision(vision));
+
   if (result.text.projection_size != result.vision.encoder.hidden_size) {
     return absl::InvalidArgumentError(
         absl::StrCat(config.source(), ": text vectors have ", result.text.projection_size,
                      " dimensions (projection_size), image vectors ",
                      result.vision.encoder.hidden_size, " (hidden_size of vision_config)"));
   }
+
   return result;
 }
 

@@ -14,10 +14,10 @@
 namespace palate::models {
 namespace {
 
-// The class of the published checkpoints misspells "pre_layernorm".
+// The class that the published checkpoints were saved from misspells "pre_layernorm".
 constexpr const char* kClipPreNorm = "vision_model.pre_layrnorm.";
 
-// What transformers 5 calls the blocks of ViTModel where it stores them under its own names.
+// The names of ViTModel's blocks since transformers 5.
 EncoderNames NewVitNames() {
   return {.prefix = "layers.",
           .norm1 = "layernorm_before.",
@@ -35,7 +35,7 @@ EncoderNames NamesOf(VitConfig::Layout layout) {
                                                   : EncoderNames::Vit();
 }
 
-// Those that the checkpoint uses.
+// The names that the checkpoint uses.
 EncoderNames NamesIn(const Checkpoint& checkpoint, VitConfig::Layout layout) {
   const std::string newer = "layers.0.attention.q_proj.weight";
   const bool is_newer =
@@ -53,9 +53,11 @@ ParameterList VitModel::Parameters() {
   const int64_t hidden = config_.hidden_size;
   const int64_t tokens = 1 + config_.num_patches();
   const Init normal = Init::Normal(config_.initializer_range);
+
   ParameterList list;
   const std::vector<int64_t> patch = {hidden, config_.num_channels, config_.patch_size,
                                       config_.patch_size};
+
   if (clip) {
     list.push_back({"vision_model.embeddings.class_embedding", {hidden}, normal, &class_token_});
     list.push_back(
@@ -73,12 +75,14 @@ ParameterList VitModel::Parameters() {
     list.push_back(
         {"embeddings.patch_embeddings.projection.bias", {hidden}, Init::Zeros(), &patch_bias_});
   }
+
   blocks_.AddParameters(list);
   AddNorm(list, clip ? "vision_model.post_layernorm." : "layernorm.", hidden, post_norm_weight_,
           post_norm_bias_);
   if (config_.projection_dim > 0)
     list.push_back(
         {"visual_projection.weight", {config_.projection_dim, hidden}, normal, &projection_});
+
   return list;
 }
 
@@ -87,6 +91,7 @@ absl::StatusOr<std::unique_ptr<VitModel>> VitModel::LoadImpl(
     const std::vector<std::string>& ignored_prefixes, LoadOptions options) {
   PALATE_RETURN_IF_ERROR(config.Validate());
   auto model = std::unique_ptr<VitModel>(new VitModel(config, NamesIn(checkpoint, config.layout)));
+
   options.ignored_prefixes = ignored_prefixes;
   if (config.layout == VitConfig::Layout::kClipVision) {
     options.ignored_prefixes.push_back("vision_model.embeddings.position_ids");
@@ -95,6 +100,7 @@ absl::StatusOr<std::unique_ptr<VitModel>> VitModel::LoadImpl(
     for (const char* head : {"pooler.", "vit.pooler.", "classifier."})
       options.ignored_prefixes.push_back(head);
   }
+
   PALATE_RETURN_IF_ERROR(LoadParameters(checkpoint, model->Parameters(), options));
   if (!options.trainable)
     PALATE_RETURN_IF_ERROR(CatchTorch([&] { model->blocks_.Prepack(checkpoint); }));
@@ -133,10 +139,12 @@ at::Tensor VitModel::Forward(const at::Tensor& pixels) const {
       class_token_.reshape({1, 1, hidden}).expand({pixels.size(0), 1, hidden});
   const at::Tensor patches =
       EmbedPatches(pixels.to(patch_weight_.options()), patch_weight_, patch_bias_);
+
   at::Tensor x = at::cat({class_tokens, patches}, 1) + positions_;
   if (pre_norm_weight_.defined())
     x = at::layer_norm(x, {hidden}, pre_norm_weight_, pre_norm_bias_, config_.layer_norm_eps);
   x = blocks_(x);
+
   if (config_.layout == VitConfig::Layout::kClipVision) return x;
   return at::layer_norm(x, {hidden}, post_norm_weight_, post_norm_bias_, config_.layer_norm_eps);
 }
@@ -145,10 +153,12 @@ at::Tensor VitModel::Embed(const at::Tensor& pixels, VitPooling pooling) const {
   const at::Tensor states = Forward(pixels);
   at::Tensor pooled = pooling == VitPooling::kCls ? states.select(1, 0)
                                                   : states.narrow(1, 1, states.size(1) - 1).mean(1);
+
   if (config_.layout == VitConfig::Layout::kClipVision) {
     pooled = at::layer_norm(pooled, {config_.hidden_size}, post_norm_weight_, post_norm_bias_,
                             config_.layer_norm_eps);
   }
+
   return (projection_.defined() ? at::linear(pooled, projection_) : pooled).to(at::kFloat);
 }
 
@@ -157,6 +167,7 @@ absl::Status VitModel::Save(const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   if (error)
     return absl::DataLossError(absl::StrCat("cannot create ", folder, ": ", error.message()));
+
   PALATE_RETURN_IF_ERROR(
       WriteFileAtomically(folder + "/config.json", config_.ToJson().dump(2) + "\n"));
   return SaveParameters(Parameters(), folder + "/model.safetensors");

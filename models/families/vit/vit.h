@@ -1,9 +1,17 @@
 // Vision transformers (https://arxiv.org/abs/2010.11929) in two Hugging Face layouts:
-// "clip_vision_model" (CLIPVisionModelWithProjection: a norm before the blocks, a projection after
-// the pooling) and "vit" (ViTModel). They differ in names and in those two parts only.
+// "clip_vision_model" (CLIPVisionModelWithProjection, with a norm before the blocks and a
+// projection after the pooling) and "vit" (ViTModel). They differ only in names and in these two
+// parts.
 //
-// One implementation serves and trains, as models/decoder/decoder.h; ATen's exceptions pass through
-// Forward and Embed.
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto model, VitModel::Load(checkpoint));
+//   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, CatchTorch([&] {
+//     const c10::InferenceMode inference;
+//     return model->Embed(pixels);
+//   }));
+//
+// One implementation serves and trains, like models/decoder/decoder.h. Forward and Embed throw as
+// ATen does.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,7 +35,7 @@ struct VitConfig {
   using Activation = models::Activation;
 
   Layout layout = Layout::kClipVision;
-  int64_t image_size = 0;  // pixels on each side; what is left over after whole patches is not seen
+  int64_t image_size = 0;  // pixels on each side; those beyond the last whole patch are ignored
   int64_t patch_size = 0;
   int64_t num_channels = 3;
   int64_t hidden_size = 0;
@@ -43,8 +51,8 @@ struct VitConfig {
   int64_t output_dim() const { return projection_dim > 0 ? projection_dim : hidden_size; }
   EncoderConfig encoder() const;
 
-  // The config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented for
-  // another model_type or activation.
+  // Reads config.json of either layout. InvalidArgument for missing or wrong keys, Unimplemented
+  // for another model_type or activation.
   static absl::StatusOr<VitConfig> FromJson(const JsonConfig& config);
   nlohmann::json ToJson() const;
   absl::Status Validate() const;
@@ -55,31 +63,33 @@ enum class VitPooling { kCls, kMean };  // kMean averages the patches, without t
 // Thread-safe for inference after creation.
 class VitModel {
  public:
-  // Of `options` only dtype and device are used.
+  // Uses only dtype and device of `options`.
   static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint,
                                                               const LoadOptions& options = {});
   static absl::StatusOr<std::unique_ptr<VitModel>> LoadTrainable(const Checkpoint& checkpoint);
   static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config,
                                                                 uint64_t seed);
-  // The vision tower inside a checkpoint of another kind, such as a whole CLIP: its weights start
-  // as the layout's do, and tensors that start with one of `ignored_prefixes` belong to the rest.
+  // Loads the vision tower inside a checkpoint of another kind, such as a whole CLIP. Its tensors
+  // have the names of the layout; tensors that start with one of `ignored_prefixes` belong to other
+  // parts.
   static absl::StatusOr<std::shared_ptr<const VitModel>> LoadTower(
       const Checkpoint& checkpoint, const VitConfig& config,
       const std::vector<std::string>& ignored_prefixes, const LoadOptions& options = {});
 
   const VitConfig& config() const { return config_; }
 
-  // `pixels` is [batch, channels, image_size, image_size], brought to the model's device and type.
-  // Returns the last block's output, before the final norm for kClipVision and after it for kVit
-  // (as the reference's last_hidden_state): [batch, 1 + patches, hidden].
+  // `pixels` is [batch, channels, image_size, image_size]; it is converted to the model's device
+  // and type. Returns the output of the last block, before the final norm for kClipVision and after
+  // it for kVit (the reference's last_hidden_state): [batch, 1 + patches, hidden].
   at::Tensor Forward(const at::Tensor& pixels) const;
   // Pooled, normed and projected, not normalized to unit length: float32 [batch, output_dim].
   at::Tensor Embed(const at::Tensor& pixels, VitPooling pooling = VitPooling::kCls) const;
 
-  // Of a model that was created or loaded for training.
+  // The parameters; the list points into this model. REQUIRES: the model was created or loaded for
+  // training.
   ParameterList Parameters();
-  // Writes config.json and model.safetensors; preprocessor_config.json is
-  // ImageProcessorConfig::ToJson. Makes the folder when absent.
+  // Writes config.json and model.safetensors, and creates the folder if it is absent.
+  // preprocessor_config.json is ImageProcessorConfig::ToJson.
   absl::Status Save(const std::string& folder);
 
  private:

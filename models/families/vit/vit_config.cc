@@ -16,7 +16,7 @@ absl::StatusOr<VitConfig::Layout> ReadLayout(const JsonConfig& config) {
   if (name == "vit") return VitConfig::Layout::kVit;
   return absl::UnimplementedError(
       absl::StrCat(config.source(), ": model_type \"", type,
-                   "\" is no vision transformer; supported are clip_vision_model and vit"));
+                   "\" is not a vision transformer; supported are clip_vision_model and vit"));
 }
 
 bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
@@ -33,7 +33,9 @@ absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.patch_size, config.IntIn("patch_size", 1, kMaxTowerExtent));
   PALATE_ASSIGN_OR_RETURN(result.num_channels, config.IntIn("num_channels", 1, 16));
+
   PALATE_ASSIGN_OR_RETURN(const EncoderConfig encoder, ReadEncoderConfig(config));
+
   result.hidden_size = encoder.hidden_size;
   result.intermediate_size = encoder.intermediate_size;
   result.num_layers = encoder.num_layers;
@@ -42,14 +44,17 @@ absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
   result.layer_norm_eps = encoder.layer_norm_eps;
   PALATE_ASSIGN_OR_RETURN(result.initializer_range,
                           config.DoubleOr("initializer_range", result.initializer_range));
+
   PALATE_ASSIGN_OR_RETURN(const bool qkv_bias, config.BoolOr("qkv_bias", true));
   if (!qkv_bias)
     return absl::UnimplementedError(
         absl::StrCat(config.source(), ": attention without qkv_bias is not supported"));
+
   if (HasArchitecture(config, "CLIPVisionModelWithProjection")) {
     PALATE_ASSIGN_OR_RETURN(result.projection_dim,
                             config.IntIn("projection_dim", 1, kMaxTowerExtent));
   }
+
   PALATE_RETURN_IF_ERROR(Annotate(result.Validate(), config.source()));
   return result;
 }
@@ -81,6 +86,7 @@ nlohmann::json VitConfig::ToJson() const {
       {"num_hidden_layers", num_layers},
       {"patch_size", patch_size},
   };
+
   if (!clip) {
     json["architectures"] = {"ViTModel"};
     json["qkv_bias"] = true;
@@ -88,6 +94,7 @@ nlohmann::json VitConfig::ToJson() const {
     json["attention_probs_dropout_prob"] = 0.0;
     return json;
   }
+
   json["architectures"] = {projection_dim > 0 ? "CLIPVisionModelWithProjection"
                                               : "CLIPVisionModel"};
   json["initializer_factor"] = 1.0;
@@ -105,8 +112,9 @@ absl::Status VitConfig::Validate() const {
         absl::StrCat("patch_size (", patch_size, ") is above image_size (", image_size, ")"));
   }
   if (hidden_size % num_heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "hidden_size (", hidden_size, ") is no multiple of num_attention_heads (", num_heads, ")"));
+    return absl::InvalidArgumentError(absl::StrCat("hidden_size (", hidden_size,
+                                                   ") is not a multiple of num_attention_heads (",
+                                                   num_heads, ")"));
   }
   if (layout == Layout::kVit && projection_dim != 0)
     return absl::InvalidArgumentError("the vit layout has no projection");

@@ -23,10 +23,13 @@ TEST_P(GoldenAdapterTest, MergedModelEqualsTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto base = AdapterBaseFolder(golden.checkpoint());
   ASSERT_TRUE(base.ok()) << base.status();
+
   const auto model = DecoderModel::Load(*Checkpoint::Open(*base), {.adapter = golden.checkpoint()});
   ASSERT_TRUE(model.ok()) << model.status();
+
   const c10::InferenceMode inference;
   const TensorMap tensors = ReferenceTensors(golden);
+
   const auto expected = golden.expected();
   for (size_t n = 0; n < expected["logits"].size(); ++n) {
     const at::Tensor hidden =
@@ -66,15 +69,17 @@ class AdapterTest : public ::testing::Test {
     WriteAdapter();
     const auto adapter = Adapter::Open(folder_.path());
     if (!adapter.ok()) return adapter.status();
+
     const ParameterList list = {{"model.layers.0.q_proj.weight", {4, 3}, {}, &first_},
                                 {"model.layers.1.q_proj.weight", {4, 3}, {}, &second_},
                                 {"model.embed_tokens.weight", {5, 3}, {}, &embedding_}};
+
     return LoadParameters(
         *Checkpoint::Open(base_.path()), list,
         {.prefixes = {"model.", ""}, .replaced_prefix = "model.", .adapter = &*adapter});
   }
 
-  // Each refusal names what it refuses.
+  // Expects that a setting is refused with an error that names it.
   void ExpectUnsupported(const std::string& key, const nlohmann::json& value) {
     const nlohmann::json before = config_;
     config_[key] = value;
@@ -110,6 +115,7 @@ TEST_F(AdapterTest, AddsTheScaledProductToTheWeightsThatItNames) {
 TEST_F(AdapterTest, ScalesByTheRootOfTheRankWhenRankStabilized) {
   config_["use_rslora"] = true;
   ASSERT_TRUE(Load().ok()) << Load();
+
   const double scaling = 6 / std::sqrt(2.0);
   ExpectClose(first_,
               weights_.at("layers.0.q_proj.weight") +
@@ -121,6 +127,7 @@ TEST_F(AdapterTest, TakesRankAndAlphaOfAModuleFromTheFirstPatternThatMatches) {
   AddUpdate("layers.1.q_proj", 4);
   config_["rank_pattern"] = {{"1.q_proj", 4}};
   config_["alpha_pattern"] = {{"^model.layers.[1-9].q_proj", 2}};
+
   ASSERT_TRUE(Load().ok()) << Load();
   ExpectClose(second_,
               weights_.at("layers.1.q_proj.weight") +
@@ -137,6 +144,7 @@ TEST_F(AdapterTest, UpdatesEmbeddingsByTheTransposedProduct) {
   const at::Tensor b = at::randn({3, 2});
   lora_["base_model.model.model.embed_tokens.lora_embedding_A"] = a;
   lora_["base_model.model.model.embed_tokens.lora_embedding_B"] = b;
+
   config_["target_modules"].push_back("embed_tokens");
   ASSERT_TRUE(Load().ok()) << Load();
   ExpectClose(embedding_, weights_.at("embed_tokens.weight") + 3.0 * b.matmul(a).t(), 1e-5,
@@ -148,6 +156,7 @@ TEST_F(AdapterTest, ReplacesModulesThatWereTrainedWhole) {
   config_["modules_to_save"] = {"embed_tokens"};
   ASSERT_TRUE(Load().ok()) << Load();
   EXPECT_TRUE(at::equal(embedding_, at::ones({5, 3})));
+
   config_["modules_to_save"] = {"embed_tokens", "lm_head"};
   EXPECT_THAT(MessageOf(Load()), HasSubstr("lm_head"));
 }
@@ -156,8 +165,10 @@ TEST_F(AdapterTest, FindsModulesNamedWithoutTheWrapper) {
   std::map<std::string, at::Tensor> bare;
   for (const auto& [name, tensor] : lora_)
     bare["base_model.model." + name.substr(std::string("base_model.model.model.").size())] = tensor;
+
   const at::Tensor update = Half("layers.0.q_proj", "B").matmul(Half("layers.0.q_proj", "A"));
   lora_ = bare;
+
   ASSERT_TRUE(Load().ok()) << Load();
   ExpectClose(first_, weights_.at("layers.0.q_proj.weight") + 3.0 * update, 1e-5, "merged");
 }
@@ -175,6 +186,7 @@ TEST_F(AdapterTest, RefusesByNameWhatItDoesNotMerge) {
 TEST_F(AdapterTest, ListsWhatDoesNotFitTheModel) {
   AddUpdate("layers.7.q_proj", 2);
   lora_["base_model.model.model.layers.0.q_proj.lora_B.weight"] = at::randn({5, 2});
+
   const absl::Status status = Load();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(MessageOf(status), HasSubstr("layers.7.q_proj\" is not in the model"));
@@ -186,6 +198,7 @@ TEST_F(AdapterTest, ListsWhatDoesNotFitItsConfig) {
   lora_.erase("base_model.model.model.layers.0.q_proj.lora_B.weight");
   lora_["base_model.model.model.layers.0.q_proj.lora_magnitude_vector"] = at::ones({4});
   config_["target_modules"].push_back("v_proj");
+
   const absl::Status status = Load();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(MessageOf(status), HasSubstr("expected rank 2"));
@@ -197,6 +210,7 @@ TEST_F(AdapterTest, ListsWhatDoesNotFitItsConfig) {
 TEST_F(AdapterTest, NamesABaseThatIsNoFolder) {
   config_["base_model_name_or_path"] = "Some/Model-On-A-Hub";
   WriteAdapter();
+
   const absl::Status status = AdapterBaseFolder(folder_.path()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(MessageOf(status), HasSubstr("Some/Model-On-A-Hub"));
@@ -213,7 +227,9 @@ TEST(DecoderModelTest, RefusesAnAdapterOfSharedEmbeddings) {
   config.num_kv_heads = 1;
   config.head_dim = 8;
   config.max_positions = 8;
+
   ASSERT_TRUE((*DecoderModel::CreateRandom(config, 1))->Save(base.path()).ok());
+
   WriteAll(folder.file("adapter_config.json"),
            R"({"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["embed_tokens"]})");
   ASSERT_TRUE(
@@ -221,6 +237,7 @@ TEST(DecoderModelTest, RefusesAnAdapterOfSharedEmbeddings) {
                    {"base_model.model.model.embed_tokens.lora_embedding_B", at::ones({8, 1})}},
                   folder.file("adapter_model.safetensors"))
           .ok());
+
   const auto model = DecoderModel::Load(*Checkpoint::Open(base.path()), {.adapter = folder.path()});
   EXPECT_EQ(model.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(MessageOf(model.status()), HasSubstr("embed_tokens"));

@@ -29,6 +29,7 @@ class CheckpointTest : public ::testing::Test {
   absl::Status Load(const LoadOptions& options = {}) {
     auto checkpoint = Checkpoint::Open(folder_.path());
     if (!checkpoint.ok()) return checkpoint.status();
+
     return LoadParameters(*checkpoint, {{"a.weight", {2, 3}, {}, &a_}, {"b", {4}, {}, &b_}},
                           options);
   }
@@ -56,6 +57,7 @@ TEST_F(CheckpointTest, WidensNarrowFloatTypes) {
   Save({{"a.weight", at::full({2, 3}, 1.5).to(at::kBFloat16)},
         {"b", at::full({4}, 0.25).to(at::kHalf)}});
   ASSERT_TRUE(Load().ok());
+
   EXPECT_EQ(a_.scalar_type(), at::kFloat);
   EXPECT_EQ(a_[0][0].item<float>(), 1.5f);
   EXPECT_EQ(b_[0].item<float>(), 0.25f);
@@ -65,14 +67,16 @@ TEST_F(CheckpointTest, ConvertsToTheComputeTypeAndKeepsWhatIsStoredInIt) {
   const at::Tensor stored = at::randn({2, 3}).to(at::kBFloat16);
   Save({{"a.weight", stored}, {"b", at::full({4}, 0.25)}});
   ASSERT_TRUE(Load({.dtype = at::kBFloat16}).ok());
+
   EXPECT_TRUE(at::equal(a_, stored));
   EXPECT_TRUE(at::equal(b_, at::full({4}, 0.25).to(at::kBFloat16)));
 }
 
-// Conversion goes by pieces; a tensor of many of them must come out whole.
+// Conversion works in pieces. A tensor of many pieces must be complete.
 TEST_F(CheckpointTest, ConvertsTensorsLargerThanAPiece) {
   const at::Tensor stored = at::randn({3000, 1001}).to(at::kHalf);
   Save({{"large", stored}});
+
   at::Tensor loaded;
   ASSERT_TRUE(
       LoadParameters(*Checkpoint::Open(folder_.path()), {{"large", {3000, 1001}, {}, &loaded}}, {})
@@ -84,9 +88,11 @@ TEST_F(CheckpointTest, ReplacesThePrefixOfListedNamesOnly) {
   Save({{"norm", at::ones({4})}, {"head", at::ones({2})}, {"layers.0.inv_freq", at::ones({1})}});
   at::Tensor norm, head;
   const ParameterList list = {{"model.norm", {4}, {}, &norm}, {"head", {2}, {}, &head}};
+
   const auto load = [&](const LoadOptions& options) {
     return LoadParameters(*Checkpoint::Open(folder_.path()), list, options);
   };
+
   EXPECT_TRUE(load({.prefixes = {"model.", ""},
                     .replaced_prefix = "model.",
                     .ignored_suffixes = {".inv_freq"}})
@@ -103,6 +109,7 @@ TEST_F(CheckpointTest, FindsTensorsUnderAKnownPrefix) {
 TEST_F(CheckpointTest, ListsMissingWrongAndLeftOverTensors) {
   Save({{"a.weight", at::ones({3, 2})}, {"c.extra", at::ones({1})}});
   const absl::Status status = Load();
+
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(MessageOf(status), HasSubstr(folder_.path()));
   EXPECT_THAT(MessageOf(status), HasSubstr("missing tensors: b"));
@@ -126,6 +133,7 @@ TEST_F(CheckpointTest, DigestFollowsTheContent) {
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->size(), 64u);
   EXPECT_EQ(*Checkpoint::Open(folder_.path())->WeightsDigest(), *first);
+
   Save({{"a.weight", at::zeros({2, 3})}, {"b", at::ones({4})}, {"c", at::ones({1})}});
   EXPECT_NE(*Checkpoint::Open(folder_.path())->WeightsDigest(), *first);
 }
@@ -134,6 +142,7 @@ TEST_F(CheckpointTest, SaysWhatAFolderLacks) {
   std::filesystem::remove(folder_.file("model.safetensors"));
   EXPECT_EQ(Load().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(MessageOf(Load()), HasSubstr("holds no weights"));
+
   std::filesystem::remove(folder_.file("config.json"));
   EXPECT_EQ(Load().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(MessageOf(Load()), HasSubstr("config.json"));
@@ -190,6 +199,7 @@ TEST(InitializeParametersTest, GivesTheSameValuesForTheSameSeed) {
   ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &a}}, 1, true).ok());
   ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &b}}, 1, true).ok());
   ASSERT_TRUE(InitializeParameters({{"a", {100}, Init::Normal(0.5), &c}}, 2, true).ok());
+
   EXPECT_TRUE(at::equal(a, b));
   EXPECT_FALSE(at::equal(a, c));
   EXPECT_NEAR(a.std().item<float>(), 0.5, 0.15);
@@ -199,11 +209,13 @@ TEST(InitializeParametersTest, GivesTheSameValuesForTheSameSeed) {
 TEST(JsonConfigTest, NamesFileAndKeyOfWhatIsMissingOrMistyped) {
   const auto config = JsonConfig::Parse(R"({"n": "x", "null": null, "f": 1.5})", "config.json");
   ASSERT_TRUE(config.ok());
+
   EXPECT_THAT(MessageOf(config->Int("absent").status()),
               HasSubstr("config.json lacks the key \"absent\""));
   EXPECT_THAT(MessageOf(config->Int("null").status()), HasSubstr("lacks"));
   EXPECT_THAT(MessageOf(config->Int("n").status()), HasSubstr("\"n\" is not an integer"));
   EXPECT_THAT(MessageOf(config->Int("f").status()), HasSubstr("not an integer"));
+
   EXPECT_EQ(*config->IntOr("absent", 3), 3);
   EXPECT_FALSE(config->IntOr("n", 3).ok());
 }
@@ -223,6 +235,7 @@ TEST(FindModelFamilyTest, KnowsFamiliesByTypeAndArchitecture) {
   const auto family = [](const std::string& json) {
     return FindModelFamily(*JsonConfig::Parse(json, "config.json"));
   };
+
   EXPECT_EQ(*family(R"({"model_type": "bert", "architectures": ["BertModel"]})"),
             ModelFamily::kBert);
   EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"),
@@ -236,8 +249,10 @@ TEST(FindModelFamilyTest, KnowsFamiliesByTypeAndArchitecture) {
       *family(
           R"({"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]})"),
       ModelFamily::kQwen3Vl);
+
   EXPECT_EQ(family(R"({"model_type": "bert", "architectures": "BertModel"})").status().code(),
             absl::StatusCode::kInvalidArgument);
+
   const auto unknown =
       family(R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"]})").status();
   EXPECT_EQ(unknown.code(), absl::StatusCode::kUnimplemented);

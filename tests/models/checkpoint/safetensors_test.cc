@@ -44,6 +44,7 @@ class SafetensorsFileTest : public ::testing::Test {
 TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
   const std::string floats(24, '\x3f');
   const std::string bytes = "\x01\x02\x03";
+
   const std::map<std::string, TensorEntry> tensors = {
       {"b.odd", {TensorType::kU8, {3}, bytes}},
       {"a.matrix", {TensorType::kF32, {2, 3}, floats}},
@@ -52,8 +53,10 @@ TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
   ASSERT_TRUE(
       WriteSafetensors(folder_.file("w.safetensors"), tensors, {{"format", "pt"}, {"note", "x"}})
           .ok());
+
   const auto file = SafetensorsFile::Open(folder_.file("w.safetensors"));
   ASSERT_TRUE(file.ok()) << file.status();
+
   ASSERT_EQ(file->tensors().size(), tensors.size());
   for (const auto& [name, entry] : tensors) {
     const TensorEntry& read = file->tensors().at(name);
@@ -61,6 +64,7 @@ TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
     EXPECT_EQ(read.shape, entry.shape);
     EXPECT_EQ(read.data, entry.data);
   }
+
   EXPECT_EQ(file->metadata().at("note"), "x");
   const auto address = reinterpret_cast<uintptr_t>(file->tensors().at("a.matrix").data.data());
   EXPECT_EQ(address % 8, 0u);
@@ -68,6 +72,7 @@ TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {
 
 TEST_F(SafetensorsFileTest, WritesTheSameBytesForTheSameTensors) {
   const std::map<std::string, TensorEntry> tensors = {{"a", {TensorType::kF32, {1}, "abcd"}}};
+
   ASSERT_TRUE(WriteSafetensors(folder_.file("1"), tensors).ok());
   ASSERT_TRUE(WriteSafetensors(folder_.file("2"), tensors).ok());
   EXPECT_EQ(ReadAll(folder_.file("1")), ReadAll(folder_.file("2")));
@@ -75,13 +80,16 @@ TEST_F(SafetensorsFileTest, WritesTheSameBytesForTheSameTensors) {
 
 TEST_F(SafetensorsFileTest, RefusesToWriteDataThatDoesNotFitItsShape) {
   const auto status = WriteSafetensors(folder_.file("w"), {{"a", {TensorType::kF32, {2}, "abcd"}}});
+
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(FileExists(folder_.file("w")));
 }
 
 TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
   const std::string good = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+
   ASSERT_TRUE(OpenContent(FileWith(good, "abcd")).ok());
+
   ExpectDataLoss("", "only 0 bytes");
   ExpectDataLoss("abc", "only 3 bytes");
   ExpectDataLoss(LittleEndian64(~uint64_t{0}), "declares a header of 18446744073709551615 bytes");
@@ -90,20 +98,23 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
   ExpectDataLoss(FileWith("[]", ""), "not a JSON object");
   ExpectDataLoss(FileWith("{\"\xff\":1}", ""), "not UTF-8");
   ExpectDataLoss(FileWith(R"({"a":3})", ""), "lacks dtype");
+
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", "a"),
                  "unsupported dtype");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "abcd"),
-                 "no list of sizes");
+                 "not a list of sizes");
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})",
                "abcd"),
       "overflows");
+
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", "abcd"),
                  "lies at [0, 8)");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", "abcd"),
                  "lies at [4, 0)");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "abcd"),
                  "its shape needs 8");
+
   ExpectDataLoss(FileWith(good, "abcdef"), "last 2 bytes belong to no tensor");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},)"
                           R"("b":{"dtype":"U8","shape":[3],"data_offsets":[1,4]}})",
@@ -114,6 +125,7 @@ TEST_F(SafetensorsFileTest, NamesTheProblemOfACorruptFile) {
 
 TEST_F(SafetensorsFileTest, RefusesWhatOnlyAHostileHeaderHas) {
   const std::string entry = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+
   ExpectDataLoss(FileWith("{\"a\":" + entry + ",\"a\":" + entry + "}", "x"), "the key \"a\" twice");
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"),
@@ -121,33 +133,39 @@ TEST_F(SafetensorsFileTest, RefusesWhatOnlyAHostileHeaderHas) {
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}})", "x"),
       "the key \"shape\" twice");
+
   ExpectDataLoss(FileWith(R"({"__metadata__":{"k":"v","k":"w"}})", ""), "the key \"k\" twice");
   ExpectDataLoss(FileWith(R"({"__metadata__":{},"__metadata__":{}})", ""),
                  "the key \"__metadata__\" twice");
   ExpectDataLoss(FileWith(R"({"__metadata__":{"k":1}})", ""), "entry \"k\" is not a string");
   ExpectDataLoss(FileWith(R"({"__metadata__":3})", ""), "not an object");
+
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"code":"x"}})", "x"),
       "unknown field \"code\"");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[[1]],"data_offsets":[0,1]}})", "x"),
-                 "no list of sizes");
+                 "not a list of sizes");
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", "x"),
-                 "no list of sizes");
+                 "not a list of sizes");
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,18446744073709551615]}})", "x"),
       "lies at");
+
   ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}})", "x"),
-                 "no pair of positions");
+                 "not a pair of positions");
   ExpectDataLoss(
       FileWith(R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", "x"),
-      "no list of sizes");
+      "not a list of sizes");
+
   ExpectDataLoss(FileWith("{\"a\":" + entry + "} trailing", "x"), "not valid JSON");
 }
 
 TEST_F(SafetensorsFileTest, RefusesDeepAndEndlessHeadersWithoutReadingThemWhole) {
   const std::string deep(1 << 20, '[');
+
   ExpectDataLoss(FileWith(R"({"a":)" + deep, ""), "lacks dtype");
-  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":)" + deep, ""), "no list of sizes");
+  ExpectDataLoss(FileWith(R"({"a":{"dtype":"U8","shape":)" + deep, ""), "not a list of sizes");
+
   std::string ones = "1";
   for (int i = 0; i < 100'000; ++i) ones += ",1";
   ExpectDataLoss(
@@ -159,12 +177,14 @@ TEST_F(SafetensorsFileTest, SurvivesRandomDamageToItsHeader) {
   const std::string good =
       FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"k":"v"}})",
                "abcdefgh");
+
   std::mt19937 random(7);
   for (int round = 0; round < 400; ++round) {
     std::string damaged = good;
     for (int change = 0; change < 3; ++change)
       damaged[random() % damaged.size()] = static_cast<char>(random());
     damaged.resize(damaged.size() - random() % 4);
+
     const auto file = OpenContent(damaged);
     EXPECT_TRUE(file.ok() || file.status().code() == absl::StatusCode::kDataLoss) << file.status();
   }

@@ -16,13 +16,14 @@ using ::testing::HasSubstr;
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
-// config.json as each family publishes it, in the older spelling.
+// config.json in the older spelling, as each family publishes it.
 nlohmann::json Published(const std::string& family) {
   nlohmann::json json = {
       {"hidden_act", "silu"},           {"hidden_size", 64},        {"intermediate_size", 128},
       {"max_position_embeddings", 256}, {"model_type", family},     {"num_attention_heads", 4},
       {"num_hidden_layers", 3},         {"num_key_value_heads", 2}, {"rms_norm_eps", 1e-6},
       {"rope_theta", 5000.0},           {"vocab_size", 100}};
+
   if (family == "qwen3") json["head_dim"] = 32;
   return json;
 }
@@ -52,6 +53,7 @@ TEST_P(EveryFamilyTest, NamesWhatItDoesNotCompute) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << name;
     EXPECT_THAT(MessageOf(status), HasSubstr(name));
   };
+
   refused({{"rope_scaling", {{"rope_type", "longrope"}}}}, "longrope");
   refused({{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}},
           "per layer type");
@@ -69,8 +71,10 @@ TEST_P(EveryFamilyTest, ReadsBothSpellingsOfRope) {
   nlohmann::json old_name = yarn;
   old_name["type"] = old_name["rope_type"];
   old_name.erase("rope_type");
+
   const auto current = Read(GetParam(), {{"rope_theta", nullptr}, {"rope_parameters", with_theta}});
   const auto older = Read(GetParam(), {{"rope_theta", 7000.0}, {"rope_scaling", old_name}});
+
   for (const auto& config : {current, older}) {
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(config->rope.type, RopeConfig::Type::kYarn);
@@ -78,6 +82,7 @@ TEST_P(EveryFamilyTest, ReadsBothSpellingsOfRope) {
     EXPECT_EQ(config->rope.original_max_positions, 32);
     EXPECT_NEAR(config->rope.attention_factor, 0.1 * std::log(2.0) + 1.0, 1e-12);
   }
+
   EXPECT_EQ(Read(GetParam(), {{"rope_scaling", nullptr}})->rope.theta, 5000.0);
 }
 
@@ -90,16 +95,18 @@ TEST_P(EveryFamilyTest, ReadsStopTokensAsOneOrMany) {
 
 TEST_P(EveryFamilyTest, RefusesSizesThatDoNotFit) {
   EXPECT_THAT(MessageOf(Read(GetParam(), {{"num_key_value_heads", 3}}).status()),
-              HasSubstr("no multiple"));
+              HasSubstr("not a multiple"));
   EXPECT_THAT(MessageOf(Read(GetParam(), {{"vocab_size", 0}}).status()), HasSubstr("vocab_size"));
   EXPECT_THAT(MessageOf(Read(GetParam(), {{"head_dim", 15}}).status()), HasSubstr("head_dim"));
 }
 
 TEST_P(EveryFamilyTest, WritesAConfigThatItReadsBack) {
   const auto config = Read(GetParam(), {{"eos_token_id", 3}, {"tie_word_embeddings", true}});
+
   const auto json = config->ToJson();
   ASSERT_TRUE(json.ok()) << json.status();
   EXPECT_EQ((*json)["model_type"], GetParam());
+
   const auto again = ReadDecoderConfig(JsonConfig(*json, "config.json"));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again->ToJson(), *json);
@@ -132,11 +139,13 @@ TEST(ReadSlidingWindowsTest, FollowsMaxWindowLayersOrLayerTypes) {
       Read("qwen2", {{"sliding_window", 8}, {"max_window_layers", 1}, {"use_sliding_window", true}})
           ->sliding_windows,
       ElementsAre(0, 8, 8));
+
   const nlohmann::json types = {"sliding_attention", "full_attention", "sliding_attention"};
   EXPECT_THAT(
       Read("qwen3", {{"sliding_window", 4}, {"use_sliding_window", true}, {"layer_types", types}})
           ->sliding_windows,
       ElementsAre(4, 0, 4));
+
   EXPECT_THAT(MessageOf(Read("qwen3", {{"layer_types", types}}).status()), HasSubstr("no window"));
   EXPECT_THAT(MessageOf(Read("qwen3", {{"layer_types", {"full_attention"}}}).status()),
               HasSubstr("does not name 3 layers"));
@@ -150,6 +159,7 @@ TEST(ReadSlidingWindowsTest, FollowsMaxWindowLayersOrLayerTypes) {
 TEST(ReadLlamaConfigTest, TakesWhatEarlyFoldersLackFromTheFormat) {
   const auto config = Read("llama", {{"num_key_value_heads", nullptr}, {"rope_theta", nullptr}});
   ASSERT_TRUE(config.ok()) << config.status();
+
   EXPECT_EQ(config->num_kv_heads, 4);
   EXPECT_EQ(config->rope.theta, 10000.0);
   EXPECT_EQ(config->head_dim, 16);
@@ -158,8 +168,8 @@ TEST(ReadLlamaConfigTest, TakesWhatEarlyFoldersLackFromTheFormat) {
   EXPECT_TRUE(Read("llama", {{"attention_bias", true}})->o_bias);
 }
 
-// Values of the published formula for 8 dimensions, theta 10000, computed by hand:
-// wavelengths 6.28, 62.8, 628, 6283.
+// Values of the published formula for 8 dimensions and theta 10000, computed by hand: the
+// wavelengths are 6.28, 62.8, 628 and 6283.
 TEST(RopeInverseFrequenciesTest, StretchesOnlyLongWavelengthsOfLlama3) {
   RopeConfig rope;
   rope.type = RopeConfig::Type::kLlama3;
@@ -167,6 +177,7 @@ TEST(RopeInverseFrequenciesTest, StretchesOnlyLongWavelengthsOfLlama3) {
   rope.low_freq_factor = 1;
   rope.high_freq_factor = 4;
   rope.original_max_positions = 200;
+
   const std::vector<float> frequencies = RopeInverseFrequencies(rope, 8);
   EXPECT_FLOAT_EQ(frequencies[0], 1.0f);
   const double smooth = (200 / 62.831853 - 1) / 3;
@@ -188,6 +199,7 @@ TEST(RopeConfigTest, RefusesSectionsThatDoNotFillAHead) {
   const nlohmann::json sections = {{"type", "mrope"}, {"mrope_section", {2, 3, 2}}};
   EXPECT_THAT(MessageOf(Read("qwen2", {{"rope_scaling", sections}}).status()),
               HasSubstr("covers 7 pairs"));
+
   EXPECT_TRUE(
       Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}}}}).ok());
   EXPECT_FALSE(Read("qwen2", {{"rope_scaling", {{"type", "mrope"}, {"mrope_section", {8}}}}}).ok());

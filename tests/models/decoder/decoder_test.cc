@@ -22,7 +22,7 @@ absl::StatusOr<std::shared_ptr<const DecoderModel>> LoadFolder(const std::string
   return DecoderModel::Load(*checkpoint);
 }
 
-// Continues `prompt` by the best token, `steps` times, through the cache.
+// Greedily continues `prompt` by `steps` tokens, using the cache.
 std::vector<int64_t> Greedy(const DecoderModel& model, const std::vector<int64_t>& prompt,
                             int steps) {
   KvCache cache = model.NewCache(1, static_cast<int64_t>(prompt.size()) + steps);
@@ -46,6 +46,7 @@ class GoldenDecoderTest : public ::testing::TestWithParam<const char*> {
     auto model = LoadFolder(golden_.checkpoint());
     ASSERT_TRUE(model.ok()) << model.status();
     model_ = *model;
+
     tensors_ = ReferenceTensors(golden_);
     expected_ = golden_.expected();
   }
@@ -73,17 +74,21 @@ TEST_P(GoldenDecoderTest, HiddenStatesAndLogitsEqualTheReference) {
 TEST_P(GoldenDecoderTest, BatchEqualsTheReferenceWithoutInfluenceOfPadding) {
   const at::Tensor ids = tensors_.at("batch.input_ids");
   const at::Tensor mask = tensors_.at("batch.attention_mask");
+
   std::vector<std::vector<int64_t>> sequences;
   for (int64_t i = 0; i < ids.size(0); ++i)
     sequences.push_back(Ids(ids[i].masked_select(mask[i].to(at::kBool))));
+
   const PackedTokens packed = PackTokens(sequences);
   const at::Tensor hidden = model_->Forward(packed);
   int64_t end = 0;
+
   for (size_t i = 0; i < sequences.size(); ++i) {
     end += packed.lengths[i];
     const at::Tensor last = model_->Logits(hidden.narrow(0, end - 1, 1));
     ExpectClose(last[0], tensors_.at("batch.last_logits")[static_cast<int64_t>(i)], 1e-4,
                 "sequence " + std::to_string(i));
+
     const at::Tensor alone = model_->Forward(PackTokens({sequences[i]}));
     ExpectClose(hidden.narrow(0, end - packed.lengths[i], packed.lengths[i]), alone, 1e-5,
                 "alone " + std::to_string(i));
@@ -106,14 +111,17 @@ TEST_P(GoldenDecoderTest, ScoresOfContinuationsEqualTheReference) {
   for (size_t n = 0; n < expected_["score"].size(); ++n) {
     const auto prompt = Ids(expected_["score"][n]["prompt_ids"]);
     const auto continuation = Ids(expected_["score"][n]["continuation_ids"]);
+
     std::vector<int64_t> all = prompt;
     all.insert(all.end(), continuation.begin(), continuation.end());
     const at::Tensor hidden = model_->Forward(PackTokens({all}));
+
     const auto count = static_cast<int64_t>(continuation.size());
     const at::Tensor rows = hidden.narrow(0, static_cast<int64_t>(prompt.size()) - 1, count);
     const at::Tensor chosen = at::log_softmax(model_->Logits(rows), 1)
                                   .gather(1, at::tensor(continuation, at::kLong).unsqueeze(1))
                                   .squeeze(1);
+
     ExpectClose(chosen, tensors_.at("score." + std::to_string(n)), 1e-4,
                 "score " + std::to_string(n));
   }
@@ -127,25 +135,29 @@ TEST_P(GoldenRerankTest, LabelLogitsGiveTheReferenceRerankScores) {
     const at::Tensor hidden = model_->Forward(PackTokens({Ids(rerank["cases"][n]["input_ids"])}));
     const at::Tensor logits =
         model_->LabelLogits(hidden.narrow(0, hidden.size(0) - 1, 1), labels)[0];
+
     const auto row = static_cast<int64_t>(n);
     ExpectClose(logits, tensors_.at("rerank.no_yes_logits")[row], 1e-4, "label logits");
     ExpectClose(at::softmax(logits, 0)[1], tensors_.at("rerank.scores")[row], 1e-5, "score");
   }
 }
 
-// The demand on narrow types: the direction of every hidden state.
+// Narrow types must keep the direction of every hidden state.
 TEST_P(GoldenDecoderTest, NarrowTypesKeepTheDirectionOfHiddenStates) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
     const auto narrow =
         DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()), {.dtype = dtype});
     ASSERT_TRUE(narrow.ok()) << narrow.status();
     EXPECT_EQ((*narrow)->dtype(), dtype);
+
     const at::Tensor hidden =
         (*narrow)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
     EXPECT_EQ(hidden.scalar_type(), dtype);
+
     const at::Tensor cosine = at::cosine_similarity(
         hidden.to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
     EXPECT_GE(cosine.min().item<double>(), 0.999);
+
     EXPECT_EQ((*narrow)->Logits(hidden).scalar_type(), at::kFloat);
     EXPECT_EQ((*narrow)->LabelLogits(hidden, {1, 2}).scalar_type(), at::kFloat);
   }
@@ -157,9 +169,11 @@ TEST_P(GoldenDecoderTest, GpuKeepsTheDirectionOfHiddenStates) {
   const auto model = DecoderModel::Load(*Checkpoint::Open(golden_.checkpoint()),
                                         {.dtype = at::kBFloat16, .device = *gpu});
   ASSERT_TRUE(model.ok()) << model.status();
+
   const at::Tensor hidden =
       (*model)->Forward(PackTokens({Ids(expected_["logits"][0]["input_ids"])}));
   EXPECT_TRUE(hidden.is_cuda());
+
   const at::Tensor cosine = at::cosine_similarity(
       hidden.cpu().to(at::kDouble), tensors_.at("last_hidden_state.0").to(at::kDouble), 1);
   EXPECT_GE(cosine.min().item<double>(), 0.999);
@@ -199,7 +213,7 @@ DecoderInputs InputsOf(const DecoderModel& model, const PackedTokens& tokens,
   return inputs;
 }
 
-// A random model of each kind of decoder, with what sets it apart.
+// A random model of each kind of decoder, and the settings that distinguish it.
 struct Variant {
   const char* name;
   void (*change)(DecoderConfig& config);
@@ -248,7 +262,7 @@ class DecoderFamilyTest : public ::testing::TestWithParam<Variant> {
     DecoderConfig config = SmallConfig();
     GetParam().change(config);
     model_ = *DecoderModel::CreateRandom(config, 1);
-    // Biases that start at zero would hide that they are left out.
+    // Biases that start at zero would not show that they are ignored.
     const at::NoGradGuard no_grad;
     for (const Parameter& parameter : model_->Parameters()) {
       if (parameter.name.ends_with(".bias")) parameter.tensor->uniform_(-0.5, 0.5);
@@ -262,8 +276,10 @@ TEST_P(DecoderFamilyTest, BatchEqualsSingleAndPaddingChangesNothing) {
   const c10::InferenceMode inference;
   const std::vector<std::vector<int64_t>> sequences = {
       {1, 2, 3, 4, 5, 6, 7}, {9, 8}, {4, 4, 4, 9, 9, 9, 1}, {3}};
+
   const at::Tensor packed = model_->Forward(PackTokens(sequences));
-  // The same as one padded batch, on the left and on the right.
+
+  // The same sequences as one padded batch, padded on the left and on the right.
   const int64_t longest = 7;
   for (const bool left : {true, false}) {
     MaskedTokens padded{
@@ -282,6 +298,7 @@ TEST_P(DecoderFamilyTest, BatchEqualsSingleAndPaddingChangesNothing) {
           .narrow(1, begin, length)
           .copy_(at::ones({length, length}, at::kBool).tril());
     }
+
     const at::Tensor rows = model_->Forward(padded).view({4, longest, -1});
     int64_t row = 0;
     for (int64_t i = 0; i < 4; ++i) {
@@ -300,6 +317,7 @@ TEST_P(DecoderFamilyTest, CacheTokenByTokenEqualsOneForward) {
   const std::vector<int64_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   const at::Tensor whole = model_->Forward(PackTokens({tokens}));
   KvCache cache = model_->NewCache(1, 9);
+
   ExpectClose(model_->Forward(PackTokens({{1, 2, 3, 4}}), cache), whole.narrow(0, 0, 4), 1e-5,
               "prompt");
   ExpectClose(model_->Forward(PackTokens({{5, 6}}), cache), whole.narrow(0, 4, 2), 1e-5,
@@ -315,9 +333,11 @@ TEST_P(DecoderFamilyTest, EmbeddingsAndPositionsOfTheCallerEqualIds) {
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4}, {5, 6}});
   DecoderInputs inputs =
       InputsOf(*model_, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 3, 0, 1}, at::kLong));
+
   const at::Tensor expected = model_->Forward(tokens);
   ExpectClose(model_->Forward(inputs), expected, 1e-6, "one position each");
-  // A text's three positions are equal.
+
+  // The three positions of a text token are equal.
   inputs.positions = inputs.positions.expand({3, 6});
   ExpectClose(model_->Forward(inputs), expected, 1e-6, "three positions each");
 }
@@ -328,8 +348,9 @@ TEST_P(DecoderFamilyTest, SavedFolderLoadsAsTheSameModel) {
   const auto loaded = LoadFolder(folder.path());
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const c10::InferenceMode inference;
+
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4, 5, 6}});
-  // The loaded one multiplies with packed weights, which rounds differently.
+  // The loaded model multiplies with prepacked weights, which rounds differently.
   ExpectClose((*loaded)->Forward(tokens), model_->Forward(tokens), 1e-5, "hidden states");
 }
 
@@ -344,13 +365,14 @@ TEST_P(DecoderFamilyTest, EveryParameterHasAGradient) {
 INSTANTIATE_TEST_SUITE_P(Variants, DecoderFamilyTest, ::testing::ValuesIn(kVariants),
                          [](const auto& test) { return std::string(test.param.name); });
 
-// A window of 2 over the only layer: nothing before the neighbor can matter.
+// A window of 2 in the only layer: nothing before the preceding token can matter.
 TEST(DecoderModelTest, SlidingWindowHidesWhatLiesBeforeIt) {
   const c10::InferenceMode inference;
   DecoderConfig config = SmallConfig();
   config.num_layers = 1;
   config.sliding_windows = {2};
   const auto model = *DecoderModel::CreateRandom(config, 1);
+
   const at::Tensor a = model->Forward(PackTokens({{1, 2, 3, 4}}));
   const at::Tensor b = model->Forward(PackTokens({{9, 9, 3, 4}}));
   ExpectClose(a[3], b[3], 1e-6, "outside of the window");
@@ -361,15 +383,18 @@ TEST(DecoderModelTest, SectionsTurnTheirPairsByTheirOwnPosition) {
   const c10::InferenceMode inference;
   DecoderConfig config = SmallConfig();
   config.rope.mrope_section = {4, 2, 2};
+
   const at::Tensor positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3}, at::kLong);
   for (const bool interleaved : {false, true}) {
     config.rope.mrope_interleaved = interleaved;
     const std::vector<int64_t> axes = interleaved ? std::vector<int64_t>{0, 1, 2, 0, 1, 2, 0, 0}
                                                   : std::vector<int64_t>{0, 0, 0, 0, 1, 1, 2, 2};
+
     EXPECT_EQ(config.rope.AxisOfPair(config.head_dim), axes);
     const auto model = *DecoderModel::CreateRandom(config, 1);
     const PackedTokens tokens = PackTokens({{1, 2, 3, 4}});
     DecoderInputs inputs = InputsOf(*model, tokens, positions.expand({3, 4}));
+
     const at::Tensor text = model->Forward(inputs);
     for (int64_t axis = 0; axis < 3; ++axis) {
       inputs.positions = positions.expand({3, 4}).clone();
@@ -385,9 +410,11 @@ TEST(DecoderModelTest, DeepstackIsAddedToItsRowsAfterItsLayer) {
   const PackedTokens tokens = PackTokens({{1, 2, 3}, {4, 5}});
   DecoderInputs inputs =
       InputsOf(*model, tokens, at::tensor(std::vector<int64_t>{0, 1, 2, 0, 1}, at::kLong));
+
   const at::Tensor plain = model->Forward(inputs);
   inputs.deepstack_rows = at::tensor(std::vector<int64_t>{1}, at::kLong);
   inputs.deepstack = {at::ones({1, 32})};
+
   const at::Tensor stacked = model->Forward(inputs);
   ExpectClose(stacked[0], plain[0], 1e-6, "before the row");
   EXPECT_GT(MaxDifference(stacked[1], plain[1]), 1e-3);
@@ -401,19 +428,23 @@ TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
   config.tie_word_embeddings = false;
   const auto model = *DecoderModel::CreateRandom(config, 1);
   ASSERT_TRUE(model->Save(folder.path()).ok());
+
   auto tensors = *LoadTensors(folder.file("model.safetensors"));
   std::map<std::string, at::Tensor> bare;
   for (const auto& [name, tensor] : tensors) {
     if (name != "lm_head.weight") bare[name.substr(std::string("model.").size())] = tensor;
   }
   ASSERT_TRUE(SaveTensors(bare, folder.file("model.safetensors")).ok());
+
   const auto loaded = LoadFolder(folder.path());
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_FALSE((*loaded)->has_output());
+
   const c10::InferenceMode inference;
   ExpectClose((*loaded)->Forward(PackTokens({{1, 2}})), model->Forward(PackTokens({{1, 2}})), 1e-5,
               "hidden states");
-  // With the wrapper's names its output is missed.
+
+  // With the names of a causal language model, the missing output is an error.
   tensors.erase("lm_head.weight");
   ASSERT_TRUE(SaveTensors(tensors, folder.file("model.safetensors")).ok());
   EXPECT_THAT(std::string(LoadFolder(folder.path()).status().message()),
@@ -423,14 +454,17 @@ TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
 TEST(DecoderModelTest, TablesOfEarlyCheckpointsAreNoLeftOvers) {
   const TemporaryFolder folder;
   const auto model = RandomModel();
+
   ASSERT_TRUE(model->Save(folder.path()).ok());
   auto tensors = *LoadTensors(folder.file("model.safetensors"));
   tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({8});
   ASSERT_TRUE(SaveTensors(tensors, folder.file("model.safetensors")).ok());
   EXPECT_TRUE(LoadFolder(folder.path()).ok());
+
   tensors["model.layers.0.self_attn.q_proj.weight_scale"] = at::ones({8});
   tensors.erase("model.norm.weight");
   ASSERT_TRUE(SaveTensors(tensors, folder.file("model.safetensors")).ok());
+
   const std::string message(LoadFolder(folder.path()).status().message());
   EXPECT_THAT(message, HasSubstr("weight_scale"));
   EXPECT_THAT(message, HasSubstr("missing tensors: model.norm.weight"));
@@ -441,17 +475,21 @@ TEST(DecoderModelTest, CacheInAnyStepsEqualsOneForward) {
   const auto model = RandomModel();
   const std::vector<std::vector<int64_t>> sequences = {
       {1, 2, 3, 4, 5, 6, 7}, {9, 8, 7, 6, 5, 4, 3}, {4, 4, 4, 9, 9, 9, 1}};
+
   const at::Tensor whole = model->Forward(PackTokens(sequences)).view({3, 7, -1});
+
   // Prefixes of different lengths, then two tokens each, then one at a time.
   KvCache cache = model->NewCache(3, 7);
   std::vector<size_t> seen = {0, 0, 0};
   const std::vector<std::vector<size_t>> steps = {{1, 3, 3}, {2, 2, 2}, {1, 1, 1}, {3, 1, 1}};
+
   for (const std::vector<size_t>& step : steps) {
     std::vector<std::vector<int64_t>> next;
     for (size_t i = 0; i < 3; ++i) {
       const auto begin = sequences[i].begin() + static_cast<ptrdiff_t>(seen[i]);
       next.emplace_back(begin, begin + static_cast<ptrdiff_t>(step[i]));
     }
+
     const at::Tensor hidden = model->Forward(PackTokens(next), cache);
     int64_t row = 0;
     for (size_t i = 0; i < 3; ++i) {
@@ -471,14 +509,17 @@ TEST(DecoderModelTest, SelectedCacheRowsContinueTheirSequences) {
   const auto model = RandomModel();
   KvCache cache = model->NewCache(2, 8);
   model->Forward(PackTokens({{1, 2, 3}, {4, 5}}), cache);
+
   KvCache twice = cache.Select({1, 1, 0});
   const at::Tensor hidden = model->Forward(PackTokens({{7}, {8}, {9}}), twice);
+
   const std::vector<std::vector<int64_t>> wholes = {{4, 5, 7}, {4, 5, 8}, {1, 2, 3, 9}};
   for (size_t i = 0; i < wholes.size(); ++i) {
     const at::Tensor whole = model->Forward(PackTokens({wholes[i]}));
     ExpectClose(hidden[static_cast<int64_t>(i)], whole[whole.size(0) - 1], 1e-5,
                 "row " + std::to_string(i));
   }
+
   EXPECT_EQ(cache.length(1), 2);
 }
 
@@ -486,22 +527,26 @@ TEST(DecoderModelTest, CausalMaskEqualsPackedForward) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
   const std::vector<std::vector<int64_t>> sequences = {{1, 2, 3, 4}, {7, 6, 5, 4}};
+
   MaskedTokens masked;
   masked.ids = PackTokens(sequences).ids.view({2, 4});
   masked.positions = at::arange(4, at::kLong).expand({2, 4});
   masked.allowed = at::ones({2, 4, 4}, at::kBool).tril();
+
   ExpectClose(model->Forward(masked), model->Forward(PackTokens(sequences)), 1e-5, "hidden states");
 }
 
 TEST(DecoderModelTest, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
   const c10::InferenceMode inference;
   const auto model = RandomModel();
+
   // A prefix of 2 and two branches of 2: each branch sees the prefix and itself.
   MaskedTokens masked;
   masked.ids = at::tensor(std::vector<int64_t>{1, 2, 3, 4, 5, 6}, at::kLong).unsqueeze(0);
   masked.positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3, 2, 3}, at::kLong).unsqueeze(0);
   masked.allowed = at::ones({1, 6, 6}, at::kBool).tril();
   masked.allowed.narrow(1, 4, 2).narrow(2, 2, 2).fill_(false);
+
   const at::Tensor hidden = model->Forward(masked);
   const at::Tensor second = model->Forward(PackTokens({{1, 2, 5, 6}}));
   ExpectClose(hidden.narrow(0, 4, 2), second.narrow(0, 2, 2), 1e-5, "second branch");
@@ -509,13 +554,15 @@ TEST(DecoderModelTest, BranchesThatDoNotSeeEachOtherEqualSeparateSequences) {
 
 TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
   const auto model = RandomModel();
-  // A prefix of 2 and two branches of 2 in one row, against the two whole sequences; the loss looks
-  // at the branches.
+
+  // A prefix of 2 and two branches of 2 in one row, compared with the two whole sequences. The loss
+  // covers the branches.
   MaskedTokens masked;
   masked.ids = at::tensor(std::vector<int64_t>{1, 2, 3, 4, 5, 6}, at::kLong).unsqueeze(0);
   masked.positions = at::tensor(std::vector<int64_t>{0, 1, 2, 3, 2, 3}, at::kLong).unsqueeze(0);
   masked.allowed = at::ones({1, 6, 6}, at::kBool).tril();
   masked.allowed.narrow(1, 4, 2).narrow(2, 2, 2).fill_(false);
+
   const auto gradients = [&](const at::Tensor& branches) {
     for (const Parameter& parameter : model->Parameters()) parameter.tensor->mutable_grad().reset();
     model->LabelLogits(branches, {7, 8}).square().sum().backward();
@@ -524,9 +571,11 @@ TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
       result.push_back(parameter.tensor->grad().clone());
     return result;
   };
+
   const auto through_mask = gradients(model->Forward(masked).narrow(0, 2, 4));
   const at::Tensor rows = model->Forward(PackTokens({{1, 2, 3, 4}, {1, 2, 5, 6}}));
   const auto separate = gradients(at::cat({rows.narrow(0, 2, 2), rows.narrow(0, 6, 2)}));
+
   const ParameterList parameters = model->Parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     const double scale = std::max(1.0, separate[i].abs().max().item<double>());
@@ -536,12 +585,14 @@ TEST(DecoderModelTest, GradientThroughAMaskEqualsThatOfSeparateSequences) {
 
 TEST(DecoderModelTest, LossFallsWhenItsGradientIsFollowed) {
   const auto model = RandomModel();
+
   const PackedTokens tokens = PackTokens({{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}});
   const at::Tensor targets =
       at::tensor(std::vector<int64_t>{2, 3, 4, 5, 6, 4, 3, 2, 1, 0}, at::kLong);
   const auto loss = [&] {
     return at::cross_entropy_loss(model->Logits(model->Forward(tokens)), targets);
   };
+
   const at::Tensor before = loss();
   before.backward();
   {
@@ -551,6 +602,7 @@ TEST(DecoderModelTest, LossFallsWhenItsGradientIsFollowed) {
       parameter.tensor->sub_(parameter.tensor->grad() * 0.1);
     }
   }
+
   EXPECT_LT(loss().item<float>(), before.item<float>());
 }
 
@@ -563,11 +615,14 @@ TEST(DecoderModelTest, SavedFolderLoadsAsTheSameModel) {
     config.rope.factor = tied ? 1.0 : 4.0;
     config.rope.original_max_positions = 16;
     config.rope.attention_factor = tied ? 1.0 : 1.1;
+
     const auto model = DecoderModel::CreateRandom(config, 3);
     ASSERT_TRUE((*model)->Save(folder.path()).ok());
+
     const auto loaded = LoadFolder(folder.path());
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     EXPECT_EQ((*loaded)->config().eos_token_ids, config.eos_token_ids);
+
     const c10::InferenceMode inference;
     const PackedTokens tokens = PackTokens({{1, 2, 3}});
     ExpectClose((*loaded)->Logits((*loaded)->Forward(tokens)),
@@ -581,6 +636,7 @@ TEST(DecoderModelTest, TrainableCopyOfASavedFolderGivesTheSameLogits) {
   ASSERT_TRUE(model->Save(folder.path()).ok());
   const auto trainable = DecoderModel::LoadTrainable(*Checkpoint::Open(folder.path()));
   ASSERT_TRUE(trainable.ok()) << trainable.status();
+
   const PackedTokens tokens = PackTokens({{1, 2, 3}});
   const at::Tensor logits = (*trainable)->Logits((*trainable)->Forward(tokens));
   EXPECT_TRUE(logits.requires_grad());
@@ -596,6 +652,7 @@ TEST(SaveTokenizerConfigTest, CompletesTheFolderOfATrainedTokenizer) {
                                    .model_max_length = 512},
                                   folder.path())
                   .ok());
+
   const auto config = JsonConfig::Load(folder.file("tokenizer_config.json"));
   EXPECT_EQ(*config->String("eos_token"), "<|end|>");
   EXPECT_FALSE(config->Has("bos_token"));
@@ -605,8 +662,10 @@ TEST(CatchTorchTest, TurnsExceptionsIntoStatuses) {
   const auto mismatch = CatchTorch([] { return at::ones({2, 3}).matmul(at::ones({2, 3})); });
   EXPECT_EQ(mismatch.status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(std::string(mismatch.status().message()).find('\n'), std::string::npos);
+
   EXPECT_EQ(CatchTorch([]() -> int { throw std::bad_alloc(); }).status().code(),
             absl::StatusCode::kResourceExhausted);
+
   EXPECT_TRUE(CatchTorch([] {}).ok());
   EXPECT_EQ(*CatchTorch([] { return 3; }), 3);
   EXPECT_EQ(CatchTorch([] { return absl::NotFoundError("x"); }).code(),

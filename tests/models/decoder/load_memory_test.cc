@@ -1,5 +1,5 @@
-// How much memory loading costs: peak resident growth against the size of the weights in their
-// compute type.
+// Measures the memory that loading takes: the growth of the peak resident size, compared with the
+// size of the weights in their compute type.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ int64_t StatusBytes(const std::string& field) {
   return 0;
 }
 
-// Makes the present size the highest seen.
+// Resets the peak to the current size.
 void ResetPeak() {
   ::malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";
@@ -49,10 +49,12 @@ class LoadMemoryTest : public ::testing::Test {
   LoadMemoryTest() {
     const DecoderConfig config = WideConfig();
     WriteAll(folder_.file("config.json"), config.ToJson()->dump());
+
     std::map<std::string, at::Tensor> tensors;
     const auto model = *DecoderModel::CreateRandom(TinyConfig(), 1);
-    // Names and ranks from a tiny model of the same depth, sizes from the wide one; the values do
-    // not matter.
+
+    // Names and ranks come from a tiny model of the same depth, sizes from the wide one. The values
+    // do not matter.
     const auto wide = [&](int64_t extent) {
       return extent == kTinyVocabulary     ? config.vocab_size
              : extent == kTinyHidden       ? config.hidden_size
@@ -60,27 +62,33 @@ class LoadMemoryTest : public ::testing::Test {
              : extent == kTinyQuery        ? config.num_heads * config.head_dim
                                            : config.num_kv_heads * config.head_dim;
     };
+
     for (const Parameter& parameter : model->Parameters()) {
       std::vector<int64_t> shape;
       for (const int64_t extent : parameter.shape) shape.push_back(wide(extent));
       tensors[parameter.name] = at::full(shape, 0.01, at::kBFloat16);
       stored_bytes_ += static_cast<int64_t>(tensors[parameter.name].nbytes());
     }
+
     EXPECT_TRUE(SaveTensors(tensors, folder_.file("model.safetensors")).ok());
   }
 
-  // Loads and computes, so that every weight has been touched; returns the peak's growth.
+  // Loads and computes, so that every weight is read. Returns the growth of the peak.
   int64_t PeakGrowth(at::ScalarType dtype) {
-    // What LibTorch allocates at its first multiplication is no part of the model.
+    // Exclude the memory that LibTorch allocates at its first multiplication.
     at::linear(at::ones({4, 256}, dtype), at::ones({256, 256}, dtype));
+
     ResetPeak();
     const int64_t before = StatusBytes("VmRSS");
+
     const auto checkpoint = Checkpoint::Open(folder_.path());
     const auto model = DecoderModel::Load(*checkpoint, {.dtype = dtype});
     EXPECT_TRUE(model.ok()) << model.status();
     EXPECT_TRUE(checkpoint->WeightsDigest().ok());
+
     const c10::InferenceMode inference;
     (*model)->Logits((*model)->Forward(PackTokens({{1, 2, 3}})));
+
     return StatusBytes("VmHWM") - before;
   }
 

@@ -16,6 +16,7 @@ TEST_P(GoldenProcessorTest, PixelsEqualTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto processor = ImageProcessor::Load(golden.checkpoint() + "/" + GetParam());
   ASSERT_TRUE(processor.ok()) << processor.status();
+
   const TensorMap expected = ReferenceTensors(golden);
   const auto inputs = golden.inputs();
   for (const std::string name : inputs["images"]) {
@@ -47,6 +48,7 @@ TEST(ImageProcessorConfigTest, SurvivesTheRoundTripThroughItsFile) {
 TEST(ImageProcessorConfigTest, ReadsTheOlderSpelling) {
   const auto read =
       Read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 30})");
+
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->shortest_edge, 32);
   EXPECT_EQ(read->crop_width, 30);
@@ -56,6 +58,7 @@ TEST(ImageProcessorConfigTest, NamesWhatItDoesNotSupport) {
   const auto type = Read(R"({"image_processor_type": "Qwen2VLImageProcessor"})").status();
   EXPECT_EQ(type.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(type.message()), HasSubstr("Qwen2VL"));
+
   EXPECT_EQ(Read(R"({"image_processor_type": "ViTImageProcessor", "resample": 0})").status().code(),
             absl::StatusCode::kUnimplemented);
   EXPECT_EQ(
@@ -90,6 +93,7 @@ TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
            R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
   EXPECT_EQ(ImageProcessor::Load(folder.path()).status().code(), absl::StatusCode::kUnimplemented);
   WriteAll(folder.file("config.json"), R"({"model_type": "vit"})");
+
   const auto processor = ImageProcessor::Load(folder.path());
   ASSERT_TRUE(processor.ok()) << processor.status();
   EXPECT_EQ(processor->config().resize_height, 24);
@@ -98,9 +102,11 @@ TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
 TEST(ImageProcessorTest, RefusesAnAbsurdAspectWhereTheShorterSideIsScaled) {
   const auto processor =
       ImageProcessor::Create(*Read(R"({"image_processor_type": "CLIPImageProcessor"})"));
+
   ASSERT_TRUE(processor.ok());
   Image image{.width = 100'000, .height = 1};
   image.rgb.resize(300'000);
+
   EXPECT_EQ(processor->Process(image).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -108,6 +114,7 @@ TEST(ImageProcessorTest, ScalesOnePixelToAFullInput) {
   const auto processor =
       ImageProcessor::Create(*Read(R"({"image_processor_type": "ViTImageProcessor", "size": 16})"));
   const auto pixels = processor->Process(Image{.width = 1, .height = 1, .rgb = {255, 0, 128}});
+
   ASSERT_TRUE(pixels.ok());
   EXPECT_EQ(pixels->sizes(), (std::vector<int64_t>{3, 16, 16}));
   EXPECT_FLOAT_EQ((*pixels)[0][7][7].item<float>(), 1.0f);

@@ -31,12 +31,14 @@ struct Difference {
 Difference Compare(const std::vector<uint8_t>& a, absl::string_view b) {
   Difference difference;
   double sum = 0;
+
   for (size_t i = 0; i < a.size(); ++i) {
     const int distance =
         std::abs(static_cast<int>(a[i]) - static_cast<int>(static_cast<uint8_t>(b[i])));
     difference.max = std::max(difference.max, distance);
     sum += distance;
   }
+
   difference.mean = a.empty() ? 0 : sum / static_cast<double>(a.size());
   return difference;
 }
@@ -51,11 +53,13 @@ class GoldenImageTest : public ::testing::Test {
 TEST_F(GoldenImageTest, DecodesEveryImageToTheReferencePixels) {
   const auto expected = SafetensorsFile::Open(golden_.tensors());
   ASSERT_TRUE(expected.ok());
+
   int compared = 0;
   const auto inputs = golden_.inputs();
   for (const std::string name : inputs["images"]) {
     const auto image = DecodeImage(ReadAll(golden_.input(name)));
     ASSERT_TRUE(image.ok()) << name << ": " << image.status();
+
     const TensorEntry& pixels = expected->tensors().at("decoded/" + name);
     ASSERT_EQ(pixels.shape, (std::vector<int64_t>{image->height, image->width, 3})) << name;
     const Difference difference = Compare(image->rgb, pixels.data);
@@ -80,7 +84,8 @@ TEST_F(GoldenImageTest, RefusesEveryTruncationOfEveryFormat) {
   for (const std::string name : {"baseline.jpg", "progressive_420.jpg", "gray.png",
                                  "palette_transparent.png", "lossy.webp", "lossless_alpha.webp"}) {
     const std::string whole = ReadAll(golden_.input(name));
-    // The last bytes of a JPEG are its end marker and bits of padding; a cut there loses no pixel.
+
+    // The last bytes of a JPEG are its end marker and padding; cutting them loses no pixel.
     const size_t last = whole.size() - (name.ends_with(".jpg") ? 8 : 1);
     for (size_t size = 0; size <= last; size += 1 + whole.size() / 60) {
       const auto image = DecodeImage(absl::string_view(whole).substr(0, size));
@@ -99,6 +104,7 @@ TEST_F(GoldenImageTest, SurvivesRandomDamage) {
       for (int change = 0; change < 4; ++change)
         damaged[random() % damaged.size()] = static_cast<char>(random());
       const auto image = DecodeImage(damaged, {.max_pixels = 1'000'000});
+
       if (image.ok()) {
         EXPECT_EQ(image->rgb.size(), static_cast<size_t>(3 * image->width * image->height));
       } else {
@@ -115,7 +121,7 @@ Image Gradient(int64_t width, int64_t height) {
   return image;
 }
 
-// A PNG that says it has other sides than it holds.
+// A PNG whose header declares a different size than its content.
 std::string PngDeclaring(uint32_t width, uint32_t height) {
   std::string png = *EncodePng(Gradient(2, 2));
   for (int i = 0; i < 4; ++i) {
@@ -130,6 +136,7 @@ TEST(DecodeImageTest, ReturnsTheEncodedPixelsOfAPng) {
        std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 300}, {300, 1}, {17, 9}}) {
     const Image image = Gradient(width, height);
     const auto decoded = DecodeImage(*EncodePng(image));
+
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(decoded->width, width);
     EXPECT_EQ(decoded->rgb, image.rgb);
@@ -140,12 +147,13 @@ TEST(DecodeImageTest, RefusesABombByItsHeaderBeforeDecoding) {
   const auto image = DecodeImage(PngDeclaring(50'000, 50'000));
   EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MessageOf(image), "declares 50000 x 50000 pixels, at most 40000000 in all");
+
   EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0xFFFFFFFF, 0xFFFFFFFF))),
               HasSubstr("4294967295 x 4294967295"));
   EXPECT_THAT(MessageOf(DecodeImage(PngDeclaring(0, 5))), HasSubstr("declares 0 x 5 pixels"));
 }
 
-// What this process has in memory.
+// The resident memory of this process.
 int64_t ResidentBytes() {
   std::ifstream file("/proc/self/statm");
   int64_t total_pages = 0;
@@ -154,11 +162,12 @@ int64_t ResidentBytes() {
   return resident_pages * ::sysconf(_SC_PAGESIZE);
 }
 
-// A JPEG that says it has other sides than it holds.
+// A JPEG whose header declares a different size than its content.
 std::string JpegDeclaring(std::string jpeg, uint16_t width, uint16_t height) {
   for (const char* frame : {"\xff\xc0", "\xff\xc2"}) {
     const size_t at = jpeg.find(frame);
     if (at == std::string::npos) continue;
+
     const std::array<uint16_t, 2> sides = {height, width};
     for (size_t i = 0; i < sides.size(); ++i) {
       jpeg[at + 5 + 2 * i] = static_cast<char>(sides[i] >> 8);
@@ -168,7 +177,7 @@ std::string JpegDeclaring(std::string jpeg, uint16_t width, uint16_t height) {
   return jpeg;
 }
 
-// A WebP whose canvas, but not its picture, is that large; it says that it is animated, so that the
+// A WebP whose canvas, but not its image, has this size. It is declared as animated, so that the
 // canvas counts.
 std::string WebpDeclaring(uint32_t width, uint32_t height, char flags) {
   const auto little_endian = [](uint32_t value, int bytes) {
@@ -176,6 +185,7 @@ std::string WebpDeclaring(uint32_t width, uint32_t height, char flags) {
     for (int i = 0; i < bytes; ++i) text.push_back(static_cast<char>(value >> (8 * i)));
     return text;
   };
+
   const std::string chunk = std::string("VP8X") + little_endian(10, 4) + std::string(1, flags) +
                             std::string(3, '\0') + little_endian(width - 1, 3) +
                             little_endian(height - 1, 3);
@@ -185,24 +195,28 @@ std::string WebpDeclaring(uint32_t width, uint32_t height, char flags) {
 TEST_F(GoldenImageTest, RefusesTheBombOfEveryFormatInLittleMemory) {
   constexpr uint16_t kSide = 50'000;
   constexpr int64_t kLimitBytes = 64 << 20;
+
   const std::string baseline = ReadAll(golden_.input("baseline.jpg"));
   const std::string progressive = ReadAll(golden_.input("progressive_420.jpg"));
   const std::vector<std::string> bombs = {
       PngDeclaring(kSide, kSide), JpegDeclaring(baseline, kSide, kSide),
       JpegDeclaring(progressive, kSide, kSide), WebpDeclaring(kSide, kSide, 0x02),
       WebpDeclaring(kSide, kSide, 0x10)};
+
   const int64_t before = ResidentBytes();
   for (size_t i = 0; i < bombs.size(); ++i) {
     const auto image = DecodeImage(bombs[i]);
     EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument) << i;
     EXPECT_LT(ResidentBytes() - before, kLimitBytes) << i;
   }
+
   for (size_t i = 0; i < 3; ++i)
     EXPECT_THAT(MessageOf(DecodeImage(bombs[i])), HasSubstr("declares 50000 x 50000 pixels")) << i;
 }
 
 TEST(DecodeImageTest, HonorsTheCallersLimits) {
   const std::string png = *EncodePng(Gradient(10, 10));
+
   EXPECT_TRUE(DecodeImage(png, {.max_pixels = 100}).ok());
   EXPECT_FALSE(DecodeImage(png, {.max_pixels = 99}).ok());
   EXPECT_TRUE(DecodeImage(png, {.max_encoded_bytes = png.size()}).ok());
@@ -214,8 +228,9 @@ TEST(DecodeImageTest, NamesUnsupportedFormats) {
   EXPECT_EQ(MessageOf(DecodeImage("")), "is empty");
   EXPECT_THAT(MessageOf(DecodeImage("GIF89a...")),
               HasSubstr("is a GIF image; supported are JPEG, PNG and WebP"));
+
   EXPECT_THAT(MessageOf(DecodeImage("\x01\x02\x03\x04 ftyp")),
-              HasSubstr("is no JPEG, PNG or WebP image"));
+              HasSubstr("is not a JPEG, PNG or WebP image"));
   EXPECT_THAT(MessageOf(DecodeImage(std::string("\0\0\0\x1c"
                                                 "ftypavif",
                                                 12))),
@@ -224,18 +239,20 @@ TEST(DecodeImageTest, NamesUnsupportedFormats) {
 }
 
 TEST(ApplyOrientationTest, TurnsEveryOrientationUpright) {
-  // Stored pixels a b c / d e f, one value per pixel.
+  // The stored pixels are a b c / d e f, one value per pixel.
   const auto stored = [] {
     Image image{.width = 3, .height = 2};
     for (uint8_t value : {'a', 'b', 'c', 'd', 'e', 'f'})
       image.rgb.insert(image.rgb.end(), 3, value);
     return image;
   };
+
   const std::vector<std::string> upright = {"abcdef", "cbafed", "fedcba", "defabc",
                                             "adbecf", "daebfc", "fcebda", "cfbead"};
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image image = ApplyOrientation(stored(), orientation);
     EXPECT_EQ(image.width, orientation < 5 ? 3 : 2);
+
     std::string pixels;
     for (size_t i = 0; i < image.rgb.size(); i += 3)
       pixels.push_back(static_cast<char>(image.rgb[i]));
@@ -252,10 +269,12 @@ TEST(ReadExifOrientationTest, TakesGarbageAsUpright) {
     bytes.push_back(40);
     bytes += std::string("Exif\0\0II*\0", 10);
     for (int i = 0; i < 40; ++i) bytes.push_back(static_cast<char>(random()));
+
     const int orientation = ReadExifOrientation(bytes, ImageFormat::kJpeg);
     EXPECT_GE(orientation, 1);
     EXPECT_LE(orientation, 8);
   }
+
   EXPECT_EQ(ReadExifOrientation("", ImageFormat::kPng), 1);
   EXPECT_EQ(ReadExifOrientation("RIFF", ImageFormat::kWebp), 1);
 }

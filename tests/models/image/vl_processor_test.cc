@@ -31,17 +31,21 @@ TEST_P(GoldenVlProcessorTest, PatchesAndGridsEqualTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto processor = VlImageProcessor::Load(golden.checkpoint() + "/" + GetParam());
   ASSERT_TRUE(processor.ok()) << processor.status();
+
   const TensorMap expected = ReferenceTensors(golden);
   const auto inputs = golden.inputs();
   for (const std::string name : inputs["images"]) {
     const Image image = ImageOf(expected.at("decoded/" + name));
+
     const auto patches = processor->Process(image);
     ASSERT_TRUE(patches.ok()) << patches.status();
+
     const std::string key = std::string(GetParam()) + "/" + name;
     EXPECT_EQ(Ids(expected.at(key + "/image_grid_thw")),
               (std::vector<int64_t>{patches->grid_t, patches->grid_h, patches->grid_w}))
         << name;
     ExpectClose(patches->pixel_values, expected.at(key + "/pixel_values"), 1e-5, name);
+
     EXPECT_EQ(processor->TokensFor({.height = image.height, .width = image.width}).value(),
               patches->patches() / 4)
         << name;
@@ -54,25 +58,31 @@ INSTANTIATE_TEST_SUITE_P(DynamicSizes, GoldenVlProcessorTest,
 TEST(VlProcessorConfigTest, ReadsBothSpellingsOfThePixelBudget) {
   const auto by_area = ReadVl(
       R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 4096, "max_pixels": 1843200})");
+
   ASSERT_TRUE(by_area.ok()) << by_area.status();
   EXPECT_EQ(by_area->budget.min_pixels, 4096);
   EXPECT_EQ(by_area->budget.max_pixels, 1843200);
+
   const auto by_edge = ReadVl(
       R"({"image_processor_type": "Qwen2VLImageProcessorFast", "min_pixels": null, "max_pixels": null,
                                 "size": {"shortest_edge": 65536, "longest_edge": 16777216}})");
   ASSERT_TRUE(by_edge.ok()) << by_edge.status();
+
   EXPECT_EQ(by_edge->budget.min_pixels, 65536);
   EXPECT_EQ(by_edge->budget.max_pixels, 16777216);
+
   const auto both =
       ReadVl(R"({"image_processor_type": "Qwen2_5_VLImageProcessor", "max_pixels": 5000,
                              "size": {"shortest_edge": 100, "longest_edge": 6000}})");
   ASSERT_TRUE(both.ok()) << both.status();
+
   EXPECT_EQ(both->budget.min_pixels, 100);
   EXPECT_EQ(both->budget.max_pixels, 5000);
 }
 
 TEST(VlProcessorConfigTest, TakesTheClassesValuesForKeysLeftOut) {
   const auto config = ReadVl(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
+
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->budget.min_pixels, 3136);
   EXPECT_EQ(config->budget.max_pixels, 1003520);
@@ -90,6 +100,7 @@ TEST(VlProcessorConfigTest, NamesWhatIsWrong) {
       HasSubstr("shortest_edge"));
   EXPECT_THAT(message(R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0})"),
               HasSubstr("min_pixels"));
+
   EXPECT_FALSE(
       VlImageProcessor::Create(
           *ReadVl(
@@ -128,8 +139,9 @@ TEST(SmartResizeTest, KeepsSidesMultiplesWithinTheBudget) {
     EXPECT_GE(resized->height * resized->width, budget.min_pixels);
     EXPECT_LE(resized->height * resized->width, budget.max_pixels);
   }
-  // A half goes to the even multiple: 42 is 1.5 times 28 and becomes 2 times, 70 is 2.5 times and
-  // becomes 2 times as well.
+
+  // A half is rounded to the even multiple: 42 is 1.5 times 28 and becomes 2 times, 70 is 2.5 times
+  // and becomes 2 times as well.
   const auto halves = SmartResize({.height = 42, .width = 70}, 28, budget);
   EXPECT_EQ(halves->height, 56);
   EXPECT_EQ(halves->width, 56);
@@ -139,6 +151,7 @@ TEST(SmartResizeTest, RefusesAnAbsurdAspect) {
   EXPECT_TRUE(
       SmartResize({.height = 1, .width = 200}, 28, {.min_pixels = 3136, .max_pixels = 100'000})
           .ok());
+
   const auto refused =
       SmartResize({.height = 1, .width = 201}, 28, {.min_pixels = 3136, .max_pixels = 100'000})
           .status();
@@ -147,27 +160,32 @@ TEST(SmartResizeTest, RefusesAnAbsurdAspect) {
 }
 
 TEST(VlImageProcessorTest, WritesBlocksRowByRowAndRepeatsTheImageInTime) {
-  // Four blocks of 2 x 2 patches of 2 x 2 pixels; every pixel says where it is.
+  // Four blocks of 2 x 2 patches of 2 x 2 pixels; the value of each pixel is its index.
   const VlImageProcessor processor =
       ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 2,
                                                      "do_resize": false, "do_rescale": false, "do_normalize": false})");
+
   Image image = Black(8, 8);
   for (int64_t i = 0; i < 64; ++i) {
     for (int64_t c = 0; c < 3; ++c)
       image.rgb[static_cast<size_t>(3 * i + c)] = static_cast<uint8_t>(64 * c + i);
   }
+
   const auto patches = processor.Process(image);
   ASSERT_TRUE(patches.ok()) << patches.status();
   ASSERT_EQ(patches->pixel_values.sizes(), (std::vector<int64_t>{16, 24}));
+
   const auto top_left = [&](int64_t patch) {
     return patches->pixel_values[patch][0].item<float>();
   };
+
   EXPECT_EQ(top_left(0), 0);
   EXPECT_EQ(top_left(1), 2);      // the next patch of the block
   EXPECT_EQ(top_left(2), 2 * 8);  // the block's second row
   EXPECT_EQ(top_left(4), 4);      // the next block
   EXPECT_EQ(top_left(8), 4 * 8);  // the second row of blocks
   EXPECT_EQ(top_left(15), 6 * 9);
+
   const at::Tensor row = patches->pixel_values[0].view({3, 2, 2, 2});  // channel, slot, y, x
   EXPECT_TRUE(row.select(1, 0).equal(row.select(1, 1)));
   EXPECT_EQ(row[2][0][1][1].item<float>(), 128 + 9);
@@ -176,12 +194,15 @@ TEST(VlImageProcessorTest, WritesBlocksRowByRowAndRepeatsTheImageInTime) {
 TEST(VlImageProcessorTest, HonorsTheCallersBudget) {
   const VlImageProcessor processor =
       ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 16})");
+
   const Image image = Black(2000, 1500);
   const PixelBudget small = {.min_pixels = 4096, .max_pixels = 20'000};
+
   const auto patches = processor.Process(image, small);
   ASSERT_TRUE(patches.ok()) << patches.status();
   EXPECT_LE(patches->patches() * 16 * 16, small.max_pixels);
   EXPECT_GT(processor.Process(image)->patches(), patches->patches());
+
   EXPECT_EQ(processor.TokensFor({.height = 1500, .width = 2000}, small).value(),
             patches->patches() / 4);
   EXPECT_FALSE(processor.Process(image, PixelBudget{.min_pixels = 10, .max_pixels = 5}).ok());
@@ -190,11 +211,13 @@ TEST(VlImageProcessorTest, HonorsTheCallersBudget) {
 TEST(VlImageProcessorTest, RefusesWhatItCannotCut) {
   const VlImageProcessor resizing =
       ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor"})");
+
   EXPECT_EQ(resizing.Process(Black(100'000, 1)).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(resizing.Process(Image{.width = 5, .height = 5}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(resizing.TokensFor({.height = 0, .width = 4}).ok());
+
   const VlImageProcessor fixed =
       ProcessorOf(R"({"image_processor_type": "Qwen2VLImageProcessor", "do_resize": false})");
   EXPECT_THAT(std::string(fixed.Process(Black(30, 28)).status().message()),

@@ -10,20 +10,23 @@
 namespace palate::models {
 namespace {
 
-// One sequence at a time, in double precision.
+// Attends one sequence at a time, in double precision.
 at::Tensor Reference(const at::Tensor& qkv, const std::vector<int64_t>& lengths,
                      int64_t num_heads) {
   std::vector<at::Tensor> rows;
   int64_t start = 0;
+
   for (int64_t length : lengths) {
     const at::Tensor parts = qkv.narrow(0, start, length)
                                  .to(at::kDouble)
                                  .view({length, 3, num_heads, -1})
                                  .permute({1, 2, 0, 3});
+
     const at::Tensor scores = at::matmul(parts[0], parts[1].transpose(1, 2)) /
                               std::sqrt(static_cast<double>(parts.size(3)));
     rows.push_back(
         at::matmul(at::softmax(scores, 2), parts[2]).transpose(0, 1).reshape({length, -1}));
+
     start += length;
   }
   return at::cat(rows);
@@ -42,8 +45,10 @@ TEST_P(PackedAttentionTest, EqualsTheDefinition) {
   const Shape& shape = GetParam();
   at::manual_seed(3);
   const int64_t tokens = std::accumulate(shape.lengths.begin(), shape.lengths.end(), int64_t{0});
+
   // Large enough for weights that differ by orders of magnitude.
   const at::Tensor qkv = at::randn({tokens, 3 * shape.heads * shape.head_dim}) * 2;
+
   ExpectClose(PackedAttention(qkv, shape.lengths, shape.heads),
               Reference(qkv, shape.lengths, shape.heads), 2e-5, "attention");
 }
@@ -54,10 +59,11 @@ TEST_P(PackedAttentionTest, Bfloat16DiffersByItsRoundingOnly) {
   at::manual_seed(4);
   const int64_t tokens = std::accumulate(shape.lengths.begin(), shape.lengths.end(), int64_t{0});
   const at::Tensor qkv = at::randn({tokens, 3 * shape.heads * shape.head_dim}).to(at::kBFloat16);
+
   const at::Tensor mixed = PackedAttention(qkv, shape.lengths, shape.heads);
   EXPECT_EQ(mixed.scalar_type(), at::kBFloat16);
-  // Half a unit in the last of eight bits, for values up to 4; other processors round on the way,
-  // too.
+  // Half a unit in the last of eight bits, for values up to 4. Other processors also round
+  // intermediate results.
   ExpectClose(mixed, Reference(qkv, shape.lengths, shape.heads), 0.05, "attention");
 }
 
@@ -71,8 +77,10 @@ TEST(PackedAttentionMaskTest, IgnoresHugeScoresOfOtherSequences) {
   const c10::InferenceMode inference;
   at::Tensor qkv = at::randn({30, 3 * 32});
   const at::Tensor before = PackedAttention(qkv, {10, 20}, 1);
+
   qkv.narrow(0, 10, 20).fill_(1e30);
   const at::Tensor after = PackedAttention(qkv, {10, 20}, 1);
+
   EXPECT_EQ(MaxDifference(before.narrow(0, 0, 10), after.narrow(0, 0, 10)), 0);
 }
 

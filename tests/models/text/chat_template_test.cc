@@ -19,15 +19,19 @@ TEST_P(GoldenChatTemplateTest, RendersAsTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto chat_template = ChatTemplate::Load(golden.checkpoint());
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+
   const auto tokenizer = Tokenizer::Load(golden.checkpoint());
   ASSERT_TRUE(tokenizer.ok());
+
   const Json inputs = golden.inputs()["chat"];
   const Json expected = golden.expected()["chat"];
   ASSERT_EQ(inputs.size(), expected.size());
+
   for (size_t i = 0; i < inputs.size(); ++i) {
     Json context = inputs[i]["kwargs"];
     context["messages"] = inputs[i]["messages"];
     if (inputs[i].contains("tools")) context["tools"] = inputs[i]["tools"];
+
     const auto rendered = (*chat_template)->Render(context);
     ASSERT_TRUE(rendered.ok()) << rendered.status() << " " << inputs[i]["name"];
     EXPECT_EQ(*rendered, expected[i]["rendered"].get<std::string>()) << inputs[i]["name"];
@@ -47,6 +51,7 @@ constexpr char kSimple[] =
 TEST(ChatTemplateTest, RendersMessagesWithVariablesAndPythonMethods) {
   const auto chat_template = ChatTemplate::Parse(kSimple, Json{{"eos_token", "</s>"}});
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+
   EXPECT_EQ(*(*chat_template)->Render({{"system", " Be brief. "}, {"user", "Hi & <b>"}}, true),
             "<system>Be brief.</s>\n<user>Hi & <b></s>\n<assistant>");
 }
@@ -61,6 +66,7 @@ TEST(ChatTemplateTest, PassesOnWhatTheTemplateRaises) {
   const auto chat_template =
       ChatTemplate::Parse("{{ raise_exception('roles must alternate') }}", Json::object());
   const auto rendered = (*chat_template)->Render({{"user", "x"}}, false);
+
   EXPECT_EQ(rendered.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(rendered.status().message()), HasSubstr("roles must alternate"));
 }
@@ -89,6 +95,7 @@ TEST(ChatTemplateTest, PrefersTheProcessorsFilesToTheTokenizers) {
   WriteAll(folder.file("chat_template.json"), R"({"chat_template": "older file"})");
   const auto render = [&] { return *(*ChatTemplate::Load(folder.path()))->Render(Json::object()); };
   EXPECT_EQ(render(), "older file");
+
   WriteAll(folder.file("chat_template.jinja"), "file");
   EXPECT_EQ(render(), "file");
 }
@@ -101,6 +108,7 @@ TEST(ChatTemplateTest, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
                {"name": "default", "template": "yes{{ eos_token }}"}]})");
   const auto chat_template = ChatTemplate::Load(folder.path());
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+
   EXPECT_EQ(*(*chat_template)->Render(std::vector<ChatMessage>{}, false), "yes<e>");
 }
 

@@ -20,19 +20,24 @@ TEST_P(GoldenTokenizerTest, EncodesAndDecodesAsTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto tokenizer = Tokenizer::Load(golden.checkpoint());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+
   const auto expected = golden.expected();
   ASSERT_TRUE(expected.contains("tokenize"));
   int compared = 0;
+
   for (const auto& test : expected["tokenize"]) {
-    // Where the reference's class departs from its own tokenizer.json, the file is what is read
-    // here.
+    // Skip cases in which the reference's class differs from its own tokenizer.json, because we
+    // read the file.
     if (!test["tokenizer_json_agrees"].get<bool>()) continue;
     const std::string text = test["text"];
+
     const auto with = (*tokenizer)->Encode(text);
     ASSERT_TRUE(with.ok()) << with.status();
     EXPECT_EQ(with->ids, test["input_ids"].get<std::vector<int64_t>>()) << text;
+
     const auto without = (*tokenizer)->Encode(text, {.add_special_tokens = false});
     EXPECT_EQ(without->ids, test["input_ids_no_special"].get<std::vector<int64_t>>()) << text;
+
     EXPECT_EQ(*(*tokenizer)->Decode(with->ids), test["decoded_skip_special"].get<std::string>())
         << text;
     EXPECT_EQ(*(*tokenizer)->Decode(with->ids, /*skip_special_tokens=*/false),
@@ -61,6 +66,7 @@ class QwenTokenizerTest : public ::testing::Test {
 TEST_F(QwenTokenizerTest, BatchEqualsSingles) {
   const std::vector<std::string> texts = {"Hello, world!", "", "你好", "a  b"};
   const auto batch = tokenizer_->EncodeBatch(texts);
+
   ASSERT_TRUE(batch.ok());
   for (size_t i = 0; i < texts.size(); ++i)
     EXPECT_EQ((*batch)[i].ids, tokenizer_->Encode(texts[i])->ids);
@@ -69,6 +75,7 @@ TEST_F(QwenTokenizerTest, BatchEqualsSingles) {
 TEST_F(QwenTokenizerTest, CutsAtTheLimitAndCountsWhatWasCut) {
   const auto whole = tokenizer_->Encode("Hello, world!");
   const auto cut = tokenizer_->Encode("Hello, world!", {.max_tokens = 4});
+
   ASSERT_TRUE(cut.ok());
   EXPECT_EQ(cut->ids, std::vector<int64_t>(whole->ids.begin(), whole->ids.begin() + 4));
   EXPECT_EQ(cut->truncated_tokens, whole->ids.size() - 4);
@@ -78,8 +85,10 @@ TEST_F(QwenTokenizerTest, CutsAtTheLimitAndCountsWhatWasCut) {
 TEST_F(QwenTokenizerTest, ReadsSpecialTokensAsCharactersWhenAsked) {
   const std::string text = "a<|im_end|>b";
   const int64_t end = *tokenizer_->TokenToId("<|im_end|>");
+
   const auto parsed = tokenizer_->Encode(text);
   EXPECT_THAT(parsed->ids, ::testing::Contains(end));
+
   const auto literal = tokenizer_->Encode(text, {.parse_special_tokens = false});
   ASSERT_TRUE(literal.ok());
   EXPECT_THAT(literal->ids, ::testing::Not(::testing::Contains(end)));
@@ -88,12 +97,14 @@ TEST_F(QwenTokenizerTest, ReadsSpecialTokensAsCharactersWhenAsked) {
 
 TEST_F(QwenTokenizerTest, RefusesTextThatIsNotUtf8) {
   const auto result = tokenizer_->Encode("ab\xff");
+
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("not UTF-8 after byte 2"));
 }
 
 TEST_F(QwenTokenizerTest, LooksUpTokens) {
   EXPECT_EQ(tokenizer_->TokenToId("no such token at all"), std::nullopt);
+
   const int64_t id = *tokenizer_->TokenToId("<|im_start|>");
   EXPECT_EQ(tokenizer_->IdToToken(id), "<|im_start|>");
   EXPECT_EQ(tokenizer_->IdToToken(-1), std::nullopt);
@@ -104,6 +115,7 @@ TEST_F(QwenTokenizerTest, LooksUpTokens) {
 TEST_F(QwenTokenizerTest, StreamedTextEqualsTheWholeAndNeverSplitsACharacter) {
   const std::string text = "Naïve café — 你好，世界 😀🚀 déjà vu\n  done";
   const auto ids = tokenizer_->Encode(text)->ids;
+
   StreamDecoder decoder(tokenizer_);
   std::string streamed;
   for (int64_t id : ids) {
@@ -112,6 +124,7 @@ TEST_F(QwenTokenizerTest, StreamedTextEqualsTheWholeAndNeverSplitsACharacter) {
     EXPECT_EQ(piece->find("\xEF\xBF\xBD"), std::string::npos);
     streamed += *piece;
   }
+
   streamed += *decoder.Finish();
   EXPECT_EQ(streamed, text);
 }
@@ -120,6 +133,7 @@ TEST_F(QwenTokenizerTest, StreamEndsAnUnfinishedCharacterWithTheReplacementChara
   auto ids = tokenizer_->Encode("🜚")->ids;
   ASSERT_GT(ids.size(), 1u);
   ids.pop_back();
+
   StreamDecoder decoder(tokenizer_);
   for (int64_t id : ids) EXPECT_EQ(*decoder.Push(id), "");
   EXPECT_THAT(*decoder.Finish(), HasSubstr("\xEF\xBF\xBD"));
@@ -129,6 +143,7 @@ TEST_F(QwenTokenizerTest, EncodesFromManyThreads) {
   const auto expected = tokenizer_->Encode("Hello, world!")->ids;
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
+
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
@@ -138,6 +153,7 @@ TEST_F(QwenTokenizerTest, EncodesFromManyThreads) {
       }
     });
   }
+
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
 }
@@ -147,6 +163,7 @@ TEST(TokenizerTest, ReportsAnUnusableFile) {
   EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load(folder.path()).status()));
   for (const char* content : {"", "{", "[]", "{\"version\": \"1.0\"}", "\xff"}) {
     WriteAll(folder.file("tokenizer.json"), content);
+
     const auto tokenizer = Tokenizer::Load(folder.path());
     EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument) << content;
     EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("tokenizer.json"));
@@ -165,15 +182,19 @@ std::vector<std::string> TrainingTexts() {
 TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
   const TemporaryFolder folder;
   const BpeTrainingOptions options = {.vocab_size = 400, .special_tokens = {"<|end|>", "<|yes|>"}};
+
   ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(), options, folder.file("tokenizer.json")).ok());
   const auto tokenizer = Tokenizer::Load(folder.path());
+
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const int64_t size = (*tokenizer)->vocab_size();
   EXPECT_LE(size, 400);
   EXPECT_GT(size, 300);
+
   EXPECT_EQ((*tokenizer)->TokenToId("<|end|>"), size - 2);
   EXPECT_EQ((*tokenizer)->TokenToId("<|yes|>"), size - 1);
   EXPECT_EQ((*tokenizer)->Encode("a<|yes|>")->ids.back(), size - 1);
+
   for (const std::string text :
        {"walnut table", "Üñïçödé 你好 😀\n\ttabs  ", "", "never-seen words: 12345!"}) {
     EXPECT_EQ(*(*tokenizer)->Decode((*tokenizer)->Encode(text)->ids), text);

@@ -1,4 +1,4 @@
-//! Conversions between C and Rust memory, and the place where errors and panics become codes.
+//! Conversions between C and Rust memory. Converts errors and panics to return codes.
 
 use std::ffi::c_int;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -7,7 +7,7 @@ pub const OK: c_int = 0;
 const INVALID: c_int = 1;
 const INTERNAL: c_int = 2;
 
-/// Borrowed bytes of the caller.
+/// Bytes that the caller lends.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Slice {
@@ -25,7 +25,8 @@ impl Slice {
 }
 
 /// # Safety
-/// `data` must point to `size` readable elements for as long as the result is used; it may be null when `size` is 0.
+/// `data` must point to `size` readable elements for as long as the result is used; it may be null
+/// when `size` is 0.
 pub unsafe fn slice_of<'a, T>(data: *const T, size: usize) -> &'a [T] {
     if size == 0 {
         &[]
@@ -34,7 +35,7 @@ pub unsafe fn slice_of<'a, T>(data: *const T, size: usize) -> &'a [T] {
     }
 }
 
-/// Bytes that the caller now owns.
+/// Bytes that are handed over to the caller.
 #[repr(C)]
 pub struct OwnedString {
     data: *mut u8,
@@ -48,7 +49,7 @@ impl OwnedString {
     }
 }
 
-/// Gives a vector's memory away; `reclaim` takes it back.
+/// Releases a vector's memory to the caller; `reclaim` takes it back.
 pub fn leak<T>(values: Vec<T>) -> (*mut T, usize) {
     let boxed = values.into_boxed_slice();
     let size = boxed.len();
@@ -82,16 +83,18 @@ pub unsafe fn run<T>(
         Ok(Err(message)) => (INVALID, message),
         Err(panic) => (INTERNAL, panic_message(panic.as_ref())),
     };
+
     error.write(OwnedString::new(message));
     code
 }
 
-/// Runs `body` for functions that have no error to report: a panic gives `otherwise`.
+/// Runs `body` for functions without an error to report: returns `otherwise` on a panic.
 pub fn run_or<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
-/// Runs the reading of a file. The libraries panic on some malformed ones instead of returning an error; for the caller both are a bad file.
+/// Runs a parser. The libraries panic on some malformed files instead of returning an error; the
+/// caller gets an error in both cases.
 pub fn read_contained<T>(body: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(body))
         .unwrap_or_else(|panic| Err(format!("malformed: {}", panic_message(panic.as_ref()))))

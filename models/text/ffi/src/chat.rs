@@ -1,4 +1,4 @@
-//! Rendering of chat templates.
+//! Renders chat templates.
 
 use crate::boundary::{read_contained, run, run_or, OwnedString, Slice};
 use crate::chat_json::tojson;
@@ -7,7 +7,8 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use std::ffi::c_int;
 
 const NAME: &str = "chat";
-/// Instructions of one rendering, about a second. Published templates take some hundred per message; nested loops must not take a thread for good.
+/// Instructions of one rendering, about a second. Published templates need a few hundred per
+/// message; this stops nested loops from blocking a thread forever.
 const FUEL: u64 = 2_000_000;
 
 pub struct ChatTemplate {
@@ -34,14 +35,17 @@ impl ChatTemplate {
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_fuel(Some(FUEL));
+
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_filter("tojson", tojson);
+
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| describe(&error))?;
+
         Ok(ChatTemplate {
             environment,
             variables: json_object(variables)?,

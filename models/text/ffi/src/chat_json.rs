@@ -1,4 +1,5 @@
-//! The `tojson` filter as published templates expect it: Python's json.dumps, without ASCII or HTML escapes.
+//! The `tojson` filter that published templates expect: Python's json.dumps, without ASCII or HTML
+//! escapes.
 
 use minijinja::value::{Kwargs, Value};
 use minijinja::{Error, ErrorKind};
@@ -29,9 +30,10 @@ impl Formatter for PythonFormatter {
 
 pub fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
-    // Accepted for the templates that pass it; this filter never escapes beyond what JSON demands.
+    // Accepted because templates pass it. This filter escapes only what JSON requires.
     let _: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;
+
     let mut json = Vec::new();
     let written = match indent {
         None => value.serialize(&mut Serializer::with_formatter(&mut json, PythonFormatter)),
@@ -41,8 +43,10 @@ pub fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
             value.serialize(&mut Serializer::with_formatter(&mut json, formatter))
         }
     };
+
     written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
     let text = String::from_utf8(json)
         .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+
     Ok(Value::from_safe_string(text))
 }

@@ -1,5 +1,5 @@
-//! The C ABI declared in palate_text.h. Each exported function converts its arguments, runs safe code of `tokenizer` or `chat`, and
-//! converts the result; panics stop at `boundary::run`.
+//! The C ABI declared in palate_text.h. Each exported function converts its arguments, calls safe
+//! code of `tokenizer`, `chat` or `train`, and converts the result; `boundary::run` catches panics.
 
 mod boundary;
 mod chat;

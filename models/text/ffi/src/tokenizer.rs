@@ -1,15 +1,15 @@
-//! Encoding and decoding over a tokenizer.json.
+//! Encodes and decodes with a tokenizer.json.
 
 use crate::boundary::{leak, read_contained, reclaim, run, run_or, slice_of, OwnedString, Slice};
 use std::ffi::c_int;
 use std::sync::OnceLock;
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
-/// What a handle points to.
+/// The object behind a tokenizer handle.
 pub struct Handle {
     tokenizer: Tokenizer,
-    /// The same, reading special tokens in a text as ordinary characters. Whether it does is a setting of the whole tokenizer, so the
-    /// second one is made when it is first needed.
+    /// The same tokenizer, but encoding special tokens in a text as ordinary characters. That is a
+    /// setting of the whole tokenizer, so this copy is created when it is first needed.
     literal: OnceLock<Tokenizer>,
 }
 
@@ -37,7 +37,7 @@ pub struct Encodings {
 
 fn load(json: &str) -> Result<Handle, String> {
     let mut tokenizer: Tokenizer = json.parse().map_err(|error| format!("{error}"))?;
-    // Stored truncation and padding belong to one past use; callers say what they want.
+    // Callers set truncation and padding; the stored settings belong to an earlier use.
     tokenizer
         .with_truncation(None)
         .map_err(|error| error.to_string())?
@@ -54,7 +54,7 @@ fn added_tokens(tokenizer: &Tokenizer) -> usize {
         .map_or(0, |processor| processor.added_tokens(false))
 }
 
-/// The ids of `text`, and how many the limit cut off. `max_tokens` 0 means no limit.
+/// The ids of `text` and the number of ids that the limit cut off. `max_tokens` 0 means no limit.
 fn encode_one(
     tokenizer: &Tokenizer,
     text: &str,
@@ -64,24 +64,29 @@ fn encode_one(
     let encoding = tokenizer
         .encode_fast(text, add_special)
         .map_err(|error| error.to_string())?;
+
     if max_tokens == 0 || encoding.len() <= max_tokens {
         return Ok((encoding.get_ids().to_vec(), 0));
     }
+
     let excess = encoding.len() - max_tokens;
     if !add_special {
         return Ok((encoding.get_ids()[..max_tokens].to_vec(), excess));
     }
+
     let reserved = added_tokens(tokenizer);
     if reserved > max_tokens {
         return Err(format!(
             "a limit of {max_tokens} tokens has no room for {reserved} special tokens"
         ));
     }
-    // The cut is made before the special tokens are added, as the reference does.
+
+    // Truncate before the special tokens are added, as the reference does.
     let mut plain = tokenizer
         .encode_fast(text, false)
         .map_err(|error| error.to_string())?;
     plain.truncate(max_tokens - reserved, 0, TruncationDirection::Right);
+
     let processed = tokenizer
         .post_process(plain, None, true)
         .map_err(|error| error.to_string())?;
@@ -97,8 +102,9 @@ fn encode(
     let mut all_ids = Vec::new();
     let mut offsets = vec![0];
     let mut truncated = Vec::with_capacity(texts.len());
+
     for (index, slice) in texts.iter().enumerate() {
-        // SAFETY: the caller's contract for the slices.
+        // SAFETY: the caller guarantees that the slices are readable.
         let (ids, cut) = unsafe { slice.text() }
             .and_then(|text| encode_one(tokenizer, text, add_special, max_tokens))
             .map_err(|error| match texts.len() {
@@ -109,9 +115,11 @@ fn encode(
         offsets.push(all_ids.len());
         truncated.push(cut);
     }
+
     let (ids, num_ids) = leak(all_ids);
     let (offsets, _) = leak(offsets);
     let (truncated, num_texts) = leak(truncated);
+
     Ok(Encodings {
         ids,
         num_ids,

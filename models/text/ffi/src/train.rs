@@ -1,4 +1,4 @@
-//! Learning a byte-level BPE vocabulary.
+//! Trains a byte-level BPE vocabulary.
 
 use crate::boundary::{run, slice_of, OwnedString, Slice};
 use std::ffi::c_int;
@@ -12,8 +12,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 
-/// Where Qwen2 and Qwen3 split text before merging: contractions, words with one leading sign, single digits, runs of signs, line ends, and
-/// spaces.
+/// The split expression of Qwen2 and Qwen3: contractions, words with one leading sign, single
+/// digits, runs of signs, line ends, and spaces.
 const SPLIT: &str = concat!(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
     r"|[^\r\n\p{L}\p{N}]?\p{L}+",
@@ -32,6 +32,7 @@ fn untrained() -> Result<Tokenizer, String> {
     )
     .map_err(|error| error.to_string())?;
     let bytes = ByteLevel::new(false, false, false);
+
     let mut tokenizer = Tokenizer::new(BPE::default());
     tokenizer
         .with_normalizer(Some(NFC))
@@ -57,7 +58,9 @@ fn train(
             special_tokens.len()
         ));
     }
+
     let mut tokenizer = untrained()?;
+
     let mut trainer: TrainerWrapper = BpeTrainerBuilder::new()
         .vocab_size(vocab_size - special_tokens.len())
         .min_frequency(min_frequency)
@@ -65,14 +68,17 @@ fn train(
         .show_progress(false)
         .build()
         .into();
+
     tokenizer
         .train(&mut trainer, texts.iter())
         .map_err(|error| error.to_string())?;
+
     let added: Vec<AddedToken> = special_tokens
         .iter()
         .map(|token| AddedToken::from(*token, true).normalized(false))
         .collect();
     tokenizer.add_special_tokens(&added);
+
     tokenizer
         .to_string(false)
         .map_err(|error| error.to_string())

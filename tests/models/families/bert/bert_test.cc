@@ -21,9 +21,11 @@ class GoldenSentenceEncoderTest : public ::testing::TestWithParam<const char*> {
     folder_ = published ? MiniLmFolder() : golden_.checkpoint();
     if (!FileExists(folder_ + "/config.json")) GTEST_SKIP() << folder_ << " is absent";
     if (published) CheckDigests(folder_);
+
     auto encoder = SentenceEncoder::Load(folder_);
     ASSERT_TRUE(encoder.ok()) << encoder.status();
     encoder_ = *encoder;
+
     tensors_ = ReferenceTensors(golden_);
     expected_ = golden_.expected();
     inputs_ = golden_.inputs();
@@ -79,6 +81,7 @@ TEST_P(GoldenSentenceEncoderTest, EmbeddingsEqualTheReference) {
 TEST_P(GoldenSentenceEncoderTest, EmbeddingsWithTheQueryPromptEqualTheReference) {
   if (tensors_.count("embeddings_with_prompt") == 0)
     GTEST_SKIP() << "this checkpoint has no prompt";
+
   const std::string prompt = inputs_["prompt"];
   EXPECT_EQ(encoder_->query_prompt(), prompt);
   ExpectSameEmbeddings(*encoder_->Encode(Tokenized(prompt)), tensors_.at("embeddings_with_prompt"),
@@ -88,6 +91,7 @@ TEST_P(GoldenSentenceEncoderTest, EmbeddingsWithTheQueryPromptEqualTheReference)
 TEST_P(GoldenSentenceEncoderTest, BatchEqualsSingle) {
   const auto sequences = Tokenized("");
   const at::Tensor batch = *encoder_->Encode(sequences);
+
   for (size_t i = 0; i < sequences.size(); ++i) {
     const at::Tensor single = *encoder_->Encode({sequences[i]});
     ExpectClose(single[0], batch[static_cast<int64_t>(i)], 1e-5, "sentence " + std::to_string(i));
@@ -97,6 +101,7 @@ TEST_P(GoldenSentenceEncoderTest, BatchEqualsSingle) {
 TEST_P(GoldenSentenceEncoderTest, Bfloat16IsCloseToTheReference) {
   const auto narrow = SentenceEncoder::Load(folder_, {.dtype = at::kBFloat16});
   ASSERT_TRUE(narrow.ok()) << narrow.status();
+
   const at::Tensor vectors = *(*narrow)->Encode(Tokenized(""));
   EXPECT_EQ(vectors.scalar_type(), at::kFloat);
   EXPECT_GE(at::cosine_similarity(vectors, tensors_.at("embeddings"), 1).min().item<double>(),
@@ -135,6 +140,7 @@ TEST_F(DamagedSentenceEncoderTest, IntactCopyLoads) {
 
 TEST_F(DamagedSentenceEncoderTest, TruncatedWeightsAreDataLoss) {
   const std::string whole = ReadAll(Path("model.safetensors"));
+
   WriteAll(Path("model.safetensors"), whole.substr(0, whole.size() / 2));
   ExpectError(absl::StatusCode::kDataLoss, "model.safetensors");
 }
@@ -178,7 +184,7 @@ TEST_F(DamagedSentenceEncoderTest, DigestChangesWithPoolingAndWithWeights) {
   EXPECT_NE(before, after);
 }
 
-// A copy of a small checkpoint whose modules are exchanged.
+// A copy of a small checkpoint with other modules.
 class SentenceModulesTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -194,12 +200,12 @@ class SentenceModulesTest : public ::testing::Test {
     EXPECT_TRUE(encoder.ok()) << encoder.status();
     return encoder.ok() ? *encoder : nullptr;
   }
-  // The vector of the first sentence, whose states are known.
+  // The vector of the first sentence, whose reference states are known.
   at::Tensor First() {
     const auto encoder = Load();
     return (*encoder->Encode({encoder->Tokenize(sentences_[0])->ids}))[0];
   }
-  // Transformer and pooling, then the given ones.
+  // Transformer and pooling, followed by the given modules.
   void SetModules(const std::vector<std::pair<std::string, std::string>>& rest) {
     nlohmann::json modules = nlohmann::json::array(
         {{{"type", "sentence_transformers.models.Transformer"}, {"path", ""}},
@@ -216,6 +222,7 @@ class SentenceModulesTest : public ::testing::Test {
 
 TEST_F(SentenceModulesTest, WithoutNormalizeTheMeanIsReturned) {
   SetModules({});
+
   EXPECT_FALSE(Load()->normalizes());
   ExpectClose(First(), states_.mean(0), 1e-5, "mean");
 }
@@ -239,11 +246,13 @@ TEST_F(SentenceModulesTest, DenseLayerFollowsThePooling) {
   WriteAll(
       Path("2_Dense/config.json"),
       R"({"in_features": 64, "out_features": 5, "bias": true, "activation_function": "torch.nn.modules.activation.Tanh"})");
+
   const at::Tensor weight = at::randn({5, 64}) * 0.1;
   const at::Tensor bias = at::randn({5});
   ASSERT_TRUE(SaveTensors({{"linear.weight", weight}, {"linear.bias", bias}},
                           Path("2_Dense/model.safetensors"))
                   .ok());
+
   const at::Tensor dense = at::tanh(at::linear(states_.mean(0), weight, bias));
   EXPECT_EQ(Load()->dimensions(), 5);
   ExpectClose(First(), dense / dense.norm(), 1e-5, "dense");
@@ -252,6 +261,7 @@ TEST_F(SentenceModulesTest, DenseLayerFollowsThePooling) {
 TEST_F(SentenceModulesTest, LongestInputComesFromTheTokenizerWhereNoOtherFileSays) {
   std::filesystem::remove(Path("sentence_bert_config.json"));
   EXPECT_EQ(Load()->max_tokens(), 64);
+
   std::filesystem::remove(Path("tokenizer_config.json"));
   EXPECT_EQ(Load()->max_tokens(), 96);
 }
@@ -259,10 +269,12 @@ TEST_F(SentenceModulesTest, LongestInputComesFromTheTokenizerWhereNoOtherFileSay
 TEST_F(SentenceModulesTest, TokenizerConfigDecidesAboutCase) {
   const std::vector<int64_t> lower = Load()->Tokenize("a photo")->ids;
   EXPECT_EQ(Load()->Tokenize("A Photo")->ids, lower);
+
   nlohmann::json config = Golden::Read(Path("tokenizer_config.json"));
   config["do_lower_case"] = false;
   WriteAll(Path("tokenizer_config.json"), config.dump());
   EXPECT_NE(Load()->Tokenize("A Photo")->ids, lower);
+
   WriteAll(Path("sentence_bert_config.json"), R"({"max_seq_length": 64, "do_lower_case": true})");
   EXPECT_EQ(Load()->Tokenize("A Photo")->ids, lower);
 }

@@ -29,6 +29,7 @@ TEST(PositionsOfTest, SpreadsAnImageOverItsGridAndMovesOnByItsLongerSide) {
   const std::vector<int64_t> ids = {1, kImage, kImage, kImage, kImage, kImage, kImage, 2, 3};
   const MropePositions positions =
       PositionsOf(ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 3}}, kImage, 0);
+
   EXPECT_THAT(positions.axes[0], ElementsAre(0, 1, 1, 1, 1, 1, 1, 4, 5));
   EXPECT_THAT(positions.axes[1], ElementsAre(0, 1, 1, 1, 2, 2, 2, 4, 5));
   EXPECT_THAT(positions.axes[2], ElementsAre(0, 1, 2, 3, 1, 2, 3, 4, 5));
@@ -39,6 +40,7 @@ TEST(PositionsOfTest, TakesSeveralImagesInOrder) {
   const std::vector<int64_t> ids = {kImage, kImage, 1, kImage, 2};
   const MropePositions positions = PositionsOf(
       ids, std::vector<MergedGrid>{{.t = 1, .h = 2, .w = 1}, {.t = 1, .h = 1, .w = 1}}, kImage, 7);
+
   EXPECT_THAT(positions.axes[0], ElementsAre(7, 7, 9, 10, 11));
   EXPECT_THAT(positions.axes[1], ElementsAre(7, 8, 9, 10, 11));
   EXPECT_THAT(positions.axes[2], ElementsAre(7, 7, 9, 10, 11));
@@ -63,6 +65,7 @@ TEST(WindowsOfTest, CutsWholeAndRaggedWindows) {
 TEST(WindowsOfTest, KeepsFramesAndImagesApart) {
   const WindowOrder order =
       WindowsOf(std::vector<ImagePatches>{Grid(2, 2, 2), Grid(1, 4, 2)}, 2, 4);
+
   EXPECT_THAT(order.lengths, ElementsAre(4, 4, 8));
   EXPECT_THAT(order.blocks, ElementsAre(0, 1, 2, 3));
 }
@@ -77,21 +80,25 @@ TEST(AttendSegmentsTest, EqualsAttentionUnderABlockMask) {
   const int64_t heads = 2, dim = 8;
   const std::vector<int64_t> lengths = {4, 4, 3, 6, 6, 1};
   const int64_t patches = 24;
+
   const at::Tensor qkv = at::randn({patches, 3 * heads * dim}, at::kFloat);
   const PatchRotation rotate =
       RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 4, 6)}, 2), dim, 10000.0, at::kCPU);
   const at::Tensor segmented = AttendSegments(qkv, rotate, heads, lengths);
+
   at::Tensor allowed = at::zeros({patches, patches}, at::kBool);
   int64_t start = 0;
   for (const int64_t length : lengths) {
     allowed.narrow(0, start, length).narrow(1, start, length).fill_(true);
     start += length;
   }
+
   const at::Tensor parts = qkv.view({patches, 3, heads, dim});
   const auto by_head = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
   const at::Tensor masked = at::scaled_dot_product_attention(by_head(rotate(parts.select(1, 0))),
                                                              by_head(rotate(parts.select(1, 1))),
                                                              by_head(parts.select(1, 2)), allowed);
+
   ExpectClose(segmented, masked.squeeze(0).transpose(0, 1).reshape({patches, heads * dim}), 1e-5,
               "segments");
 }
@@ -108,8 +115,10 @@ TEST(AttendSegmentsTest, NeedsNoMemoryForTheSquareOfThePatches) {
   const at::Tensor qkv = at::randn({kPatches, 3 * 8}, at::kFloat);
   const PatchRotation rotate =
       RotationOf(GridOf(std::vector<ImagePatches>{Grid(1, 128, 128)}, 2), 8, 10000.0, at::kCPU);
+
   const int64_t before = PeakResidentBytes();
   const at::Tensor attended = AttendSegments(qkv, rotate, /*num_heads=*/1, {kPatches});
+
   EXPECT_EQ(attended.sizes(), (std::vector<int64_t>{kPatches, 8}));
   EXPECT_LT(PeakResidentBytes() - before, 64 << 20);  // the square alone is 1 GiB
 }
@@ -127,10 +136,13 @@ TEST(ReadQwen3VlConfigTest, CompletesTheNestedPartsWithTheReferencesDefaults) {
                           "num_position_embeddings"}) {
     config["vision_config"].erase(key);
   }
+
   config["text_config"].erase("rms_norm_eps");
   config["text_config"]["rope_scaling"].erase("mrope_section");
+
   const auto read = ReadQwen3VlConfig(JsonConfig(config, "config.json"));
   ASSERT_TRUE(read.ok()) << read.status();
+
   EXPECT_EQ(*read->vision.Int("num_position_embeddings"), 2304);
   EXPECT_DOUBLE_EQ(read->decoder.rms_norm_eps, 1e-6);
   EXPECT_THAT(read->decoder.rope.mrope_section, ElementsAre(24, 20, 20));
@@ -141,9 +153,11 @@ TEST(ReadQwen3VlConfigTest, CompletesTheNestedPartsWithTheReferencesDefaults) {
 TEST(ReadQwen3VlConfigTest, LetsTheTopDecideOnTiedEmbeddings) {
   nlohmann::json config = ConfigOf("qwen3_vl-deepstack");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
+
   const auto tied = [](const nlohmann::json& json) {
     return ReadQwen3VlConfig(JsonConfig(json, "config.json"))->decoder.tie_word_embeddings;
   };
+
   EXPECT_TRUE(tied(config));
   config["tie_word_embeddings"] = false;
   EXPECT_FALSE(tied(config));
@@ -167,14 +181,18 @@ TEST(Qwen3VisionConfigTest, RefusesDeepstackLayersThatDoNotExist) {
 TEST(Qwen25VisionConfigTest, ReadsWhichLayersSeeTheWholeImage) {
   nlohmann::json config = ConfigOf("qwen2_5_vl-window");
   if (config.is_null()) GTEST_SKIP() << "the goldens are absent";
+
   const auto read = [&] {
     return Qwen25VisionConfig::FromJson(
         ReadQwen25VlConfig(JsonConfig(config, "config.json"))->vision);
   };
+
   EXPECT_THAT(read()->sees_whole_image, ElementsAre(false, true, false, true));
   EXPECT_EQ(read()->window_blocks(), 2);
+
   config["vision_config"]["window_size"] = 27;
   EXPECT_THAT(std::string(read().status().message()), HasSubstr("window_size"));
+
   config["vision_config"]["window_size"] = 28;
   config["vision_config"]["fullatt_block_indexes"] = {-1};
   EXPECT_THAT(std::string(read().status().message()), HasSubstr("fullatt_block_indexes"));

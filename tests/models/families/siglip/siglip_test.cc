@@ -35,10 +35,12 @@ TEST_F(GoldenSiglipTest, TokenIdsEqualTheReference) {
                                                model_->config().text.max_positions);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const auto texts = golden_.inputs()["texts"].get<std::vector<std::string>>();
+
   const auto batch = (*tokenizer)->Encode(texts);
   ASSERT_TRUE(batch.ok()) << batch.status();
   EXPECT_EQ(batch->width, model_->config().text.max_positions);
   EXPECT_EQ(batch->ids, Ids(expected_.at("input_ids")));
+
   const auto narrower = (*tokenizer)->Encode(texts, {.width = 5});
   ASSERT_TRUE(narrower.ok()) << narrower.status();
   EXPECT_EQ(narrower->ids.size(), 5 * texts.size());
@@ -48,6 +50,7 @@ TEST_F(GoldenSiglipTest, TextEqualsTheReference) {
   const at::Tensor ids = expected_.at("input_ids");
   ExpectClose(model_->TextStates(ids), expected_.at("text_last_hidden_state"), 1e-4,
               "hidden states");
+
   const at::Tensor features = model_->TextFeatures(ids);
   ExpectClose(features, expected_.at("text_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("text_embeds"), "embeddings");
@@ -57,6 +60,7 @@ TEST_F(GoldenSiglipTest, ImagesEqualTheReference) {
   const at::Tensor pixels = expected_.at("pixel_values");
   ExpectClose(model_->ImageStates(pixels), expected_.at("vision_last_hidden_state"), 1e-4,
               "hidden states");
+
   const at::Tensor features = model_->ImageFeatures(pixels);
   ExpectClose(features, expected_.at("image_features"), 1e-4, "features");
   ExpectSameEmbeddings(Unit(features), expected_.at("image_embeds"), "embeddings");
@@ -66,6 +70,7 @@ TEST_F(GoldenSiglipTest, LogitsEqualTheReference) {
   const at::Tensor logits =
       model_->LogitsPerText(model_->TextFeatures(expected_.at("input_ids")),
                             model_->ImageFeatures(expected_.at("pixel_values")));
+
   ExpectClose(logits, expected_.at("logits_per_text"), 1e-4, "per text");
   ExpectClose(logits.t(), expected_.at("logits_per_image"), 1e-4, "per image");
 }
@@ -73,8 +78,10 @@ TEST_F(GoldenSiglipTest, LogitsEqualTheReference) {
 TEST_F(GoldenSiglipTest, BatchEqualsSingle) {
   const at::Tensor ids = expected_.at("input_ids");
   const at::Tensor pixels = expected_.at("pixel_values");
+
   const at::Tensor texts = model_->TextFeatures(ids);
   const at::Tensor images = model_->ImageFeatures(pixels);
+
   for (int64_t i = 0; i < ids.size(0); ++i) {
     ExpectClose(model_->TextFeatures(ids.narrow(0, i, 1))[0], texts[i], 1e-5,
                 "text " + std::to_string(i));
@@ -91,6 +98,7 @@ TEST(SiglipConfigTest, ReadsThePublishedSparseFile) {
           "num_hidden_layers": 27, "patch_size": 14}})",
       "config.json"));
   ASSERT_TRUE(config.ok()) << config.status();
+
   EXPECT_EQ(config->text.vocab_size, 32000);
   EXPECT_EQ(config->text.max_positions, 64);
   EXPECT_EQ(config->text.projection_size, 1152);
@@ -102,6 +110,7 @@ TEST(SiglipConfigTest, NamesWhatIsWrong) {
   const auto status = [](const std::string& json) {
     return SiglipConfig::FromJson(*JsonConfig::Parse(json, "config.json")).status();
   };
+
   EXPECT_EQ(status(R"({"model_type": "clip"})").code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(
       std::string(status(R"({"model_type": "siglip", "vision_config": {"vision_use_head": false}})")

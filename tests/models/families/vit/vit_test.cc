@@ -16,22 +16,28 @@ TEST(GoldenVitTest, VisionTowerOfClipEqualsTheReference) {
   PALATE_SKIP_WITHOUT(golden);
   const auto checkpoint = Checkpoint::Open(golden.checkpoint());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+
   nlohmann::json tower = checkpoint->config().json()["vision_config"];
   tower["architectures"] = {"CLIPVisionModelWithProjection"};
   const auto config = VitConfig::FromJson(JsonConfig(tower, "vision_config"));
   ASSERT_TRUE(config.ok()) << config.status();
+
   const auto model =
       VitModel::LoadTower(*checkpoint, *config, {"text_model.", "text_projection.", "logit_scale"});
   ASSERT_TRUE(model.ok()) << model.status();
+
   const TensorMap expected = ReferenceTensors(golden);
   const c10::InferenceMode inference;
+
   const at::Tensor pixels = expected.at("pixel_values");
   ExpectClose((*model)->Forward(pixels), expected.at("vision_last_hidden_state"), 1e-4,
               "hidden states");
+
   const at::Tensor features = (*model)->Embed(pixels);
   ExpectClose(features, expected.at("image_features"), 1e-4, "features");
   const at::Tensor unit = features / features.norm(2, {1}, true);
   ExpectSameEmbeddings(unit, expected.at("image_embeds"), "embeddings");
+
   for (int64_t i = 0; i < pixels.size(0); ++i) {
     ExpectClose((*model)->Embed(pixels.narrow(0, i, 1))[0], features[i], 1e-5, "alone");
   }
@@ -43,8 +49,10 @@ TEST(VitModelTest, EqualsTheReferenceUnderTheNamesOfTransformers5) {
   PALATE_SKIP_WITHOUT(golden);
   const auto model = VitModel::Load(*Checkpoint::Open(golden.checkpoint()));
   ASSERT_TRUE(model.ok()) << model.status();
+
   const TensorMap expected = ReferenceTensors(golden);
   const c10::InferenceMode inference;
+
   const at::Tensor pixels = expected.at("pixel_values");
   ExpectClose((*model)->Forward(pixels), expected.at("last_hidden_state"), 1e-4, "hidden states");
   ExpectClose((*model)->Embed(pixels), expected.at("pooled_cls"), 1e-4, "class token");
@@ -74,8 +82,10 @@ TEST_P(VitLayoutTest, SavedFolderLoadsAsTheSameModel) {
   const TemporaryFolder folder;
   const auto model = VitModel::CreateRandom(SmallConfig(GetParam()), 5);
   ASSERT_TRUE((*model)->Save(folder.path()).ok());
+
   const auto loaded = VitModel::Load(*Checkpoint::Open(folder.path()));
   ASSERT_TRUE(loaded.ok()) << loaded.status();
+
   const c10::InferenceMode inference;
   const at::Tensor pixels = at::randn({2, 3, 16, 16});
   for (const VitPooling pooling : {VitPooling::kCls, VitPooling::kMean}) {
@@ -91,6 +101,7 @@ TEST_P(VitLayoutTest, SavedFolderLoadsAsTheSameModel) {
 
 TEST_P(VitLayoutTest, GradientReachesEveryParameter) {
   const auto model = VitModel::CreateRandom(SmallConfig(GetParam()), 5);
+
   (*model)->Embed(at::randn({2, 3, 16, 16})).square().sum().backward();
   for (const Parameter& parameter : (*model)->Parameters()) {
     ASSERT_TRUE(parameter.tensor->grad().defined()) << parameter.name;
@@ -108,6 +119,7 @@ TEST(VitConfigTest, NamesWhatIsWrong) {
     json.merge_patch(changes);
     return VitConfig::FromJson(JsonConfig(json, "config.json")).status();
   };
+
   EXPECT_TRUE(read(nlohmann::json::object()).ok());
   EXPECT_THAT(std::string(read({{"patch_size", 17}}).message()),
               HasSubstr("patch_size (17) is above image_size (16)"));
@@ -122,9 +134,11 @@ TEST(VitModelTest, ListsTensorsOfAnotherShape) {
   const TemporaryFolder folder;
   const auto model = VitModel::CreateRandom(SmallConfig(VitConfig::Layout::kClipVision), 5);
   ASSERT_TRUE((*model)->Save(folder.path()).ok());
+
   VitConfig wider = (*model)->config();
   wider.projection_dim = 13;
   WriteAll(folder.file("config.json"), wider.ToJson().dump());
+
   const auto loaded = VitModel::Load(*Checkpoint::Open(folder.path()));
   EXPECT_THAT(std::string(loaded.status().message()),
               HasSubstr("visual_projection.weight is [12, 24], expected [13, 24]"));
