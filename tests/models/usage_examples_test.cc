@@ -1,5 +1,5 @@
 // The usage examples in the headers of models/, compiled and run.
-#include "tests/models/usage_examples.h"
+#include "tests/usage_examples.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>

@@ -1,5 +1,5 @@
 // The usage examples in the headers of embedding/fetch, compiled and run.
-#include "tests/models/usage_examples.h"
+#include "tests/usage_examples.h"
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ absl::Status UseHostList() {
 
 TEST(UsageExampleTest, HostList) {
   EXPECT_TRUE(UseHostList().ok());
-  models::ExpectTestHasExampleOf("embedding/fetch/host_list.h", kThisFile);
+  ExpectTestHasExampleOf("embedding/fetch/host_list.h", kThisFile);
 }
 
 absl::Status UseImageFetcher(const std::string& uri, absl::Time deadline) {
@@ -50,7 +50,7 @@ TEST(UsageExampleTest, ImageFetcher) {
   const absl::Status status =
       UseImageFetcher("https://elsewhere.example.com/mug.jpg", absl::Now() + absl::Seconds(60));
   EXPECT_TRUE(status.ok()) << status;
-  models::ExpectTestHasExampleOf("embedding/fetch/image_fetcher.h", kThisFile);
+  ExpectTestHasExampleOf("embedding/fetch/image_fetcher.h", kThisFile);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -11,9 +13,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "tests/models/golden.h"
 
-namespace palate::models {
+namespace palate {
 
 // The code without whitespace, because clang-format breaks lines of comments and code differently.
 inline std::string WithoutWhitespace(absl::string_view code) {
@@ -37,13 +38,22 @@ inline std::string UsageExampleOf(absl::string_view header) {
   return WithoutWhitespace(example);
 }
 
-// `header` and `test` are paths in the checkout.
-inline void ExpectTestHasExampleOf(const std::string& header, const std::string& test) {
-  const std::string root = std::string(PALATE_SOURCE_DIR) + "/";
-  const std::string example = UsageExampleOf(ReadAll(root + header));
+// The text of a file of the checkout; `path` is relative to its root.
+inline std::string TextOfSource(const std::string& path) {
+  std::ifstream file(std::string(PALATE_SOURCE_DIR) + "/" + path);
+  EXPECT_TRUE(file) << path;
 
-  EXPECT_FALSE(example.empty()) << header;
-  EXPECT_THAT(WithoutWhitespace(ReadAll(root + test)), ::testing::HasSubstr(example)) << header;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
-}  // namespace palate::models
+// `header` and `test` are paths in the checkout.
+inline void ExpectTestHasExampleOf(const std::string& header, const std::string& test) {
+  const std::string example = UsageExampleOf(TextOfSource(header));
+
+  EXPECT_FALSE(example.empty()) << header;
+  EXPECT_THAT(WithoutWhitespace(TextOfSource(test)), ::testing::HasSubstr(example)) << header;
+}
+
+}  // namespace palate
