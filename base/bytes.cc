@@ -15,7 +15,7 @@
 namespace palate {
 
 static_assert(std::endian::native == std::endian::little,
-              "vectors are stored in the machine's own byte order");
+              "vectors are stored as little-endian float32 by copying memory");
 
 void AppendBigEndian32(uint32_t value, std::string& out) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
@@ -42,14 +42,17 @@ bool ConsumeBigEndian64(absl::string_view& in, uint64_t& value) {
 }
 
 uint32_t Crc32c(absl::string_view data) {
-  constexpr size_t kMaxPart = size_t{1} << 30;  // the library counts bytes in an int
+  constexpr size_t kMaxPart = size_t{1} << 30;  // crc32_iscsi takes the length as an int
   uint32_t crc = ~uint32_t{0};
+
   while (!data.empty()) {
     const absl::string_view part = data.substr(0, kMaxPart);
-    auto* bytes = reinterpret_cast<unsigned char*>(const_cast<char*>(part.data()));  // read only
+    auto* bytes =
+        reinterpret_cast<unsigned char*>(const_cast<char*>(part.data()));  // not written to
     crc = crc32_iscsi(bytes, static_cast<int>(part.size()), crc);
     data.remove_prefix(part.size());
   }
+
   return ~crc;
 }
 
@@ -89,6 +92,7 @@ absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a float32 vector of ", bytes.size(), " bytes; must be a multiple of 4"));
   }
+
   std::vector<float> values(bytes.size() / sizeof(float));
   if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
@@ -100,6 +104,7 @@ std::string QuoteForMessage(absl::string_view text, size_t limit) {
   const bool cut = text.size() > limit;
   size_t end = std::min(text.size(), limit);
   while (cut && end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+
   const absl::string_view shown = text.substr(0, end);
   const std::string escaped =
       IsValidUtf8(shown) ? absl::Utf8SafeCEscape(shown) : absl::CHexEscape(shown);

@@ -1,5 +1,12 @@
-// Byte codecs for keys, files and the wire: big-endian integers that sort as numbers, checksums,
-// digests, UTF-8.
+// Byte codecs for keys, files and messages: big-endian integers, whose bytes sort as the numbers
+// do, checksums, digests and UTF-8. The functions are thread-safe.
+//
+// Usage:
+//   std::string key;
+//   AppendBigEndian64(revision, key);
+//   absl::string_view rest = key;
+//   uint64_t read = 0;
+//   const bool complete = ConsumeBigEndian64(rest, read);
 #pragma once
 
 #include <cstdint>
@@ -14,7 +21,8 @@ namespace palate {
 
 void AppendBigEndian32(uint32_t value, std::string& out);
 void AppendBigEndian64(uint64_t value, std::string& out);
-// Take the number off the front of `in`; false (and `in` untouched) when too few bytes are left.
+// Remove the number from the front of `in`. When fewer bytes are left, they return false and leave
+// `in` and `value` unchanged.
 bool ConsumeBigEndian32(absl::string_view& in, uint32_t& value);
 bool ConsumeBigEndian64(absl::string_view& in, uint64_t& value);
 
@@ -24,7 +32,7 @@ uint32_t Crc32c(absl::string_view data);
 // SHA-256: 32 raw bytes.
 std::string Sha256(absl::string_view data);
 
-// The same of data that comes in pieces. Used by one thread at a time.
+// SHA-256 of data that arrives in pieces. Not thread-safe.
 class Sha256Stream {
  public:
   Sha256Stream();
@@ -33,22 +41,22 @@ class Sha256Stream {
   Sha256Stream& operator=(const Sha256Stream&) = delete;
 
   void Add(absl::string_view piece);
-  // The digest of all pieces. Called once, last.
+  // The digest of all pieces: 32 raw bytes. The last call on this object.
   std::string Finish();
 
  private:
   void* const context_;  // an EVP_MD_CTX
 };
 
-// Vectors travel and rest as little-endian float32.
+// Vectors are sent and stored as little-endian float32.
 std::string FloatsToBytes(absl::Span<const float> values);
-// InvalidArgument when the length is no multiple of 4.
+// InvalidArgument when the length is not a multiple of 4.
 absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes);
 
 bool IsValidUtf8(absl::string_view text);
 
-// At most `limit` bytes of `text`, cut at a character, control characters escaped, quoted: for
-// error messages about input.
+// Quotes input for an error message: at most `limit` bytes of `text`, cut at a character, with
+// control characters escaped. Of invalid UTF-8 every byte beyond ASCII is escaped as well.
 std::string QuoteForMessage(absl::string_view text, size_t limit = 60);
 
 }  // namespace palate

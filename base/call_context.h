@@ -1,33 +1,38 @@
-// Until when a caller waits for an answer, and whether it still does: the last parameter of every
-// function that blocks.
+// The deadline and the cancellation of a call: the last parameter of every function that blocks.
 //
-//   absl::StatusOr<Page> Library::Read(const Request& request, const CallContext& context) {
-//     // Work that has pieces checks between them.
-//     for (const Piece& piece : request.pieces) {
-//       PALATE_RETURN_IF_ERROR(context.Check("the read"));
-//       ...
-//     }
-//
-//     // A wait is woken; it does not poll. The registration is declared before the lock, so that
-//     it is destroyed after the lock. const CancelRegistration wake = context.OnCancel([this] {
+// Usage:
+//   class Gate {
+//    public:
+//     absl::Status WaitUntilOpen(const CallContext& context) {
+//       // Declared before the lock, because its destructor must not run under the lock.
+//       const CancelRegistration wake = context.OnCancel([this] {
+//         MutexLock lock(mutex_);
+//         changed_.SignalAll();
+//       });
 //       MutexLock lock(mutex_);
-//       changed_.SignalAll();
-//     });
-//     MutexLock lock(mutex_);
-//     while (!ready_) {
-//       const absl::Time now = absl::Now();
-//       PALATE_RETURN_IF_ERROR(context.Check("the read", now));
-//       changed_.WaitFor(mutex_, context.deadline - now);
+//       while (!open_) {
+//         const absl::Time now = absl::Now();
+//         PALATE_RETURN_IF_ERROR(context.Check("the wait", now));
+//         changed_.WaitFor(mutex_, context.deadline - now);
+//       }
+//       return absl::OkStatus();
 //     }
-//     return ...;
-//   }
 //
-//   // Whoever starts a call owns its cancellation; everybody else only observes it.
+//    private:
+//     Mutex mutex_;
+//     CondVar changed_;
+//     bool open_ = false;
+//   };
+//
+//   Gate gate;
 //   const auto cancellation = std::make_shared<Cancellation>();
-//   library.Read(request, {.deadline = absl::Now() + timeout, .cancellation = cancellation});
-//   cancellation->Cancel();  // from another thread
+//   std::thread caller([cancellation] { cancellation->Cancel(); });
+//   const absl::Status status = gate.WaitUntilOpen({.cancellation = cancellation});
+//   caller.join();
 //
-//   library.Read(request, {});  // no deadline, never cancelled
+// Work without waits calls Check() between its pieces. The caller that starts a call owns the
+// cancellation; all others only observe it. A default CallContext has no deadline and is never
+// cancelled.
 #pragma once
 
 #include <functional>
@@ -42,14 +47,14 @@
 
 namespace palate {
 
-// A callback that waits for a cancellation. Once the destructor has returned, the callback neither
-// runs nor will run; the destructor waits for a callback that runs on another thread, so it must
-// not be called while a lock is held that the callback takes. As its last act the callback may
-// destroy its registration.
+// A callback registered with a cancellation. Once the destructor has returned, the callback is not
+// running and will not run. The destructor waits for a callback that runs on another thread, so it
+// must not be called under a lock that the callback takes. The callback may destroy its own
+// registration as its last action.
 using CancelRegistration = std::stop_callback<std::function<void()>>;
 
-// Whether a caller has given up. Thread-safe. The owner cancels; observers hold a shared_ptr<const
-// Cancellation>.
+// Whether a caller has cancelled its call. Thread-safe. The owner cancels; observers hold a
+// shared_ptr<const Cancellation>.
 class Cancellation {
  public:
   Cancellation() = default;
@@ -61,7 +66,7 @@ class Cancellation {
 
   bool cancelled() const { return source_.stop_requested(); }
 
-  // `callback` runs once, on the thread that cancels, or at once on this thread when already
+  // `callback` runs once: on the thread that cancels, or immediately on this thread when already
   // cancelled. It must neither block for long nor throw. The registration may outlive this object.
   [[nodiscard]] CancelRegistration OnCancel(std::function<void()> callback) const {
     return CancelRegistration(source_.get_token(), std::move(callback));
@@ -78,14 +83,14 @@ struct CallContext {
 
   bool cancelled() const { return cancellation != nullptr && cancellation->cancelled(); }
 
-  // Why `work`, the subject of the message, is no longer wanted at `now`: Cancelled or
-  // DeadlineExceeded. OK while it is.
+  // Cancelled or DeadlineExceeded when the caller no longer waits at `now`, OK otherwise. `work` is
+  // the subject of the message.
   absl::Status Check(absl::string_view work = "the call", absl::Time now = absl::Now()) const;
 
   // The same call with the earlier of its deadline and `other`.
   CallContext WithDeadline(absl::Time other) const;
 
-  // As Cancellation::OnCancel; `callback` never runs when there is no cancellation.
+  // Like Cancellation::OnCancel; without a cancellation, `callback` never runs.
   [[nodiscard]] CancelRegistration OnCancel(std::function<void()> callback) const;
 };
 

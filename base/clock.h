@@ -1,4 +1,9 @@
-// Where the time comes from, so that tests decide it.
+// The source of the current time, so that tests can set it. Classes take a `const Clock&`.
+//
+// Usage:
+//   ManualClock clock(absl::FromUnixSeconds(1'000));
+//   clock.Advance(absl::Seconds(5));
+//   const absl::Time now = clock.Now();  // 1,005 s after the epoch
 #pragma once
 
 #include "absl/time/clock.h"
@@ -19,7 +24,7 @@ class SystemClock final : public Clock {
   absl::Time Now() const override { return absl::Now(); }
 };
 
-// Stands still until moved. Thread-safe.
+// Changes only by Advance(). Thread-safe.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(absl::Time now) : now_(now) {}

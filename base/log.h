@@ -1,18 +1,18 @@
-// Logging: one line per event on standard error, with a level and a time. Never user content, never
-// image bytes, never secrets.
+// Logging: one line per event on standard error, with a level and a time. Callers never log user
+// content, image bytes or secrets.
 #pragma once
 
 #include <spdlog/spdlog.h>
 
-// The formatter is compiled in libfmt; fmt 9 does not say so, and every file that logs would
-// compile it again.
+// libfmt has this function compiled, but the headers of fmt 9 do not declare that, so without this
+// line every file that logs would compile it again.
 extern template void fmt::detail::vformat_to(fmt::detail::buffer<char>&, fmt::string_view,
                                              fmt::format_args, fmt::detail::locale_ref);
 
 namespace palate {
 
-// Sets the pattern and the level ("debug", "info", "warning", "error") of the process. Called from
-// main's thread; the last call counts.
+// Sets the pattern and the level ("debug", "info", "warning", "error") of the process. Called on
+// the main thread; a later call replaces an earlier one.
 void InitLogging(const std::string& level);
 
 }  // namespace palate

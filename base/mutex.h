@@ -1,5 +1,20 @@
-// A std::mutex that clang's thread-safety analysis understands. absl::Mutex is not used for our own
-// locks because ThreadSanitizer reports false races from the distribution's build of it.
+// A std::mutex with the annotations of clang's thread-safety analysis. Our locks are not
+// absl::Mutex because ThreadSanitizer reports false races from the distribution's build of it.
+//
+// Usage:
+//   Mutex mutex;
+//   CondVar changed;
+//   bool ready = false;
+//   std::thread worker([&] {
+//     MutexLock lock(mutex);
+//     ready = true;
+//     changed.SignalAll();
+//   });
+//   {
+//     MutexLock lock(mutex);
+//     while (!ready) changed.Wait(mutex);
+//   }
+//   worker.join();
 #pragma once
 
 #include <algorithm>
@@ -35,8 +50,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Waits release the mutex and hold it again on return. Spurious wake-ups happen: wait in a loop
-// over the condition.
+// Thread-safe. A wait releases the mutex and holds it again on return. It may also return without a
+// signal, so callers wait in a loop over the condition.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
@@ -44,7 +59,7 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
-  // False when `timeout` passed.
+  // False when `timeout` has passed. Waits for 24 hours at most.
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const absl::Duration bounded = std::min(timeout, absl::Hours(24));

@@ -10,16 +10,16 @@
 namespace palate {
 namespace {
 
-// Payload: one "field NUL description" per violation, separated by the record separator. Field text
-// from callers is quoted and shortened before it comes here, so neither separator occurs inside.
+// Payload: one "field NUL description" per violation, each followed by the record separator. Text
+// of callers is quoted before it is put into a violation, so it contains neither separator.
 constexpr absl::string_view kPayloadUrl = "palate/field-violations";
 constexpr char kFieldEnd = '\0';
 constexpr char kRecordEnd = '\x1e';
 
-// Payload of an error that is about a field and is no InvalidField: "field NUL description".
+// Payload of an error about a field that is not an InvalidField: "field NUL description".
 constexpr absl::string_view kLocationUrl = "palate/field-location";
 
-// "field what", where an empty path names the element that the reader looks at.
+// "field what"; `what` alone for an empty path, which names the checked element itself.
 std::string Sentence(absl::string_view field, absl::string_view separator, absl::string_view what) {
   return field.empty() ? std::string(what) : absl::StrCat(field, separator, what);
 }
@@ -28,6 +28,7 @@ std::optional<FieldViolation> Location(const absl::Status& status) {
   const absl::optional<absl::Cord> payload = status.GetPayload(kLocationUrl);
   if (!payload.has_value()) return std::nullopt;
   const std::string text(*payload);
+
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(text, absl::MaxSplits(kFieldEnd, 1));
   return FieldViolation{parts.first, parts.second};
@@ -49,6 +50,7 @@ absl::Status InvalidFields(absl::string_view message,
     absl::StrAppend(&payload, violation.field, std::string(1, kFieldEnd), violation.description,
                     std::string(1, kRecordEnd));
   }
+
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload(kPayloadUrl, absl::Cord(payload));
   return status;
@@ -64,6 +66,7 @@ std::vector<FieldViolation> FieldViolations(const absl::Status& status) {
   std::vector<FieldViolation> violations;
   const absl::optional<absl::Cord> payload = status.GetPayload(kPayloadUrl);
   if (!payload.has_value()) return violations;
+
   const std::string text(*payload);
   for (absl::string_view record : absl::StrSplit(text, kRecordEnd, absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> parts =

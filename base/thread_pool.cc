@@ -36,6 +36,7 @@ absl::Status ThreadPool::Submit(std::function<void()> task) {
     }
     queue_.push_back(std::move(task));
   }
+
   work_available_.Signal();
   return absl::OkStatus();
 }

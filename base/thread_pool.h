@@ -1,6 +1,11 @@
-// A fixed number of threads over one bounded first-in first-out queue. Thread-safe.
+// A fixed number of threads that run tasks from one bounded first-in first-out queue. Thread-safe.
 //
-// The destructor refuses new work, runs what is queued, and joins.
+// Usage:
+//   std::atomic<int> sum = 0;
+//   {
+//     ThreadPool pool("adder", /*num_threads=*/2, /*queue_limit=*/16);
+//     for (int i = 1; i <= 3; ++i) PALATE_RETURN_IF_ERROR(pool.Submit([&sum, i] { sum += i; }));
+//   }  // runs the tasks that are queued and joins the threads
 #pragma once
 
 #include <cstddef>
@@ -17,18 +22,19 @@ namespace palate {
 
 class ThreadPool {
  public:
-  // `name` is put into error messages and the threads' names (15 bytes at most are kept).
-  // `num_threads` and `queue_limit` are at least 1.
+  // `name` appears in error messages, and its first 15 bytes in the threads' names. `num_threads`
+  // and `queue_limit` are at least 1.
   ThreadPool(std::string name, int num_threads, size_t queue_limit);
+  // Refuses new tasks, runs the queued ones, and joins the threads.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // ResourceExhausted, at once, when `queue_limit` tasks wait; Unavailable once the pool is being
-  // destroyed.
+  // Queues `task`, which must not throw. Does not wait: ResourceExhausted when `queue_limit` tasks
+  // are queued; Unavailable once the destructor has been called.
   absl::Status Submit(std::function<void()> task) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Tasks that wait, without those that run.
+  // Queued tasks, without those that run.
   size_t queued() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

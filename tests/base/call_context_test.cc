@@ -45,6 +45,7 @@ TEST(CancellationTest, RunsACallbackAtOnceWhenAlreadyCancelled) {
   Cancellation cancellation;
   cancellation.Cancel();
   bool called = false;
+
   const CancelRegistration registration = cancellation.OnCancel([&] { called = true; });
   EXPECT_TRUE(called);
 }
@@ -54,6 +55,7 @@ TEST(CancellationTest, IsCancelledBeforeCallbacksRun) {
   bool seen = false;
   const CancelRegistration registration =
       cancellation.OnCancel([&] { seen = cancellation.cancelled(); });
+
   cancellation.Cancel();
   EXPECT_TRUE(seen);
 }
@@ -64,6 +66,7 @@ TEST(CancellationTest, DoesNotRunACallbackWhoseRegistrationIsGone) {
   {
     const CancelRegistration registration = cancellation.OnCancel([&] { called = true; });
   }
+
   cancellation.Cancel();
   EXPECT_FALSE(called);
 }
@@ -76,6 +79,7 @@ TEST(CancellationTest, LetsACallbackDestroyItsOwnRegistration) {
     called = true;
     registration.reset();
   })));
+
   cancellation.Cancel();
   EXPECT_TRUE(called);
   EXPECT_EQ(registration, nullptr);
@@ -85,7 +89,7 @@ TEST(CancellationTest, DestroyingARegistrationWaitsForItsRunningCallback) {
   Cancellation cancellation;
   std::latch running(1);
   std::latch destroying(1);
-  bool ended = false;  // plain: ThreadSanitizer sees whether the destructor orders it
+  bool ended = false;  // not atomic, so that ThreadSanitizer checks the destructor's ordering
   std::unique_ptr<CancelRegistration> registration(
       new CancelRegistration(cancellation.OnCancel([&] {
         running.count_down();
@@ -107,21 +111,24 @@ TEST(CancellationTest, ARegistrationMayOutliveTheCancellation) {
   bool called = false;
   auto cancellation = std::make_unique<Cancellation>();
   const CancelRegistration registration = cancellation->OnCancel([&] { called = true; });
+
   cancellation.reset();
   EXPECT_FALSE(called);
 }
 
-// Threads register, wait and leave while others cancel: for ThreadSanitizer. Each callback touches
-// a plain variable of its own, which its thread reads once the registration is gone.
+// Threads register and unregister while others cancel, for ThreadSanitizer. Each callback writes a
+// non-atomic variable, which its thread reads after the registration is destroyed.
 TEST(CancellationTest, RegisteringAndCancellingMayRace) {
   constexpr int kRounds = 200;
   constexpr int kObservers = 4;
+
   for (int round = 0; round < kRounds; ++round) {
     const auto cancellation = std::make_shared<Cancellation>();
     const std::shared_ptr<const Cancellation> observed = cancellation;
     std::atomic<int> ready = 0;
     std::atomic<int> runs = 0;
     std::vector<std::thread> threads;
+
     for (int i = 0; i < kObservers; ++i) {
       threads.emplace_back([&, observed] {
         int calls = 0;
@@ -134,23 +141,26 @@ TEST(CancellationTest, RegisteringAndCancellingMayRace) {
         EXPECT_GE(calls, 1);
       });
     }
+
     for (int i = 0; i < 2; ++i) {
       threads.emplace_back([&] {
         while (ready < kObservers) std::this_thread::yield();
         cancellation->Cancel();
       });
     }
+
     for (std::thread& thread : threads) thread.join();
     EXPECT_GE(runs, kObservers);
   }
 }
 
-// The wait of the header's example: woken by the cancellation, however the two race.
+// The wait of the header's example: the cancellation wakes it, in whichever order the two run.
 TEST(CancellationTest, WakesAWaitThatHasNoDeadline) {
   for (int round = 0; round < 200; ++round) {
     const auto cancellation = std::make_shared<Cancellation>();
     const CallContext context = {.cancellation = cancellation};
     std::thread canceller([&] { cancellation->Cancel(); });
+
     absl::Status status;
     {
       Mutex mutex;
@@ -165,6 +175,7 @@ TEST(CancellationTest, WakesAWaitThatHasNoDeadline) {
         if (status.ok()) changed.Wait(mutex);
       }
     }
+
     canceller.join();
     EXPECT_TRUE(absl::IsCancelled(status)) << status;
   }
@@ -184,6 +195,7 @@ TEST(CallContextTest, IsWantedForEverByDefault) {
 TEST(CallContextTest, ChecksTheDeadlineAgainstTheGivenTime) {
   const absl::Time deadline = absl::FromUnixSeconds(100);
   const CallContext context = {.deadline = deadline};
+
   EXPECT_TRUE(context.Check("the search", deadline - absl::Nanoseconds(1)).ok());
   const absl::Status late = context.Check("the search", deadline);
   EXPECT_TRUE(absl::IsDeadlineExceeded(late));
@@ -203,9 +215,11 @@ TEST(CallContextTest, WithDeadlineKeepsTheEarlierDeadlineAndTheCancellation) {
   const auto cancellation = std::make_shared<Cancellation>();
   const absl::Time deadline = absl::FromUnixSeconds(100);
   const CallContext context = {deadline, cancellation};
+
   EXPECT_EQ(context.WithDeadline(deadline - absl::Seconds(1)).deadline,
             deadline - absl::Seconds(1));
   EXPECT_EQ(context.WithDeadline(deadline + absl::Seconds(1)).deadline, deadline);
+
   cancellation->Cancel();
   EXPECT_TRUE(context.WithDeadline(deadline).cancelled());
 }

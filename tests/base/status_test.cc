@@ -31,6 +31,7 @@ TEST(StatusTest, EmptyPathNamesTheElementItself) {
 
 TEST(StatusTest, PrefixFieldsRewritesEveryPathAndTheMessage) {
   const absl::Status both = InvalidFields("", {{"title", "is long"}, {"images[1]", "is broken"}});
+
   const absl::Status inside = PrefixFields(PrefixFields(both, "item"), "writes[2]");
   EXPECT_THAT(Fields(inside), ElementsAre("writes[2].item.title", "writes[2].item.images[1]"));
   EXPECT_EQ(inside.message(), "writes[2].item.title is long");
@@ -56,6 +57,7 @@ TEST(StatusTest, AtFieldKeepsTheCodeAndGetsPrefixesToo) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(), "image_uris[1]: the server answered with status 404");
   EXPECT_THAT(FieldViolations(status), IsEmpty()) << "only InvalidField has violations";
+
   const absl::Status inside = PrefixFields(status, "inputs[3]");
   EXPECT_EQ(inside.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(inside.message(), "inputs[3].image_uris[1]: the server answered with status 404");
@@ -79,6 +81,7 @@ TEST(StatusTest, MapFieldsReplacesPaths) {
   const auto rename = [](const std::string& path) {
     return path == "images" ? std::string("query.image") : path;
   };
+
   EXPECT_THAT(Fields(MapFields(InvalidFields("", {{"images", "x"}, {"text", "y"}}), rename)),
               ElementsAre("query.image", "text"));
   EXPECT_EQ(MapFields(AtField(absl::InternalError("images"), "images"), rename).message(),
