@@ -5,7 +5,7 @@
 namespace palate {
 namespace {
 
-// The alternatives of AttributeValue are in the order of AttributeType.
+// TypeOf relies on AttributeValue having its alternatives in the order of AttributeType.
 template <AttributeType type, typename Value>
 constexpr bool kHolds =
     std::is_same_v<std::variant_alternative_t<static_cast<size_t>(type), AttributeValue>, Value>;

@@ -1,8 +1,15 @@
-// A catalog and what it declares: attributes, event types and vector spaces.
+// A catalog and its declarations: attributes, event types and vector spaces.
+//
+// Usage:
+//   Catalog catalog;
+//   catalog.id = "shop";
+//   catalog.event_types = {{.name = "purchase", .weight = 5}};
+//   catalog.spaces = DefaultSpaces();
+//   const EventTypeDeclaration* purchase = FindEventType(catalog, "purchase");
 //
 // Plain values and pure functions: copyable, no synchronization. They are neither the public
 // messages (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
-// featurestore/ convert at their edges.
+// featurestore/ convert between them.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +40,8 @@ struct EventTypeDeclaration {
   std::string name;     // [a-z][a-z0-9_]{0,63}
   double weight = 1.0;  // signed strength of one such event; finite
   bool marks_seen = true;
-  // The event's value is a rating: its weight is `weight` times (value - the user's own mean
-  // value), so below the mean is negative.
+  // The event's value is a rating: the event's weight is `weight` times (value - the user's mean
+  // value), so that a rating below the mean is negative.
   bool value_is_rating = false;
   bool operator==(const EventTypeDeclaration&) const = default;
 };
@@ -43,7 +50,7 @@ struct EventTypeDeclaration {
 struct SpaceDeclaration {
   std::string name;    // one of kSpaceNames
   std::string model;   // the embedding model's configured name; empty means the server's default
-  int dimensions = 0;  // 0 means the model's own
+  int dimensions = 0;  // 0 means the model's number of dimensions
   bool operator==(const SpaceDeclaration&) const = default;
 };
 
@@ -53,8 +60,8 @@ struct Catalog {
   std::vector<AttributeDeclaration> attributes;
   std::vector<EventTypeDeclaration> event_types;
   std::vector<SpaceDeclaration> spaces;
-  // Share of the language model's score in the blend with the first-stage score, 0 (the model is
-  // not asked) to 1.
+  // The weight of the language model's score in the blend with the first-stage score, 0 to 1; with
+  // 0 the model is not called.
   double rerank_weight = kDefaultRerankWeight;
   absl::Time create_time = absl::UnixEpoch();
   int64_t revision = 0;
@@ -63,7 +70,7 @@ struct Catalog {
 // Every space of kSpaceNames, with the server's default model.
 std::vector<SpaceDeclaration> DefaultSpaces();
 
-// The declaration of that name, or nullptr. Borrowed from the catalog.
+// The declaration with that name, or nullptr. It points into the catalog.
 const AttributeDeclaration* FindAttribute(const Catalog& catalog, absl::string_view name);
 const EventTypeDeclaration* FindEventType(const Catalog& catalog, absl::string_view name);
 const SpaceDeclaration* FindSpace(const Catalog& catalog, absl::string_view name);

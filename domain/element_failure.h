@@ -1,4 +1,4 @@
-// Why one element of a batch failed; the other elements were not affected. Services send it as
+// The error of one element of a batch; it does not affect the other elements. Services send it as
 // palate.types.v1.ItemFailure.
 //
 // A plain value: copyable, no synchronization.
@@ -12,8 +12,8 @@ namespace palate {
 
 struct ElementFailure {
   size_t index = 0;     // position in the batch
-  absl::Status status;  // field paths are relative to the element: "images[0]"; empty for an
-                        // element that is an id
+  absl::Status status;  // field paths are relative to the element: "images[0]"; the path is empty
+                        // if the element is an id
 };
 
 }  // namespace palate

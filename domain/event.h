@@ -1,8 +1,8 @@
-// What users do (events) and what they were shown (impressions).
+// The actions of users (events) and the lists that they were shown (impressions).
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages
+// Plain values: copyable, no synchronization. They are neither the public messages
 // (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
-// featurestore/ convert at their edges.
+// featurestore/ convert between them.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@
 namespace palate {
 
 struct Event {
-  std::string event_id;  // identity within (catalog, user); derived from the content when the
+  std::string event_id;  // unique within a catalog and user; derived from the other fields if the
                          // caller sends none
   std::string user_id;
   std::string item_id;
@@ -22,10 +22,10 @@ struct Event {
   std::optional<double> value;  // a rating, an amount, a dwell time; finite
   absl::Time time = absl::UnixEpoch();
   std::string session_id;
-  std::string recommendation_id;  // attribution: the answer that led to the event
+  std::string recommendation_id;  // attribution: the result list that led to the event
 };
 
-// What a served list showed, kept for attribution and evaluation.
+// A result list that was shown, stored for attribution and evaluation.
 struct Impression {
   std::string recommendation_id;
   std::string user_id;

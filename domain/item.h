@@ -1,8 +1,8 @@
 // An item, its stored images, its vectors, and its score in a list.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages
+// Plain values: copyable, no synchronization. They are neither the public messages
 // (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
-// featurestore/ convert at their edges.
+// featurestore/ convert between them.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ struct Item {
   std::vector<ImageRef> images;
   bool hidden = false;
   absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
-  std::optional<absl::Time> expire_time;       // from then on never returned
+  std::optional<absl::Time> expire_time;       // not returned at or after this time
   int64_t revision = 0;                        // grows with every change; 0 means never stored
 };
 
-// An item with the vectors that were asked for; a space without a vector yet is absent.
+// An item with its vectors in the requested spaces, as far as it has them.
 struct ItemWithVectors {
   Item item;
   std::vector<SpaceVector> vectors;  // by space name, then fingerprint

@@ -1,15 +1,15 @@
-// Every limit of the public API, once. The comments of proto/ promise these numbers to callers, and
+// All limits of the public API. The comments of proto/ document them for callers, and
 // tests/domain/limits_test.cc compares the two. Text is measured in bytes of UTF-8, lists in
 // elements; every limit is inclusive.
 //
-// A request beyond a limit is InvalidArgument and names field, value and limit:
-//
+// Usage:
 //   if (query.size() > kMaxQueryBytes) {
-//     return InvalidField("text", absl::StrCat("has ", query.size(), " bytes"), absl::StrCat("at
-//     most ", kMaxQueryBytes));
+//     return InvalidField("text", absl::StrCat("has ", query.size(), " bytes"),
+//                         absl::StrCat("at most ", kMaxQueryBytes));
 //   }
 //
-// Limits that only one library knows, and that no message documents, are in that library.
+// A request beyond a limit is InvalidArgument with field, value and limit. Limits of one library
+// that no message documents are in that library.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ namespace palate {
 
 // One message, request or response.
 inline constexpr int kMaxMessageBytes = 32 << 20;
-// The last second of 9999-12-31, in Unix seconds. The first is 0.
+// The last valid time, in Unix seconds: the last second of 9999-12-31. The first is 0.
 inline constexpr int64_t kMaxUnixSeconds = 253'402'300'799;
 // An id of an item, user, event, session or recommendation; a scenario; a persona.
 inline constexpr size_t kMaxIdBytes = 256;
@@ -32,7 +32,7 @@ inline constexpr size_t kMaxIdBytes = 256;
 inline constexpr size_t kMaxCatalogIdBytes = 63;
 // The name of an attribute, event type or space.
 inline constexpr size_t kMaxNameBytes = 64;
-// A catalog's name for people.
+// A catalog's display name.
 inline constexpr size_t kMaxDisplayNameBytes = 256;
 // The configured name of an embedding model in a space's declaration.
 inline constexpr size_t kMaxModelNameBytes = 256;
@@ -42,13 +42,13 @@ inline constexpr int kMaxAttributes = 64;
 inline constexpr int kMaxEventTypes = 32;
 // Spaces that a catalog declares: text, image and fused.
 inline constexpr int kMaxSpaces = 3;
-// Strength of an event type, in both directions.
+// Absolute value of an event type's weight.
 inline constexpr double kMaxEventWeight = 1000;
-// Length of a vector.
+// Dimensions of a vector.
 inline constexpr int kMaxDimensions = 8192;
 // The fingerprint of an embedding model.
 inline constexpr size_t kMaxFingerprintBytes = 128;
-// A catalog's share of the language model's score where it declares none.
+// The weight of the language model's score in a catalog that declares none.
 inline constexpr double kDefaultRerankWeight = 0.5;
 
 // --- Items, users and events
@@ -61,11 +61,11 @@ inline constexpr size_t kMaxDescriptionBytes = 64 << 10;
 inline constexpr size_t kMaxAttributeBytes = 4096;
 // Strings in a list attribute.
 inline constexpr int kMaxListValues = 256;
-// Pictures of one item.
+// Images of one item.
 inline constexpr int kMaxItemImages = 8;
-// One encoded picture.
+// One encoded image.
 inline constexpr size_t kMaxImageBytes = 16 << 20;
-// Width times height of one picture, as its header declares them.
+// Width times height of one image, as declared in its header.
 inline constexpr int64_t kMaxImagePixels = 40'000'000;
 // A user's free text.
 inline constexpr size_t kMaxProfileBytes = 64 << 10;
@@ -78,7 +78,7 @@ inline constexpr int kMaxBatchElements = 1000;
 inline constexpr int kMaxBatchEvents = 10'000;
 // Elements in one page.
 inline constexpr int kMaxPageElements = 1000;
-// Elements in one page where the request names no number.
+// Elements in one page if the request has no page size.
 inline constexpr int kDefaultPageElements = 100;
 // Events of one user in one response.
 inline constexpr int kMaxUserEvents = 1000;
@@ -89,19 +89,19 @@ inline constexpr int kMaxContextListItems = 1000;
 
 // Results of one request.
 inline constexpr int kMaxResults = 500;
-// Results of one request that names no number.
+// Results of one request that does not ask for a number.
 inline constexpr int kDefaultResults = 10;
 // The text of a query.
 inline constexpr size_t kMaxQueryBytes = 8 << 10;
 // A filter expression.
 inline constexpr size_t kMaxFilterBytes = 8 << 10;
-// A standing rule for the language model.
+// A rule for the language model in words.
 inline constexpr size_t kMaxInstructionBytes = 4096;
 // A BCP 47 language tag.
 inline constexpr size_t kMaxLanguageBytes = 64;
-// Events of the visit that come with a request.
+// Session events in one request.
 inline constexpr int kMaxSessionEvents = 500;
-// Items that the visitor looks at.
+// Items that the user is looking at.
 inline constexpr int kMaxContextItems = 100;
 // Items that a request excludes.
 inline constexpr int kMaxExcludedItems = 10'000;
@@ -109,11 +109,11 @@ inline constexpr int kMaxExcludedItems = 10'000;
 inline constexpr int kMaxRankedItems = 500;
 // Attributes with a cap in one request.
 inline constexpr int kMaxAttributeCaps = 16;
-// Results that one cap lets through for each value.
+// Results that a cap may allow for each value of its attribute.
 inline constexpr int kMaxCappedResults = 500;
-// Share of the results that exploration may take.
+// Largest share of the results that exploration may replace.
 inline constexpr double kMaxExplorationShare = 0.5;
-// Items named as the reason of one result.
+// The user's items named in one reason.
 inline constexpr int kMaxReasonItems = 3;
 
 // --- RetrievalService
@@ -135,7 +135,7 @@ inline constexpr int kMaxDocuments = 500;
 inline constexpr int kMaxExplanations = 500;
 // The text of a query or document of a pointwise model.
 inline constexpr size_t kMaxContentBytes = 256 << 10;
-// Pictures of a query or document of a pointwise model.
+// Images of a query or document of a pointwise model.
 inline constexpr int kMaxContentImages = 16;
 
 // --- EmbeddingService
@@ -146,11 +146,11 @@ inline constexpr int kMaxEmbedInputs = 512;
 inline constexpr int kMaxEmbedFields = 16;
 // One text of an input.
 inline constexpr size_t kMaxEmbedFieldBytes = 256 << 10;
-// Pictures of one input, sent and fetched together.
+// Images of one input, sent and fetched ones together.
 inline constexpr int kMaxEmbedImages = 16;
-// What is put before every text of a query.
+// The instruction that is put before every text of a query.
 inline constexpr size_t kMaxEmbedInstructionBytes = 8 << 10;
-// How long vectors of a user's queries are remembered, in minutes.
+// How long the vectors of a user's queries are cached, in minutes.
 inline constexpr int kMaxQueryVectorMinutes = 10;
 
 }  // namespace palate

@@ -1,8 +1,8 @@
 // A user's profile.
 //
-// Plain values: copyable, no thread safety of their own. They are neither the public messages
+// Plain values: copyable, no synchronization. They are neither the public messages
 // (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
-// featurestore/ convert at their edges.
+// featurestore/ convert between them.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace palate {
 
 struct User {
   std::string id;
-  std::string profile_text;  // free text about the person, data and never instruction
+  std::string profile_text;  // free text about the person; models read it as data, not instruction
   std::string persona;
   Attributes attributes;
   absl::Time update_time = absl::UnixEpoch();

@@ -1,16 +1,16 @@
-// What one request needs to know of a user: the query that the pipeline sends to the feature store,
-// and the answer.
+// The data of a user and a catalog for one request: the query that the pipeline sends to the
+// feature store, and the response.
 //
-//   UserContextQuery query{.catalog = "shop", .user_id = "u1", .max_events = 100, .spaces =
-//   {"text"}};
-//   ... the feature store answers with a UserContext `context` ...
+// Usage:
+//   const UserContextQuery query = {.catalog = "shop", .user_id = "u1", .spaces = {"text"}};
+//   PALATE_ASSIGN_OR_RETURN(const UserContext context, read_context(query));
+//   double total_weight = 0;
 //   for (const ContextEvent& event : context.events) {
-//     if (const ItemWithVectors* item = context.ItemOf(event)) Use(*item, event.weight);
+//     if (context.ItemOf(event) != nullptr) total_weight += event.weight;
 //   }
 //
-// Plain values: copyable, no thread safety of their own. The feature store and the pipeline use
-// these types as they are; services/convert has the pair of functions between them and the
-// messages.
+// Plain values: copyable, no synchronization. The feature store and the pipeline both use these
+// types; services/convert converts between them and the messages.
 #pragma once
 
 #include <optional>
@@ -27,40 +27,42 @@ namespace palate {
 
 struct UserContextQuery {
   std::string catalog = {};
-  std::string user_id =
-      {};  // empty for an anonymous visitor: only the catalog, trending and fresh are answered
-  int max_events = 200;  // newest first
-  // Later events are not read, and expiry is judged by it. Infinite means now.
+  std::string user_id = {};  // empty: only the catalog, trending and fresh items are returned
+  int max_events = 200;      // newest first
+  // Later events are not read, and expire times are compared with it. Infinite means now.
   absl::Time request_time = absl::InfiniteFuture();
   std::vector<std::string> spaces =
-      {};  // names; vectors of the events' items in these spaces, in the active fingerprint
+      {};  // the events' items have vectors of these spaces, of the active fingerprint
   int num_trending = 0;
   int num_fresh = 0;
 };
 
 struct ContextEvent {
   Event event;
-  // Signed strength: the type's weight; for ratings weight * (value - user's mean), so below the
-  // mean is negative and a user who rates everything alike has weights of 0; 0 for a type that is
-  // no longer declared.
+  // Signed strength: the type's weight; for ratings weight * (value - user's mean), which is
+  // negative below the mean and 0 for a user whose ratings are all equal; 0 for a type that is no
+  // longer declared.
   double weight = 0;
-  // Into UserContext::items; -1 when the item is not in the catalog.
+  // Index into UserContext::items; -1 if the item is not in the catalog.
   int item_index = -1;
 };
 
-// All that one request needs of a user, and of the catalog's lists. An unknown user has no events.
+// The response to a UserContextQuery. An unknown user has no events.
 struct UserContext {
   Catalog catalog;
   std::optional<User> user;            // the profile; absent when none was written
   std::vector<ContextEvent> events;    // newest first
   bool has_more_events = false;        // whether max_events cut off older ones
-  std::vector<ItemWithVectors> items;  // of those events, each once
+  std::vector<ItemWithVectors> items;  // of these events, each once
   std::vector<std::string> seen_item_ids;
-  std::vector<ScoredItem> trending;  // best first, ties by id: time-decayed from the catalog's
-                                     // newest event; neither hidden nor expired
-  std::vector<ScoredItem> fresh;  // newest create_time first (the score, in Unix seconds); likewise
+  // Best first, ties by id; the score decays with the age relative to the catalog's newest event.
+  // Without hidden and expired items.
+  std::vector<ScoredItem> trending;
+  // Newest create_time first, which is the score, in Unix seconds. Without hidden and expired
+  // items.
+  std::vector<ScoredItem> fresh;
 
-  // The item of one of `events`; null when it is not in the catalog.
+  // The item of one of `events`; null if it is not in the catalog.
   const ItemWithVectors* ItemOf(const ContextEvent& event) const {
     return event.item_index < 0 ? nullptr : &items[static_cast<size_t>(event.item_index)];
   }

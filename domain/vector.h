@@ -1,8 +1,13 @@
 // Vectors and the spaces in which they can be compared.
 //
+// Usage:
+//   SpaceVector vector = {.space = {.name = "text", .fingerprint = "model-1"}, .values = {3, 4}};
+//   const bool has_direction = Normalize(vector.values);
+//   const double similarity = Dot(vector.values, vector.values);
+//
 // Plain values and pure functions: copyable, no synchronization. They are neither the public
 // messages (proto/palate/*/v1) nor the records on disk (proto/palate/storage/v1); services/ and
-// featurestore/ convert at their edges.
+// featurestore/ convert between them.
 #pragma once
 
 #include <string>
@@ -12,7 +17,8 @@
 
 namespace palate {
 
-// Which vectors can be compared: same space of the same model, named by the model's fingerprint.
+// Vectors can be compared only if they are of the same space and model; the fingerprint identifies
+// the model.
 struct SpaceKey {
   std::string name;
   std::string fingerprint;
@@ -30,7 +36,7 @@ double Dot(absl::Span<const float> a, absl::Span<const float> b);
 // Euclidean length, accumulated in double.
 double Length(absl::Span<const float> values);
 
-// Scales to unit length. Returns false, and leaves the values as they are, when their length is not
+// Scales to unit length. Returns false, and leaves the values unchanged, if their length is not
 // finite or not above `min_length`.
 bool Normalize(std::vector<float>& values, double min_length = 0);
 

@@ -12,6 +12,7 @@ TEST(CatalogTest, FindsDeclarationsByName) {
                         {"price", AttributeType::kDouble, true}};
   catalog.event_types = {{"view", 0.1, false, false}};
   catalog.spaces = DefaultSpaces();
+
   EXPECT_EQ(FindAttribute(catalog, "price"), &catalog.attributes[1]);
   EXPECT_EQ(FindAttribute(catalog, "size"), nullptr);
   EXPECT_EQ(FindEventType(catalog, "view"), &catalog.event_types[0]);

@@ -1,8 +1,8 @@
-// The numbers that the comments of proto/ promise are those of domain/limits.h.
+// The numbers in the comments of proto/ are those of domain/limits.h.
 //
-// Every number above 1 in a comment of a public .proto file has to be in the table below, so that a
-// new limit cannot be forgotten. Numbers that are no limits ("SHA-256", "1970-01-01", "BCP 47") are
-// left out; see kNoLimits.
+// Every number other than 0 and 1 in a comment of a public .proto file has to be in the table
+// below, so that a new limit cannot be forgotten. Numbers that are not limits ("SHA-256",
+// "1970-01-01", "BCP 47") are left out; see kNoLimits.
 #include "domain/limits.h"
 
 #include <algorithm>
@@ -31,17 +31,17 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Names a comment's owner: "StringList.values", "RecommenderService.Recommend", "AttributeValue"
-// for a message's own comment, and the empty string for what precedes the first declaration of the
-// file.
+// A comment and the element that it documents: "StringList.values", "RecommenderService.Recommend",
+// "AttributeValue" for the comment of a message, and the empty string for the comment before the
+// first declaration of the file.
 struct ProtoComment {
   std::string element;
   int line = 0;  // of the declaration
   std::string text;
 };
 
-// The comments of a .proto file. Reads what buf lint lets pass: one declaration a line, its comment
-// on the lines before it.
+// The comments of a .proto file. Expects the form that buf lint enforces: one declaration a line,
+// with its comment on the lines before it.
 std::vector<ProtoComment> ReadComments(std::istream& file) {
   static const std::regex kBlock(R"(^(message|enum|service|oneof) (\w+) \{(\})?)");
   static const std::regex kRpc(R"(^rpc (\w+)\()");
@@ -82,7 +82,7 @@ std::vector<ProtoComment> ReadComments(std::istream& file) {
   return comments;
 }
 
-// Text with digits that promises no limit.
+// Text with digits that is not a limit.
 constexpr absl::string_view kNoLimits[] = {"1970-01-01",  "9999-12-31", "BCP 47",      "IEEE 754",
                                            "first stage", "kill -9",    "32 raw bytes"};
 
@@ -93,14 +93,14 @@ double UnitOf(const std::string& word) {
   return found == kUnits->end() ? 1 : found->second;
 }
 
-// The numbers of a comment but for 0 and 1, in its order and in their base unit: "at most 16 MiB"
-// gives 16,777,216.
+// The numbers of a comment other than 0 and 1, in their order and in their base unit: "at most 16
+// MiB" gives 16,777,216.
 std::vector<double> NumbersIn(std::string text) {
   for (absl::string_view phrase : kNoLimits) text = absl::StrReplaceAll(text, {{phrase, ""}});
   static const std::regex kCode("`[^`]*`");
   text = std::regex_replace(text, kCode, "");
-  // A digit that belongs to a word ("float32", "SHA-256", "64-bit", "[a-z0-9]", "fields[0]") is no
-  // number.
+  // A digit that belongs to a word ("float32", "SHA-256", "64-bit", "[a-z0-9]", "fields[0]") is not
+  // a number.
   static const std::regex kNumber(
       R"((^|[ ({,`])(-?(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?))(?![\w-])(?: (\w+))?)");
   std::vector<double> numbers;
@@ -161,8 +161,10 @@ const std::vector<ProtoLimits>& Table() {
         {"Event.recommendation_id", {kMaxIdBytes}},
         {"SpaceKey.fingerprint", {kMaxFingerprintBytes}},
         {"Vector.values", {kMaxDimensions}}}},
+
       {"catalog/v1/catalog_service.proto",
        {{"ListCatalogsRequest.page_size", {kMaxPageElements, kDefaultPageElements}}}},
+
       {"recommender/v1/recommender_service.proto",
        {{"Query.text", {kMaxQueryBytes}},
         {"Query.image", {kImageBytes, kImagePixels}},
@@ -196,6 +198,7 @@ const std::vector<ProtoLimits>& Table() {
         {"UpsertItemsRequest.writes", {kMaxBatchElements, kMaxMessageBytes}},
         {"GetUserRequest.max_events", {kMaxUserEvents}},
         {"PurgeUserResponse.dropped_query_vectors", {kMaxQueryVectorMinutes}}}},
+
       {"ranking/v1/ranking_service.proto",
        {{"ItemFacts.item_id", {kMaxIdBytes}},
         {"ItemFacts.title", {kMaxTitleBytes}},
@@ -209,11 +212,13 @@ const std::vector<ProtoLimits>& Table() {
         {"ExplainInput.history", {kMaxHistoryEntries}},
         {"ExplainInput.language", {kMaxLanguageBytes}},
         {"ExplainRequest.inputs", {kMaxExplanations}}}},
+
       {"retrieval/v1/retrieval_service.proto",
        {{"VectorQuery.k", {kMaxSearchResults}},
         {"SearchRequest.filter", {kMaxFilterBytes}},
         {"SearchRequest.exclude_item_ids", {kMaxExcludedItems}},
         {"SearchRequest.queries", {kMaxSearchQueries}}}},
+
       {"embedding/v1/embedding_service.proto",
        {{"EmbeddingService", {kMaxQueryVectorMinutes}},
         {"EmbeddingService.DropUser", {kMaxQueryVectorMinutes}},
@@ -226,6 +231,7 @@ const std::vector<ProtoLimits>& Table() {
         {"EmbedStreamSettings.user_id", {kMaxIdBytes}},
         {"EmbedStreamInput.id", {kMaxIdBytes}},
         {"EmbedStreamRequest.inputs", {kMaxEmbedInputs}}}},
+
       {"featurestore/v1/feature_store_service.proto",
        {{"UpsertItemsRequest.writes", {kMaxBatchElements, kMaxMessageBytes}},
         {"GetItemsRequest.item_ids", {kMaxBatchElements}},
