@@ -1,5 +1,13 @@
-// A fixed number of bits. Bits behind the last stay zero. Not thread-safe while written; const
-// methods are.
+// A fixed number of bits.
+//
+// Usage:
+//   Bitmap even(100);
+//   even.Fill([](size_t i) { return i % 2 == 0; });
+//   even.Clear(0);
+//   size_t sum = 0;
+//   even.ForEach([&](size_t i) { sum += i; });
+//
+// Const methods are thread-safe; writes are not. Indexes are below size().
 #pragma once
 
 #include <algorithm>
@@ -23,7 +31,7 @@ class Bitmap {
   void Set(size_t i) { words_[i / 64] |= uint64_t{1} << (i % 64); }
   void Clear(size_t i) { words_[i / 64] &= ~(uint64_t{1} << (i % 64)); }
 
-  // The other bitmap has the same size.
+  // REQUIRES: the other bitmap has the same size.
   void And(const Bitmap& other) {
     for (size_t w = 0; w < words_.size(); ++w) words_[w] &= other.words_[w];
   }
@@ -48,7 +56,7 @@ class Bitmap {
     return std::any_of(words_.begin(), words_.end(), [](uint64_t word) { return word != 0; });
   }
 
-  // Calls visit(i) for every set bit, in rising order.
+  // Calls visit(i) for every set bit, in ascending order.
   template <typename Visit>
   void ForEach(Visit&& visit) const {
     for (size_t w = 0; w < words_.size(); ++w) {
@@ -57,7 +65,7 @@ class Bitmap {
     }
   }
 
-  // Sets bit i to holds(i) for all of them.
+  // Sets every bit i to holds(i).
   template <typename Predicate>
   void Fill(Predicate&& holds) {
     for (size_t w = 0; w < words_.size(); ++w) {
@@ -69,9 +77,10 @@ class Bitmap {
     }
   }
 
-  // 64 bits a word, the first bit lowest.
+  // 64 bits a word, the first bit lowest. The bits beyond size() are zero.
   const std::vector<uint64_t>& words() const { return words_; }
-  // Takes words as words() gives them; false when they are not those of `size` bits.
+  // Makes `out` a bitmap of words that words() returned. False when the number of words is not that
+  // of `size` bits.
   static bool FromWords(size_t size, std::vector<uint64_t> words, Bitmap& out) {
     if (words.size() != (size + 63) / 64) return false;
     out.size_ = size;

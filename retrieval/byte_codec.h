@@ -1,8 +1,18 @@
-// Bytes of our own files: little-endian numbers, length-prefixed strings and arrays, every read
-// checked against the end.
+// The encoding inside snapshot files: little-endian numbers, strings and arrays with their length
+// before them.
 //
-// A reader turns bad at the first read that does not fit and then returns zeros: check ok() once
-// behind a group of reads.
+// Usage:
+//   ByteWriter out;
+//   out.Number<uint32_t>(7);
+//   out.String("mug");
+//   ByteReader in(out.bytes());
+//   const uint32_t number = in.Number<uint32_t>();
+//   const std::string name(in.String());
+//   if (!in.done()) return absl::DataLossError("malformed record");
+//
+// Every read is checked against the end of the bytes. From the first read that does not fit, ok()
+// is false and reads return zeros and empty values, so callers check ok() once after a group of
+// reads. Not thread-safe.
 #pragma once
 
 #include <bit>
@@ -17,8 +27,7 @@
 
 namespace palate::retrieval {
 
-static_assert(std::endian::native == std::endian::little,
-              "arrays are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "arrays are written by copying memory");
 
 class ByteWriter {
  public:
@@ -50,7 +59,7 @@ class ByteReader {
   explicit ByteReader(absl::string_view bytes) : rest_(bytes) {}
 
   bool ok() const { return ok_; }
-  // Read to the last byte without an error.
+  // Whether all bytes were read without an error.
   bool done() const { return ok_ && rest_.empty(); }
 
   template <typename T>
@@ -76,8 +85,9 @@ class ByteReader {
     if (size > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
   }
-  // A number of things that take at least `min_bytes` each, so that a wrong count cannot ask for
-  // more memory than the file has bytes.
+  // The number of the elements that follow, each of at least `min_bytes`. A number that does not
+  // fit into the rest is an error, so that a wrong count cannot allocate more memory than the file
+  // has bytes.
   uint64_t Count(size_t min_bytes = 1) {
     const uint64_t count = Number<uint64_t>();
     if (ok_ && count > rest_.size() / min_bytes) ok_ = false;

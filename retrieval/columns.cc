@@ -19,12 +19,13 @@ absl::Status MalformedColumn(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("malformed attribute column: ", what));
 }
 
-// Sorts the dictionary and rewrites the codes to it.
+// Sorts the dictionary and updates the codes.
 void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>& codes) {
   std::vector<uint32_t> order(dictionary.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return dictionary[a] < dictionary[b]; });
+
   std::vector<uint32_t> new_code(dictionary.size());
   std::vector<std::string> sorted(dictionary.size());
   for (uint32_t i = 0; i < order.size(); ++i) {
@@ -40,6 +41,7 @@ void SortDictionary(std::vector<std::string>& dictionary, std::vector<uint32_t>&
 
 std::optional<AttributeValue> AttributeColumn::Get(size_t row) const {
   if (!present_.Test(row)) return std::nullopt;
+
   switch (type_) {
     case AttributeType::kString:
       return AttributeValue(dictionary_[codes_[row]]);
@@ -71,6 +73,7 @@ Bitmap AttributeColumn::Evaluate(const FilterTerm& term) const {
     case AttributeType::kBool:
       break;
   }
+
   Bitmap matches = booleans_;
   const bool wanted =
       std::get<std::vector<bool>>(term.values).front() == (term.op == FilterOperator::kEqual);
@@ -80,19 +83,21 @@ Bitmap AttributeColumn::Evaluate(const FilterTerm& term) const {
 }
 
 Bitmap AttributeColumn::EvaluateStrings(const FilterTerm& term) const {
-  std::vector<bool> wanted(dictionary_.size() + 1,
-                           false);  // by code; one more, so that code 0 of absent rows is in range
+  // By code. One more than the codes, so that code 0 of rows without a value is in range.
+  std::vector<bool> wanted(dictionary_.size() + 1, false);
   for (const std::string& value : std::get<std::vector<std::string>>(term.values)) {
     const auto found = std::lower_bound(dictionary_.begin(), dictionary_.end(), value);
     if (found != dictionary_.end() && *found == value) wanted[found - dictionary_.begin()] = true;
   }
   if (term.op == FilterOperator::kNotEqual) wanted.flip();
+
   Bitmap matches(rows());
   if (type_ == AttributeType::kString) {
     matches.Fill([&](size_t row) { return wanted[codes_[row]]; });
     matches.And(present_);
     return matches;
   }
+
   matches.Fill([&](size_t row) {
     return std::any_of(codes_.begin() + offsets_[row], codes_.begin() + offsets_[row + 1],
                        [&](uint32_t code) { return wanted[code]; });
@@ -106,6 +111,7 @@ Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term,
   const auto& operands = std::get<std::vector<T>>(term.values);
   const T operand = operands.front();
   Bitmap matches(rows());
+
   switch (term.op) {
     case FilterOperator::kAny:
       matches.Fill([&](size_t row) {
@@ -131,6 +137,7 @@ Bitmap AttributeColumn::EvaluateNumbers(const FilterTerm& term,
       matches.Fill([&](size_t row) { return values[row] >= operand; });
       break;
   }
+
   matches.And(present_);
   return matches;
 }
@@ -146,6 +153,7 @@ int64_t AttributeColumn::memory_bytes() const {
 void AttributeColumn::Encode(ByteWriter& out) const {
   out.Number<uint8_t>(static_cast<uint8_t>(type_));
   EncodeBitmap(present_, out);
+
   switch (type_) {
     case AttributeType::kString:
     case AttributeType::kStringList:
@@ -172,6 +180,7 @@ absl::StatusOr<AttributeColumn> AttributeColumn::Decode(ByteReader& in, size_t r
   if (type > static_cast<uint8_t>(AttributeType::kBool)) return MalformedColumn("unknown type");
   column.type_ = static_cast<AttributeType>(type);
   if (!DecodeBitmap(in, rows, column.present_)) return MalformedColumn("presence");
+
   switch (column.type_) {
     case AttributeType::kString:
     case AttributeType::kStringList: {
@@ -191,16 +200,18 @@ absl::StatusOr<AttributeColumn> AttributeColumn::Decode(ByteReader& in, size_t r
       if (!DecodeBitmap(in, rows, column.booleans_)) return MalformedColumn("truth values");
       break;
   }
+
   if (!in.ok() || !column.Consistent()) return MalformedColumn("sizes do not agree");
   return column;
 }
 
-// Whether every array has the length, and every code the range, that reading relies on.
+// Whether all arrays have the lengths, and all codes the range, that the other methods rely on.
 bool AttributeColumn::Consistent() const {
   const auto codes_in_range = [&] {
     const size_t limit = std::max<size_t>(dictionary_.size(), 1);
     return std::all_of(codes_.begin(), codes_.end(), [&](uint32_t code) { return code < limit; });
   };
+
   switch (type_) {
     case AttributeType::kString:
       return codes_.size() == rows() && offsets_.empty() && codes_in_range() &&
@@ -222,6 +233,7 @@ bool AttributeColumn::Consistent() const {
 AttributeColumnBuilder::AttributeColumnBuilder(AttributeType type, size_t rows) {
   column_.type_ = type;
   column_.present_ = Bitmap(rows);
+
   switch (type) {
     case AttributeType::kString:
       column_.codes_.resize(rows);
@@ -250,6 +262,7 @@ uint32_t AttributeColumnBuilder::Code(const std::string& text) {
 
 void AttributeColumnBuilder::Set(size_t row, const AttributeValue& value) {
   column_.present_.Set(row);
+
   switch (column_.type_) {
     case AttributeType::kString:
       column_.codes_[row] = Code(std::get<std::string>(value));
@@ -275,6 +288,7 @@ void AttributeColumnBuilder::Set(size_t row, const AttributeValue& value) {
 AttributeColumn AttributeColumnBuilder::Finish() {
   while (next_row_ < column_.offsets_.size())
     column_.offsets_[next_row_++] = static_cast<uint32_t>(column_.codes_.size());
+
   SortDictionary(column_.dictionary_, column_.codes_);
   column_.dictionary_.shrink_to_fit();
   column_.codes_.shrink_to_fit();
@@ -284,6 +298,7 @@ AttributeColumn AttributeColumnBuilder::Finish() {
 absl::StatusOr<Bitmap> AttributeColumns::Evaluate(const Filter& filter,
                                                   absl::FunctionRef<absl::Status()> check) const {
   if (filter.matches_everything()) return Bitmap(rows_, true);
+
   std::vector<Bitmap> stack;
   stack.reserve(filter.stack_depth());
   for (const FilterStep& step : filter.steps()) {
@@ -298,6 +313,7 @@ absl::StatusOr<Bitmap> AttributeColumns::Evaluate(const Filter& filter,
       stack.back().Invert();
       continue;
     }
+
     const Bitmap right = std::move(stack.back());
     stack.pop_back();
     if (step.kind == FilterStep::Kind::kAnd) {
@@ -340,9 +356,10 @@ absl::StatusOr<AttributeColumns> AttributeColumns::Decode(ByteReader& in, size_t
     PALATE_ASSIGN_OR_RETURN(AttributeColumn column, AttributeColumn::Decode(in, rows));
     const AttributeType type = column.type();
     if (!columns.emplace(Key(std::move(name), type), std::move(column)).second)
-      return MalformedColumn("named twice");
+      return MalformedColumn("duplicate name and type");
   }
-  if (!in.ok()) return MalformedColumn("cut short");
+
+  if (!in.ok()) return MalformedColumn("truncated");
   return AttributeColumns(rows, std::move(columns));
 }
 

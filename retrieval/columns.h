@@ -1,8 +1,18 @@
-// The attributes of many rows, column by column, so that a filter is evaluated by scanning arrays
+// The attributes of many rows, stored by column, so that a filter is evaluated by scanning arrays
 // instead of visiting items.
 //
-// A column holds one attribute's values of one type; strings are codes into a sorted dictionary.
-// Columns are immutable once built and thread-safe; builders are not.
+// Usage:
+//   AttributeColumnBuilder prices(AttributeType::kDouble, /*rows=*/3);
+//   prices.Set(0, 12.5);
+//   prices.Set(2, 40.0);
+//   std::map<AttributeColumns::Key, AttributeColumn> by_key;
+//   by_key.emplace(AttributeColumns::Key("price", AttributeType::kDouble), prices.Finish());
+//   const AttributeColumns columns(/*rows=*/3, std::move(by_key));
+//   PALATE_ASSIGN_OR_RETURN(const Bitmap cheap,
+//                           columns.Evaluate(filter, [] { return absl::OkStatus(); }));
+//
+// A column has the values of one attribute and one type; strings are codes of a sorted dictionary.
+// Columns are immutable and thread-safe; builders are not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +39,14 @@ class AttributeColumn {
   AttributeType type() const { return type_; }
   size_t rows() const { return present_.size(); }
 
-  // Nothing for a row without the attribute.
+  // Absent for a row without the attribute.
   std::optional<AttributeValue> Get(size_t row) const;
-  // Which rows fulfill the term, whose type is this column's.
+  // The rows that satisfy the term. REQUIRES: the term has the column's type.
   Bitmap Evaluate(const FilterTerm& term) const;
   int64_t memory_bytes() const;
 
   void Encode(ByteWriter& out) const;
+  // DataLoss for malformed bytes.
   static absl::StatusOr<AttributeColumn> Decode(ByteReader& in, size_t rows);
 
  private:
@@ -51,19 +62,20 @@ class AttributeColumn {
   std::vector<std::string> dictionary_;  // of strings: sorted and distinct
   std::vector<uint32_t> codes_;  // of strings: one per row (0 when absent); of lists: of all rows,
                                  // one after the other
-  std::vector<uint32_t> offsets_;  // of lists: rows + 1 places in codes_
+  std::vector<uint32_t> offsets_;  // of lists: rows + 1 offsets into codes_
   std::vector<int64_t> integers_;  // per row
   std::vector<double> numbers_;    // per row
   Bitmap booleans_;
 };
 
-// Takes the values row by row.
+// Builds a column from the values of its rows.
 class AttributeColumnBuilder {
  public:
   explicit AttributeColumnBuilder(AttributeType type, size_t rows);
-  // Rows come in rising order, each at most once; rows left out are absent. The value is of the
-  // builder's type.
+  // Called in ascending order of rows, at most once for each; a row without a call has no value.
+  // REQUIRES: the value has the builder's type.
   void Set(size_t row, const AttributeValue& value);
+  // The last call on this object.
   AttributeColumn Finish();
 
  private:
@@ -74,8 +86,8 @@ class AttributeColumnBuilder {
   size_t next_row_ = 0;  // of lists: the first row whose offset is not set yet
 };
 
-// The columns of one segment, by name and type: rows written before and after a change of
-// declaration may lie side by side.
+// The columns of one segment, by name and type, because rows written before and after a change of
+// an attribute's type may be in the same segment.
 class AttributeColumns {
  public:
   using Key = std::pair<std::string, AttributeType>;
@@ -84,8 +96,8 @@ class AttributeColumns {
   AttributeColumns(size_t rows, std::map<Key, AttributeColumn> columns)
       : rows_(rows), columns_(std::move(columns)) {}
 
-  // The rows that match, at any selectivity; a filter over attributes that no row has is fine. Asks
-  // `check` between terms and stops with its error.
+  // The rows that match the filter, which may name attributes that no row has. Calls `check` before
+  // each term and returns its error.
   absl::StatusOr<Bitmap> Evaluate(const Filter& filter,
                                   absl::FunctionRef<absl::Status()> check) const;
   Attributes Get(size_t row) const;
@@ -93,6 +105,7 @@ class AttributeColumns {
   int64_t memory_bytes() const;
 
   void Encode(ByteWriter& out) const;
+  // DataLoss for malformed bytes.
   static absl::StatusOr<AttributeColumns> Decode(ByteReader& in, size_t rows);
 
  private:

@@ -21,14 +21,15 @@
 namespace palate::retrieval {
 namespace {
 
-// Below this share of allowed vectors, visiting them one by one beats scanning past the others.
+// Up to this share (1 in 8) of allowed vectors, computing their scores one by one is faster than
+// scanning all vectors.
 constexpr int64_t kScanShare = 8;
 
 bool Better(const VectorHit& a, const VectorHit& b) {
   return a.score != b.score ? a.score > b.score : a.index < b.index;
 }
 
-// Reads from bytes that somebody else keeps.
+// Reads from borrowed bytes.
 class SpanReader final : public faiss::IOReader {
  public:
   explicit SpanReader(absl::string_view bytes) : rest_(bytes) {}
@@ -58,6 +59,7 @@ class FlatSegment final : public VectorSegment {
     const int64_t candidates = allowed == nullptr ? size() : static_cast<int64_t>(allowed->Count());
     k = std::min(k, candidates);
     if (k == 0) return std::vector<VectorHit>();
+
     if (candidates <= size() / kScanShare) return SearchFew(query, k, *allowed, candidates);
     return SearchAll(query, k, allowed);
   }
@@ -83,10 +85,12 @@ class FlatSegment final : public VectorSegment {
     PALATE_RETURN_IF_ERROR(CatchFaiss([&] {
       index_->compute_distance_subset(1, query, candidates, scores.data(), labels.data());
     }));
+
     std::vector<VectorHit> hits;
     hits.reserve(candidates);
     for (int64_t i = 0; i < candidates; ++i)
       hits.push_back({.index = static_cast<uint32_t>(labels[i]), .score = scores[i]});
+
     std::partial_sort(hits.begin(), hits.begin() + k, hits.end(), Better);
     hits.resize(k);
     return hits;
@@ -94,18 +98,20 @@ class FlatSegment final : public VectorSegment {
 
   absl::StatusOr<std::vector<VectorHit>> SearchAll(const float* query, int64_t k,
                                                    const Bitmap* allowed) const {
-    // FAISS wants bytes with the first bit lowest: on a little-endian machine, the words as they
-    // lie in memory.
+    // FAISS expects bytes with the first bit lowest: on a little-endian machine, the memory of the
+    // words.
     const uint8_t* bits =
         allowed == nullptr ? nullptr : reinterpret_cast<const uint8_t*>(allowed->words().data());
     faiss::IDSelectorBitmap selector(
         allowed == nullptr ? 0 : allowed->words().size() * sizeof(uint64_t), bits);
     faiss::SearchParameters parameters;
     parameters.sel = allowed == nullptr ? nullptr : &selector;
+
     std::vector<float> scores(k);
     std::vector<faiss::idx_t> labels(k, -1);
     PALATE_RETURN_IF_ERROR(CatchFaiss(
         [&] { index_->search(1, query, k, scores.data(), labels.data(), &parameters); }));
+
     std::vector<VectorHit> hits;
     hits.reserve(k);
     for (int64_t i = 0; i < k; ++i) {
@@ -118,22 +124,23 @@ class FlatSegment final : public VectorSegment {
   const std::unique_ptr<const faiss::IndexFlatIP> index_;
 };
 
-// The file that the BLAS in use comes from, with its folder and links followed:
-// "openblas-serial/libopenblas-r0.3.21.so". Asked of the loader, because the process, not this
-// library, decides whose it is.
+// The file of the BLAS in use, with its folder and with links followed:
+// "openblas-serial/libopenblas-r0.3.21.so". The loader is asked, because the process decides which
+// BLAS it loads.
 std::string BlasFile() {
   void* const symbol = dlsym(RTLD_DEFAULT, "sgemm_");
   Dl_info info;
   if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr)
     return "unknown";
+
   std::error_code error;
   const std::filesystem::path path = std::filesystem::canonical(info.dli_fname, error);
   return error ? std::string(info.dli_fname)
                : (path.parent_path().filename() / path.filename()).string();
 }
 
-// Searches are parallel across queries. Where a machine's alternatives give libopenblas.so.0 to a
-// threaded build, it must not start threads of its own in each of them.
+// Searches are parallel across queries. If libopenblas.so.0 is a threaded build on this machine, it
+// must not start further threads in each search.
 void UseOneBlasThread() {
   using SetThreads = void (*)(int);
   const auto set_threads =
@@ -153,6 +160,7 @@ class FaissFactory final : public VectorSegmentFactory {
       index->add(static_cast<faiss::idx_t>(vectors.size() / dimensions), vectors.data());
       return index;
     });
+
     if (!built.ok()) return built.status();
     return std::make_unique<FlatSegment>(*std::move(built));
   }
@@ -163,12 +171,14 @@ class FaissFactory final : public VectorSegmentFactory {
     auto read =
         CatchFaiss([&] { return std::unique_ptr<faiss::Index>(faiss::read_index(&reader)); });
     if (!read.ok()) return absl::DataLossError(read.status().message());
+
     auto* flat = dynamic_cast<faiss::IndexFlatIP*>(read->get());
     const bool fits = flat != nullptr && flat->d == dimensions && flat->ntotal == size &&
                       flat->codes.size() == sizeof(float) * static_cast<size_t>(size) * dimensions;
     if (!fits)
       return absl::DataLossError(
           absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
+
     read->release();
     return std::make_unique<FlatSegment>(std::unique_ptr<const faiss::IndexFlatIP>(flat));
   }

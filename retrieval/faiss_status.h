@@ -1,8 +1,14 @@
-// The one place where FAISS is called from: its exceptions become statuses, and the calling thread
-// gets one OpenMP thread.
+// Wraps FAISS calls: converts exceptions into statuses and limits the calling thread to one OpenMP
+// thread. Every FAISS call that can throw or start threads goes through it.
 //
-// FAISS opens parallel regions in most calls; callers on several threads would each start a team.
-// Searches are parallel across queries instead (retrieval/index_set.h).
+// Usage:
+//   faiss::IndexFlatIP index(2);
+//   const std::vector<float> vectors = {1, 0, 0, 1};
+//   const absl::Status added = CatchFaiss([&] { index.add(2, vectors.data()); });
+//   const absl::StatusOr<int64_t> size = CatchFaiss([&] { return int64_t{index.ntotal}; });
+//
+// FAISS opens parallel regions in most calls, so callers on several threads would each start a team
+// of threads. Searches are parallel across queries instead (retrieval/index_set.h).
 #pragma once
 
 #include <omp.h>
@@ -18,16 +24,15 @@
 
 namespace palate::retrieval {
 
-// auto status = CatchFaiss([&] { index->add(n, x); });                    absl::Status
-// auto index = CatchFaiss([&] { return faiss::read_index(&reader); });
-// absl::StatusOr<faiss::Index*> FaissException is Internal, as is any other exception; memory that
-// could not be had is ResourceExhausted.
+// Returns absl::Status for a function without a result, absl::StatusOr otherwise. Internal for a
+// FaissException and any other exception; ResourceExhausted for a failed allocation. Thread-safe.
 template <typename Function>
 auto CatchFaiss(Function&& function) {
   using Value = std::invoke_result_t<Function>;
   using Result =
       std::conditional_t<std::is_void_v<Value>, absl::Status,
                          absl::StatusOr<std::conditional_t<std::is_void_v<Value>, int, Value>>>;
+
   omp_set_num_threads(1);
   try {
     if constexpr (std::is_void_v<Value>) {

@@ -26,6 +26,7 @@ bool Compare(FilterOperator op, const T& value, const std::vector<T>& operands) 
     case FilterOperator::kGreaterOrEqual:
       return value >= operands.front();
   }
+
   return false;
 }
 
@@ -38,6 +39,7 @@ bool CompareAs(const FilterTerm& term, const AttributeValue& value) {
 bool Holds(const FilterTerm& term, const Attributes& attributes) {
   const auto found = attributes.find(term.attribute);
   if (found == attributes.end()) return false;
+
   switch (term.type) {
     case AttributeType::kString:
       return CompareAs<std::string>(term, found->second);
@@ -78,6 +80,7 @@ bool Filter::Matches(const Attributes& attributes) const {
       stack.back() = !stack.back();
       continue;
     }
+
     const bool right = stack.back();
     stack.pop_back();
     stack.back() =

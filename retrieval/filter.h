@@ -1,8 +1,12 @@
-// Filter strings over an item's attributes, as a caller writes them in a request:
+// Filter expressions over an item's attributes, as callers write them in requests.
 //
-//   genres: ANY("Comedy", "Drama") AND NOT (year < 1990) AND price <= 20.5 AND in_stock = true
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(
+//       const Filter filter,
+//       Filter::Parse(R"(genres: ANY("Comedy", "Drama") AND NOT (year < 1990))", declarations));
+//   const bool matches = filter.Matches(item.attributes);
 //
-// Grammar (keywords are written in capitals; NOT binds tighter than AND, AND tighter than OR):
+// Grammar (AND, OR, NOT and ANY are in capitals; NOT binds tighter than AND, AND tighter than OR):
 //
 //   filter     = [ or ]                          an empty filter matches everything
 //   or         = and { "OR" and }
@@ -13,19 +17,20 @@
 //   literal    = string | integer | number | "true" | "false"
 //   string     = '"' ... '"' with the escapes \" \\ \/ \n \r \t \uXXXX
 //
-// What may be asked of an attribute follows from its declared type:
+// The declared type of an attribute decides which operators it allows:
 //
 //   string        ANY, =, !=      with strings; compared byte for byte
-//   string list   ANY             with strings; true when one element is among them
+//   string list   ANY             with strings; true when at least one element is among them
 //   int64         ANY, = ... >=   with integers
 //   double        = ... >=        with integers or numbers
 //   bool          =, !=           with true or false
 //
-// An item without the attribute: every term over it is false, `!=` too, and so NOT of a term is
-// true. There is no third value: NOT (a < 1) holds for items without `a`, a >= 1 does not.
+// For an item without the attribute every term over it is false, also one with `!=`, and NOT of the
+// term is true. There is no third value: NOT (a < 1) is true for an item without `a`, a >= 1 is
+// false.
 //
-// Hostile input is bounded: 8 KiB of UTF-8, nesting of 64, 1,000 literals. Parsing and evaluation
-// need stack for the nesting only.
+// Limits for hostile input: 8 KiB of UTF-8, 64 levels of nesting, 1,000 literals. The depth of
+// recursion is bounded by the nesting.
 #pragma once
 
 #include <cstdint>
@@ -56,9 +61,9 @@ enum class FilterOperator {
   kGreaterOrEqual
 };
 
-// One comparison of one attribute. `values` holds one alternative for all its elements, that of the
-// declared type: string for kString and kStringList, int64_t, double or bool; exactly one value
-// except for kAny, where they are sorted and distinct.
+// One comparison of one attribute. The elements of `values` have the declared type: string for
+// kString and kStringList, int64_t, double or bool. There is exactly one, except for kAny, where
+// there is at least one and they are sorted and distinct.
 struct FilterTerm {
   std::string attribute;
   AttributeType type = AttributeType::kString;
@@ -68,8 +73,8 @@ struct FilterTerm {
       values;
 };
 
-// A filter in reverse Polish order: terms push a truth value, kAnd and kOr take two and push one,
-// kNot takes one and pushes one.
+// A step of a filter in reverse Polish notation: kTerm pushes a truth value, kAnd and kOr pop two
+// and push one, kNot pops one and pushes one.
 struct FilterStep {
   enum class Kind { kTerm, kAnd, kOr, kNot };
   Kind kind = Kind::kTerm;
@@ -82,19 +87,19 @@ class Filter {
   // Matches every item.
   Filter() = default;
 
-  // Parses `text` against the catalog's declarations. The error is InvalidField("filter", ...) with
-  // the position, counted in characters from 1, what stands there and what was expected: also for
-  // attributes that are undeclared, not filterable or of another type.
+  // Parses `text` against the catalog's declarations. The error is InvalidField("filter", ...). It
+  // names the position, counted in characters from 1, the text there and what was expected, also
+  // for attributes that are undeclared, not filterable or of another type.
   static absl::StatusOr<Filter> Parse(absl::string_view text,
                                       absl::Span<const AttributeDeclaration> declarations);
 
   bool Matches(const Attributes& attributes) const;
 
   bool matches_everything() const { return steps_.empty(); }
-  // Steps for evaluators that work on columns.
+  // For evaluators that work on columns.
   absl::Span<const FilterStep> steps() const { return steps_; }
   absl::Span<const FilterTerm> terms() const { return terms_; }
-  // How many truth values wait at most while the steps are executed in order.
+  // The largest number of truth values on the stack while the steps run in order.
   size_t stack_depth() const { return stack_depth_; }
 
  private:

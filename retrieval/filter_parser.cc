@@ -27,7 +27,7 @@ bool IsKeyword(absl::string_view word) {
          word == "false";
 }
 
-// Characters before `offset`, plus one: how people count columns.
+// The position of `offset` in characters, counted from 1 as people count columns.
 size_t CharacterAt(absl::string_view text, size_t offset) {
   const auto starts_character = [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -39,6 +39,7 @@ void AppendUtf8(uint32_t code_point, std::string& out) {
   const auto continuation = [&](int shift) {
     out.push_back(static_cast<char>(0x80 | ((code_point >> shift) & 0x3F)));
   };
+
   if (code_point < 0x80) {
     out.push_back(static_cast<char>(code_point));
   } else if (code_point < 0x800) {
@@ -116,11 +117,13 @@ absl::StatusOr<Filter> FilterParser::Parse() {
                         absl::StrCat("at most ", kMaxFilterBytes));
   }
   if (!IsValidUtf8(text_)) return InvalidField(kField, "is not valid UTF-8", "valid UTF-8");
+
   PALATE_RETURN_IF_ERROR(Advance());
   if (token_.kind == FilterToken::Kind::kEnd) return std::move(filter_);
   PALATE_RETURN_IF_ERROR(ParseOr());
   if (token_.kind != FilterToken::Kind::kEnd)
     return Expected("AND, OR or the end (keywords are in capitals)");
+
   size_t depth = 0;
   for (const FilterStep& step : filter_.steps_) {
     if (step.kind == FilterStep::Kind::kTerm) {
@@ -137,6 +140,7 @@ absl::Status FilterParser::Advance() {
   token_ = FilterToken();
   token_.offset = next_;
   if (next_ == text_.size()) return absl::OkStatus();
+
   const char first = text_[next_];
   if (first == '"') return ReadString();
   if (IsWordStart(first)) {
@@ -146,6 +150,7 @@ absl::Status FilterParser::Advance() {
   } else {
     ReadSymbol();
   }
+
   token_.text = text_.substr(token_.offset, next_ - token_.offset);
   if (token_.kind == FilterToken::Kind::kName && IsKeyword(token_.text))
     token_.kind = FilterToken::Kind::kKeyword;
@@ -157,8 +162,8 @@ void FilterParser::ReadWord() {
   while (next_ < text_.size() && IsWord(text_[next_])) ++next_;
 }
 
-// Takes everything that could be meant as one number, so that "12abc" is one wrong token and not
-// two right ones.
+// Takes every character that could belong to a number, so that "12abc" is one wrong token instead
+// of two correct ones.
 void FilterParser::ReadNumber() {
   token_.kind = FilterToken::Kind::kNumber;
   ++next_;
@@ -174,6 +179,7 @@ void FilterParser::ReadSymbol() {
       return;
     }
   }
+
   ++next_;
   while (next_ < text_.size() && (static_cast<unsigned char>(text_[next_]) & 0xC0) == 0x80)
     ++next_;  // a whole character
@@ -192,13 +198,15 @@ absl::Status FilterParser::ReadString() {
       token_.value.push_back(c);
     }
   }
+
   token_.text = text_.substr(quote, next_ - quote);
   return absl::OkStatus();
 }
 
-// Reads what follows a backslash.
+// Reads the rest of an escape after its backslash.
 absl::Status FilterParser::ReadEscape(size_t quote) {
   if (next_ == text_.size()) return ErrorAt(quote, "a string without an end", "closed by \"");
+
   const size_t backslash = next_ - 1;
   const char c = text_[next_++];
   switch (c) {
@@ -221,8 +229,10 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
     default:
       return ErrorAt(backslash, "an unknown escape", "one of \\\" \\\\ \\/ \\n \\r \\t \\uXXXX");
   }
+
   uint32_t code_point = 0;
   PALATE_RETURN_IF_ERROR(ReadCodePoint(code_point));
+
   const bool high = code_point >= 0xD800 && code_point < 0xDC00;
   if (high && text_.substr(next_, 2) == "\\u") {
     next_ += 2;
@@ -233,11 +243,12 @@ absl::Status FilterParser::ReadEscape(size_t quote) {
   }
   if (code_point >= 0xD800 && code_point < 0xE000)
     return ErrorAt(backslash, "half a surrogate pair", "a whole pair of \\uXXXX");
+
   AppendUtf8(code_point, token_.value);
   return absl::OkStatus();
 }
 
-// Reads the four digits behind \u.
+// Reads the four digits after \u.
 absl::Status FilterParser::ReadCodePoint(uint32_t& code_point) {
   const absl::string_view digits = text_.substr(next_, 4);
   const bool all_hex = digits.size() == 4 && std::all_of(digits.begin(), digits.end(), [](char c) {
@@ -295,6 +306,7 @@ absl::Status FilterParser::ParseUnary() {
     --nesting_;
     return Advance();
   }
+
   return ParseTerm();
 }
 
@@ -307,6 +319,7 @@ absl::StatusOr<const AttributeDeclaration*> FilterParser::FindDeclaration() cons
     }
     if (declaration.filterable) known.push_back(declaration.name);
   }
+
   if (known.empty()) return Expected("a filterable attribute of the catalog, which declares none");
   constexpr size_t kNamed = 16;
   const std::string more =
@@ -324,6 +337,7 @@ absl::Status FilterParser::ParseTerm() {
                   .type = declaration->type,
                   .op = FilterOperator::kEqual,
                   .values = {}};
+
   PALATE_RETURN_IF_ERROR(Advance());
   PALATE_RETURN_IF_ERROR(ParseOperator(term));
   if (term.op == FilterOperator::kAny) {
@@ -331,6 +345,7 @@ absl::Status FilterParser::ParseTerm() {
   } else {
     PALATE_RETURN_IF_ERROR(ParseLiteral(term));
   }
+
   Emit(FilterStep::Kind::kTerm);
   filter_.terms_.push_back(std::move(term));
   return absl::OkStatus();
@@ -345,6 +360,7 @@ absl::Status FilterParser::ParseOperator(FilterTerm& term) {
       {"<=", FilterOperator::kLessOrEqual},
       {">", FilterOperator::kGreater},
       {">=", FilterOperator::kGreaterOrEqual}};
+
   for (const auto& [symbol, op] : kOperators) {
     if (!At(FilterToken::Kind::kSymbol, symbol)) continue;
     if (!Allows(term.type, op)) break;
@@ -363,21 +379,24 @@ absl::Status FilterParser::ParseAny(FilterTerm& term) {
     PALATE_RETURN_IF_ERROR(ParseLiteral(term));
   } while (At(FilterToken::Kind::kSymbol, ","));
   if (!At(FilterToken::Kind::kSymbol, ")")) return Expected("\",\" or \")\"");
+
   std::visit([](auto& values) { SortDistinct(values); }, term.values);
   return Advance();
 }
 
-// Reads one literal of the attribute's type and puts it behind the term's values.
+// Reads one literal of the attribute's type and appends it to the term's values.
 absl::Status FilterParser::ParseLiteral(FilterTerm& term) {
   if (++literals_ > kMaxFilterLiterals) {
     return ErrorAt(token_.offset, absl::StrCat("more than ", kMaxFilterLiterals, " literals"),
                    absl::StrCat("at most ", kMaxFilterLiterals));
   }
+
   const auto append = [&](auto value) {
     using List = std::vector<decltype(value)>;
     if (!std::holds_alternative<List>(term.values)) term.values = List();
     std::get<List>(term.values).push_back(std::move(value));
   };
+
   switch (term.type) {
     case AttributeType::kString:
     case AttributeType::kStringList:
@@ -407,6 +426,7 @@ absl::Status FilterParser::ParseLiteral(FilterTerm& term) {
       append(token_.text == "true");
       break;
   }
+
   return Advance();
 }
 

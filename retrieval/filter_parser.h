@@ -1,5 +1,5 @@
-// Turns a filter string into a Filter: one pass, recursive descent, bounded by the limits in
-// filter.h. Used once per parse, by Filter::Parse.
+// The parser behind Filter::Parse: recursive descent in one pass, within the limits of
+// retrieval/filter.h.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct FilterToken {
   std::string value;       // of kString: without quotes and escapes
 };
 
-// Borrows `text` and `declarations` for its life.
+// Parses one text. Not thread-safe. Borrows `text` and `declarations`, which must outlive it.
 class FilterParser {
  public:
   FilterParser(absl::string_view text, absl::Span<const AttributeDeclaration> declarations)
@@ -59,13 +59,13 @@ class FilterParser {
     return token_.kind == kind && token_.text == text;
   }
 
-  // The error at the current token.
+  // The error that the current token is not `what`.
   absl::Status Expected(absl::string_view what) const;
   absl::Status ErrorAt(size_t offset, absl::string_view found, absl::string_view expected) const;
 
   const absl::string_view text_;
   const absl::Span<const AttributeDeclaration> declarations_;
-  size_t next_ = 0;  // the first byte behind token_
+  size_t next_ = 0;  // the first byte after token_
   FilterToken token_;
   int nesting_ = 0;
   int literals_ = 0;

@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kItemsPerCall = 256;
 constexpr absl::Duration kRefreshCatalogsEvery = absl::Seconds(10);
 
-// Changed items of one catalog with the newest revision that the feed names.
+// The changed items of one catalog, each with the newest revision in the feed.
 using ChangedItems = std::map<std::string, int64_t>;
 
 }  // namespace
@@ -48,7 +48,7 @@ struct Follower::Impl {
   const Clock& clock;
   const FollowerOptions options;
 
-  // Of the follower's thread only.
+  // Used by the follower's thread; before that by Start().
   std::set<std::string> pending;  // catalogs to be listed
   absl::Time next_refresh = absl::InfinitePast();
   absl::Duration backoff;
@@ -65,7 +65,7 @@ struct Follower::Impl {
 
 namespace {
 
-// What the source hands over is checked as far as one bad item could stop all others.
+// Drops items that Apply() would refuse, because one bad item must not stop all others.
 std::vector<ItemUpdate> Usable(const std::string& catalog, std::vector<ItemUpdate> items) {
   std::erase_if(items, [&](const ItemUpdate& item) {
     if (!item.item_id.empty() && item.revision > 0) return false;
@@ -91,9 +91,10 @@ void Follower::Impl::Lost(const absl::Status& why) {
   stats.connected = false;
   stats.last_error = why.ToString();
   behind_since = std::min(behind_since, clock.Now());
+
   if (!was_connected) return;
   ++stats.reconnects;
-  spdlog::warn("retrieval: lost the feature store ({}); searches go on with what is indexed",
+  spdlog::warn("retrieval: lost the feature store ({}); searches use the items that are indexed",
                stats.last_error);
 }
 
@@ -109,12 +110,12 @@ void Follower::Impl::Run() {
   }
 }
 
-// Lists what has to be listed, then follows the feed until something fails.
+// Lists the pending catalogs, then follows the feed until a call fails.
 absl::Status Follower::Impl::Follow() {
   std::string position = indexes.position();
   const bool list_all = position.empty();
   if (list_all) {
-    // Read before the listing: what changes while it runs is found again in the feed.
+    // Before the listing, so that changes made during the listing are in the feed after it.
     PALATE_ASSIGN_OR_RETURN(position, source.CurrentPosition());
     for (const std::string& catalog : indexes.Catalogs()) pending.insert(catalog);
   }
@@ -126,16 +127,18 @@ absl::Status Follower::Impl::Follow() {
     stats.ready = true;
   }
   Connected();
+
   while (!Stopping()) {
     const absl::StatusOr<ChangeBatch> watched =
         source.WatchChanges(position, options.watch_timeout);
     if (absl::IsOutOfRange(watched.status()) || absl::IsInvalidArgument(watched.status())) {
-      // Trimmed, or a store that this position does not come from.
-      spdlog::warn("retrieval: the feed cannot be resumed ({}): every catalog is listed anew",
+      // The feed was trimmed, or the position is of another store.
+      spdlog::warn("retrieval: the feed cannot be resumed ({}): all catalogs are listed again",
                    watched.status().ToString());
       indexes.SetPosition("");
     }
     PALATE_RETURN_IF_ERROR(watched.status());
+
     const ChangeBatch& batch = *watched;
     Connected();
     {
@@ -146,9 +149,11 @@ absl::Status Follower::Impl::Follow() {
             std::min(behind_since, change.time == absl::InfinitePast() ? clock.Now() : change.time);
       }
     }
+
     PALATE_RETURN_IF_ERROR(ApplyBatch(batch));
     position = batch.next_position;
     indexes.SetPosition(position);
+
     MutexLock lock(mutex);
     stats.changes += static_cast<int64_t>(batch.changes.size());
     behind_since = absl::InfiniteFuture();
@@ -165,9 +170,10 @@ absl::Status Follower::Impl::RefreshCatalogs() {
     existing.insert(id);
     if (indexes.Upsert(std::move(catalog)).needs_listing) pending.insert(id);
   }
+
   for (const std::string& known : indexes.Catalogs()) {
     if (existing.contains(known)) continue;
-    spdlog::info("retrieval: catalog {} is gone", known);
+    spdlog::info("retrieval: catalog {} was deleted", known);
     indexes.Drop(known);
     pending.erase(known);
   }
@@ -180,7 +186,7 @@ absl::Status Follower::Impl::ListPending() {
     const absl::StatusOr<std::shared_ptr<CatalogIndex>> index = indexes.Find(catalog);
     if (index.ok()) {
       const absl::Status listed = ListCatalog(catalog, **index);
-      // Deleted meanwhile: the next refresh drops it.
+      // NotFound: deleted in the meantime; the next refresh drops it.
       if (!listed.ok() && !absl::IsNotFound(listed)) return listed;
     }
     pending.erase(catalog);
@@ -199,8 +205,9 @@ absl::Status Follower::Impl::ListCatalog(const std::string& catalog, CatalogInde
     page_token = std::move(page.next_page_token);
     if (Stopping()) return absl::CancelledError("stopped");
   } while (!page_token.empty());
+
   const int64_t removed = index.RetainOnly(listed);
-  spdlog::info("retrieval: catalog {}: listed {} items, {} had vanished", catalog, listed.size(),
+  spdlog::info("retrieval: catalog {}: listed {} items, removed {}", catalog, listed.size(),
                removed);
   MutexLock lock(mutex);
   ++stats.listings;
@@ -212,8 +219,7 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
   std::map<std::string, ChangedItems> changed;
   for (const Change& change : batch.changes) {
     if (change.kind == Change::Kind::kCatalogDeleted) {
-      // Dropped even when the name is taken again: a successor shares nothing with it, whatever its
-      // declaration says.
+      // Dropped even if a new catalog has the name, because the new one shares no items with it.
       indexes.Drop(change.catalog);
       changed.erase(change.catalog);
     }
@@ -225,10 +231,12 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
     int64_t& revision = changed[change.catalog][change.item_id];
     revision = std::max(revision, change.revision);
   }
+
   if (refresh) {
     PALATE_RETURN_IF_ERROR(RefreshCatalogs());
     PALATE_RETURN_IF_ERROR(ListPending());
   }
+
   for (const auto& [catalog, items] : changed) PALATE_RETURN_IF_ERROR(ApplyItems(catalog, items));
   return absl::OkStatus();
 }
@@ -236,6 +244,7 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
 absl::Status Follower::Impl::ApplyItems(const std::string& catalog, const ChangedItems& changed) {
   const absl::StatusOr<std::shared_ptr<CatalogIndex>> index = indexes.Find(catalog);
   if (!index.ok()) return absl::OkStatus();  // deleted since
+
   std::vector<std::string> ids;
   for (const auto& [id, revision] : changed) {
     ids.push_back(id);
@@ -246,15 +255,16 @@ absl::Status Follower::Impl::ApplyItems(const std::string& catalog, const Change
   return ids.empty() ? absl::OkStatus() : ApplyChunk(catalog, **index, ids, changed);
 }
 
-// The feed says what changed, the store how it is now: an item that the store does not know any
-// more is deleted.
+// The feed names the changed items, and the store has their current values: an item that is no
+// longer in the store is deleted.
 absl::Status Follower::Impl::ApplyChunk(const std::string& catalog, CatalogIndex& index,
                                         const std::vector<std::string>& ids,
                                         const ChangedItems& changed) {
   absl::StatusOr<std::vector<ItemUpdate>> items = source.GetItems(catalog, ids);
   if (absl::IsNotFound(items.status()))
-    return absl::OkStatus();  // the catalog was deleted since; the feed will say so
+    return absl::OkStatus();  // the catalog was deleted since; a later change in the feed drops it
   PALATE_RETURN_IF_ERROR(items.status());
+
   std::set<absl::string_view> present;
   for (const ItemUpdate& item : *items) present.insert(item.item_id);
   std::vector<ItemDelete> deletes;
@@ -274,10 +284,10 @@ Follower::~Follower() { Stop(); }
 void Follower::Start() {
   {
     MutexLock lock(impl_->mutex);
-    // What a snapshot restored can be served even while the store is down.
+    // Restored catalogs can be served even while the store is down.
     impl_->stats.ready = !impl_->indexes.position().empty();
   }
-  // Catalogs that the snapshot's manifest does not vouch for have to be listed.
+  // Catalogs that are not in the snapshot's manifest have to be listed.
   const std::vector<std::string> restored = impl_->indexes.RestoredCatalogs();
   for (const std::string& catalog : impl_->indexes.Catalogs()) {
     if (std::find(restored.begin(), restored.end(), catalog) == restored.end())

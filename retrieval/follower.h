@@ -1,10 +1,17 @@
-// Keeps the indexes equal to the feature store: lists, then watches the change feed, resumes by
-// token, heals by itself.
+// Keeps the indexes equal to the feature store: lists the catalogs once, then watches the change
+// feed and resumes it by token.
 //
-// One thread of its own. Thread-safe. While the store is down, searches go on with what the indexes
-// hold; the follower reconnects with a backoff of at most 2 s, so it follows again within 5 s of
-// the store's return. Where the feed was trimmed (OutOfRange) or a snapshot is missing, catalogs
-// are listed anew: items that the listing does not name are removed.
+// Usage:
+//   Follower follower(source, indexes, clock);
+//   follower.Start();
+//   const FollowerStats stats = follower.GetStats();
+//   if (!stats.connected) spdlog::warn("searches are {} behind", absl::FormatDuration(stats.lag));
+//   follower.Stop();
+//
+// Thread-safe; the work happens on one background thread. While the store is down, searches use the
+// items that are indexed. The follower reconnects with a backoff of at most 2 s, so that it follows
+// the feed again within 5 s of the store's return. When the feed was trimmed (OutOfRange) or a
+// snapshot is missing, it lists the catalogs again and removes items that are no longer there.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +39,12 @@ struct FollowerStats {
   bool ready = false;      // every catalog was listed, or loaded from a snapshot, once
   bool connected = false;  // the last call to the store succeeded
   std::string last_error;  // empty while connected
-  // How old the oldest change is that is known of and not applied; zero when caught up. Grows while
-  // the store is down.
+  // The age of the oldest known change that is not applied yet; zero when there is none. Grows
+  // while the store is down.
   absl::Duration lag = absl::ZeroDuration();
   int64_t changes = 0;     // feed entries applied since the start
   int64_t listings = 0;    // catalogs listed since the start
-  int64_t reconnects = 0;  // times the store was lost
+  int64_t reconnects = 0;  // how often the connection to the store was lost
 };
 
 class Follower {
@@ -45,15 +52,17 @@ class Follower {
   // Borrows all three; they must outlive the follower.
   Follower(ChangeSource& source, IndexSet& indexes, const Clock& clock,
            FollowerOptions options = {});
-  // Stops.
+  // Calls Stop().
   ~Follower();
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
 
+  // Starts the thread. Called once.
   void Start();
   // Cancels the call in progress and joins the thread; later calls do nothing.
   void Stop();
 
+  // As FollowerStats::ready.
   bool ready() const;
   FollowerStats GetStats() const;
 

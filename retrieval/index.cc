@@ -22,7 +22,7 @@ constexpr double kUnitLengthTolerance = 1e-2;
 bool IsUnitVector(const std::vector<float>& values) {
   double norm = 0;
   for (float value : values) norm += static_cast<double>(value) * value;
-  // Not a number compares false.
+  // False for a norm that is not a number.
   return std::abs(std::sqrt(norm) - 1.0) <= kUnitLengthTolerance;
 }
 
@@ -55,14 +55,14 @@ absl::Status CheckChanges(absl::Span<const ItemUpdate> updates,
   return absl::OkStatus();
 }
 
-// Decides which vectors of updates are taken: of unit length, in the dimension of their space, the
-// last of several in one space.
+// Selects the vectors of updates that are indexed: those of unit length and of their space's
+// dimensions, and the last of several in one space.
 class VectorCheck {
  public:
   explicit VectorCheck(const IndexState& state) : state_(state) {}
 
-  // Removes what is not taken and returns how many that was. Vectors of dropped fingerprints go
-  // silently.
+  // Removes the other vectors and returns the number of bad ones. Vectors of dropped fingerprints
+  // and all but the last in a space are not counted.
   int64_t Filter(ItemUpdate& update) {
     std::map<SpaceKey, SpaceVector> taken;
     int64_t refused = 0;
@@ -75,6 +75,7 @@ class VectorCheck {
       }
       ++refused;
     }
+
     update.vectors.clear();
     for (auto& [key, vector] : taken) update.vectors.push_back(std::move(vector));
     return refused;
@@ -100,7 +101,7 @@ class VectorCheck {
 
 struct CatalogIndex::Accepted {
   std::vector<ItemUpdate> updates;  // to be written
-  std::vector<RowPlace> replaced;   // rows that go
+  std::vector<RowPlace> replaced;   // rows to be removed
   ApplyResult result;
 };
 
@@ -115,7 +116,7 @@ CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options,
 CatalogIndex::~CatalogIndex() = default;
 
 void CatalogIndex::Publish(std::shared_ptr<const IndexState> state) {
-  // The old state is released outside of the lock: it may be the last owner of whole segments.
+  // The old state, which may be the last owner of segments, is released after the lock.
   MutexLock lock(state_mutex_);
   state_.swap(state);
 }
@@ -135,6 +136,7 @@ bool CatalogIndex::SetCatalog(CatalogConfig config) {
   MutexLock lock(write_mutex_);
   const std::shared_ptr<const IndexState> before = state();
   if (*before->config == config) return false;
+
   const std::map<std::string, AttributeType> types_before = FilterableTypes(*before->config);
   const std::map<std::string, AttributeType> types = FilterableTypes(config);
   bool needs_listing =
@@ -142,6 +144,7 @@ bool CatalogIndex::SetCatalog(CatalogConfig config) {
   for (const auto& [name, fingerprint] : config.active_fingerprints) {
     needs_listing = needs_listing || before->dropped.contains({name, fingerprint});
   }
+
   StateEditor editor(*before);
   editor.SetConfig(std::make_shared<const CatalogConfig>(std::move(config)));
   Publish(editor.Finish(clock_.Now() + options_.retire_after));
@@ -157,6 +160,7 @@ void CatalogIndex::RecordDeletion(const std::string& item_id, int64_t revision) 
   const auto [entry, added] = deleted_revisions_.try_emplace(item_id, revision);
   entry->second = std::max(entry->second, revision);
   if (!added) return;
+
   deletion_order_.push_back(item_id);
   if (deletion_order_.size() <= kMaxDeletedRevisions) return;
   deleted_revisions_.erase(deletion_order_.front());
@@ -168,12 +172,14 @@ CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates
                                             const StateEditor& editor) {
   Accepted accepted;
   for (const ItemDelete& deletion : deletes) RecordDeletion(deletion.item_id, deletion.revision);
+
   NewestUpdates newest;
   for (const ItemUpdate& update : updates) {
     const ItemUpdate*& known = newest[update.item_id];
     if (known != nullptr) ++accepted.result.stale;
     if (known == nullptr || update.revision >= known->revision) known = &update;
   }
+
   AcceptUpdates(updates, newest, editor, accepted);
   AcceptDeletes(deletes, newest, editor, accepted);
   return accepted;
@@ -183,8 +189,8 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
                                  const StateEditor& editor, Accepted& accepted) {
   const std::map<std::string, AttributeType> types = FilterableTypes(*editor.state().config);
   VectorCheck vector_check(editor.state());
-  // In the order of the updates, not of the hash: the first vector of a space settles its
-  // dimensions.
+
+  // In the order of the updates, because the first vector of a space decides its dimensions.
   for (const ItemUpdate& candidate : updates) {
     if (newest.at(candidate.item_id) != &candidate) continue;
     const std::optional<RowPlace> place = editor.Find(candidate.item_id);
@@ -194,6 +200,7 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
       ++accepted.result.stale;
       continue;
     }
+
     ItemUpdate update = candidate;
     std::erase_if(update.attributes, [&](const auto& attribute) {
       const auto declared = types.find(attribute.first);
@@ -205,6 +212,7 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
       ++accepted.result.unchanged;
       continue;
     }
+
     if (place.has_value()) accepted.replaced.push_back(*place);
     accepted.updates.push_back(std::move(update));
     ++accepted.result.applied;
@@ -218,10 +226,12 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
     int64_t& revision = revisions[deletion.item_id];
     revision = std::max(revision, deletion.revision);
   }
+
   for (const auto& [item_id, revision] : revisions) {
     const auto update = newest.find(item_id);
     if (update != newest.end() && update->second->revision > revision)
-      continue;  // made anew in the same call
+      continue;  // written again by the same call
+
     const std::optional<RowPlace> place = editor.Find(item_id);
     if (!place.has_value()) {
       ++accepted.result.unchanged;
@@ -237,10 +247,12 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
 absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates,
                                                 absl::Span<const ItemDelete> deletes) {
   PALATE_RETURN_IF_ERROR(CheckChanges(updates, deletes));
+
   MutexLock lock(write_mutex_);
   StateEditor editor(*state());
   const Accepted accepted = Accept(updates, deletes, editor);
   for (const RowPlace& place : accepted.replaced) editor.Kill(place);
+
   if (!accepted.updates.empty()) {
     const bool delta = static_cast<int64_t>(accepted.updates.size()) < options_.delta_rows;
     RowSegmentBuilder builder(factory_, {}, delta);
@@ -249,12 +261,14 @@ absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> upd
     editor.Append(std::move(segment));
     PALATE_RETURN_IF_ERROR(FoldDelta(editor));
   }
+
   if (accepted.result.refused_vectors > 0) {
     spdlog::warn(
         "retrieval: catalog {}: {} vectors are left out: not of unit length, or not of their "
         "space's dimensions",
         editor.state().config->id, accepted.result.refused_vectors);
   }
+
   if (accepted.result.applied > 0) Publish(editor.Finish(clock_.Now() + options_.retire_after));
   MutexLock counters(state_mutex_);
   totals_.applied += accepted.result.applied;
@@ -264,8 +278,9 @@ absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> upd
   return accepted.result;
 }
 
-// Keeps the number of delta segments logarithmic: the newest two become one while the older is not
-// much larger. A row is copied a few times at most before the delta becomes a segment.
+// Keeps the number of delta segments logarithmic: merges the newest two as long as the older one
+// has at most twice the rows. So a row is copied a few times at most before it is in a large
+// segment.
 absl::Status CatalogIndex::FoldDelta(StateEditor& editor) {
   while (editor.state().segments.size() >= 2) {
     const size_t last = editor.state().segments.size() - 1;
@@ -276,12 +291,14 @@ absl::Status CatalogIndex::FoldDelta(StateEditor& editor) {
                           older.live + newer.live < options_.delta_rows;
     if (!foldable || merging_.contains(older.rows.get()) || merging_.contains(newer.rows.get()))
       break;
+
     RowSegmentBuilder builder(factory_, editor.state().dropped, /*delta=*/true);
     for (const SegmentView* view : {&older, &newer}) {
       for (uint32_t row = 0; row < view->rows->rows(); ++row) {
         if (view->IsLive(row)) builder.Add(*view->rows, row);
       }
     }
+
     PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const RowSegment> folded, builder.Build());
     editor.Remove(last);
     editor.Remove(last - 1);
@@ -294,6 +311,7 @@ int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_id
   MutexLock lock(write_mutex_);
   deleted_revisions_.clear();
   deletion_order_.clear();
+
   StateEditor editor(*state());
   int64_t removed = 0;
   for (size_t i = 0; i < editor.state().segments.size(); ++i) {
@@ -304,6 +322,7 @@ int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_id
       ++removed;
     }
   }
+
   if (removed > 0) Publish(editor.Finish(clock_.Now() + options_.retire_after));
   return removed;
 }
@@ -328,17 +347,20 @@ absl::StatusOr<SpaceVector> CatalogIndex::GetVector(absl::string_view item_id,
   if (key.fingerprint.empty() && active != state->active.end()) key.fingerprint = active->second;
   const absl::Status no_vector = absl::NotFoundError(absl::StrCat(
       "item ", QuoteForMessage(item_id), " has no vector in space ", QuoteForMessage(space.name)));
-  // Without a fingerprint here, nothing is embedded in the space; whether it is declared at all is
-  // still to be said.
+
+  // Without a fingerprint here the space has no vectors. CheckSpace finds out whether it is
+  // declared; it needs a fingerprint that is not empty.
   const bool nothing_embedded = key.fingerprint.empty();
   if (nothing_embedded) key.fingerprint = "none";
   PALATE_RETURN_IF_ERROR(CheckSpace(*state, key));
+
   const std::optional<RowPlace> place = FindLiveRow(*state, item_id);
   if (!place.has_value())
     return absl::NotFoundError(absl::StrCat("no item ", QuoteForMessage(item_id), " in the index"));
   const RowSegment& rows = *state->segments[place->segment].rows;
   const SpacePart* part = nothing_embedded ? nullptr : rows.FindSpace(key);
   if (part == nullptr || part->vector_of_row[place->row] == SpacePart::kNoVector) return no_vector;
+
   SpaceVector vector{.space = key, .values = std::vector<float>(part->vectors->dimensions())};
   part->vectors->Reconstruct(part->vector_of_row[place->row], vector.values.data());
   return vector;
@@ -373,6 +395,7 @@ absl::StatusOr<bool> CatalogIndex::Maintain() {
     dropped = state->dropped;
   }
   if (inputs.empty()) return false;
+
   int64_t live = 0;
   for (const SegmentView& input : inputs) live += input.live;
   RowSegmentBuilder builder(factory_, std::move(dropped), live < options_.delta_rows);
@@ -381,6 +404,7 @@ absl::StatusOr<bool> CatalogIndex::Maintain() {
       if (input.IsLive(row)) builder.Add(*input.rows, row);
     }
   }
+
   absl::StatusOr<std::shared_ptr<const RowSegment>> merged = builder.Build();
   MutexLock lock(write_mutex_);
   merging_.clear();
@@ -391,8 +415,8 @@ absl::StatusOr<bool> CatalogIndex::Maintain() {
   return true;
 }
 
-// Puts the merged segment in the place of its inputs. Rows that died in an input while the merge
-// was running die in the merged segment too.
+// Replaces the inputs with the merged segment. Rows that were replaced or deleted in an input
+// during the merge are marked as dead in the merged segment too.
 void CatalogIndex::Install(const std::vector<SegmentView>& inputs,
                            std::shared_ptr<const RowSegment> merged) {
   StateEditor editor(*state());
@@ -408,6 +432,7 @@ void CatalogIndex::Install(const std::vector<SegmentView>& inputs,
     }
     if (present != segments.end()) editor.Remove(present - segments.begin());
   }
+
   editor.Prepend(std::move(merged));
   for (uint32_t row : died) editor.Kill({.segment = 0, .row = row});
   Publish(editor.Finish(clock_.Now() + options_.retire_after));
@@ -419,6 +444,7 @@ void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<Spa
   IndexState restored;
   restored.config = state()->config;
   restored.segments = std::move(segments);
+
   StateEditor editor(restored);
   const absl::Time retire_at = clock_.Now() + options_.retire_after;
   editor.AdoptRetired(retiring, dropped, retire_at);
@@ -436,6 +462,7 @@ CatalogStats CatalogIndex::GetStats() const {
     stats.refused_vectors = totals_.refused_vectors;
     stats.merges = merges_;
   }
+
   stats.catalog = state->config->id;
   for (const SegmentView& view : state->segments) {
     stats.items += view.live;
@@ -447,6 +474,7 @@ CatalogStats CatalogIndex::GetStats() const {
       ++stats.segments;
     }
   }
+
   for (const auto& [key, info] : state->spaces) {
     const auto active = state->active.find(key.name);
     stats.spaces.push_back(

@@ -1,15 +1,31 @@
-// The searchable vectors of one catalog, in every space, with what filters need: exact, live, never
-// blocking readers.
+// The index of one catalog: its items' vectors in all spaces, and the attributes for filters.
+// Searches are exact and see every applied change.
 //
-// Rows (one per item) live in immutable segments. Apply() puts what changed into a new small
-// segment (the delta: searched exactly) and marks the rows it replaces as dead; Maintain(), in the
-// background, merges small segments into large ones and drops dead rows. Each change publishes a
-// new state by swapping a shared pointer, so a search works on one consistent state from its first
-// to its last row.
+// Usage:
+//   CatalogConfig config;
+//   config.id = "shop";
+//   config.spaces = {"text"};
+//   CatalogIndex index(config, IndexOptions{}, factory, clock);
+//   const SpaceKey space = {.name = "text", .fingerprint = "model-1"};
+//   ItemUpdate mug;
+//   mug.item_id = "mug";
+//   mug.revision = 1;
+//   mug.vectors = {{.space = space, .values = {0.6f, 0.8f}}};
+//   PALATE_RETURN_IF_ERROR(index.Apply({mug}, {}).status());
+//   SearchRequest request;
+//   request.queries = {{.vector = {.space = space, .values = {1, 0}}, .k = 10}};
+//   PALATE_ASSIGN_OR_RETURN(const SearchResponse response, index.Search(request));
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<SearchHit> hits, response.results[0]);
 //
-// CatalogIndex is thread-safe. Searches never wait for writers or merges. Writers (Apply, Erase,
-// RetainOnly, SetCatalog) wait for one another only; Maintain() does its long work without the
-// writers' lock.
+// Rows, one for each item, are in immutable segments. Apply() writes the changes into a new small
+// segment (small segments are the delta) and marks the rows that it replaces as dead. Maintain()
+// merges small segments into large ones in the background and drops dead rows. Each change
+// publishes a new state by swapping a shared pointer, so that a search uses one consistent state
+// from its first row to its last.
+//
+// CatalogIndex is thread-safe. Searches never wait for writers or merges. Writers (Apply,
+// RetainOnly, SetCatalog, Restore) wait only for each other; Maintain() merges without the writers'
+// lock.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +61,7 @@ class VectorSegmentFactory;
 struct IndexState;
 struct SegmentView;
 
-// An item as the feature store has it now: the whole of it, a space that is absent here has no
-// vector any more.
+// The complete current item of the feature store: it has no vectors in spaces that are absent here.
 struct ItemUpdate {
   std::string item_id;
   int64_t revision = 0;  // above 0
@@ -58,37 +73,36 @@ struct ItemUpdate {
 
 struct ItemDelete {
   std::string item_id;
-  int64_t revision = 0;  // of the deletion: older and equal revisions of the item vanish
+  int64_t revision = 0;  // of the deletion: removes the item at this and earlier revisions
 };
 
-// What one Apply() did.
+// The counts of one Apply().
 struct ApplyResult {
   int64_t applied = 0;    // rows written or removed
-  int64_t unchanged = 0;  // already so
-  int64_t stale = 0;      // the index holds a newer revision
+  int64_t unchanged = 0;  // changes whose effect the index already had
+  int64_t stale = 0;      // changes older than the index or than another change of the call
   int64_t refused_vectors =
       0;  // non-finite, not of unit length, or of another dimension than their space
 };
 
-// A catalog's declarations and, by space name, the fingerprint that the feature store has made the
-// active one.
+// A catalog's declarations and the active fingerprint of each space in the feature store.
 struct CatalogConfig {
   std::string id;
   absl::Time create_time =
-      absl::UnixEpoch();  // tells a catalog from a deleted one of the same name
+      absl::UnixEpoch();  // differs from that of a deleted catalog of the same name
   std::vector<AttributeDeclaration> attributes;
   std::vector<std::string> spaces;  // declared names
   std::map<std::string, std::string>
-      active_fingerprints;  // a declared space may be missing: nothing is embedded yet
+      active_fingerprints;  // by space name; absent while a space has no vectors
   bool operator==(const CatalogConfig&) const = default;
 };
 
-// Many vectors to search with, and which items the request may see: the same for all of them.
+// Vectors to search with, and the restrictions on the results, which all of them share.
 struct SearchRequest {
   std::vector<VectorQuery> queries;           // 1 to kMaxSearchQueries, each with a k of 1 to
                                               // kMaxSearchResults; their spaces may differ
   std::shared_ptr<const Filter> filter;       // null: no filter
-  std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; unknown ids do no harm
+  std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; may be unknown
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not
                                               // returned; infinite: the index's clock
   CallContext context;  // checked between pieces of work, against the index's clock
@@ -100,13 +114,13 @@ struct SearchHit {
   bool operator==(const SearchHit&) const = default;
 };
 
-// What one query found: best first, ties by item id, fewer than k only where fewer items may be
-// returned. Or why the query failed.
+// The hits of one query, best first, ties by item id; fewer than k only if fewer items may be
+// returned. Or the error of the query.
 using SearchResult = absl::StatusOr<std::vector<SearchHit>>;
 
 struct SearchResponse {
   std::vector<SearchResult> results;  // one for each query, in order
-  int64_t filter_evaluations = 0;     // segments whose rows the filter was evaluated on
+  int64_t filter_evaluations = 0;     // number of segments in which the filter was evaluated
 };
 
 struct SpaceStats {
@@ -118,12 +132,12 @@ struct SpaceStats {
 
 struct CatalogStats {
   std::string catalog;
-  int64_t items = 0;         // live, hidden and expired ones too
-  int64_t segments = 0;      // large ones
-  int64_t delta_items = 0;   // live rows outside of the large segments
+  int64_t items = 0;         // live ones, including hidden and expired ones
+  int64_t segments = 0;      // large ones, without the delta's
+  int64_t delta_items = 0;   // live rows of the delta
   int64_t tombstones = 0;    // dead rows that still take memory
   int64_t memory_bytes = 0;  // an estimate
-  int64_t applied = 0;       // since the start
+  int64_t applied = 0;       // since the start, as the three below
   int64_t stale = 0;
   int64_t refused_vectors = 0;
   int64_t merges = 0;
@@ -133,16 +147,16 @@ struct CatalogStats {
 struct IndexOptions {
   // A segment with fewer rows belongs to the delta. At least 1.
   int64_t delta_rows = 2048;
-  // Merging never makes a segment with more rows.
+  // Segments of like size are merged up to this number of rows.
   int64_t max_segment_rows = 1'000'000;
-  // A fingerprint that is no longer the active one is searched for this long, for callers that
-  // still hold its vectors, then dropped.
+  // A fingerprint that is no longer active can be searched for this long, for callers that still
+  // have vectors of it; then it is dropped.
   absl::Duration retire_after = absl::Minutes(5);
 };
 
-// A search whose request was checked and whose filter and exclusions were evaluated against one
-// state of the index, once for all queries, which can then run in parallel. Const methods are
-// thread-safe.
+// A search whose request has been checked, and whose filter and exclusions have been evaluated once
+// for all queries, against one state of the index. The queries can run in parallel: const methods
+// are thread-safe.
 class PreparedSearch {
  public:
   virtual ~PreparedSearch() = default;
@@ -162,31 +176,34 @@ class CatalogIndex {
   CatalogIndex(const CatalogIndex&) = delete;
   CatalogIndex& operator=(const CatalogIndex&) = delete;
 
-  // Takes new declarations and active fingerprints. The former active fingerprint of a space
-  // retires (IndexOptions::retire_after). True when the items have to be listed anew to be searched
-  // as declared: an attribute became filterable, or a dropped fingerprint active again.
+  // Sets the declarations and active fingerprints. The former active fingerprint of a space retires
+  // (IndexOptions::retire_after). True when the items have to be listed again, because an attribute
+  // became filterable or changed its type, or a dropped fingerprint became active.
   bool SetCatalog(CatalogConfig config);
   CatalogConfig config() const;
+  // As Filter::Parse, with the catalog's declarations.
   absl::StatusOr<Filter> ParseFilter(absl::string_view text) const;
 
-  // Applies the changes as one: a search sees all of them or none. Later entries of one item win. A
-  // revision below the one held is ignored, also that of an item deleted since; an equal one
-  // replaces what differs. A bad vector is left out (and counted), its item is kept. InvalidField
-  // for empty ids and revisions below 1 (nothing is applied then).
+  // Applies the changes atomically: a search sees all of them or none. Of several updates of an
+  // item the highest revision counts, and the last one among equals. A revision below that of the
+  // index, or not above that of a known deletion, is ignored; one equal to that of the index
+  // replaces values that differ. A bad vector is left out and counted; its item is kept.
+  // InvalidField for empty ids and revisions below 1, and then nothing is applied.
   absl::StatusOr<ApplyResult> Apply(absl::Span<const ItemUpdate> updates,
                                     absl::Span<const ItemDelete> deletes);
 
-  // Removes every item whose id is not in `item_ids`, and forgets past deletions: the end of a full
-  // listing.
+  // Ends a full listing: removes every item whose id is not in `item_ids`, forgets past deletions,
+  // and returns the number of removed items.
   int64_t RetainOnly(const absl::flat_hash_set<std::string>& item_ids);
 
-  // All queries one after the other on the calling thread, which must belong to the search pool
-  // (IndexSet::Search does that). The request fails with InvalidField for a wrong number of queries
-  // or exclusions. A query fails alone with InvalidField, the path relative to the query, for a
-  // wrong vector or k; NotFound for a space that the catalog does not declare; FailedPrecondition,
-  // naming both, when the index serves another fingerprint of the space. DeadlineExceeded and
-  // Cancelled fail the request before its queries run, then each query that has not ended. A
-  // declared space in which nothing is embedded yet has no hits.
+  // Runs all queries on the calling thread, one after the other. Servers use IndexSet::Search,
+  // which runs them on the search pool. The request fails with InvalidField for a wrong number of
+  // queries or exclusions. A query fails alone: InvalidField, with the path relative to the query,
+  // for a wrong vector or k; NotFound for a space that the catalog does not declare;
+  // FailedPrecondition when the index serves another fingerprint of the space, with both
+  // fingerprints in the message. DeadlineExceeded and Cancelled fail the request before its queries
+  // run, and after that each query that has not ended. A declared space without vectors has no
+  // hits.
   absl::StatusOr<SearchResponse> Search(const SearchRequest& request) const;
 
   // The same in two steps. `request` must outlive the result.
@@ -196,24 +213,24 @@ class CatalogIndex {
   // FailedPrecondition as in Search. An empty fingerprint means the active one.
   absl::StatusOr<SpaceVector> GetVector(absl::string_view item_id, const SpaceKey& space) const;
 
-  // The fingerprint that searches of the space use now; empty when nothing is embedded yet.
-  // NotFound for an undeclared space.
+  // The active fingerprint of the space; empty while the space has no vectors. NotFound for an
+  // undeclared space.
   absl::StatusOr<std::string> ActiveFingerprint(absl::string_view space) const;
 
-  // One step of merging and retiring; false when there was nothing to do. Called from one thread at
-  // a time.
+  // Does one step of merging or retiring; false when there was nothing to do. Called by one thread
+  // at a time.
   absl::StatusOr<bool> Maintain();
 
   CatalogStats GetStats() const;
 
-  // The state to save, and the state taken from a snapshot (retrieval/snapshot.h): before anything
-  // else is done with the index.
+  // The current state, for a snapshot (retrieval/snapshot.h).
   std::shared_ptr<const IndexState> state() const;
+  // Sets the state from a snapshot. Called before any other change of the index.
   void Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
                const std::set<SpaceKey>& dropped);
 
  private:
-  // Updates and deletes of one Apply(), one per item, and what became of them.
+  // The effects of one Apply(): rows to write, rows to remove, counts.
   struct Accepted;
 
   void Publish(std::shared_ptr<const IndexState> state) ABSL_LOCKS_EXCLUDED(state_mutex_);
@@ -230,7 +247,7 @@ class CatalogIndex {
   bool Retire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void Install(const std::vector<SegmentView>& inputs, std::shared_ptr<const RowSegment> merged)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // The highest revision at which the item is known to be deleted; 0 when it is not.
+  // The highest known revision of a deletion of the item; 0 when none is known.
   int64_t DeletedRevision(absl::string_view item_id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void RecordDeletion(const std::string& item_id, int64_t revision)
@@ -241,14 +258,14 @@ class CatalogIndex {
   const Clock& clock_;
 
   Mutex write_mutex_;  // taken before state_mutex_
-  // Deleted items with their revision, so that a late, older update does not bring one back; the
-  // oldest are forgotten.
+  // The revisions of deletions, so that an older update that arrives late does not restore an item.
+  // The oldest entries are removed.
   absl::flat_hash_map<std::string, int64_t> deleted_revisions_ ABSL_GUARDED_BY(write_mutex_);
   std::deque<std::string> deletion_order_ ABSL_GUARDED_BY(write_mutex_);
   absl::flat_hash_set<const RowSegment*> merging_
-      ABSL_GUARDED_BY(write_mutex_);  // being read by Maintain()
+      ABSL_GUARDED_BY(write_mutex_);  // inputs of a merge that is running
 
-  mutable Mutex state_mutex_;  // held for the copy of a pointer and for counters only
+  mutable Mutex state_mutex_;  // held only to copy or swap a pointer and to update counters
   std::shared_ptr<const IndexState> state_ ABSL_GUARDED_BY(state_mutex_);
   ApplyResult totals_ ABSL_GUARDED_BY(state_mutex_);
   int64_t merges_ ABSL_GUARDED_BY(state_mutex_) = 0;

@@ -25,21 +25,22 @@ constexpr absl::string_view kCatalogSuffix = ".index";
 constexpr absl::string_view kManifestName = "manifest";
 constexpr absl::Duration kMaintainEvery = absl::Milliseconds(200);
 
-// A search of several queries, worked on by as many pool threads as are free.
+// A search whose queries run on several pool threads.
 class SearchJob : public std::enable_shared_from_this<SearchJob> {
  public:
   SearchJob(std::shared_ptr<CatalogIndex> index, SearchRequest request, IndexSet::SearchDone done)
       : index_(std::move(index)), request_(std::move(request)), done_(std::move(done)) {}
 
-  // On a pool thread: prepares, asks for helpers, works.
+  // Called on a pool thread: prepares the search, queues helpers, and runs queries.
   void Start(ThreadPool& pool, int max_helpers) {
     auto search = index_->Prepare(request_);
     if (!search.ok()) return done_(search.status());
     search_ = *std::move(search);
     results_.resize(request_.queries.size(), absl::InternalError("not searched"));
+
     const int helpers = std::min(max_helpers, static_cast<int>(request_.queries.size()) - 1);
     for (int i = 0; i < helpers; ++i) {
-      // Without room in the queue the queries are worked off here.
+      // When the queue is full, this thread runs the remaining queries.
       if (!pool.Submit([self = shared_from_this()] { self->Work(); }).ok()) break;
     }
     Work();
@@ -47,8 +48,8 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
 
  private:
   void Work() {
-    // Not results_.size(): the last query's thread moves the results away while others still come
-    // here.
+    // Not results_.size(), because the thread of the last query moves the results away while other
+    // threads may still be here.
     const size_t count = request_.queries.size();
     for (size_t query = next_.fetch_add(1); query < count; query = next_.fetch_add(1)) {
       results_[query] = search_->Run(query);
@@ -119,7 +120,7 @@ struct IndexSet::Impl {
   int64_t set_aside ABSL_GUARDED_BY(mutex) = 0;
 
   Mutex save_mutex;
-  // What the files hold: the state of each catalog, and the manifest's position.
+  // The contents of the files: the state of each catalog, and the manifest's position.
   std::map<std::string, std::shared_ptr<const IndexState>> saved_states ABSL_GUARDED_BY(save_mutex);
   std::string saved_position ABSL_GUARDED_BY(save_mutex);
 
@@ -128,8 +129,9 @@ struct IndexSet::Impl {
 
 void IndexSet::Impl::SetFileAside(const std::string& path, const absl::Status& why) {
   const absl::StatusOr<std::string> aside = SetAside(path);
-  spdlog::error("retrieval: {}; {}; its catalogs are built anew from the feature store",
-                why.ToString(), aside.ok() ? "set aside as " + *aside : aside.status().ToString());
+  spdlog::error("retrieval: {}; {}; its catalogs are listed again from the feature store",
+                why.ToString(), aside.ok() ? "renamed to " + *aside : aside.status().ToString());
+
   MutexLock lock(mutex);
   ++set_aside;
 }
@@ -141,10 +143,12 @@ void IndexSet::Impl::LoadCatalog(const std::string& path) {
         absl::StrCat("snapshot ", path, " is of catalog ", QuoteForMessage(snapshot->config.id)));
   }
   if (!snapshot.ok()) return SetFileAside(path, snapshot.status());
+
   auto index = std::make_shared<CatalogIndex>(snapshot->config, options.index, factory, clock);
   index->Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped);
   const CatalogStats stats = index->GetStats();
   spdlog::info("retrieval: catalog {}: {} items from the snapshot", stats.catalog, stats.items);
+
   MutexLock save_lock(save_mutex);
   MutexLock lock(mutex);
   saved_states[snapshot->config.id] = index->state();
@@ -156,6 +160,7 @@ absl::Status IndexSet::Impl::Load() {
   std::filesystem::create_directories(options.snapshot_dir, error);
   if (error)
     return absl::ErrnoToStatus(error.value(), absl::StrCat("creating ", options.snapshot_dir));
+
   std::set<std::string> paths;
   for (std::filesystem::directory_iterator entry(options.snapshot_dir, error), end;
        !error && entry != end; entry.increment(error)) {
@@ -163,17 +168,20 @@ absl::Status IndexSet::Impl::Load() {
   }
   if (error)
     return absl::ErrnoToStatus(error.value(), absl::StrCat("reading ", options.snapshot_dir));
+
   for (const std::string& path : paths) {
     if (absl::EndsWith(path, ".tmp"))
-      std::filesystem::remove(path, error);  // of a crash while writing
+      std::filesystem::remove(path, error);  // left by a crash during a write
     if (absl::EndsWith(path, kCatalogSuffix)) LoadCatalog(path);
   }
+
   const absl::StatusOr<SnapshotManifest> manifest = ReadManifest(ManifestPath());
   if (absl::IsNotFound(manifest.status())) return absl::OkStatus();
   if (!manifest.ok()) {
     SetFileAside(ManifestPath(), Annotate(manifest.status(), "snapshot manifest ", ManifestPath()));
     return absl::OkStatus();
   }
+
   MutexLock save_lock(save_mutex);
   MutexLock lock(mutex);
   position = manifest->position;
@@ -197,7 +205,7 @@ absl::Status IndexSet::Impl::Save() {
 }
 
 absl::Status IndexSet::Impl::SaveLocked() {
-  // The position is read before the states: these are then at or behind it, never before.
+  // The position is read before the states, so that each state has all changes up to the position.
   SnapshotManifest manifest;
   std::map<std::string, std::shared_ptr<CatalogIndex>> now;
   {
@@ -205,26 +213,30 @@ absl::Status IndexSet::Impl::SaveLocked() {
     manifest.position = position;
     now = indexes;
   }
+
   for (const auto& [catalog, index] : now) {
     if (!IsFileName(catalog))
       return absl::InvalidArgumentError(
-          absl::StrCat("catalog id ", QuoteForMessage(catalog), " is no file name"));
+          absl::StrCat("catalog id ", QuoteForMessage(catalog), " is not a valid file name"));
     manifest.catalogs.push_back(catalog);
     std::shared_ptr<const IndexState> state = index->state();
     if (saved_states[catalog] == state) continue;
     PALATE_RETURN_IF_ERROR(WriteCatalogSnapshot(CatalogPath(catalog), *state, manifest.position));
     saved_states[catalog] = std::move(state);
   }
+
   PALATE_RETURN_IF_ERROR(
       Annotate(WriteManifest(ManifestPath(), manifest), "snapshot manifest ", ManifestPath()));
   saved_position = manifest.position;
-  // Files of dropped catalogs go last, when no manifest names them any more.
+
+  // Files of dropped catalogs are removed last, when the manifest no longer names them.
   std::erase_if(saved_states, [&](const auto& saved) {
     if (now.contains(saved.first)) return false;
     std::error_code ignored;
     std::filesystem::remove(CatalogPath(saved.first), ignored);
     return true;
   });
+
   MutexLock lock(mutex);
   last_snapshot = clock.Now();
   return absl::OkStatus();
@@ -238,6 +250,7 @@ bool IndexSet::Impl::HasChanged() {
     const auto saved = saved_states.find(catalog);
     same = same && saved != saved_states.end() && saved->second == index->state();
   }
+
   MutexLock lock(mutex);
   return !same || position != saved_position;
 }
@@ -265,6 +278,7 @@ void IndexSet::Impl::RunBackground() {
       if (stopping) return;
     }
     MaintainAll();
+
     const bool saves =
         !options.snapshot_dir.empty() && options.snapshot_interval > absl::ZeroDuration();
     if (!saves || absl::Now() < next_save) continue;
@@ -295,6 +309,7 @@ absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions optio
     return InvalidField("max_segment_rows", absl::StrCat("is ", options.index.max_segment_rows),
                         absl::StrCat("1 to ", kMaxRows));
   }
+
   spdlog::info("retrieval: {}; {} search threads", factory.Describe(), options.search_threads);
   auto impl = std::make_unique<Impl>(std::move(options), factory, clock);
   if (!impl->options.snapshot_dir.empty()) PALATE_RETURN_IF_ERROR(impl->Load());
@@ -309,6 +324,7 @@ IndexSet::~IndexSet() {
   impl_->stop_changed.SignalAll();
   impl_->background.join();
   impl_->pool.reset();
+
   if (impl_->options.snapshot_dir.empty() || !impl_->HasChanged()) return;
   const absl::Status saved = impl_->Save();
   if (!saved.ok()) spdlog::error("retrieval: {}", saved.ToString());
@@ -331,12 +347,14 @@ absl::StatusOr<SearchResponse> IndexSet::Search(const std::string& catalog, Sear
     CondVar arrived;
     std::optional<absl::StatusOr<SearchResponse>> response;
   };
+
   const auto answer = std::make_shared<Answer>();
   SearchAsync(catalog, std::move(request), [answer](absl::StatusOr<SearchResponse> response) {
     MutexLock lock(answer->mutex);
     answer->response = std::move(response);
     answer->arrived.SignalAll();
   });
+
   MutexLock lock(answer->mutex);
   while (!answer->response.has_value()) answer->arrived.Wait(answer->mutex);
   return *std::move(answer->response);
@@ -355,7 +373,7 @@ IndexSet::UpsertResult IndexSet::Upsert(CatalogConfig config) {
   {
     MutexLock lock(impl_->mutex);
     std::shared_ptr<CatalogIndex>& index = impl_->indexes[config.id];
-    // A catalog that was deleted and made again shares nothing with the old one but the name.
+    // A catalog that was deleted and created again shares only its name with the old one.
     result.created = index == nullptr || absl::ToUnixMicros(index->config().create_time) !=
                                              absl::ToUnixMicros(config.create_time);
     if (result.created)

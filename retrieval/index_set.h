@@ -1,8 +1,15 @@
-// The indexes of all catalogs, the pool that searches run on, and the thread that merges in the
-// background.
+// The indexes of all catalogs, the thread pool that runs their searches, and the background thread
+// that merges segments and writes snapshots.
 //
-// Thread-safe. CPU rule: searches run on the pool only, each with one OpenMP thread, parallel
-// across queries.
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexSet> indexes,
+//                           IndexSet::Create({.search_threads = 2}, factory, clock));
+//   const IndexSet::UpsertResult shop = indexes->Upsert(config);  // of catalog "shop"
+//   PALATE_RETURN_IF_ERROR(shop.index->Apply(updates, {}).status());
+//   PALATE_ASSIGN_OR_RETURN(const SearchResponse response, indexes->Search("shop", request));
+//
+// Thread-safe. Searches run on the pool only, each with one OpenMP thread, and are parallel across
+// queries.
 #pragma once
 
 #include <functional>
@@ -23,42 +30,43 @@ namespace palate::retrieval {
 
 struct IndexSetOptions {
   int search_threads = 2;
-  size_t search_queue_limit = 256;  // searches that wait; one more is ResourceExhausted
+  size_t search_queue_limit = 256;  // tasks that wait for the pool; one more: ResourceExhausted
   IndexOptions index = {};
-  // Where snapshots are kept; empty: none are written or read.
+  // The folder of the snapshots; empty: none are written or read.
   std::string snapshot_dir = {};
-  // How often a snapshot is written when something changed; zero: only by Save() and at the end.
+  // Time between snapshots of changed indexes; zero: only Save() and the destructor write them.
   absl::Duration snapshot_interval = absl::Minutes(5);
 };
 
 struct IndexSetStats {
   std::vector<CatalogStats> catalogs;  // by name
-  std::string
-      position;  // the feed position that the indexes have reached; empty before the first listing
+  std::string position;  // the feed position of the indexes; empty before the first listing
   absl::Time last_snapshot = absl::InfinitePast();
-  int64_t snapshots_set_aside = 0;  // unreadable files found at start
+  int64_t snapshots_set_aside = 0;  // unreadable files that Create() has renamed
   size_t queued_searches = 0;
 };
 
 class IndexSet {
  public:
-  // Loads the snapshots of `snapshot_dir`, if any: unreadable ones are set aside and said, never
-  // fatal. Logs the SIMD level and the BLAS in use. Borrows `factory` (FaissSegments() of
-  // retrieval/faiss_segment.h) and `clock`. Fails only where the directory cannot be made or read.
+  // Loads the snapshots of `snapshot_dir`, if any. An unreadable one is logged and renamed, and is
+  // not an error. Logs the SIMD level and the BLAS in use. Borrows `factory` (FaissSegments() of
+  // retrieval/faiss_segment.h) and `clock`, which must outlive the result. InvalidField for options
+  // out of range; an error of the file system when the folder cannot be created or read.
   static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options,
                                                           const VectorSegmentFactory& factory,
                                                           const Clock& clock);
-  // Stops the background thread, runs the searches that wait, and writes a last snapshot.
+  // Stops the background thread, runs the queued searches, and writes a snapshot if snapshots are
+  // enabled and the indexes have changed.
   ~IndexSet();
   IndexSet(const IndexSet&) = delete;
   IndexSet& operator=(const IndexSet&) = delete;
 
-  // Queues the search; `done` is called once, from a pool thread, or from this one when the request
-  // is refused at once: NotFound for an unknown catalog, ResourceExhausted when the queue is full,
-  // otherwise as CatalogIndex::Search.
+  // Queues the search and calls `done` once, on a pool thread, with the result of
+  // CatalogIndex::Search. Calls it on this thread with NotFound for an unknown catalog, and with
+  // ResourceExhausted when the queue is full.
   using SearchDone = std::function<void(absl::StatusOr<SearchResponse>)>;
   void SearchAsync(const std::string& catalog, SearchRequest request, SearchDone done);
-  // The same, waiting for the answer. Not to be called from a thread of the pool.
+  // Waits for the result of SearchAsync. Must not be called on a thread of the pool.
   absl::StatusOr<SearchResponse> Search(const std::string& catalog, SearchRequest request);
 
   // NotFound for an unknown catalog.
@@ -66,23 +74,24 @@ class IndexSet {
   struct UpsertResult {
     std::shared_ptr<CatalogIndex> index;
     bool created = false;
-    bool needs_listing = false;  // new, or as CatalogIndex::SetCatalog says
+    bool needs_listing = false;  // created, or CatalogIndex::SetCatalog returned true
   };
-  // Makes the catalog's index, or gives it new declarations.
+  // Creates the catalog's index or updates its declarations. Replaces the index of a catalog with
+  // another create_time.
   UpsertResult Upsert(CatalogConfig config);
-  // Drops the catalog; its snapshot goes with the next Save(). False when there was none.
+  // Removes the catalog's index; the next Save() removes its snapshot. False when there was none.
   bool Drop(const std::string& catalog);
   std::vector<std::string> Catalogs() const;
 
-  // The feed position up to which every change is applied; empty: none, everything has to be
-  // listed.
+  // The feed position up to which every change is applied; empty: all catalogs have to be listed.
   std::string position() const;
   void SetPosition(std::string position);
-  // Catalogs that came from a snapshot of position(): they need no listing.
+  // The catalogs of the loaded manifest, which are complete up to its position and need no listing.
   std::vector<std::string> RestoredCatalogs() const;
 
-  // Writes a snapshot of every catalog now. FailedPrecondition without a snapshot_dir. Thread-safe;
-  // concurrent calls wait.
+  // Writes snapshots of the changed catalogs and the manifest. Concurrent calls wait for each
+  // other. FailedPrecondition without a snapshot_dir; InvalidArgument for a catalog id that is not
+  // a valid file name; otherwise as WriteCatalogSnapshot.
   absl::Status Save();
 
   IndexSetStats GetStats() const;

@@ -33,6 +33,7 @@ void StateEditor::Kill(const RowPlace& place) {
                                : std::make_shared<Bitmap>(*view.dead);
     view.dead = own;
   }
+
   own->Set(place.row);
   --view.live;
   for (size_t i = 0; i < view.live_vectors.size(); ++i) {
@@ -75,10 +76,11 @@ void StateEditor::AdoptRetired(const std::set<SpaceKey>& retiring,
   state_.dropped.insert(dropped.begin(), dropped.end());
 }
 
-// What the feature store calls active; where it says nothing yet, the fingerprint that most items
-// have, the present one among equals.
+// The active fingerprints of the feature store. For a space without one, the fingerprint of most
+// vectors; among equals the one that is active now.
 std::map<std::string, std::string> StateEditor::ResolveActive() const {
   std::map<std::string, std::string> active = state_.config->active_fingerprints;
+
   std::map<std::string, int64_t> most;
   for (const auto& [key, info] : state_.spaces) {
     if (state_.config->active_fingerprints.contains(key.name)) continue;
@@ -96,6 +98,7 @@ std::map<std::string, std::string> StateEditor::ResolveActive() const {
 std::shared_ptr<const IndexState> StateEditor::Finish(absl::Time retire_at) {
   std::erase_if(state_.segments, [](const SegmentView& view) { return view.live == 0; });
   own_dead_.clear();
+
   state_.spaces.clear();
   for (const SegmentView& view : state_.segments) {
     for (size_t i = 0; i < view.live_vectors.size(); ++i) {
@@ -106,16 +109,19 @@ std::shared_ptr<const IndexState> StateEditor::Finish(absl::Time retire_at) {
       info.live_vectors += view.live_vectors[i];
     }
   }
+
   std::map<std::string, std::string> active = ResolveActive();
   for (const auto& [name, fingerprint] : state_.active) {
     const auto now_active = active.find(name);
     if (now_active != active.end() && now_active->second == fingerprint) continue;
     state_.retiring[{name, fingerprint}] = retire_at;
   }
+
   for (const auto& [name, fingerprint] : active) {
     state_.retiring.erase({name, fingerprint});
     state_.dropped.erase({name, fingerprint});
   }
+
   state_.active = std::move(active);
   return std::make_shared<const IndexState>(std::move(state_));
 }

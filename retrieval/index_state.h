@@ -1,4 +1,10 @@
-// One consistent state of a catalog's index, and the editor that makes the next one from it.
+// One consistent state of a catalog's index, and the editor that derives the next state from it.
+//
+// Usage:
+//   StateEditor editor(*state);
+//   const std::optional<RowPlace> place = editor.Find("mug");
+//   if (place.has_value()) editor.Kill(*place);
+//   const std::shared_ptr<const IndexState> next = editor.Finish(/*retire_at=*/clock.Now());
 #pragma once
 
 #include <cstdint>
@@ -18,17 +24,17 @@
 
 namespace palate::retrieval {
 
-// A segment with the rows of it that were replaced or deleted since it was built.
+// A segment, and which of its rows were replaced or deleted since it was built (dead rows).
 struct SegmentView {
   std::shared_ptr<const RowSegment> rows;
   std::shared_ptr<const Bitmap> dead;  // null: none
   int64_t live = 0;
-  std::vector<int64_t> live_vectors;  // beside rows->spaces()
+  std::vector<int64_t> live_vectors;  // for each of rows->spaces()
 
   bool IsLive(size_t row) const { return dead == nullptr || !dead->Test(row); }
 };
 
-// A view of the whole segment, without the rows of `dead` (which may be null).
+// A view of all rows of the segment but those of `dead`, which may be null.
 SegmentView MakeSegmentView(std::shared_ptr<const RowSegment> rows,
                             std::shared_ptr<const Bitmap> dead);
 
@@ -37,15 +43,15 @@ struct IndexedSpace {
   int64_t live_vectors = 0;  // above 0
 };
 
-// Immutable once published; thread-safe. An item has one live row at most.
+// Immutable once published, and so thread-safe. An item has at most one live row.
 struct IndexState {
   std::shared_ptr<const CatalogConfig> config;
-  std::vector<SegmentView> segments;  // large ones first, the delta last, newest at the end
+  std::vector<SegmentView> segments;  // merged ones first, then those of Apply(), newest last
   std::map<SpaceKey, IndexedSpace> spaces;
   std::map<std::string, std::string>
-      active;  // fingerprint by space name; absent where nothing is embedded
-  std::map<SpaceKey, absl::Time> retiring;  // formerly active, searched until then
-  std::set<SpaceKey> dropped;  // retired: vectors are refused, and left out of the next merge
+      active;  // fingerprint by space name; absent while a space has no vectors
+  std::map<SpaceKey, absl::Time> retiring;  // formerly active; can be searched until that time
+  std::set<SpaceKey> dropped;  // retired: Apply() ignores their vectors, and merges drop them
 };
 
 struct RowPlace {
@@ -56,7 +62,7 @@ struct RowPlace {
 // The item's live row.
 std::optional<RowPlace> FindLiveRow(const IndexState& state, absl::string_view item_id);
 
-// Not thread-safe. Borrows nothing from the base state.
+// Edits a copy of a state. Not thread-safe. Does not borrow the base state.
 class StateEditor {
  public:
   explicit StateEditor(const IndexState& base) : state_(base), own_dead_(base.segments.size()) {}
@@ -65,26 +71,28 @@ class StateEditor {
   std::optional<RowPlace> Find(absl::string_view item_id) const {
     return FindLiveRow(state_, item_id);
   }
+  // Marks the row as dead. REQUIRES: it is live.
   void Kill(const RowPlace& place);
   void Append(std::shared_ptr<const RowSegment> segment);
   void Prepend(std::shared_ptr<const RowSegment> segment);
   void Remove(size_t segment);
   void SetConfig(std::shared_ptr<const CatalogConfig> config) { state_.config = std::move(config); }
-  // Retires the spaces whose time has come; false when there are none.
+  // Moves the spaces whose time has come from `retiring` to `dropped`; false when there are none.
   bool Drop(absl::Time now);
+  // Adds the spaces of a snapshot; those of `retiring` can be searched until `until`.
   void AdoptRetired(const std::set<SpaceKey>& retiring, const std::set<SpaceKey>& dropped,
                     absl::Time until);
 
-  // Drops empty segments, counts vectors, settles the active fingerprints. What ceases to be active
-  // retires until `retire_at`.
+  // Drops empty segments, counts vectors, and decides the active fingerprints. Fingerprints that
+  // are no longer active can be searched until `retire_at`. The last call on this object.
   std::shared_ptr<const IndexState> Finish(absl::Time retire_at);
 
  private:
   std::map<std::string, std::string> ResolveActive() const;
 
   IndexState state_;
-  std::vector<std::shared_ptr<Bitmap>>
-      own_dead_;  // beside state_.segments: copies made by this editor
+  // For each of state_.segments: the editor's copy of the dead rows; null before the first Kill().
+  std::vector<std::shared_ptr<Bitmap>> own_dead_;
 };
 
 }  // namespace palate::retrieval

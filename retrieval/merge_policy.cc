@@ -19,6 +19,7 @@ std::vector<size_t> PickDelta(const IndexState& state, const IndexOptions& optio
     delta.push_back(i);
     live += state.segments[i].live;
   }
+
   if (delta.size() >= 2 && (live >= options.delta_rows || delta.size() > kMaxDeltaSegments))
     return delta;
   return {};
@@ -33,6 +34,7 @@ std::vector<size_t> PickTier(const IndexState& state, const IndexOptions& option
         1.0, static_cast<double>(view.live) / static_cast<double>(options.delta_rows));
     tiers[static_cast<int>(std::log2(size) / 2)].push_back(i);
   }
+
   for (auto& [tier, members] : tiers) {
     if (members.size() < kSegmentsPerTier) continue;
     std::sort(members.begin(), members.end(),
@@ -62,9 +64,11 @@ std::vector<size_t> PickMerge(const IndexState& state, const IndexOptions& optio
                     [&](const SpacePart& part) { return state.dropped.contains(part.key); }))
       return {i};
   }
+
   std::vector<size_t> picked = PickDelta(state, options);
   if (picked.empty()) picked = PickTier(state, options);
   if (!picked.empty()) return picked;
+
   for (size_t i = 0; i < state.segments.size(); ++i) {
     const SegmentView& view = state.segments[i];
     const double rows = static_cast<double>(view.rows->rows());

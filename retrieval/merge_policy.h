@@ -1,4 +1,7 @@
-// Which segments of an index to merge next. Pure functions.
+// Decides which segments of an index to merge next. Pure functions, thread-safe.
+//
+// Usage:
+//   for (size_t i : PickMerge(state, options)) inputs.push_back(state.segments[i]);
 #pragma once
 
 #include <vector>
@@ -8,12 +11,14 @@
 
 namespace palate::retrieval {
 
-// A segment too small to be worth a graph or a merge of its own.
+// Whether the segment belongs to the delta: it has fewer than options.delta_rows rows.
 bool IsDelta(const SegmentView& view, const IndexOptions& options);
 
-// Indexes into state.segments, to be merged into one segment in the background; empty when all is
-// well. In this order: segments with vectors of a dropped fingerprint; the delta once it has grown
-// to a segment's size; four or more segments of like size; a segment with many dead rows.
+// Indexes into state.segments, to be merged into one segment in the background; empty when there is
+// nothing to merge. The first of these that applies: a segment with vectors of a dropped
+// fingerprint; the delta, when it has options.delta_rows live rows or more than 16 segments; the
+// smallest of four or more segments whose sizes are within a factor of four; a large segment with
+// more than 30 % dead rows.
 std::vector<size_t> PickMerge(const IndexState& state, const IndexOptions& options);
 
 }  // namespace palate::retrieval

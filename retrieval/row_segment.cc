@@ -19,7 +19,7 @@ int64_t ExpireMicros(const ItemUpdate& update) {
                                         : RowSegment::kNeverExpires;
 }
 
-// The places of a space's vectors, from the rows that have one.
+// Derives vector_of_row from row_of_vector.
 void FillVectorOfRow(SpacePart& part, size_t rows) {
   part.vector_of_row.assign(rows, SpacePart::kNoVector);
   for (uint32_t i = 0; i < part.row_of_vector.size(); ++i)
@@ -46,12 +46,14 @@ bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
   if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) ||
       columns_.Get(row) != update.attributes)
     return false;
+
   const auto has_vector = [&](const SpacePart& part) {
     return part.vector_of_row[row] != SpacePart::kNoVector;
   };
   if (std::count_if(spaces_.begin(), spaces_.end(), has_vector) !=
       static_cast<int64_t>(update.vectors.size()))
     return false;
+
   std::vector<float> held;
   return std::all_of(update.vectors.begin(), update.vectors.end(), [&](const SpaceVector& vector) {
     const SpacePart* part = FindSpace(vector.space);
@@ -62,13 +64,13 @@ bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
   });
 }
 
-// Fills what is derived from the rest.
+// Fills the members that are derived from others.
 absl::Status RowSegment::Index() {
   row_of_id_.reserve(rows());
   for (uint32_t row = 0; row < rows(); ++row) {
-    if (!row_of_id_.emplace(item_id(row), row).second)
-      return MalformedRows("an item stands there twice");
+    if (!row_of_id_.emplace(item_id(row), row).second) return MalformedRows("duplicate item id");
   }
+
   memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) +
                   revisions_.size() * sizeof(int64_t) + expire_micros_.size() * sizeof(int64_t) +
                   row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
@@ -87,6 +89,7 @@ void RowSegment::EncodeRows(ByteWriter& out) const {
   out.Array(hidden_.words());
   out.Array(expire_micros_);
   columns_.Encode(out);
+
   out.Number<uint64_t>(spaces_.size());
   for (const SpacePart& part : spaces_) {
     out.String(part.key.name);
@@ -101,18 +104,21 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
   segment->revisions_ = in.Array<int64_t>();
   segment->id_offsets_ = in.Array<uint64_t>();
   segment->ids_ = std::string(in.String());
+
   const size_t rows = segment->rows();
   const std::vector<uint64_t>& offsets = segment->id_offsets_;
   if (!in.ok() || offsets.size() != rows + 1 || offsets.front() != 0 ||
       offsets.back() != segment->ids_.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
     return MalformedRows("item ids");
   }
+
   if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_))
     return MalformedRows("hidden flags");
   segment->expire_micros_ = in.Array<int64_t>();
   if (!segment->expire_micros_.empty() && segment->expire_micros_.size() != rows)
     return MalformedRows("expire times");
   PALATE_ASSIGN_OR_RETURN(segment->columns_, AttributeColumns::Decode(in, rows));
+
   const uint64_t num_spaces = in.Count(sizeof(uint64_t));
   for (uint64_t i = 0; i < num_spaces; ++i) {
     SpacePart part;
@@ -129,6 +135,7 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
     FillVectorOfRow(part, rows);
     segment->spaces_.push_back(std::move(part));
   }
+
   if (!in.done()) return MalformedRows("length");
   PALATE_RETURN_IF_ERROR(segment->Index());
   return segment;
@@ -137,6 +144,7 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
 absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegmentBuilder::Build() {
   std::sort(sources_.begin(), sources_.end(),
             [](const Source& a, const Source& b) { return a.id() < b.id(); });
+
   auto segment = std::make_shared<RowSegment>();
   BuildRows(*segment);
   BuildColumns(*segment);
@@ -149,6 +157,7 @@ void RowSegmentBuilder::BuildRows(RowSegment& out) const {
   out.id_offsets_.push_back(0);
   out.hidden_ = Bitmap(rows());
   std::vector<int64_t> expire(rows(), RowSegment::kNeverExpires);
+
   for (size_t row = 0; row < rows(); ++row) {
     const Source& source = sources_[row];
     out.ids_.append(source.id().data(), source.id().size());
@@ -164,6 +173,7 @@ void RowSegmentBuilder::BuildRows(RowSegment& out) const {
         expire[row] = source.segment->expire_micros()[source.row];
     }
   }
+
   const bool some_expire = std::any_of(expire.begin(), expire.end(),
                                        [](int64_t t) { return t != RowSegment::kNeverExpires; });
   if (some_expire) out.expire_micros_ = std::move(expire);
@@ -174,6 +184,7 @@ void RowSegmentBuilder::BuildColumns(RowSegment& out) const {
   const auto builder = [&](const std::string& name, AttributeType type) -> AttributeColumnBuilder& {
     return builders.try_emplace(AttributeColumns::Key(name, type), type, rows()).first->second;
   };
+
   for (size_t row = 0; row < rows(); ++row) {
     const Source& source = sources_[row];
     if (source.update != nullptr) {
@@ -186,6 +197,7 @@ void RowSegmentBuilder::BuildColumns(RowSegment& out) const {
       if (value.has_value()) builder(key.first, key.second).Set(row, *value);
     }
   }
+
   std::map<AttributeColumns::Key, AttributeColumn> columns;
   for (auto& [key, column] : builders) columns.emplace(key, column.Finish());
   out.columns_ = AttributeColumns(rows(), std::move(columns));
@@ -204,6 +216,7 @@ absl::Status RowSegmentBuilder::BuildSpaces(RowSegment& out) const {
   for (const RowSegment* segment : segments) {
     for (const SpacePart& part : segment->spaces()) keys.insert(part.key);
   }
+
   for (const SpaceKey& key : keys) {
     if (!dropped_.contains(key)) PALATE_RETURN_IF_ERROR(BuildSpace(key, out));
   }
@@ -214,6 +227,7 @@ absl::Status RowSegmentBuilder::BuildSpace(const SpaceKey& key, RowSegment& out)
   SpacePart part{.key = key, .vectors = nullptr, .row_of_vector = {}, .vector_of_row = {}};
   std::vector<float> values;
   size_t dimensions = 0;
+
   for (uint32_t row = 0; row < rows(); ++row) {
     const Source& source = sources_[row];
     if (source.update != nullptr) {
@@ -235,6 +249,7 @@ absl::Status RowSegmentBuilder::BuildSpace(const SpaceKey& key, RowSegment& out)
     }
     part.row_of_vector.push_back(row);
   }
+
   if (part.row_of_vector.empty()) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(part.vectors,
                           factory_.Build(static_cast<int>(dimensions), values, delta_));

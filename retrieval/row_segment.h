@@ -1,5 +1,12 @@
-// Rows of an index: items with what filters need, and their vectors by space. Immutable once built;
-// thread-safe.
+// The rows of an index: items with their attributes for filters, and their vectors by space.
+//
+// Usage:
+//   RowSegmentBuilder builder(factory, /*dropped=*/{}, /*delta=*/true);
+//   builder.Add(update);
+//   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const RowSegment> segment, builder.Build());
+//   const std::optional<uint32_t> row = segment->Find(update.item_id);
+//
+// Segments are immutable and thread-safe; builders are not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +30,7 @@
 
 namespace palate::retrieval {
 
-// The vectors of the rows that have one in the space, in row order.
+// The vectors of one space, in the order of their rows. A row may have none.
 struct SpacePart {
   static constexpr uint32_t kNoVector = std::numeric_limits<uint32_t>::max();
 
@@ -51,14 +58,14 @@ class RowSegment {
   const std::vector<SpacePart>& spaces() const { return spaces_; }
   // Null when no row has a vector in the space.
   const SpacePart* FindSpace(const SpaceKey& key) const;
-  // Whether the row says what the update says.
+  // Whether the row has the update's values, apart from id and revision.
   bool Equals(size_t row, const ItemUpdate& update) const;
   int64_t memory_bytes() const { return memory_bytes_; }
 
-  // Everything but the vectors' own bytes: which rows have one is part of it.
+  // Encodes everything but the vectors' values; which rows have vectors is included.
   void EncodeRows(ByteWriter& out) const;
-  // `load_vectors` is called for each space, in the order of spaces(), with its key and number of
-  // vectors.
+  // Calls `load_vectors` for each space, in the order of spaces(), with its key and number of
+  // vectors. DataLoss for malformed bytes.
   using LoadVectors = absl::FunctionRef<absl::StatusOr<std::unique_ptr<const VectorSegment>>(
       const SpaceKey& key, size_t num_vectors)>;
   static absl::StatusOr<std::shared_ptr<const RowSegment>> Decode(ByteReader& in,
@@ -80,15 +87,14 @@ class RowSegment {
   int64_t memory_bytes_ = 0;
 };
 
-// Collects rows from updates and from other segments, then builds a segment with the rows in the
-// order of their ids.
+// Builds a segment of rows from updates and from other segments, in the order of their ids.
 class RowSegmentBuilder {
  public:
   // Vectors of a space in `dropped` are left out.
   RowSegmentBuilder(const VectorSegmentFactory& factory, std::set<SpaceKey> dropped, bool delta)
       : factory_(factory), dropped_(std::move(dropped)), delta_(delta) {}
 
-  // Both are borrowed until Build(). No item may come twice.
+  // Both are borrowed until Build() returns. No item may be added twice.
   void Add(const ItemUpdate& update) { sources_.push_back({.update = &update}); }
   void Add(const RowSegment& segment, uint32_t row) {
     sources_.push_back({.segment = &segment, .row = row});

@@ -44,11 +44,11 @@ absl::Status CheckValues(const std::vector<float>& values, int dimensions) {
     norm += static_cast<double>(values[i]) * values[i];
   }
   if (norm == 0)
-    return InvalidField(kField, "is all zeros", "a direction: some element above or below 0");
+    return InvalidField(kField, "is all zeros", "different from 0 in at least one element");
   return absl::OkStatus();
 }
 
-// What is wrong with the query alone.
+// The error of one query.
 absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
   PALATE_RETURN_IF_ERROR(PrefixFields(CheckSpace(state, query.vector.space), "vector"));
   const auto space = state.spaces.find(query.vector.space);
@@ -61,7 +61,7 @@ absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
   return absl::OkStatus();
 }
 
-// What is wrong with the request as a whole.
+// The error of the request as a whole.
 absl::Status CheckRequest(const SearchRequest& request) {
   if (request.queries.empty() || request.queries.size() > kMaxSearchQueries) {
     return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " elements"),
@@ -75,11 +75,11 @@ absl::Status CheckRequest(const SearchRequest& request) {
   return absl::OkStatus();
 }
 
-// The vectors of the part that belong to allowed rows; null allows all rows, and all vectors.
+// The vectors of the part that belong to allowed rows; null stands for all rows and all vectors.
 std::shared_ptr<const Bitmap> AllowedVectors(const SpacePart& part,
                                              std::shared_ptr<const Bitmap> rows) {
   if (rows == nullptr || part.row_of_vector.size() == rows->size())
-    return rows;  // with a vector per row, both have the same numbers
+    return rows;  // every row has a vector, so both have the same indexes
   auto vectors = std::make_shared<Bitmap>(part.row_of_vector.size());
   vectors->Fill([&](size_t vector) { return rows->Test(part.row_of_vector[vector]); });
   return vectors;
@@ -110,9 +110,8 @@ class StateSearch final : public PreparedSearch {
   const std::shared_ptr<const IndexState> state_;
   const SearchRequest& request_;
   const Clock& clock_;
-  std::vector<absl::Status> checks_;  // beside request_.queries
-  std::map<SpaceKey, std::vector<Target>>
-      targets_;  // of the spaces of the queries that passed their check
+  std::vector<absl::Status> checks_;                 // of each of request_.queries
+  std::map<SpaceKey, std::vector<Target>> targets_;  // by the spaces of the correct queries
   int64_t filter_evaluations_ = 0;
 };
 
@@ -132,8 +131,8 @@ absl::Status StateSearch::Prepare() {
   return absl::OkStatus();
 }
 
-// Finds the segment's targets. What decides about rows is evaluated once, whatever the number of
-// queries and spaces, and only where one of the spaces has vectors.
+// Adds the segment's targets. Which rows are allowed is evaluated once for all queries and spaces,
+// and only if at least one of the spaces has vectors in the segment.
 absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros) {
   std::vector<std::pair<const SpacePart*, std::vector<Target>*>> parts;
   for (auto& [space, targets] : targets_) {
@@ -156,7 +155,7 @@ absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros
   return absl::OkStatus();
 }
 
-// The rows of the segment that the request may see; null: all of them.
+// The rows of the segment that may be returned; null: all of them.
 absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const SegmentView& view,
                                                                        int64_t now_micros) {
   const RowSegment& rows = *view.rows;
@@ -205,6 +204,7 @@ SearchResult StateSearch::Run(size_t query) const {
                     [](const Candidate& a, const Candidate& b) {
                       return a.score != b.score ? a.score > b.score : a.item_id < b.item_id;
                     });
+
   std::vector<SearchHit> hits;
   hits.reserve(count);
   for (size_t i = 0; i < count; ++i)
@@ -212,9 +212,9 @@ SearchResult StateSearch::Run(size_t query) const {
   return hits;
 }
 
-// Adds the segment's k best and everything that scores like the last of them: which of the equals
-// is returned is decided by item id, among all segments. So one more than k is asked for, and more
-// while the extra ones still score the same.
+// Adds the segment's k best vectors and all others with the same score as the last of them, because
+// ties are decided by item id among all segments. So it searches for k + 1, and for more while the
+// last hit has the same score as hit k.
 absl::Status StateSearch::Collect(const Target& target, const std::vector<float>& query, int64_t k,
                                   std::vector<Candidate>& candidates) const {
   const VectorSegment& vectors = *target.part->vectors;
@@ -224,6 +224,7 @@ absl::Status StateSearch::Collect(const Target& target, const std::vector<float>
     const int64_t found = static_cast<int64_t>(hits.size());
     if (found < wanted || found >= vectors.size() || hits[k - 1].score > hits.back().score) break;
   }
+
   for (const VectorHit& hit : hits) {
     candidates.push_back({.score = hit.score,
                           .item_id = target.rows->item_id(target.part->row_of_vector[hit.index])});
@@ -243,6 +244,7 @@ absl::Status CheckSpace(const IndexState& state, const SpaceKey& space) {
     return InvalidField("space.fingerprint", "is empty",
                         "the fingerprint of the model that made the vector");
   }
+
   const auto active = state.active.find(space.name);
   if (active == state.active.end() || active->second == space.fingerprint ||
       state.retiring.contains(space))

@@ -1,4 +1,4 @@
-// Searches over one state of an index. Used by CatalogIndex.
+// Searches over one state of an index: the implementation behind CatalogIndex. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,14 @@
 
 namespace palate::retrieval {
 
-// OK when searches may use the space: it is active, retiring, or declared and still without
-// vectors. An empty fingerprint is none of these.
+// OK when searches may use the space: it is active, retiring, or declared and without vectors.
+// NotFound for an undeclared space, InvalidField for an empty fingerprint, FailedPrecondition for
+// any other fingerprint than the active one.
 absl::Status CheckSpace(const IndexState& state, const SpaceKey& space);
 
-// Checks the request and finds out which rows may be returned, once for all queries: a wrong query
-// fails alone, in Run(). `request` and `clock` are borrowed by the result, `state` is kept by it.
+// Checks the request and determines which rows may be returned, once for all queries. A wrong query
+// fails alone, in Run(). The result shares `state`; it borrows `request` and `clock`, which must
+// outlive it.
 absl::StatusOr<std::unique_ptr<const PreparedSearch>> PrepareSearch(
     std::shared_ptr<const IndexState> state, const SearchRequest& request, const Clock& clock);
 

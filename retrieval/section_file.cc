@@ -28,7 +28,7 @@ absl::Status SystemError(absl::string_view what, const std::string& path) {
 
 absl::Status CutShort(uint64_t expected, uint64_t left) {
   return absl::DataLossError(
-      absl::StrCat("cut short: ", expected, " more bytes should follow, ", left, " do"));
+      absl::StrCat("truncated: ", expected, " more bytes expected, ", left, " left"));
 }
 
 std::string FolderOf(const std::string& path) {
@@ -54,6 +54,7 @@ absl::StatusOr<SectionWriter> SectionWriter::Create(const std::string& path,
   const std::string temporary = path + ".tmp";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return SystemError("creating", temporary);
+
   SectionWriter writer(path, fd);
   ByteWriter head;
   head.Number(format);
@@ -89,6 +90,7 @@ absl::Status SectionWriter::Write(uint32_t kind, absl::string_view payload) {
   header.Number<uint64_t>(payload.size());
   header.Number(Crc32c(payload));
   header.Number(Crc32c(header.bytes()));
+
   PALATE_RETURN_IF_ERROR(WriteBytes(header.bytes()));
   ++sections_;
   return WriteBytes(payload);
@@ -108,18 +110,21 @@ absl::StatusOr<SectionReader> SectionReader::Open(const std::string& path, absl:
                                                   uint32_t format) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError("opening", path);
+
   struct stat info;
   if (fstat(fd, &info) != 0) {
     const absl::Status status = SystemError("reading the size of", path);
     close(fd);
     return status;
   }
+
   SectionReader reader(fd, static_cast<uint64_t>(info.st_size));
   std::array<char, kMagicBytes + sizeof(uint32_t)> head{};
   PALATE_RETURN_IF_ERROR(reader.ReadInto(head.data(), head.size()));
   const absl::string_view bytes(head.data(), head.size());
+
   if (bytes.substr(0, kMagicBytes) != magic)
-    return absl::DataLossError("not such a file: its first bytes are others");
+    return absl::DataLossError("not a file of this kind: its magic number differs");
   const uint32_t found = ByteReader(bytes.substr(kMagicBytes)).Number<uint32_t>();
   if (found > format) {
     return absl::FailedPreconditionError(
@@ -143,7 +148,7 @@ absl::Status SectionReader::ReadInto(char* out, uint64_t size) {
     const ssize_t taken = read(fd_, out + filled, size - filled);
     if (taken < 0 && errno == EINTR) continue;
     if (taken < 0) return absl::ErrnoToStatus(errno, "reading");
-    if (taken == 0) return absl::DataLossError("cut short while it was read");
+    if (taken == 0) return absl::DataLossError("truncated while it was read");
     filled += taken;
   }
   rest_ -= size;
@@ -159,13 +164,15 @@ absl::StatusOr<std::string> SectionReader::Read(uint32_t kind) {
   const uint64_t length = numbers.Number<uint64_t>();
   const uint32_t payload_crc = numbers.Number<uint32_t>();
   const uint32_t header_crc = numbers.Number<uint32_t>();
+
   if (Crc32c(header_view.substr(0, kHeaderBytes - sizeof(uint32_t))) != header_crc)
     return absl::DataLossError(absl::StrCat("section ", sections_, ": wrong header checksum"));
   if (found_kind != kind) {
     return absl::DataLossError(
         absl::StrCat("section ", sections_, " is of kind ", found_kind, " instead of ", kind));
   }
-  if (length > rest_) return CutShort(length, rest_);  // before memory is asked for
+  if (length > rest_) return CutShort(length, rest_);  // before memory is allocated
+
   std::string payload(length, '\0');
   PALATE_RETURN_IF_ERROR(ReadInto(payload.data(), payload.size()));
   if (Crc32c(payload) != payload_crc)

@@ -1,4 +1,16 @@
-// Files of checked sections, the envelope of snapshots. Not thread-safe.
+// Files of sections with checksums: the container format of snapshots. Not thread-safe.
+//
+// Usage:
+//   {
+//     PALATE_ASSIGN_OR_RETURN(SectionWriter file, SectionWriter::Create(path, "PALATEXY", 1));
+//     PALATE_RETURN_IF_ERROR(file.Write(/*kind=*/1, "payload"));
+//     PALATE_RETURN_IF_ERROR(file.Commit());
+//   }
+//   PALATE_ASSIGN_OR_RETURN(SectionReader file, SectionReader::Open(path, "PALATEXY", 1));
+//   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(/*kind=*/1));
+//   PALATE_RETURN_IF_ERROR(file.End());
+//
+// Errors of the operating system have the code of absl::ErrnoToStatus.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +22,8 @@
 
 namespace palate::retrieval {
 
-// Writes PATH.tmp; Commit() ends, syncs and renames it to PATH. Without Commit() the destructor
-// removes it.
+// Writes PATH.tmp. Commit() writes the end, syncs the file and renames it to PATH. Without Commit()
+// the destructor removes PATH.tmp.
 class SectionWriter {
  public:
   static absl::StatusOr<SectionWriter> Create(const std::string& path, absl::string_view magic,
@@ -36,8 +48,8 @@ class SectionWriter {
 
 class SectionReader {
  public:
-  // Checks the magic number (8 bytes) and the format. NotFound, DataLoss, FailedPrecondition for a
-  // format above `format`.
+  // Checks the magic number (8 bytes) and the format. NotFound for a missing file, DataLoss for a
+  // damaged or foreign one, FailedPrecondition for a format above `format`.
   static absl::StatusOr<SectionReader> Open(const std::string& path, absl::string_view magic,
                                             uint32_t format);
   SectionReader(SectionReader&& other) noexcept;
@@ -47,7 +59,7 @@ class SectionReader {
   // The payload of the next section, which must be of this kind. DataLoss otherwise, and when a
   // checksum or a length is wrong.
   absl::StatusOr<std::string> Read(uint32_t kind);
-  // DataLoss unless the sections written were all read and nothing follows.
+  // DataLoss unless all sections of the file were read and nothing follows them.
   absl::Status End();
 
  private:

@@ -63,14 +63,17 @@ std::string EncodeHeader(const IndexState& state, absl::string_view position) {
   }
   out.Number<uint64_t>(config.spaces.size());
   for (const std::string& space : config.spaces) out.String(space);
+
   std::set<SpaceKey> active;
   for (const auto& [name, fingerprint] : config.active_fingerprints)
     active.insert({name, fingerprint});
   EncodeKeys(active, out);
+
   std::set<SpaceKey> retiring;
   for (const auto& [key, until] : state.retiring) retiring.insert(key);
   EncodeKeys(retiring, out);
   EncodeKeys(state.dropped, out);
+
   out.Number<uint64_t>(state.segments.size());
   return out.Take();
 }
@@ -81,6 +84,7 @@ absl::StatusOr<uint64_t> DecodeHeader(absl::string_view payload, CatalogSnapshot
   out.config.id = std::string(in.String());
   out.position = std::string(in.String());
   out.config.create_time = absl::FromUnixMicros(in.Number<int64_t>());
+
   const uint64_t num_attributes = in.Count(sizeof(uint64_t));
   for (uint64_t i = 0; i < num_attributes; ++i) {
     AttributeDeclaration attribute;
@@ -92,12 +96,14 @@ absl::StatusOr<uint64_t> DecodeHeader(absl::string_view payload, CatalogSnapshot
     attribute.filterable = in.Number<uint8_t>() != 0;
     out.config.attributes.push_back(std::move(attribute));
   }
+
   const uint64_t num_spaces = in.Count(sizeof(uint64_t));
   for (uint64_t i = 0; i < num_spaces; ++i) out.config.spaces.emplace_back(in.String());
   for (const SpaceKey& key : DecodeKeys(in))
     out.config.active_fingerprints[key.name] = key.fingerprint;
   out.retiring = DecodeKeys(in);
   out.dropped = DecodeKeys(in);
+
   const uint64_t num_segments = in.Number<uint64_t>();
   if (!in.done() || out.config.id.empty()) return Malformed("header");
   return num_segments;
@@ -108,6 +114,7 @@ absl::Status WriteSegment(const SegmentView& view, SectionWriter& file) {
   rows.Array(view.dead == nullptr ? std::vector<uint64_t>() : view.dead->words());
   view.rows->EncodeRows(rows);
   PALATE_RETURN_IF_ERROR(file.Write(kRowsSection, rows.bytes()));
+
   for (const SpacePart& part : view.rows->spaces()) {
     PALATE_ASSIGN_OR_RETURN(const std::string vectors, part.vectors->Serialize());
     ByteWriter out;
@@ -124,6 +131,7 @@ absl::StatusOr<std::unique_ptr<const VectorSegment>> ReadVectors(
     const SpaceKey& key, size_t num_vectors, const VectorSegmentFactory& factory,
     SectionReader& file) {
   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(kVectorsSection));
+
   ByteReader in(payload);
   const absl::string_view name = in.String();
   const absl::string_view fingerprint = in.String();
@@ -147,6 +155,7 @@ absl::StatusOr<SegmentView> ReadSegment(const VectorSegmentFactory& factory, Sec
                           RowSegment::Decode(in, [&](const SpaceKey& key, size_t num_vectors) {
                             return ReadVectors(key, num_vectors, factory, file);
                           }));
+
   std::shared_ptr<Bitmap> dead;
   if (!dead_words.empty()) {
     dead = std::make_shared<Bitmap>();
@@ -163,10 +172,12 @@ absl::StatusOr<CatalogSnapshot> ReadCatalogFile(const std::string& path,
   CatalogSnapshot snapshot;
   PALATE_ASSIGN_OR_RETURN(const std::string header, file.Read(kHeaderSection));
   PALATE_ASSIGN_OR_RETURN(const uint64_t num_segments, DecodeHeader(header, snapshot));
+
   for (uint64_t i = 0; i < num_segments; ++i) {
     PALATE_ASSIGN_OR_RETURN(SegmentView segment, ReadSegment(factory, file));
     snapshot.segments.push_back(std::move(segment));
   }
+
   PALATE_RETURN_IF_ERROR(file.End());
   return snapshot;
 }
@@ -199,6 +210,7 @@ absl::Status WriteManifest(const std::string& path, const SnapshotManifest& mani
   out.String(manifest.position);
   out.Number<uint64_t>(manifest.catalogs.size());
   for (const std::string& catalog : manifest.catalogs) out.String(catalog);
+
   PALATE_ASSIGN_OR_RETURN(SectionWriter file,
                           SectionWriter::Create(path, kManifestMagic, kSnapshotFormat));
   PALATE_RETURN_IF_ERROR(file.Write(kManifestSection, out.bytes()));
@@ -210,6 +222,7 @@ absl::StatusOr<SnapshotManifest> ReadManifest(const std::string& path) {
                           SectionReader::Open(path, kManifestMagic, kSnapshotFormat));
   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(kManifestSection));
   PALATE_RETURN_IF_ERROR(file.End());
+
   ByteReader in(payload);
   SnapshotManifest manifest;
   manifest.position = std::string(in.String());

@@ -1,15 +1,22 @@
-// Snapshots: a catalog's index in one file, and a small manifest that says which feed position the
-// files stand for.
+// Snapshots: one file for each catalog's index, and a small manifest with the feed position of the
+// files.
 //
-// A file is written beside its place, synced, and renamed over it: a crash leaves the old one. It
-// is a magic number and a format version, then sections, each with a header (kind, length, CRC32C
-// of the payload, CRC32C of the header) that is checked before anything else reads the payload,
-// FAISS least of all. Every file holds its state at or after the manifest's position, and changes
-// can be applied twice, so following from the manifest's position is always right.
+// Usage:
+//   PALATE_RETURN_IF_ERROR(WriteCatalogSnapshot(path, *index.state(), position));
+//   PALATE_ASSIGN_OR_RETURN(CatalogSnapshot read, ReadCatalogSnapshot(path, factory));
+//   CatalogIndex restored(read.config, IndexOptions{}, factory, clock);
+//   restored.Restore(std::move(read.segments), read.retiring, read.dropped);
 //
-// Functions are thread-safe for different paths. Errors: DataLoss for damaged, truncated or foreign
-// files, FailedPrecondition for a newer format, NotFound for missing files, Internal or
-// ResourceExhausted for what the operating system says.
+// A file is written under a temporary name, synced, and renamed over the old one, so that a crash
+// leaves the old file. It consists of a magic number, a format version and sections. Each section
+// has a header (kind, length, CRC32C of the payload, CRC32C of the header), and both checksums are
+// checked before the payload is decoded. Every file has the state at or after the manifest's
+// position, and changes can be applied twice, so the follower can resume from the manifest's
+// position.
+//
+// The functions are thread-safe for different paths. Errors: DataLoss for damaged, truncated or
+// foreign files, FailedPrecondition for a newer format, NotFound for missing files, and the code of
+// absl::ErrnoToStatus for other errors of the operating system.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +38,7 @@ inline constexpr uint32_t kSnapshotFormat = 1;
 
 struct CatalogSnapshot {
   CatalogConfig config;
-  std::string position;  // of the feed when the snapshot was begun
+  std::string position;  // of the feed before the state was read
   std::vector<SegmentView> segments;
   std::set<SpaceKey> retiring;
   std::set<SpaceKey> dropped;
@@ -50,7 +57,8 @@ struct SnapshotManifest {
 absl::Status WriteManifest(const std::string& path, const SnapshotManifest& manifest);
 absl::StatusOr<SnapshotManifest> ReadManifest(const std::string& path);
 
-// Renames the file to PATH.bad-N, with the first N from 1 that is free, and returns the new name.
+// Renames the file to PATH.bad-N, with the smallest N from 1 whose name is free. Returns the new
+// name.
 absl::StatusOr<std::string> SetAside(const std::string& path);
 
 }  // namespace palate::retrieval

@@ -1,5 +1,5 @@
-// Vector segments without FAISS: a plain scan in C++. Tests of threads use it, because
-// ThreadSanitizer cannot see into FAISS, and tests of results compare with it.
+// Vector segments without FAISS: a scan in C++. Tests of threads use them, because FAISS is not
+// built with ThreadSanitizer, and tests of results compare with them.
 #pragma once
 
 #include <algorithm>
@@ -31,6 +31,7 @@ class ExactSegment final : public VectorSegment {
       for (int d = 0; d < dimensions_; ++d) score += query[d] * vectors_[i * dimensions_ + d];
       hits.push_back({.index = static_cast<uint32_t>(i), .score = score});
     }
+
     std::stable_sort(hits.begin(), hits.end(),
                      [](const VectorHit& a, const VectorHit& b) { return a.score > b.score; });
     if (static_cast<int64_t>(hits.size()) > k) hits.resize(k);
@@ -60,6 +61,7 @@ class ExactSegments final : public VectorSegmentFactory {
       int dimensions, int64_t size, absl::string_view bytes) const override {
     if (bytes.size() != sizeof(float) * dimensions * size)
       return absl::DataLossError("wrong length");
+
     const float* values = reinterpret_cast<const float*>(bytes.data());
     std::vector<float> vectors(values, values + dimensions * size);
     return std::make_unique<ExactSegment>(dimensions, std::move(vectors));

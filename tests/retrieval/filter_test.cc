@@ -121,11 +121,13 @@ TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
                                              "catalog's filterable attributes: brand, genres"));
   EXPECT_THAT(ErrorOf("brand = \"é€\" AND yaer = 1"), HasSubstr("at character 18"));
   EXPECT_THAT(ErrorOf("secret = \"x\""), HasSubstr("declares as filterable"));
+
   EXPECT_THAT(ErrorOf("year = \"1995\""), HasSubstr("at character 8; must be an integer"));
   EXPECT_THAT(ErrorOf("year = 1995.5"), HasSubstr("\"1995.5\" at character 8; must be an integer"));
   EXPECT_THAT(ErrorOf("year = 9223372036854775808"), HasSubstr("must be an integer of 64 bits"));
   EXPECT_THAT(ErrorOf("price < 1e999"), HasSubstr("must be a finite number"));
   EXPECT_THAT(ErrorOf("price < +-1"), HasSubstr("must be a finite number"));
+
   EXPECT_THAT(ErrorOf("price: ANY(1)"), HasSubstr("\":\" at character 6"));
   EXPECT_THAT(ErrorOf("genres = \"Drama\""), HasSubstr("ANY after a string list attribute"));
   EXPECT_THAT(ErrorOf("in_stock < true"), HasSubstr("after a true-or-false attribute"));
@@ -136,6 +138,7 @@ TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("brand: ANY()"), HasSubstr("a string in double quotes"));
   EXPECT_THAT(ErrorOf("(year = 1"), HasSubstr("must be AND, OR or \")\""));
   EXPECT_THAT(ErrorOf("year = 1)"), HasSubstr("at character 9"));
+
   EXPECT_THAT(ErrorOf("brand = \"abc"), HasSubstr("a string without an end at character 9"));
   EXPECT_THAT(ErrorOf("brand = \"abc\\"), HasSubstr("a string without an end"));
   EXPECT_THAT(ErrorOf("brand = \"\\x\""), HasSubstr("an unknown escape at character 10"));
@@ -149,6 +152,7 @@ TEST(FilterTest, RefusesInputBeyondItsLimits) {
   EXPECT_THAT(ErrorOf(std::string(kMaxFilterBytes + 1, ' ')),
               HasSubstr("8193 bytes; must be at most 8192"));
   EXPECT_THAT(ErrorOf("brand = \"\xff\""), HasSubstr("not valid UTF-8"));
+
   const auto nested = [](int depth) {
     return std::string(depth, '(') + "year = 1" + std::string(depth, ')');
   };
@@ -158,6 +162,7 @@ TEST(FilterTest, RefusesInputBeyondItsLimits) {
   std::string negations;
   for (int i = 0; i < 2000; ++i) negations += "NOT ";
   EXPECT_THAT(ErrorOf(negations), HasSubstr("more than 64 levels"));
+
   const std::vector<std::string> values(kMaxFilterLiterals, "1");
   EXPECT_TRUE(
       Filter::Parse(absl::StrCat("year: ANY(", absl::StrJoin(values, ","), ")"), Declarations())
@@ -181,8 +186,7 @@ TEST(FilterTest, NeverCrashesOnRandomBytes) {
   }
 }
 
-// Random filters as text beside an evaluator that was written without looking at the parser: each
-// node knows its text and its truth.
+// Random filters, each as text and as a function that evaluates it without the parser.
 class RandomFilters {
  public:
   explicit RandomFilters(uint32_t seed) : random_(seed) {}
@@ -199,16 +203,19 @@ class RandomFilters {
         return {absl::StrCat("NOT (", inner.text, ")"),
                 [=](const Attributes& a) { return !inner.holds(a); }};
       }
+
       case 2: {
         const Expression left = Any(depth - 1), right = Any(depth - 1);
         return {absl::StrCat("(", left.text, ") AND (", right.text, ")"),
                 [=](const Attributes& a) { return left.holds(a) && right.holds(a); }};
       }
+
       case 3: {
         const Expression left = Any(depth - 1), right = Any(depth - 1);
         return {absl::StrCat("((", left.text, ") OR ", "(", right.text, "))"),
                 [=](const Attributes& a) { return left.holds(a) || right.holds(a); }};
       }
+
       default:
         return Term();
     }
@@ -243,6 +250,7 @@ class RandomFilters {
                          (std::get<std::string>(a.at("brand")) == word) == equal;
                 }};
       }
+
       case 1: {
         const std::string one = Word(), two = Word();
         return {
@@ -254,12 +262,14 @@ class RandomFilters {
               return false;
             }};
       }
+
       case 2: {
         const bool wanted = Below(2) == 0;
         return {absl::StrCat("in_stock = ", wanted ? "true" : "false"), [=](const Attributes& a) {
                   return a.contains("in_stock") && std::get<bool>(a.at("in_stock")) == wanted;
                 }};
       }
+
       case 3:
         return Number<int64_t>("year", Below(5));
       default:
@@ -271,6 +281,7 @@ class RandomFilters {
   Expression Number(std::string name, T operand) {
     const int op = Below(6);
     static constexpr const char* kSymbols[] = {"=", "!=", "<", "<=", ">", ">="};
+
     return {absl::StrCat(name, kSymbols[op], operand), [=](const Attributes& a) {
               if (!a.contains(name)) return false;
               const T value = std::get<T>(a.at(name));
@@ -297,15 +308,18 @@ TEST(FilterTest, AgreesWithNaiveEvaluatorRowByRowAndByColumnOnRandomExpressions)
             .first->second.Set(row, value);
       }
     }
+
     std::map<AttributeColumns::Key, AttributeColumn> finished;
     for (auto& [key, builder] : builders) finished.emplace(key, builder.Finish());
     const AttributeColumns columns(rows, std::move(finished));
+
     const RandomFilters::Expression expression = random.Any(4);
     const absl::StatusOr<Filter> filter = Filter::Parse(expression.text, Declarations());
     ASSERT_TRUE(filter.ok()) << expression.text << ": " << filter.status();
     const absl::StatusOr<Bitmap> bitmap =
         columns.Evaluate(*filter, [] { return absl::OkStatus(); });
     ASSERT_TRUE(bitmap.ok());
+
     for (size_t row = 0; row < rows; ++row) {
       ASSERT_EQ(columns.Get(row), items[row]);
       ASSERT_EQ(filter->Matches(items[row]), expression.holds(items[row])) << expression.text;

@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A feature store in memory, with a feed whose tokens are numbers of entries.
+// A feature store in memory. The tokens of its feed are numbers of entries.
 class FakeStore final : public ChangeSource {
  public:
   void PutCatalog(CatalogConfig config) {
@@ -77,7 +77,7 @@ class FakeStore final : public ChangeSource {
     if (absl::Status up = Check(); !up.ok()) return up;
     return absl::StrCat(feed_.size());
   }
-  // Pages of three items; the token is the last id of the page before.
+  // Pages of three items. The token is the last id of the previous page.
   absl::StatusOr<ItemPage> ListItems(const std::string& catalog,
                                      const std::string& page_token) override {
     MutexLock lock(mutex_);
@@ -226,6 +226,7 @@ TEST_F(FollowerTest, ListsThenFollowsWritesAndDeletes) {
   Follow(store_);
   ASSERT_TRUE(Eventually([&] { return follower_->ready(); }));
   EXPECT_EQ(CountItems(), 10);
+
   store_.PutItem(TestItem(random_, 10));
   store_.DeleteItem("item-000003", 2);
   const ItemUpdate changed = TestItem(random_, 4, 16, 2);
@@ -234,6 +235,7 @@ TEST_F(FollowerTest, ListsThenFollowsWritesAndDeletes) {
   EXPECT_EQ(CountItems(), 10);
   EXPECT_EQ((*set_->Find("movies"))->GetVector("item-000004", kText)->values,
             changed.vectors.front().values);
+
   const FollowerStats stats = follower_->GetStats();
   EXPECT_TRUE(stats.connected);
   EXPECT_EQ(stats.listings, 1);
@@ -244,6 +246,7 @@ TEST_F(FollowerTest, ListsThenFollowsWritesAndDeletes) {
 TEST_F(FollowerTest, FindsChangesThatHappenDuringTheListing) {
   for (int i = 0; i < 30; ++i) store_.PutItem(TestItem(random_, i));
   Follow(store_);
+
   for (int i = 0; i < 200; ++i) {
     if (i % 3 == 0) {
       store_.DeleteItem(TestItem(random_, i / 3).item_id, 2);
@@ -251,6 +254,7 @@ TEST_F(FollowerTest, FindsChangesThatHappenDuringTheListing) {
       store_.PutItem(TestItem(random_, 1000 + i));
     }
   }
+
   ASSERT_TRUE(CaughtUp(store_));
   EXPECT_EQ(CountItems(), 133);
 }
@@ -259,6 +263,7 @@ TEST_F(FollowerTest, KeepsServingWhileStoreIsDownAndHealsAfterwards) {
   for (int i = 0; i < 5; ++i) store_.PutItem(TestItem(random_, i));
   Follow(store_);
   ASSERT_TRUE(CaughtUp(store_));
+
   store_.SetDown(true);
   ASSERT_TRUE(Eventually([&] { return store_.calls_while_down() >= 5; }));
   EXPECT_TRUE(follower_->ready());
@@ -268,6 +273,7 @@ TEST_F(FollowerTest, KeepsServingWhileStoreIsDownAndHealsAfterwards) {
   EXPECT_EQ(down.reconnects, 1);
   EXPECT_GT(down.lag, absl::ZeroDuration());
   EXPECT_EQ(Items().size(), 5u);
+
   store_.PutItem(TestItem(random_, 5));
   store_.SetDown(false);
   ASSERT_TRUE(CaughtUp(store_));
@@ -281,6 +287,7 @@ TEST_F(FollowerTest, WaitsForStoreThatIsDownAtStart) {
   Follow(store_);
   ASSERT_TRUE(Eventually([&] { return store_.calls_while_down() >= 3; }));
   EXPECT_FALSE(follower_->ready());
+
   store_.PutItem(TestItem(random_, 1));
   store_.SetDown(false);
   ASSERT_TRUE(Eventually([&] { return follower_->ready(); }));
@@ -291,12 +298,14 @@ TEST_F(FollowerTest, ListsAnewWhenFeedWasTrimmedAndSweepsVanishedItems) {
   for (int i = 0; i < 10; ++i) store_.PutItem(TestItem(random_, i));
   Follow(store_);
   ASSERT_TRUE(CaughtUp(store_));
+
   store_.SetDown(true);
   ASSERT_TRUE(Eventually([&] { return store_.calls_while_down() > 0; }));
   for (int i = 0; i < 5; ++i) store_.DeleteItem(TestItem(random_, i).item_id, 2);
   store_.PutItem(TestItem(random_, 50));
   store_.Trim();
   store_.SetDown(false);
+
   ASSERT_TRUE(CaughtUp(store_));
   EXPECT_THAT(Items(), ElementsAre("item-000005", "item-000006", "item-000007", "item-000008",
                                    "item-000009", "item-000050"));
@@ -309,16 +318,19 @@ TEST_F(FollowerTest, ResumesFromSnapshotWithoutListing) {
   for (int i = 0; i < 10; ++i) store_.PutItem(TestItem(random_, i));
   Follow(store_);
   ASSERT_TRUE(CaughtUp(store_));
+
   FakeStore& later = second_store_;
   later.PutCatalog(TestConfig());
   for (int i = 0; i < 10; ++i) later.PutItem(TestItem(random_, i));
   later.DeleteItem("item-000000", 2);
   later.PutItem(TestItem(random_, 10));
   later.SetDown(true);
+
   Reopen(dir.path());
   Follow(later);
   EXPECT_TRUE(follower_->ready()) << "a snapshot serves while the store is down";
   EXPECT_EQ(CountItems(), 10);
+
   later.SetDown(false);
   ASSERT_TRUE(CaughtUp(later));
   EXPECT_EQ(follower_->GetStats().listings, 0);
@@ -389,7 +401,7 @@ TEST_F(FollowerTest, KeepsNothingOfACatalogThatWasReplacedByAnEqualDeclarationWh
   ASSERT_THAT(Items("shop"), ElementsAre("item-000001"));
   store_.SetDown(true);
   store_.DropCatalog("shop");
-  store_.PutCatalog(shop);  // its create_time and all else as before
+  store_.PutCatalog(shop);  // with the same create_time and declarations
   store_.PutItem(TestItem(random_, 2), "shop");
   store_.SetDown(false);
   ASSERT_TRUE(CaughtUp(store_));

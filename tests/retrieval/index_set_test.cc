@@ -13,7 +13,7 @@
 namespace palate::retrieval {
 namespace {
 
-// Holds searches back until it is told to let them go.
+// Blocks searches until the test releases them.
 class GatedSegments final : public VectorSegmentFactory {
  public:
   absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions,
@@ -125,7 +125,7 @@ TEST_F(IndexSetTest, RefusesSearchesAtOnceWhenQueueIsFull) {
   EXPECT_TRUE(absl::IsResourceExhausted(set->Search("movies", request).status()));
   EXPECT_EQ(set->GetStats().queued_searches, 1u);
   gated.Open();
-  set.reset();  // runs what waits
+  set.reset();  // runs the queued searches
   EXPECT_EQ(answered.load(), 2);
 }
 
@@ -146,6 +146,7 @@ TEST_F(IndexSetTest, SearchesFromManyThreadsWhileItemsAreWrittenAndMerged) {
   const auto set = Make(exact_, {.search_threads = 2, .index = {.delta_rows = 50}});
   const auto index = set->Upsert(TestConfig()).index;
   ASSERT_TRUE(index->Apply(TestItems(random_, 50, 8), {}).ok());
+
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 3; ++caller) {
     callers.emplace_back([&, caller] {
@@ -158,6 +159,7 @@ TEST_F(IndexSetTest, SearchesFromManyThreadsWhileItemsAreWrittenAndMerged) {
       }
     });
   }
+
   for (int i = 50; i < 1000; ++i) ASSERT_TRUE(index->Apply({TestItem(random_, i, 8)}, {}).ok());
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(index->GetStats().items, 1000);

@@ -27,7 +27,7 @@ class CatalogIndexTest : public ::testing::Test {
     return CatalogIndex(TestConfig(), options, FaissSegments(), clock_);
   }
 
-  // The answer's ids, or a failure.
+  // The ids of the hits; a failure of the test if the search fails.
   std::vector<std::string> Find(const CatalogIndex& index, const SearchRequest& request) {
     const SearchResult found = FirstResult(index.Search(request));
     EXPECT_TRUE(found.ok()) << found.status();
@@ -45,6 +45,7 @@ TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging
   for (int begin = 0; begin < kItems; begin += 100) {
     ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(begin, 100), {}).ok());
   }
+
   for (const bool merged : {false, true}) {
     if (merged) {
       ASSERT_TRUE(MaintainFully(index).ok());
@@ -63,6 +64,7 @@ TEST_F(CatalogIndexTest, EqualsBruteForceAtEverySelectivityBeforeAndAfterMerging
       }
     }
   }
+
   EXPECT_GT(index.GetStats().merges, 0);
 }
 
@@ -72,10 +74,12 @@ TEST_F(CatalogIndexTest, BreaksTiesByItemIdAcrossSegments) {
   for (ItemUpdate& item : items) item.vectors = items.front().vectors;
   std::shuffle(items.begin(), items.end(), random_);
   for (const ItemUpdate& item : items) ASSERT_TRUE(index.Apply({item}, {}).ok());
+
   const SearchRequest request = RequestFor(items.front().vectors.front().values, 5);
   const std::vector<std::string> expected = {"item-000000", "item-000001", "item-000002",
                                              "item-000003", "item-000004"};
   EXPECT_EQ(Find(index, request), expected);
+
   ASSERT_TRUE(MaintainFully(index).ok());
   EXPECT_EQ(Find(index, request), expected);
 }
@@ -87,6 +91,7 @@ TEST_F(CatalogIndexTest, ReturnsSameScoresAloneAndInBatch) {
   for (int i = 1; i < 40; ++i)
     batch.queries.push_back(
         {.vector = {.space = kText, .values = RandomUnitVector(random_, 16)}, .k = 20});
+
   const absl::StatusOr<SearchResponse> together = index.Search(batch);
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < batch.queries.size(); ++i) {
@@ -104,6 +109,7 @@ TEST_F(CatalogIndexTest, StartsNoThreadsForSearchesOfSeveralCallers) {
     return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
                          std::filesystem::directory_iterator());
   };
+
   const auto before = count_threads();
   std::atomic<int> searching{3};
   std::vector<std::thread> callers;
@@ -117,10 +123,11 @@ TEST_F(CatalogIndexTest, StartsNoThreadsForSearchesOfSeveralCallers) {
       }
       --searching;
       while (searching.load() > 0)
-        std::this_thread::yield();  // a team of this thread's would still be there
+        std::this_thread::yield();  // a team of this thread would still exist
       EXPECT_LE(count_threads(), before + 3);
     });
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(count_threads(), before);
 }
@@ -166,7 +173,7 @@ TEST_F(CatalogIndexTest, IgnoresOlderRevisionsAndRepeatedOnes) {
   EXPECT_EQ(index.GetVector(newer.item_id, kText)->values, newer.vectors.front().values);
   EXPECT_EQ(index.Apply({}, {{newer.item_id, 4}})->stale, 1);
   EXPECT_EQ(index.GetStats().items, 1);
-  newer.vectors.clear();  // the same revision as the store has it now
+  newer.vectors.clear();  // the same revision, without its vector
   EXPECT_EQ(index.Apply({newer}, {})->applied, 1);
   EXPECT_TRUE(absl::IsNotFound(index.GetVector(newer.item_id, kText).status()));
 }
@@ -212,10 +219,12 @@ TEST_F(CatalogIndexTest, NeverReturnsDeletedItemsThroughUpdatesAndMerges) {
         updates.push_back(std::move(item));
       }
     }
+
     ASSERT_TRUE(index.Apply(updates, deletes).ok());
     if (round % 7 == 0) {
       ASSERT_TRUE(index.Maintain().ok());
     }
+
     std::vector<ItemUpdate> items;
     for (const auto& [id, item] : present) items.push_back(item);
     const std::vector<float> query = RandomUnitVector(random_, 8);
@@ -230,6 +239,7 @@ TEST_F(CatalogIndexTest, RefusesWrongRequestsNamingFieldValueAndLimit) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply({TestItem(random_, 1)}, {}).ok());
   const std::vector<float> good = RandomUnitVector(random_, 16);
+
   const auto error = [&](const std::function<void(SearchRequest&)>& spoil) {
     SearchRequest request = RequestFor(good, 10);
     spoil(request);
@@ -238,6 +248,7 @@ TEST_F(CatalogIndexTest, RefusesWrongRequestsNamingFieldValueAndLimit) {
     EXPECT_EQ(FieldViolations(status).size(), 1u);
     return std::string(status.message());
   };
+
   EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 0; }), "k is 0; must be 1 to 1000");
   EXPECT_EQ(error([](SearchRequest& r) { r.queries[0].k = 1001; }), "k is 1001; must be 1 to 1000");
   EXPECT_EQ(error([](SearchRequest& r) { r.queries.resize(257); }),
@@ -272,7 +283,7 @@ TEST_F(CatalogIndexTest, NamesBothModelsWhenFingerprintDiffers) {
   request.queries[0].vector.space = {.name = "audio", .fingerprint = "x"};
   EXPECT_TRUE(absl::IsNotFound(FirstResult(index.Search(request)).status()));
   request.queries[0].vector.space = {.name = "image",
-                                     .fingerprint = "x"};  // declared, nothing embedded yet
+                                     .fingerprint = "x"};  // declared, without vectors
   EXPECT_THAT(Find(index, request), IsEmpty());
 }
 
@@ -388,6 +399,7 @@ TEST_F(CatalogIndexTest, CountsItemsSegmentsTombstonesAndVectors) {
     items[i].vectors.push_back({.space = kImage, .values = RandomUnitVector(random_, 16)});
   ASSERT_TRUE(index.Apply(items, {}).ok());
   ASSERT_TRUE(index.Apply({TestItem(random_, 7, 16, 2)}, {{"item-000008", 2}}).ok());
+
   const CatalogStats stats = index.GetStats();
   EXPECT_EQ(stats.catalog, "movies");
   EXPECT_EQ(stats.items, 399);

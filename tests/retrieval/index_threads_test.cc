@@ -1,5 +1,5 @@
-// Searches while the index changes and merges: readers must always see one whole state. Runs
-// without FAISS, so that ThreadSanitizer can watch.
+// Searches while the index changes and merges: each reader must see one whole state. Runs without
+// FAISS, so that it can run under ThreadSanitizer.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace {
 constexpr int kGroup = 40;  // items that are always changed together
 constexpr int kRounds = 150;
 
-// One generation of the group: every item carries the generation as its year.
+// One generation of the group: every item has the generation as its year.
 std::vector<ItemUpdate> Generation(std::mt19937& random, int64_t generation) {
   std::vector<ItemUpdate> items;
   for (int i = 0; i < kGroup; ++i) {
@@ -27,8 +27,8 @@ std::vector<ItemUpdate> Generation(std::mt19937& random, int64_t generation) {
   return items;
 }
 
-// What a search through a filter on two neighboring generations finds has to be the whole group,
-// all of one generation.
+// A search with a filter for two neighboring generations has to find the whole group in one of the
+// two generations.
 void CheckOneState(const CatalogIndex& index, std::mt19937& random,
                    const std::atomic<int64_t>& newest) {
   const int64_t at_least = newest.load();
@@ -52,6 +52,7 @@ TEST(CatalogIndexThreadsTest, ReadersSeeWholeStatesDuringUpdatesAndMerges) {
   CatalogIndex index(TestConfig(), {.delta_rows = 100}, segments, clock);
   std::mt19937 random(1);
   ASSERT_TRUE(index.Apply(Generation(random, 1), {}).ok());
+
   std::atomic<int64_t> newest{1};
   std::atomic<bool> done{false};
   std::vector<std::thread> threads;
@@ -64,10 +65,12 @@ TEST(CatalogIndexThreadsTest, ReadersSeeWholeStatesDuringUpdatesAndMerges) {
   threads.emplace_back([&] {
     while (!done.load()) ASSERT_TRUE(index.Maintain().ok());
   });
+
   for (int64_t generation = 2; generation <= kRounds; ++generation) {
     ASSERT_TRUE(index.Apply(Generation(random, generation), {}).ok());
     newest.store(generation);
   }
+
   done.store(true);
   for (std::thread& thread : threads) thread.join();
   ASSERT_TRUE(MaintainFully(index).ok());
@@ -85,10 +88,12 @@ TEST(CatalogIndexThreadsTest, MergeKeepsDeletionsThatHappenWhileItRuns) {
     for (int i = begin; i < begin + 20; ++i) items.push_back(TestItem(random, i, 8));
     ASSERT_TRUE(index.Apply(items, {}).ok());
   }
+
   std::atomic<bool> done{false};
   std::thread merger([&] {
     while (!done.load()) ASSERT_TRUE(index.Maintain().ok());
   });
+
   std::vector<int> order(kItems);
   for (int i = 0; i < kItems; ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
@@ -100,6 +105,7 @@ TEST(CatalogIndexThreadsTest, MergeKeepsDeletionsThatHappenWhileItRuns) {
     ASSERT_TRUE(left.ok());
     ASSERT_EQ(left->size(), static_cast<size_t>(kItems - 1 - i));
   }
+
   done.store(true);
   merger.join();
   EXPECT_EQ(index.GetStats().items, 10);

@@ -1,5 +1,5 @@
-// Requests of many vectors: the answers are those of single searches, and what the vectors share is
-// worked out once.
+// Requests of many vectors: the results are those of single searches, and the filter and exclusions
+// are evaluated once for all vectors.
 #include "retrieval/search.h"
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ VectorQuery QueryFor(const SpaceKey& space, std::vector<float> values, int k) {
   return {.vector = {.space = space, .values = std::move(values)}, .k = k};
 }
 
-// Keeps, for every segment, the bitmaps that its searches were given.
+// Records the bitmaps of the searches of every segment.
 class RecordingSegments final : public VectorSegmentFactory {
  public:
   using Bitmaps = std::set<const Bitmap*>;
@@ -44,7 +44,7 @@ class RecordingSegments final : public VectorSegmentFactory {
   }
   std::string Describe() const override { return "recording scan"; }
 
-  // By segment. Starts anew.
+  // The recorded bitmaps by segment. Clears the record.
   std::map<const VectorSegment*, Bitmaps> Take() {
     MutexLock lock(mutex_);
     return std::exchange(bitmaps_, {});
@@ -86,6 +86,7 @@ class SearchTest : public ::testing::Test {
     std::vector<std::vector<float>> texts, images;
     for (int i = 0; i < 12; ++i) texts.push_back(RandomUnitVector(random_, kTextDimensions));
     for (int i = 0; i < 6; ++i) images.push_back(RandomUnitVector(random_, kImageDimensions));
+
     for (int i = 0; i < 600; ++i) {
       ItemUpdate item = TestItem(random_, i, kTextDimensions);
       item.vectors.front().values = texts[random_() % texts.size()];
@@ -95,16 +96,18 @@ class SearchTest : public ::testing::Test {
       if (i % 50 == 9) item.expire_time = clock_.Now() - absl::Seconds(1);
       items_.push_back(std::move(item));
     }
+
     for (int begin = 0; begin < 600; begin += 60) {
       ASSERT_TRUE(index.Apply(absl::MakeSpan(items_).subspan(begin, 60), {}).ok());
     }
+
     for (int i = 0; i < 20; ++i) {
       ASSERT_TRUE(index.Apply({}, {{items_.back().item_id, 2}}).ok());
       items_.pop_back();
     }
   }
 
-  // The items' vectors of the space, by brute force.
+  // The ids that the query should find, by brute force.
   std::vector<std::string> Expected(const VectorQuery& query,
                                     const std::set<std::string>& excluded) const {
     std::vector<ItemUpdate> candidates;
@@ -165,6 +168,7 @@ TEST_F(SearchTest, WrongQueriesFailAlone) {
   CatalogIndex index(TestConfig(), {.delta_rows = 50}, FaissSegments(), clock_);
   Fill(index);
   const std::vector<float> good = RandomUnitVector(random_, kTextDimensions);
+
   SearchRequest request;
   request.queries = {QueryFor(kText, good, 10),
                      QueryFor(kTextNext, good, 10),
@@ -172,9 +176,11 @@ TEST_F(SearchTest, WrongQueriesFailAlone) {
                      QueryFor(kText, good, 0),
                      QueryFor(kText, RandomUnitVector(random_, kImageDimensions), 10),
                      QueryFor(kImage, RandomUnitVector(random_, kImageDimensions), 10)};
+
   const absl::StatusOr<SearchResponse> response = index.Search(request);
   ASSERT_TRUE(response.ok()) << response.status();
   ASSERT_THAT(response->results, SizeIs(6));
+
   EXPECT_EQ(response->results[0], FirstResult(index.Search(RequestFor(good, 10))));
   EXPECT_TRUE(absl::IsFailedPrecondition(response->results[1].status()))
       << response->results[1].status();

@@ -59,7 +59,7 @@ class SnapshotTest : public ::testing::Test {
     return *std::move(set);
   }
 
-  // A set with one filled catalog at position "p1", saved and closed.
+  // Saves and closes a set with one filled catalog at position "p1".
   void SaveOne() {
     const std::unique_ptr<IndexSet> set = Open();
     FillIndex(*set->Upsert(TestConfig()).index);
@@ -78,12 +78,14 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   config.active_fingerprints["text"] = "model-1";
   CatalogIndex index(config, {.delta_rows = 100}, FaissSegments(), clock_);
   FillIndex(index);
+
   const std::string path = dir_.File("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   absl::StatusOr<CatalogSnapshot> snapshot = ReadCatalogSnapshot(path, FaissSegments());
   ASSERT_TRUE(snapshot.ok()) << snapshot.status();
   EXPECT_EQ(snapshot->config, config);
   EXPECT_EQ(snapshot->position, "token");
+
   CatalogIndex loaded(snapshot->config, {.delta_rows = 100}, FaissSegments(), clock_);
   loaded.Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped);
   const CatalogStats before = index.GetStats(), after = loaded.GetStats();
@@ -91,6 +93,7 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   EXPECT_EQ(after.tombstones, before.tombstones);
   EXPECT_EQ(after.delta_items, before.delta_items);
   ASSERT_EQ(after.spaces.size(), before.spaces.size());
+
   for (int round = 0; round < 20; ++round) {
     SearchRequest request = RequestFor(RandomUnitVector(random_, 8), 50);
     request.filter =
@@ -105,10 +108,12 @@ TEST_F(SnapshotTest, FindsDamageOfEveryByte) {
   const std::string path = dir_.File("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   const std::string good = ReadFile(path);
+
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
   const auto put = [&](size_t i, char byte) {
     file.seekp(static_cast<std::streamoff>(i)).put(byte).flush();
   };
+
   for (size_t i = 0; i < good.size(); ++i) {
     put(i, static_cast<char>(good[i] ^ (1 << (i % 8))));
     const absl::Status status = ReadCatalogSnapshot(path, FaissSegments()).status();
@@ -127,35 +132,40 @@ TEST_F(SnapshotTest, FindsTruncationAtEveryLengthAndAppendedBytes) {
   const std::string path = dir_.File("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   const std::string good = ReadFile(path);
+
   for (size_t length = good.size(); length-- > 0;) {
     std::filesystem::resize_file(path, length);
     ASSERT_TRUE(absl::IsDataLoss(ReadCatalogSnapshot(path, FaissSegments()).status())) << length;
   }
+
   WriteFile(path, good + "x");
   EXPECT_TRUE(absl::IsDataLoss(ReadCatalogSnapshot(path, FaissSegments()).status()));
   EXPECT_TRUE(absl::IsNotFound(ReadCatalogSnapshot(dir_.File("absent"), FaissSegments()).status()));
 }
 
-// What the checksums let through, say from a writer with a bug, may be refused or taken, but must
-// not be read out of bounds.
+// Wrong bytes with correct checksums, such as those of a faulty writer, may be rejected or
+// accepted, but must not cause reads out of bounds.
 TEST_F(SnapshotTest, SurvivesRandomRowsBehindTheChecksums) {
   CatalogIndex index(TestConfig(), {}, FaissSegments(), clock_);
   FillIndex(index);
   const RowSegment& rows = *index.state()->segments.front().rows;
   ByteWriter out;
   rows.EncodeRows(out);
+
   int refused = 0;
   for (int round = 0; round < 2000; ++round) {
     std::string bytes = out.bytes();
     for (int flips = 1 + round % 4; flips > 0; --flips)
       bytes[random_() % bytes.size()] = static_cast<char>(random_());
     if (round % 5 == 0) bytes.resize(random_() % bytes.size());
+
     ByteReader in(bytes);
     const auto decoded = RowSegment::Decode(
         in,
         [&](const SpaceKey&, size_t count) -> absl::StatusOr<std::unique_ptr<const VectorSegment>> {
           return FaissSegments().Build(4, std::vector<float>(count * 4, 0.5f), true);
         });
+
     if (!decoded.ok()) {
       ++refused;
       continue;
@@ -176,7 +186,8 @@ TEST_F(SnapshotTest, ReopensSetWhereItEnded) {
   const SearchResult found =
       FirstResult(set->Search("movies", RequestFor(RandomUnitVector(random_, 8), 1000)));
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(found->size(), 296u);  // 300 without the deleted, hidden, expired and vectorless one
+  EXPECT_EQ(found->size(), 296u);  // 300 without the deleted, the hidden and the expired one and
+                                   // the one without a vector
 }
 
 TEST_F(SnapshotTest, SavesLastChangesOnClose) {
@@ -196,7 +207,7 @@ TEST_F(SnapshotTest, SetsCorruptTruncatedAndNewerFilesAsideAndGoesOn) {
   const std::string path = dir_.File("movies.index");
   const std::string good = ReadFile(path);
   std::string newer = good;
-  newer[8] = 2;  // the format, behind the magic number
+  newer[8] = 2;  // the format, after the magic number
   std::string flipped = good;
   flipped[good.size() / 2] ^= 1;
   int bad = 0;

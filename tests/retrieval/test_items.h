@@ -1,5 +1,5 @@
-// Items with random unit vectors for the tests of retrieval, and the naive search that answers are
-// compared with.
+// Items with random unit vectors for the tests of retrieval, and a naive search to compare results
+// with.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -38,6 +38,7 @@ inline std::vector<float> RandomUnitVector(std::mt19937& random, int dimensions)
     value = normal(random);
     norm += static_cast<double>(value) * value;
   }
+
   for (float& value : vector) value = static_cast<float>(value / std::sqrt(norm));
   return vector;
 }
@@ -71,6 +72,7 @@ inline std::vector<std::string> NaiveSearch(const std::vector<ItemUpdate>& items
       score += static_cast<double>(query[d]) * item.vectors.front().values[d];
     scored.emplace_back(-score, item.item_id);
   }
+
   std::sort(scored.begin(), scored.end());
   std::vector<std::string> ids;
   for (size_t i = 0; i < std::min(k, scored.size()); ++i) ids.push_back(scored[i].second);
@@ -89,7 +91,7 @@ inline SearchRequest RequestFor(std::vector<float> query, int k) {
   return request;
 }
 
-// What the first query found, or why it or the whole request failed.
+// The result of the first query, or the error of the request.
 inline SearchResult FirstResult(const absl::StatusOr<SearchResponse>& response) {
   if (!response.ok()) return response.status();
   return response->results.front();
