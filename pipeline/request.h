@@ -1,7 +1,7 @@
-// What a caller asks of the pipeline and what it gets back: the domain's form of
-// RecommenderService's messages.
+// The requests and the results of the pipeline: the domain's form of RecommenderService's messages.
 //
-// Plain values. Times are absolute, scores are unitless and only comparable within one answer.
+// Plain values: copyable, no synchronization. Times are absolute; scores are unitless and
+// comparable within one result list only. pipeline/validate.h checks the limits.
 #pragma once
 
 #include <map>
@@ -19,21 +19,22 @@ namespace palate::pipeline {
 
 enum class ExplainMode { kNone, kTemplate, kLlm };
 
-// Where a candidate came from.
+// The source that found a candidate.
 enum class Source { kContent, kContext, kQuery, kTrending, kFresh, kCaller };
 // The source's name in ranking/reasons.h.
 const char* SourceName(Source source);
 
 struct Reason {
   Source source = Source::kContent;
-  double score = 0;   // the source's own score for the item
+  double score = 0;   // the source's score for the item
   std::string space;  // for vector sources: the space that found it
   std::vector<std::string>
       item_ids;  // the user's items behind it: the interest centroid's strongest members, at most 3
 };
 
-// The eight stages in the order of a request's life.
-enum class StageId { kHydrate, kSource, kFilter, kScore, kRerank, kDiversify, kExplain, kRecord };
+// The stages of a request, in the order in which they run. Recording the impression is not one of
+// them: it is queued when the response is ready, happens in the background and has no report.
+enum class StageId { kHydrate, kSource, kFilter, kScore, kRerank, kDiversify, kExplain };
 const char* StageName(StageId id);
 
 enum class StageOutcome { kRan, kSkipped, kDegraded };
@@ -41,16 +42,16 @@ enum class StageOutcome { kRan, kSkipped, kDegraded };
 // Why a stage did less than it could have.
 enum class Degradation {
   kNone,
-  kRetrievalUnavailable,  // only trending and fresh items were considered
-  kEmbeddingUnavailable,  // the query's meaning was not used
-  kSpaceUnavailable,      // a declared space has no vectors yet
-  kRankingUnavailable,    // the first-stage order came back
+  kRetrievalUnavailable,  // at least one vector search failed because retrieval is down
+  kEmbeddingUnavailable,  // the query was not embedded, so it finds no candidates
+  kSpaceUnavailable,      // a space could not be searched, such as one of another model
+  kRankingUnavailable,    // the results have the first-stage order
   kDeadlineShort,         // too little time was left
   kWeightZero,            // the catalog gives the language model no weight
-  kNoHistory,             // nothing is known of the user's interests
+  kNoHistory,             // the user has too few informative events for the language model
   kNotRequested,          // the request did not ask for the stage
-  kTemplateFallback,      // template texts stand where the language model's were asked for
-  kFewerThanRequested,    // not enough items pass the filters
+  kTemplateFallback,      // template texts replace texts of the language model
+  kFewerThanRequested,    // too few candidates passed the filters and the caps
   kNoCandidates,
 };
 const char* DegradationName(Degradation degradation);
@@ -96,8 +97,8 @@ struct RecommendQuery {
   ExplainMode explain = ExplainMode::kNone;
   Diversity diversity;
   absl::Time request_time = absl::InfiniteFuture();  // infinite means now
-  std::string language;
-  std::string instruction;  // a standing rule for the language model in words
+  std::string language;     // BCP 47 tag of the explanations' language; empty: the default
+  std::string instruction;  // a rule for the language model in words; empty: none
   bool debug = false;
 };
 
@@ -114,17 +115,17 @@ struct RecommendResult {
   std::string recommendation_id;
   std::vector<ResultItem> results;
   std::vector<StageReport> stages;
-  double rerank_weight = 0;  // the weight that the language model's score really had
+  double rerank_weight = 0;  // the weight of the language model's score in this result
   std::string ranking_fingerprint;
-  std::vector<std::string> missing_item_ids;  // of Rank: ids that the catalog does not know
-  // Of Rank: ids that the filter, their expiry or hiding keeps out.
+  std::vector<std::string> missing_item_ids;  // of Rank: ids that are not in the catalog
+  // Of Rank: ids of items that are hidden, expired or outside the filter.
   std::vector<std::string> filtered_item_ids;
-  std::map<std::string, std::string> debug;  // counts for people; empty unless the request asked
+  std::map<std::string, std::string> debug;  // counts for people; only if the query has `debug`
 };
 
 struct SearchQuery {
   std::string catalog;
-  std::string user_id;  // whose search it is; the results do not depend on it
+  std::string user_id;  // the user who searches; the results do not depend on it
   SearchInput query;
   std::string filter;
   std::vector<std::string> exclude_item_ids;

@@ -27,8 +27,10 @@ absl::Status RunStage(const Stage& stage, RequestState& state, std::vector<Stage
   StageReport report;
   report.id = stage.id();
   state.report = &report;
+
   const auto start = std::chrono::steady_clock::now();
   absl::Status status = stage.Run(state);
+
   report.duration = absl::FromChrono(std::chrono::steady_clock::now() - start);
   state.report = nullptr;
   reports.push_back(std::move(report));
@@ -71,6 +73,7 @@ const char* SourceName(Source source) {
     case Source::kCaller:
       return ranking::kCallerReason;
   }
+
   return "unknown";
 }
 
@@ -90,9 +93,8 @@ const char* StageName(StageId id) {
       return "diversify";
     case StageId::kExplain:
       return "explain";
-    case StageId::kRecord:
-      return "record";
   }
+
   return "unknown";
 }
 
@@ -123,6 +125,7 @@ const char* DegradationName(Degradation degradation) {
     case Degradation::kNoCandidates:
       return "no_candidates";
   }
+
   return "unknown";
 }
 

@@ -132,8 +132,6 @@ recommender_pb::Stage ToProto(pipeline::StageId value) {
       return recommender_pb::STAGE_DIVERSIFY;
     case pipeline::StageId::kExplain:
       return recommender_pb::STAGE_EXPLAIN;
-    case pipeline::StageId::kRecord:
-      return recommender_pb::STAGE_RECORD;
   }
   return recommender_pb::STAGE_UNSPECIFIED;
 }
@@ -154,8 +152,6 @@ absl::StatusOr<pipeline::StageId> FromProto(recommender_pb::Stage value) {
       return pipeline::StageId::kDiversify;
     case recommender_pb::STAGE_EXPLAIN:
       return pipeline::StageId::kExplain;
-    case recommender_pb::STAGE_RECORD:
-      return pipeline::StageId::kRecord;
     case recommender_pb::STAGE_UNSPECIFIED:
     case recommender_pb::Stage_INT_MIN_SENTINEL_DO_NOT_USE_:
     case recommender_pb::Stage_INT_MAX_SENTINEL_DO_NOT_USE_:
