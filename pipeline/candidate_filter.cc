@@ -14,8 +14,10 @@ absl::Status FilterStage::Run(RequestState& state) const {
   std::vector<std::string> ids;
   for (const Candidate& candidate : state.candidates) ids.push_back(candidate.item_id);
   if (ids.empty()) return absl::OkStatus();
+
   PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, ids,
                                                          {kTextSpace, kImageSpace}, state.call));
+
   std::vector<Candidate> kept;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
@@ -29,6 +31,7 @@ absl::Status FilterStage::Run(RequestState& state) const {
     state.candidates[i].record = *std::move(items[i]);
     kept.push_back(std::move(state.candidates[i]));
   }
+
   state.candidates = std::move(kept);
   return absl::OkStatus();
 }

@@ -7,7 +7,7 @@
 namespace palate::pipeline {
 namespace {
 
-// The values of an attribute that a cap counts: numbers and booleans in words.
+// The values of an attribute that a cap counts; numbers and booleans as text.
 std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute) {
   const auto found = item.attributes.find(attribute);
   if (found == item.attributes.end()) return {};
@@ -28,8 +28,7 @@ ranking::DiversityCandidate ToCandidate(const Candidate& candidate,
   ranking::DiversityCandidate out;
   out.item_id = candidate.item_id;
   out.score = candidate.score;
-  // Spaces have different vectors; text is the one that nearly every item has, so everything is
-  // compared in it.
+  // Vectors of different spaces cannot be compared. Nearly every item has one in the text space.
   for (const SpaceVector& vector : candidate.record.vectors) {
     if (vector.space.name == kTextSpace) out.vector = vector.values;
   }
@@ -38,11 +37,12 @@ ranking::DiversityCandidate ToCandidate(const Candidate& candidate,
   return out;
 }
 
-// Exploration differs between users and moments, and is the same for the same request.
+// Exploration differs between users and times, and is the same for the same request.
 uint64_t SeedOf(const RequestState& state) {
   uint64_t seed = 1469598103934665603u;
   for (char c : absl::StrCat(state.query.user_id, "/", absl::ToUnixMillis(state.now)))
     seed = (seed ^ static_cast<uint8_t>(c)) * 1099511628211u;
+
   return seed;
 }
 
@@ -57,8 +57,10 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
   options.seed = SeedOf(state);
   for (const auto& [attribute, cap] : wanted.attribute_caps)
     options.caps.push_back({attribute, cap});
+
   const bool keep_order =
       wanted.mmr_lambda == 0 && wanted.exploration_share == 0 && options.caps.empty();
+
   if (keep_order) {
     if (static_cast<int>(state.candidates.size()) > options.num_results)
       state.candidates.resize(options.num_results);
@@ -68,11 +70,12 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
       candidates.push_back(ToCandidate(candidate, options.caps));
     std::vector<Candidate> picked;
     for (const ranking::DiversityPick& pick : ranking::Diversify(candidates, options)) {
-      // A cap is a promise: rather fewer results than one too many.
+      // Caps are strict: the result has fewer items rather than one over a cap.
       if (!pick.over_cap) picked.push_back(state.candidates[pick.index]);
     }
     state.candidates = std::move(picked);
   }
+
   if (static_cast<int>(state.candidates.size()) < options.num_results) {
     state.Degrade(Degradation::kFewerThanRequested,
                   absl::StrCat(state.candidates.size(), " of ", options.num_results,

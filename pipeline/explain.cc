@@ -10,6 +10,7 @@ namespace {
 std::vector<ranking::ExplainInput> InputsOf(const RequestState& state,
                                             const PipelineOptions& options) {
   const std::vector<ranking::HistoryEntry> history = HistoryForRanking(state, options.max_events);
+
   std::vector<ranking::ExplainInput> inputs;
   for (const Candidate& candidate : state.candidates) {
     ranking::ExplainInput input;
@@ -36,6 +37,7 @@ void ExplainStage::ExplainWithModel(RequestState& state,
                   absl::StrCat(absl::FormatDuration(remaining), " left: template texts"));
     return;
   }
+
   const size_t head = std::min<size_t>(inputs.size(), options_.max_llm_explanations);
   const std::vector<ranking::ExplainInput> asked(inputs.begin(), inputs.begin() + head);
   absl::StatusOr<std::vector<ranking::Explanation>> explanations =
@@ -47,11 +49,13 @@ void ExplainStage::ExplainWithModel(RequestState& state,
                   absl::StrCat(head, " of ", head, " texts: ", detail));
     return;
   }
+
   size_t replaced = 0;
   for (size_t i = 0; i < head; ++i) {
     replaced += (*explanations)[i].source == ranking::ExplanationSource::kTemplate;
     state.candidates[i].explanation = std::move((*explanations)[i]);
   }
+
   if (replaced + (inputs.size() - head) > 0) {
     state.Degrade(Degradation::kTemplateFallback,
                   absl::StrCat(replaced, " of ", head, " texts failed the evidence check; ",
@@ -69,6 +73,7 @@ absl::Status ExplainStage::Run(RequestState& state) const {
     state.Skip(Degradation::kNoCandidates, "there are no results to explain");
     return absl::OkStatus();
   }
+
   const std::vector<ranking::ExplainInput> inputs = InputsOf(state, options_);
   if (state.query.explain == ExplainMode::kLlm) ExplainWithModel(state, inputs);
   for (size_t i = 0; i < inputs.size(); ++i) {

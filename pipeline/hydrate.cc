@@ -10,8 +10,8 @@
 namespace palate::pipeline {
 namespace {
 
-// The mean of the session's own ratings: the best guess at "the user's own mean" for events that
-// are not stored.
+// The mean of the session's ratings, which estimates the user's mean for events that are not
+// stored.
 double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
   double sum = 0;
   int count = 0;
@@ -21,6 +21,7 @@ double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
     sum += *event.value;
     ++count;
   }
+
   return count == 0 ? 0 : sum / count;
 }
 
@@ -31,7 +32,7 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
   if (events.empty()) return absl::OkStatus();
   UserContext& context = state.context;
 
-  // Read the items that the context does not hold yet, each once.
+  // Read the items that are not in the context yet, each once.
   std::map<std::string, int> index_of;
   for (size_t i = 0; i < context.items.size(); ++i)
     index_of[context.items[i].item.id] = static_cast<int>(i);
@@ -49,7 +50,7 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
     }
   }
 
-  // Weigh the events and put them among those of the store.
+  // Weigh the events and merge them with the stored ones.
   const double mean = MeanRating(events, context.catalog);
   for (size_t i = 0; i < events.size(); ++i) {
     const EventTypeDeclaration* type = FindEventType(context.catalog, events[i].type);
@@ -71,9 +72,11 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
 
 absl::Status HydrateStage::AddContextItems(RequestState& state) const {
   if (state.query.context_item_ids.empty()) return absl::OkStatus();
+
   PALATE_ASSIGN_OR_RETURN(auto items,
                           features_.GetItems(state.query.catalog, state.query.context_item_ids,
                                              {kTextSpace, kImageSpace}, state.call));
+
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
       return absl::NotFoundError(absl::StrCat("context_item_ids[", i, "]: item ",
@@ -95,14 +98,17 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.num_trending = options_.candidates_per_source;
   query.num_fresh = options_.candidates_per_source / 2;
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
+
   if (!state.query.filter.empty()) {
     PALATE_ASSIGN_OR_RETURN(
         retrieval::Filter filter,
         retrieval::Filter::Parse(state.query.filter, state.context.catalog.attributes));
     state.filter = std::make_unique<retrieval::Filter>(std::move(filter));
   }
+
   PALATE_RETURN_IF_ERROR(AddSessionEvents(state));
   PALATE_RETURN_IF_ERROR(AddContextItems(state));
+
   state.excluded.insert(state.query.exclude_item_ids.begin(), state.query.exclude_item_ids.end());
   state.excluded.insert(state.query.context_item_ids.begin(), state.query.context_item_ids.end());
   if (!state.query.include_seen) {

@@ -1,9 +1,8 @@
-// The four things that the request's life needs from outside: the feature store, the embedder, the
-// retriever and the ranker.
+// The four services that the pipeline calls: feature store, embedding, retrieval and ranking.
 //
-// services/ binds them to gRPC stubs, offline batch to the libraries. Every method is thread-safe
-// and blocks until it is answered, until the call's deadline or until its cancellation. Unavailable
-// when the part is down, DeadlineExceeded when time ran out, Cancelled.
+// services/clients implements them over gRPC. Every method is thread-safe and blocks until the
+// result arrives, the deadline passes or the call is cancelled. Errors besides those that a method
+// names: Unavailable when the service is down, DeadlineExceeded, Cancelled.
 #pragma once
 
 #include <functional>
@@ -30,42 +29,45 @@ class FeatureReader {
   // NotFound for an unknown catalog; an unknown user is an empty context.
   virtual absl::StatusOr<UserContext> GetUserContext(UserContextQuery query,
                                                      const CallContext& context) = 0;
-  // In the order of `item_ids`; unknown ids are absent entries.
+  // One entry for each of `item_ids`, in their order; absent for an unknown id.
   virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
       const std::string& catalog, const std::vector<std::string>& item_ids,
       const std::vector<std::string>& spaces, const CallContext& context) = 0;
-  // Called after the response went out.
+  // Stores what a response showed. Called in the background, once the response is ready.
   virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
                                        const CallContext& context) = 0;
 };
 
-// A query in words, in pictures (encoded bytes), or both.
+// A query by text, by image, or by both.
 struct EmbedQuery {
-  std::string model;
+  std::string model;  // configured name; empty: the server's default
   std::string text;
-  std::string image;
+  std::string image;  // encoded bytes
   std::string instruction;
-  // Whose query it is: what is remembered of it is kept under them, and goes with them.
+  // The user of the query: its cached vectors are stored under this user, and purging the user
+  // deletes them.
   std::string catalog;
   std::string user_id;  // may be empty: anonymous
 };
 
-// The query's vector per space, with how scores in that space are distributed for such queries.
+// The query's vector in one space, and the distribution of the inner products of unrelated queries
+// and items there, which calibrates scores.
 struct QueryVector {
   SpaceVector vector;
-  double score_mean = 0;       // of the inner products of unrelated pairs
-  double score_deviation = 1;  // their standard deviation; above 0
+  double score_mean = 0;
+  double score_deviation = 1;  // above 0
 };
 
 class QueryEmbedder {
  public:
   virtual ~QueryEmbedder() = default;
-  // Text gives space `text`, an image gives space `image`.
+  // One vector for each part of the query: the text's in space `text`, the image's in space
+  // `image`.
   virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query,
                                                          const CallContext& context) = 0;
 };
 
-// Many vectors to search with, all under the same filter, exclusions and time.
+// Vectors to search with, and the filter, exclusions and time that all of them share.
 struct RetrievalRequest {
   std::string catalog;
   std::string filter;  // filter expression; empty means none
@@ -74,15 +76,16 @@ struct RetrievalRequest {
   std::vector<VectorQuery> queries;  // their spaces may differ
 };
 
-// What one query found, best first, ties by item id; or why the query failed.
+// The items that one query found, best first, ties by item id; or the error of the query.
 using RetrievalResult = absl::StatusOr<std::vector<ScoredItem>>;
 
 class Retriever {
  public:
   virtual ~Retriever() = default;
-  // One result for each query, in order. Queries fail alone (wrong vector or k, another model's
-  // space); the request fails as a whole for what its queries share (InvalidArgument for a wrong
-  // filter, NotFound for an unknown catalog) and when retrieval is down.
+  // One result for each query, in their order. A query fails alone for a wrong vector or k, or for
+  // a space of another model. The request fails as a whole for what its queries share
+  // (InvalidArgument for a wrong filter, NotFound for an unknown catalog) and when retrieval is
+  // down.
   virtual absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request,
                                                               const CallContext& context) = 0;
 };
@@ -90,14 +93,15 @@ class Retriever {
 class CandidateRanker {
  public:
   virtual ~CandidateRanker() = default;
+  // One score for each candidate, in their order.
   virtual absl::StatusOr<ranking::RankOutput> Rank(const ranking::RankInput& input,
                                                    const CallContext& context) = 0;
 
-  // Called with pieces of text as they are generated, from the calling thread. Return false to
-  // stop: the call ends with Cancelled.
+  // Called on the calling thread with each piece of text as it is generated. If it returns false,
+  // the call ends with Cancelled.
   using OnText = std::function<bool(size_t input_index, const std::string& piece)>;
-  // One explanation per input, in order. `on_text` may be null; a text that fails the evidence
-  // check is never streamed.
+  // One explanation for each input, in their order. `on_text` may be null. A text that fails the
+  // evidence check is not passed to it.
   virtual absl::StatusOr<std::vector<ranking::Explanation>> Explain(
       const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
       const CallContext& context) = 0;

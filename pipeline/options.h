@@ -1,4 +1,6 @@
-// How the pipeline spends its budget. Every value can be set in the gateway's configuration.
+// The pipeline's settings. Every value can be set in the gateway's configuration.
+//
+// Plain values: copyable, no synchronization.
 #pragma once
 
 #include "absl/time/time.h"
@@ -6,8 +8,8 @@
 
 namespace palate::pipeline {
 
-// What the first stage adds up. Each signal is standardized over the request's candidates first, so
-// the weights compare like with like.
+// Weights of the signals that the first stage adds up. Each signal is first standardized over the
+// request's candidates, so that the weights have the same scale.
 struct ScoreWeights {
   double text_interest = 1.0;
   double image_interest = 0.6;
@@ -22,16 +24,16 @@ struct PipelineOptions {
   UserModelOptions user_model;
   ScoreWeights score;
   int max_events = 200;             // of the user, read in the hydrate stage; 1 to 1,000
-  int candidates_per_source = 100;  // asked of each source; 10 to 500
-  int rerank_candidates =
-      50;  // what the language model orders; the rest keeps its order below them
+  int candidates_per_source = 100;  // requested from each source; 10 to 500
+  // The first candidates, which the language model orders; the others keep their order after them.
+  int rerank_candidates = 50;
   int max_llm_explanations = 10;  // results beyond these get template texts
-  absl::Duration source_budget =
-      absl::Milliseconds(500);  // for retrieval and for the query's embedding
-  absl::Duration rerank_reserve =
-      absl::Milliseconds(20);  // kept of the deadline for what follows the language model
-  absl::Duration min_rerank_time =
-      absl::Milliseconds(15);  // with less left the language model is not asked
+  // Time limit of the source stage: embedding the query and searching.
+  absl::Duration source_budget = absl::Milliseconds(500);
+  // Part of the deadline that is kept for the stages after the language model.
+  absl::Duration rerank_reserve = absl::Milliseconds(20);
+  // With less time left, the language model is not asked to rank, or to explain.
+  absl::Duration min_rerank_time = absl::Milliseconds(15);
   absl::Duration min_explain_time = absl::Milliseconds(30);
   absl::Duration impression_timeout = absl::Seconds(2);
 };

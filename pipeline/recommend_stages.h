@@ -1,5 +1,6 @@
-// The eight stages of RecommenderService.Recommend. See pipeline/stage.h for the contract that they
-// share.
+// The seven stages of RecommenderService.Recommend, in the order in which they run. Recording the
+// impression is not a stage; see Recommender::RecordImpression. pipeline/stage.h has the contract
+// that all stages share.
 #pragma once
 
 #include "base/clock.h"
@@ -10,9 +11,9 @@
 
 namespace palate::pipeline {
 
-// 1. One call to the feature store: the user's events, what they have seen, trending and fresh
-// items. Then the user model, the parsed filter and the exclusions. Unavailable when the feature
-// store is.
+// 1. Reads the user's events, seen items, trending and fresh items in one call to the feature
+// store, and the items of the session and the context in one call each. Then builds the user model,
+// parses the filter and collects the exclusions. Fails when the feature store is down.
 class HydrateStage final : public Stage {
  public:
   HydrateStage(FeatureReader& features, const PipelineOptions& options)
@@ -28,10 +29,10 @@ class HydrateStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// 2. Candidates from interests (content), from the items at hand (context), from the query,
-// trending and fresh. Embedding and retrieval run side by side on `pool`, each within
-// options.source_budget. Retrieval gets two requests at most: interest and context in one, and the
-// query's vectors in another, which has to wait for the embedding.
+// 2. Collects candidates from the user's interests (content), the context items, the query,
+// trending and fresh items. The query is embedded on `pool` while the calling thread searches; both
+// end within options.source_budget. Retrieval receives two requests at most: one for interests and
+// context items, and one for the query's vectors, which waits for the embedding.
 class SourceStage final : public Stage {
  public:
   SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock,
@@ -48,23 +49,23 @@ class SourceStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// 3. Fetches the candidates' facts and drops what is hidden, expired, seen, excluded or outside the
-// request's filter.
+// 3. Fetches the candidates' facts and drops items that are hidden, expired, seen, excluded or
+// outside the request's filter. Fails when the feature store is down.
 class FilterStage final : public Stage {
  public:
   explicit FilterStage(FeatureReader& features) : features_(features) {}
   StageId id() const override { return StageId::kFilter; }
   absl::Status Run(RequestState& state) const override;
 
-  // Whether the item may be shown to this request. The recommender asks once more before it
-  // answers.
+  // Whether the item may be in the result. The recommender checks every item again before it
+  // returns the result.
   static bool Admits(const RequestState& state, const Item& item);
 
  private:
   FeatureReader& features_;
 };
 
-// 4. Adds up the standardized signals of options.score and orders by the sum.
+// 4. Adds up the standardized signals, weighted by options.score, and orders by the sum.
 class ScoreStage final : public Stage {
  public:
   explicit ScoreStage(const PipelineOptions& options) : options_(options) {}
@@ -75,8 +76,8 @@ class ScoreStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// The score of a plain search: the calibrated match with the query alone, summed over its spaces.
-// Orders state.candidates by it.
+// Orders state.candidates by the score of a plain search: the calibrated match with the query
+// alone, summed over its spaces.
 void ScoreByQuery(RequestState& state);
 
 // 5. The language model orders the head of the list; its log-odds are blended with the first-stage
@@ -94,14 +95,15 @@ class RerankStage final : public Stage {
   const PipelineOptions& options_;
 };
 
-// 6. Maximal marginal relevance, attribute caps and exploration; then cuts to the wanted number.
+// 6. Applies maximal marginal relevance, attribute caps and exploration, and cuts the list to the
+// requested number of results.
 class DiversifyStage final : public Stage {
  public:
   StageId id() const override { return StageId::kDiversify; }
   absl::Status Run(RequestState& state) const override;
 };
 
-// 7. Texts with evidence. `on_text` may be null; see CandidateRanker::Explain.
+// 7. Gives every result an explanation. `on_text` may be null; see CandidateRanker::Explain.
 class ExplainStage final : public Stage {
  public:
   ExplainStage(CandidateRanker& ranker, const Clock& clock, const PipelineOptions& options,

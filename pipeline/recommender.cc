@@ -17,7 +17,7 @@ constexpr int kPoolThreads = 4;
 constexpr int kRecorderThreads = 2;
 constexpr size_t kPoolQueue = 1024;
 
-// 128 random bits in hex: unguessable, so that an answer cannot be claimed by who never saw it.
+// 128 random bits in hex, so that an id cannot be guessed by someone who never received it.
 std::string NewRecommendationId() {
   thread_local std::random_device entropy;
   std::string bytes;
@@ -36,7 +36,7 @@ ResultItem ToResult(const Candidate& candidate) {
   return result;
 }
 
-// How the user looked to the stages.
+// Counts of the state that the stages worked with.
 std::map<std::string, std::string> DebugOf(const RequestState& state) {
   return {{"events", absl::StrCat(state.context.events.size())},
           {"excluded_items", absl::StrCat(state.excluded.size())},
@@ -46,12 +46,13 @@ std::map<std::string, std::string> DebugOf(const RequestState& state) {
           {"missing_items", absl::StrCat(state.missing_item_ids.size())}};
 }
 
-// Every item is asked once more whether it may be shown: nothing slips through the stages between
-// the filter and the answer.
+// Checks every item again, so that no stage after the filter can add an item that must not be
+// shown.
 RecommendResult ToResult(RequestState& state, std::vector<StageReport> reports) {
   std::erase_if(state.candidates, [&](const Candidate& candidate) {
     return !FilterStage::Admits(state, candidate.record.item);
   });
+
   RecommendResult result;
   result.recommendation_id = NewRecommendationId();
   for (const Candidate& candidate : state.candidates) result.results.push_back(ToResult(candidate));
@@ -85,6 +86,7 @@ absl::StatusOr<SpaceVector> ChooseSpace(const ItemWithVectors& record, const std
       if (vector.space.name == name) return vector;
     }
   }
+
   return absl::FailedPreconditionError(
       absl::StrCat("item ", QuoteForMessage(record.item.id), " has no vector in space ",
                    wanted.empty() ? "fused, text or image" : wanted, " yet"));
@@ -132,15 +134,18 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
                                                        const StreamSink& sink,
                                                        const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
+
   RequestState state = NewState(query, context);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   PALATE_RETURN_IF_ERROR(Order(state, reports));
+
   RecommendResult result = ToResult(state, std::move(reports));
   if (sink.on_ranked != nullptr && !sink.on_ranked(result))
     return absl::CancelledError("the caller stopped listening");
+
   PALATE_RETURN_IF_ERROR(Explain(state, result, sink));
   return result;
 }
@@ -153,21 +158,26 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
 absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query,
                                                   const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
+
   const RecommendQuery recommend = ToRecommendQuery(query);
   RequestState state = NewState(recommend, context);
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+
   for (const std::string& id : query.item_ids) {
     Candidate candidate;
     candidate.item_id = id;
     candidate.reasons.push_back({Source::kCaller, 0, "", {}});
     state.candidates.push_back(std::move(candidate));
   }
+
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   PALATE_RETURN_IF_ERROR(Order(state, reports));
+
   RecommendResult result = ToResult(state, std::move(reports));
   result.missing_item_ids = state.missing_item_ids;
   result.filtered_item_ids = state.filtered_item_ids;
+
   PALATE_RETURN_IF_ERROR(Explain(state, result, {}));
   return result;
 }
@@ -175,6 +185,7 @@ absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query,
 absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
                                                     const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
+
   RecommendQuery inner;
   inner.catalog = query.catalog;
   inner.query = query.query;
@@ -184,11 +195,13 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
   inner.request_time = query.request_time;
   RequestState state = NewState(inner, context);
   state.query_user_id = query.user_id;
+
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   state.context.trending.clear();
   state.context.fresh.clear();
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
+
   // A search that could not search is an error, not an empty answer.
   for (const StageNote& note : reports.back().notes) {
     if (note.degradation == Degradation::kEmbeddingUnavailable ||
@@ -196,6 +209,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
       return absl::UnavailableError(note.detail);
     }
   }
+
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   ScoreByQuery(state);
   if (static_cast<int>(state.candidates.size()) > query.num_results)
@@ -206,6 +220,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
 absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& query,
                                                           const CallContext& context) const {
   PALATE_RETURN_IF_ERROR(Validate(query));
+
   RecommendQuery inner;
   inner.catalog = query.catalog;
   inner.filter = query.filter;
@@ -214,8 +229,10 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
   RequestState state = NewState(inner, context);
+
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
+
   const std::vector<std::string> spaces =
       query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
                           : std::vector<std::string>{query.space};
@@ -226,6 +243,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
                                             " is not in catalog ", query.catalog));
   }
   PALATE_ASSIGN_OR_RETURN(SpaceVector vector, ChooseSpace(*records[0], query.space));
+
   RetrievalRequest retrieval;
   retrieval.catalog = query.catalog;
   retrieval.filter = query.filter;
@@ -235,6 +253,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   PALATE_ASSIGN_OR_RETURN(const std::vector<RetrievalResult> results,
                           parts_.retriever.Search(retrieval, state.call));
   PALATE_ASSIGN_OR_RETURN(const std::vector<ScoredItem> hits, results.front());
+
   for (const ScoredItem& hit : hits) {
     Candidate candidate;
     candidate.item_id = hit.item_id;
@@ -245,6 +264,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
                                  {query.item_id}});
     state.candidates.push_back(std::move(candidate));
   }
+
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   return ToResult(state, std::move(reports));
 }
@@ -257,13 +277,14 @@ void Recommender::RecordImpression(const RecommendQuery& query,
   impression.scenario = query.scenario;
   impression.time = clock_.Now();
   for (const ResultItem& item : result.results) impression.item_ids.push_back(item.item.id);
+
   absl::Status queued = absl::UnavailableError("the recommender is stopping");
   {
     MutexLock lock(recorder_mutex_);
     if (recorder_ != nullptr) {
       queued =
           recorder_->Submit([this, catalog = query.catalog, impression = std::move(impression)] {
-            // The request has been answered: its own end does not matter any more.
+            // Not the request's deadline and cancellation, because the response is ready.
             const CallContext context = {.deadline = clock_.Now() + options_.impression_timeout};
             const absl::Status written =
                 parts_.features.WriteImpression(catalog, impression, context);
@@ -271,6 +292,7 @@ void Recommender::RecordImpression(const RecommendQuery& query,
           });
     }
   }
+
   if (!queued.ok()) spdlog::warn("an impression was lost: {}", queued.ToString());
 }
 
@@ -280,7 +302,7 @@ void Recommender::StopRecording() {
     MutexLock lock(recorder_mutex_);
     recorder = std::move(recorder_);
   }
-  // Its destructor runs what is queued.
+  // The pool's destructor runs the queued tasks.
 }
 
 }  // namespace palate::pipeline

@@ -1,13 +1,25 @@
-// The request's life: RecommenderService's Recommend, Search, SimilarItems and Rank over the four
-// interfaces of pipeline/interfaces.h.
+// RecommenderService's Recommend, Search, SimilarItems and Rank over the four interfaces of
+// pipeline/interfaces.h.
 //
-// Thread-safe after construction. Borrows the four parts and the clock, which must outlive it.
-// Calls block until they are answered, until their deadline or until their cancellation, so they
-// belong on a pool of their own, never in an RPC callback.
+// Usage:
+//   const Recommender recommender({features, embedder, retriever, ranker}, clock, {});
+//   RecommendQuery query;
+//   query.catalog = "shop";
+//   query.user_id = "u1";
+//   query.num_results = 3;
+//   PALATE_ASSIGN_OR_RETURN(const RecommendResult result,
+//                           recommender.Recommend(query, {.deadline = deadline}));
+//   recommender.RecordImpression(query, result);
+//
+// Thread-safe. Borrows the four services and the clock, which must outlive it. Calls block until
+// the result is ready, the deadline passes or the call is cancelled, so they must not run in an RPC
+// callback.
 //
 // Errors: InvalidArgument with field violations for a wrong request; NotFound for an unknown
-// catalog or item; Unavailable when the feature store is down (or, for Search, embedding or
-// retrieval). Everything else that is down degrades the answer and is named in its stages.
+// catalog or item; FailedPrecondition for an item without a vector (SimilarItems); Unavailable when
+// the feature store is down, or retrieval (Search, SimilarItems), or embedding (Search);
+// DeadlineExceeded; Cancelled. Any other service that is down degrades the result, and the stage
+// reports name it.
 #pragma once
 
 #include <functional>
@@ -34,12 +46,13 @@ struct RecommenderParts {
   CandidateRanker& ranker;
 };
 
-// What a streaming caller hears before the whole answer is there, from the calling thread. Both may
-// be null.
+// Receives parts of the result before all of it is ready. Both functions are called on the thread
+// that called Recommend, and may be null.
 struct StreamSink {
-  // The ranked items, once, without explanations. False stops the request with Cancelled.
+  // Called once, with the ranked items without explanations. False ends the request with Cancelled.
   std::function<bool(const RecommendResult&)> on_ranked;
-  // Pieces of checked explanation text for results[result_index]. False stops generating.
+  // A piece of checked explanation text for results[result_index]. If it returns false, the
+  // language model stops, and template texts replace all of its texts.
   std::function<bool(size_t result_index, const std::string& piece)> on_text;
 };
 
@@ -53,26 +66,26 @@ class Recommender {
   absl::StatusOr<RecommendResult> Recommend(const RecommendQuery& query,
                                             const CallContext& context) const;
 
-  // Best first; each result's reason is the query.
+  // Best match first; the reason of each result is the query.
   absl::StatusOr<RecommendResult> Search(const SearchQuery& query,
                                          const CallContext& context) const;
 
-  // Neighbors of one item in one space, without the item itself.
+  // The nearest neighbors of one item in one space, without the item itself.
   absl::StatusOr<RecommendResult> SimilarItems(const SimilarQuery& query,
                                                const CallContext& context) const;
 
-  // The caller's own list in the order that suits the user. Everything that the filter admits comes
-  // back.
+  // Orders the caller's list for the user. The result has every item that is in the catalog and
+  // passes the filter.
   absl::StatusOr<RecommendResult> Rank(const RankQuery& query, const CallContext& context) const;
 
-  // Stage 8, called after the answer went out: keeps what was shown. Failures are logged, never
-  // returned. Does not block.
+  // Queues the impression of a result: a background thread writes it to the feature store, possibly
+  // before the response has been sent. Called when the response is ready. Failures are logged, not
+  // returned. Does not block. No stage report covers it.
   void RecordImpression(const RecommendQuery& query, const RecommendResult& result) const
       ABSL_LOCKS_EXCLUDED(recorder_mutex_);
 
-  // Writes the impressions that wait; later ones are lost, and logged. To be called while the
-  // feature store can still be reached: an impression that is written in the background must not
-  // outlive the way to it.
+  // Writes the queued impressions and returns; impressions of later calls are lost, and logged.
+  // Must be called while the feature store can still be reached.
   void StopRecording() ABSL_LOCKS_EXCLUDED(recorder_mutex_);
 
  private:
@@ -90,11 +103,12 @@ class Recommender {
   const ScoreStage score_;
   const RerankStage rerank_;
   const DiversifyStage diversify_;
-  mutable ThreadPool pool_;  // of query embeddings
+  mutable ThreadPool pool_;  // embeds queries
   const SourceStage source_;
   mutable Mutex recorder_mutex_;
-  std::unique_ptr<ThreadPool> recorder_ ABSL_GUARDED_BY(
-      recorder_mutex_);  // of impressions; last, so that they end before the rest goes
+  // Writes impressions. The last member, so that it ends before the others are destroyed. Null
+  // after StopRecording().
+  std::unique_ptr<ThreadPool> recorder_ ABSL_GUARDED_BY(recorder_mutex_);
 };
 
 }  // namespace palate::pipeline

@@ -9,7 +9,7 @@
 namespace palate::pipeline {
 namespace {
 
-// The catalog's weight, less for a user of whom little is known.
+// The catalog's weight, less for a user with few informative events.
 double WeightFor(const RequestState& state, const std::vector<ranking::HistoryEntry>& history) {
   const double largest = ranking::MaxAbsoluteWeight(history);
   const int64_t informative =
@@ -19,7 +19,7 @@ double WeightFor(const RequestState& state, const std::vector<ranking::HistoryEn
   return ranking::GatedWeight(state.context.catalog.rerank_weight, static_cast<int>(informative));
 }
 
-// Why the language model is not asked at all; kNone when it is.
+// The reason to skip the language model; kNone when it is asked.
 Degradation WhyNot(const RequestState& state, absl::Duration remaining,
                    const PipelineOptions& options) {
   if (state.candidates.empty()) return Degradation::kNoCandidates;
@@ -41,6 +41,7 @@ absl::Status RerankStage::Run(RequestState& state) const {
   ranking::RankInput input;
   input.history = HistoryForRanking(state, options_.max_events);
   state.rerank_weight = WeightFor(state, input.history);
+
   const Degradation why_not = WhyNot(state, remaining, options_);
   if (why_not != Degradation::kNone) {
     state.rerank_weight = 0;
@@ -48,6 +49,7 @@ absl::Status RerankStage::Run(RequestState& state) const {
                                      absl::FormatDuration(remaining), " left"));
     return absl::OkStatus();
   }
+
   const size_t head = std::min<size_t>(state.candidates.size(), options_.rerank_candidates);
   input.instruction = state.query.instruction;
   std::vector<double> first_stage;
@@ -55,6 +57,7 @@ absl::Status RerankStage::Run(RequestState& state) const {
     input.candidates.push_back(FactsOf(state.candidates[i].record.item));
     first_stage.push_back(state.candidates[i].relevance_score);
   }
+
   const absl::StatusOr<ranking::RankOutput> output =
       ranker_.Rank(input, state.call.WithDeadline(state.call.deadline - options_.rerank_reserve));
   if (!output.ok()) {
@@ -67,9 +70,11 @@ absl::Status RerankStage::Run(RequestState& state) const {
     return absl::InternalError(
         absl::StrCat("the ranker scored ", output->scores.size(), " of ", head, " candidates"));
   }
+
   state.ranking_fingerprint = output->model_fingerprint;
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> blended,
                           ranking::Blend(first_stage, output->scores, state.rerank_weight));
+
   for (size_t i = 0; i < head; ++i) {
     state.candidates[i].rerank_score = output->scores[i];
     state.candidates[i].score = blended[i];

@@ -8,10 +8,10 @@
 namespace palate::pipeline {
 namespace {
 
-using Signal = std::vector<std::optional<double>>;  // one per candidate; absent: not known for it
+using Signal = std::vector<std::optional<double>>;  // one per candidate; absent: unknown
 
-// Adds weight * (value - mean) / deviation to each total; an absent value adds nothing, which is
-// the mean.
+// Adds weight * (value - mean) / deviation to each total. An absent value adds nothing, as the mean
+// would.
 void AddStandardized(const Signal& signal, double weight, std::vector<double>& totals) {
   double sum = 0;
   double squares = 0;
@@ -23,22 +23,26 @@ void AddStandardized(const Signal& signal, double weight, std::vector<double>& t
     ++count;
   }
   if (count < 2) return;
+
   const double mean = sum / count;
   const double variance = squares / count - mean * mean;
   if (variance < 1e-12) return;
   const double scale = weight / std::sqrt(variance);
+
   for (size_t i = 0; i < signal.size(); ++i) {
     if (signal[i].has_value()) totals[i] += scale * (*signal[i] - mean);
   }
 }
 
-// The best match with any of the interest centroids in `space`; weaker ones count up to half less.
+// The best match with any interest centroid in `space`. A weaker centroid's match is scaled down,
+// to half at the least.
 Signal InterestSignal(const std::vector<Candidate>& candidates,
                       const std::vector<InterestCentroid>& interests, const std::string& space) {
   double strongest = 0;
   for (const InterestCentroid& interest : interests) {
     if (interest.space.name == space) strongest = std::max(strongest, interest.weight);
   }
+
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     for (const InterestCentroid& interest : interests) {
@@ -50,10 +54,11 @@ Signal InterestSignal(const std::vector<Candidate>& candidates,
       signal[i] = std::max(signal[i].value_or(match), match);
     }
   }
+
   return signal;
 }
 
-// The query's calibrated score summed over the spaces that it has a vector in.
+// The calibrated match with the query, summed over the query's spaces.
 Signal QuerySignal(const std::vector<Candidate>& candidates,
                    const std::vector<QueryVector>& queries) {
   Signal signal(candidates.size());
@@ -85,12 +90,13 @@ Signal ContextSignal(const std::vector<Candidate>& candidates,
   return signal;
 }
 
-// Popularity is heavy-tailed, hence the logarithm; an item outside the list has none.
+// The logarithm, because popularity is heavy-tailed; 0 for an item outside the list.
 Signal TrendingSignal(const std::vector<Candidate>& candidates,
                       const std::vector<ScoredItem>& trending) {
   std::map<std::string, double> scores;
   for (const ScoredItem& item : trending)
     scores[item.item_id] = std::log1p(std::max(0.0, item.score));
+
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const auto found = scores.find(candidates[i].item_id);
@@ -99,11 +105,12 @@ Signal TrendingSignal(const std::vector<Candidate>& candidates,
   return signal;
 }
 
-// Falls from 1 for the newest item to 0 at the end of the list.
+// Falls linearly from 1 for the newest item towards 0 at the end of the list; 0 outside it.
 Signal FreshSignal(const std::vector<Candidate>& candidates, const std::vector<ScoredItem>& fresh) {
   std::map<std::string, double> scores;
   for (size_t i = 0; i < fresh.size(); ++i)
     scores[fresh[i].item_id] = 1.0 - static_cast<double>(i) / fresh.size();
+
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const auto found = scores.find(candidates[i].item_id);
@@ -133,6 +140,7 @@ absl::Status ScoreStage::Run(RequestState& state) const {
   const std::vector<Candidate>& candidates = state.candidates;
   const ScoreWeights& weights = options_.score;
   std::vector<double> totals(candidates.size(), 0);
+
   AddStandardized(InterestSignal(candidates, state.user_model.likes, kTextSpace),
                   weights.text_interest, totals);
   AddStandardized(InterestSignal(candidates, state.user_model.likes, kImageSpace),
@@ -143,6 +151,7 @@ absl::Status ScoreStage::Run(RequestState& state) const {
   AddStandardized(ContextSignal(candidates, state.context_items), weights.context, totals);
   AddStandardized(TrendingSignal(candidates, state.context.trending), weights.trending, totals);
   AddStandardized(FreshSignal(candidates, state.context.fresh), weights.fresh, totals);
+
   OrderByScore(state.candidates, totals);
   return absl::OkStatus();
 }

@@ -12,14 +12,14 @@ namespace {
 
 constexpr int kMinPerVector = 20;
 
-// A vector to search with, and what a hit of it means.
+// A vector to search with, and the reason that its hits get.
 struct VectorSource {
   VectorQuery query;
   Source source = Source::kContent;
   std::vector<std::string> item_ids;
 };
 
-// Collects candidates by id, keeping every reason that brought one.
+// Collects candidates by id, with the reasons of all sources that found them.
 class CandidateSet {
  public:
   explicit CandidateSet(const std::set<std::string>& excluded) : excluded_(excluded) {}
@@ -42,7 +42,7 @@ class CandidateSet {
   std::map<std::string, Candidate> by_id_;
 };
 
-// What every search of the request has in common.
+// The fields that all searches of the request share.
 RetrievalRequest MakeRequest(const RequestState& state) {
   RetrievalRequest request;
   request.catalog = state.query.catalog;
@@ -62,6 +62,7 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
     sources.push_back(
         {{{interest.space, interest.centroid}, k}, Source::kContent, std::move(items)});
   }
+
   for (const ItemWithVectors& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
       sources.push_back(
@@ -82,14 +83,15 @@ Degradation DegradationFor(const absl::Status& status) {
   return IsOutage(status) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
 }
 
-// Searches with all sources in one request and collects the hits. Notes the failure of the request,
-// or of each query that failed. The queries of `request` are replaced.
+// Searches with all sources in one request and collects the hits. Notes the error of the request,
+// or of each query that failed. Replaces the queries of `request`.
 void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources,
                RetrievalRequest& request, RequestState& state, CandidateSet& candidates,
                const CallContext& context) {
   if (sources.empty()) return;
   request.queries.clear();
   for (const VectorSource& source : sources) request.queries.push_back(source.query);
+
   const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
   if (!results.ok())
     return state.Degrade(DegradationFor(results.status()),
@@ -115,6 +117,7 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
   for (const SpaceDeclaration& space : state.context.catalog.spaces) {
     if (space.name == kTextSpace) query.model = space.model;
   }
+
   query.text = state.query.query.text;
   query.image = state.query.query.image;
   query.catalog = state.query.catalog;
@@ -127,17 +130,20 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
 absl::Status SourceStage::Run(RequestState& state) const {
   const CallContext context = state.call.WithDeadline(clock_.Now() + options_.source_budget);
   std::future<absl::StatusOr<std::vector<QueryVector>>> embedding;
+
   if (!state.query.query.empty()) {
     auto task = std::make_shared<std::packaged_task<absl::StatusOr<std::vector<QueryVector>>()>>(
         [this, query = ToEmbedQuery(state), context] { return embedder_.Embed(query, context); });
     embedding = task->get_future();
-    // A full pool is no reason to fail: the caller's own thread does it.
+    // When the pool is full, the calling thread embeds the query.
     if (!pool_.Submit([task] { (*task)(); }).ok()) (*task)();
   }
+
   CandidateSet candidates(state.excluded);
   RetrievalRequest request = MakeRequest(state);
   RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state,
             candidates, context);
+
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
@@ -149,6 +155,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
                 candidates, context);
     }
   }
+
   for (const ScoredItem& item : state.context.trending)
     candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
   for (const ScoredItem& item : state.context.fresh)

@@ -1,9 +1,26 @@
-// One step of a request's life, and the state that the steps hand on.
+// One step of a request, and the state that the steps share.
 //
-// A stage is a small class over the four interfaces of pipeline/interfaces.h. It never fails the
-// request for a part that is down: it notes the degradation and goes on; only Hydrate (nothing is
-// known without the feature store) and a wrong request do. Stages are const and thread-safe; a
-// RequestState belongs to one request and one thread at a time.
+// Usage:
+//   class HeadStage final : public Stage {
+//    public:
+//     StageId id() const override { return StageId::kDiversify; }
+//     absl::Status Run(RequestState& state) const override {
+//       if (state.candidates.empty()) {
+//         state.Skip(Degradation::kNoCandidates, "there is nothing to cut");
+//         return absl::OkStatus();
+//       }
+//       state.candidates.resize(1);
+//       return absl::OkStatus();
+//     }
+//   };
+//
+//   std::vector<StageReport> reports;
+//   PALATE_RETURN_IF_ERROR(RunStage(HeadStage(), state, reports));
+//
+// A stage calls the interfaces of pipeline/interfaces.h. When embedding, retrieval or ranking is
+// down it does not fail the request: it notes the degradation and continues. It fails for a wrong
+// request, and where the feature store is down, without which nothing can be recommended. Stages
+// are const and thread-safe; a RequestState belongs to one request and one thread at a time.
 #pragma once
 
 #include <map>
@@ -24,7 +41,7 @@
 
 namespace palate::pipeline {
 
-// An item that may be recommended, with all that the stages learned of it.
+// An item that may be recommended, with the results of the stages so far.
 struct Candidate {
   std::string item_id;
   std::vector<Reason> reasons;
@@ -44,13 +61,13 @@ struct RequestState {
   explicit RequestState(RecommendQuery&&) = delete;
 
   const RecommendQuery& query;
-  absl::Time now;    // the request's time, resolved
-  CallContext call;  // until when the answer is wanted
-  absl::string_view
-      query_user_id;  // borrowed; whose query it is: what is remembered of it belongs to them
+  absl::Time now;                   // the request's time, resolved
+  CallContext call;                 // deadline and cancellation of the request
+  absl::string_view query_user_id;  // borrowed; the user under whom the query's vectors are cached
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
-  std::set<std::string> excluded;  // the request's list and, unless wanted, what the user has seen
+  // The request's list, the context items and, unless the request includes them, the seen items.
+  std::set<std::string> excluded;
   UserModel user_model;
   std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;
@@ -59,7 +76,7 @@ struct RequestState {
   std::string ranking_fingerprint;
   std::vector<std::string> missing_item_ids;
   std::vector<std::string> filtered_item_ids;
-  // Of the running stage.
+  // Of the running stage, whose outcome and notes the two functions below set.
   StageReport* report = nullptr;
 
   void Degrade(Degradation degradation, std::string detail);
@@ -74,14 +91,16 @@ class Stage {
   virtual absl::Status Run(RequestState& state) const = 0;
 };
 
-// Runs the stage, timed, and appends its report.
+// Runs the stage, measures its duration, and appends its report, also when it fails.
 absl::Status RunStage(const Stage& stage, RequestState& state, std::vector<StageReport>& reports);
 
-// The user's events as the ranker reads them; events whose item is gone are left out.
+// The user's `max_events` newest events in the ranker's form, without events whose item is no
+// longer in the catalog.
 std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, int max_events);
 ranking::ItemFacts FactsOf(const Item& item);
 
-// Whether a part is down or out of time, as opposed to a wrong request or a bug.
+// Whether the error means that a service is down, overloaded, broken or out of time, or that the
+// call was cancelled, as opposed to a wrong request.
 bool IsOutage(const absl::Status& status);
 
 }  // namespace palate::pipeline

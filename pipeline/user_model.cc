@@ -18,6 +18,7 @@ struct WeightedItem {
 std::vector<WeightedItem> StrongestFirst(std::map<std::string, WeightedItem> by_id) {
   std::vector<WeightedItem> items;
   for (auto& [id, item] : by_id) items.push_back(std::move(item));
+
   std::stable_sort(items.begin(), items.end(), [](const WeightedItem& a, const WeightedItem& b) {
     return a.weight > b.weight;
   });
@@ -29,7 +30,8 @@ void AddScaled(const std::vector<float>& values, double scale, std::vector<float
   for (size_t i = 0; i < values.size(); ++i) sum[i] += static_cast<float>(scale * values[i]);
 }
 
-// A centroid under construction: the running weighted sum and its unit-length image.
+// A centroid under construction: the weighted sum of its members so far, and the sum at unit
+// length.
 struct Cluster {
   std::vector<float> sum;
   std::vector<float> centroid;
@@ -58,6 +60,7 @@ std::vector<Cluster> GreedyClusters(const std::vector<WeightedItem>& items,
         nearest = &cluster;
       }
     }
+
     const bool full = static_cast<int>(clusters.size()) >= options.max_centroids;
     if (nearest == nullptr || (best < options.join_similarity && !full))
       nearest = &clusters.emplace_back();
@@ -72,6 +75,7 @@ void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters,
   for (const Cluster& cluster : clusters) total += cluster.weight;
   std::stable_sort(clusters.begin(), clusters.end(),
                    [](const Cluster& a, const Cluster& b) { return a.weight > b.weight; });
+
   for (Cluster& cluster : clusters) {
     interests.push_back(
         {space, std::move(cluster.centroid), cluster.weight / total, std::move(cluster.item_ids)});
@@ -84,6 +88,7 @@ std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
                                    absl::Duration half_life) {
   absl::Time newest = absl::InfinitePast();
   for (const ContextEvent& event : events) newest = std::max(newest, event.event.time);
+
   std::vector<double> weights;
   weights.reserve(events.size());
   for (const ContextEvent& event : events) {
@@ -96,6 +101,7 @@ std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
 UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options) {
   const std::vector<ContextEvent>& events = context.events;
   const std::vector<double> weights = DecayedWeights(events, options.half_life);
+
   std::map<SpaceKey, std::map<std::string, WeightedItem>> spaces;
   for (size_t i = 0; i < events.size(); ++i) {
     const ItemWithVectors* record = context.ItemOf(events[i]);
@@ -107,6 +113,7 @@ UserModel BuildUserModel(const UserContext& context, const UserModelOptions& opt
       item.vector = &vector.values;
     }
   }
+
   UserModel model;
   for (auto& [space, by_id] : spaces) {
     std::map<std::string, WeightedItem> liked;

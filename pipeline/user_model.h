@@ -1,9 +1,14 @@
-// The user's interests as vectors: recency-decayed centroids of what they liked, and one of what
-// they did not, per space.
+// The user's interests as vectors: in each space, recency-decayed centroids of the items that the
+// user liked, and one centroid of those that the user disliked.
 //
-// Centroids instead of one mean keep separate interests apart (PinnerSage, Pal et al., KDD 2020,
-// makes the same case); here they are found by one greedy pass over the strongest items, which is
-// deterministic and needs no choice of cluster count. Thread-safe: free functions over values.
+// Usage:
+//   const UserModel model = BuildUserModel(context, UserModelOptions{});
+//   for (const InterestCentroid& interest : model.likes)
+//     queries.push_back({.vector = {interest.space, interest.centroid}, .k = 100});
+//
+// Several centroids keep separate interests apart, where one mean would mix them (PinnerSage, Pal
+// et al., KDD 2020). One greedy pass over the items, strongest first, finds them: it is
+// deterministic and needs no number of clusters. The functions are pure and thread-safe.
 #pragma once
 
 #include <string>
@@ -36,12 +41,12 @@ struct UserModel {
 };
 
 // The decayed, signed weight of each event: weight * 2^(-age / half_life), age measured from the
-// newest event in `events`, so that a log of the nineties is as usable as today's.
+// newest event in `events`, so that old data sets are as usable as live events.
 std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
                                    absl::Duration half_life);
 
-// Events without an item or a vector in a space do not count there. Several events on one item add
-// up.
+// Ignores events whose item is not in the catalog or has no vector in the space. The weights of
+// several events on one item add up.
 UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options);
 
 }  // namespace palate::pipeline

@@ -21,10 +21,11 @@ absl::Status CheckId(absl::string_view field, const std::string& id) {
   }
   if (!IsValidUtf8(id))
     return InvalidField(field, absl::StrCat(QuoteForMessage(id), " is not UTF-8"), "valid UTF-8");
+
   for (char c : id) {
     if (absl::ascii_iscntrl(c))
       return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has a control character"),
-                          "free of them");
+                          "without control characters");
   }
   return absl::OkStatus();
 }
@@ -82,6 +83,7 @@ absl::Status CheckSessionEvents(const std::vector<Event>& events) {
     return InvalidField("session_events", absl::StrCat("has ", events.size(), " entries"),
                         absl::StrCat("at most ", kMaxSessionEvents));
   }
+
   for (size_t i = 0; i < events.size(); ++i) {
     const std::string field = absl::StrCat("session_events[", i, "]");
     PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, ".item_id"), events[i].item_id));
@@ -107,6 +109,7 @@ absl::Status CheckDiversity(const Diversity& diversity) {
   PALATE_RETURN_IF_ERROR(CheckShare("diversity.mmr_lambda", diversity.mmr_lambda, 1));
   PALATE_RETURN_IF_ERROR(
       CheckShare("diversity.exploration_share", diversity.exploration_share, kMaxExplorationShare));
+
   if (diversity.attribute_caps.size() > kMaxAttributeCaps) {
     return InvalidField("diversity.attribute_caps",
                         absl::StrCat("has ", diversity.attribute_caps.size(), " entries"),
@@ -141,8 +144,10 @@ absl::Status Validate(const RecommendQuery& query) {
 absl::Status Validate(const SearchQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
+
   if (query.query.empty())
     return InvalidField("query", "has neither text nor image", "a text, an image or both");
+
   PALATE_RETURN_IF_ERROR(CheckSearchInput("query", query.query));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckIds("exclude_item_ids", query.exclude_item_ids, kMaxExcludedItems));
@@ -165,14 +170,16 @@ absl::Status Validate(const RankQuery& query) {
   if (query.item_ids.empty())
     return InvalidField("item_ids", "is empty", absl::StrCat("1 to ", kMaxRankedItems, " ids"));
   PALATE_RETURN_IF_ERROR(CheckIds("item_ids", query.item_ids, kMaxRankedItems));
+
   std::set<std::string> distinct;
   for (size_t i = 0; i < query.item_ids.size(); ++i) {
     if (!distinct.insert(query.item_ids[i]).second) {
       return InvalidField(absl::StrCat("item_ids[", i, "]"),
-                          absl::StrCat(QuoteForMessage(query.item_ids[i]), " stands twice"),
+                          absl::StrCat(QuoteForMessage(query.item_ids[i]), " is duplicated"),
                           "distinct");
     }
   }
+
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));

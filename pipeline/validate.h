@@ -1,5 +1,5 @@
-// Checks of requests before any work: a wrong request fails as a whole, naming the field, its value
-// and the limit.
+// Checks requests against domain/limits.h before any work is done. The error is InvalidArgument
+// (InvalidField) and names the field, its value and the limit. Thread-safe.
 #pragma once
 
 #include "absl/status/status.h"

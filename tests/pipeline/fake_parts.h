@@ -1,5 +1,5 @@
-// The pipeline's four parts in memory, each of which can be taken down: for tests of stages,
-// degradations and streaming.
+// Fakes of the four services that the pipeline calls, each of which can be down: for tests of
+// stages, degradations and streaming.
 #pragma once
 
 #include <algorithm>
@@ -59,6 +59,7 @@ class FakeFeatures final : public FeatureReader {
     if (query.catalog != "shop")
       return absl::NotFoundError(absl::StrCat("catalog ", query.catalog));
     last_query = std::move(query);
+
     UserContext answer = context;
     if (last_query.user_id.empty()) {
       answer.events.clear();
@@ -98,7 +99,7 @@ class FakeFeatures final : public FeatureReader {
   std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
 
  private:
-  // Into context.items, where the item is put unless it is there.
+  // The index of the item in context.items, to which it is added if it is absent.
   int IndexOf(const std::string& item_id) {
     for (size_t i = 0; i < context.items.size(); ++i) {
       if (context.items[i].item.id == item_id) return static_cast<int>(i);
@@ -123,15 +124,15 @@ class FakeEmbedder final : public QueryEmbedder {
     return std::vector<QueryVector>{vector};
   }
 
-  // Waits until an Embed() that blocks has begun.
+  // Waits until a blocking Embed() has begun.
   void WaitUntilBlocked() {
     MutexLock lock(mutex);
     while (!blocked) changed.Wait(mutex);
   }
 
   bool down = false;
-  bool blocks =
-      false;  // until the call is cancelled, which it tells in saw_cancellation, or for a minute
+  // Embed() blocks until the call is cancelled, and then sets saw_cancellation, or for a minute.
+  bool blocks = false;
   std::vector<float> query_vector = {1, 0};
   EmbedQuery last_query;
   absl::Time last_deadline;
@@ -151,6 +152,7 @@ class FakeEmbedder final : public QueryEmbedder {
     blocked = true;
     blocked_thread = std::this_thread::get_id();
     changed.SignalAll();
+
     const absl::Time end = absl::Now() + absl::Minutes(1);
     while (!context.cancelled() && absl::Now() < end) changed.WaitFor(mutex, end - absl::Now());
     saw_cancellation = context.cancelled();
@@ -158,8 +160,8 @@ class FakeEmbedder final : public QueryEmbedder {
   }
 };
 
-// Searches the fake features' items by brute force, without knowing the filter: what slips through
-// must be caught after it.
+// Searches the fake features' items by brute force and ignores the filter, so that the pipeline has
+// to apply it.
 class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
@@ -186,6 +188,7 @@ class FakeRetriever final : public Retriever {
       if (!record.vectors.empty())
         hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
     }
+
     std::stable_sort(hits.begin(), hits.end(),
                      [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
     if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
@@ -203,6 +206,7 @@ class FakeRanker final : public CandidateRanker {
     ++rank_calls;
     last_input = input;
     if (!rank_status.ok()) return rank_status;
+
     ranking::RankOutput output;
     output.model_fingerprint = "lm-1";
     for (const ranking::ItemFacts& item : input.candidates) {
@@ -216,6 +220,7 @@ class FakeRanker final : public CandidateRanker {
       const std::vector<ranking::ExplainInput>& inputs, const OnText& on_text,
       const CallContext&) override {
     if (!explain_status.ok()) return explain_status;
+
     explained = inputs;
     std::vector<ranking::Explanation> explanations;
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -232,7 +237,7 @@ class FakeRanker final : public CandidateRanker {
   absl::Status rank_status;
   absl::Status explain_status;
   std::map<std::string, float> scores;
-  std::vector<ranking::ExplainInput> explained;  // the last request's
+  std::vector<ranking::ExplainInput> explained;  // inputs of the last request
   int rank_calls = 0;
   ranking::RankInput last_input;
 };

@@ -44,7 +44,7 @@ class RecommenderTest : public ::testing::Test {
     return query;
   }
 
-  // Enough history for the language model to have its whole say.
+  // Enough history for the language model to get the catalog's whole weight.
   void AddLongHistory() {
     for (int i = 0; i < 30; ++i) features_.AddEvent("liked", 1, kNow - absl::Hours(2 + i));
   }
@@ -126,6 +126,7 @@ TEST_F(RecommenderTest, NeverReturnsHiddenExpiredOrExcludedItems) {
   auto query = Query();
   query.request_time = kNow;
   query.exclude_item_ids = {"far"};
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(result->results, IsEmpty());
@@ -135,6 +136,7 @@ TEST_F(RecommenderTest, BlendsTheLanguageModelsScoreByTheCatalogsWeight) {
   features_.context.catalog.rerank_weight = 1;
   ranker_.scores = {{"near", -3}, {"middle", 0}, {"far", 3}};
   AddLongHistory();
+
   const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("far", "middle", "near"));
@@ -196,10 +198,11 @@ TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
   query.context_item_ids = {"middle"};
   query.query.text = "something red";
   query.request_time = kNow;
+
   ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
   ASSERT_EQ(retriever_.requests.size(), 2u);
   EXPECT_EQ(retriever_.requests[0].queries.size(), 2u)
-      << "one vector of the user's interests and one of the item at hand";
+      << "one vector of the user's interests and one of the context item";
   EXPECT_EQ(retriever_.requests[1].queries.size(), 1u);
   for (const RetrievalRequest& request : retriever_.requests) {
     EXPECT_EQ(request.catalog, "shop");
@@ -214,6 +217,7 @@ TEST_F(RecommenderTest, KeepsWhatOtherVectorsFoundWhenOneVectorsSearchFails) {
   retriever_.broken_space = "image";
   auto query = Query();
   query.context_item_ids = {"middle"};
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), Contains("near"));
@@ -230,6 +234,7 @@ TEST_F(RecommenderTest, RecommendsWithoutTheQueryWhenEmbeddingIsDown) {
   embedder_.down = true;
   auto query = Query();
   query.query.text = "something red";
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), Not(IsEmpty()));
@@ -246,6 +251,7 @@ TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
   event.time = kNow;
   query.session_events = {event};
   features_.context.catalog.rerank_weight = 0;
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
@@ -260,6 +266,7 @@ TEST_F(RecommenderTest, ReadsEachItemOfASessionOnceAndOnlyWhenItIsNotKnownYet) {
     event.time = kNow;
     query.session_events.push_back(event);
   }
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_FALSE(features_.item_reads.empty());
@@ -277,6 +284,7 @@ TEST_F(RecommenderTest, NamesAnUndeclaredEventTypeOfTheSession) {
   event.type = "wink";
   event.time = kNow;
   query.session_events = {event};
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(absl::IsInvalidArgument(result.status()));
   EXPECT_EQ(FieldViolations(result.status())[0].field, "session_events[0].event_type");
@@ -286,6 +294,7 @@ TEST_F(RecommenderTest, FallsBackToTemplateTextsMarkedWhenTheModelCannotExplain)
   ranker_.explain_status = absl::UnavailableError("ranking is down");
   auto query = Query();
   query.explain = ExplainMode::kLlm;
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
   for (const ResultItem& item : result->results) {
@@ -301,6 +310,7 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
   query.explain = ExplainMode::kLlm;
   query.context_item_ids = {"liked"};
   query.query.text = "something like it";
+
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   std::map<std::string, ranking::ExplanationPlan> plans;
@@ -308,7 +318,7 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
     plans[input.item.item_id] = ranking::MakePlan(input, {});
   ASSERT_THAT(plans, testing::SizeIs(3));
   for (const auto& [id, plan] : plans) {
-    EXPECT_TRUE(plan.similar) << id;  // all three are neighbors of the item at hand
+    EXPECT_TRUE(plan.similar) << id;  // all three are neighbors of the context item
     EXPECT_TRUE(plan.searched) << id;
     EXPECT_EQ(plan.trending, id == "far") << id;
     EXPECT_EQ(plan.fresh, id == "middle") << id;
@@ -338,6 +348,7 @@ TEST_F(RecommenderTest, StreamsRankedItemsBeforeTheirTexts) {
     heard.push_back(absl::StrCat(index, " ", piece));
     return true;
   };
+
   const auto result = recommender_.Recommend(query, sink, Within());
   ASSERT_TRUE(result.ok());
   ASSERT_EQ(heard.size(), 4u);
@@ -357,6 +368,7 @@ TEST_F(RecommenderTest, RanksTheCallersListCompletelyAndNamesWhatIsMissing) {
   query.user_id = "u";
   query.item_ids = {"far", "ghost", "near", "liked"};
   features_.context.catalog.rerank_weight = 0;
+
   const auto result = recommender_.Rank(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("liked", "near", "far"));
@@ -369,6 +381,7 @@ TEST_F(RecommenderTest, SearchesByTheQueryAlone) {
   query.catalog = "shop";
   query.query.text = "far";
   query.num_results = 2;
+
   const auto result = recommender_.Search(query, Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Ids(*result), ElementsAre("far", "middle"));
@@ -379,6 +392,7 @@ TEST_F(RecommenderTest, SearchKeepsTheQueryUnderItsUserButAnswersAllUsersAlike) 
   SearchQuery query;
   query.catalog = "shop";
   query.query.text = "far";
+
   const auto anonymous = recommender_.Search(query, Within());
   ASSERT_TRUE(anonymous.ok()) << anonymous.status();
   EXPECT_EQ(embedder_.last_query.user_id, "");
@@ -396,6 +410,7 @@ TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
   query.catalog = "shop";
   query.query.text = "far";
   embedder_.down = true;
+
   EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Within()).status()));
   embedder_.down = false;
   retriever_.down = true;
@@ -406,6 +421,7 @@ TEST_F(RecommenderTest, FindsNeighborsOfAnItemWithoutTheItem) {
   SimilarQuery query;
   query.catalog = "shop";
   query.item_id = "liked";
+
   const auto result = recommender_.SimilarItems(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
@@ -428,7 +444,7 @@ TEST_F(RecommenderTest, WritesTheImpressionOfAnAnswer) {
     const auto result = recommender.Recommend(query, Within());
     ASSERT_TRUE(result.ok());
     recommender.RecordImpression(query, *result);
-  }  // the destructor runs what is queued
+  }  // the destructor runs the queued tasks
   MutexLock lock(features_.mutex);
   ASSERT_EQ(features_.impressions.size(), 1u);
   EXPECT_EQ(features_.impressions[0].user_id, "u");
@@ -444,6 +460,7 @@ TEST_F(RecommenderTest, WritesWhatWaitsWhenRecordingStopsAndTouchesTheStoreNoMor
   const auto query = Query();
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok());
+
   recommender_.RecordImpression(query, *result);
   recommender_.StopRecording();
   {
@@ -522,6 +539,7 @@ TEST_F(RecommenderTest, CountsTheSourceBudgetByItsOwnClock) {
   const Recommender recommender({features_, embedder_, retriever_, ranker_}, clock, options);
   RecommendQuery query = Query();
   query.query.text = "a lamp";
+
   ASSERT_TRUE(recommender.Recommend(query, {.deadline = kNow + absl::Seconds(5)}).ok());
   EXPECT_EQ(embedder_.last_deadline, kNow + absl::Milliseconds(700));
   ASSERT_TRUE(recommender.Recommend(query, {.deadline = kNow + absl::Milliseconds(300)}).ok());

@@ -18,6 +18,7 @@ TEST(UserModelTest, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   features.AddEvent("a", 1, kNewest);
   features.AddEvent("a", 1, kNewest - absl::Hours(24));
   features.AddEvent("a", -2, kNewest - absl::Hours(48));
+
   const std::vector<double> weights = DecayedWeights(features.context.events, absl::Hours(24));
   ASSERT_EQ(weights.size(), 3u);
   EXPECT_DOUBLE_EQ(weights[0], 1);
@@ -31,6 +32,7 @@ TEST(UserModelTest, KeepsUnrelatedInterestsApart) {
   features.AddItem("b", {1, 0.1f});
   features.AddItem("c", {0, 1});
   for (const char* id : {"a", "b", "c"}) features.AddEvent(id, 1, kNewest);
+
   const UserModel model = BuildUserModel(features.context, {});
   ASSERT_EQ(model.likes.size(), 2u);
   EXPECT_EQ(model.likes[0].item_ids, (std::vector<std::string>{"a", "b"}));
@@ -45,6 +47,7 @@ TEST(UserModelTest, NetsSeveralEventsOnOneItem) {
   features.AddItem("a", {1, 0});
   features.AddEvent("a", 1, kNewest);
   features.AddEvent("a", -3, kNewest);
+
   const UserModel model = BuildUserModel(features.context, {});
   EXPECT_TRUE(model.likes.empty());
   ASSERT_EQ(model.dislikes.size(), 1u);

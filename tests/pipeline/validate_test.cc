@@ -1,5 +1,5 @@
-// Requests at the limits of domain/limits.h: the value at the limit is taken, one above is refused
-// with field, value and limit.
+// Requests at the limits of domain/limits.h: a value at the limit is accepted, one above it is
+// rejected with field, value and limit.
 #include "pipeline/validate.h"
 
 #include <functional>
@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 // One limit of a Recommend request. `set` makes a request whose field has `size`.
 struct Edge {
   std::string name;
-  std::string field;  // as the refusal names it
+  std::string field;  // as the error names it
   size_t limit;
   std::function<void(RecommendQuery& query, size_t size)> set;
 };
