@@ -10,8 +10,8 @@
 namespace palate {
 namespace {
 
-// Payload: one "field NUL description" per violation, each followed by the record separator. Text
-// of callers is quoted before it is put into a violation, so it contains neither separator.
+// Payload: one "field NUL description" per violation, each followed by the record separator.
+// Neither may be in a field or a description: callers quote text from requests (QuoteForMessage).
 constexpr absl::string_view kPayloadUrl = "palate/field-violations";
 constexpr char kFieldEnd = '\0';
 constexpr char kRecordEnd = '\x1e';

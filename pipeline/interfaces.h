@@ -1,8 +1,9 @@
 // The four services that the pipeline calls: feature store, embedding, retrieval and ranking.
 //
-// services/clients implements them over gRPC. Every method is thread-safe and blocks until the
-// result arrives, the deadline passes or the call is cancelled. Errors besides those that a method
-// names: Unavailable when the service is down, DeadlineExceeded, Cancelled.
+// services/clients implements them over gRPC, offline/training over generated data. Every method is
+// thread-safe and blocks until the result arrives, the deadline passes or the call is cancelled.
+// Errors besides those that a method names: Unavailable when the service is down, DeadlineExceeded,
+// Cancelled.
 #pragma once
 
 #include <functional>
