@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -16,10 +15,6 @@ namespace {
 
 constexpr absl::Duration kCatalogTimeout = absl::Seconds(10);
 
-absl::Status WrongFlag(const std::string& name, const std::string& value, absl::string_view limit) {
-  return absl::InvalidArgumentError(absl::StrCat("--", name, " is ", value, "; must be ", limit));
-}
-
 }  // namespace
 
 const char kConnectionHelp[] =
@@ -31,83 +26,10 @@ const char kAnswerHelp[] =
     "  --timeout-ms N       how long to wait for an answer (default 10000)\n"
     "  --json               print the response as JSON, proto field names, defaults written out\n";
 
-absl::StatusOr<Flags> Flags::Parse(const std::vector<std::string>& arguments,
-                                   std::set<std::string> switches) {
+absl::StatusOr<Flags> ParseClientFlags(const std::vector<std::string>& arguments,
+                                       std::set<std::string> switches) {
   switches.insert({"json", "help"});
-  return ParseWithSwitches(arguments, switches);
-}
-
-absl::StatusOr<Flags> Flags::ParseWithSwitches(const std::vector<std::string>& arguments,
-                                               const std::set<std::string>& switches) {
-  Flags flags;
-  PALATE_ASSIGN_OR_RETURN(flags.line_, ParseCommandLine(arguments, switches));
-  return flags;
-}
-
-std::string Flags::Text(const std::string& name, std::string fallback) {
-  used_.insert(name);
-  for (const auto& [flag, value] : line_.flags) {
-    if (flag == name) fallback = value;
-  }
-  return fallback;
-}
-
-std::vector<std::string> Flags::Texts(const std::string& name) {
-  used_.insert(name);
-  std::vector<std::string> values;
-  for (const auto& [flag, value] : line_.flags) {
-    if (flag == name) values.push_back(value);
-  }
-  return values;
-}
-
-bool Flags::Switch(const std::string& name) { return Text(name) == "true"; }
-
-absl::StatusOr<int> Flags::Int(const std::string& name, int fallback, int low, int high) {
-  const std::string text = Text(name);
-  if (text.empty()) return fallback;
-  int value = 0;
-  if (!absl::SimpleAtoi(text, &value) || value < low || value > high) {
-    return WrongFlag(name, text, absl::StrCat("a whole number from ", low, " to ", high));
-  }
-  return value;
-}
-
-absl::StatusOr<double> Flags::Number(const std::string& name, double fallback, double low,
-                                     double high) {
-  const std::string text = Text(name);
-  if (text.empty()) return fallback;
-  double value = 0;
-  if (!absl::SimpleAtod(text, &value) || !(value >= low && value <= high)) {
-    return WrongFlag(name, text, absl::StrCat("a number from ", low, " to ", high));
-  }
-  return value;
-}
-
-absl::StatusOr<absl::Duration> Flags::Milliseconds(const std::string& name,
-                                                   absl::Duration fallback) {
-  PALATE_ASSIGN_OR_RETURN(
-      const int value,
-      Int(name, static_cast<int>(absl::ToInt64Milliseconds(fallback)), 1, 86'400'000));
-  return absl::Milliseconds(value);
-}
-
-absl::StatusOr<absl::Time> Flags::Time(const std::string& name, absl::Time fallback) {
-  const std::string text = Text(name);
-  if (text.empty()) return fallback;
-  absl::Time time;
-  std::string error;
-  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error))
-    return WrongFlag(name, text, "an RFC 3339 time");
-  return time;
-}
-
-absl::Status Flags::CheckAllUsed() const {
-  for (const auto& [flag, value] : line_.flags) {
-    if (used_.count(flag) == 0)
-      return absl::InvalidArgumentError(absl::StrCat("unknown flag --", flag));
-  }
-  return absl::OkStatus();
+  return Flags::Parse(arguments, switches);
 }
 
 Connection::Connection() = default;

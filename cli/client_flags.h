@@ -11,8 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/command_line.h"
 #include "services/runtime/channel.h"
-#include "services/runtime/command_line.h"
 
 namespace palate::services {
 
@@ -21,37 +21,9 @@ inline constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
 
 class LocalStack;
 
-// A parsed command line whose flags are taken one by one; what nobody took is an error.
-class Flags {
- public:
-  // `switches`: flags without a value, beside --json and --help.
-  static absl::StatusOr<Flags> Parse(const std::vector<std::string>& arguments,
-                                     std::set<std::string> switches = {});
-  // The same with these switches and no others.
-  static absl::StatusOr<Flags> ParseWithSwitches(const std::vector<std::string>& arguments,
-                                                 const std::set<std::string>& switches);
-
-  // The last value of the flag, or `fallback`.
-  std::string Text(const std::string& name, std::string fallback = "");
-  // Every value of a flag that may stand several times.
-  std::vector<std::string> Texts(const std::string& name);
-  bool Switch(const std::string& name);
-  // InvalidArgument naming the flag, its value and the bounds, which are inclusive.
-  absl::StatusOr<int> Int(const std::string& name, int fallback, int low, int high);
-  absl::StatusOr<double> Number(const std::string& name, double fallback, double low, double high);
-  // A whole number of milliseconds.
-  absl::StatusOr<absl::Duration> Milliseconds(const std::string& name, absl::Duration fallback);
-  // RFC 3339; `fallback` when absent.
-  absl::StatusOr<absl::Time> Time(const std::string& name, absl::Time fallback);
-
-  const std::vector<std::string>& positional() const { return line_.positional; }
-  // InvalidArgument naming flags that no one asked for.
-  absl::Status CheckAllUsed() const;
-
- private:
-  CommandLine line_;
-  std::set<std::string> used_;
-};
+// Parses a command's flags; `switches` are those without a value, beside --json and --help.
+absl::StatusOr<Flags> ParseClientFlags(const std::vector<std::string>& arguments,
+                                       std::set<std::string> switches = {});
 
 // Where a client command sends its calls. Keeps the in-process services alive.
 class Connection {

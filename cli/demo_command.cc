@@ -240,7 +240,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlag
 
 absl::Status RunDemoCommand(const Arguments& arguments) {
   // --json takes a file here, unlike in the other client commands.
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::ParseWithSwitches(arguments, {"help", "serve"}));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"help", "serve"}));
   if (flags.Switch("help")) {
     std::cout << kDemoHelp;
     return absl::OkStatus();

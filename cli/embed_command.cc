@@ -110,7 +110,7 @@ void SayReport(const offline::EmbedFileReport& report, const std::string& output
 }  // namespace
 
 absl::Status RunEmbed(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::ParseWithSwitches(arguments, {"help", "query"}));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"help", "query"}));
   if (flags.Switch("help")) {
     std::cout << kEmbedHelp;
     return absl::OkStatus();

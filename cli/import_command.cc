@@ -127,8 +127,7 @@ absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags,
 }  // namespace
 
 absl::Status RunImport(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags,
-                          Flags::ParseWithSwitches(arguments, {"help", "no-evaluate", "no-wait"}));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"help", "no-evaluate", "no-wait"}));
   if (flags.Switch("help")) {
     std::cout << kImportHelp << kConnectionHelp;
     return absl::OkStatus();

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/version.h"
 #include "cli/commands.h"
 
 namespace {
@@ -38,7 +39,7 @@ const std::map<std::string, Command>& Commands() {
 
 void PrintUsage(std::ostream& out) {
   out << "palate: recommendations with reasons\n\nusage: palate COMMAND [FLAGS]; palate COMMAND "
-         "--help says more\n\n";
+         "--help says more; palate --version\n\n";
   for (const auto& [name, command] : Commands())
     out << "  " << name << std::string(12 - name.size(), ' ') << command.summary << "\n";
 }
@@ -51,6 +52,11 @@ int main(int argc, char** argv) {
     PrintUsage(arguments.empty() ? std::cerr : std::cout);
     return arguments.empty() ? 2 : 0;
   }
+  if (arguments[0] == "--version") {
+    std::cout << "palate " << palate::Version() << "\n";
+    return 0;
+  }
+
   const auto command = Commands().find(arguments[0]);
   if (command == Commands().end()) {
     std::cerr << "palate: unknown command " << arguments[0] << "\n\n";

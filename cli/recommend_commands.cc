@@ -122,7 +122,7 @@ absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Me
 }  // namespace
 
 absl::Status RunRecommend(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"include-seen", "debug"}));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, ParseClientFlags(arguments, {"include-seen", "debug"}));
   if (flags.Switch("help")) {
     std::cout << kRecommendHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
@@ -154,7 +154,7 @@ absl::Status RunRecommend(const Arguments& arguments) {
 }
 
 absl::Status RunSearch(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, ParseClientFlags(arguments));
   if (flags.Switch("help")) {
     std::cout << kSearchHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
@@ -174,7 +174,7 @@ absl::Status RunSearch(const Arguments& arguments) {
 }
 
 absl::Status RunSimilar(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, ParseClientFlags(arguments));
   if (flags.Switch("help")) {
     std::cout << kSimilarHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();

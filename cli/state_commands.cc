@@ -112,7 +112,7 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
 }  // namespace
 
 absl::Status RunEvents(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, ParseClientFlags(arguments));
   if (flags.Switch("help")) {
     std::cout << kEventsHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
@@ -145,7 +145,7 @@ absl::Status RunEvents(const Arguments& arguments) {
 }
 
 absl::Status RunStatus(const Arguments& arguments) {
-  PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments));
+  PALATE_ASSIGN_OR_RETURN(Flags flags, ParseClientFlags(arguments));
   if (flags.Switch("help")) {
     std::cout << kStatusHelp << kConnectionHelp << kAnswerHelp;
     return absl::OkStatus();

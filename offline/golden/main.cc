@@ -1,6 +1,6 @@
-// golden_check: compares this code with the reference implementation's outputs.
+// palate-golden-check: compares this code with the reference implementation's outputs.
 //
-//   golden_check DIR [--minilm DIR]
+//   palate-golden-check DIR [--minilm DIR]
 //
 // DIR is a fixture, or a folder that holds fixtures at any depth; tests/goldens/README.md says what
 // a fixture is. --minilm is the folder of the published all-MiniLM-L6-v2, for fixtures of published
@@ -9,18 +9,23 @@
 // one failed, 2 when used wrongly.
 #include <filesystem>
 #include <iostream>
-#include <optional>
 #include <string>
 #include <system_error>
+#include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/strip.h"
+#include "absl/strings/string_view.h"
+#include "base/command_line.h"
+#include "base/version.h"
 #include "offline/golden/run.h"
 
 namespace {
 
-constexpr absl::string_view kUsage = "usage: golden_check DIR [--minilm DIR]\n";
-constexpr absl::string_view kMiniLmFlag = "--minilm";
+constexpr absl::string_view kUsage =
+    "usage: palate-golden-check DIR [--minilm DIR]\n\n"
+    "  DIR           a fixture, or a folder that holds fixtures at any depth\n"
+    "  --minilm DIR  the published all-MiniLM-L6-v2 (default: the text tower of the built-in "
+    "pair)\n"
+    "  --version     print the version\n";
 
 // The dual encoder's text tower, where an installation and a build folder have it: beside the
 // folder of this binary.
@@ -32,32 +37,29 @@ std::string BuiltinMiniLm() {
   return std::filesystem::exists(folder / "config.json", error) ? folder.string() : std::string();
 }
 
-// Nothing when the arguments are not those of the usage line.
-std::optional<palate::golden::RunOptions> ParseArguments(int argc, char** argv) {
-  palate::golden::RunOptions options = {.folder = "", .published = BuiltinMiniLm()};
-  for (int i = 1; i < argc; ++i) {
-    absl::string_view argument = argv[i];
-    if (argument == kMiniLmFlag && i + 1 < argc) {
-      options.published = argv[++i];
-    } else if (absl::ConsumePrefix(&argument, "--minilm=")) {
-      options.published = std::string(argument);
-    } else if (options.folder.empty() && !argument.empty() && !absl::StartsWith(argument, "-")) {
-      options.folder = std::string(argument);
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (options.folder.empty()) return std::nullopt;
-  return options;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options = ParseArguments(argc, argv);
-  if (!options.has_value()) {
+  auto flags =
+      palate::Flags::Parse(std::vector<std::string>(argv + 1, argv + argc), {"help", "version"});
+  if (flags.ok() && flags->Switch("version")) {
+    std::cout << "palate-golden-check " << palate::Version() << "\n";
+    return 0;
+  }
+  if (flags.ok() && flags->Switch("help")) {
+    std::cout << kUsage;
+    return 0;
+  }
+
+  palate::golden::RunOptions options;
+  if (flags.ok()) options.published = flags->Text("minilm", BuiltinMiniLm());
+  const absl::Status status = flags.ok() ? flags->CheckAllUsed() : flags.status();
+  if (!status.ok() || flags->positional().size() != 1 || flags->positional()[0].empty()) {
+    if (!status.ok()) std::cerr << "palate-golden-check: " << status.message() << "\n";
     std::cerr << kUsage;
     return 2;
   }
-  return palate::golden::Run(*options, std::cout);
+
+  options.folder = flags->positional()[0];
+  return palate::golden::Run(options, std::cout);
 }

@@ -1,4 +1,4 @@
-// The lines that golden_check prints, and their count.
+// The lines that palate-golden-check prints, and their count.
 #pragma once
 
 #include <ostream>

@@ -1,4 +1,4 @@
-// golden_check as a function: every fixture of a folder, checked and reported.
+// palate-golden-check as a function: every fixture of a folder, checked and reported.
 #pragma once
 
 #include <ostream>

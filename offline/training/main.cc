@@ -5,7 +5,7 @@
 //   [--seed=1] palate-train vision    --out=DIR --text=DIR [--steps=4000] [--minutes=N] [--resume]
 //   [--seed=1] palate-train weights   --lm=DIR --text=DIR --vision=DIR [--weights=0.5,0.75,1]
 //   [--shops=6] [--seed=1] palate-train evaluate  --lm=DIR --text=DIR --vision=DIR
-//   [--rerank_weight=0.5] [--json=FILE]
+//   [--rerank-weight=0.5] [--json=FILE]
 //
 // weights chooses the language model's share of the blend on validation shops; evaluate then
 // measures it on held-out ones.
@@ -14,19 +14,19 @@
 #include <ATen/Parallel.h>
 
 #include <cstdio>
-#include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/command_line.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/version.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/json_config.h"
 #include "offline/training/evaluate.h"
@@ -36,70 +36,119 @@
 #include "offline/training/vision_task.h"
 #include "ranking/ranker.h"
 
-ABSL_FLAG(std::string, out, "", "folder to write");
-ABSL_FLAG(uint64_t, seed, 1, "of weights and data");
-ABSL_FLAG(int64_t, steps, 4000,
-          "optimizer steps of the whole run; the learning rate's schedule ends there");
-ABSL_FLAG(double, minutes, 0,
-          "stop after this long, with a checkpoint to resume from; 0: no limit");
-ABSL_FLAG(bool, resume, false, "go on from the checkpoint in --out");
-ABSL_FLAG(int, threads, 1, "of LibTorch; results are reproducible bit for bit with 1");
-ABSL_FLAG(double, learning_rate, 0, "at its peak; 0: the model's default");
-ABSL_FLAG(int, accumulation, 1, "micro batches per step");
-ABSL_FLAG(std::string, tokenizer, "", "lm: folder with tokenizer.json");
-ABSL_FLAG(std::string, text, "", "vision, weights, evaluate: the text tower's folder");
-ABSL_FLAG(std::string, lm, "", "weights, evaluate: the language model's folder");
-ABSL_FLAG(std::string, vision, "", "weights, evaluate: the image tower's folder");
-ABSL_FLAG(std::vector<std::string>, weights,
-          std::vector<std::string>({"0", "0.5", "0.6", "0.7", "0.8", "0.9", "1"}),
-          "weights: shares of the blend to compare, each from 0 to 1");
-ABSL_FLAG(int, shops, 6, "weights: how many validation shops");
-ABSL_FLAG(double, rerank_weight, 0.5, "evaluate: the language model's share of the blend");
-ABSL_FLAG(std::string, json, "", "evaluate: file for the figures");
-
 namespace palate::training {
 namespace {
 
-LoopOptions LoopFromFlags(double default_learning_rate) {
+const char kUsage[] =
+    "usage: palate-train tokenizer|lm|vision|weights|evaluate [FLAGS]\n\n"
+    "  --out DIR            folder to write\n"
+    "  --seed N             of weights and data (default 1)\n"
+    "  --steps N            optimizer steps of the whole run; the learning rate's schedule ends "
+    "there (default 4000)\n"
+    "  --minutes N          stop after this long, with a checkpoint to resume from (default 0: no "
+    "limit)\n"
+    "  --resume             continue from the checkpoint in --out\n"
+    "  --threads N          of LibTorch; results are reproducible bit for bit with 1 (default 1)\n"
+    "  --learning-rate X    at its peak (default 0: the model's own)\n"
+    "  --accumulation N     micro batches per step (default 1)\n"
+    "  --tokenizer DIR      lm: folder with tokenizer.json\n"
+    "  --text DIR           vision, weights, evaluate: the text tower's folder\n"
+    "  --lm DIR             weights, evaluate: the language model's folder\n"
+    "  --vision DIR         weights, evaluate: the image tower's folder\n"
+    "  --weights X,Y,...    weights: shares of the blend to compare, each from 0 to 1 (default "
+    "0,0.5,0.6,0.7,0.8,0.9,1)\n"
+    "  --shops N            weights: how many validation shops (default 6)\n"
+    "  --rerank-weight X    evaluate: the language model's share of the blend (default 0.5)\n"
+    "  --json FILE          evaluate: file for the figures\n"
+    "  --version            print the version\n";
+
+// What the command line says, with the defaults of kUsage.
+struct TrainFlags {
+  std::string out;
+  uint64_t seed = 1;
+  int64_t steps = 4000;
+  double minutes = 0;
+  bool resume = false;
+  int threads = 1;
+  double learning_rate = 0;
+  int accumulation = 1;
+  std::string tokenizer;
+  std::string text;
+  std::string lm;
+  std::string vision;
+  std::string weights;
+  int shops = 6;
+  double rerank_weight = 0.5;
+  std::string json;
+};
+
+absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  constexpr int64_t kMost64 = std::numeric_limits<int64_t>::max();
+  constexpr double kMostNumber = std::numeric_limits<double>::max();
+  TrainFlags taken;
+  taken.out = flags.Text("out");
+  PALATE_ASSIGN_OR_RETURN(taken.seed, flags.Int64("seed", 1, 0, kMost64));
+  PALATE_ASSIGN_OR_RETURN(taken.steps, flags.Int64("steps", taken.steps, 0, kMost64));
+  PALATE_ASSIGN_OR_RETURN(taken.minutes, flags.Number("minutes", taken.minutes, 0, kMostNumber));
+  taken.resume = flags.Switch("resume");
+  PALATE_ASSIGN_OR_RETURN(taken.threads, flags.Int("threads", taken.threads, 1, kMost));
+  PALATE_ASSIGN_OR_RETURN(taken.learning_rate,
+                          flags.Number("learning-rate", taken.learning_rate, 0, kMostNumber));
+  PALATE_ASSIGN_OR_RETURN(taken.accumulation,
+                          flags.Int("accumulation", taken.accumulation, 1, kMost));
+  taken.tokenizer = flags.Text("tokenizer");
+  taken.text = flags.Text("text");
+  taken.lm = flags.Text("lm");
+  taken.vision = flags.Text("vision");
+  taken.weights = flags.Text("weights", "0,0.5,0.6,0.7,0.8,0.9,1");
+  PALATE_ASSIGN_OR_RETURN(taken.shops, flags.Int("shops", taken.shops, 1, kMost));
+  PALATE_ASSIGN_OR_RETURN(taken.rerank_weight,
+                          flags.Number("rerank-weight", taken.rerank_weight, 0, 1));
+  taken.json = flags.Text("json");
+  PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
+  return taken;
+}
+
+LoopOptions LoopFromFlags(const TrainFlags& flags, double default_learning_rate) {
   LoopOptions options;
-  options.out = absl::GetFlag(FLAGS_out);
-  options.steps = absl::GetFlag(FLAGS_steps);
-  if (const double minutes = absl::GetFlag(FLAGS_minutes); minutes > 0)
-    options.time_limit = absl::Minutes(minutes);
-  options.resume = absl::GetFlag(FLAGS_resume);
-  options.accumulation = absl::GetFlag(FLAGS_accumulation);
-  const double learning_rate = absl::GetFlag(FLAGS_learning_rate);
-  options.peak_learning_rate = learning_rate > 0 ? learning_rate : default_learning_rate;
+  options.out = flags.out;
+  options.steps = flags.steps;
+  if (flags.minutes > 0) options.time_limit = absl::Minutes(flags.minutes);
+  options.resume = flags.resume;
+  options.accumulation = flags.accumulation;
+  options.peak_learning_rate =
+      flags.learning_rate > 0 ? flags.learning_rate : default_learning_rate;
   return options;
 }
 
 absl::Status Train(TrainingTask& task, const LoopOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const LoopResult result, RunTraining(task, options));
-  if (!result.finished) spdlog::info("stopped at step {}; --resume goes on", result.steps_done);
+  if (!result.finished) spdlog::info("stopped at step {}; --resume continues", result.steps_done);
   return absl::OkStatus();
 }
 
-absl::Status RunTokenizer() {
+absl::Status RunTokenizer(const TrainFlags& flags) {
   TokenizerOptions options;
-  options.seed = absl::GetFlag(FLAGS_seed);
-  return TrainTokenizer(options, absl::GetFlag(FLAGS_out));
+  options.seed = flags.seed;
+  return TrainTokenizer(options, flags.out);
 }
 
-absl::Status RunLm() {
+absl::Status RunLm(const TrainFlags& flags) {
   LmTaskOptions options;
-  options.seed = absl::GetFlag(FLAGS_seed);
-  options.tokenizer = absl::GetFlag(FLAGS_tokenizer);
+  options.seed = flags.seed;
+  options.tokenizer = flags.tokenizer;
   PALATE_ASSIGN_OR_RETURN(const auto task, LmTask::Create(options));
-  return Train(*task, LoopFromFlags(2e-3));
+  return Train(*task, LoopFromFlags(flags, 2e-3));
 }
 
-absl::Status RunVision() {
+absl::Status RunVision(const TrainFlags& flags) {
   VisionTaskOptions options;
-  options.seed = absl::GetFlag(FLAGS_seed);
-  options.text = absl::GetFlag(FLAGS_text);
-  options.cache = absl::GetFlag(FLAGS_out);
+  options.seed = flags.seed;
+  options.text = flags.text;
+  options.cache = flags.out;
   PALATE_ASSIGN_OR_RETURN(const auto task, VisionTask::Create(options));
-  return Train(*task, LoopFromFlags(1.5e-3));
+  return Train(*task, LoopFromFlags(flags, 1.5e-3));
 }
 
 // The ranking library behind the pipeline's interface.
@@ -121,27 +170,26 @@ class LibraryRanker : public pipeline::CandidateRanker {
 };
 
 // Loads what the flags name and hands it to `measure`.
-absl::Status WithModels(const std::function<absl::Status(const MeasuredModels&)>& measure) {
-  PALATE_ASSIGN_OR_RETURN(const auto text,
-                          models::SentenceEncoder::Load(absl::GetFlag(FLAGS_text)));
+absl::Status WithModels(const TrainFlags& flags,
+                        absl::Status (*measure)(const TrainFlags&, const MeasuredModels&)) {
+  PALATE_ASSIGN_OR_RETURN(const auto text, models::SentenceEncoder::Load(flags.text));
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
-                          models::Checkpoint::Open(absl::GetFlag(FLAGS_vision)));
+                          models::Checkpoint::Open(flags.vision));
   PALATE_ASSIGN_OR_RETURN(const auto vision, models::VitModel::Load(checkpoint));
-  PALATE_ASSIGN_OR_RETURN(const auto processor,
-                          models::ImageProcessor::Load(absl::GetFlag(FLAGS_vision)));
+  PALATE_ASSIGN_OR_RETURN(const auto processor, models::ImageProcessor::Load(flags.vision));
   ranking::RankerConfig config;
-  config.models = {{"measured", absl::GetFlag(FLAGS_lm)}};
-  config.engine.intra_op_threads = absl::GetFlag(FLAGS_threads);
+  config.models = {{"measured", flags.lm}};
+  config.engine.intra_op_threads = flags.threads;
   PALATE_ASSIGN_OR_RETURN(auto ranker, ranking::Ranker::Create(config));
   LibraryRanker measured(std::move(ranker));
-  return measure({*text, *vision, processor, measured});
+  return measure(flags, {*text, *vision, processor, measured});
 }
 
-absl::Status SweepWith(const MeasuredModels& models) {
+absl::Status SweepWith(const TrainFlags& flags, const MeasuredModels& models) {
   SweepOptions options;
-  options.seed = absl::GetFlag(FLAGS_seed);
-  options.shops = absl::GetFlag(FLAGS_shops);
-  for (const std::string& text : absl::GetFlag(FLAGS_weights)) {
+  options.seed = flags.seed;
+  options.shops = flags.shops;
+  for (const absl::string_view text : absl::StrSplit(flags.weights, ',')) {
     double weight = 0;
     if (!absl::SimpleAtod(text, &weight) || !(weight >= 0 && weight <= 1)) {
       return absl::InvalidArgumentError(absl::StrCat("--weights: '", text, "' is not from 0 to 1"));
@@ -153,40 +201,57 @@ absl::Status SweepWith(const MeasuredModels& models) {
   return absl::OkStatus();
 }
 
-absl::Status EvaluateWith(const MeasuredModels& models) {
+absl::Status EvaluateWith(const TrainFlags& flags, const MeasuredModels& models) {
   EvaluationOptions options;
-  options.rerank_weight = absl::GetFlag(FLAGS_rerank_weight);
+  options.rerank_weight = flags.rerank_weight;
   PALATE_ASSIGN_OR_RETURN(const EvaluationFigures figures, Evaluate(models, options));
   std::fputs(FormatFigures(figures).c_str(), stdout);
-  const std::string json = absl::GetFlag(FLAGS_json);
-  return json.empty() ? absl::OkStatus()
-                      : models::WriteFileAtomically(json, ToJson(figures).dump(2) + "\n");
+  return flags.json.empty()
+             ? absl::OkStatus()
+             : models::WriteFileAtomically(flags.json, ToJson(figures).dump(2) + "\n");
 }
 
-absl::Status Run(const std::string& command) {
-  at::set_num_threads(absl::GetFlag(FLAGS_threads));
-  if (command == "tokenizer") return RunTokenizer();
-  if (command == "lm") return RunLm();
-  if (command == "vision") return RunVision();
-  if (command == "weights") return WithModels(SweepWith);
-  if (command == "evaluate") return WithModels(EvaluateWith);
+absl::Status Run(const std::string& command, const TrainFlags& flags) {
+  at::set_num_threads(flags.threads);
+  if (command == "tokenizer") return RunTokenizer(flags);
+  if (command == "lm") return RunLm(flags);
+  if (command == "vision") return RunVision(flags);
+  if (command == "weights") return WithModels(flags, SweepWith);
+  if (command == "evaluate") return WithModels(flags, EvaluateWith);
   return absl::InvalidArgumentError(
       absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision, weights or evaluate"));
+}
+
+// Exit codes: 0 after an orderly end, 1 when the command failed, 2 for a wrong command line.
+int Main(const std::vector<std::string>& arguments) {
+  auto flags = Flags::Parse(arguments, {"resume", "help", "version"});
+  if (flags.ok() && flags->Switch("version")) {
+    std::printf("palate-train %s\n", std::string(Version()).c_str());
+    return 0;
+  }
+  if (flags.ok() && flags->Switch("help")) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+
+  const absl::StatusOr<TrainFlags> taken = flags.ok() ? TakeFlags(*flags) : flags.status();
+  if (!taken.ok() || flags->positional().size() != 1) {
+    if (!taken.ok())
+      std::fprintf(stderr, "palate-train: %s\n", std::string(taken.status().message()).c_str());
+    std::fputs(kUsage, stderr);
+    return 2;
+  }
+
+  InitLogging("info");
+  const absl::Status status = Run(flags->positional()[0], *taken);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "palate-train: %s\n", status.ToString().c_str());
+  return 1;
 }
 
 }  // namespace
 }  // namespace palate::training
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("palate-train tokenizer|lm|vision|weights|evaluate [flags]");
-  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
-  palate::InitLogging("info");
-  if (arguments.size() != 2) {
-    std::fprintf(stderr, "palate-train: exactly one of tokenizer, lm, vision, weights, evaluate\n");
-    return 2;
-  }
-  const absl::Status status = palate::training::Run(arguments[1]);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "palate-train: %s\n", status.ToString().c_str());
-  return 1;
+  return palate::training::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

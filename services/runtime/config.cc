@@ -15,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/bytes.h"
+#include "base/command_line.h"
 #include "base/status.h"
 
 namespace palate::services {
@@ -85,7 +86,7 @@ void Config::AddBool(std::string key, bool* target, std::string help) {
                        [target] { return *target ? "true" : "false"; }});
 }
 
-void Config::AddInt(std::string key, int* target, int low, int high, std::string help) {
+void Config::AddInt(std::string key, int* target, int low, int high, const std::string& help) {
   Add(std::move(key), {absl::StrCat(help, " ", low, " to ", high, "."), false,
                        NumberSetter<int>([](absl::string_view text,
                                             int* out) { return absl::SimpleAtoi(text, out); },
@@ -94,7 +95,7 @@ void Config::AddInt(std::string key, int* target, int low, int high, std::string
 }
 
 void Config::AddInt64(std::string key, int64_t* target, int64_t low, int64_t high,
-                      std::string help) {
+                      const std::string& help) {
   Add(std::move(key),
       {absl::StrCat(help, " ", low, " to ", high, "."), false,
        NumberSetter<int64_t>(
@@ -103,7 +104,8 @@ void Config::AddInt64(std::string key, int64_t* target, int64_t low, int64_t hig
        [target] { return absl::StrCat(*target); }});
 }
 
-void Config::AddDouble(std::string key, double* target, double low, double high, std::string help) {
+void Config::AddDouble(std::string key, double* target, double low, double high,
+                       const std::string& help) {
   Add(std::move(key), {absl::StrCat(help, " ", low, " to ", high, "."), false,
                        NumberSetter<double>([](absl::string_view text,
                                                double* out) { return absl::SimpleAtod(text, out); },
@@ -112,7 +114,7 @@ void Config::AddDouble(std::string key, double* target, double low, double high,
 }
 
 void Config::AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high,
-                             std::string help) {
+                             const std::string& help) {
   Add(std::move(key),
       {absl::StrCat(help, " Milliseconds, ", low, " to ", high, "."), false,
        NumberSetter<int64_t>(
@@ -223,10 +225,11 @@ absl::Status Config::LoadEnvironment(const std::function<const char*(const char*
 }
 
 absl::Status Config::SetFlag(absl::string_view key, absl::string_view value) {
-  const auto found = entries_.find(key);
+  const std::string flag = FlagName(key);
+  const auto found = entries_.find(absl::StrReplaceAll(key, {{"-", "_"}}));
   if (found == entries_.end())
-    return absl::InvalidArgumentError(absl::StrCat("--", key, ": unknown flag; see --help"));
-  return Set(found->second, value, absl::StrCat("--", key));
+    return absl::InvalidArgumentError(absl::StrCat("--", flag, ": unknown flag; see --help"));
+  return Set(found->second, value, absl::StrCat("--", flag));
 }
 
 std::string Config::EnvironmentName(absl::string_view key) {
@@ -236,7 +239,7 @@ std::string Config::EnvironmentName(absl::string_view key) {
 std::string Config::Help() const {
   std::string text;
   for (const auto& [key, entry] : entries_) {
-    absl::StrAppend(&text, "  --", key, "=", entry.get(), "\n      ", entry.help, "\n");
+    absl::StrAppend(&text, "  --", FlagName(key), "=", entry.get(), "\n      ", entry.help, "\n");
   }
   return text;
 }

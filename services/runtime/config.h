@@ -4,7 +4,7 @@
 // A struct registers its fields under dotted keys; then a file, the environment and flags are
 // applied in this order, so that a flag wins:
 //   retrieval:
-//     search_threads: 2            PALATE_RETRIEVAL_SEARCH_THREADS=2 --retrieval.search_threads=2
+//     search_threads: 2            PALATE_RETRIEVAL_SEARCH_THREADS=2 --retrieval.search-threads=2
 // Unknown keys, values of the wrong type and values out of range are errors that name the file, the
 // line and the key.
 //
@@ -28,12 +28,13 @@ class Config {
   void AddString(std::string key, std::string* target, std::string help);
   void AddBool(std::string key, bool* target, std::string help);
   // Bounds are inclusive.
-  void AddInt(std::string key, int* target, int low, int high, std::string help);
-  void AddInt64(std::string key, int64_t* target, int64_t low, int64_t high, std::string help);
-  void AddDouble(std::string key, double* target, double low, double high, std::string help);
+  void AddInt(std::string key, int* target, int low, int high, const std::string& help);
+  void AddInt64(std::string key, int64_t* target, int64_t low, int64_t high,
+                const std::string& help);
+  void AddDouble(std::string key, double* target, double low, double high, const std::string& help);
   // The value is a whole number of milliseconds; the key ends in "_ms".
   void AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high,
-                       std::string help);
+                       const std::string& help);
   // In YAML a map of texts, elsewhere "name=value,name=value".
   void AddMap(std::string key, std::map<std::string, std::string>* target, std::string help);
 
@@ -42,6 +43,7 @@ class Config {
   absl::Status LoadYaml(const std::string& text, const std::string& origin);
   // `lookup` is getenv or a test's own.
   absl::Status LoadEnvironment(const std::function<const char*(const char*)>& lookup);
+  // `key` with dashes or underscores.
   absl::Status SetFlag(absl::string_view key, absl::string_view value);
 
   // "retrieval.search_threads" -> "PALATE_RETRIEVAL_SEARCH_THREADS".

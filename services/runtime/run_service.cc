@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/command_line.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/version.h"
 #include "google/protobuf/stubs/logging.h"
-#include "services/runtime/command_line.h"
 #include "services/runtime/server.h"
 
 namespace palate::services {
@@ -67,9 +68,8 @@ void WaitForTermination() {
   sigwait(&signals, &received);
 }
 
-absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments,
-                                       const std::string& usage, Config& config) {
-  PALATE_ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(arguments, {"help"}));
+absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::string& usage,
+                                       Config& config) {
   if (!line.positional.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("unexpected argument ", line.positional[0], "; see --help"));
@@ -86,11 +86,13 @@ absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments
   }
   if (!help) return true;
   std::cout << usage
-            << "\nFlags, with their values now; each has a key of the same name in the file of "
-               "--config and an environment\n"
-            << "variable (--server.listen: PALATE_SERVER_LISTEN). Flags win over the environment, "
-               "which wins over the file.\n\n"
+            << "\nFlags, with their values now; each has a key in the file of --config and an "
+               "environment variable\n"
+            << "(--server.port-file: server.port_file, PALATE_SERVER_PORT_FILE). Flags win over "
+               "the environment, which wins over the\n"
+            << "file.\n\n"
             << "  --config=FILE\n      YAML file, see deploy/config.\n"
+            << "  --version\n      Prints the version and ends.\n"
             << config.Help();
   return false;
 }
@@ -108,10 +110,17 @@ absl::Status WritePortFile(const std::string& path, int port) {
 }
 
 absl::Status RunProgram(const std::vector<std::string>& arguments, const ServiceProgram& program) {
+  PALATE_ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(arguments, {"help", "version"}));
+  for (const auto& [name, value] : line.flags) {
+    if (name != "version") continue;
+    std::cout << program.name << " " << Version() << std::endl;
+    return absl::OkStatus();
+  }
+
   const std::string usage =
       absl::StrCat(program.name, ": ", program.purpose, "\n\nUsage: ", program.name,
                    " [--config=FILE] [--key=value ...]\n");
-  PALATE_ASSIGN_OR_RETURN(const bool serve, LoadConfiguration(arguments, usage, *program.config));
+  PALATE_ASSIGN_OR_RETURN(const bool serve, LoadConfiguration(line, usage, *program.config));
   return serve ? Serve(program) : absl::OkStatus();
 }
 

@@ -7,7 +7,8 @@
 //   }
 //
 // A service's configuration is a struct with `void Bind(Config&)`. Exit codes: 0 after an orderly
-// end or --help, 1 when the service could not start, 2 for a wrong command line or configuration.
+// end, --help or --version, 1 when the service could not start, 2 for a wrong command line or
+// configuration.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/command_line.h"
 #include "services/runtime/config.h"
 #include "services/runtime/server_config.h"
 #include "services/runtime/service_set.h"
@@ -37,14 +39,15 @@ void WaitForTermination();
 
 // Applies --config, the environment and flags. Returns false when --help was asked for (and
 // printed).
-absl::StatusOr<bool> LoadConfiguration(const std::vector<std::string>& arguments,
-                                       const std::string& usage, Config& config);
+absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::string& usage,
+                                       Config& config);
 
 // Writes a file with the port's number, whole or not at all.
 absl::Status WritePortFile(const std::string& path, int port);
 
-// Serves until a termination signal came and everything has drained. InvalidArgument for a wrong
-// command line or configuration. REQUIRES: BlockTerminationSignals() was called.
+// Serves until a termination signal came and everything has drained; with --version or --help
+// prints and returns. InvalidArgument for a wrong command line or configuration. REQUIRES:
+// BlockTerminationSignals() was called.
 absl::Status RunProgram(const std::vector<std::string>& arguments, const ServiceProgram& program);
 // The same as the whole of a main function.
 int RunMain(int argc, char** argv, const ServiceProgram& program);

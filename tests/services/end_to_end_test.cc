@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/version.h"
 #include "services/runtime/channel.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
@@ -149,6 +151,38 @@ TEST(BinariesTest, HelpExitsZero) {
   }
 }
 
+TEST(Binaries, VersionIsPrintedByEveryProgram) {
+  for (const char* program :
+       {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking",
+        "palate-featurestore", "palate", "palate-train", "palate-golden-check"}) {
+    const Outcome outcome = RunToEnd(program, {"--version"});
+    EXPECT_EQ(outcome.exit, 0) << program;
+    EXPECT_EQ(outcome.output, absl::StrCat(program, " ", Version(), "\n"));
+  }
+}
+
+TEST(Binaries, DashesAndUnderscoresInFlagsMeanTheSame) {
+  for (const char* flag : {"--retrieval.snapshot-dir=a_b-c", "--retrieval.snapshot_dir=a_b-c"}) {
+    const Outcome outcome = RunToEnd("palate-retrieval", {flag, "--help"});
+    EXPECT_EQ(outcome.exit, 0) << flag;
+    EXPECT_THAT(outcome.output, HasSubstr("--retrieval.snapshot-dir=a_b-c\n")) << flag;
+  }
+  for (const char* flag : {"--data-dir", "--data_dir"}) {
+    const Outcome serve = RunToEnd("palate", {"serve", flag, "a_b", "--help"});
+    EXPECT_THAT(serve.output, HasSubstr("--data-dir=a_b\n")) << flag;
+    // A file where the folder should be: both spellings are understood, and the value is.
+    const Outcome status = RunToEnd("palate", {"status", flag, "/proc/version"});
+    EXPECT_EQ(status.exit, 1) << flag;
+    EXPECT_THAT(status.errors, HasSubstr("/proc/version")) << flag;
+  }
+  for (const char* flag : {"--rerank-weight", "--rerank_weight"}) {
+    const Outcome train = RunToEnd("palate-train", {"evaluate", flag, "2"});
+    EXPECT_EQ(train.exit, 2) << flag;
+    EXPECT_THAT(train.errors, HasSubstr("--rerank-weight is 2; must be a number from 0 to 1"))
+        << flag;
+  }
+}
+
 // Each file of deploy/config names every key that its binary knows, with a value that it takes, and
 // no other.
 TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
@@ -166,8 +200,11 @@ TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
     const std::string text = ReadFile(folder + name + ".yaml");
     std::istringstream lines(outcome.output);
     for (std::string line; std::getline(lines, line);) {
-      if (line.rfind("  --", 0) != 0 || line.find("--config=") != std::string::npos) continue;
-      const std::string key = line.substr(4, line.find('=') - 4);
+      if (line.rfind("  --", 0) != 0 || line.find('=') == std::string::npos ||
+          line.find("--config=") != std::string::npos)
+        continue;
+      std::string key = line.substr(4, line.find('=') - 4);
+      std::replace(key.begin(), key.end(), '-', '_');
       EXPECT_THAT(text, HasSubstr(key.substr(key.rfind('.') + 1) + ":"))
           << name << ".yaml lacks " << key;
     }

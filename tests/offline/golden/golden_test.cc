@@ -207,8 +207,8 @@ TEST_F(DamagedFixtureTest, PublishedWeightsWithAnotherDigestFail) {
 // The exit code of the binary with these arguments.
 int ExitCode(const std::string& arguments) {
   const char* bin = std::getenv("PALATE_BIN_DIR");
-  const std::string command =
-      absl::StrCat(bin != nullptr ? bin : "bin", "/golden_check ", arguments, " >/dev/null 2>&1");
+  const std::string command = absl::StrCat(bin != nullptr ? bin : "bin", "/palate-golden-check ",
+                                           arguments, " >/dev/null 2>&1");
   return WEXITSTATUS(std::system(command.c_str()));
 }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "services/runtime/command_line.h"
+#include "base/command_line.h"
 #include "services/runtime/server_config.h"
 
 namespace palate::services {
@@ -97,18 +97,22 @@ TEST_F(ConfigTest, EveryKeyHasAFlagTwin) {
 
 TEST_F(ConfigTest, HelpNamesEveryKeyWithItsValue) {
   const std::string help = config_.Help();
-  for (const std::string& key : config_.Keys()) EXPECT_THAT(help, HasSubstr("--" + key + "="));
+  for (const std::string& key : config_.Keys())
+    EXPECT_THAT(help, HasSubstr("--" + FlagName(key) + "="));
 }
 
-TEST(CommandLineTest, TakesValuesWithAndWithoutEqualsSign) {
-  const auto line = ParseCommandLine({"a", "--x=1", "--y", "2", "--json", "--", "--z"}, {"json"});
-  ASSERT_TRUE(line.ok());
-  EXPECT_THAT(line->flags, ElementsAre(Pair("x", "1"), Pair("y", "2"), Pair("json", "true")));
-  EXPECT_THAT(line->positional, ElementsAre("a", "--z"));
+TEST_F(ConfigTest, HelpPrintsDashes) {
+  EXPECT_THAT(config_.Help(), HasSubstr("--part.wait-ms="));
+  EXPECT_THAT(config_.Help(), ::testing::Not(HasSubstr("wait_ms")));
 }
 
-TEST(CommandLineTest, FlagWithoutItsValueFails) {
-  EXPECT_FALSE(ParseCommandLine({"--x"}, {}).ok());
+TEST_F(ConfigTest, FlagMeansTheSameWithDashesAndUnderscores) {
+  ASSERT_TRUE(config_.SetFlag("part.wait-ms", "7").ok());
+  EXPECT_EQ(example_.wait, absl::Milliseconds(7));
+  ASSERT_TRUE(config_.SetFlag("part.wait_ms", "8").ok());
+  EXPECT_EQ(example_.wait, absl::Milliseconds(8));
+  EXPECT_THAT(std::string(config_.SetFlag("part.wait_s", "8").message()),
+              HasSubstr("--part.wait-s: unknown flag"));
 }
 
 }  // namespace
