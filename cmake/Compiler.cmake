@@ -65,8 +65,11 @@ target_compile_options(palate_warnings INTERFACE
   $<$<BOOL:${PALATE_SANITIZER}>:-Wno-maybe-uninitialized>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 
+option(PALATE_SYNTAX_ONLY "Let the compiler check the sources without making code of them; see scripts/check_clang.sh" OFF)
 find_program(PALATE_CCACHE ccache)
-if(PALATE_CCACHE)
+if(PALATE_SYNTAX_ONLY)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/syntax-only-launcher.sh")
+elseif(PALATE_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/ccache-launcher.sh" "${PROJECT_SOURCE_DIR}")
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
 endif()

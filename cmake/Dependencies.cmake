@@ -17,7 +17,6 @@ find_package(gRPC CONFIG REQUIRED)
 find_package(RocksDB CONFIG REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(spdlog REQUIRED)
-find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
@@ -79,8 +78,9 @@ target_link_libraries(palate::torch INTERFACE palate::c10)
 
 # at::parallel_for uses LibTorch's threads only in files compiled with OpenMP; in others it is a
 # plain loop. Targets with TORCH are compiled with it (palate_openmp in cmake/Palate.cmake) and use
-# LibTorch's OpenMP runtime. The fuzzers' compiler has a different runtime.
-if(NOT PALATE_FUZZ)
+# LibTorch's OpenMP runtime. Clang, which builds the fuzzers and checks the sources, has a different
+# runtime.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   target_link_libraries(palate::torch INTERFACE ${OpenMP_CXX_LIBRARIES})
 endif()
@@ -91,8 +91,10 @@ if(PALATE_FUZZ)
 endif()
 
 # FAISS, built by scripts/build_faiss.sh. Targets get lib/ as RUNPATH; the loader selects the file
-# for this processor's level below it. The headers are compiled for our baseline.
-string(REGEX MATCH "^[0-9]+" compiler_major "${CMAKE_CXX_COMPILER_VERSION}")
+# for this processor's level below it. The headers are compiled for our baseline. The folder is
+# named after the default compiler, which built it.
+execute_process(COMMAND c++ -dumpversion OUTPUT_VARIABLE compiler_major OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCH "^[0-9]+" compiler_major "${compiler_major}")
 set(PALATE_FAISS_DIR "${PALATE_CACHE_DIR}/faiss-${PALATE_FAISS_VERSION}-gcc${compiler_major}")
 palate_require_download("${PALATE_FAISS_DIR}/lib/libfaiss.so.1.12")
 add_library(palate::faiss SHARED IMPORTED GLOBAL)
@@ -100,3 +102,10 @@ set_target_properties(palate::faiss PROPERTIES
   IMPORTED_LOCATION "${PALATE_FAISS_DIR}/lib/libfaiss.so.1.12"
   IMPORTED_SONAME libfaiss.so.1.12)
 target_include_directories(palate::faiss INTERFACE "${PALATE_FAISS_DIR}/include")
+
+# retrieval/ sets FAISS's threads through <omp.h>. Clang's own is not installed and gcc's is for gcc alone, so the sources are checked
+# against the one declaration that they use.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  file(WRITE "${CMAKE_BINARY_DIR}/omp/omp.h" "extern \"C\" void omp_set_num_threads(int);\n")
+  target_include_directories(palate::faiss SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/omp")
+endif()

@@ -10,11 +10,14 @@
 #
 # Include paths start at the repository root. TORCH links LibTorch. Each target reuses a precompiled
 # header of third_party/precompiled: ATen's with TORCH, otherwise the one in the folder's variable
-# PALATE_PRECOMPILED (plain or grpc; default plain). palate_finish() is called once at the end. It
-# registers the tests, excludes targets that the sanitizer cannot run, and rejects sources whose
-# compile options a precompiled header would drop.
+# PALATE_PRECOMPILED (plain or grpc; default plain). PALATE_PRECOMPILED_HEADERS=OFF uses none, so
+# that every source must include what it needs. palate_finish() is called once at the end. It
+# registers the tests, labels those that CI runs under a sanitizer, excludes targets that the
+# sanitizer cannot run, and rejects sources whose compile options a precompiled header would drop.
 
 include_guard(GLOBAL)
+
+option(PALATE_PRECOMPILED_HEADERS "Reuse the precompiled headers of third_party/precompiled" ON)
 
 define_property(GLOBAL PROPERTY PALATE_TARGETS BRIEF_DOCS "Every target declared by the wrappers of cmake/Palate.cmake")
 define_property(GLOBAL PROPERTY PALATE_TESTS BRIEF_DOCS "Every test executable")
@@ -39,7 +42,9 @@ function(palate_configure_target target torch prefix)
   elseif(PALATE_PRECOMPILED)
     set(kind ${PALATE_PRECOMPILED})
   endif()
-  target_precompile_headers(${target} REUSE_FROM palate_precompiled_${prefix}${kind})
+  if(PALATE_PRECOMPILED_HEADERS)
+    target_precompile_headers(${target} REUSE_FROM palate_precompiled_${prefix}${kind})
+  endif()
   set_property(GLOBAL APPEND PROPERTY PALATE_TARGETS ${target})
 endfunction()
 
@@ -154,10 +159,17 @@ function(palate_proto)
   endforeach()
 
   set(target palate_${arg_NAME})
+  if(NOT TARGET palate_generated)
+    add_custom_target(palate_generated COMMENT "Generated sources of every palate_proto")
+  endif()
+  add_custom_target(${target}_generated DEPENDS ${generated})
+  add_dependencies(palate_generated ${target}_generated)
   add_library(${target} STATIC ${generated})
   # Generated sources repeat their internal names, so a unity build is impossible.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-  target_precompile_headers(${target} REUSE_FROM palate_precompiled_grpc)
+  if(PALATE_PRECOMPILED_HEADERS)
+    target_precompile_headers(${target} REUSE_FROM palate_precompiled_grpc)
+  endif()
   # SYSTEM suppresses warnings in generated headers.
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC ${arg_DEPS} protobuf::libprotobuf)
@@ -221,9 +233,17 @@ function(palate_check_source_options target)
   endforeach()
 endfunction()
 
-# Registers the tests with ctest and creates the targets palate_tests and palate_benchmarks.
-# ThreadSanitizer would report races inside libraries that were not built with it, so its build
-# excludes all targets that use LibTorch, FAISS or gRPC.
+# The tests that CI runs under each sanitizer, because all tests do not fit in its time: with
+# AddressSanitizer the readers of input, with ThreadSanitizer what has threads.
+# scripts/check_sanitizer.sh runs these, or all.
+set(PALATE_CI_TESTS_address featurestore_test fuzz_config_test fuzz_image_test fuzz_safetensors_test fuzz_text_test models_files_test
+                            offline_test retrieval_core_test retrieval_test)
+set(PALATE_CI_TESTS_thread base_test embedding_core_test featurestore_test pipeline_test ranking_test retrieval_core_test)
+
+# Registers the tests with ctest and creates the targets palate_tests and palate_benchmarks, and
+# palate_ci_tests in a build with a sanitizer, whose tests have the label `ci`. ThreadSanitizer would
+# report races inside libraries that were not built with it, so its build excludes all targets that
+# use LibTorch, FAISS or gRPC.
 function(palate_finish)
   get_property(targets GLOBAL PROPERTY PALATE_TARGETS)
   get_property(tests GLOBAL PROPERTY PALATE_TESTS)
@@ -243,6 +263,18 @@ function(palate_finish)
       endif()
     endforeach()
   endif()
+
+  set(ci_tests)
+  if(PALATE_SANITIZER)
+    set(ci_tests ${PALATE_CI_TESTS_${PALATE_SANITIZER}})
+    add_custom_target(palate_ci_tests DEPENDS ${ci_tests})
+  endif()
+  foreach(test IN LISTS ci_tests)
+    if(NOT test IN_LIST tests OR test IN_LIST left_out)
+      message(FATAL_ERROR "PALATE_CI_TESTS_${PALATE_SANITIZER} names ${test}, which is no test of this build")
+    endif()
+    set_property(TARGET ${test} APPEND PROPERTY PALATE_TEST_LABELS ci)
+  endforeach()
 
   foreach(test IN LISTS tests)
     if(NOT test IN_LIST left_out)

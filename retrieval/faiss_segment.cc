@@ -179,7 +179,7 @@ class FaissFactory final : public VectorSegmentFactory {
       return absl::DataLossError(
           absl::StrCat("not an exact index of ", size, " vectors of ", dimensions, " dimensions"));
 
-    read->release();
+    static_cast<void>(read->release());  // `flat` is the same object
     return std::make_unique<FlatSegment>(std::unique_ptr<const faiss::IndexFlatIP>(flat));
   }
 

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
 # 14 is Debian 12's. Another version formats differently, so no other is accepted.
-command -v clang-format-14 >/dev/null || fail "clang-format-14 is missing; run scripts/setup.sh"
+command -v clang-format-14 >/dev/null || fail "clang-format-14 is missing; run scripts/setup.sh --checks"
 mode=(-i)
 [[ "${1:-}" != --check ]] || mode=(--dry-run -Werror)
 git ls-files -z --cached --others --exclude-standard -- '*.cc' '*.h' |

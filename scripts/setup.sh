@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Palate needs to build, run and test: Debian packages, Rust where absent, and in a cache outside the checkout
-# LibTorch, FAISS, all-MiniLM-L6-v2, the google.rpc protos and buf. Everything is pinned, and every download is verified.
+# LibTorch, FAISS, all-MiniLM-L6-v2 and the google.rpc protos. Everything is pinned, and every download is verified.
+# Usage: scripts/setup.sh [--checks]     --checks also installs what `make check`, `make check-clang` and `make tidy` use: clang-format,
+#                                        clang, clang-tidy, codespell and buf
 #
 # Run it again at any time: what is there is left alone, and what broke is fetched again. Works as root or through sudo.
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/palate, or PALATE_CACHE_DIR.
@@ -11,14 +13,22 @@ source scripts/lib.sh
 
 # What `make build` and `make test` use; python3-pip and unzip serve only this script.
 debian_packages=(
-  make cmake ninja-build ccache g++ pkg-config clang-format-14 git ca-certificates unzip
-  protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev libgrpc++-dev libabsl-dev
-  librocksdb-dev libyaml-cpp-dev libspdlog-dev prometheus-cpp-dev nlohmann-json3-dev libutfcpp-dev
-  libisal-dev libssl-dev zlib1g-dev libcurl4-openssl-dev
+  make cmake ninja-build ccache g++ pkg-config git ca-certificates unzip
+  protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
+  librocksdb-dev libyaml-cpp-dev libspdlog-dev nlohmann-json3-dev libutfcpp-dev
+  libisal-dev libssl-dev libcurl4-openssl-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libcairo2-dev
   libgtest-dev libgmock-dev
-  libopenblas0-serial libopenblas-serial-dev
+  libopenblas-serial-dev
 )
+# Debian 12's, each of one fixed version: another clang-format formats differently, another codespell knows other words.
+check_packages=(clang-format-14 clang-16 clang-tidy-16 codespell)
+
+case "$*" in
+  '') checks=false ;;
+  --checks) checks=true ;;
+  *) fail "usage: scripts/setup.sh [--checks]" ;;
+esac
 
 check_system() {
   local system="an unknown system"
@@ -193,11 +203,13 @@ setup_text_layer() {
 }
 
 check_system
-install_packages "${debian_packages[@]}"
+packages=("${debian_packages[@]}")
+if [[ "$checks" == true ]]; then packages+=("${check_packages[@]}"); fi
+install_packages "${packages[@]}"
 install_rust
 if [[ "$(id -u)" == 0 && -n "${SUDO_USER:-}" && "$SUDO_USER" != root ]]; then
   # Started through sudo: the cache belongs to the person, not to root.
-  exec sudo -H -u "$SUDO_USER" env ${CACHE_FROM_CALLER:+"PALATE_CACHE_DIR=$PALATE_CACHE_DIR"} "$PWD/scripts/setup.sh"
+  exec sudo -H -u "$SUDO_USER" env ${CACHE_FROM_CALLER:+"PALATE_CACHE_DIR=$PALATE_CACHE_DIR"} "$PWD/scripts/setup.sh" "$@"
 fi
 mkdir -p "$PALATE_CACHE_DIR"
 # Two clones may be set up at once; the second waits for the first.
@@ -206,7 +218,7 @@ flock 9
 setup_libtorch
 setup_googleapis
 setup_minilm
-setup_buf
+if [[ "$checks" == true ]]; then setup_buf; fi
 setup_faiss
 setup_text_layer
 step "everything is in place in $PALATE_CACHE_DIR"

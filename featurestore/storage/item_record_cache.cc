@@ -15,7 +15,7 @@ int64_t BytesOf(absl::string_view key, const ItemWithVectors& entry) {
     bytes += sizeof(value) + name.size() + 64;
     if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
     if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
-      for (const std::string& text : *list) bytes += sizeof(text) + text.size();
+      for (const std::string& text : *list) bytes += sizeof(std::string) + text.size();
     }
   }
   bytes += entry.item.images.size() * (sizeof(ImageRef) + 64);

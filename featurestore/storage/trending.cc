@@ -68,9 +68,8 @@ absl::Status TrendingBoards::Build(absl::Duration half_life, int64_t newest_us,
 
 void TrendingBoards::PublishLocked(const Board& board) {
   MutexLock lock(published_mutex_);
-  std::erase_if(published_, [this](const Published& published) {
-    return FindLocked(published.hours) == nullptr;
-  });
+  std::erase_if(published_, [this](const Published& published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(
+                                mutex_) { return FindLocked(published.hours) == nullptr; });
   auto at = std::find_if(published_.begin(), published_.end(), [&](const Published& published) {
     return published.hours == board.hours;
   });

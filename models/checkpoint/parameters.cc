@@ -1,6 +1,7 @@
 #include "models/checkpoint/parameters.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Functions.h>
 
 #include <algorithm>
 #include <array>

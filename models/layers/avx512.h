@@ -4,9 +4,11 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#if !defined(__clang__)
 // GCC 12 warns about the deliberately undefined registers in its own intrinsics.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #define PALATE_AVX512 __attribute__((target("avx512f,avx512dq")))
 

@@ -208,7 +208,8 @@ void PaintBasket(cairo_t* cr, const Surface& surface) {
   constexpr double kCell = 3.25;
   Tile(cr, 2 * kCell, 2 * kCell, [&](cairo_t* cell) {
     for (int i = 0; i < 4; ++i) {
-      const double x = (i % 2) * kCell, y = (i / 2) * kCell;
+      const int column = i % 2, row = i / 2;
+      const double x = column * kCell, y = row * kCell;
       const bool across = i == 0 || i == 3;
       SetColor(cell, across ? Lighter(surface.color, 0.16) : Darker(surface.color, 0.16));
       cairo_rectangle(cell, x, y, kCell, kCell);

@@ -150,9 +150,10 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
     const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, const CallContext& context) {
   if (inputs.empty()) return std::vector<Explanation>();
   explanations_.fetch_add(static_cast<int64_t>(inputs.size()), std::memory_order_relaxed);
-  const double waves = static_cast<double>((inputs.size() - 1) / options_.max_decode_batch + 1);
+  const size_t waves = (inputs.size() - 1) / options_.max_decode_batch + 1;
   const double ahead = static_cast<double>(executor_.waiting(Lane::kDecoding));
-  const absl::Duration needed = decode_cost_.Estimate(kUsualTextTokens * waves * (1 + ahead));
+  const absl::Duration needed =
+      decode_cost_.Estimate(kUsualTextTokens * static_cast<double>(waves) * (1 + ahead));
   const absl::Duration remaining = context.deadline - absl::Now() - kTemplateReserve;
   if (needed > remaining) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);

@@ -66,7 +66,7 @@ class Writer {
     if (sentences[0].empty()) sentences.erase(sentences.begin());
     if (sentences.empty())
       sentences.push_back(
-          choice_.Of({"A pick from the catalogue to try.", "Something else to try."}));
+          choice_.Of({"A pick from the catalog to try.", "Something else to try."}));
     std::string text = sentences[0];
     if (sentences.size() > 1) absl::StrAppend(&text, " ", sentences[1]);
     return text;
