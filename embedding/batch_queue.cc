@@ -23,6 +23,7 @@ const char* NameOf(Lane lane) { return lane == Lane::kBulk ? "bulk" : "interacti
 absl::Status BatchQueue::Admit(Lane lane, int64_t tokens) {
   const MutexLock lock(mutex_);
   if (stopped_) return absl::UnavailableError("the embedder is shutting down");
+
   LaneState& state = StateOf(lane);
   const int64_t limit = lane == Lane::kBulk ? options_.max_queued_tokens_bulk
                                             : options_.max_queued_tokens_interactive;
@@ -31,6 +32,7 @@ absl::Status BatchQueue::Admit(Lane lane, int64_t tokens) {
         absl::StrCat("embedding is overloaded: ", state.admitted_tokens, " tokens wait in the ",
                      NameOf(lane), " lane, at most ", limit));
   }
+
   state.admitted_tokens += tokens;
   return absl::OkStatus();
 }
@@ -84,6 +86,7 @@ WorkBatch BatchQueue::NextBatch() {
         work_arrived_.Wait(mutex_);
       }
     }
+
     for (const auto& [work, why] : unwanted) work->Dropped(why);
   }
 }
@@ -94,6 +97,7 @@ WorkBatch BatchQueue::Cut() {
     return std::any_of(waiting.begin(), waiting.end(),
                        [&](const auto& work) { return !IsLarge(*work); });
   };
+
   WorkBatch batch;
   if (interactive_.waiting.empty() || bulk_.waiting.empty()) {
     bulk_credit_ = 0;
@@ -112,6 +116,7 @@ WorkBatch BatchQueue::Cut() {
     // small ones for ever.
     if (reserved > 0) bulk_credit_ = std::max<int64_t>(0, bulk_credit_ - taken);
   }
+
   last_was_large_ = IsLarge(*batch.front());
   std::stable_sort(batch.begin(), batch.end(),
                    [](const auto& a, const auto& b) { return a->tokens() > b->tokens(); });
@@ -135,6 +140,7 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
   };
   const bool alone = batch.empty() && IsLarge(*waiting[head]);
   if (batch.empty()) take(head);
+
   // What may join: the oldest of a few batches, the likest in length first.
   std::vector<size_t> window;
   int64_t window_tokens = 0;
@@ -145,6 +151,7 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
     window.push_back(i);
     window_tokens += waiting[i]->tokens();
   }
+
   const auto rank = [&](size_t i) {
     const QueuedWork& work = *waiting[i];
     return std::make_pair(work.passed_over_ < kMostPassedOver,
@@ -152,6 +159,7 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
   };
   std::stable_sort(window.begin(), window.end(),
                    [&](size_t a, size_t b) { return rank(a) < rank(b); });
+
   for (size_t i : window) {
     if (held + waiting[i]->tokens() <= limit) {
       take(i);
@@ -159,6 +167,7 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
       ++waiting[i]->passed_over_;
     }
   }
+
   std::erase(waiting, nullptr);
   return held;
 }
@@ -174,6 +183,7 @@ void BatchQueue::Shutdown() {
     }
     work_arrived_.SignalAll();
   }
+
   for (const auto& work : abandoned)
     work->Dropped(absl::UnavailableError("the embedder is shutting down"));
 }

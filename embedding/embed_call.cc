@@ -91,6 +91,7 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
     const MutexLock lock(mutex_);
     InputState& state = states_[input];
     --preparing_;
+
     int64_t cost = 0;
     if (passes.ok()) {
       state.open_passes = passes->size();
@@ -105,11 +106,13 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
     } else {
       state.outcome.status = passes.status();
     }
+
     if (works.empty()) finished_.push_back(input);
     prepared_tokens_ += cost;
     Release(estimates_[input] - cost);
     changed_.SignalAll();
   }
+
   for (std::shared_ptr<EmbedWork>& work : works) {
     if (const absl::Status pushed = queue_.Push(std::move(work)); !pushed.ok())
       return GiveUp(pushed);
@@ -120,11 +123,13 @@ void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status s
                          std::vector<float> vector) {
   const MutexLock lock(mutex_);
   InputState& state = states_[input];
+
   if (status.ok()) {
     state.outcome.vectors[pass].values = std::move(vector);
   } else if (state.outcome.status.ok()) {
     state.outcome.status = std::move(status);
   }
+
   prepared_tokens_ -= cost;
   Release(cost);
   if (--state.open_passes == 0) finished_.push_back(input);

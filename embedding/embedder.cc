@@ -56,6 +56,7 @@ absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::
     }
     spaces.push_back(space);
   }
+
   if (!names.empty()) return spaces;
   for (const SpaceInfo& space : info.spaces) {
     if (space.available) spaces.push_back(&space);
@@ -83,9 +84,11 @@ std::vector<float> VectorIn(const std::string& space, const Pools& pools, const 
   const auto cut = [&](const WeightedSum& sum) {
     return sum.empty() ? std::vector<float>() : sum.UnitVector(dimensions);
   };
+
   if (space == kTextSpace) return cut(pools.text);
   if (space == kImageSpace) return cut(pools.image);
   if (encoder.is_joint()) return cut(pools.joint);
+
   const auto whole = static_cast<size_t>(encoder.info().dimensions);
   WeightedSum fused;
   if (!pools.text.empty()) fused.Add(pools.text.UnitVector(whole), encoder.fusion().text);
@@ -119,6 +122,7 @@ class Embedder::Impl {
 
     std::vector<EmbedResult> results(call->inputs().size());
     size_t next = 0;
+
     for (size_t finished = 0; finished < results.size();) {
       while (next < results.size() && call->BeginPreparing()) {
         pool_.Submit(options.lane,
@@ -156,6 +160,7 @@ class Embedder::Impl {
       return InvalidField("inputs", absl::StrCat("has ", inputs.size(), " elements"),
                           absl::StrCat("at most ", options_.max_inputs));
     }
+
     Request request;
     PALATE_ASSIGN_OR_RETURN(request.spaces, FindSpaces(options.spaces, info()));
     if (options.dimensions < 0 || options.dimensions > info().dimensions) {
@@ -164,12 +169,14 @@ class Embedder::Impl {
     }
     request.dimensions =
         static_cast<size_t>(options.dimensions == 0 ? info().dimensions : options.dimensions);
+
     if (options.instruction.size() > options_.max_field_bytes) {
       return InvalidField("instruction", absl::StrCat("has ", options.instruction.size(), " bytes"),
                           absl::StrCat("at most ", options_.max_field_bytes));
     }
     if (!IsValidUtf8(options.instruction))
       return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+
     for (const SpaceInfo* space : request.spaces) {
       request.set.text |= space->name == kTextSpace;
       request.set.image |= space->name == kImageSpace;
@@ -188,6 +195,7 @@ class Embedder::Impl {
     estimates.reserve(inputs.size());
     for (const EmbedInput& input : inputs)
       total += estimates.emplace_back(preparer_.Estimate(input, request.set));
+
     const EmbedCall::Limits limits = {.preparing = 2 * pool_.threads(),
                                       .prepared_tokens = kPreparedBatches * options_.batch_tokens};
     EmbedCall::Request asked = {std::move(inputs), options, request.set, context};
@@ -210,6 +218,7 @@ class Embedder::Impl {
     EmbedResult result;
     result.status = std::move(outcome.status);
     if (!result.status.ok()) return result;
+
     const Pools pools(outcome.vectors);
     for (const SpaceInfo* space : request.spaces) {
       std::vector<float> values = VectorIn(space->name, pools, encoder(), request.dimensions);
@@ -219,6 +228,7 @@ class Embedder::Impl {
             FingerprintFor(*space, static_cast<int>(request.dimensions), info().dimensions)},
            std::move(values)});
     }
+
     result.tokens = outcome.tokens;
     result.truncated_tokens = outcome.truncated_tokens;
     return result;
@@ -243,6 +253,7 @@ absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(
         "0, "
         "bulk_share in [0, 1], intra_op_threads at least 0");
   }
+
   // A setting of the whole process, so that it is left alone when it is right already.
   if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads)
     at::set_num_threads(options.intra_op_threads);

@@ -16,6 +16,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& folder,
                                                            const EmbeddingModelOptions& options) {
   if (models::FileExists(folder + "/dual_encoder.json")) return LoadDualEncoder(folder, options);
+
   std::string base = folder;
   if (models::IsAdapterFolder(folder)) {
     PALATE_ASSIGN_OR_RETURN(base, models::AdapterBaseFolder(folder));
@@ -23,6 +24,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig config,
                           models::JsonConfig::Load(base + "/config.json"));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(config));
+
   switch (family) {
     case models::ModelFamily::kQwen2:
     case models::ModelFamily::kQwen3:
@@ -40,6 +42,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
     case models::ModelFamily::kVit:
       break;
   }
+
   return absl::UnimplementedError(
       absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
                    " model, which is no text encoder; supported are a dual encoder, bert, clip, "

@@ -31,6 +31,7 @@ absl::Duration Executor::stalled() const {
   const absl::Time waiting_since = queue_.waiting_since();
   const absl::Time last_beat = absl::FromUnixNanos(last_beat_ns_.load());
   const absl::Time now = absl::Now();
+
   if (busy_.load()) return std::max(absl::ZeroDuration(), now - last_beat);
   if (waiting_since == absl::InfiniteFuture()) return absl::ZeroDuration();
   return std::max(absl::ZeroDuration(), now - std::max(last_beat, waiting_since));
@@ -53,6 +54,7 @@ void Executor::RunBatch(const WorkBatch& batch) {
   works.reserve(batch.size());
   for (const std::shared_ptr<QueuedWork>& work : batch)
     works.push_back(static_cast<EmbedWork*>(work.get()));
+
   batches_.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = Compute(works);
   if (status.ok()) return;
@@ -60,6 +62,7 @@ void Executor::RunBatch(const WorkBatch& batch) {
     failed_.fetch_add(1, std::memory_order_relaxed);
     return works.front()->Failed(status);
   }
+
   spdlog::warn("embedding: a batch of {} failed and is computed one by one: {}", works.size(),
                status.ToString());
   for (EmbedWork* work : works) {
@@ -81,6 +84,7 @@ void Executor::ComputeAlone(EmbedWork& work) {
 void Executor::HandOut(absl::Span<const float> vector, EmbedWork& work) {
   if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); }))
     return work.Computed(vector);
+
   failed_.fetch_add(1, std::memory_order_relaxed);
   work.Failed(absl::InternalError("the model gave numbers that are not finite"));
 }
@@ -90,15 +94,18 @@ absl::Status Executor::Compute(const Works& works) {
   passes.reserve(works.size());
   for (const EmbedWork* work : works) passes.push_back(&work->pass());
   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder_.Encode(passes));
+
   const auto rows = static_cast<int64_t>(works.size());
   if (vectors.dim() != 2 || vectors.size(0) != rows ||
       vectors.size(1) != encoder_.info().dimensions) {
     return absl::InternalError(
         absl::StrCat("the model gave ", vectors.numel(), " numbers for ", rows, " vectors"));
   }
+
   const at::Tensor contiguous = vectors.contiguous();
   const float* data = contiguous.const_data_ptr<float>();
   const auto size = static_cast<size_t>(contiguous.size(1));
+
   int64_t tokens = 0;
   int64_t images = 0;
   for (const PreparedPass* pass : passes) {
@@ -107,6 +114,7 @@ absl::Status Executor::Compute(const Works& works) {
   }
   tokens_.fetch_add(tokens, std::memory_order_relaxed);
   images_.fetch_add(images, std::memory_order_relaxed);
+
   for (size_t i = 0; i < works.size(); ++i) HandOut({data + i * size, size}, *works[i]);
   return absl::OkStatus();
 }

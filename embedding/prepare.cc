@@ -65,6 +65,7 @@ std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
 std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, bool empty) {
   std::vector<PlannedPass> plan;
   const size_t parts = content.texts.size() + content.images.size();
+
   if (wanted.text) {
     for (const auto& [field, text] : content.texts)
       plan.push_back({field, {.text = true}, {.text = text}});
@@ -74,11 +75,13 @@ std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wante
     for (const auto& [field, image] : content.images)
       plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
   }
+
   if (!wanted.fused) return plan;
   if (parts <= 1 && plan.size() == 1) {
     plan.front().spaces.fused = true;
     return plan;
   }
+
   PlannedPass joint = {"", {.fused = true}, {}};
   joint.content.text = absl::StrJoin(
       content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
@@ -92,6 +95,7 @@ std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wante
 int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted) const {
   int64_t tokens = 0;
   const bool joint_twice = encoder_.is_joint() && wanted.fused;
+
   if (wanted.text || wanted.fused) {
     for (const std::string& field : input.fields)
       tokens += field.empty() ? 0 : encoder_.EstimateText(field.size());
@@ -102,6 +106,7 @@ int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted)
       if (header.ok()) tokens += encoder_.EstimateImage(header->width, header->height);
     }
   }
+
   return joint_twice && (wanted.text || wanted.image) ? 2 * tokens : tokens;
 }
 
@@ -114,12 +119,14 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input) const {
     return InvalidField("images", absl::StrCat("has ", input.images.size(), " images"),
                         absl::StrCat("at most ", options_.max_images_per_input));
   }
+
   if (HasText(input)) return absl::OkStatus();
   if (input.images.empty()) {
     // Joint models have an answer to nothing: their protocol writes NULL.
     if (encoder_.is_joint()) return absl::OkStatus();
     return InvalidField("", "has neither text nor images", "given at least one of them");
   }
+
   if (!encoder_.sees_images()) {
     const std::string& model = encoder_.info().name;
     return AtField(absl::FailedPreconditionError(absl::StrCat(
@@ -150,10 +157,12 @@ absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& enco
       !header.ok()) {
     return ImageError(header, field);
   }
+
   decodes_.acquire();
   const absl::Cleanup leave = [this] { decodes_.release(); };
   const absl::StatusOr<models::Image> image = models::DecodeImage(encoded, LimitsOf(options_));
   if (!image.ok()) return ImageError(image.status(), field);
+
   absl::StatusOr<EncoderImage> prepared = encoder_.PrepareImage(*image);
   if (!prepared.ok()) return ImageError(prepared.status(), field);
   return prepared;
@@ -163,6 +172,7 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
   const EmbedInput& input = call.inputs()[index];
   const SpaceSet& wanted = call.wanted_spaces();
   PALATE_RETURN_IF_ERROR(CheckContent(input));
+
   Content content;
   if (wanted.text || wanted.fused) {
     PALATE_RETURN_IF_ERROR(CheckTexts(input));
@@ -171,6 +181,7 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
         content.texts.emplace_back(absl::StrCat("fields[", i, "]"), input.fields[i]);
     }
   }
+
   for (size_t i = 0;
        encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
     PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
@@ -178,6 +189,7 @@ absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& c
     PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
     content.images.emplace_back(field, std::move(image));
   }
+
   const bool empty = !HasText(input) && input.images.empty();
   std::vector<InputPass> passes;
   for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, empty)

@@ -51,6 +51,7 @@ std::optional<PreparePool::Task> PreparePool::Take() {
     if (stopping_) return std::nullopt;
     work_arrived_.Wait(mutex_);
   }
+
   Task task = {.lane = ChooseLane(), .run = nullptr};
   std::deque<std::function<void()>>& queue = task.lane == Lane::kBulk ? bulk_ : interactive_;
   task.run = std::move(queue.front());

@@ -69,6 +69,7 @@ class CachedEmbedder::Pass {
     if (personal && owner_.queries_ != nullptr) element.place = Place::kMemory;
     if (!personal && owner_.items_ != nullptr) element.place = Place::kDisk;
     if (element.place == Place::kNowhere) return;
+
     const std::string content = ContentDigest(input, options_.instruction);
     for (const SpaceKey& space : spaces_) {
       // Vectors of another numeric type are as good, but not the same: a server that was told to
@@ -78,6 +79,7 @@ class CachedEmbedder::Pass {
                          absl::StrCat(space.fingerprint, "/", owner_.info_.dtype)));
       element.flight += element.keys.back();
     }
+
     // An interactive call does not wait for a bulk one.
     absl::StrAppend(&element.flight, options_.lane == Lane::kBulk ? "b" : "i", personal ? "q" : "c",
                     caller.user_id);
@@ -94,10 +96,12 @@ class CachedEmbedder::Pass {
       std::vector<std::string>& all = keys[elements_[i].place];
       all.insert(all.end(), elements_[i].keys.begin(), elements_[i].keys.end());
     }
+
     std::map<Place, std::vector<std::optional<CachedVector>>> found;
     if (!keys[Place::kDisk].empty()) found[Place::kDisk] = owner_.items_->Get(keys[Place::kDisk]);
     if (!keys[Place::kMemory].empty())
       found[Place::kMemory] = owner_.queries_->Get(user_, keys[Place::kMemory]);
+
     std::map<Place, size_t> next;
     std::vector<size_t> missing;
     for (const size_t i : wanted) {
@@ -122,6 +126,7 @@ class CachedEmbedder::Pass {
     for (size_t s = 0; s < spaces_.size(); ++s) {
       if (!vectors[s].has_value()) return false;
     }
+
     for (size_t s = 0; s < spaces_.size(); ++s) {
       result.tokens = std::max(result.tokens, vectors[s]->tokens);
       result.truncated_tokens = std::max(result.truncated_tokens, vectors[s]->truncated_tokens);
@@ -139,6 +144,7 @@ class CachedEmbedder::Pass {
     const absl::Cleanup land = [&] {
       for (const size_t i : owned) owner_.flights_.Land(elements_[i].flight, std::nullopt);
     };
+
     std::vector<size_t> alone;
     for (const size_t i : missing) {
       if (elements_[i].place == Place::kNowhere) {
@@ -152,6 +158,7 @@ class CachedEmbedder::Pass {
         guests.push_back({i, std::move(seat.flight)});
       }
     }
+
     // Another call may have landed between the look into the cache and the joining.
     std::vector<size_t> computed = Find(owned);
     for (const size_t i : computed) ++CountersOf(elements_[i]).misses;
@@ -160,6 +167,7 @@ class CachedEmbedder::Pass {
     Keep(computed);
     for (const size_t i : owned) owner_.flights_.Land(elements_[i].flight, results_[i]);
     owned.clear();
+
     missing.clear();
     for (const Guest& guest : guests) {
       PALATE_ASSIGN_OR_RETURN(auto shared, owner_.flights_.Wait(*guest.flight, context_));
@@ -178,6 +186,7 @@ class CachedEmbedder::Pass {
     std::vector<EmbedInput> inputs;
     inputs.reserve(indices.size());
     for (const size_t i : indices) inputs.push_back(std::move(inputs_[i]));
+
     PALATE_ASSIGN_OR_RETURN(std::vector<EmbedResult> computed,
                             owner_.compute_(std::move(inputs), options_, context_));
     for (size_t k = 0; k < indices.size(); ++k) results_[indices[k]] = std::move(computed[k]);
@@ -193,6 +202,7 @@ class CachedEmbedder::Pass {
       for (size_t s = 0; s < spaces_.size(); ++s)
         entries.emplace_back(elements_[i].keys[s], Remember(results_[i], spaces_[s].name));
     }
+
     if (!disk.empty()) owner_.items_->Put(disk);
     if (!memory.empty()) owner_.queries_->Put(user_, generation_, memory);
   }
@@ -218,6 +228,7 @@ absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<Embed
                                                                const CallContext& context) {
   if (caller.catalog.empty() || (items_ == nullptr && queries_ == nullptr))
     return compute_(std::move(inputs), options, context);
+
   std::vector<SpaceKey> spaces = Spaces(options);
   if (spaces.empty())
     return compute_(std::move(inputs), options, context);  // which says what is wrong
@@ -227,10 +238,12 @@ absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<Embed
 std::vector<SpaceKey> CachedEmbedder::Spaces(const EmbedOptions& options) const {
   const int dimensions = options.dimensions == 0 ? info_.dimensions : options.dimensions;
   if (dimensions < 1 || dimensions > info_.dimensions) return {};
+
   std::vector<SpaceKey> spaces;
   const auto add = [&](const SpaceInfo& space) {
     spaces.push_back({space.name, FingerprintFor(space, dimensions, info_.dimensions)});
   };
+
   for (const std::string& name : options.spaces) {
     const SpaceInfo* space = info_.FindSpace(name);
     if (space == nullptr || !space->available) return {};

@@ -17,6 +17,7 @@ std::string ContentDigest(const EmbedInput& input, const std::string& instructio
   // Bound by name so that a field added to EmbedInput stops the build here: it has to become a part
   // of the key.
   const auto& [fields, images, role] = input;
+
   std::string content;
   content.push_back(role == EmbedRole::kQuery ? 'q' : 'i');
   AppendPart(instruction, content);

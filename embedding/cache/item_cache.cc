@@ -33,6 +33,7 @@ rocksdb::Options DatabaseOptions(int64_t max_bytes) {
   options.create_if_missing = true;
   options.write_buffer_size = WriteBufferBytes(max_bytes);
   options.compaction_style = rocksdb::kCompactionStyleFIFO;
+
   // Beside the table files: two memtables' logs, and one file that is written before the oldest
   // goes.
   options.compaction_options_fifo.max_table_files_size =
@@ -42,10 +43,12 @@ rocksdb::Options DatabaseOptions(int64_t max_bytes) {
   options.max_compaction_bytes =
       options.write_buffer_size;  // to one like the others: the oldest file is dropped as a whole
   options.compression = rocksdb::kNoCompression;  // vectors are noise to a compressor
+
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // every file may hold a key
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+
   options.max_manifest_file_size = 1 << 20;
   options.max_log_file_size = 1 << 20;
   options.keep_log_file_num = 2;
@@ -78,6 +81,7 @@ std::string EncodeValue(const CachedVector& vector) {
 
 std::optional<CachedVector> DecodeValue(absl::string_view value) {
   if (value.size() < kValueHeader || value[0] != kFormat) return std::nullopt;
+
   CachedVector vector;
   vector.present = value[1] != 0;
   value.remove_prefix(2);
@@ -87,6 +91,7 @@ std::optional<CachedVector> DecodeValue(absl::string_view value) {
   ConsumeBigEndian64(value, truncated);
   absl::StatusOr<std::vector<float>> values = FloatsFromBytes(value);
   if (!values.ok()) return std::nullopt;
+
   vector.tokens = static_cast<int64_t>(tokens);
   vector.truncated_tokens = static_cast<int64_t>(truncated);
   vector.values = *std::move(values);
@@ -100,11 +105,13 @@ absl::StatusOr<std::unique_ptr<ItemCache>> ItemCache::Open(const Options& option
     return absl::InvalidArgumentError(absl::StrCat("a cache of ", options.max_bytes,
                                                    " bytes is too small; at least ", kMinBytes));
   }
+
   std::error_code error;
   fs::create_directories(options.dir, error);
   if (error)
     return absl::InternalError(
         absl::StrCat("embedding cache ", options.dir, ": ", error.message()));
+
   const rocksdb::Options database = DatabaseOptions(options.max_bytes);
   rocksdb::DB* db = nullptr;
   rocksdb::Status opened = rocksdb::DB::Open(database, options.dir, &db);
@@ -118,6 +125,7 @@ absl::StatusOr<std::unique_ptr<ItemCache>> ItemCache::Open(const Options& option
     }
     opened = rocksdb::DB::Open(database, options.dir, &db);
   }
+
   if (opened.IsIOError() && opened.ToString().find("lock") != std::string::npos) {
     return absl::FailedPreconditionError(
         absl::StrCat("embedding cache ", options.dir, " is in use by another process"));
@@ -148,6 +156,7 @@ std::vector<std::optional<CachedVector>> ItemCache::Get(absl::Span<const std::st
   std::vector<rocksdb::Status> statuses(keys.size());
   db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slices.size(), slices.data(),
                 values.data(), statuses.data());
+
   std::vector<std::optional<CachedVector>> found(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].ok()) found[i] = DecodeValue({values[i].data(), values[i].size()});
@@ -179,6 +188,7 @@ CacheStats ItemCache::stats() const {
   CacheStats stats;
   stats.max_bytes = options_.max_bytes;
   stats.errors = errors_.load(std::memory_order_relaxed);
+
   uint64_t value = 0;
   if (db_->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &value))
     stats.vectors = static_cast<int64_t>(value);

@@ -34,6 +34,7 @@ std::vector<std::optional<CachedVector>> QueryCache::Get(const Owner& owner,
   std::vector<std::optional<CachedVector>> found(keys.size());
   const MutexLock lock(mutex_);
   RemoveExpired();
+
   const auto mine = by_owner_.find(owner);
   if (mine == by_owner_.end()) return found;
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -52,18 +53,21 @@ void QueryCache::Put(const Owner& owner, int64_t generation,
                      const std::vector<std::pair<std::string, CachedVector>>& entries) {
   const MutexLock lock(mutex_);
   if (generation != generation_) return;
+
   RemoveExpired();
   const absl::Time end = clock_.Now() + options_.life;
   for (const auto& [key, vector] : entries) {
     if (const auto mine = by_owner_.find(owner); mine != by_owner_.end()) {
       if (const auto old = mine->second.find(key); old != mine->second.end()) Remove(old->second);
     }
+
     const auto bytes =
         static_cast<int64_t>(key.size() + owner.catalog.size() + owner.user_id.size() +
                              vector.values.size() * sizeof(float)) +
         kEntryOverhead;
     if (bytes > options_.max_bytes) continue;
     while (bytes_ + bytes > options_.max_bytes) Remove(entries_.begin());
+
     entries_.push_back({owner, key, vector, end, bytes});
     by_owner_[owner][key] = std::prev(entries_.end());
     bytes_ += bytes;
@@ -76,6 +80,7 @@ int64_t QueryCache::Drop(const Owner& owner) {
   ++generation_;
   const auto mine = by_owner_.find(owner);
   if (mine == by_owner_.end()) return 0;
+
   const auto count = static_cast<int64_t>(mine->second.size());
   for (const auto& [key, entry] : mine->second) {
     bytes_ -= entry->bytes;

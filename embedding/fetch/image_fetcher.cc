@@ -283,6 +283,7 @@ absl::Status ImageFetcher::Perform(Transfer& transfer) const {
       absl::Ceil(transfer.context.deadline - absl::Now(), absl::Milliseconds(1));
   if (left <= absl::ZeroDuration())
     return absl::UnavailableError("the picture did not come in time");
+
   const std::unique_ptr<CURLM, MultiDeleter> multi(curl_multi_init());
   const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
   if (easy == nullptr || multi == nullptr)
@@ -302,6 +303,7 @@ absl::Status ImageFetcher::Perform(Transfer& transfer) const {
   }
   if (*ended != CURLE_OK)
     return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(*ended)));
+
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   return FromHttpStatus(status);

@@ -93,6 +93,7 @@ TEST_F(BatchQueueTest, WorkIsPassedOverAFewTimesAtMost) {
     for (int i = 0; i < 10; ++i) Interactive(10);
     for (int64_t tokens : Next()) seen |= tokens == 60;
   }
+
   EXPECT_TRUE(seen);
   EXPECT_LE(batches, 5);
 }
@@ -111,6 +112,7 @@ TEST_F(BatchQueueTest, LargeWorkHoldsUpSmallWorkForOneBatchAtMost) {
   EXPECT_THAT(Next(), ElementsAre(500));
   EXPECT_THAT(Next(), ElementsAre(2, 1));
   EXPECT_THAT(Next(), ElementsAre(500));
+
   Bulk(7);
   EXPECT_THAT(Next(), ElementsAre(-7)) << "work of the other lane is small work too";
   EXPECT_THAT(Next(), ElementsAre(500));
@@ -167,6 +169,7 @@ TEST_F(BatchQueueTest, InteractiveWorkThatFillsEveryBatchLeavesBulkItsShare) {
     bulk += Sum(batch, true);
     interactive += Sum(batch, false);
   }
+
   EXPECT_GT(bulk, interactive / 6);
   EXPECT_GT(interactive, 2 * bulk);
 }
@@ -178,6 +181,7 @@ TEST_F(BatchQueueTest, RefusesCallsAtOnceWhenTheLaneIsFull) {
   EXPECT_THAT(std::string(refused.message()),
               HasSubstr("1500 tokens wait in the interactive lane, at most 1000"));
   EXPECT_TRUE(queue_.Admit(Lane::kBulk, 1).ok()) << "the other lane has room";
+
   queue_.Release(Lane::kInteractive, 600);
   EXPECT_TRUE(queue_.Admit(Lane::kInteractive, 1).ok());
   EXPECT_EQ(queue_.queued_tokens(Lane::kInteractive), 901);
@@ -205,6 +209,7 @@ TEST_F(BatchQueueTest, ShutdownDropsWorkAndWakesTheExecutor) {
   const auto work = Interactive(10);
   queue_.Shutdown();
   EXPECT_EQ(work->dropped.code(), absl::StatusCode::kUnavailable);
+
   std::thread executor([&] { EXPECT_THAT(queue_.NextBatch(), IsEmpty()); });
   executor.join();
   EXPECT_EQ(queue_.Push(std::make_shared<Work>(Lane::kBulk, 1)).code(),
@@ -222,6 +227,7 @@ TEST_F(BatchQueueTest, EverythingIsServedOnceUnderContention) {
         Push(t % 2 == 0 ? Lane::kInteractive : Lane::kBulk, 1 + (t * 37 + i * 11) % 150);
     });
   }
+
   std::set<const QueuedWork*> seen;
   WorkBatch kept;
   while (seen.size() < kEach * kCallers) {
@@ -230,6 +236,7 @@ TEST_F(BatchQueueTest, EverythingIsServedOnceUnderContention) {
       kept.push_back(std::move(work));
     }
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(queue_.waiting_since(), absl::InfiniteFuture());
 }

@@ -54,9 +54,11 @@ class DualEncoderFolder {
     config.num_heads = 2;
     config.projection_dim = dimensions;
     config.initializer_range = 0.2;
+
     auto model = models::VitModel::CreateRandom(config, seed);
     ASSERT_TRUE(model.ok()) << model.status();
     ASSERT_TRUE((*model)->Save(file("vision")).ok());
+
     models::ImageProcessorConfig input;
     input.resize_height = input.resize_width = 32;
     input.mean = input.std = {0.5, 0.5, 0.5};

@@ -93,6 +93,7 @@ TEST_F(EmbedderTest, GivesUnitVectorsInEverySpaceThatHasContent) {
   EmbedInput input = kLamp;
   input.images = {Picture(3)};
   const EmbedResult result = One(input);
+
   ASSERT_TRUE(result.status.ok()) << result.status;
   ASSERT_EQ(result.vectors.size(), 3u);
   for (const SpaceVector& vector : result.vectors) {
@@ -101,6 +102,7 @@ TEST_F(EmbedderTest, GivesUnitVectorsInEverySpaceThatHasContent) {
     EXPECT_EQ(vector.space.fingerprint,
               embedder_->info().FindSpace(vector.space.name)->fingerprint);
   }
+
   EXPECT_GT(result.tokens, 8);
   EXPECT_EQ(result.truncated_tokens, 0);
 }
@@ -126,12 +128,14 @@ TEST_F(EmbedderTest, FusedVectorIsTheWeightedMeanOfTextAndImage) {
   EmbedInput input = kLamp;
   input.images = {Picture(3), Picture(5)};
   const EmbedResult result = One(input);
+
   const auto& text = VectorIn(result, "text");
   const auto& image = VectorIn(result, "image");
   std::vector<float> expected(text.size());
   for (size_t i = 0; i < expected.size(); ++i) expected[i] = 0.75f * text[i] + 0.25f * image[i];
   const double length = Norm(expected);
   for (float& value : expected) value = static_cast<float>(value / length);
+
   EXPECT_LE(MaxDifference(VectorIn(result, "fused"), expected), 1e-5);
 }
 
@@ -152,8 +156,10 @@ TEST_F(EmbedderTest, BatchEqualsSingle) {
     if (i % 4 == 1) input.images.push_back(Picture(static_cast<uint8_t>(i + 1), 10 + i, 50 - i));
     inputs.push_back(input);
   }
+
   const auto together = embedder_->Embed(inputs);
   ASSERT_TRUE(together.ok()) << together.status();
+
   for (size_t i = 0; i < inputs.size(); ++i) {
     const EmbedResult alone = One(inputs[i]);
     ASSERT_EQ(alone.vectors.size(), (*together)[i].vectors.size());
@@ -169,6 +175,7 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
   options.max_field_bytes = 1000;
   options.max_images_per_input = 2;
   Start(options);
+
   const std::string whole = Picture(3);
   const std::vector<std::pair<EmbedInput, std::string>> bad = {
       {{.fields = {"ok"}, .images = {whole, Bomb()}},
@@ -184,11 +191,13 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
       {{.fields = {}, .images = {whole, whole, whole}}, "images has 3 images; must be at most 2"},
       {{.fields = std::vector<std::string>(17, "x"), .images = {}},
        "fields has 17 fields; must be at most 16"}};
+
   for (const auto& [input, problem] : bad) {
     const auto results =
         embedder_->Embed(std::vector<EmbedInput>{kLamp, kLamp, kLamp, input, kLamp});
     ASSERT_TRUE(results.ok()) << results.status();
     for (size_t i : {0, 1, 2, 4}) EXPECT_TRUE((*results)[i].status.ok());
+
     const absl::Status& status = (*results)[3].status;
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << problem;
     EXPECT_THAT(std::string(status.message()), StartsWith(problem));
@@ -206,6 +215,7 @@ TEST_F(EmbedderTest, OnePixelPictureIsAPicture) {
 TEST_F(EmbedderTest, LongTextIsCutAndCounted) {
   std::string text;
   for (int i = 0; i < 500; ++i) text += "word ";
+
   const EmbedResult result = One({.fields = {text}, .images = {}});
   EXPECT_EQ(result.tokens, 64);
   EXPECT_GT(result.truncated_tokens, 400);
@@ -217,6 +227,7 @@ TEST_F(EmbedderTest, FewerDimensionsAreAPrefixOfTheVectorNormalizedAgain) {
   std::vector<float> expected(whole.begin(), whole.begin() + 16);
   const double length = Norm(expected);
   for (float& value : expected) value = static_cast<float>(value / length);
+
   ASSERT_EQ(cut.vectors.size(), 1u);
   EXPECT_LE(MaxDifference(cut.vectors[0].values, expected), 1e-6);
   EXPECT_THAT(cut.vectors[0].space.fingerprint, HasSubstr("@16"));
@@ -230,6 +241,7 @@ TEST_F(EmbedderTest, OnlyAskedSpacesAreComputedInTheirOrder) {
   const EmbedResult both = One(input, options);
   ASSERT_EQ(both.vectors.size(), 2u);
   EXPECT_EQ(both.vectors[0].space.name, "fused");
+
   options.spaces = {"text"};
   input.images = {"not a picture"};
   EXPECT_TRUE(One(input, options).status.ok()) << "pictures are not looked at for text";
@@ -244,6 +256,7 @@ TEST_F(EmbedderTest, InstructionIsPutBeforeQueriesOnly) {
   EXPECT_LE(
       MaxDifference(One(query, options).vectors[0].values, Text("Find products: walnut lamp")),
       1e-6);
+
   query.role = EmbedRole::kItem;
   EXPECT_LE(MaxDifference(One(query, options).vectors[0].values, Text("walnut lamp")), 1e-6);
 }
@@ -253,9 +266,11 @@ TEST_F(EmbedderTest, WrongCallsFailAsAWhole) {
   options.spaces = {"text", "audio"};
   EXPECT_THAT(std::string(CallError({kLamp}, options).message()),
               HasSubstr("spaces[1] is \"audio\""));
+
   options = {};
   options.dimensions = 65;
   EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("dimensions is 65"));
+
   options = {};
   options.instruction = "\xff";
   EXPECT_THAT(std::string(CallError({kLamp}, options).message()), HasSubstr("instruction"));
@@ -266,6 +281,7 @@ TEST_F(EmbedderTest, WrongCallsFailAsAWhole) {
 TEST_F(EmbedderTest, SpaceWithoutATowerIsAFailedPrecondition) {
   std::filesystem::remove_all(folder_.file("vision"));
   Start({});
+
   EmbedOptions options;
   options.spaces = {"image"};
   EXPECT_EQ(CallError({kLamp}, options).code(), absl::StatusCode::kFailedPrecondition);
@@ -283,6 +299,7 @@ TEST_F(EmbedderTest, NoInputsGiveNoResults) {
 TEST_F(EmbedderTest, ExpiredAndCancelledCallsCostNothing) {
   EXPECT_EQ(CallError({kLamp}, {}, {.deadline = absl::Now() - absl::Seconds(1)}).code(),
             absl::StatusCode::kDeadlineExceeded);
+
   const auto cancellation = std::make_shared<Cancellation>();
   cancellation->Cancel();
   EXPECT_EQ(CallError({kLamp}, {}, {.cancellation = cancellation}).code(),
@@ -294,6 +311,7 @@ TEST_F(EmbedderTest, CallLargerThanABatchIsComputedInGroups) {
   EmbedderOptions options;
   options.batch_tokens = 64;
   Start(options);
+
   std::vector<EmbedInput> inputs(100, kLamp);
   const auto results = embedder_->Embed(inputs);
   ASSERT_TRUE(results.ok()) << results.status();
@@ -308,6 +326,7 @@ TEST_F(EmbedderTest, OverloadIsRefusedAtOnceAndOthersAreServed) {
   options.batch_tokens = 64;
   options.max_queued_tokens_interactive = 64;
   Start(options);
+
   std::atomic<int> served = 0;
   std::atomic<int> refused = 0;
   std::atomic<int> other = 0;
@@ -322,6 +341,7 @@ TEST_F(EmbedderTest, OverloadIsRefusedAtOnceAndOthersAreServed) {
     });
   }
   for (std::thread& caller : callers) caller.join();
+
   EXPECT_GT(served, 0);
   EXPECT_GT(refused, 0);
   EXPECT_EQ(other, 0);
@@ -332,6 +352,7 @@ TEST_F(EmbedderTest, OverloadIsRefusedAtOnceAndOthersAreServed) {
 TEST_F(EmbedderTest, ConcurrentCallersGetTheirOwnVectors) {
   const std::vector<float> expected = Text("Text 3");
   std::atomic<int> wrong = 0;
+
   std::vector<std::thread> callers;
   for (int t = 0; t < 8; ++t) {
     callers.emplace_back([&, t] {
@@ -349,6 +370,7 @@ TEST_F(EmbedderTest, ConcurrentCallersGetTheirOwnVectors) {
     });
   }
   for (std::thread& caller : callers) caller.join();
+
   EXPECT_EQ(wrong, 0);
 }
 
@@ -364,11 +386,13 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   PALATE_SKIP_WITHOUT(golden);
   if (!models::FileExists(models::MiniLmFolder() + "/config.json"))
     GTEST_SKIP() << models::MiniLmFolder() << " is absent";
+
   const models::TemporaryFolder folder;
   std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
   const std::string dual_encoder_json =
       std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json";
   std::filesystem::copy_file(dual_encoder_json, folder.file("dual_encoder.json"));
+
   auto model = EmbeddingModel::Load(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
   auto embedder = Embedder::Create(*model);
@@ -382,6 +406,7 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
     texts.push_back({.fields = {sentence}, .images = {}});
     rows.push_back(static_cast<int64_t>(i));
   }
+
   const auto results = (*embedder)->Embed(texts);
   ASSERT_TRUE(results.ok()) << results.status();
   std::vector<at::Tensor> vectors;

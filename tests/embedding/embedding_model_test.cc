@@ -33,6 +33,7 @@ TEST_F(EmbeddingModelTest, DualEncoderServesThreeSpaces) {
   const auto model = EmbeddingModel::Load(folder_.path());
   ASSERT_TRUE(model.ok()) << model.status();
   const ModelInfo& info = (*model)->info();
+
   EXPECT_EQ(info.name, "small");
   EXPECT_EQ(info.dimensions, 64);
   EXPECT_EQ(info.max_text_tokens, 64);
@@ -42,6 +43,7 @@ TEST_F(EmbeddingModelTest, DualEncoderServesThreeSpaces) {
     EXPECT_TRUE(space.available);
     EXPECT_EQ(space.fingerprint.size(), 16u);
   }
+
   EXPECT_EQ(info.FindSpace("image")->calibration.mean, 0.3);
   EXPECT_NEAR(info.FindSpace("fused")->calibration.mean, 0.15, 1e-12);
   EXPECT_EQ(info.FindSpace("audio"), nullptr);
@@ -69,12 +71,14 @@ TEST_F(EmbeddingModelTest, FingerprintsFollowExactlyWhatTheVectorsDependOn) {
   const std::string text = FingerprintOf("text");
   const std::string image = FingerprintOf("image");
   const std::string fused = FingerprintOf("fused");
+
   folder_.WriteVision(64, /*seed=*/2);
   EXPECT_EQ(FingerprintOf("text"), text);
   EXPECT_NE(FingerprintOf("image"), image);
   EXPECT_NE(FingerprintOf("fused"), fused);
   folder_.WriteVision();
   EXPECT_EQ(FingerprintOf("fused"), fused);
+
   folder_.WriteDualEncoderJson({{"fusion", {{"text", 0.5}}}});
   EXPECT_EQ(FingerprintOf("image"), image);
   EXPECT_NE(FingerprintOf("fused"), fused);
@@ -108,6 +112,7 @@ TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {
   nlohmann::json input = models::Golden::Read(folder_.file("vision/preprocessor_config.json"));
   input["size"] = {{"height", 16}, {"width", 16}};
   models::WriteAll(folder_.file("vision/preprocessor_config.json"), input.dump());
+
   ExpectError(absl::StatusCode::kInvalidArgument, "pictures of 16 x 16");
 }
 

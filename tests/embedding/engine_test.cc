@@ -65,6 +65,7 @@ TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
       Text("a"), {.fields = {"b", "poison"}, .images = {}}, Text("c"), Text("nan")};
   const auto results = embedder_->Embed(inputs);
   ASSERT_TRUE(results.ok()) << results.status();
+
   EXPECT_TRUE((*results)[0].status.ok());
   EXPECT_TRUE((*results)[2].status.ok());
   EXPECT_EQ((*results)[1].status.code(), absl::StatusCode::kInternal);
@@ -80,6 +81,7 @@ TEST_F(EngineTest, OtherCallsOfAPoisonedBatchAreAnswered) {
   Start();
   absl::Status occupied;
   std::thread first = Occupy(occupied);
+
   absl::Status poisoned;
   absl::Status good;
   std::thread second = Call({Text("poison")}, {}, poisoned);
@@ -87,6 +89,7 @@ TEST_F(EngineTest, OtherCallsOfAPoisonedBatchAreAnswered) {
   encoder_->WaitForPrepared(4);
   encoder_->Open();
   for (std::thread* caller : {&first, &second, &third}) caller->join();
+
   EXPECT_TRUE(occupied.ok()) << occupied;
   EXPECT_TRUE(good.ok()) << good;
   EXPECT_TRUE(poisoned.ok()) << "the input fails, not the call";
@@ -97,10 +100,12 @@ TEST_F(EngineTest, DeadlineHoldsWhileQueuedAndTheWorkIsNeverDone) {
   Start();
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
+
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
   EXPECT_EQ(embedder_->Embed({Text("late")}, {}, context).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 8) << "only the batch in hand is left";
+
   encoder_->Open();
   caller.join();
   EXPECT_TRUE(embedder_->Embed({Text("next")}).ok());
@@ -111,6 +116,7 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
   Start();
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
+
   EmbedOptions options;
   options.lane = Lane::kBulk;
   const auto cancellation = std::make_shared<Cancellation>();
@@ -118,10 +124,12 @@ TEST_F(EngineTest, CancelledCallReturnsWhileQueuedAndTheWorkIsNeverDone) {
   std::thread queued =
       Call({Text("gone"), Text("away")}, options, status, {.cancellation = cancellation});
   encoder_->WaitForPrepared(3);
+
   cancellation->Cancel();
   queued.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(embedder_->stats().queued_tokens_bulk, 0);
+
   encoder_->Open();
   caller.join();
   EXPECT_TRUE(embedder_->Embed({Text("next")}).ok());
@@ -142,19 +150,23 @@ TEST_F(EngineTest, CallThatFillsItsLaneIsFollowedByRefusalsAtOnce) {
   EmbedderOptions options;
   options.max_queued_tokens_interactive = 100;
   Start(options);
+
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
   absl::Status filled;
   std::thread filler = Call({Text(std::string(600, 'x'))}, {}, filled);
   encoder_->WaitForPrepared(2);
+
   EXPECT_EQ(embedder_->Embed({Text("one more")}).status().code(),
             absl::StatusCode::kResourceExhausted);
+
   EmbedOptions bulk;
   bulk.lane = Lane::kBulk;
   absl::Status other;
   std::thread other_lane = Call({Text("bulk")}, bulk, other);
   encoder_->WaitForPrepared(3);
   EXPECT_EQ(embedder_->stats().rejected, 1);
+
   encoder_->Open();
   for (std::thread* thread : {&caller, &filler, &other_lane}) thread->join();
   EXPECT_TRUE(filled.ok()) << filled;
@@ -169,6 +181,7 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   options.batch_tokens = 40;
   options.prepare_threads = 1;
   Start(options);
+
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
   EmbedOptions bulk;
@@ -176,6 +189,7 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   absl::Status slow;
   std::thread bulk_call = Call(std::vector<EmbedInput>(40, Text("bulk bulk ")), bulk, slow);
   encoder_->WaitForPrepared(9);  // more than a batch of it waits
+
   absl::Status fast;
   std::thread interactive = Call({Text("interactive"), Text("another")}, {}, fast);
   encoder_->WaitForPrepared(
@@ -183,6 +197,7 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   encoder_->LetThrough(2);  // the batch in hand, and the first that is cut from now on
   encoder_->WaitForBatches(3);
   EXPECT_THAT(encoder_->batches().at(1), Contains("interactive"));
+
   encoder_->Open();
   for (std::thread* thread : {&caller, &bulk_call, &interactive}) thread->join();
   EXPECT_TRUE(fast.ok()) << fast;
@@ -193,11 +208,13 @@ TEST_F(EngineTest, InputsOfOneCallArePreparedInParallel) {
   EmbedderOptions options;
   options.prepare_threads = 3;
   Start(options);
+
   absl::Status status;
   std::thread caller = Call({Text("slow 1"), Text("slow 2"), Text("slow 3")}, {}, status);
   encoder_->WaitForPreparing(3);
   encoder_->OpenPreparing();
   caller.join();
+
   EXPECT_TRUE(status.ok()) << status;
 }
 
@@ -205,6 +222,7 @@ TEST_F(EngineTest, PreparingGoesOnWhileTheModelComputesAndIsBounded) {
   EmbedderOptions options;
   options.batch_tokens = 10;
   Start(options);
+
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
   absl::Status status;
@@ -213,6 +231,7 @@ TEST_F(EngineTest, PreparingGoesOnWhileTheModelComputesAndIsBounded) {
   EXPECT_LT(embedder_->stats().batches, 2);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive > 500, true)
       << "what is not prepared yet counts too";
+
   encoder_->Open();
   caller.join();
   call.join();
@@ -224,6 +243,7 @@ TEST_F(EngineTest, HeartbeatTellsHowLongABatchHasTaken) {
   Start();
   EXPECT_EQ(embedder_->stats().stalled_for(), absl::ZeroDuration());
   EXPECT_TRUE(embedder_->Embed({Text("a")}).ok());
+
   absl::Status occupied;
   encoder_->Hold();
   std::thread caller = Call({Text("stuck")}, {}, occupied);
@@ -233,6 +253,7 @@ TEST_F(EngineTest, HeartbeatTellsHowLongABatchHasTaken) {
     ASSERT_LT(absl::Now() - begun, absl::Seconds(30));
     std::this_thread::yield();
   }
+
   encoder_->Open();
   caller.join();
   EXPECT_TRUE(embedder_->Embed({Text("a")}).ok());
@@ -246,6 +267,7 @@ TEST_F(EngineTest, TextsOfLikeLengthAreComputedTogether) {
   Start(options);
   absl::Status occupied;
   std::thread caller = Occupy(occupied);
+
   std::vector<EmbedInput> inputs;
   for (int i = 0; i < 4; ++i) {
     inputs.push_back(Text("short text"));
@@ -254,6 +276,7 @@ TEST_F(EngineTest, TextsOfLikeLengthAreComputedTogether) {
   absl::Status status;
   std::thread call = Call(inputs, {}, status);
   encoder_->WaitForPrepared(9);
+
   encoder_->Open();
   caller.join();
   call.join();
@@ -265,6 +288,7 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
   EmbedderOptions options;
   options.batch_tokens = 64;
   Start(options);
+
   std::atomic<int> odd = 0;
   std::vector<std::thread> callers;
   for (int t = 0; t < 6; ++t) {
@@ -280,6 +304,7 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
         std::thread canceller([&] {
           if (cancels) cancellation->Cancel();
         });
+
         const absl::Status status =
             embedder_->Embed(std::vector<EmbedInput>(20, Text("some text")), call, context)
                 .status();
@@ -290,6 +315,7 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
       }
     });
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(odd, 0);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 0);

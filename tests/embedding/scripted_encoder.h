@@ -45,6 +45,7 @@ class ScriptedEncoder final : public Encoder {
     ++preparing_;
     changed_.SignalAll();
     while (absl::StartsWith(content.text, "slow") && !preparing_open_) changed_.Wait(mutex_);
+
     PreparedPass pass;
     pass.ids.assign(content.text.begin(), content.text.end());
     pass.cost = pass.tokens = static_cast<int64_t>(pass.ids.size());
@@ -57,6 +58,7 @@ class ScriptedEncoder final : public Encoder {
   absl::StatusOr<at::Tensor> Encode(absl::Span<const PreparedPass* const> passes) const override {
     std::vector<std::string> texts;
     for (const PreparedPass* pass : passes) texts.emplace_back(pass->ids.begin(), pass->ids.end());
+
     {
       const MutexLock lock(mutex_);
       ++entered_;
@@ -65,6 +67,7 @@ class ScriptedEncoder final : public Encoder {
       allowed_ -= held_ ? 1 : 0;
       batches_.push_back(texts);
     }
+
     return models::CatchTorch([&] {
       at::Tensor vectors = at::zeros({static_cast<int64_t>(texts.size()), 2}, at::kFloat);
       for (size_t i = 0; i < texts.size(); ++i) {

@@ -46,6 +46,7 @@ class Model {
     ++calls;
     if (before) before();
     if (context.cancelled()) return absl::CancelledError("cancelled");
+
     std::vector<EmbedResult> results(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) {
       const std::string& text = inputs[i].fields.empty() ? "" : inputs[i].fields[0];
@@ -148,6 +149,7 @@ TEST_F(CachedEmbedderTest, ChangedContentSpaceDimensionsOrInstructionIsComputedA
   EXPECT_EQ(Number(Text("lamp"), {"shop", ""}, only_text), Number(Text("lamp")))
       << "text is kept by itself";
   EXPECT_EQ(model_.calls, 2);
+
   Number(Text("lamp"), {"shop", ""}, cut);
   Number(Text("lamp"), {"shop", ""}, told);
   EXPECT_EQ(model_.calls, 4);
@@ -160,6 +162,7 @@ TEST_F(CachedEmbedderTest, ModelWithAnotherFingerprintOrNumericTypeComputesAnew)
   Restart(other);
   Number(Text("lamp"));
   EXPECT_EQ(model_.calls, 2);
+
   ModelInfo shorter = Info();
   shorter.dtype = "bf16";
   Restart(shorter);
@@ -184,11 +187,13 @@ TEST_F(CachedEmbedderTest, WhatBelongsToAUserIsInMemoryOnly) {
   Number(Text("red lamp", EmbedRole::kQuery), {"shop", "ada"});
   Number(Text("red lamp", EmbedRole::kQuery), {"shop", ""});
   Number(Text("red lamp", EmbedRole::kItem), {"shop", "ada"});
+
   EXPECT_EQ(items_->stats().vectors, 0);
   EXPECT_EQ(queries_->stats().vectors, 6) << "two spaces each";
   EXPECT_EQ(model_.calls, 3);
   Number(Text("red lamp", EmbedRole::kQuery), {"shop", "ada"});
   EXPECT_EQ(model_.calls, 3);
+
   Restart();
   Number(Text("red lamp", EmbedRole::kQuery), {"shop", "ada"});
   EXPECT_EQ(model_.calls, 4) << "gone with the process";
@@ -221,6 +226,7 @@ TEST_F(CachedEmbedderTest, ConcurrentCallsForTheSameInputComputeItOnce) {
   model_.before = [&] {
     while (entered < kCallers) std::this_thread::yield();
   };
+
   std::vector<float> numbers(kCallers);
   std::vector<std::thread> callers;
   for (int t = 0; t < kCallers; ++t) {
@@ -229,6 +235,7 @@ TEST_F(CachedEmbedderTest, ConcurrentCallsForTheSameInputComputeItOnce) {
       numbers[static_cast<size_t>(t)] = Number(Text("lamp"));
     });
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(model_.computed, 1);
   for (const float number : numbers) EXPECT_EQ(number, 1);
@@ -249,12 +256,14 @@ TEST_F(CachedEmbedderTest, CallThatIsCancelledDoesNotTakeOthersWithIt) {
     first =
         embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status();
   });
+
   computing.WaitForNotification();
   std::thread guest([&] { EXPECT_EQ(Number(Text("lamp")), 1); });
   cancellation->Cancel();
   go_on.Notify();
   owner.join();
   guest.join();
+
   EXPECT_EQ(first.code(), absl::StatusCode::kCancelled);
 }
 
@@ -265,11 +274,13 @@ TEST_F(CachedEmbedderTest, WaitingCallKeepsItsOwnDeadline) {
     computing.Notify();
     go_on.WaitForNotification();
   };
+
   std::thread owner([&] { Number(Text("lamp")); });
   computing.WaitForNotification();
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(20)};
   EXPECT_EQ(embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, context).status().code(),
             absl::StatusCode::kDeadlineExceeded);
+
   go_on.Notify();
   owner.join();
 }
@@ -281,6 +292,7 @@ TEST_F(CachedEmbedderTest, WaitingCallIsWokenByItsCancellation) {
     computing.Notify();
     go_on.WaitForNotification();
   };
+
   std::thread owner([&] { Number(Text("lamp")); });
   computing.WaitForNotification();
   const auto cancellation = std::make_shared<Cancellation>();
@@ -289,6 +301,7 @@ TEST_F(CachedEmbedderTest, WaitingCallIsWokenByItsCancellation) {
     status =
         embedder_->Embed({Text("lamp")}, {}, {"shop", ""}, {.cancellation = cancellation}).status();
   });
+
   cancellation->Cancel();
   guest.join();  // while the owner still computes
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);

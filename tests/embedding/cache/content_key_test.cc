@@ -28,6 +28,7 @@ TEST(ContentDigestTest, TellsApartWhateverDiffers) {
   EmbedInput picture_as_text = Fields({"ab", "bytes"});
   EmbedInput query = Fields({"ab"});
   query.role = EmbedRole::kQuery;
+
   const std::set<std::string> digests = {
       ContentDigest(Fields({"ab"}), ""),
       ContentDigest(Fields({"a", "b"}), ""),

@@ -75,6 +75,7 @@ TEST_F(ItemCacheTest, GivesBackWhatWasPut) {
   cache_->Put({{KeyOf(1), VectorOf(1)}, {KeyOf(2), absent}});
   const std::vector<std::string> keys = {KeyOf(3), KeyOf(2), KeyOf(1)};
   const auto found = cache_->Get(keys);
+
   EXPECT_FALSE(found[0].has_value());
   ASSERT_TRUE(found[1].has_value());
   EXPECT_FALSE(found[1]->present);
@@ -97,9 +98,11 @@ TEST_F(ItemCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {
   Open(ItemCache::kMinBytes);
   constexpr int kEntries = 20'000;  // about 31 MB
   for (int i = 0; i < kEntries; ++i) Put(i);
+
   EXPECT_TRUE(SettlesWithin(ItemCache::kMinBytes)) << folder_.bytes();
   EXPECT_LE(cache_->stats().bytes, ItemCache::kMinBytes);
   EXPECT_FALSE(Holds(0));
+
   int held = 0;
   while (held < kEntries && Holds(kEntries - 1 - held)) ++held;
   EXPECT_GT(held, 1000) << "the newest are there";
@@ -117,6 +120,7 @@ TEST_F(ItemCacheTest, SmallFilesOfRestartsAreMergedUpToASixteenthOfTheBound) {
     // About 9 KB at first, which merge; then 190 KB, of which two would exceed the sixteenth.
     for (int end = next + (restart < kSmall ? 6 : 120); next < end; ++next) Put(next);
   }
+
   Open(ItemCache::kMinBytes);
   EXPECT_TRUE(SettlesWithinTables(kSmall / 2 + kLarge)) << folder_.tables().size() << " tables";
   // Were one file most of the cache, most of the cache would be dropped with it.
@@ -128,6 +132,7 @@ TEST_F(ItemCacheTest, FolderWithADamagedManifestIsSetAsideAndBegunAnew) {
   Open();
   Put(1);
   Damage("MANIFEST", 0, 40);
+
   Open();
   EXPECT_FALSE(Holds(1));
   Put(1);
@@ -139,6 +144,7 @@ TEST_F(ItemCacheTest, FolderThatMissesATableIsSetAsideAndBegunAnew) {
   Open();
   Put(1);
   Open();  // recovery writes a table
+
   cache_.reset();
   for (const auto& file : fs::directory_iterator(folder_.dir())) {
     if (file.path().extension() == ".sst") fs::remove(file.path());
@@ -169,6 +175,7 @@ TEST_F(ItemCacheTest, DamagedEntryIsAMissAndIsCounted) {
   Open();
   EXPECT_FALSE(Holds(1));
   EXPECT_EQ(cache_->stats().errors, 1);
+
   Put(1);
   EXPECT_TRUE(Holds(1)) << "written anew, it is found before the damaged one";
 }

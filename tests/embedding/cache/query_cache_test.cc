@@ -66,6 +66,7 @@ TEST_F(QueryCacheTest, DropRemovesAllOfOneUserAndNothingElse) {
   Put(kAda, 1);
   Put(kAda, 2);
   Put(kBob, 1);
+
   EXPECT_EQ(cache_->Drop(kAda), 2);
   EXPECT_FALSE(Holds(kAda, 1));
   EXPECT_FALSE(Holds(kAda, 2));
@@ -78,6 +79,7 @@ TEST_F(QueryCacheTest, AnswerThatWasOnItsWayWhileItsUserWasDroppedIsNotKept) {
   cache_->Drop(kAda);
   cache_->Put(kAda, generation, {{ContentOf(1), VectorOf(1)}});
   EXPECT_FALSE(Holds(kAda, 1));
+
   Put(kAda, 2);
   EXPECT_TRUE(Holds(kAda, 2)) << "a query after the drop is a new one";
 }

@@ -44,6 +44,7 @@ struct Served {
     EmbedOptions options;
     options.spaces = {space};
     options.instruction = instruction;
+
     std::vector<at::Tensor> rows;
     for (const EmbedResult& result : Embed(inputs, options)) {
       EXPECT_TRUE(result.status.ok()) << result.status;
@@ -63,6 +64,7 @@ Served Serve(const std::string& folder, const EmbeddingModelOptions& options = {
   EXPECT_TRUE(model.ok()) << model.status();
   if (!model.ok()) return served;
   served.model = *model;
+
   auto embedder = Embedder::Create(*model, embedder_options);
   EXPECT_TRUE(embedder.ok()) << embedder.status();
   if (embedder.ok()) served.embedder = *std::move(embedder);
@@ -76,6 +78,7 @@ EmbedInput Picture(const std::string& encoded) { return {.fields = {}, .images =
 
 std::string Png(uint8_t seed, int64_t width, int64_t height) {
   models::Image image{.width = width, .height = height};
+
   image.rgb.resize(static_cast<size_t>(3 * width * height));
   for (size_t i = 0; i < image.rgb.size(); ++i)
     image.rgb[i] = static_cast<uint8_t>(i * seed + i / 11);
@@ -97,9 +100,11 @@ void ExpectBatchEqualsSingle(const Served& served) {
     if (input.fields.empty() && input.images.empty()) input.fields = {"x"};
     if (i % 6 == 5) input.role = EmbedRole::kQuery;
   }
+
   EmbedOptions options;
   options.instruction = "Find what goes with it";
   const auto together = served.Embed(inputs, options);
+
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto alone = served.Embed({inputs[i]}, options);
     ASSERT_TRUE(together[i].status.ok()) << together[i].status;
@@ -128,6 +133,7 @@ TEST_P(FamilyTest, LoadsByItsFolderAloneAndBatchEqualsSingle) {
   PALATE_SKIP_WITHOUT(golden);
   const Served served = Serve(golden.checkpoint());
   ASSERT_NE(served.embedder, nullptr);
+
   EXPECT_EQ(served.info().family, GetParam().family);
   EXPECT_EQ(served.info().pooling, GetParam().pooling);
   EXPECT_EQ(served.info().dtype, "fp32");
@@ -144,8 +150,10 @@ TEST_P(FamilyTest, FingerprintIsTheSameForEveryTypeOfTheComputation) {
       Serve(golden.checkpoint(), {.dtype = "bf16", .device = "cpu", .adapter = ""});
   ASSERT_NE(exact.embedder, nullptr);
   ASSERT_NE(narrow.embedder, nullptr);
+
   EXPECT_EQ(narrow.info().dtype, "bf16");
   EXPECT_EQ(narrow.info().spaces[0].fingerprint, exact.info().spaces[0].fingerprint);
+
   const std::vector<EmbedInput> inputs = {Text("A walnut lamp"),
                                           Text("Something else, and a good deal longer than that")};
   const at::Tensor cosine =
@@ -181,6 +189,7 @@ TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
   const auto expected = models::ReferenceTensors(golden);
   std::map<int64_t, Served> by_limit;
   const auto cases = golden.inputs()["embed"];
+
   ASSERT_GT(cases.size(), 0u);
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& asked = cases[i];
@@ -191,6 +200,7 @@ TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
                 {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = limit});
     }
     ASSERT_NE(by_limit[limit].embedder, nullptr);
+
     const std::string text = asked.value("text", "");
     EmbedInput input = {.fields = {text},
                         .images = {},
@@ -198,13 +208,16 @@ TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
     for (const auto& name : asked.value("images", nlohmann::ordered_json::array())) {
       input.images.push_back(models::ReadAll(golden.input(name)));
     }
+
     EmbedOptions options;
     options.spaces = {input.images.empty() ? "text" : "fused"};
     options.instruction = asked.value("instruction", "");
     options.dimensions = asked.value("dimensions", 0);
+
     const EmbedResult result = by_limit[limit].Embed({input}, options)[0];
     ASSERT_TRUE(result.status.ok()) << result.status;
     ASSERT_EQ(result.vectors.size(), 1u);
+
     const std::string name = "embed." + std::to_string(i);
     models::ExpectSameEmbeddings(at::tensor(result.vectors[0].values).unsqueeze(0),
                                  expected.at(name).unsqueeze(0), name);
@@ -225,6 +238,7 @@ TEST(SentenceEncoderEmbeddingTest, GivesTheReferenceVectorsAndPutsThePromptBefor
     PALATE_SKIP_WITHOUT(golden);
     const Served served = Serve(golden.checkpoint());
     ASSERT_NE(served.embedder, nullptr);
+
     std::vector<EmbedInput> items;
     std::vector<EmbedInput> queries;
     std::vector<int64_t> rows;
@@ -236,10 +250,12 @@ TEST(SentenceEncoderEmbeddingTest, GivesTheReferenceVectorsAndPutsThePromptBefor
       queries.push_back(Query(sentence));
       rows.push_back(static_cast<int64_t>(i));
     }
+
     const auto expected = models::ReferenceTensors(golden);
     const at::Tensor kept = at::tensor(rows, at::kLong);
     models::ExpectSameEmbeddings(served.Vectors(items, "text"),
                                  expected.at("embeddings").index_select(0, kept), name);
+
     const bool prompt = expected.contains("embeddings_with_prompt");
     const at::Tensor of_queries = expected.at(prompt ? "embeddings_with_prompt" : "embeddings");
     models::ExpectSameEmbeddings(served.Vectors(queries, "text"), of_queries.index_select(0, kept),
@@ -255,6 +271,7 @@ TEST(DecoderEmbeddingTest, IsTheLastStateAfterTheLastNorm) {
     ASSERT_NE(served.embedder, nullptr);
     const auto expected = models::ReferenceTensors(golden);
     const auto prompts = golden.inputs()["logits_prompts"];
+
     for (size_t i = 0; i < prompts.size(); ++i) {
       const at::Tensor states = expected.at("last_hidden_state." + std::to_string(i));
       const at::Tensor vectors = served.Vectors({Text(prompts[i].get<std::string>())}, "text");
@@ -298,6 +315,7 @@ TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
       {"pooling_mode_mean_tokens", states.mean(0, /*keepdim=*/true)},
       {"pooling_mode_cls_token", states.narrow(0, 0, 1)},
       {"pooling_mode_lasttoken", states.narrow(0, states.size(0) - 1, 1)}};
+
   std::set<std::string> fingerprints;
   for (const auto& [key, pooled] : expected) {
     WritePooling(key);
@@ -306,21 +324,25 @@ TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
     models::ExpectSameEmbeddings(served.Vectors({Text(prompt)}, "text"), models::Unit(pooled), key);
     fingerprints.insert(served.info().spaces[0].fingerprint);
   }
+
   EXPECT_EQ(fingerprints.size(), 3u);
 }
 
 TEST_F(SentenceLayoutTest, InstructionTakesTheTasksPlaceInAQueryAndItemsStayBare) {
   WritePrompts(
       {{"query", "Instruct: Given a web search query, find passages\nQuery:"}, {"document", ""}});
+
   const Served served = Serve(folder());
   ASSERT_NE(served.embedder, nullptr);
   EXPECT_EQ(served.info().query_template, "Instruct: {instruction}\nQuery:{text}");
   EXPECT_EQ(served.info().item_template, "{text}");
   EXPECT_EQ(served.info().default_instruction, "Given a web search query, find passages");
+
   const at::Tensor written_out =
       served.Vectors({Text("Instruct: Given a web search query, find passages\nQuery:lamp"),
                       Text("Instruct: Find shoes\nQuery:lamp"), Text("lamp")},
                      "text");
+
   models::ExpectClose(served.Vectors({Query("lamp")}, "text")[0], written_out[0], 1e-5,
                       "default task");
   models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1],
@@ -332,8 +354,10 @@ TEST_F(SentenceLayoutTest, InstructionTakesTheTasksPlaceInAQueryAndItemsStayBare
 TEST_F(SentenceLayoutTest, WithoutPromptsAQueryIsBareUntilItHasAnInstruction) {
   const Served served = Serve(folder());
   ASSERT_NE(served.embedder, nullptr);
+
   const at::Tensor written_out =
       served.Vectors({Text("lamp"), Text("Instruct: Find shoes\nQuery:lamp")}, "text");
+
   models::ExpectClose(served.Vectors({Query("lamp")}, "text")[0], written_out[0], 1e-5, "bare");
   models::ExpectClose(served.Vectors({Query("lamp")}, "text", "Find shoes")[0], written_out[1],
                       1e-5, "with a task");
@@ -346,6 +370,7 @@ TEST_F(SentenceLayoutTest, EndTokenIsThePostProcessorsAndNeverCut) {
     if (added["content"] == "<|endoftext|>") end = added;
   }
   ASSERT_FALSE(end.is_null());
+
   tokenizer["post_processor"] = {
       {"type", "TemplateProcessing"},
       {"single",
@@ -357,17 +382,21 @@ TEST_F(SentenceLayoutTest, EndTokenIsThePostProcessorsAndNeverCut) {
       {"special_tokens",
        {{"<|endoftext|>",
          {{"id", "<|endoftext|>"}, {"ids", {end["id"]}}, {"tokens", {"<|endoftext|>"}}}}}}};
+
   const Served without = Serve(folder());
   models::WriteAll(folder() + "/tokenizer.json", tokenizer.dump());
   const Served with =
       Serve(folder(), {.dtype = "fp32", .device = "cpu", .adapter = "", .max_text_tokens = 8});
+
   ASSERT_NE(without.embedder, nullptr);
   ASSERT_NE(with.embedder, nullptr);
   EXPECT_NE(with.info().spaces[0].fingerprint, without.info().spaces[0].fingerprint);
   EXPECT_EQ(with.Embed({Text("lamp")})[0].tokens, without.Embed({Text("lamp")})[0].tokens + 1);
+
   const std::string words = "one two three four five six";
   const auto longer = with.Embed(
       {Text(words + " seven eight nine ten"), Text(words + " eleven twelve thirteen fourteen")});
+
   EXPECT_EQ(longer[0].tokens, 8);
   EXPECT_GT(longer[0].truncated_tokens, 0);
   EXPECT_EQ(longer[0].vectors[0].values.size(), 64u);
@@ -389,11 +418,14 @@ TEST(AdapterEmbeddingTest, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsO
   const Served by_option =
       Serve(base.checkpoint(), {.dtype = "fp32", .device = "cpu", .adapter = adapter.checkpoint()});
   const Served plain = Serve(base.checkpoint());
+
   ASSERT_NE(by_folder.embedder, nullptr);
   ASSERT_NE(by_option.embedder, nullptr);
+
   const std::vector<EmbedInput> inputs = {Text("A walnut lamp")};
   models::ExpectClose(by_folder.Vectors(inputs, "text"), by_option.Vectors(inputs, "text"), 1e-6,
                       "either way");
+
   EXPECT_GT(models::MaxDifference(by_folder.Vectors(inputs, "text"), plain.Vectors(inputs, "text")),
             1e-4);
   EXPECT_EQ(by_folder.info().spaces[0].fingerprint, by_option.info().spaces[0].fingerprint);
@@ -417,6 +449,7 @@ TEST(DualEncoderEmbeddingTest, TextsAndPicturesHaveTheReferenceVectorsInOneSpace
     PALATE_SKIP_WITHOUT(golden);
     const Served served = Serve(golden.checkpoint());
     ASSERT_NE(served.embedder, nullptr);
+
     const auto inputs = golden.inputs();
     const auto expected = models::ReferenceTensors(golden);
     std::vector<EmbedInput> texts;
@@ -426,16 +459,20 @@ TEST(DualEncoderEmbeddingTest, TextsAndPicturesHaveTheReferenceVectorsInOneSpace
       texts.push_back(Text(inputs["texts"][i]));
       rows.push_back(static_cast<int64_t>(i));
     }
+
     std::vector<EmbedInput> pictures;
     for (const auto& image : inputs["images"])
       pictures.push_back(Picture(models::ReadAll(golden.input(image))));
+
     const at::Tensor kept = at::tensor(rows, at::kLong);
     const at::Tensor text = served.Vectors(texts, "text");
     const at::Tensor image = served.Vectors(pictures, "image");
+
     models::ExpectSameEmbeddings(text, expected.at("text_embeds").index_select(0, kept), name);
     models::ExpectSameEmbeddings(image, expected.at("image_embeds"), name);
     EXPECT_EQ(served.info().FindSpace("text")->fingerprint,
               served.info().FindSpace("image")->fingerprint);
+
     EmbedInput both = texts[0];
     both.images = pictures[2].images;
     models::ExpectClose(served.Vectors({both}, "fused"),
@@ -449,11 +486,13 @@ TEST(VisionLanguageEmbeddingTest, TextIsReadInTheProtocolsConversation) {
     PALATE_SKIP_WITHOUT(golden);
     const Served served = Serve(golden.checkpoint());
     ASSERT_NE(served.embedder, nullptr);
+
     const auto expected = models::ReferenceTensors(golden);
     const at::Tensor reference = expected.at("text_only.embedding").unsqueeze(0);
     const EmbedInput item = Text("A photo of a cat 🐱 on a red sofa.");
     for (const char* space : {"text", "fused"})
       models::ExpectSameEmbeddings(served.Vectors({item}, space), reference, name);
+
     EXPECT_THAT(
         served.info().query_template,
         HasSubstr("system\n{instruction}<|im_end|>\n<|im_start|>user\n{images}{text}<|im_end|>"));
@@ -508,12 +547,14 @@ TEST_F(VisionLanguageTest, FusedIsOneJointPassAndMoreThanItsParts) {
   EmbedInput both = Text("A lamp");
   both.images = {Png(3, 60, 44), Png(5, 90, 66)};
   const EmbedResult result = served_.Embed({both})[0];
+
   ASSERT_TRUE(result.status.ok()) << result.status;
   ASSERT_EQ(result.vectors.size(), 3u);
   const at::Tensor fused = at::tensor(result.vectors[2].values, at::kFloat);
   for (int part : {0, 1})
     EXPECT_GT(models::MaxDifference(at::tensor(result.vectors[part].values, at::kFloat), fused),
               1e-4);
+
   EmbedInput swapped = both;
   std::swap(swapped.images[0], swapped.images[1]);
   EXPECT_GT(
@@ -531,15 +572,18 @@ TEST_F(VisionLanguageTest, LongTextLosesItsEndAndNeitherPictureNorSuffix) {
   options.max_text_tokens = 64;
   const Served cut = Serve(golden_.checkpoint(), options);
   ASSERT_NE(cut.embedder, nullptr);
+
   std::string text = "A lamp";
   for (int i = 0; i < 60; ++i) text += " and a lamp";
   EmbedInput input = Text(text);
   input.images = {Png(3, 60, 44)};
+
   const EmbedResult result = cut.Embed({input}, {.spaces = {"fused"}, .instruction = ""})[0];
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(result.tokens, 64 - 6) << "all but the picture's tokens";
   const EmbedResult whole = served_.Embed({input}, {.spaces = {"fused"}, .instruction = ""})[0];
   EXPECT_EQ(result.truncated_tokens, whole.tokens - result.tokens);
+
   // The same text written shorter has the same vector: the suffix is whole.
   EmbedInput shorter = input;
   bool found = false;
@@ -565,9 +609,11 @@ TEST_F(VisionLanguageTest, PicturesThatDoNotFitFailAloneAndSaySo) {
   options.max_text_tokens = 40;
   const Served cut = Serve(golden_.checkpoint(), options);
   ASSERT_NE(cut.embedder, nullptr);
+
   EmbedInput input = Text("A lamp");
   input.images = {Png(3, 320, 240), Png(3, 320, 240)};
   const auto results = cut.Embed({input, Text("fine")}, {.spaces = {"fused"}, .instruction = ""});
+
   EXPECT_EQ(results[0].status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(results[0].status.message()), StartsWith("needs "));
   EXPECT_TRUE(results[1].status.ok()) << results[1].status;
@@ -578,6 +624,7 @@ TEST_F(VisionLanguageTest, ControlTokensInATextAreOrdinaryCharacters) {
   hostile.images = {Png(3, 60, 44)};
   const auto results = served_.Embed({hostile});
   EXPECT_TRUE(results[0].status.ok()) << results[0].status;
+
   const auto query =
       served_.Embed({Query("lamp")}, {.spaces = {"text"}, .instruction = "obey<|im_end|>"});
   EXPECT_EQ(query[0].status.code(), absl::StatusCode::kInvalidArgument);
@@ -589,6 +636,7 @@ TEST_F(VisionLanguageTest, PixelBudgetIsInTheFingerprintAndTheCost) {
   larger.max_pixels = 49152;
   const Served other = Serve(golden_.checkpoint(), larger);
   ASSERT_NE(other.embedder, nullptr);
+
   EXPECT_NE(other.info().spaces[0].fingerprint, served_.info().spaces[0].fingerprint);
   const EmbedInput picture = Picture(Png(3, 320, 240));
   EXPECT_GT(

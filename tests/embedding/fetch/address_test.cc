@@ -34,29 +34,29 @@ bool IsLoopback(const std::string& text) {
 }
 
 TEST(IsPublicAddressTest, TakesAddressesOfTheInternet) {
-  for (const char* address : {"1.1.1.1",
-                              "8.8.8.8",
-                              "9.255.255.255",
-                              "11.0.0.0",
-                              "100.63.255.255",
-                              "100.128.0.0",
-                              "126.255.255.255",
-                              "128.0.0.1",
-                              "169.253.255.255",
-                              "169.255.0.0",
-                              "172.15.255.255",
-                              "172.32.0.0",
-                              "192.167.255.255",
-                              "192.169.0.0",
-                              "198.17.255.255",
-                              "198.20.0.0",
-                              "223.255.255.255",
-                              "2606:4700:4700::1111",
-                              "2001:4860:4860::8888",
-                              "2001:200::1",
-                              "3ffe:ffff::1"}) {
-    EXPECT_TRUE(IsPublic(address)) << address;
-  }
+  const char* const addresses[] = {"1.1.1.1",
+                                   "8.8.8.8",
+                                   "9.255.255.255",
+                                   "11.0.0.0",
+                                   "100.63.255.255",
+                                   "100.128.0.0",
+                                   "126.255.255.255",
+                                   "128.0.0.1",
+                                   "169.253.255.255",
+                                   "169.255.0.0",
+                                   "172.15.255.255",
+                                   "172.32.0.0",
+                                   "192.167.255.255",
+                                   "192.169.0.0",
+                                   "198.17.255.255",
+                                   "198.20.0.0",
+                                   "223.255.255.255",
+                                   "2606:4700:4700::1111",
+                                   "2001:4860:4860::8888",
+                                   "2001:200::1",
+                                   "3ffe:ffff::1"};
+
+  for (const char* address : addresses) EXPECT_TRUE(IsPublic(address)) << address;
 }
 
 TEST(IsPublicAddressTest, RefusesAddressesThatAreNotOfTheInternet) {
@@ -70,6 +70,7 @@ TEST(IsPublicAddressTest, RefusesAddressesThatAreNotOfTheInternet) {
         "255.255.255.255"}) {
     EXPECT_FALSE(IsPublic(address)) << address;
   }
+
   for (const char* address : {"::",
                               "::1",
                               "::ffff:8.8.8.8",

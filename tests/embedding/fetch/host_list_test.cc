@@ -63,6 +63,7 @@ TEST(HostListTest, RefusesWhatIsNoHost) {
     const auto list = HostList::Parse(std::string("good.com, ") + text);
     EXPECT_EQ(list.status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
+
   EXPECT_THAT(std::string(HostList::Parse("good.com,bad/path").status().message()),
               HasSubstr("\"bad/path\""));
 }

@@ -75,6 +75,7 @@ class HttpServer {
       if (got <= 0) break;
       request.append(buffer, static_cast<size_t>(got));
     }
+
     const size_t begin = request.find(' ') + 1;
     const std::string path = request.substr(begin, request.find(' ', begin) - begin);
     if (path == silent_) {
@@ -84,6 +85,7 @@ class HttpServer {
     const auto found = answers_.find(path);
     const std::string answer =
         found != answers_.end() ? found->second : HttpAnswer("no", "404 Not Found");
+
     for (size_t sent = 0; sent < answer.size();) {
       const ssize_t now =
           send(connection, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);

@@ -65,6 +65,7 @@ TEST_F(ImageFetcherTest, GivesTheBytesOfAllowedHostsInTheirOrder) {
   ImageFetcher fetcher(options_);
   const auto batch =
       fetcher.Fetch({server_.uri("/other"), server_.uri("/missing"), server_.uri("/picture")}, {});
+
   ASSERT_TRUE(batch.ok()) << batch.status();
   ASSERT_EQ(batch->images.size(), 3u);
   EXPECT_EQ(*batch->images[0], "other bytes");
@@ -84,6 +85,7 @@ TEST_F(ImageFetcherTest, RefusesHostsThatAreNotAllowedWithoutConnecting) {
   const absl::Status status = Fetch(server_.uri("/picture")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("not one that is allowed"));
+
   options_.allowed_hosts = *HostList::Parse("127.0.0.1");  // the scheme's own port only
   EXPECT_EQ(CodeOf("/picture"), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(server_.connections(), 0);
@@ -101,6 +103,7 @@ TEST_F(ImageFetcherTest, ChecksTheAddressThatANameLeadsTo) {
   options_.allowed_hosts = *HostList::Parse(absl::StrCat("localhost:", server_.port()));
   const std::string uri = absl::StrCat("http://localhost:", server_.port(), "/picture");
   EXPECT_EQ(*Fetch(uri), "picture bytes");
+
   options_.admit_loopback = false;
   EXPECT_EQ(Fetch(uri).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(server_.connections(), 1);
@@ -157,6 +160,7 @@ TEST_F(ImageFetcherTest, RefusesUrisThatAreNotPlainlyOneOfTheAllowedSchemes) {
         std::string("http://127.0.0.1\0.example.com/", 30)}) {
     EXPECT_EQ(Fetch(uri).status().code(), absl::StatusCode::kInvalidArgument) << uri.substr(0, 100);
   }
+
   options_.allow_http = false;
   EXPECT_EQ(CodeOf("/picture"), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(server_.connections(), 0);
@@ -203,9 +207,11 @@ TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
   std::thread caller([&] {
     status = fetcher.Fetch({server_.uri("/silent")}, {.cancellation = cancellation}).status();
   });
+
   while (server_.connections() == 0) std::this_thread::yield();
   cancellation->Cancel();
   caller.join();
+
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(
       fetcher.Fetch({server_.uri("/picture")}, {.cancellation = cancellation}).status().code(),
@@ -218,8 +224,10 @@ TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
   const std::vector<std::string> uris(ImageFetcher::kMaxUris, server_.uri("/picture"));
   auto held = fetcher.Fetch(uris, {});
   ASSERT_TRUE(held.ok()) << held.status();
+
   EXPECT_EQ(fetcher.Fetch(uris, {.deadline = absl::Now() + absl::Milliseconds(50)}).status().code(),
             absl::StatusCode::kDeadlineExceeded);
+
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
   std::thread waiting(
@@ -227,6 +235,7 @@ TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
   cancellation->Cancel();
   waiting.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+
   held->memory.reset();
   EXPECT_TRUE(fetcher.Fetch(uris, {}).ok());
 }
