@@ -18,6 +18,7 @@ std::vector<double> Standardized(absl::Span<const double> scores) {
   double squares = 0;
   for (const double score : scores) squares += (score - mean) * (score - mean);
   const double deviation = std::sqrt(squares / n);
+
   std::vector<double> standardized(scores.size(), 0.0);
   // Rounding noise around one value is no difference between candidates.
   if (!(deviation > 1e-12 * std::max(1.0, std::abs(mean)))) return standardized;
@@ -29,8 +30,10 @@ std::vector<double> Ranked(absl::Span<const double> scores) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] < scores[b]; });
+
   std::vector<double> ranked(scores.size(), 0.0);
   if (scores.size() < 2) return ranked;
+
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin;
     while (end < order.size() && scores[order[end]] == scores[order[begin]]) ++end;
@@ -57,6 +60,7 @@ absl::StatusOr<std::vector<double>> Normalize(absl::Span<const double> scores,
     if (!std::isfinite(scores[i]))
       return absl::InvalidArgumentError(absl::StrCat("score ", i, " is not finite"));
   }
+
   if (scores.empty()) return std::vector<double>();
   return normalization == Normalization::kRank ? Ranked(scores) : Standardized(scores);
 }
@@ -70,9 +74,11 @@ absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage,
   }
   if (!(weight >= 0 && weight <= 1))
     return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not within 0 and 1"));
+
   PALATE_ASSIGN_OR_RETURN(std::vector<double> blended, Normalize(stage, normalization));
   const std::vector<double> wide(model.begin(), model.end());
   PALATE_ASSIGN_OR_RETURN(const std::vector<double> model_scores, Normalize(wide, normalization));
+
   for (size_t i = 0; i < blended.size(); ++i)
     blended[i] = (1 - weight) * blended[i] + weight * model_scores[i];
   return blended;

@@ -41,6 +41,7 @@ class Picker {
     const size_t wanted =
         std::min(candidates_.size(), static_cast<size_t>(std::max(options_.num_results, 0)));
     const std::vector<size_t> explored = ChooseExplored(wanted);
+
     std::vector<DiversityPick> picks;
     size_t next = 0;
     while (picks.size() < wanted) {
@@ -63,6 +64,7 @@ class Picker {
                             [](const auto& a, const auto& b) { return a.score < b.score; });
     const double width = high->score - low->score;
     if (!(width > 0)) return;
+
     for (size_t i = 0; i < candidates_.size(); ++i)
       relevance_[i] = (candidates_[i].score - low->score) / width;
   }
@@ -76,13 +78,16 @@ class Picker {
     std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
       return Before(candidates_[a].score, a, candidates_[b].score, b);
     });
+
     std::vector<std::pair<uint64_t, size_t>> beyond;
     for (size_t i = wanted; i < order.size(); ++i) {
       beyond.emplace_back(SeededHash(candidates_[order[i]].item_id, options_.seed), order[i]);
     }
     std::sort(beyond.begin(), beyond.end());
+
     size_t count = static_cast<size_t>(share * static_cast<double>(wanted));
     count = std::min({count, beyond.size(), wanted > 0 ? wanted - 1 : 0});
+
     std::vector<size_t> explored;
     for (const auto& [hash, index] : beyond) {
       if (explored.size() == count) break;
@@ -107,6 +112,7 @@ class Picker {
     size_t best = candidates_.size();
     double best_value = -std::numeric_limits<double>::infinity();
     const double strength = std::clamp(options_.strength, 0.0, 1.0);
+
     for (size_t i = 0; i < candidates_.size(); ++i) {
       if (taken_[i] || (respect_caps && OverCap(i)) ||
           std::find(reserved_.begin(), reserved_.end(), i) != reserved_.end())
@@ -135,10 +141,12 @@ class Picker {
   void Take(size_t index, bool explored, std::vector<DiversityPick>& picks) {
     const DiversityCandidate& taken = candidates_[index];
     const DiversityPick added = {index, explored, OverCap(index)};
+
     taken_[index] = true;
     for (size_t c = 0; c < std::min(taken.capped_values.size(), counts_.size()); ++c) {
       for (const std::string& value : taken.capped_values[c]) ++counts_[c][value];
     }
+
     for (size_t i = 0; i < candidates_.size() && options_.strength > 0; ++i) {
       if (taken_[i]) continue;
       const double similarity = InnerProduct(candidates_[i].vector, taken.vector);

@@ -30,6 +30,7 @@ std::vector<WeighedItem> Weigh(const std::vector<HistoryEntry>& history, absl::D
   absl::Time newest = absl::InfinitePast();
   for (const HistoryEntry& entry : history) newest = std::max(newest, entry.time);
   const double largest = MaxAbsoluteWeight(history);
+
   std::map<absl::string_view, size_t> position;
   std::vector<WeighedItem> items;
   for (const HistoryEntry& entry : history) {
@@ -63,6 +64,7 @@ std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOpt
     if (words.size() > options.max_words_per_item) words.resize(options.max_words_per_item);
     for (AttributeWord& word : words) items_of[std::move(word)].push_back(i);
   }
+
   std::vector<Word> words;
   for (auto& [word, of] : items_of) {
     double trust = 0;
@@ -80,6 +82,7 @@ std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOpt
 void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::vector<Word>& words) {
   std::vector<double> rest;  // what the words do not explain yet
   for (const WeighedItem& item : items) rest.push_back(item.weight);
+
   for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
     double largest_move = 0;
     for (Word& word : words) {
@@ -103,6 +106,7 @@ std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<W
   const auto force = [&](size_t i) { return sign * items[i].trust * items[i].weight; };
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return force(a) > force(b); });
+
   std::vector<std::string> ids;
   for (const size_t i : order) {
     if (force(i) <= 0 || static_cast<int>(ids.size()) >= limit) break;
@@ -127,6 +131,7 @@ void KeepStrongest(std::vector<Preference>& preferences, int limit, double floor
 double WeightedQuantile(const std::vector<std::pair<double, double>>& points, double share) {
   double total = 0;
   for (const auto& [value, weight] : points) total += weight;
+
   double passed = 0;
   for (const auto& [value, weight] : points) {
     passed += weight;
@@ -146,6 +151,7 @@ std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& ite
       if (number.has_value()) points[name].emplace_back(*number, item.trust * item.weight);
     }
   }
+
   std::vector<PreferenceSummary::Range> ranges;
   for (auto& [name, values] : points) {
     if (static_cast<int>(values.size()) < options.min_range_events) continue;
@@ -179,6 +185,7 @@ std::vector<AttributeWord> WordsOf(const Attributes& attributes, size_t max_valu
     if (word.value.empty() || std::find(words.begin(), words.end(), word) != words.end()) return;
     words.push_back(std::move(word));
   };
+
   for (const auto& [name, value] : attributes) {
     if (const auto* text = std::get_if<std::string>(&value)) add(name, *text);
     if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
@@ -215,6 +222,7 @@ PreferenceSummary Summarize(const std::vector<HistoryEntry>& history,
   std::vector<WeighedItem> items = Weigh(history, options.half_life);
   std::vector<Word> words = CollectWords(items, options);
   FitWeights(items, options.shrinkage, words);
+
   PreferenceSummary summary;
   double strongest = 0;
   for (const Word& word : words) {
@@ -228,6 +236,7 @@ PreferenceSummary Summarize(const std::vector<HistoryEntry>& history,
     strongest = std::max(strongest, std::abs(word.weight));
     (word.weight > 0 ? summary.likes : summary.dislikes).push_back(std::move(preference));
   }
+
   KeepStrongest(summary.likes, options.max_likes, options.min_share * strongest);
   KeepStrongest(summary.dislikes, options.max_dislikes, options.min_share * strongest);
   summary.ranges = Ranges(items, options);

@@ -100,6 +100,7 @@ class LineWriter {
   std::vector<Segment> Line(const ItemFacts& item) const {
     std::vector<Phrase> phrases = PhrasesOf(item);
     Shorten(phrases);
+
     std::vector<Segment> line = {Segment::Special(SpecialToken::kItem)};
     for (const Phrase& phrase : phrases) AppendPhrase(phrase, line);
     line.push_back(Segment::Special(SpecialToken::kLabel));
@@ -121,6 +122,7 @@ class LineWriter {
       if (number.has_value()) AddNumber(name, *number, phrases);
       for (const AttributeWord& word : WordsOf({{name, value}})) AddWord(word, phrases);
     }
+
     if (options_.include_title || phrases.empty()) {
       // Word by word, so that a long title loses its end only.
       for (absl::string_view word :
@@ -145,6 +147,7 @@ class LineWriter {
     if (!named &&
         std::find(named_only.begin(), named_only.end(), word.attribute) != named_only.end())
       return;
+
     const bool marked = named && options_.mark_matches;
     phrases.push_back({marked, marked ? mark->second : SpecialToken::kPad, SpacedValue(word)});
   }
@@ -153,6 +156,7 @@ class LineWriter {
   void Shorten(std::vector<Phrase>& phrases) const {
     int tokens = 2;  // <|item|> and <|label|>
     for (const Phrase& phrase : phrases) tokens += CountPhrase(phrase, count_);
+
     for (const bool marked : {false, true}) {
       for (size_t i = phrases.size(); i > 0 && tokens > options_.max_item_tokens; --i) {
         if (phrases[i - 1].marked != marked) continue;
@@ -190,6 +194,7 @@ std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& 
       distinct[found->second] = &entry;
     }
   }
+
   num_items = static_cast<int>(distinct.size());
   const double largest = MaxAbsoluteWeight(history);
   const auto informative = [largest](const HistoryEntry* e) {
@@ -197,6 +202,7 @@ std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& 
   };
   int room_for_passing =
       limit - static_cast<int>(std::count_if(distinct.begin(), distinct.end(), informative));
+
   std::vector<const HistoryEntry*> chosen;
   for (const HistoryEntry* entry : distinct) {
     if (static_cast<int>(chosen.size()) >= limit) break;
@@ -231,6 +237,7 @@ std::vector<Segment> SummarySegments(PreferenceSummary summary, const LineWriter
     for (const PreferenceSummary::Range& range : summary.ranges) {
       AppendPhrase({true, SpecialToken::kInside, SpacedWords(range.attribute)}, segments);
     }
+
     if (segments.empty() || writer.Count(segments) <= budget) return segments;
     if (!summary.ranges.empty()) {
       summary.ranges.pop_back();
@@ -256,6 +263,7 @@ RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summ
   const LineWriter writer(summary, options, count);
   RankPrompt prompt;
   prompt.prefix.push_back(Segment::Special(SpecialToken::kUser));
+
   int budget = options.max_prefix_tokens - 2;  // <|user|> and <|history|>
   std::vector<Segment> words = SummarySegments(summary, writer, budget);
   budget -= writer.Count(words);
@@ -273,12 +281,14 @@ RankPrompt BuildRankPrompt(const RankInput& input, const PreferenceSummary& summ
     budget -= next.tokens;
     shown.push_back(std::move(next));
   }
+
   prompt.truncated_history = num_items - static_cast<int>(shown.size());
   for (auto entry = shown.rbegin(); entry != shown.rend(); ++entry) {  // oldest first
     prompt.prefix.insert(prompt.prefix.end(), entry->line.begin(), entry->line.end());
     prompt.prefix.push_back(Segment::Special(entry->label));
     prompt.history_labels.push_back(entry->label);
   }
+
   prompt.candidates.reserve(input.candidates.size());
   for (const ItemFacts& candidate : input.candidates)
     prompt.candidates.push_back(writer.Line(candidate));
@@ -297,6 +307,7 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
     if (point.kind == PlannedPoint::Kind::kLikedValue)
       prompt.push_back(Segment::Special(FrequencyToken(point.num_events)));
   }
+
   for (size_t i = 0; i < plan.events.size(); ++i) {
     prompt.push_back(Segment::Special(SpecialToken::kEvent));
     prompt.push_back(Segment::Special(TitleSlot(static_cast<int>(i))));
@@ -308,6 +319,7 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
       prompt.push_back(Segment::Special(ValueSlot(static_cast<int>(p))));
     }
   }
+
   const std::pair<bool, const char*> reasons[] = {{plan.trending, " trending"},
                                                   {plan.fresh, " new"},
                                                   {plan.searched, " search"},

@@ -41,11 +41,13 @@ absl::StatusOr<std::unique_ptr<Ranker>> Ranker::Create(const RankerConfig& confi
       if (loaded.name == model.name)
         return InvalidField(field, absl::StrCat("is '", model.name, "' again"), "each name once");
     }
+
     absl::StatusOr<OpenedModel> opened =
         OpenRankingModel(model.folder, model.mode, config.engine, config.reranker);
     if (!opened.ok()) return Annotate(opened.status(), "language model '", model.name, "'");
     ranker->models_.push_back({model.name, *std::move(opened)});
   }
+
   ranker->default_model_ = config.default_model;
   if (config.default_model.empty() && !config.models.empty())
     ranker->default_model_ = config.models[0].name;
@@ -74,6 +76,7 @@ absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
   if (!model.empty())
     return InvalidField("model", absl::StrCat("is '", model, "', which only scores"),
                         "a model that writes");
+
   for (const Loaded& loaded : models_) {
     if (loaded.opened.writer != nullptr) return loaded.opened.writer;
   }
@@ -99,6 +102,7 @@ absl::StatusOr<std::vector<Explanation>> Ranker::Explain(const std::vector<Expla
                         absl::StrCat("is '", inputs[i].model, "'"),
                         absl::StrCat("'", inputs[0].model, "', that of the first input"));
   }
+
   PALATE_ASSIGN_OR_RETURN(LlmEngine* const writer, FindWriter(inputs[0].model));
   if (writer == nullptr) {
     std::vector<Explanation> explanations =

@@ -41,12 +41,14 @@ void DecodeWave::Begin(std::vector<DecodeRequest> requests) {
                    [](const DecodeRequest& a, const DecodeRequest& b) {
                      return a.prompt.size() < b.prompt.size();
                    });
+
   const PromptEncoder& encoder = *loaded_.encoder;
   std::vector<bool> words(static_cast<size_t>(encoder.vocab_size()), true);
   for (size_t token = 0; token < SpecialTokenTexts().size(); ++token) {
     words[static_cast<size_t>(encoder.Id(static_cast<SpecialToken>(token)))] = false;
   }
   words[static_cast<size_t>(encoder.Id(SpecialToken::kEnd))] = true;
+
   std::vector<std::vector<int64_t>> prompts;
   for (DecodeRequest& request : requests) {
     prompts.push_back(request.prompt);
@@ -56,6 +58,7 @@ void DecodeWave::Begin(std::vector<DecodeRequest> requests) {
     sequence.random.seed(sequence.request.seed);
     sequences_.push_back(std::move(sequence));
   }
+
   const models::PackedTokens tokens = models::PackTokens(prompts);
   const int64_t capacity = tokens.lengths.back() + options_.max_new_tokens;
   cache_ = loaded_.model->NewCache(static_cast<int64_t>(prompts.size()), capacity);
@@ -74,6 +77,7 @@ std::vector<DecodedText> DecodeWave::Advance() {
   const at::Tensor logits = loaded_.model->Logits(hidden_).to(at::kFloat).contiguous();
   const int64_t vocabulary = logits.size(1);
   const int64_t end = loaded_.encoder->Id(SpecialToken::kEnd);
+
   std::vector<DecodedText> finished;
   std::vector<Sequence> remaining;
   std::vector<int64_t> rows;
@@ -91,10 +95,12 @@ std::vector<DecodedText> DecodeWave::Advance() {
       finished.push_back({sequence.request.key, std::move(sequence.ids), why});
       continue;
     }
+
     rows.push_back(static_cast<int64_t>(i));
     next.push_back({*token});
     remaining.push_back(std::move(sequence));
   }
+
   if (!finished.empty() && !rows.empty()) cache_ = cache_.Select(rows);
   sequences_ = std::move(remaining);
   if (!sequences_.empty()) hidden_ = loaded_.model->Forward(models::PackTokens(next), cache_);
@@ -109,6 +115,7 @@ std::optional<int64_t> DecodeWave::Draw(const float* logits, Sequence& sequence)
   }
   const double floor = likeliest + std::log(kMinLikelihood);
   for (size_t id = 0; id < allowed.size(); ++id) allowed[id] = allowed[id] && logits[id] >= floor;
+
   const auto& admits = sequence.request.admits;
   std::vector<int64_t> text = sequence.ids;
   text.push_back(0);
@@ -128,6 +135,7 @@ int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allow
     if (allowed[id] && (best < 0 || logits[id] > logits[best])) best = static_cast<int64_t>(id);
   }
   if (options_.temperature <= 0) return best;
+
   // Relative to the best logit, so that nothing overflows.
   double total = 0;
   std::vector<double> weights(allowed.size(), 0.0);
@@ -136,6 +144,7 @@ int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allow
     weights[id] = std::exp((static_cast<double>(logits[id]) - logits[best]) / options_.temperature);
     total += weights[id];
   }
+
   // 53 random bits as a share of the total: the same on every platform, unlike std's distributions.
   double left = static_cast<double>(sequence.random() >> 11) * 0x1.0p-53 * total;
   for (size_t id = 0; id < weights.size(); ++id) {

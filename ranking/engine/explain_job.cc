@@ -60,6 +60,7 @@ absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(
     text.plan = MakePlan(input, Summarize(input.history));
     text.slots = SlotsOf(text.plan);
     PALATE_ASSIGN_OR_RETURN(text.prompt, loaded.encoder->Encode(BuildExplainPrompt(text.plan)));
+
     job->waiting_.push_back(job->texts_.size());
     job->texts_.push_back(std::move(text));
     job->texts_.back().checker = std::make_unique<const EvidenceChecker>(job->texts_.back().plan);
@@ -101,6 +102,7 @@ absl::Status ExplainJob::StartWave() {
     requests.push_back(
         {index, text.prompt, text.slots, ExplanationSeed(text.input, text.attempts++), admits});
   }
+
   const DecodeOptions options{.max_new_tokens = options_.max_new_tokens,
                               .temperature = options_.temperature};
   PALATE_ASSIGN_OR_RETURN(wave_, DecodeWave::Start(loaded_, std::move(requests), options));
@@ -110,11 +112,13 @@ absl::Status ExplainJob::StartWave() {
 bool ExplainJob::Admits(const EvidenceChecker& checker, const std::vector<int64_t>& ids) const {
   const PromptEncoder& encoder = *loaded_.encoder;
   const bool ends = ids.back() == encoder.Id(SpecialToken::kEnd);
+
   // A token that may go on as a longer word is judged with that word.
   if (!encoder.IsSpecial(ids.back())) {
     const absl::StatusOr<std::vector<Segment>> last = encoder.Decode({ids.back()});
     if (!last.ok() || !EndsWord(last->front().text)) return true;
   }
+
   const absl::StatusOr<std::vector<Segment>> text =
       encoder.Decode(absl::MakeSpan(ids).first(ids.size() - (ends ? 1 : 0)));
   if (!text.ok()) return true;
@@ -125,6 +129,7 @@ void ExplainJob::Judge(const DecodedText& decoded) {
   Text& text = texts_[decoded.key];
   EvidenceVerdict verdict;
   const absl::StatusOr<std::vector<Segment>> segments = loaded_.encoder->Decode(decoded.ids);
+
   if (decoded.end == DecodedText::End::kTooLong) {
     verdict.reason =
         absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
@@ -135,12 +140,14 @@ void ExplainJob::Judge(const DecodedText& decoded) {
   } else {
     verdict = text.checker->Check(*segments);
   }
+
   if (verdict.accepted) {
     counts_.accepted.fetch_add(1, std::memory_order_relaxed);
     Deliver(decoded.key, {std::move(verdict.text), ExplanationSource::kLlm,
                           std::move(verdict.evidence), "", loaded_.fingerprint});
     return;
   }
+
   counts_.refused.fetch_add(1, std::memory_order_relaxed);
   if (text.attempts < options_.max_attempts) {
     waiting_.push_back(decoded.key);
@@ -162,6 +169,7 @@ void ExplainJob::Deliver(size_t index, Explanation explanation) {
   if (text.ready) return;  // the caller ran out of time first
   if (explanation.source == ExplanationSource::kTemplate)
     counts_.templates.fetch_add(1, std::memory_order_relaxed);
+
   text.explanation = std::move(explanation);
   text.ready = true;
   finished_.push_back(index);

@@ -83,6 +83,7 @@ absl::Status LlmEngine::Impl::WarmUp() {
     input.history.push_back({item, "like", 1.0, absl::UnixEpoch()});
     input.candidates.push_back(item);
   }
+
   // The first run touches the weights and fills caches; the second one tells the price.
   for (int i = 0; i < 2; ++i) {
     PALATE_ASSIGN_OR_RETURN(
@@ -105,6 +106,7 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input,
     return InvalidField("query", "is given", "none: the model ranks candidates for a history");
   if (!input.documents.empty())
     return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
+
   const RankPrompt prompt =
       BuildRankPrompt(input, Summarize(input.history), prompt_options_, loaded_.encoder->Counter());
   PALATE_ASSIGN_OR_RETURN(EncodedRankPrompt encoded, loaded_.encoder->Encode(prompt));
@@ -113,6 +115,7 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input,
     return InvalidField("candidates", absl::StrCat("make a prompt of ", tokens, " tokens"),
                         absl::StrCat("at most ", options_.max_rank_tokens));
   }
+
   RankOutput output;
   output.model_fingerprint = loaded_.fingerprint;
   output.prompt_tokens = static_cast<int>(tokens);
@@ -129,6 +132,7 @@ absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prom
     std::vector<float> scores;
   };
   const auto work = std::make_shared<Work>(Work{std::move(prompt), {}});
+
   const ScoreQueue::Step step =
       [this, work](const std::function<bool()>& wanted) -> absl::StatusOr<bool> {
     PALATE_ASSIGN_OR_RETURN(
@@ -150,6 +154,7 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
     const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, const CallContext& context) {
   if (inputs.empty()) return std::vector<Explanation>();
   explanations_.fetch_add(static_cast<int64_t>(inputs.size()), std::memory_order_relaxed);
+
   const size_t waves = (inputs.size() - 1) / options_.max_decode_batch + 1;
   const double ahead = static_cast<double>(executor_.waiting(Lane::kDecoding));
   const absl::Duration needed =
@@ -159,6 +164,7 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
     return TooLate(needed, remaining);
   }
+
   PALATE_ASSIGN_OR_RETURN(
       const std::shared_ptr<ExplainJob> job,
       ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
@@ -182,6 +188,7 @@ absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text,
         return absl::CancelledError("the caller stopped the stream");
       }
     }
+
     if (job.AllDelivered()) return job.status();
     if (context.cancelled()) {
       job.Abandon();

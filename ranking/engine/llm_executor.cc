@@ -60,12 +60,14 @@ void ModelExecutor::Work() {
       MutexLock lock(mutex_);
       while (!stopping_ && scoring_.empty() && decoding_.empty()) work_available_.Wait(mutex_);
       if (stopping_) return;
+
       scoring = !scoring_.empty();
       std::deque<Step>& queue = scoring ? scoring_ : decoding_;
       step = std::move(queue.front());
       queue.pop_front();
       step_began_ = absl::Now();
     }
+
     const bool more = step();
     MutexLock lock(mutex_);
     step_began_ = absl::InfiniteFuture();

@@ -48,12 +48,14 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
         absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
                      " model; prompts of candidates are for text decoders"));
   }
+
   PALATE_ASSIGN_OR_RETURN(loaded.style, ReadStyle(folder));
   PALATE_ASSIGN_OR_RETURN(loaded.model, models::DecoderModel::Load(checkpoint));
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, models::Tokenizer::Load(folder));
   absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = PromptEncoder::Create(tokenizer);
   if (!encoder.ok()) return Annotate(encoder.status(), folder);
   loaded.encoder = *std::move(encoder);
+
   if (loaded.encoder->vocab_size() > loaded.model->config().vocab_size) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, ": the tokenizer has ", loaded.encoder->vocab_size(),
@@ -64,6 +66,7 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
                                                    loaded.model->config().max_positions,
                                                    "; prompts need at least ", kMinPositions));
   }
+
   PALATE_ASSIGN_OR_RETURN(loaded.fingerprint, FingerprintOf(checkpoint));
   return loaded;
 }

@@ -28,6 +28,7 @@ absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode
     opened.model = *std::move(loaded);
     return opened;
   }
+
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<LlmEngine> loaded, LlmEngine::Load(folder, engine));
   opened.writer = loaded.get();
   opened.model = std::move(loaded);

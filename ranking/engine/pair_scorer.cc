@@ -49,6 +49,7 @@ size_t SharedImages(const std::vector<models::LmSequence>& sequences, const mode
       ++i;
       continue;
     }
+
     const bool same =
         std::all_of(sequences.begin(), sequences.end(), [&](const models::LmSequence& sequence) {
           return SameImage(sequence.images[images], first.images[images]);
@@ -58,6 +59,7 @@ size_t SharedImages(const std::vector<models::LmSequence>& sequences, const mode
       length = i;
       break;
     }
+
     ++images;
     i = end;
   }
@@ -72,6 +74,7 @@ absl::StatusOr<AnswerHead> AnswerHead::Create(std::shared_ptr<const models::Caus
     return absl::UnimplementedError(
         "the checkpoint has no output matrix, which a reranker's answer is read with");
   }
+
   PALATE_ASSIGN_OR_RETURN(
       const at::Tensor rows, models::CatchTorch([&] {
         const c10::InferenceMode inference;
@@ -105,10 +108,12 @@ void PairScoring::SplitSharedPrefix() {
   size_t length = CommonPrefix(sequences_);
   const size_t images = SharedImages(sequences_, head_.model(), length);
   if (length < kMinSharedTokens) return;
+
   const models::LmSequence& first = sequences_[0];
   shared_.ids.assign(first.ids.begin(), first.ids.begin() + static_cast<std::ptrdiff_t>(length));
   shared_.images.assign(first.images.begin(),
                         first.images.begin() + static_cast<std::ptrdiff_t>(images));
+
   for (models::LmSequence& sequence : sequences_) {
     sequence.ids.erase(sequence.ids.begin(),
                        sequence.ids.begin() + static_cast<std::ptrdiff_t>(length));
@@ -124,9 +129,11 @@ void PairScoring::MakeGroups() {
   const auto size = [&](size_t i) { return static_cast<int64_t>(sequences_[i].ids.size()); };
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return size(a) < size(b); });
+
   // Every member's cache has room for the longest sequence, as the shared part's has that it is
   // copied from.
   const int64_t capacity = order.empty() ? 0 : shared_tokens() + size(order.back());
+
   int64_t tokens = 0;
   for (const size_t i : order) {
     const int64_t members = groups_.empty() ? 0 : static_cast<int64_t>(groups_.back().size()) + 1;
@@ -149,6 +156,7 @@ absl::StatusOr<bool> PairScoring::Step(const std::function<bool()>& wanted) {
     if (!wanted()) return absl::CancelledError("the caller no longer waits for the scores");
     models::LmCache prefix;
     if (!shared_.ids.empty()) prefix = ComputePrefix();
+
     for (int64_t tokens = 0; next_group_ < groups_.size() && tokens < options_.slice_tokens;
          ++next_group_) {
       if (!wanted()) return absl::CancelledError("the caller no longer waits for the scores");
@@ -164,6 +172,7 @@ models::LmCache PairScoring::ComputePrefix() const {
   size_t longest = 0;
   for (size_t g = next_group_; g < groups_.size(); ++g)
     longest = std::max(longest, sequences_[groups_[g].back()].ids.size());
+
   models::LmCache prefix =
       head_.model().NewCache(1, shared_tokens() + static_cast<int64_t>(longest));
   head_.model().Hidden({shared_}, prefix);
@@ -173,6 +182,7 @@ models::LmCache PairScoring::ComputePrefix() const {
 void PairScoring::ComputeGroup(const std::vector<size_t>& group, const models::LmCache* prefix) {
   std::vector<models::LmSequence> batch;
   for (const size_t i : group) batch.push_back(sequences_[i]);
+
   at::Tensor last;
   if (prefix == nullptr) {
     last = head_.model().LastHidden(batch);
@@ -187,6 +197,7 @@ void PairScoring::ComputeGroup(const std::vector<size_t>& group, const models::L
       ends.push_back(end += static_cast<int64_t>(sequence.ids.size()));
     last = hidden.index_select(0, at::tensor(ends, at::kLong).to(hidden.device()));
   }
+
   const at::Tensor odds = head_.LogOdds(last);
   for (size_t i = 0; i < group.size(); ++i) log_odds_[group[i]] = odds.data_ptr<float>()[i];
 }

@@ -120,6 +120,7 @@ absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(
     return InvalidField("images", absl::StrCat("has ", images.size(), " elements"),
                         "none: the model reads text only");
   }
+
   for (size_t i = 0; i < images.size(); ++i) {
     const int64_t side =
         model.image_processor()->config().patch_size * model.image_processor()->config().merge_size;
@@ -139,9 +140,11 @@ absl::StatusOr<PreparedRequest> PointwiseReranker::Impl::Prepare(const RankInput
       input.query.has_value() ? *input.query : RankContent{QueryFromHistory(input.history)};
   const absl::string_view fallback =
       input.query.has_value() ? DefaultInstruction(protocol_->style()) : kPreferenceInstruction;
+
   RerankPair pair;
   pair.instruction = input.instruction.empty() ? fallback : absl::string_view(input.instruction);
   pair.query = query.text;
+
   const absl::StatusOr<Pictures> query_pictures = ReadPictures(query.images);
   if (!query_pictures.ok()) return PrefixFields(query_pictures.status(), "query");
   pair.query_images = query_pictures->tokens;
@@ -169,15 +172,18 @@ absl::Status PointwiseReranker::Impl::AddPair(const RerankPair& query,
                                               PreparedRequest& request) const {
   if (!IsValidUtf8(document.text)) return InvalidField("text", "is not UTF-8", "UTF-8");
   PALATE_ASSIGN_OR_RETURN(Pictures pictures, ReadPictures(document.images));
+
   RerankPair pair = query;
   pair.document = document.text;
   pair.document_images = pictures.tokens;
   PALATE_ASSIGN_OR_RETURN(EncodedPair encoded, protocol_->Encode(pair));
+
   models::LmSequence sequence;
   sequence.ids = std::move(encoded.ids);
   sequence.images = query_pictures.patches;
   std::move(pictures.patches.begin(), pictures.patches.end(), std::back_inserter(sequence.images));
   PALATE_RETURN_IF_ERROR(head_.model().Check(sequence));
+
   request.tokens += static_cast<int64_t>(sequence.ids.size());
   if (encoded.truncated_tokens > 0) ++request.truncated;
   request.documents.push_back(index);
@@ -189,6 +195,7 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
                                                          const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
   PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
+
   RankOutput output;
   output.model_fingerprint = fingerprint_;
   output.prompt_tokens =
@@ -199,8 +206,10 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
   output.scores.assign(count, std::numeric_limits<float>::quiet_NaN());
   output.relevance = output.scores;
   if (request.sequences.empty()) return output;
+
   PALATE_ASSIGN_OR_RETURN(const std::vector<float> log_odds,
                           Score(std::move(request.sequences), context));
+
   for (size_t i = 0; i < log_odds.size(); ++i) {
     const size_t document = request.documents[i];
     if (!std::isfinite(log_odds[i])) {
@@ -210,6 +219,7 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
     output.scores[document] = log_odds[i];
     output.relevance[document] = Sigmoid(log_odds[i]);
   }
+
   std::sort(output.failures.begin(), output.failures.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
   return output;
@@ -229,6 +239,7 @@ absl::Status PointwiseReranker::Impl::WarmUp() {
   RankInput input;
   input.query = RankContent{"a chair of walnut"};
   input.documents.assign(4, RankContent{"A walnut chair with a woven seat, made to last."});
+
   // The first run touches the weights and fills caches; the second one tells the price.
   for (int i = 0; i < 2; ++i) {
     PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
@@ -268,6 +279,7 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(
   PALATE_ASSIGN_OR_RETURN(load.dtype, models::ParseDtype(options.dtype, load.device));
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const models::CausalLm> model,
                           models::CausalLm::Load(folder, load));
+
   const models::ModelFamily family = model->family();
   if (family != models::ModelFamily::kQwen3 && family != models::ModelFamily::kQwen3Vl) {
     return absl::UnimplementedError(absl::StrCat(
@@ -275,6 +287,7 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(
         models::ModelFamilyName(models::ModelFamily::kQwen3), " or ",
         models::ModelFamilyName(models::ModelFamily::kQwen3Vl)));
   }
+
   const RerankStyle style =
       family == models::ModelFamily::kQwen3 ? RerankStyle::kText : RerankStyle::kVision;
   absl::StatusOr<std::unique_ptr<RerankProtocol>> protocol = RerankProtocol::Create(
@@ -283,6 +296,7 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(
   absl::StatusOr<AnswerHead> head =
       AnswerHead::Create(model, (*protocol)->yes_id(), (*protocol)->no_id());
   if (!head.ok()) return Annotate(head.status(), folder);
+
   PALATE_ASSIGN_OR_RETURN(const std::string digest, model->Digest());
   const std::string identity =
       absl::StrCat(digest, " ", (*protocol)->Description(), " ", models::DtypeName(load.dtype));

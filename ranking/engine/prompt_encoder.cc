@@ -42,11 +42,13 @@ absl::Status PromptEncoder::AppendText(const std::string& text, std::vector<int6
       return absl::OkStatus();
     }
   }
+
   PALATE_ASSIGN_OR_RETURN(
       models::EncodedText encoded,
       tokenizer_->Encode(
           text, {.add_special_tokens = false, .parse_special_tokens = false, .max_tokens = 0}));
   ids.insert(ids.end(), encoded.ids.begin(), encoded.ids.end());
+
   if (text.size() > kMaxRememberedBytes) return absl::OkStatus();
   MutexLock lock(mutex_);
   if (words_.size() >= kMaxRememberedTexts) words_.clear();
@@ -62,6 +64,7 @@ absl::StatusOr<std::vector<int64_t>> PromptEncoder::Encode(
       PALATE_RETURN_IF_ERROR(AppendText(segment.text, ids));
       continue;
     }
+
     const std::vector<std::string>& texts = SpecialTokenTexts();
     const auto found = std::find(texts.begin(), texts.end(), segment.text);
     if (found == texts.end())
@@ -97,6 +100,7 @@ absl::StatusOr<std::vector<Segment>> PromptEncoder::Decode(absl::Span<const int6
     words.clear();
     return absl::OkStatus();
   };
+
   for (const int64_t id : ids) {
     if (id < 0 || id >= vocab_size())
       return absl::InvalidArgumentError(absl::StrCat("token ", id, " is not in the vocabulary"));
@@ -108,6 +112,7 @@ absl::StatusOr<std::vector<Segment>> PromptEncoder::Decode(absl::Span<const int6
     PALATE_RETURN_IF_ERROR(flush());
     segments.push_back(Segment::Special(static_cast<SpecialToken>(special - special_ids_.begin())));
   }
+
   PALATE_RETURN_IF_ERROR(flush());
   return segments;
 }

@@ -63,8 +63,10 @@ absl::StatusOr<std::unique_ptr<RerankProtocol>> RerankProtocol::Create(
       style == RerankStyle::kText
           ? std::min(kMaxTextTokens, max_positions)
           : std::min(kMaxVisionTokens, max_positions - static_cast<int64_t>(kKeptTokens));
+
   std::unique_ptr<RerankProtocol> protocol(new RerankProtocol(std::move(tokenizer), style, limit));
   PALATE_RETURN_IF_ERROR(protocol->ReadTokens());
+
   PALATE_ASSIGN_OR_RETURN(const EncodedPair shortest, protocol->Encode({}));
   if (static_cast<int64_t>(shortest.ids.size()) >= limit) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -78,6 +80,7 @@ absl::Status RerankProtocol::ReadTokens() {
   PALATE_ASSIGN_OR_RETURN(no_id_, AnswerId(*tokenizer_, "no"));
   PALATE_ASSIGN_OR_RETURN(turn_start_, SpecialId(*tokenizer_, "<|im_start|>"));
   PALATE_ASSIGN_OR_RETURN(turn_end_, SpecialId(*tokenizer_, "<|im_end|>"));
+
   if (style_ == RerankStyle::kText) {
     const std::string head =
         absl::StrCat("<|im_start|>system\n", kJudge, "<|im_end|>\n<|im_start|>user\n");
@@ -90,9 +93,11 @@ absl::Status RerankProtocol::ReadTokens() {
     return absl::InvalidArgumentError(absl::StrCat(
         "pairs may have ", max_tokens_, " tokens, and the prompt alone takes ", reserved));
   }
+
   PALATE_ASSIGN_OR_RETURN(vision_start_, SpecialId(*tokenizer_, "<|vision_start|>"));
   PALATE_ASSIGN_OR_RETURN(vision_end_, SpecialId(*tokenizer_, "<|vision_end|>"));
   PALATE_ASSIGN_OR_RETURN(image_pad_, SpecialId(*tokenizer_, "<|image_pad|>"));
+
   PALATE_ASSIGN_OR_RETURN(const models::EncodedText whole,
                           tokenizer_->Encode("yes", {.add_special_tokens = true}));
   const auto text = std::find(whole.ids.begin(), whole.ids.end(), yes_id_);
@@ -116,6 +121,7 @@ absl::StatusOr<EncodedPair> RerankProtocol::EncodeTextPair(const RerankPair& pai
       const models::EncodedText encoded,
       tokenizer_->Encode(
           body, {.add_special_tokens = true, .parse_special_tokens = false, .max_tokens = room}));
+
   EncodedPair out{head_, encoded.truncated_tokens};
   out.ids.insert(out.ids.end(), encoded.ids.begin(), encoded.ids.end());
   out.ids.insert(out.ids.end(), tail_.begin(), tail_.end());
@@ -135,6 +141,7 @@ absl::StatusOr<EncodedPair> RerankProtocol::EncodeVisionPair(const RerankPair& p
   std::vector<int64_t>& ids = out.ids;
   ids = added_before_;
   std::string text = absl::StrCat("system\n", kJudge);
+
   const auto flush_before = [&](int64_t special) -> absl::Status {
     if (!text.empty()) PALATE_RETURN_IF_ERROR(AppendData(text, ids));
     text.clear();
@@ -151,6 +158,7 @@ absl::StatusOr<EncodedPair> RerankProtocol::EncodeVisionPair(const RerankPair& p
     absl::StrAppend(&text, content.empty() && images.empty() ? kAbsentContent : content);
     return absl::OkStatus();
   };
+
   ids.push_back(turn_start_);
   PALATE_RETURN_IF_ERROR(flush_before(turn_end_));
   text = "\n";
@@ -164,6 +172,7 @@ absl::StatusOr<EncodedPair> RerankProtocol::EncodeVisionPair(const RerankPair& p
   PALATE_RETURN_IF_ERROR(flush_before(turn_start_));
   PALATE_RETURN_IF_ERROR(AppendData("assistant\n", ids));
   ids.insert(ids.end(), added_after_.begin(), added_after_.end());
+
   PALATE_ASSIGN_OR_RETURN(out.truncated_tokens, DropOrdinaryTokens(ids));
   return out;
 }
@@ -172,6 +181,7 @@ absl::StatusOr<size_t> RerankProtocol::DropOrdinaryTokens(std::vector<int64_t>& 
   const size_t end = ids.size() - std::min(ids.size(), kKeptTokens);
   const size_t limit = static_cast<size_t>(max_tokens_);
   if (end <= limit) return size_t{0};
+
   absl::flat_hash_map<int64_t, bool> known;
   std::vector<bool> special(end);
   size_t num_special = 0;
@@ -183,6 +193,7 @@ absl::StatusOr<size_t> RerankProtocol::DropOrdinaryTokens(std::vector<int64_t>& 
     special[i] = found->second;
     if (special[i]) ++num_special;
   }
+
   size_t room = limit - std::min(limit, num_special);
   std::vector<int64_t> kept;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -192,6 +203,7 @@ absl::StatusOr<size_t> RerankProtocol::DropOrdinaryTokens(std::vector<int64_t>& 
     }
     kept.push_back(ids[i]);
   }
+
   const size_t dropped = ids.size() - kept.size();
   ids = std::move(kept);
   return dropped;

@@ -35,6 +35,7 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& conte
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
     return TooLate(needed, remaining);
   }
+
   const auto job = std::make_shared<Job>();
   job->step = std::move(step);
   job->tokens = tokens;
@@ -52,6 +53,7 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& conte
     MutexLock lock(job->mutex);
     job->changed.Signal();
   });
+
   MutexLock lock(job->mutex);
   while (!job->result.has_value()) {
     const absl::Duration left = context.deadline - absl::Now();
@@ -78,6 +80,7 @@ bool ScoreQueue::RunStep(Job& job) {
     if (more.ok() && *more && !job.abandoned) return true;
     if (more.ok() && !job.abandoned) cost_.Add(static_cast<double>(job.tokens), job.spent);
   }
+
   backlog_.fetch_sub(job.tokens, std::memory_order_relaxed);
   MutexLock lock(job.mutex);
   job.result = more.status();

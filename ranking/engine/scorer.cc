@@ -25,6 +25,7 @@ std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return candidates[a].size() < candidates[b].size(); });
+
   std::vector<std::vector<size_t>> groups;
   int64_t tokens = 0;
   for (const size_t i : order) {
@@ -46,6 +47,7 @@ at::Tensor LogOddsAtEnds(const LoadedModel& loaded, const at::Tensor& hidden,
   std::vector<int64_t> ends(lengths.size());
   std::partial_sum(lengths.begin(), lengths.end(), ends.begin());
   for (int64_t& end : ends) --end;
+
   const PromptEncoder& encoder = *loaded.encoder;
   const at::Tensor logits =
       loaded.model->LabelLogits(hidden.index_select(0, at::tensor(ends, at::kLong)),
@@ -67,6 +69,7 @@ absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded,
     models::KvCache prefix =
         loaded.model->NewCache(1, static_cast<int64_t>(prompt.prefix.size() + longest));
     loaded.model->Forward(models::PackTokens({prompt.prefix}), prefix);
+
     std::vector<float> scores(prompt.candidates.size());
     for (const std::vector<size_t>& group : MakeGroups(prompt.candidates, max_forward_tokens)) {
       if (!keep_going()) return absl::CancelledError("the caller no longer waits for the scores");

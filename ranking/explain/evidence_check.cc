@@ -72,15 +72,18 @@ class Claims {
     if (!unfinished_ && tokens_.empty()) return "the text is empty";
     if (!unfinished_ && tokens_.back().kind != Kind::kSentenceBreak)
       return "the text ends in the middle of a sentence";
+
     std::string refusal = RefuseWords();
     for (size_t i = 0; i < tokens_.size() && refusal.empty(); ++i) {
       if (IsValue(tokens_[i])) refusal = RefuseFrame(i);
     }
+
     const std::vector<Run> sentences = SplitAt(tokens_, {0, tokens_.size()}, /*clauses=*/false);
     for (const Run& sentence : sentences) {
       if (refusal.empty()) refusal = RefuseForm(sentence);
       if (refusal.empty()) refusal = RefuseSentence(sentence);
     }
+
     if (refusal.empty()) refusal = RefuseRepetition(sentences);
     if (refusal.empty() && !unfinished_ && !RestsOnSomething())
       refusal = "the text rests on no evidence";
@@ -133,6 +136,7 @@ class Claims {
     for (size_t i = sentence.begin; i < sentence.end; ++i) {
       const TextToken& token = tokens_[i];
       if (token.kind != Kind::kWord || token.word == "'s") continue;
+
       const bool opens = i == sentence.begin;
       if (token.capital && !opens)
         return absl::StrCat("says '", token.word, "' with a capital within a sentence");
@@ -163,6 +167,7 @@ class Claims {
       refusal = RefuseClaimWord(sentence, i);
     if (refusal.empty()) refusal = RefuseComparison(sentence);
     if (refusal.empty()) refusal = RefuseConclusion(sentence);
+
     std::vector<const TextToken*> before;  // values of the clause before
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
       std::vector<const TextToken*> values = Select(clause, IsValue);
@@ -181,6 +186,7 @@ class Claims {
   std::string RefuseClaimWord(Run sentence, size_t i) const {
     if (tokens_[i].kind != Kind::kWord) return "";
     const std::string& word = tokens_[i].word;
+
     if (const auto interaction = InteractionWords().find(word);
         interaction != InteractionWords().end())
       return RefuseInteraction(sentence, i, interaction->second);
@@ -189,6 +195,7 @@ class Claims {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
     if (word == "like") return RefuseLike(sentence, i);
+
     if (IsOpen(sentence)) return "";  // what these words need may follow
     if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) {
           return p.kind == PlannedPoint::Kind::kInRange;
@@ -244,6 +251,7 @@ class Claims {
       return absl::StrCat(claim, " without an item of the history that it is said of");
     if (object->mention.kind != Mention::Kind::kEvent)
       return absl::StrCat(claim, " of the recommended item itself");
+
     const PlannedEvent& event = plan_.events[static_cast<size_t>(object->mention.event)];
     if (event.interaction == interaction) return "";
     return absl::StrCat(claim, " of '", event.title, "', which the user ",
@@ -267,10 +275,12 @@ class Claims {
       return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word
                                                                     : std::string();
     };
+
     const std::string before = value > 0 ? word(value - 1) : "";
     const std::string further = value > 1 ? word(value - 2) : "";
     const Mention& mention = tokens_[value].mention;
     const PointRole role = RoleOf(mention.attribute, mention.value);
+
     for (const Frame& frame : Frames()) {
       const bool fits = (frame.further.empty() || frame.further == further) &&
                         (frame.before.empty() || frame.before == before) &&
@@ -281,6 +291,7 @@ class Claims {
                             ", but it is the item's ", mention.attribute);
       }
     }
+
     const bool decided = value + 1 < tokens_.size() || !unfinished_;
     if (role == PointRole::kOccasion && before == "with" && decided && word(value + 1) != "in") {
       return absl::StrCat("says of '", mention.value,
@@ -296,6 +307,7 @@ class Claims {
       if (title->mention.kind == Mention::Kind::kEvent) events.insert(title->mention.event);
     }
     if (events.empty()) return "";
+
     for (const TextToken* value : Select(sentence, IsValue)) {
       const PlannedPoint* point = PointOf(*value);
       for (const int event : events) {
@@ -321,6 +333,7 @@ class Claims {
       const bool of_user = SpeaksOfUser(clause);
       const bool apart = clause.begin > sentence.begin && tokens_[clause.begin - 1].word == ";";
       if (apart) taste.clear();
+
       for (const TextToken* value : Select(clause, IsValue)) {
         const Fact fact = FactOf(*value);
         if (of_user) {
@@ -339,11 +352,13 @@ class Claims {
       const auto found = tokens_[i].kind == Kind::kWord ? FrequencyWords().find(tokens_[i].word)
                                                         : FrequencyWords().end();
       if (found == FrequencyWords().end()) continue;
+
       const bool usual = absl::StartsWith(tokens_[i].word, "usual");
       if (usual && HasPoint(sentence, [](const PlannedPoint& p) {
             return p.kind == PlannedPoint::Kind::kInRange;
           }))
         continue;
+
       const std::vector<const TextToken*> values = Select(clause, IsValue);
       const std::string claim = absl::StrCat("says '", tokens_[i].word, "'");
       if (values.empty() && IsOpen(usual ? sentence : clause)) return "";
@@ -372,6 +387,7 @@ class Claims {
       if (disliked)
         return absl::StrCat("says '", value->mention.value,
                             "' as the user's taste, but the user turns away from it");
+
       const PlannedPoint* point = PointOf(*value);
       const bool shown =
           point != nullptr && (point->kind == PlannedPoint::Kind::kLikedValue ||
@@ -427,12 +443,14 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
     };
     if (std::none_of(cited.begin(), cited.end(), same)) cited.push_back(std::move(evidence));
   };
+
   const std::string& item = plan.item.item_id;
   for (const TextToken& token : tokens) {
     if (token.kind == Kind::kWord &&
         (token.word == "popular" || token.word == "trending" || token.word == "many")) {
       add({Evidence::Kind::kTrend, item, "trending", ""});
     }
+
     if (token.kind != Kind::kMention) continue;
     const Mention& mention = token.mention;
     if (mention.kind == Mention::Kind::kName)
@@ -461,6 +479,7 @@ Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& match
       tokens.push_back({Kind::kMention, "", MentionOfSlot(plan, segment)});
       continue;
     }
+
     Tokens spelled = matcher.Match(TokenizeText(segment.text));
     tokens.insert(tokens.end(), std::make_move_iterator(spelled.begin()),
                   std::make_move_iterator(spelled.end()));

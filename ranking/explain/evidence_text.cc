@@ -53,6 +53,7 @@ std::vector<TextToken> TokenizeText(absl::string_view original) {
                                                           {"\u201d", "\""},
                                                           {"\u2013", " - "},
                                                           {"\u2014", " - "}});
+
   std::vector<TextToken> tokens;
   for (size_t i = 0; i < text.size();) {
     const size_t begin = i;
@@ -74,6 +75,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
   for (size_t i = 0; i < plan.events.size(); ++i) {
     Add(plan.events[i].title, {Mention::Kind::kEvent, static_cast<int>(i), -1, "", ""}, plain);
   }
+
   // Points come before the item's other facts: of two facts with one spelling, the one that the
   // plan rests on is meant.
   for (size_t i = 0; i < plan.points.size(); ++i) {
@@ -83,6 +85,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     Add(point.said, mention, plain);
     Add(point.value, mention, plain);
   }
+
   for (const AttributeWord& word : WordsOf(plan.item.attributes)) {
     const bool flag = std::holds_alternative<bool>(plan.item.attributes.at(word.attribute));
     if (flag && word.value == "no") continue;
@@ -92,6 +95,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     Add(SaidOf(word.attribute, spelling), mention, plain);
     Add(spelling, mention, plain);
   }
+
   for (const auto& [name, value] : plan.item.attributes) {
     const std::optional<double> number = NumberOf(plan.item.attributes, name);
     if (!number.has_value()) continue;
@@ -103,6 +107,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     Add(mention.value, mention, plain);
     Add(absl::StrFormat("%.2f", *number), mention, plain);
   }
+
   for (auto& [word, patterns] : patterns_) {
     std::stable_sort(patterns.begin(), patterns.end(), [](const Pattern& a, const Pattern& b) {
       return a.tokens.size() > b.tokens.size();
@@ -119,6 +124,7 @@ void MentionMatcher::Add(const std::string& spelling, Mention mention,
     return t.kind == TextToken::Kind::kWord && !plain(t.word);
   };
   if (std::none_of(tokens.begin(), tokens.end(), says_something)) return;
+
   std::vector<Pattern>& patterns = patterns_[tokens.front().word];
   patterns.push_back({std::move(tokens), std::move(mention)});
 }
@@ -129,6 +135,7 @@ const MentionMatcher::Pattern* MentionMatcher::Find(absl::Span<const TextToken> 
   const auto same = [](const TextToken& a, const TextToken& b) {
     return a.kind == b.kind && a.word == b.word;
   };
+
   for (const Pattern& pattern : starting->second) {
     if (pattern.tokens.size() > text.size()) continue;
     if (std::equal(pattern.tokens.begin(), pattern.tokens.end(), text.begin(), same))

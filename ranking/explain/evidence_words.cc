@@ -25,6 +25,7 @@ const absl::flat_hash_set<absl::string_view>& PlainWords() {
       "try",        "was",     "we",        "well",   "went",      "were",     "what",
       "when",       "where",   "which",     "while",  "with",      "within",   "you",
       "you've",     "your",    "yours",     "'s"};
+
   return words;
 }
 
@@ -101,6 +102,7 @@ const std::vector<Frame>& Frames() {
   const std::vector<PointRole> kQualities = {PointRole::kMaterial, PointRole::kStyle,
                                              PointRole::kColor, PointRole::kPattern,
                                              PointRole::kFeature};
+
   static const auto* const frames = new std::vector<Frame>{
       {"made", "of", "", "", "a material", {PointRole::kMaterial}},
       {"", "by", "", "", "a maker", {PointRole::kMaker}},

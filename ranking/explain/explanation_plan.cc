@@ -33,6 +33,7 @@ class EngagedItems {
       const auto [found, added] = by_id_.emplace(entry.item.item_id, &entry);
       if (!added && entry.weight > found->second->weight) found->second = &entry;
     }
+
     // An item that was liked and later turned down is no argument.
     for (const std::string& id : averse_) by_id_.erase(id);
   }
@@ -66,10 +67,12 @@ std::string NameOf(const std::string& attribute) {
 std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
   const AttributeValue& value = item.attributes.at(word.attribute);
   if (std::holds_alternative<bool>(value)) return NameOf(word.attribute);
+
   const auto matches = [&](const std::string& text) {
     const std::vector<AttributeWord> words = WordsOf({{word.attribute, text}});
     return !words.empty() && words.front().value == word.value;
   };
+
   std::string spelling = word.value;
   if (const auto* text = std::get_if<std::string>(&value)) spelling = *text;
   if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
@@ -114,6 +117,7 @@ bool AddEvent(const HistoryEntry* entry, const PlanOptions& options, Explanation
   if (entry == nullptr || !SayableTitle(entry->item.title, options.max_title_bytes)) return false;
   if (static_cast<int>(plan.events.size()) >= std::min(options.max_events, kNumTitleSlots))
     return false;
+
   const auto same_title = [entry](const PlannedEvent& e) {
     return absl::EqualsIgnoreCase(e.title, entry->item.title);
   };
@@ -133,6 +137,7 @@ std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const Preferenc
     if (!EngagedItems::Has(item, word) || !Sayable(item, word)) continue;
     const int num_events = engaged.CountWith(word);
     if (num_events == 0) continue;
+
     plan.points.push_back(MakePoint(PlannedPoint::Kind::kLikedValue, word.attribute,
                                     SpellingOf(item, word), num_events));
     for (const std::string& id : like.evidence_item_ids) {
@@ -165,6 +170,7 @@ void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int
     const bool disliked =
         std::find(plan.disliked.begin(), plan.disliked.end(), word) != plan.disliked.end();
     if (taken || disliked || !Sayable(item, word)) continue;
+
     plan.points.push_back(
         MakePoint(PlannedPoint::Kind::kItemFact, word.attribute, SpellingOf(item, word), 0));
   }
@@ -201,6 +207,7 @@ Interaction InteractionOf(const std::string& event_type) {
       {"read", Interaction::kRead},       {"click", Interaction::kOpened},
       {"open", Interaction::kOpened},     {"view", Interaction::kOpened},
       {"visit", Interaction::kOpened}};
+
   const std::string name = absl::AsciiStrToLower(event_type);
   for (const Entry& entry : kStems) {
     if (absl::StrContains(name, entry.stem)) return entry.interaction;
@@ -229,10 +236,12 @@ PointRole RoleOf(const std::string& attribute, const std::string& value) {
       {"brand", PointRole::kMaker},         {"author", PointRole::kMaker},
       {"artist", PointRole::kMaker},        {"director", PointRole::kMaker},
       {"maker", PointRole::kMaker}};
+
   if (value == NameOf(attribute)) return PointRole::kFeature;
   double number = 0;
   if (absl::StrContains(attribute, kPriceStem))
     return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
+
   // A plural or a longer name still tells: "genres", "main_color".
   for (const Entry& entry : kStems) {
     if (absl::StrContains(attribute, entry.stem)) return entry.role;
@@ -277,10 +286,12 @@ ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& sum
   plan.name_sayable = SayableTitle(input.item.title, options.max_title_bytes);
   for (const Preference& dislike : summary.dislikes)
     plan.disliked.push_back({dislike.attribute, dislike.value});
+
   const EngagedItems engaged(input);
   const int limit = std::clamp(options.max_points, 0, kNumValueSlots);
   const std::vector<AttributeWord> liked =
       AddLikedPoints(input.item, summary, engaged, limit, plan);
+
   for (const Preference& like : summary.likes) {
     if (std::find(liked.begin(), liked.end(), AttributeWord{like.attribute, like.value}) ==
         liked.end())
@@ -290,12 +301,14 @@ ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& sum
         break;  // one event per preference, so that the events differ
     }
   }
+
   for (size_t p = 0; p < liked.size(); ++p) {
     for (const PlannedEvent& event : plan.events) {
       if (!EngagedItems::Has(engaged.Find(event.item_id)->item, liked[p])) continue;
       plan.points[p].events.push_back(static_cast<int>(&event - plan.events.data()));
     }
   }
+
   AddRangePoint(input.item, summary, limit, plan);
   AddFacts(input.item, liked, limit, plan);
   AddReasons(input.reasons, plan);

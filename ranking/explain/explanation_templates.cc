@@ -59,6 +59,7 @@ class Writer {
 
   std::string Write() {
     std::vector<std::string> sentences = {liked_.empty() ? Opening() : LikedSentence()};
+
     // A second sentence most of the time, about something the first one has not said.
     std::vector<std::string> more = Additions();
     if (!more.empty() && (sentences[0].empty() || choice_.Index(5) != 0))
@@ -67,6 +68,7 @@ class Writer {
     if (sentences.empty())
       sentences.push_back(
           choice_.Of({"A pick from the catalog to try.", "Something else to try."}));
+
     std::string text = sentences[0];
     if (sentences.size() > 1) absl::StrAppend(&text, " ", sentences[1]);
     return text;
@@ -103,6 +105,7 @@ class Writer {
       case PointRole::kOther:
         break;
     }
+
     return Fill(choice_.Of({"things with #", "picks with #"}), point);
   }
 
@@ -132,6 +135,7 @@ class Writer {
       case PointRole::kOther:
         break;
     }
+
     return Fill(choice_.Of({"comes with #", "has #"}), point);
   }
 
@@ -162,6 +166,7 @@ class Writer {
       habit = choice_.Of(
           {"You showed interest in", "You have picked", "You went for", "You have chosen"});
     }
+
     return absl::StrCat(habit, " ", Noun(point));
   }
 
@@ -169,6 +174,7 @@ class Writer {
   std::string LikedSentence() {
     const size_t point = liked_[choice_.Index(std::min<size_t>(liked_.size(), 2))];
     said_.push_back(point);
+
     const std::vector<int>& events = plan_.points[point].events;
     if (events.empty() || choice_.Index(4) == 0) return HabitSentence(point);
     return EventSentence(point, static_cast<size_t>(events[choice_.Index(events.size())]));
@@ -184,6 +190,7 @@ class Writer {
       default:
         break;
     }
+
     const size_t second = SecondLiked(point);
     if (second == point)
       return absl::StrCat(habit, ", so here is one that ", Predicate(point), ".");
@@ -208,6 +215,7 @@ class Writer {
     const std::string did = absl::StrCat("you ", InteractionPhrase(interaction, title));
     const std::string fact = absl::StrCat("Y", did.substr(1));
     const std::string predicate = Predicate(point);
+
     switch (choice_.Index(7)) {
       case 0:
         return absl::StrCat(fact, ", and ", Subject(), " ", predicate, " too.");
@@ -232,6 +240,7 @@ class Writer {
   // A first sentence when nothing of the user's speaks for the item.
   std::string Opening() {
     if (facts_.empty() || !ranges_.empty()) return "";
+
     said_.push_back(facts_[0]);
     const std::string predicate = Predicate(facts_[0]);
     const std::string name = plan_.name_sayable ? "{n}" : "This one";
@@ -271,6 +280,7 @@ class Writer {
                          liked && choice_.Index(2) == 0 ? ", which you have picked before." : "."));
       }
     }
+
     for (const size_t point : ranges_) more.push_back(RangeSentence(point));
     if (plan_.trending)
       more.push_back(choice_.Of({"It is popular right now.", "Right now it is trending.",
@@ -305,11 +315,13 @@ std::vector<Segment> Parse(const std::string& notation) {
       segments.push_back(Segment::Text(""));
     segments.back().text.append(text.data(), text.size());
   };
+
   for (absl::string_view word : absl::StrSplit(notation, ' ', absl::SkipEmpty())) {
     if (word.front() != '{') {
       add_text(absl::StrCat(" ", word));
       continue;
     }
+
     const size_t end = word.find('}');
     int index = 0;
     if (word[1] == 'n') {
@@ -341,6 +353,7 @@ void AppendSlot(std::string value, std::string& text) {
       before.empty() || before.back() == '.' || before.back() == '!' || before.back() == '?';
   if (opens_sentence && !value.empty())
     value[0] = absl::ascii_toupper(static_cast<unsigned char>(value[0]));
+
   const bool article = before == "A" || before == "a" || absl::EndsWith(before, " a");
   text.resize(before.size());
   if (article && StartsWithVowel(value)) text += 'n';
@@ -365,6 +378,7 @@ absl::StatusOr<std::string> FillSlots(const ExplanationPlan& plan,
     if (!value.ok()) return value.status();
     AppendSlot(*std::move(value), filled);
   }
+
   absl::StripAsciiWhitespace(&filled);
   if (!filled.empty()) filled[0] = absl::ascii_toupper(static_cast<unsigned char>(filled[0]));
   return filled;
@@ -376,6 +390,7 @@ uint64_t ExplanationSeed(const ExplainInput& input, int attempt) {
     for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     hash = Mix(hash);
   };
+
   add(input.item.item_id);
   if (!input.history.empty()) {
     add(input.history.front().item.item_id);

@@ -35,6 +35,7 @@ TEST(DiversifyTest, EqualsHandComputedMarginalRelevance) {
   candidates[0] = {"a", 1.0, east, {}};
   candidates[1] = {"b", 0.9, between, {}};
   candidates[2] = {"c", 0.5, north, {}};
+
   // Scaled scores 1, 0.8, 0. Strength 0.4, after "a": b = 0.48 - 0.32, c = 0.
   EXPECT_THAT(Ids(candidates, Diversify(candidates, {.num_results = 3, .strength = 0.4})),
               ElementsAre("a", "b", "c"));
@@ -70,6 +71,7 @@ TEST(DiversifyTest, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
   const std::vector<DiversityPick> picks = Diversify(candidates, options);
   ASSERT_EQ(picks.size(), 10u);
   EXPECT_FALSE(picks[0].explored);
+
   int explored = 0;
   std::set<size_t> distinct;
   for (const DiversityPick& pick : picks) {
@@ -77,6 +79,7 @@ TEST(DiversifyTest, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
     EXPECT_EQ(pick.explored, pick.index >= 10);
     distinct.insert(pick.index);
   }
+
   EXPECT_EQ(explored, 2);
   EXPECT_EQ(distinct.size(), 10u);
   EXPECT_EQ(Ids(candidates, picks), Ids(candidates, Diversify(candidates, options)));

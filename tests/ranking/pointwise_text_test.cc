@@ -26,6 +26,7 @@ TEST(PointwiseTextTest, AQueryNamesLikesDislikesAndRecentTitles) {
                        {{"material", std::string("brass")}}};
     history.push_back({disliked, "dislike", -1.0, absl::UnixEpoch() - absl::Hours(i)});
   }
+
   const std::string query = QueryFromHistory(history);
   EXPECT_THAT(query, HasSubstr("Likes: material walnut."));
   EXPECT_THAT(query, HasSubstr("Dislikes: material brass."));

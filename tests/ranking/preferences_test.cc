@@ -55,6 +55,7 @@ TEST(SummarizeTest, WeighsByHandComputedDecayAndShrinkage) {
   const std::vector<HistoryEntry> history = {
       MakeEntry(MakeItem("a", "A", {{"color", "red"}}), "like", 4, 0),
       MakeEntry(MakeItem("b", "B", {{"color", "red"}}), "like", 2, 1)};
+
   const PreferenceSummary summary = Summarize(history, options);
   ASSERT_EQ(summary.likes.size(), 1u);
   // Weights 1 and 0.5, trusts 1 and 0.5: (1 + 0.25) / (1.5 + 1).
@@ -71,6 +72,7 @@ TEST(SummarizeTest, SolvesTheRidgeEquations) {
   const std::vector<HistoryEntry> history = {
       MakeEntry(MakeItem("a", "A", {{"color", "red"}, {"shape", "round"}}), "like", 2),
       MakeEntry(MakeItem("b", "B", {{"shape", "round"}}), "click", 1)};
+
   const PreferenceSummary summary = Summarize(history, options);
   ASSERT_EQ(summary.likes.size(), 2u);
   EXPECT_EQ(summary.likes[0].value, "round");
@@ -106,6 +108,7 @@ TEST(SummarizeTest, SaysLittleOfAValueThatIsOnEverythingSeen) {
         MakeItem(std::to_string(i), "x", {{"color", liked ? "red" : "blue"}, {"shape", "round"}}),
         liked ? "like" : "view", liked ? 1.0 : 0.0));
   }
+
   const PreferenceSummary summary = Summarize(history);
   ASSERT_FALSE(summary.likes.empty());
   EXPECT_EQ(summary.likes[0].value, "red");
@@ -117,6 +120,7 @@ TEST(SummarizeTest, KeepsCountsWhenTheHistoryHoldsPurchasesOnly) {
     history.push_back(MakeEntry(
         MakeItem(std::to_string(i), "x", {{"color", i < 5 ? "red" : "blue"}}), "purchase", 2.0));
   }
+
   const PreferenceSummary summary = Summarize(history);
   ASSERT_FALSE(summary.likes.empty());
   EXPECT_EQ(summary.likes[0].value, "red");
@@ -138,6 +142,7 @@ TEST(SummarizeTest, PassesOverLongTextAndCountsListsAndBools) {
                           {"genres", std::vector<std::string>{"Comedy", " comedy ", "Drama"}},
                           {"subtitled", true}}),
                 "like", 1)};
+
   const PreferenceSummary summary = Summarize(history);
   EXPECT_NE(FindPreference(summary.likes, "comedy"), nullptr);
   EXPECT_NE(FindPreference(summary.likes, "drama"), nullptr);
@@ -153,6 +158,7 @@ TEST(SummarizeTest, StaysWithinItsLimitsOnManyValues) {
     history.push_back(MakeEntry(MakeItem(std::to_string(i), "x", {{"tags", tags}}),
                                 i % 3 == 0 ? "dislike" : "like", i % 3 == 0 ? -1 : 1, i));
   }
+
   const SummaryOptions options;
   const PreferenceSummary summary = Summarize(history);
   EXPECT_LE(summary.likes.size(), static_cast<size_t>(options.max_likes));

@@ -32,6 +32,7 @@ inline HistoryEntry MakeEntry(ItemFacts item, std::string type, double weight,
 // A walnut, minimalist shopper who turned brass down. Newest first.
 inline std::vector<HistoryEntry> WalnutHistory() {
   using List = std::vector<std::string>;
+
   return {
       MakeEntry(MakeItem("lamp", "Vega Lamp",
                          {{"material", "walnut"},
@@ -85,6 +86,7 @@ inline RandomShopper MakeRandomShopper(uint64_t seed, int num_history, int num_c
   const auto pick = [&random](const std::vector<std::string>& from) {
     return from[random() % from.size()];
   };
+
   const auto item = [&](const std::string& id) {
     Attributes attributes;
     attributes["material"] = pick({"walnut", "oak", "brass", "steel", "linen"});
@@ -101,9 +103,11 @@ inline RandomShopper MakeRandomShopper(uint64_t seed, int num_history, int num_c
     return MakeItem(id, pick({"Vega", "Alto", "Helio", "It", "You"}) + " " + id,
                     std::move(attributes));
   };
+
   const std::pair<std::string, double> interactions[] = {
       {"purchase", 2.0}, {"like", 1.5},     {"add_to_cart", 1.2}, {"click", 0.5},
       {"view", 0.1},     {"dislike", -2.0}, {"rating", 1.0}};
+
   RandomShopper shopper;
   for (int i = 0; i < num_history; ++i) {
     const auto& [type, weight] = interactions[random() % std::size(interactions)];

@@ -62,6 +62,7 @@ constexpr float kTolerance = 1e-4f;
 std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankPrompt& prompt) {
   const c10::InferenceMode inference;
   std::vector<int64_t> ids = prompt.prefix, positions, owner(prompt.prefix.size(), -1), ends;
+
   for (size_t i = 0; i < ids.size(); ++i) positions.push_back(static_cast<int64_t>(i));
   for (size_t c = 0; c < prompt.candidates.size(); ++c) {
     for (size_t i = 0; i < prompt.candidates[c].size(); ++i) {
@@ -71,6 +72,7 @@ std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankProm
     }
     ends.push_back(static_cast<int64_t>(ids.size()) - 1);
   }
+
   const int64_t n = static_cast<int64_t>(ids.size());
   const at::Tensor owners = at::tensor(owner, at::kLong);
   const at::Tensor same =
@@ -79,6 +81,7 @@ std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankProm
   const at::Tensor hidden = loaded.model->Forward(
       models::MaskedTokens{at::tensor(ids, at::kLong).unsqueeze(0),
                            at::tensor(positions, at::kLong).unsqueeze(0), allowed.unsqueeze(0)});
+
   const at::Tensor logits = loaded.model->LabelLogits(
       hidden.index_select(0, at::tensor(ends, at::kLong)),
       {loaded.encoder->Id(SpecialToken::kYes), loaded.encoder->Id(SpecialToken::kNo)});
@@ -94,6 +97,7 @@ TEST_F(LlmEngineTest, ScoresEqualOneForwardUnderTheTrainersMask) {
       BuildRankPrompt(input, Summarize(input.history), {}, loaded->encoder->Counter()));
   ASSERT_TRUE(prompt.ok());
   const std::vector<float> expected = ScoresByMask(*loaded, *prompt);
+
   for (const int64_t group_tokens : {1, 50, 1024}) {
     const auto scores = ScoreCandidates(*loaded, *prompt, group_tokens, [] { return true; });
     ASSERT_TRUE(scores.ok()) << scores.status();
@@ -112,6 +116,7 @@ TEST_F(LlmEngineTest, ScoresOfPermutedCandidatesAreThePermutedScores) {
   EXPECT_GT(*std::max_element(before->scores.begin(), before->scores.end()) -
                 *std::min_element(before->scores.begin(), before->scores.end()),
             0.1f);
+
   std::reverse(input.candidates.begin(), input.candidates.end());
   const auto after = engine->Rank(input, {});
   ASSERT_TRUE(after.ok());
@@ -137,6 +142,7 @@ TEST_F(LlmEngineTest, AnswersManyCallersAtOnceWithTheSameScores) {
   const RankInput input = Input(5, 10);
   const auto expected = engine->Rank(input, {});
   ASSERT_TRUE(expected.ok());
+
   std::vector<std::thread> callers;
   std::atomic<int> equal = 0;
   for (int t = 0; t < 6; ++t) {
@@ -147,6 +153,7 @@ TEST_F(LlmEngineTest, AnswersManyCallersAtOnceWithTheSameScores) {
       }
     });
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(equal, 30);
 }
@@ -160,6 +167,7 @@ TEST_F(LlmEngineTest, RanksNothingAndSaysWhatThePromptTook) {
   EXPECT_GT(output->prompt_tokens, 0);
   EXPECT_EQ(output->model_fingerprint, engine->fingerprint());
   EXPECT_EQ(output->model_fingerprint.size(), 16u);
+
   for (int i = 0; i < 40; ++i)
     input.history.push_back(MakeEntry(WalnutChair(), "like", 1.0, 20 + i));
   for (int i = 0; i < 40; ++i)
@@ -190,6 +198,7 @@ TEST_F(LlmEngineTest, EncodesAndDecodesSegmentsUnchanged) {
   const std::vector<Segment> segments = {
       Segment::Text(" You often choose caf\u00e9 things"), Segment::Special(ValueSlot(0)),
       Segment::Text(", and this one."), Segment::Special(SpecialToken::kEnd)};
+
   const auto ids = loaded->encoder->Encode(segments);
   ASSERT_TRUE(ids.ok());
   const auto decoded = loaded->encoder->Decode(*ids);
@@ -213,6 +222,7 @@ std::vector<std::vector<int64_t>> RunWave(const LoadedModel& loaded,
   std::vector<std::vector<int64_t>> texts(100);
   auto wave = DecodeWave::Start(loaded, std::move(requests), options);
   EXPECT_TRUE(wave.ok()) << wave.status();
+
   while (!(*wave)->done()) {
     auto finished = (*wave)->Step();
     EXPECT_TRUE(finished.ok()) << finished.status();
@@ -228,6 +238,7 @@ TEST_F(LlmEngineTest, DecodesWithTheCacheWhatFullForwardsGive) {
   const DecodeOptions greedy{.max_new_tokens = 24, .temperature = 0};
   const std::vector<int64_t> cached = RunWave(*loaded, {request}, greedy)[0];
   ASSERT_FALSE(cached.empty());
+
   const c10::InferenceMode inference;
   std::vector<int64_t> sequence = request.prompt;
   const int64_t end = loaded->encoder->Id(SpecialToken::kEnd);
@@ -257,6 +268,7 @@ TEST_F(LlmEngineTest, DecodesABatchAsEachTextAlone) {
     if (i % 2 == 0)
       requests.back().prompt.resize(requests.back().prompt.size() - i);  // lengths differ
   }
+
   const DecodeOptions options{.max_new_tokens = 40, .temperature = 0.7};
   const auto together = RunWave(*loaded, requests, options);
   for (size_t i = 0; i < requests.size(); ++i)
@@ -300,6 +312,7 @@ TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
                                               return true;
                                             },
                                             {});
+
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   ASSERT_EQ(explanations->size(), 12u);
   for (size_t i = 0; i < 12; ++i) {
@@ -310,6 +323,7 @@ TEST_F(LlmEngineTest, ReplacesTheRandomModelsTextsByTemplatesAndSaysWhy) {
               !explanation.rejected_reason.empty());
     EXPECT_EQ(explanation.model_fingerprint, engine->fingerprint());
   }
+
   const EngineStats stats = engine->stats();
   EXPECT_EQ(stats.explanations, 12);
   EXPECT_EQ(stats.accepted_texts + stats.template_explanations, 12);
@@ -341,6 +355,7 @@ TEST_F(LlmEngineTest, PutsTemplatesInTheirPlaceWhenTimeRunsOutWhileWriting) {
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
   const auto explanations = engine->Explain(ExplainInputs(3), nullptr,
                                             {.deadline = absl::Now() + absl::Milliseconds(300)});
+
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   for (const Explanation& explanation : *explanations) {
     EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
@@ -357,10 +372,12 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
     while (engine->stats().queued_explanations == 0) std::this_thread::yield();
     cancellation->Cancel();
   });
+
   EXPECT_EQ(
       engine->Explain(ExplainInputs(3), nullptr, {.cancellation = cancellation}).status().code(),
       absl::StatusCode::kCancelled);
   canceller.join();
+
   EXPECT_EQ(engine->Rank(Input(8, 20), {.cancellation = cancellation}).status().code(),
             absl::StatusCode::kCancelled);
   // The endless request is gone, or this one would wait for it.
@@ -401,21 +418,25 @@ TEST_F(LlmEngineTest, IsHealthyWhenIdleAndHasAStableFingerprint) {
 
 TEST_F(LlmEngineTest, NamesWhatIsWrongWithAFolder) {
   EXPECT_EQ(LlmEngine::Load(folder_ + "/absent").status().code(), absl::StatusCode::kNotFound);
+
   const std::string other = folder_ + "_other";
   std::filesystem::copy(folder_, other);
   std::filesystem::remove(other + "/palate.json");
   absl::Status status = LlmEngine::Load(other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("palate.json"));
+
   ASSERT_TRUE(
       models::WriteFileAtomically(other + "/palate.json", "{\"prompt_style\": \"sonnet\"}").ok());
   status = LlmEngine::Load(other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()), HasSubstr("sonnet"));
+
   ASSERT_TRUE(WriteTinyModel(other, {"<|end|>"}).ok());
   status = LlmEngine::Load(other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("<|pad|>"));
+
   ASSERT_TRUE(WriteTinyModel(other).ok());
   std::filesystem::resize_file(other + "/model.safetensors", 1000);
   EXPECT_EQ(LlmEngine::Load(other).status().code(), absl::StatusCode::kDataLoss);
@@ -426,17 +447,20 @@ TEST_F(LlmEngineTest, RankerServesModelsByName) {
   const auto ranker = Ranker::Create(
       {.models = {{"small", folder_}, {"other", folder_}}, .default_model = "other", .engine = {}});
   ASSERT_TRUE(ranker.ok()) << ranker.status();
+
   RankInput input = Input(11, 3);
   EXPECT_TRUE((*ranker)->Rank(input, {}).ok());
   input.model = "small";
   EXPECT_TRUE((*ranker)->Rank(input, {}).ok());
   input.model = "absent";
   EXPECT_EQ((*ranker)->Rank(input, {}).status().code(), absl::StatusCode::kNotFound);
+
   ASSERT_EQ((*ranker)->models().size(), 2u);
   EXPECT_EQ((*ranker)->models()[0].name, "other");
   EXPECT_TRUE((*ranker)->models()[0].is_default);
   EXPECT_EQ((*ranker)->stats("small")->rankings, 1);
   EXPECT_TRUE((*ranker)->Health().ok());
+
   std::vector<ExplainInput> inputs = ExplainInputs(2);
   inputs[1].model = "small";
   EXPECT_EQ((*ranker)->Explain(inputs, nullptr, {}).status().code(),
@@ -464,6 +488,7 @@ TEST_F(LlmEngineTest, RankerWithoutModelsExplainsByTemplate) {
   ASSERT_TRUE(ranker.ok());
   EXPECT_EQ((*ranker)->Rank(Input(12, 3), {}).status().code(),
             absl::StatusCode::kFailedPrecondition);
+
   const auto explanations = (*ranker)->Explain(ExplainInputs(2), nullptr, {});
   ASSERT_TRUE(explanations.ok());
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);

@@ -29,6 +29,7 @@ TEST(ModelExecutorTest, RunsScoringBeforeDecodingAndDecodesInTurn) {
   Gate gate;
   int a = 0, b = 0;
   ModelExecutor executor("test", {});
+
   ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return gate.Step(); }).ok());
   gate.entered.wait();
   ASSERT_TRUE(executor.Submit(Lane::kDecoding, [&] { return order += 'a', ++a < 3; }).ok());
@@ -42,6 +43,7 @@ TEST(ModelExecutorTest, RunsScoringBeforeDecodingAndDecodesInTurn) {
                   .ok());
   ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return order += 's', false; }).ok());
   EXPECT_EQ(executor.waiting(Lane::kDecoding), 2u);
+
   gate.open.count_down();
   done.wait();
   EXPECT_EQ(order, "sababab");
@@ -52,6 +54,7 @@ TEST(ModelExecutorTest, LetsAScoringInBetweenTwoSteps) {
   std::latch done(1);
   int steps = 0;
   ModelExecutor executor("test", {});
+
   ASSERT_TRUE(
       executor
           .Submit(
@@ -66,6 +69,7 @@ TEST(ModelExecutorTest, LetsAScoringInBetweenTwoSteps) {
                 return steps < 2;
               })
           .ok());
+
   done.wait();
   EXPECT_EQ(order, "dsd");
 }
@@ -75,6 +79,7 @@ TEST(ModelExecutorTest, RefusesAtOnceWhenALaneIsFull) {
   ModelExecutor executor("test", {.max_scoring_tasks = 2, .max_decoding_tasks = 1});
   ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return gate.Step(); }).ok());
   gate.entered.wait();
+
   EXPECT_TRUE(executor.Submit(Lane::kScoring, [] { return false; }).ok());
   EXPECT_TRUE(executor.Submit(Lane::kScoring, [] { return false; }).ok());
   EXPECT_EQ(executor.Submit(Lane::kScoring, [] { return false; }).code(),
@@ -82,6 +87,7 @@ TEST(ModelExecutorTest, RefusesAtOnceWhenALaneIsFull) {
   EXPECT_TRUE(executor.Submit(Lane::kDecoding, [] { return false; }).ok());
   EXPECT_EQ(executor.Submit(Lane::kDecoding, [] { return false; }).code(),
             absl::StatusCode::kResourceExhausted);
+
   gate.open.count_down();
 }
 

@@ -89,11 +89,13 @@ TEST_P(GoldenRerankerTest, ScoresAsTheReferenceDoes) {
   const models::Golden golden = Fixture(GetParam());
   PALATE_SKIP_WITHOUT(golden);
   const auto reranker = Load(golden);
+
   auto tensors = models::LoadTensors(golden.tensors());
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   const at::Tensor scores = (*tensors)["rerank.scores"],
                    logits = (*tensors)["rerank.no_yes_logits"];
   const auto pairs = golden.inputs()["rerank"];
+
   for (size_t i = 0; i < pairs.size(); ++i) {
     RankInput input;
     input.query = ContentOf(golden, pairs[i], "query");
@@ -127,6 +129,7 @@ TEST_F(PointwiseRerankerTest, ScoresADocumentAloneAsAmongMany) {
   EXPECT_GT(*std::max_element(together.relevance.begin(), together.relevance.end()) -
                 *std::min_element(together.relevance.begin(), together.relevance.end()),
             0.01f);
+
   for (size_t i = 0; i < documents.size(); i += 5) {
     ExpectSameScores(Rank(*reranker, Request("What is gravity?", {documents[i]})).relevance,
                      {together.relevance[i]});
@@ -156,6 +159,7 @@ TEST_F(PointwiseRerankerTest, AnswersManyCallersInTurnsWithTheSameScores) {
   const auto reranker = Load(golden_, {.max_forward_tokens = 64});
   const RankInput input = Request("What is gravity?", SomeDocuments(12));
   const RankOutput expected = Rank(*reranker, input);
+
   std::vector<std::thread> callers;
   std::atomic<int> equal = 0;
   for (int t = 0; t < 4; ++t) {
@@ -166,6 +170,7 @@ TEST_F(PointwiseRerankerTest, AnswersManyCallersInTurnsWithTheSameScores) {
       }
     });
   }
+
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(equal, 12);
 }
@@ -175,9 +180,11 @@ TEST_F(PointwiseRerankerTest, ABadDocumentFailsAlone) {
   RankInput input = Request("What is gravity?", SomeDocuments(5));
   const RankOutput good = Rank(*reranker, input);
   EXPECT_THAT(good.failures, IsEmpty());
+
   input.documents[1].text = "broken \xff\xfe";
   input.documents[3].images = {"no picture, and no eyes for one"};
   const RankOutput output = Rank(*reranker, input);
+
   ASSERT_EQ(output.failures.size(), 2u);
   EXPECT_EQ(output.failures[0].index, 1u);
   EXPECT_EQ(output.failures[0].status.code(), absl::StatusCode::kInvalidArgument);
@@ -193,6 +200,7 @@ TEST_F(PointwiseRerankerTest, ABadQueryFailsTheRequest) {
   RankInput input = Request("\xff", {"a"});
   absl::Status status = reranker->Rank(input, {}).status();
   EXPECT_EQ(FieldViolations(status)[0].field, "query.text");
+
   input.query = RankContent{"q", {"picture"}};
   status = reranker->Rank(input, {}).status();
   EXPECT_EQ(FieldViolations(status)[0].field, "query.images");
@@ -202,6 +210,7 @@ TEST_F(PointwiseRerankerTest, CutsALongDocumentAndSaysSo) {
   const auto reranker = Load(golden_);
   std::string endless;
   for (int i = 0; i < 6000; ++i) endless += " gravity";
+
   const RankOutput output = Rank(*reranker, Request("What is gravity?", {"short", endless}));
   EXPECT_EQ(output.truncated_documents, 1);
   EXPECT_THAT(output.failures, IsEmpty());
@@ -260,6 +269,7 @@ TEST_F(PointwiseRerankerTest, ReadsHistoryAndFactsWhereNoContentIsGiven) {
   const RankOutput output = Rank(*reranker, input);
   ASSERT_EQ(output.scores.size(), 6u);
   EXPECT_THAT(output.failures, IsEmpty());
+
   std::reverse(input.candidates.begin(), input.candidates.end());
   RankOutput reversed = Rank(*reranker, input);
   std::reverse(reversed.relevance.begin(), reversed.relevance.end());
@@ -281,6 +291,7 @@ TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) 
   ASSERT_TRUE(ranker.ok()) << ranker.status();
   ASSERT_EQ((*ranker)->models().size(), 1u);
   EXPECT_EQ((*ranker)->models()[0].mode, RankMode::kPointwise);
+
   RankInput input = Request("What is gravity?", {"Gravity attracts.", "Dogs run."});
   input.mode = RankMode::kPointwise;
   const auto output = (*ranker)->Rank(input, {});
@@ -288,12 +299,14 @@ TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) 
   EXPECT_EQ(output->scores.size(), 2u);
   input.mode = RankMode::kListwise;
   EXPECT_EQ((*ranker)->Rank(input, {}).status().code(), absl::StatusCode::kInvalidArgument);
+
   const RandomShopper shopper = MakeRandomShopper(3, 8, 1);
   std::vector<ExplainInput> asked = {{"", shopper.history, shopper.candidates[0], {"content"}, ""}};
   const auto explanations = (*ranker)->Explain(asked, nullptr, {});
   ASSERT_TRUE(explanations.ok()) << explanations.status();
   EXPECT_EQ((*explanations)[0].source, ExplanationSource::kTemplate);
   EXPECT_THAT((*explanations)[0].rejected_reason, HasSubstr("no language model that writes"));
+
   asked[0].model = "judge";
   EXPECT_EQ((*ranker)->Explain(asked, nullptr, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
@@ -316,6 +329,7 @@ class VisionRerankerTest : public ::testing::Test {
                  const RankContent& document) const {
     const auto protocol = RerankProtocol::Create(model.shared_tokenizer(), RerankStyle::kVision,
                                                  model.decoder().config().max_positions);
+
     models::LmSequence sequence;
     std::vector<int64_t> query_images, document_images;
     const auto add = [&](const std::vector<std::string>& images, std::vector<int64_t>& tokens) {
@@ -326,12 +340,14 @@ class VisionRerankerTest : public ::testing::Test {
         tokens.push_back(model.vision()->MergedPatches(sequence.images.back()));
       }
     };
+
     add(input.query->images, query_images);
     add(document.images, document_images);
     sequence.ids = (*protocol)
                        ->Encode({DefaultInstruction(RerankStyle::kVision), input.query->text,
                                  document.text, query_images, document_images})
                        ->ids;
+
     const c10::InferenceMode inference;
     const at::Tensor logits = model.decoder().Logits(model.LastHidden({sequence}));
     return (logits[0][(*protocol)->yes_id()] - logits[0][(*protocol)->no_id()])
@@ -345,6 +361,7 @@ class VisionRerankerTest : public ::testing::Test {
 TEST_F(VisionRerankerTest, ScoresPicturesAndTextInQueryAndDocuments) {
   const auto model = models::CausalLm::Load(golden_.checkpoint());
   ASSERT_TRUE(model.ok()) << model.status();
+
   RankInput input;
   input.query = RankContent{"a walnut chair", {Picture(70, 90, 1)}};
   input.documents = {{"A chair.", {Picture(64, 64, 2)}},
@@ -352,6 +369,7 @@ TEST_F(VisionRerankerTest, ScoresPicturesAndTextInQueryAndDocuments) {
                      {"", {Picture(100, 40, 3), Picture(40, 100, 4)}},
                      {"A chair.", {Picture(64, 64, 5)}},
                      {""}};
+
   for (const bool share : {true, false}) {
     const auto reranker = Load(golden_, {.share_prefix = share});
     EXPECT_TRUE(reranker->reads_images());
@@ -374,6 +392,7 @@ TEST_F(VisionRerankerTest, ABrokenPictureFailsAlone) {
   input.documents = {
       {"good", {Picture(64, 64, 1)}}, {"bad", {Picture(64, 64, 1).substr(0, 60)}}, {"also good"}};
   const RankOutput output = Rank(*reranker, input);
+
   ASSERT_EQ(output.failures.size(), 1u);
   EXPECT_EQ(output.failures[0].index, 1u);
   EXPECT_EQ(FieldViolations(output.failures[0].status)[0].field, "images[0]");

@@ -71,6 +71,7 @@ TEST_P(GoldenRerankProtocolTest, EncodesTextPairsAsTheReferenceDoes) {
   const auto expected = golden.expected()["rerank"];
   EXPECT_EQ(subject.protocol->yes_id(), expected["yes_id"].get<int64_t>());
   EXPECT_EQ(subject.protocol->no_id(), expected["no_id"].get<int64_t>());
+
   const auto inputs = golden.inputs()["rerank"];
   for (size_t i = 0; i < inputs.size(); ++i) {
     const std::string instruction = inputs[i]["instruction"], query = inputs[i]["query"],
@@ -141,8 +142,10 @@ TEST(RerankProtocolTest, CutsTheTextBodyAndKeepsTheReservedEnds) {
   std::string document;
   for (int i = 0; i < 500; ++i) absl::StrAppend(&document, " word", i);
   const Subject roomy(Published(), RerankStyle::kText);
+
   const EncodedPair whole = roomy.Encode({"i", "q", document, {}, {}});
   const EncodedPair cut = subject.Encode({"i", "q", document, {}, {}});
+
   EXPECT_EQ(whole.truncated_tokens, 0u);
   EXPECT_EQ(cut.ids.size(), 200u);
   EXPECT_EQ(cut.truncated_tokens, whole.ids.size() - 200);
@@ -168,8 +171,10 @@ TEST(RerankProtocolTest, DropsOrdinaryTokensFromTheEndOfALongVisionPairOnly) {
   for (int i = 0; i < 300; ++i) absl::StrAppend(&document, " word");
   const std::vector<int64_t> image = {20};
   const RerankPair pair{"i", "q", document, {}, image};
+
   const EncodedPair whole = roomy.Encode(pair);
   const EncodedPair cut = subject.Encode(pair);
+
   EXPECT_EQ(cut.ids.size(), 155u);
   EXPECT_EQ(cut.truncated_tokens, whole.ids.size() - 155);
   const auto count = [](const std::vector<int64_t>& ids, int64_t id) {
@@ -229,8 +234,10 @@ TEST(RerankProtocolTest, RefusesAVocabularyWithoutItsTokens) {
                                   kManyPositions)
         .status();
   };
+
   EXPECT_EQ(status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status().message()), HasSubstr("<|im_start|>"));
+
   options.special_tokens = {"<|im_start|>", "<|im_end|>"};
   EXPECT_TRUE(status().ok()) << status();
   options.min_frequency = 100;  // nothing is merged: "yes" is three tokens

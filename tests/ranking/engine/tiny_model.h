@@ -30,6 +30,7 @@ inline std::vector<std::string> TinyCorpus() {
         if (segment.kind == Segment::Kind::kText) texts.push_back(segment.text);
       }
     };
+
     for (const auto& candidate : BuildRankPrompt(input, summary).candidates) add(candidate);
     for (const ItemFacts& item : shopper.candidates) {
       const ExplanationPlan plan = MakePlan({"", shopper.history, item, {"trending"}, ""}, summary);
@@ -49,6 +50,7 @@ inline absl::Status WriteTinyModel(
   bpe.special_tokens = special_tokens;
   PALATE_RETURN_IF_ERROR(models::TrainByteLevelBpe(TinyCorpus(), bpe, folder + "/tokenizer.json"));
   PALATE_RETURN_IF_ERROR(models::SaveTokenizerConfig({}, folder));
+
   models::DecoderConfig config;
   config.vocab_size = 704;
   config.hidden_size = 32;
@@ -60,6 +62,7 @@ inline absl::Status WriteTinyModel(
   config.max_positions = 4096;
   config.qk_norm = true;
   config.initializer_range = 0.3;  // large, so that scores differ visibly
+
   PALATE_ASSIGN_OR_RETURN(const auto model, models::DecoderModel::CreateRandom(config, 7));
   PALATE_RETURN_IF_ERROR(model->Save(folder));
   return models::WriteFileAtomically(folder + "/palate.json", palate_json);

@@ -117,23 +117,27 @@ TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   const auto refusal = [&checker](const char* text) {
     return checker.RefuseBeginning({Segment::Text(text)});
   };
+
   for (const char* open :
        {"", "You", "You often", "You bought", "You like", "Its price", "Its price of 70 is in your",
         "You often choose walnut, and this one is made of"}) {
     EXPECT_EQ(refusal(open), "") << open;
   }
+
   EXPECT_THAT(refusal("You often choose minimalist"), HasSubstr("2 events show"));
   EXPECT_THAT(refusal("You like green"), HasSubstr("history does not show"));
   EXPECT_THAT(refusal("It is new"), HasSubstr("not why"));
   EXPECT_THAT(refusal("It is made of green"), HasSubstr("a material"));
   EXPECT_THAT(refusal("Like Vega Lamp, which you liked"), HasSubstr("which the user bought"));
   EXPECT_THAT(refusal("It is the best"), HasSubstr("'best'"));
+
   // What a closed clause or sentence lacks, no later one can supply.
   EXPECT_THAT(refusal("You often go, and"), HasSubstr("of nothing"));
   EXPECT_THAT(refusal("You like, it"), HasSubstr("of nothing"));
   EXPECT_THAT(refusal("It has a price. It"), HasSubstr("without saying it"));
   EXPECT_THAT(refusal("You bought it. It"), HasSubstr("without an item"));
   EXPECT_THAT(refusal("Its price of 70 is for you. It"), HasSubstr("history does not show"));
+
   EXPECT_THAT(checker.RefuseBeginning({Segment::Special(TitleSlot(2))}),
               HasSubstr("does not fill"));
 }
@@ -167,6 +171,7 @@ TEST(EvidenceCheckerTest, LeavesTheWayOpenToEveryTextOfTheGrammar) {
       input.item = item;
       input.reasons = {kTrendingReason, kFreshReason, kQueryReason, kContextReason,
                        kCoEngagementReason};
+
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);
       for (uint64_t draw = 0; draw < 10; ++draw) {
@@ -190,6 +195,7 @@ TEST(EvidenceCheckerTest, CitesEventFactAndTrend) {
   const ExplanationPlan plan = GreenChairPlan();
   const EvidenceVerdict verdict = EvidenceChecker(plan).Check(
       "You bought Vega Lamp, and this one is made of walnut too. It is popular right now.");
+
   ASSERT_TRUE(verdict.accepted) << verdict.reason;
   ASSERT_GE(verdict.evidence.size(), 3u);
   EXPECT_EQ(verdict.evidence[0].kind, Evidence::Kind::kUserEvent);
@@ -207,6 +213,7 @@ TEST(EvidenceCheckerTest, TakesASlotForItsFactWhateverTheTitleSays) {
   input.item = WalnutChair();
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
   ASSERT_EQ(plan.events[0].title, "It");
+
   const EvidenceChecker checker(plan);
   const EvidenceVerdict verdict =
       checker.Check({Segment::Text("You bought"), Segment::Special(TitleSlot(0)),
@@ -214,6 +221,7 @@ TEST(EvidenceCheckerTest, TakesASlotForItsFactWhateverTheTitleSays) {
                      Segment::Text(" too.")});
   EXPECT_TRUE(verdict.accepted) << verdict.reason;
   EXPECT_EQ(verdict.text, "You bought It, and this one is made of walnut too.");
+
   // Spelled out, the title is a plain word, and so no item that the interaction could be said of.
   EXPECT_FALSE(checker.Check("You bought It, and this one is made of walnut too.").accepted);
 }
@@ -229,12 +237,14 @@ TEST(EvidenceCheckerTest, HoldsPhrasesToWhatTheirValueIs) {
                          {"dimmable", true}});
   const ExplanationPlan plan = MakePlan(input, {});
   const EvidenceChecker checker(plan);
+
   for (const char* text :
        {"It is a teapot pick.", "It belongs to kitchen.", "It is a kitchen find.",
         "It has a premium price.", "It is made with family use in mind.", "It is by Nordhem.",
         "It is also dimmable."}) {
     EXPECT_EQ(checker.Check(text).reason, "") << text;
   }
+
   for (const char* text : {"It belongs to teapot.", "It is teapot.", "It is also kitchen.",
                            "It is priced at premium.", "It is Nordhem.", "It has dimmable.",
                            "It comes with family use.", "Here are teapot things."}) {

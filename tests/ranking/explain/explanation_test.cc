@@ -105,6 +105,7 @@ TEST(WriteExplanationTest, PassesTheEvidenceCheckForAnyShopperAndSeed) {
                                                 kFreshReason,   kQueryReason,
                                                 kContextReason, kCoEngagementReason};
       input.reasons = {sources[seed % sources.size()], sources[(seed / 6) % sources.size()]};
+
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);
       for (uint64_t draw = 0; draw < 20; ++draw) {
@@ -141,6 +142,7 @@ TEST(ExplainWithTemplateTest, CitesTheEventsAndFactsThatItNames) {
   const Explanation explanation = ExplainWithTemplate(ChairInput());
   EXPECT_EQ(explanation.source, ExplanationSource::kTemplate);
   EXPECT_TRUE(explanation.rejected_reason.empty());
+
   ASSERT_FALSE(explanation.evidence.empty());
   bool fact = false, event = false;
   for (const Evidence& evidence : explanation.evidence) {
@@ -175,6 +177,7 @@ TEST(MakePlanTest, SpellsValuesSoThatTheyFitTheirPhrases) {
     input.item = MakeItem("x", "X", {{attribute, std::move(value)}});
     return MakePlan(input, {}).points.at(0).said;
   };
+
   EXPECT_EQ(said("price_level", std::string("premium")), "a premium price");
   EXPECT_EQ(said("price_level", std::string("entry")), "an entry price");
   EXPECT_EQ(said("occasion", std::string("travel")), "travel use");
