@@ -10,10 +10,10 @@
 namespace palate::embedding {
 namespace {
 
-// Work that may join the lane's oldest in a batch: the oldest of so many batches. Wider windows
-// find more of one length, and let work be passed over more often.
+// The size of the window, in batches, from which work is chosen to join the oldest. A wider window
+// finds more work of equal length and passes over other work more often.
 constexpr int64_t kWindowBatches = 4;
-// After so many batches that were cut past it, work goes before what is nearer in length.
+// Work that so many batches passed over precedes work of more similar length.
 constexpr int kMostPassedOver = 3;
 
 const char* NameOf(Lane lane) { return lane == Lane::kBulk ? "bulk" : "interactive"; }
@@ -112,8 +112,8 @@ WorkBatch BatchQueue::Cut() {
     int64_t held = 0;
     if (reserved < size) held = Take(interactive_.waiting, size - reserved, batch);
     const int64_t taken = Take(bulk_.waiting, size - held, batch);
-    // What interactive work leaves is free: paying for it would keep a large piece waiting behind
-    // small ones for ever.
+    // Bulk work does not pay for the room that interactive work leaves. Otherwise a large piece
+    // would wait behind small ones forever.
     if (reserved > 0) bulk_credit_ = std::max<int64_t>(0, bulk_credit_ - taken);
   }
 
@@ -141,7 +141,7 @@ int64_t BatchQueue::Take(Waiting& waiting, int64_t limit, WorkBatch& batch) {
   const bool alone = batch.empty() && IsLarge(*waiting[head]);
   if (batch.empty()) take(head);
 
-  // What may join: the oldest of a few batches, the likest in length first.
+  // Candidates: the oldest few batches of work, sorted by similarity in length.
   std::vector<size_t> window;
   int64_t window_tokens = 0;
   for (size_t i = 0;

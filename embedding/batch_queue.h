@@ -1,5 +1,5 @@
-// Between the calls of an embedder and its executor: two lanes of waiting work, from which batches
-// are cut by tokens. No LibTorch.
+// Queues the work of an embedder's calls in two lanes and cuts it into batches by tokens. Used by
+// the embedder and its executor; without LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,21 @@
 
 namespace palate::embedding {
 
-// One pass of the model that somebody waits for. Subclasses hold the payload, which the queue never
-// looks at.
+// One forward pass that a call waits for. Subclasses hold the payload, which the queue does not
+// read.
 class QueuedWork {
  public:
-  // `tokens` of work, at least 1.
+  // The work costs `tokens`, at least 1.
   QueuedWork(Lane lane, int64_t tokens) : lane_(lane), tokens_(tokens) {}
   virtual ~QueuedWork() = default;
 
   Lane lane() const { return lane_; }
   int64_t tokens() const { return tokens_; }
 
-  // Why nobody wants the result any more; OK while somebody does. Called with the queue locked:
-  // quick, and never calling the queue.
+  // OK while a call waits for the result, otherwise the reason why none does. Called with the queue
+  // locked: must be quick and must not call the queue.
   virtual absl::Status CheckStillWanted(absl::Time now) const = 0;
-  // The queue gives the work up and lets it go. Called without the lock.
+  // The queue discards the work. Called without the lock.
   virtual void Dropped(const absl::Status& why) = 0;
 
  private:
@@ -37,22 +37,21 @@ class QueuedWork {
   const int64_t tokens_;
   // Guarded by the queue's mutex:
   absl::Time arrival_;
-  int passed_over_ = 0;  // batches that were cut past it
+  int passed_over_ = 0;  // batches that were cut without it
 };
 
 using WorkBatch = std::vector<std::shared_ptr<QueuedWork>>;
 
-// How batches are cut:
-//   - The oldest work of a lane is always in the lane's next batch. The rest is chosen from a
-//   window of the oldest work by likeness in
-//     length, so that passes of one length are computed together, and work that was passed over a
-//     few times goes first.
-//   - Work larger than a batch is computed alone, and the batch after it holds none, as long as
-//   there is other work: it holds up small work
-//     for one batch at most.
-//   - Interactive work goes first. While both lanes wait, bulk work earns its share of every batch
-//   as credit; what it has earned is
-//     kept free for it, and saved until the next piece of it fits.
+// Batches are cut as follows:
+//
+//   - A batch begins with the oldest work of the lane that it is cut from first. The rest is chosen
+//     from a window of the oldest work by similar length, so that passes of equal length are
+//     computed together. Work that was passed over a few times is chosen first.
+//   - Work larger than a batch is computed alone. The next batch is cut from smaller work if there
+//     is any, so that small work waits for one large piece at a time.
+//   - Interactive work comes first. While both lanes wait, bulk work earns its share of every batch
+//     as credit. Once the credit covers the oldest bulk work, that part of the batch is reserved
+//     for bulk work.
 //
 // Thread-safe: any number of callers, one executor.
 class BatchQueue {
@@ -65,16 +64,15 @@ class BatchQueue {
   };
   explicit BatchQueue(const Options& options) : options_(options) {}
 
-  // A call with about `tokens` of work asks to be let in. ResourceExhausted while its lane is full,
-  // whatever it asks for; else the tokens count against the lane until they are released.
-  // Unavailable after Shutdown.
+  // Admits a call of about `tokens`, which count against the lane until they are released.
+  // ResourceExhausted while the lane is full, however small the call. Unavailable after Shutdown.
   absl::Status Admit(Lane lane, int64_t tokens) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Tokens that were computed, given up, or estimated too high (negative: too low).
+  // Releases tokens that were computed, discarded, or estimated too high (negative: too low).
   void Release(Lane lane, int64_t tokens) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Unavailable after Shutdown; then the work is not taken.
+  // Unavailable after Shutdown; the work is then not queued.
   absl::Status Push(std::shared_ptr<QueuedWork> work) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Drops all waiting work that nobody wants.
+  // Drops the waiting work that no call waits for.
   void DropUnwanted() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The next batch, longest first; blocks while there is no work. Empty after Shutdown.
@@ -85,7 +83,7 @@ class BatchQueue {
 
   // Tokens admitted and not released.
   int64_t queued_tokens(Lane lane) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // When the oldest waiting work came; InfiniteFuture when there is none.
+  // The arrival time of the oldest waiting work; InfiniteFuture when there is none.
   absl::Time waiting_since() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -101,14 +99,15 @@ class BatchQueue {
   LaneState& StateOf(Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return lane == Lane::kBulk ? bulk_ : interactive_;
   }
-  // Takes out the work of both lanes that nobody wants.
+  // Removes the unwanted work of both lanes.
   std::vector<std::pair<std::shared_ptr<QueuedWork>, absl::Status>> TakeUnwanted()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   WorkBatch Cut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Moves work of a lane into `batch` until it holds `limit` tokens; returns the tokens moved.
+  // Moves work of a lane into `batch` up to `limit` tokens; returns the tokens moved. A batch that
+  // is still empty gets the lane's head even beyond the limit.
   int64_t Take(Waiting& waiting, int64_t limit, WorkBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The place of the lane's oldest work that may be in the next batch.
+  // The index of the oldest work that the next batch may contain.
   size_t Head(const Waiting& waiting) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsLarge(const QueuedWork& work) const { return work.tokens() > options_.batch_tokens; }
 

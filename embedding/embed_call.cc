@@ -19,7 +19,8 @@ EmbedCall::EmbedCall(Request request, std::vector<int64_t> estimates, const Limi
 
 absl::Status EmbedCall::CheckStillWanted(absl::Time now) const {
   PALATE_RETURN_IF_ERROR(request_.context.Check("embedding", now));
-  if (over_.load(std::memory_order_relaxed)) return absl::CancelledError("embedding was given up");
+  if (over_.load(std::memory_order_relaxed))
+    return absl::CancelledError("the embedding call was abandoned");
   return absl::OkStatus();
 }
 

@@ -1,5 +1,5 @@
-// One call of Embedder::Embed: its inputs, and their passes on the way through preparing and
-// computing. Internal to embedding/.
+// The state of one call of Embedder::Embed: its inputs and their passes while they are prepared and
+// computed. Internal to embedding/.
 #pragma once
 
 #include <atomic>
@@ -19,27 +19,27 @@
 
 namespace palate::embedding {
 
-// Some of the three spaces.
+// A subset of the three spaces.
 struct SpaceSet {
   bool text = false;
   bool image = false;
   bool fused = false;
 };
 
-// One pass of an input's, ready for the model.
+// One prepared forward pass of an input.
 struct InputPass {
-  std::string field;  // what errors name: "fields[0]", or empty for the whole input
-  SpaceSet spaces;    // whose vector it contributes to
+  std::string field;  // named in errors: "fields[0]", or empty for the whole input
+  SpaceSet spaces;    // the spaces whose vectors it contributes to
   PreparedPass pass;
 };
 
-// The vector of a pass: unit length.
+// The unit vector that a pass computed.
 struct PassVector {
   SpaceSet spaces;
   std::vector<float> values;
 };
 
-// What became of one input.
+// The result of one input.
 struct InputOutcome {
   absl::Status status;
   std::vector<PassVector> vectors;  // in the order of its passes
@@ -48,14 +48,13 @@ struct InputOutcome {
 };
 
 // Thread-safe. Shared by the caller's thread, the preparing threads, the queue and the executor, so
-// that the caller can leave at its deadline while others still hold a piece.
+// that the caller can return at its deadline while others still hold its work.
 class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
  public:
   struct Limits {
-    int preparing = 4;            // inputs that may be in preparation at a time
-    int64_t prepared_tokens = 0;  // passes that may wait for the executor: bounds the call's memory
+    int preparing = 4;            // inputs prepared at a time
+    int64_t prepared_tokens = 0;  // limit on prepared passes, which bounds memory
   };
-  // What is asked, in which spaces, and until when.
   struct Request {
     std::vector<EmbedInput> inputs;
     EmbedOptions options;
@@ -63,8 +62,8 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
     CallContext context;
   };
 
-  // `estimates` are the tokens admitted for each input. Borrows the queue, which outlives every
-  // piece.
+  // `estimates` are the tokens admitted for each input. Borrows the queue, which must outlive all
+  // work of the call.
   EmbedCall(Request request, std::vector<int64_t> estimates, const Limits& limits,
             BatchQueue& queue);
 
@@ -72,25 +71,26 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   const EmbedOptions& options() const { return request_.options; }
   const SpaceSet& wanted_spaces() const { return request_.spaces; }
 
-  // OK until the call is cancelled, late or given up. Lock-free.
+  // OK until the call is cancelled, past its deadline or abandoned. Lock-free.
   absl::Status CheckStillWanted(absl::Time now) const;
 
-  // The caller's thread: whether the next input may be prepared now; counts it as being prepared.
+  // Caller's thread: true if the next input may be prepared now, in which case it counts as being
+  // prepared.
   bool BeginPreparing() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The caller's thread: blocks until inputs are finished, which it returns, or (`more`) until
-  // another may be prepared. Otherwise the status that ends the call.
+  // Caller's thread: blocks until inputs are finished, and returns them, or, with `more`, until
+  // another may be prepared. Returns the status that ends the call otherwise.
   absl::StatusOr<std::vector<size_t>> WaitForProgress(bool more) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Any thread: lets WaitForProgress see that the call was cancelled.
+  // Any thread: wakes WaitForProgress to check for cancellation.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
-  // What became of a finished input; once.
+  // Moves the outcome of a finished input out; call once per input.
   InputOutcome TakeOutcome(size_t input) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The caller leaves: drops what still waits, and returns what was admitted for it.
+  // Ends the call: drops its waiting work and releases the tokens admitted for it.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // A preparing thread: an input's passes, which go to the queue, or why it has none.
+  // Preparing thread: queues the passes of an input, or records why it has none.
   void Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The executor, through EmbedWork.
+  // Executor, through EmbedWork.
   void PassDone(size_t input, size_t pass, int64_t cost, absl::Status status,
                 std::vector<float> vector) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUp(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -103,7 +103,7 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
 
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndWith(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Returns admitted tokens to the queue, unless Close has.
+  // Releases admitted tokens to the queue, unless Close has done so.
   void Release(int64_t tokens) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Request request_;
@@ -120,7 +120,7 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   int64_t prepared_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t admitted_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Status ending_ ABSL_GUARDED_BY(mutex_);  // why the call as a whole failed
+  absl::Status ending_ ABSL_GUARDED_BY(mutex_);  // why the whole call failed
 };
 
 // A pass in the queue.
@@ -129,7 +129,7 @@ class EmbedWork final : public QueuedWork {
   EmbedWork(std::shared_ptr<EmbedCall> call, size_t input, size_t index, InputPass pass);
 
   const PreparedPass& pass() const { return pass_.pass; }
-  // Exactly one of these, once.
+  // Call exactly one of these, once.
   void Computed(absl::Span<const float> vector);
   void Failed(const absl::Status& why);
 

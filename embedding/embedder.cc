@@ -23,11 +23,11 @@
 namespace palate::embedding {
 namespace {
 
-// How many batches of a call may be prepared before they are computed: enough to keep the executor
-// busy and its window wide.
+// How many batches of a call may be prepared ahead: enough to keep the executor busy and the
+// queue's window full.
 constexpr int64_t kPreparedBatches = 4;
 
-// What a call asks for, checked against the model.
+// The request of a call, checked against the model.
 struct Request {
   std::vector<const SpaceInfo*> spaces;
   SpaceSet set;
@@ -64,7 +64,7 @@ absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::
   return spaces;
 }
 
-// The vectors of one input, by what they contribute to.
+// The vectors of one input, summed by space.
 struct Pools {
   explicit Pools(const std::vector<PassVector>& vectors) {
     for (const PassVector& vector : vectors) {
@@ -185,7 +185,7 @@ class Embedder::Impl {
     return request;
   }
 
-  // Estimates the call's work and has it let in.
+  // Estimates the work of the call and admits it to the queue.
   absl::StatusOr<std::shared_ptr<EmbedCall>> Admit(std::vector<EmbedInput> inputs,
                                                    const EmbedOptions& options,
                                                    const Request& request,
@@ -239,7 +239,7 @@ class Embedder::Impl {
   BatchQueue queue_;
   Executor executor_;
   InputPreparer preparer_;
-  PreparePool pool_;  // ends first: its tasks use the others
+  PreparePool pool_;  // last, because its tasks use the other members
   std::atomic<int64_t> rejected_ = 0;
 };
 
@@ -249,12 +249,11 @@ absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(
       options.max_concurrent_decodes < 1 || options.prepare_threads < 1 ||
       options.intra_op_threads < 0) {
     return absl::InvalidArgumentError(
-        "embedder options: batch_tokens, prepare_threads and max_concurrent_decodes must be above "
-        "0, "
-        "bulk_share in [0, 1], intra_op_threads at least 0");
+        "embedder options: batch_tokens, prepare_threads and max_concurrent_decodes must be at "
+        "least 1, bulk_share in [0, 1], intra_op_threads at least 0");
   }
 
-  // A setting of the whole process, so that it is left alone when it is right already.
+  // The setting applies to the whole process, so it is changed only if it differs.
   if (options.intra_op_threads > 0 && at::get_num_threads() != options.intra_op_threads)
     at::set_num_threads(options.intra_op_threads);
   return std::unique_ptr<Embedder>(new Embedder(std::make_unique<Impl>(std::move(model), options)));

@@ -1,7 +1,15 @@
-// Items and queries to vectors: the embedding library's front door. No LibTorch in this header.
+// Entry point of the embedding library: turns items and queries into vectors. No LibTorch in this
+// header.
 //
-// A call is prepared (tokenized, decoded, resized) by a pool of threads and computed by one
-// executor per model, both at the same time; batches mix the work of all calls.
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto model, EmbeddingModel::Load(folder));
+//   PALATE_ASSIGN_OR_RETURN(const auto embedder, Embedder::Create(model));
+//   const EmbedInput lamp = {.fields = {"Walnut lamp", "Warm and bright."}, .images = {png}};
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<EmbedResult> results, embedder->Embed({lamp}));
+//   if (results[0].status.ok()) vectors = results[0].vectors;
+//
+// A pool of threads prepares a call (tokenizes, decodes, resizes) while one executor per model
+// computes it. Batches mix the work of all calls.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +30,19 @@ namespace palate::embedding {
 class EmbeddingModel;
 
 enum class EmbedRole { kItem, kQuery };
-// Interactive work goes first; bulk work keeps a share of the executor's time, so that it never
+// Interactive work comes first. Bulk work keeps a share of the executor's time, so that it never
 // starves.
 enum class Lane { kInteractive, kBulk };
 
 // One item or query. Texts are UTF-8; empty ones are skipped.
 //
-// text:  each field is a pass of its own; the vector is the normalized mean of the fields' vectors.
-// image: each picture is a pass of its own; likewise.
-// fused: for a vision-language model one joint pass over all pictures, then the fields, one per
-// line. For two towers (the dual encoder,
-//        CLIP, SigLIP) the normalized weighted mean of the text and the image vector (the dual
-//        encoder's weights stand in dual_encoder.json; equal ones for CLIP and SigLIP, whose two
-//        vectors lie in one space); only one of them where there is no other.
+//   text:   each field is one pass; the vector is the normalized mean of the fields' vectors.
+//   image:  each image is one pass; the vector is the normalized mean of the images' vectors.
+//   fused:  a vision-language model computes one joint pass over all images, then the fields, one
+//           per line. The dual encoder, CLIP and SigLIP take the normalized weighted mean of the
+//           text and the image vector, or the one that exists. The dual encoder reads the weights
+//           from dual_encoder.json; CLIP and SigLIP, whose two vectors share a space, use equal
+//           ones.
 struct EmbedInput {
   std::vector<std::string> fields;
   std::vector<std::string> images;  // encoded bytes: JPEG, PNG or WebP
@@ -42,91 +50,94 @@ struct EmbedInput {
 };
 
 struct EmbedOptions {
-  // "text", "image", "fused". Empty means all that the model has.
+  // "text", "image", "fused". Empty means all that the model serves.
   std::vector<std::string> spaces;
-  // The task of a query, in the place that the model's protocol has for it
-  // (ModelInfo::query_template); empty means the model's own, if it has one. Items never carry it.
+  // The task of a query, inserted where the model's protocol expects it
+  // (ModelInfo::query_template). Empty means the model's default, if it has one. Ignored for items.
   std::string instruction;
-  // Vectors are cut to this many dimensions and normalized again; 0 means the model's own.
+  // Vectors are truncated to this many dimensions and normalized again; 0 means the model's
+  // dimensions.
   int dimensions = 0;
   Lane lane = Lane::kInteractive;
 };
 
-// One input's answer. When `status` is not OK it names the field by its path in the input
-// ("images[0]"; empty for the input as a whole) and the rest is empty.
+// The result of one input. If `status` is not OK, it names the field by its path in the input
+// ("images[0]"; empty for the whole input) and the other members are empty.
 struct EmbedResult {
   absl::Status status;
-  // One per asked space that the input has content for (no image, no `image` vector), in the order
-  // of `EmbedOptions::spaces`.
+  // One per requested space for which the input has content (without an image there is no `image`
+  // vector), in the order of `EmbedOptions::spaces`.
   std::vector<SpaceVector> vectors;
-  int64_t tokens = 0;            // that the model read, without pictures
-  int64_t truncated_tokens = 0;  // that were cut off because a text was too long
+  int64_t tokens = 0;            // read by the model, images excluded
+  int64_t truncated_tokens = 0;  // cut off because a text was too long
 };
 
 struct EmbedderOptions {
-  // Limits of one call. Beyond them the call (inputs) or the input (the rest) fails with
-  // InvalidArgument.
+  // Limits of one call. Exceeding max_inputs, or max_field_bytes in the instruction, fails the
+  // call; exceeding another limit fails the input. Both are InvalidArgument.
   size_t max_inputs = kMaxEmbedInputs;
   size_t max_fields_per_input = kMaxEmbedFields;
   size_t max_images_per_input = kMaxEmbedImages;
   size_t max_field_bytes = kMaxEmbedFieldBytes;
   int64_t max_image_pixels = kMaxImagePixels;
   size_t max_image_bytes = kMaxImageBytes;
-  // Threads of one matrix operation (LibTorch's intra-op pool, set once for the process); 0 leaves
-  // LibTorch's choice.
+  // Threads of one matrix operation (LibTorch's intra-op pool, set once for the process); 0 keeps
+  // LibTorch's default.
   int intra_op_threads = 0;
   // Work of one batch, in tokens; an image counts its patches. Larger batches compute no faster,
-  // and interactive work waits for the one that runs.
+  // and interactive work waits for the running batch.
   int64_t batch_tokens = 1024;
-  // Share of the executor's work that waiting bulk work gets while interactive work waits too. 0:
-  // none.
+  // Share of the executor's work reserved for waiting bulk work while interactive work waits too.
+  // 0: none.
   double bulk_share = 0.25;
-  // A lane refuses new calls (ResourceExhausted) while calls for this many tokens, by an estimate
-  // from the inputs' sizes, are in it.
+  // A lane refuses new calls (ResourceExhausted) while it holds at least this many tokens,
+  // estimated from the sizes of the inputs.
   int64_t max_queued_tokens_interactive = 128 * 1024;
   int64_t max_queued_tokens_bulk = 1024 * 1024;
-  // Threads that tokenize, decode and resize; bulk calls leave one of them free.
+  // Threads that tokenize, decode and resize. Bulk calls leave one of them free if there are
+  // several.
   int prepare_threads = 3;
-  // Images decoded at once, over all calls: bounds the memory of decoded pixels (3 bytes a pixel
-  // each).
+  // Images decoded at once, over all calls: bounds the memory of decoded pixels (3 bytes per
+  // pixel).
   int max_concurrent_decodes = 2;
 };
 
-// A moment's figures of one embedder.
+// Counters of one embedder since its start, and its current load.
 struct EmbedderStats {
-  int64_t queued_tokens_interactive =
-      0;  // of accepted calls, not computed yet; estimated until an input is prepared
+  // Tokens of accepted calls that are not computed yet; estimated until an input is prepared.
+  int64_t queued_tokens_interactive = 0;
   int64_t queued_tokens_bulk = 0;
   int64_t batches = 0;
   int64_t tokens = 0;  // computed since the start
   int64_t images = 0;
   int64_t rejected = 0;  // calls refused because a lane was full
-  int64_t retried = 0;   // inputs' parts computed alone because their batch failed
-  int64_t failed = 0;    // those that failed alone too
-  // How long the executor has been at the batch in hand, or has left waiting work lie; zero while
-  // there is nothing to do.
+  int64_t retried = 0;   // passes computed alone because their batch failed
+  int64_t failed = 0;    // passes that failed alone
+  // How long the running batch has taken, or how long waiting work has not been started; zero when
+  // idle.
   absl::Duration stalled;
 
-  // The heartbeat: beyond the time that the largest batch may take, the engine is stuck.
+  // The engine is stuck if this exceeds the time that the largest batch may take.
   absl::Duration stalled_for() const { return stalled; }
 };
 
 // Thread-safe.
 class Embedder {
  public:
-  // Keeps a share of `model`. Starts the threads.
+  // Shares ownership of `model`. Starts the threads. InvalidArgument when an option is out of
+  // range.
   static absl::StatusOr<std::unique_ptr<Embedder>> Create(
       std::shared_ptr<const EmbeddingModel> model, const EmbedderOptions& options = {});
-  // Waits for the batch in hand; calls must have returned.
+  // Waits for the running batch. All calls must have returned.
   ~Embedder();
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
 
-  // One result per input, in order; a bad input fails alone, and so does one whose computation
-  // fails. Blocks. The call as a whole fails with InvalidArgument (too many inputs, an unknown
-  // space, dimensions out of range), FailedPrecondition (a space whose tower has no weights),
-  // ResourceExhausted (overload, at once), DeadlineExceeded or Cancelled (at once; its queued work
-  // is dropped).
+  // One result per input, in order. An input that is invalid or cannot be computed fails alone.
+  // Blocks. The whole call fails with InvalidArgument (too many inputs, an unknown space,
+  // dimensions out of range, an invalid instruction), FailedPrecondition (a space whose tower has
+  // no weights), ResourceExhausted (overload, at once), DeadlineExceeded or Cancelled (at once; its
+  // queued work is dropped).
   absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs,
                                                  const EmbedOptions& options = {},
                                                  const CallContext& context = {});

@@ -32,8 +32,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
     case models::ModelFamily::kQwen25Vl:
     case models::ModelFamily::kQwen3Vl:
       return LoadDecoder(folder, options);
-    // A folder that is an adapter of another family has no weights of its own, which its loader
-    // says.
+    // An adapter folder of another family has no weights; the family's loader reports that.
     case models::ModelFamily::kBert:
       return LoadSentenceEncoder(folder, options);
     case models::ModelFamily::kClip:
@@ -45,9 +44,8 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const std::string& fo
 
   return absl::UnimplementedError(
       absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
-                   " model, which is no text encoder; supported are a dual encoder, bert, clip, "
-                   "siglip, qwen2, qwen3, llama, "
-                   "qwen2_5_vl and qwen3_vl"));
+                   " model, which is not a text encoder; supported are a dual encoder, bert, "
+                   "clip, siglip, qwen2, qwen3, llama, qwen2_5_vl and qwen3_vl"));
 }
 
 }  // namespace

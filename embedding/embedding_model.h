@@ -1,4 +1,11 @@
-// An embedding model as loaded from a folder. No LibTorch in this header.
+// An embedding model loaded from a folder. No LibTorch in this header.
+//
+// Usage:
+//   EmbeddingModelOptions options;
+//   options.dtype = "auto";
+//   PALATE_ASSIGN_OR_RETURN(const auto model, EmbeddingModel::Load(folder, options));
+//   const SpaceInfo* const image = model->info().FindSpace("image");
+//   const bool embeds_images = image != nullptr && image->available;
 #pragma once
 
 #include <cstdint>
@@ -13,35 +20,37 @@ namespace palate::embedding {
 class Encoder;
 
 struct EmbeddingModelOptions {
-  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": what the device accelerates
+  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": chosen for the device
   std::string device = "cpu";  // "cpu", "cuda", "cuda:1", or "auto"
-  // Folder of a LoRA adapter to merge; empty: none. A model folder that is an adapter itself names
+  // Folder of a LoRA adapter to merge; empty: none. A model folder may be an adapter, which names
   // its base.
   std::string adapter;
-  // Longest pass of a decoder; inputs are cut there. 0: the checkpoint's own limit, but at most
-  // 8,192, as its reference does.
+  // Longest pass of a decoder, in tokens; longer inputs are truncated. 0: the limit of the
+  // checkpoint, but at most 8,192, as in the reference.
   int64_t max_text_tokens = 0;
-  // Of a vision-language model; 0: its family's (4,096 and 1,843,200).
+  // Pixel budget of a vision-language model; 0: the family's (4,096 and 1,843,200).
   int64_t min_pixels = 0;
   int64_t max_pixels = 0;
 };
 
-// An immutable snapshot; thread-safe.
+// Immutable; thread-safe.
 class EmbeddingModel {
  public:
-  // What the folder holds decides:
+  // The content of the folder decides the kind of model:
+  //
   //   dual_encoder.json                a text and an image tower that share a space
   //   BERT                             a sentence encoder
-  //   Qwen2, Qwen3, Llama              a decoder used as an encoder (Qwen3-Embedding and its like)
+  //   Qwen2, Qwen3, Llama              a decoder used as an encoder (such as Qwen3-Embedding)
   //   CLIP, SigLIP                     a dual encoder
-  //   Qwen2.5-VL, Qwen3-VL             a vision-language model (Qwen3-VL-Embedding and its like)
-  //   adapter_config.json              the model that the adapter names, with the adapter
-  // Unimplemented naming another family, or what the family cannot do (adapters, types). A dual
-  // encoder whose vision folder holds no weights loads as text only, and says so in the log;
-  // corrupt weights are an error.
+  //   Qwen2.5-VL, Qwen3-VL             a vision-language model (such as Qwen3-VL-Embedding)
+  //   adapter_config.json              the model that the adapter names, with the adapter merged
+  //
+  // Unimplemented names another family, or a feature that the family lacks (adapters, types). A
+  // dual encoder whose vision folder has no weights loads as text only and logs this; corrupt
+  // weights are an error.
   static absl::StatusOr<std::shared_ptr<const EmbeddingModel>> Load(
       const std::string& folder, const EmbeddingModelOptions& options = {});
-  // Around an encoder that the caller made.
+  // Wraps an encoder that the caller created.
   static std::shared_ptr<const EmbeddingModel> FromEncoder(std::unique_ptr<const Encoder> encoder);
   ~EmbeddingModel();
   EmbeddingModel(const EmbeddingModel&) = delete;

@@ -5,7 +5,7 @@
 namespace palate::embedding {
 
 int64_t Encoder::EstimateText(size_t bytes) const {
-  // About as many bytes as a token of a large vocabulary takes, and the special tokens around.
+  // Typical bytes of a token in a large vocabulary, and the special tokens around a text.
   constexpr int64_t kBytesPerToken = 4;
   constexpr int64_t kSpecialTokens = 2;
   return std::min(info_.max_text_tokens,

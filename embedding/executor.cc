@@ -27,7 +27,7 @@ Executor::~Executor() {
 }
 
 absl::Duration Executor::stalled() const {
-  // In this order: a batch that begins in between makes the answer too small, never too large.
+  // Reading in this order can only make the result too small if a batch begins in between.
   const absl::Time waiting_since = queue_.waiting_since();
   const absl::Time last_beat = absl::FromUnixNanos(last_beat_ns_.load());
   const absl::Time now = absl::Now();
@@ -63,8 +63,8 @@ void Executor::RunBatch(const WorkBatch& batch) {
     return works.front()->Failed(status);
   }
 
-  spdlog::warn("embedding: a batch of {} failed and is computed one by one: {}", works.size(),
-               status.ToString());
+  spdlog::warn("embedding: a batch of {} passes failed and is computed pass by pass: {}",
+               works.size(), status.ToString());
   for (EmbedWork* work : works) {
     last_beat_ns_.store(absl::GetCurrentTimeNanos());
     ComputeAlone(*work);
@@ -86,7 +86,7 @@ void Executor::HandOut(absl::Span<const float> vector, EmbedWork& work) {
     return work.Computed(vector);
 
   failed_.fetch_add(1, std::memory_order_relaxed);
-  work.Failed(absl::InternalError("the model gave numbers that are not finite"));
+  work.Failed(absl::InternalError("the model computed values that are not finite"));
 }
 
 absl::Status Executor::Compute(const Works& works) {
@@ -99,7 +99,7 @@ absl::Status Executor::Compute(const Works& works) {
   if (vectors.dim() != 2 || vectors.size(0) != rows ||
       vectors.size(1) != encoder_.info().dimensions) {
     return absl::InternalError(
-        absl::StrCat("the model gave ", vectors.numel(), " numbers for ", rows, " vectors"));
+        absl::StrCat("the model computed ", vectors.numel(), " values for ", rows, " vectors"));
   }
 
   const at::Tensor contiguous = vectors.contiguous();

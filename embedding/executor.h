@@ -1,4 +1,4 @@
-// The one thread that runs the model. Internal to embedding/.
+// The thread that runs the model. Internal to embedding/.
 #pragma once
 
 #include <atomic>
@@ -15,15 +15,14 @@
 
 namespace palate::embedding {
 
-// Starts with the constructor, ends with the destructor. Borrows both arguments; all work in the
-// queue is EmbedWork.
+// The thread starts in the constructor and ends in the destructor. Borrows both arguments; all work
+// in the queue must be EmbedWork. The counters are thread-safe.
 //
-// A batch whose computation fails is computed again piece by piece, so that only the piece that is
-// at fault fails.
+// A batch that fails is computed again pass by pass, so that only the faulty pass fails.
 class Executor {
  public:
   Executor(const Encoder& encoder, BatchQueue& queue);
-  // Shuts the queue down, and lets the batch in hand end.
+  // Shuts the queue down and waits for the running batch.
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -41,10 +40,10 @@ class Executor {
 
   void Run();
   void RunBatch(const WorkBatch& batch);
-  // Hands out the vectors; when the model failed, nothing is handed out.
+  // Delivers the vectors, or none when the model fails.
   absl::Status Compute(const Works& works);
   void ComputeAlone(EmbedWork& work);
-  // A vector that is not finite fails its piece.
+  // Delivers one vector; one that is not finite fails its pass.
   void HandOut(absl::Span<const float> vector, EmbedWork& work);
 
   const Encoder& encoder_;

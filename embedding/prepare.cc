@@ -14,7 +14,7 @@
 namespace palate::embedding {
 namespace {
 
-// The parts of one input that hold something, with their field paths.
+// The non-empty parts of one input with their field paths.
 struct Content {
   std::vector<std::pair<std::string, std::string>> texts;
   std::vector<std::pair<std::string, EncoderImage>> images;
@@ -39,14 +39,15 @@ bool HasText(const EmbedInput& input) {
                      [](const std::string& field) { return !field.empty(); });
 }
 
-// What each pass is to see, and for which spaces.
+// The content of a pass and the spaces that it serves.
 struct PlannedPass {
   std::string field;
   SpaceSet spaces;
   PassContent content;
 };
 
-// Models of towers: every part by itself; their fused vectors come from the other two.
+// Encoders with towers: one pass per part. Their fused vector is computed from the text and the
+// image vector.
 std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
   std::vector<PlannedPass> plan;
   if (wanted.text || wanted.fused) {
@@ -60,8 +61,8 @@ std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
   return plan;
 }
 
-// Joint models: every part by itself for its own space, and all together for the fused one, which
-// is the same pass when there is one part. An input that is `empty` has a text vector nevertheless.
+// Joint encoders: one pass per part for its space, and one over all parts for `fused`, which is the
+// same pass if there is only one part. An `empty` input has a text vector too.
 std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, bool empty) {
   std::vector<PlannedPass> plan;
   const size_t parts = content.texts.size() + content.images.size();
@@ -122,7 +123,7 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input) const {
 
   if (HasText(input)) return absl::OkStatus();
   if (input.images.empty()) {
-    // Joint models have an answer to nothing: their protocol writes NULL.
+    // Joint models accept an empty input: their protocol writes NULL.
     if (encoder_.is_joint()) return absl::OkStatus();
     return InvalidField("", "has neither text nor images", "given at least one of them");
   }
@@ -152,7 +153,7 @@ absl::Status InputPreparer::CheckTexts(const EmbedInput& input) const {
 
 absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& encoded,
                                                          const std::string& field) {
-  // Refused without waiting for a turn to decode.
+  // Invalid images are refused before waiting for a decoding slot.
   if (const absl::Status header = models::ReadImageHeader(encoded, LimitsOf(options_)).status();
       !header.ok()) {
     return ImageError(header, field);

@@ -1,5 +1,5 @@
-// From one input to its passes: checking it, decoding its pictures, composing and tokenizing its
-// texts. Internal to embedding/.
+// Turns an input into passes: checks it, decodes its images, composes and tokenizes its texts.
+// Internal to embedding/.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,12 @@ class InputPreparer {
   InputPreparer(const Encoder& encoder, const EmbedderOptions& options)
       : encoder_(encoder), options_(options), decodes_(options.max_concurrent_decodes) {}
 
-  // Tokens that an input will cost, by the sizes of its texts and the headers of its pictures; 0
-  // for what is wrong with it.
+  // The estimated cost of an input in tokens, from the sizes of its texts and the headers of its
+  // images. Invalid parts count as 0.
   int64_t Estimate(const EmbedInput& input, const SpaceSet& wanted) const;
 
-  // The passes of a call's input; none when it has no content for the spaces. Errors name the field
-  // by its path in the input.
+  // The passes of one input of a call; none if it has no content for the requested spaces. Blocks
+  // while too many images are being decoded. Errors name the field by its path in the input.
   absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index);
 
  private:
@@ -36,7 +36,7 @@ class InputPreparer {
 
   const Encoder& encoder_;
   const EmbedderOptions& options_;
-  std::counting_semaphore<> decodes_;  // how many more may run
+  std::counting_semaphore<> decodes_;  // decodes that may still start
 };
 
 }  // namespace palate::embedding

@@ -47,7 +47,7 @@ Lane PreparePool::ChooseLane() {
 std::optional<PreparePool::Task> PreparePool::Take() {
   const MutexLock lock(mutex_);
   while (interactive_.empty() && !BulkMayRun()) {
-    // Of bulk tasks that must wait, the thread that runs one takes the next.
+    // When stopping, bulk tasks that may not run yet are left to the thread that runs one now.
     if (stopping_) return std::nullopt;
     work_arrived_.Wait(mutex_);
   }
@@ -69,7 +69,7 @@ void PreparePool::Finished(Lane lane) {
 void PreparePool::Work() {
   while (std::optional<Task> task = Take()) {
     task->run();
-    task->run = nullptr;  // what it holds goes before the next task may come
+    task->run = nullptr;  // releases what the task holds before Finished admits another
     Finished(task->lane);
   }
 }

@@ -1,4 +1,4 @@
-// The threads that make inputs ready for the model: tokenize, decode, resize. No LibTorch.
+// The threads that prepare inputs for the model: tokenize, decode, resize. No LibTorch.
 #pragma once
 
 #include <deque>
@@ -12,11 +12,11 @@
 
 namespace palate::embedding {
 
-// Interactive tasks go first; while both wait, every fourth task is a bulk one. Bulk tasks leave
-// one thread free (where there are several), so that an interactive one never waits for a bulk
-// one's many pictures. How many tasks wait is bounded by the callers, who hand in a few at a time.
+// Interactive tasks come first; while both lanes wait, every fourth task is a bulk one. Bulk tasks
+// leave one thread free if there are several, so that an interactive task never waits for the many
+// images of a bulk one. Callers bound the queue: they submit a few tasks at a time.
 //
-// Thread-safe. The destructor runs what is queued, and joins.
+// Thread-safe. The destructor runs the queued tasks and joins the threads.
 class PreparePool {
  public:
   explicit PreparePool(int threads);
@@ -34,13 +34,13 @@ class PreparePool {
   };
 
   void Work();
-  // Blocks until a task may run; none when the pool ends.
+  // Blocks until a task may run; nullopt when the pool ends.
   std::optional<Task> Take() ABSL_LOCKS_EXCLUDED(mutex_);
   void Finished(Lane lane) ABSL_LOCKS_EXCLUDED(mutex_);
   bool BulkMayRun() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !bulk_.empty() && bulk_running_ < most_bulk_;
   }
-  // The lane of the task to run next. REQUIRES: there is one that may run.
+  // The lane of the next task. REQUIRES: a task may run.
   Lane ChooseLane() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int most_bulk_;

@@ -5,7 +5,7 @@
 namespace palate::embedding {
 namespace {
 
-// Below this a direction is rounding noise: the terms are unit vectors.
+// The terms are unit vectors, so the direction of a shorter sum is rounding noise.
 constexpr double kSmallestLength = 1e-6;
 
 }  // namespace

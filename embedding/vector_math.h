@@ -1,4 +1,4 @@
-// Weighted sums of unit vectors, without LibTorch.
+// Weighted sums of unit vectors. Without LibTorch.
 #pragma once
 
 #include <vector>
@@ -7,14 +7,13 @@
 
 namespace palate::embedding {
 
-// Adds up vectors with weights. Starts empty; all vectors have the same size.
+// Adds vectors with weights. Starts empty; all vectors must have the same size. Not synchronized.
 class WeightedSum {
  public:
   void Add(absl::Span<const float> vector, double weight = 1.0);
   bool empty() const { return sum_.empty(); }
-  // The first `dimensions` values of the sum at unit length. REQUIRES: not empty, and as many
-  // values. Vectors that cancel each other have no direction: then the first of them stands for
-  // all.
+  // The first `dimensions` values of the sum at unit length. REQUIRES: not empty, and at least that
+  // many values. If the vectors cancel each other, the first vector is returned instead.
   std::vector<float> UnitVector(size_t dimensions) const;
 
  private:

@@ -26,7 +26,7 @@ CachedVector Remember(const EmbedResult& result, const std::string& space) {
 
 }  // namespace
 
-// One call of Embed.
+// The state of one call of Embed.
 class CachedEmbedder::Pass {
  public:
   Pass(CachedEmbedder& owner, std::vector<EmbedInput>& inputs, const EmbedOptions& options,
@@ -47,7 +47,7 @@ class CachedEmbedder::Pass {
     std::vector<size_t> missing(inputs_.size());
     for (size_t i = 0; i < missing.size(); ++i) missing[i] = i;
     missing = Find(missing);
-    // A second round happens only when a call failed that was computing what this one waits for.
+    // Repeats only if a call failed whose result this one waits for.
     while (!missing.empty()) PALATE_RETURN_IF_ERROR(ComputeOrWait(missing));
     return std::move(results_);
   }
@@ -56,8 +56,8 @@ class CachedEmbedder::Pass {
   enum class Place { kNowhere, kDisk, kMemory };
   struct Element {
     Place place = Place::kNowhere;
-    std::vector<std::string> keys;  // by space
-    std::string flight;             // what makes two inputs the same work
+    std::vector<std::string> keys;  // one per space
+    std::string flight;             // equal for inputs that need the same work
   };
   struct Guest {
     size_t index;
@@ -72,15 +72,15 @@ class CachedEmbedder::Pass {
 
     const std::string content = ContentDigest(input, options_.instruction);
     for (const SpaceKey& space : spaces_) {
-      // Vectors of another numeric type are as good, but not the same: a server that was told to
-      // compute in fp32 must not answer in bf16.
+      // Vectors of another numeric type are comparable but not equal: a server that is configured
+      // for fp32 must not return bf16 vectors.
       element.keys.push_back(
           ItemCache::Key(caller.catalog, content, space.name,
                          absl::StrCat(space.fingerprint, "/", owner_.info_.dtype)));
       element.flight += element.keys.back();
     }
 
-    // An interactive call does not wait for a bulk one.
+    // Lanes have separate flights, so that an interactive call does not wait for a bulk one.
     absl::StrAppend(&element.flight, options_.lane == Lane::kBulk ? "b" : "i", personal ? "q" : "c",
                     caller.user_id);
   }
@@ -89,7 +89,7 @@ class CachedEmbedder::Pass {
     return element.place == Place::kDisk ? owner_.item_counters_ : owner_.query_counters_;
   }
 
-  // Fills the results of those of `wanted` that a cache holds; returns the others.
+  // Fills the cached results among `wanted`; returns the others.
   std::vector<size_t> Find(const std::vector<size_t>& wanted) {
     std::map<Place, std::vector<std::string>> keys;
     for (const size_t i : wanted) {
@@ -121,7 +121,7 @@ class CachedEmbedder::Pass {
     return missing;
   }
 
-  // One vector for each space; false, and the result untouched, when one is missing.
+  // Joins one vector per space; false, with the result unchanged, if one is missing.
   bool Assemble(std::optional<CachedVector>* vectors, EmbedResult& result) const {
     for (size_t s = 0; s < spaces_.size(); ++s) {
       if (!vectors[s].has_value()) return false;
@@ -136,8 +136,8 @@ class CachedEmbedder::Pass {
     return true;
   }
 
-  // Computes what nobody else is computing, then takes what others have computed. What is still
-  // missing stays in `missing`.
+  // Computes what no other call is computing, then waits for what others compute. `missing`
+  // receives what is still missing.
   absl::Status ComputeOrWait(std::vector<size_t>& missing) {
     std::vector<size_t> owned;
     std::vector<Guest> guests;
@@ -159,7 +159,7 @@ class CachedEmbedder::Pass {
       }
     }
 
-    // Another call may have landed between the look into the cache and the joining.
+    // Another call may have finished between the cache lookup and Join.
     std::vector<size_t> computed = Find(owned);
     for (const size_t i : computed) ++CountersOf(elements_[i]).misses;
     alone.insert(alone.end(), computed.begin(), computed.end());
@@ -231,7 +231,7 @@ absl::StatusOr<std::vector<EmbedResult>> CachedEmbedder::Embed(std::vector<Embed
 
   std::vector<SpaceKey> spaces = Spaces(options);
   if (spaces.empty())
-    return compute_(std::move(inputs), options, context);  // which says what is wrong
+    return compute_(std::move(inputs), options, context);  // reports what is wrong
   return Pass(*this, inputs, options, caller, std::move(spaces), context).Run();
 }
 

@@ -1,14 +1,24 @@
-// An embedder that remembers: inputs that were embedded before are answered from a cache, and
-// inputs that several calls want at the same time are computed once.
+// An embedder with caches: inputs that were embedded before are answered from a cache, and an input
+// that several calls request at the same time is computed once.
 //
-// What goes where:
-//   an item, of a request that names no user     on disk (ItemCache): catalog content
-//   a query, or anything that names a user       in memory only (QueryCache), under that user,
-//   until it expires or the user is dropped anything of a request without a catalog      nowhere
-// Answers are kept by space, so that a hit needs every space that was asked for. Only answers are
-// kept, never failures.
+// Usage:
+//   const auto compute = [&embedder](std::vector<EmbedInput> inputs, const EmbedOptions& options,
+//                                    const CallContext& context) {
+//     return embedder.Embed(std::move(inputs), options, context);
+//   };
+//   CachedEmbedder cached(compute, embedder.info(), &item_cache, &query_cache);
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<EmbedResult> results,
+//                           cached.Embed(inputs, {}, {.catalog = "shop", .user_id = ""}, context));
 //
-// A hit is the vector that the miss computed, bit for bit. Thread-safe.
+// Results are cached as follows:
+//
+//   an item, in a request without a user       on disk (ItemCache): catalog content
+//   a query, or any request with a user        in memory only (QueryCache), under that user,
+//                                              until it expires or the user is dropped
+//   any request without a catalog              not at all
+//
+// Results are cached per space; a hit requires all requested spaces. Failures are never cached. A
+// hit returns the vector of the miss bit for bit. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -27,25 +37,25 @@ namespace palate::embedding {
 
 class CachedEmbedder {
  public:
-  // Embedder::Embed.
+  // Has the contract of Embedder::Embed.
   using Compute = std::function<absl::StatusOr<std::vector<EmbedResult>>(
       std::vector<EmbedInput>, const EmbedOptions&, const CallContext&)>;
-  // For whom a call is made.
+  // The catalog and user of a call; both may be empty.
   struct Caller {
     std::string catalog;
     std::string user_id;
   };
 
-  // `info` describes the model behind `compute`. Borrows the caches, either of which may be null:
-  // then nothing of its kind is kept.
+  // `info` describes the model of `compute`. Borrows the caches; either may be null, which disables
+  // it.
   CachedEmbedder(Compute compute, ModelInfo info, ItemCache* items, QueryCache* queries);
 
-  // As `compute`, whose errors it passes on. Blocks.
+  // Returns what `compute` would, including its errors. Blocks.
   absl::StatusOr<std::vector<EmbedResult>> Embed(std::vector<EmbedInput> inputs,
                                                  const EmbedOptions& options, const Caller& caller,
                                                  const CallContext& context);
 
-  // Hits, misses and shared; the sizes are the caches' to tell.
+  // Only hits, misses and shared; the caches report the other counters.
   CacheStats item_counts() const { return item_counters_.Read(); }
   CacheStats query_counts() const { return query_counters_.Read(); }
 
@@ -64,7 +74,7 @@ class CachedEmbedder {
     }
   };
 
-  // What the call asks for; empty when it is not a call that `compute` would take.
+  // The requested spaces; empty if `compute` would refuse the call.
   std::vector<SpaceKey> Spaces(const EmbedOptions& options) const;
 
   const Compute compute_;

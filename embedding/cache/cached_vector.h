@@ -1,4 +1,4 @@
-// What the caches keep of one input in one space.
+// The cached result of one input in one space.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +8,20 @@
 namespace palate::embedding {
 
 struct CachedVector {
-  // False when the input has no content for the space (no picture, no `image` vector), which is an
-  // answer too.
+  // False if the input has no content for the space (without an image there is no `image` vector);
+  // this is cached too.
   bool present = false;
-  std::vector<float> values;  // [dimensions], unit length; as it was computed, bit for bit
-  // As the computed result had them.
+  std::vector<float> values;  // [dimensions], unit length; bit for bit as computed
+  // The counts of the computed result.
   int64_t tokens = 0;
   int64_t truncated_tokens = 0;
 };
 
-// Counters of one cache, since the start; sizes are as of now.
+// Counters of one cache since its start, and its current sizes.
 struct CacheStats {
   int64_t hits = 0;    // inputs answered from the cache
   int64_t misses = 0;  // inputs computed
-  int64_t shared = 0;  // inputs that another call was computing, and whose answer was shared
+  int64_t shared = 0;  // inputs whose result another call was computing
   int64_t vectors = 0;
   int64_t bytes = 0;
   int64_t max_bytes = 0;

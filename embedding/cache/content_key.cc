@@ -14,8 +14,8 @@ void AppendPart(absl::string_view part, std::string& out) {
 }  // namespace
 
 std::string ContentDigest(const EmbedInput& input, const std::string& instruction) {
-  // Bound by name so that a field added to EmbedInput stops the build here: it has to become a part
-  // of the key.
+  // The structured binding fails to compile when EmbedInput gains a member, which must then become
+  // part of the key.
   const auto& [fields, images, role] = input;
 
   std::string content;
@@ -23,7 +23,7 @@ std::string ContentDigest(const EmbedInput& input, const std::string& instructio
   AppendPart(instruction, content);
   AppendBigEndian64(fields.size(), content);
   for (const std::string& field : fields) AppendPart(field, content);
-  // Pictures go in by their digests: this string stays small.
+  // Images are hashed first, so that `content` stays small.
   for (const std::string& image : images) content.append(Sha256(image));
   return Sha256(content);
 }

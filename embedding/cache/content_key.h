@@ -1,4 +1,4 @@
-// What an answer is remembered under: everything that its vectors depend on, apart from the model.
+// The content part of a cache key: all that a vector depends on apart from the model.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace palate::embedding {
 
-// SHA-256 (32 raw bytes) over role, fields, pictures and instruction. Inputs that differ in any of
-// them differ here, wherever the texts are cut: every part goes in with its length.
+// SHA-256 (32 raw bytes) of role, fields, images and instruction. Each part is hashed with its
+// length, so that inputs of different parts have different digests.
 std::string ContentDigest(const EmbedInput& input, const std::string& instruction);
 
 }  // namespace palate::embedding

@@ -18,12 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Begins every key and every value: entries of another layout are misses, and fall out in time.
+// First byte of keys and values: entries of another format are misses and are evicted in time.
 constexpr char kFormat = 1;
 constexpr size_t kValueHeader = 1 + 1 + 8 + 8;  // format, present, tokens, truncated tokens
 constexpr size_t kBlockCacheBytes = 8 << 20;
 
-// A file of the cache is what one memtable flushes to: the bound is kept to a sixteenth of itself.
+// One memtable flushes to one file, so eviction drops at most a sixteenth at a time.
 size_t WriteBufferBytes(int64_t max_bytes) {
   return static_cast<size_t>(std::clamp<int64_t>(max_bytes / 16, 64 << 10, 32 << 20));
 }
@@ -34,18 +34,18 @@ rocksdb::Options DatabaseOptions(int64_t max_bytes) {
   options.write_buffer_size = WriteBufferBytes(max_bytes);
   options.compaction_style = rocksdb::kCompactionStyleFIFO;
 
-  // Beside the table files: two memtables' logs, and one file that is written before the oldest
-  // goes.
+  // Leaves room for the logs of two memtables, and for a file that is written before the oldest one
+  // is dropped.
   options.compaction_options_fifo.max_table_files_size =
       static_cast<uint64_t>(max_bytes) - 4 * options.write_buffer_size;
-  options.compaction_options_fifo.allow_compaction =
-      true;  // of the small files that restarts leave,
-  options.max_compaction_bytes =
-      options.write_buffer_size;  // to one like the others: the oldest file is dropped as a whole
-  options.compression = rocksdb::kNoCompression;  // vectors are noise to a compressor
+  // Merges the small files that restarts leave, but never beyond the size of the other files,
+  // because the oldest file is dropped as a whole.
+  options.compaction_options_fifo.allow_compaction = true;
+  options.max_compaction_bytes = options.write_buffer_size;
+  options.compression = rocksdb::kNoCompression;  // vectors do not compress
 
   rocksdb::BlockBasedTableOptions table;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // every file may hold a key
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));  // any file may contain a key
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
@@ -63,10 +63,10 @@ bool IsDamage(const rocksdb::Status& status) {
          status.IsPathNotFound() || status.IsNotFound();
 }
 
-// False, and the reason in `error`, when the folder cannot be moved.
+// Returns false and sets `error` if the folder cannot be renamed.
 bool SetAside(const std::string& dir, std::error_code& error) {
   const std::string aside = dir + ".damaged";
-  fs::remove_all(aside, error);  // the damage before this one
+  fs::remove_all(aside, error);  // an earlier damaged folder
   if (!error) fs::rename(dir, aside, error);
   return !error;
 }
@@ -117,11 +117,12 @@ absl::StatusOr<std::unique_ptr<ItemCache>> ItemCache::Open(const Options& option
   rocksdb::Status opened = rocksdb::DB::Open(database, options.dir, &db);
   if (IsDamage(opened)) {
     spdlog::error(
-        "embedding cache {} is damaged ({}); it is set aside as {}.damaged and a new one is begun",
+        "embedding cache {} is damaged ({}); it is renamed to {}.damaged and replaced by an empty "
+        "one",
         options.dir, opened.ToString(), options.dir);
     if (!SetAside(options.dir, error)) {
       return absl::InternalError(
-          absl::StrCat("embedding cache ", options.dir, " cannot be set aside: ", error.message()));
+          absl::StrCat("embedding cache ", options.dir, " cannot be renamed: ", error.message()));
     }
     opened = rocksdb::DB::Open(database, options.dir, &db);
   }
@@ -169,17 +170,17 @@ std::vector<std::optional<CachedVector>> ItemCache::Get(absl::Span<const std::st
 void ItemCache::Put(const std::vector<std::pair<std::string, CachedVector>>& entries) {
   rocksdb::WriteBatch batch;
   for (const auto& [key, vector] : entries) batch.Put(key, EncodeValue(vector));
-  // Without a sync: what a power failure loses is computed again.
+  // Not synced: entries that a power failure loses are computed again.
   const rocksdb::Status written = db_->Write(rocksdb::WriteOptions(), &batch);
   if (!written.ok()) CountError("writing", written.ToString());
 }
 
 void ItemCache::CountError(const std::string& doing, const std::string& error) {
-  // The first error tells; a broken disk must not fill the log as well.
+  // Logs the first error only, because a broken disk would fill the log.
   if (errors_.fetch_add(1, std::memory_order_relaxed) == 0) {
     spdlog::error(
-        "embedding cache {}: {} failed: {}; it is treated as a miss, and further errors are only "
-        "counted",
+        "embedding cache {}: {} failed: {}; it counts as a miss, and further errors are counted "
+        "but not logged",
         options_.dir, doing, error);
   }
 }

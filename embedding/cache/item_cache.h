@@ -1,16 +1,21 @@
-// Vectors of item content on disk, in a RocksDB of its own: what was computed once is not computed
-// again, also after a restart.
+// Caches vectors of item content on disk, in a separate RocksDB, also across restarts.
 //
-// Bounded in bytes, first in first out: RocksDB drops its oldest file when the files together
-// exceed the bound. Least recently used would need a write for every hit and bookkeeping that has
-// to survive a crash; and what this cache is for (the same content written again, a catalog
-// re-created, a store re-embedded after its vectors were lost) reads an entry rarely and all
-// entries alike, so that recency says little. An entry that falls out costs one computation.
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto cache, ItemCache::Open({.dir = dir}));
+//   const std::string key =
+//       ItemCache::Key("shop", ContentDigest(input, /*instruction=*/""), "text", fingerprint);
+//   if (!cache->Get({key})[0].has_value()) cache->Put({{key, Computed(input)}});
 //
-// A damaged folder is set aside as <dir>.damaged and a new one begun; a damaged entry is a miss.
-// Both are said in the log. Holds nothing that belongs to a user: see CachedEmbedder.
+// The cache is bounded in bytes and evicts first in, first out: RocksDB drops its oldest file when
+// the files together exceed the bound. LRU would need a write per hit and bookkeeping that survives
+// crashes. This cache serves content that is written again, catalogs that are recreated and stores
+// that are embedded again after a loss; such reads are rare and uniform, so recency predicts
+// little. An evicted entry costs one computation.
 //
-// Thread-safe. One process at a time may open a folder.
+// A damaged folder is renamed to <dir>.damaged and replaced by an empty one; a damaged entry is a
+// miss. Both are logged. Contains no user data: see CachedEmbedder.
+//
+// Thread-safe. Only one process at a time may open a folder.
 #pragma once
 
 #include <atomic>
@@ -35,29 +40,29 @@ namespace palate::embedding {
 class ItemCache {
  public:
   struct Options {
-    std::string dir;  // made when absent
-    // Of all files together, from kMinBytes on. A flush may exceed it for a moment.
+    std::string dir;  // created if absent
+    // Limit on all files together, at least kMinBytes. A flush may exceed it briefly.
     int64_t max_bytes = int64_t{1} << 30;
   };
   static constexpr int64_t kMinBytes = 4 << 20;
 
-  // FailedPrecondition when another process has the folder open; Internal when it cannot be made or
-  // written.
+  // FailedPrecondition when another process has the folder open; Internal when it cannot be created
+  // or written; InvalidArgument when max_bytes is below kMinBytes.
   static absl::StatusOr<std::unique_ptr<ItemCache>> Open(const Options& options);
   ~ItemCache();
   ItemCache(const ItemCache&) = delete;
   ItemCache& operator=(const ItemCache&) = delete;
 
-  // The key of an input's vector in one space. `content` is ContentDigest's.
+  // The key of an input's vector in one space. `content` is a ContentDigest.
   static std::string Key(absl::string_view catalog, absl::string_view content,
                          absl::string_view space, absl::string_view fingerprint);
 
-  // In the order of `keys`; absent what is not there.
+  // In the order of `keys`; nullopt for keys that are not cached.
   std::vector<std::optional<CachedVector>> Get(absl::Span<const std::string> keys);
-  // Best effort: a write that fails is counted and logged.
+  // Best effort: a failed write is counted and logged.
   void Put(const std::vector<std::pair<std::string, CachedVector>>& entries);
 
-  // Hits, misses and shared are CachedEmbedder's to count.
+  // CachedEmbedder counts hits, misses and shared; they are 0 here.
   CacheStats stats() const;
 
  private:

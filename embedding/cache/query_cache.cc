@@ -7,8 +7,8 @@
 namespace palate::embedding {
 namespace {
 
-// What an entry takes beside its values and its names: the list's, the map's and the strings' own
-// blocks.
+// Estimated bytes of an entry beside its values and names: nodes of the list and maps, and the
+// strings' allocations.
 constexpr int64_t kEntryOverhead = 256;
 
 }  // namespace

@@ -1,9 +1,17 @@
-// Vectors of users' queries: in memory only, bounded in bytes, and gone after a fixed time or when
-// the user is dropped, whichever comes first. A hit does not lengthen an entry's life. First in
-// first out beyond the bound.
+// Caches vectors of users' queries in memory only, bounded in bytes. An entry is removed after a
+// fixed time or when its user is dropped, whichever comes first; a hit does not extend its life.
+// Beyond the bound the oldest entries are evicted.
 //
-// Thread-safe. A thread of its own removes what has expired, so that nothing outlives its time
-// because nobody asks.
+// Usage:
+//   const SystemClock clock;
+//   QueryCache cache({.max_bytes = 16 << 20}, clock);
+//   const QueryCache::Owner ada = {.catalog = "shop", .user_id = "ada"};
+//   const int64_t generation = cache.generation();
+//   if (!cache.Get(ada, {key})[0].has_value()) cache.Put(ada, generation, {{key, Computed()}});
+//   const int64_t dropped = cache.Drop(ada);
+//
+// Thread-safe. A background thread removes expired entries, so that none outlives its time without
+// a read.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +35,14 @@ namespace palate::embedding {
 
 class QueryCache {
  public:
-  // The longest that anything may be kept.
+  // Upper bound of Options::life.
   static constexpr absl::Duration kLongestLife = absl::Minutes(kMaxQueryVectorMinutes);
 
   struct Options {
     int64_t max_bytes = 16 << 20;
     absl::Duration life = kLongestLife;  // at most kLongestLife
   };
-  // Whose a query is. An empty user is everybody who did not say who they are.
+  // The user of a query. An empty id stands for all callers that name no user.
   struct Owner {
     std::string catalog;
     std::string user_id;
@@ -47,23 +55,23 @@ class QueryCache {
   QueryCache(const QueryCache&) = delete;
   QueryCache& operator=(const QueryCache&) = delete;
 
-  // In the order of `keys` (ItemCache::Key's, say); absent what is not there.
+  // In the order of `keys` (for example ItemCache::Key's); nullopt for keys that are not cached.
   std::vector<std::optional<CachedVector>> Get(const Owner& owner,
                                                absl::Span<const std::string> keys)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Grows with every Drop. Read before a query is computed and handed to Put, so that an answer
-  // that was on its way while its user was dropped is not kept.
+  // Incremented by every Drop. Callers read it before they compute a query and pass it to Put, so
+  // that a vector that was computed while its user was dropped is not cached.
   int64_t generation() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Keeps nothing when `generation` is not the present one.
+  // Does nothing unless `generation` is the current one.
   void Put(const Owner& owner, int64_t generation,
            const std::vector<std::pair<std::string, CachedVector>>& entries)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Removes everything of `owner`; returns the number of vectors.
+  // Removes all entries of `owner`; returns the number of vectors.
   int64_t Drop(const Owner& owner) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Hits, misses and shared are CachedEmbedder's to count.
+  // CachedEmbedder counts hits, misses and shared; they are 0 here.
   CacheStats stats() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -1,6 +1,7 @@
-// Work that several callers want at the same time is done by one of them; the others wait for it.
+// Deduplicates concurrent work: of the callers that request the same key, one does the work and the
+// others wait for its result.
 //
-// Thread-safe. A caller that joined as the owner of a flight must land it, whatever happens.
+// Thread-safe. A caller that joined as the owner of a flight must call Land, also when it fails.
 #pragma once
 
 #include <memory>
@@ -30,12 +31,13 @@ class SingleFlight {
     bool owner = false;  // the caller does the work
   };
 
-  // The flight of `key` that is under way, or a new one that the caller owns.
+  // The running flight of `key`, or a new one that the caller owns.
   Seat Join(const std::string& key) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends a flight. Empty when the owner's call failed as a whole: the guests have to see for
-  // themselves.
+  // Ends a flight. Empty when the whole call of the owner failed; the waiting callers then have to
+  // do the work themselves.
   void Land(const std::string& key, std::optional<EmbedResult> result) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Blocks until the flight has landed. DeadlineExceeded and Cancelled are the guest's own.
+  // Blocks until the flight has landed. DeadlineExceeded and Cancelled refer to the waiting
+  // caller's context.
   absl::StatusOr<std::optional<EmbedResult>> Wait(Flight& flight, const CallContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -20,9 +20,9 @@ namespace {
 
 constexpr size_t kMaxUriBytes = 4096;
 constexpr size_t kMaxHeaderBytes = 64 << 10;
-constexpr char kWork[] = "embedding";  // as callers know it: fetching is a part of it
+constexpr char kWork[] = "embedding";  // the name that callers know; fetching is a part of it
 constexpr int kLongestPollMs = 60'000;
-constexpr long kOk = 200;  // what libcurl calls a status is a long
+constexpr long kOk = 200;  // libcurl uses long for status codes
 
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -57,15 +57,15 @@ absl::Status FromHttpStatus(long status) {
   return passing ? absl::UnavailableError(message) : absl::NotFoundError(message);
 }
 
-// Runs one transfer to its end, which it returns, or until the call is cancelled. libcurl ends it
-// after its own CURLOPT_TIMEOUT_MS.
+// Runs one transfer until it ends, and returns its result, or until the call is cancelled. libcurl
+// ends it after CURLOPT_TIMEOUT_MS.
 absl::StatusOr<CURLcode> RunTransfer(CURLM* multi, CURL* easy, const CallContext& context) {
   const CancelRegistration wake = context.OnCancel([multi] { curl_multi_wakeup(multi); });
   CURLMcode code = curl_multi_add_handle(multi, easy);
   const absl::Cleanup remove = [&] { curl_multi_remove_handle(multi, easy); };
 
-  // What ends the wait: the network, libcurl's own timers, or a cancellation, which a wake-up
-  // before the wait ends as well.
+  // The network, libcurl's timers and a cancellation end the wait. curl_multi_wakeup also ends a
+  // wait that begins after it.
   int running = 1;
   while (code == CURLM_OK && running > 0) {
     if (context.cancelled()) return context.Check(kWork);
@@ -148,7 +148,7 @@ struct ImageFetcher::Transfer {
     transfer.header_bytes += bytes;
     return transfer.header_bytes > kMaxHeaderBytes ? 0 : bytes;
   }
-  // Makes the socket for one address, which is the one that is connected to.
+  // Creates the socket for one address, to which libcurl then connects.
   static curl_socket_t OnSocket(void* self, curlsocktype, curl_sockaddr* address) {
     auto& transfer = *static_cast<Transfer*>(self);
     const bool admitted = IsPublicAddress(address->addr) ||
@@ -188,8 +188,8 @@ absl::Status ImageFetcher::Transfer::CheckUri(const std::string& uri) {
   const bool has_port =
       absl::SimpleAtoi(Part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port);
   if (!has_port || !options.allowed_hosts.Allows(host, port, scheme == "https" ? 443 : 80)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the host ", QuoteForMessage(host), " with port ", port, " is not one that is allowed"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the host ", QuoteForMessage(host), " with port ", port, " is not allowed"));
   }
   return absl::OkStatus();
 }
@@ -264,8 +264,8 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "palate");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT,
-                   1L);  // does not wait for a look-up that takes longer than we have
+  // Does not wait for a name lookup that exceeds the timeout.
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.max_bytes));
 
@@ -278,11 +278,12 @@ void ImageFetcher::Configure(void* easy, absl::Duration timeout, Transfer& trans
 }
 
 absl::Status ImageFetcher::Perform(Transfer& transfer) const {
-  // Rounded up: a fetch that ends before the call's deadline would be told as the server's fault.
+  // Rounded up, because a fetch that ends before the call's deadline would be reported as the
+  // server's fault.
   const absl::Duration left =
       absl::Ceil(transfer.context.deadline - absl::Now(), absl::Milliseconds(1));
   if (left <= absl::ZeroDuration())
-    return absl::UnavailableError("the picture did not come in time");
+    return absl::UnavailableError("the image did not arrive in time");
 
   const std::unique_ptr<CURLM, MultiDeleter> multi(curl_multi_init());
   const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
@@ -295,11 +296,11 @@ absl::Status ImageFetcher::Perform(Transfer& transfer) const {
 
   if (transfer.too_large || *ended == CURLE_FILESIZE_EXCEEDED) return TooLarge(options_.max_bytes);
   if (*ended == CURLE_OPERATION_TIMEDOUT)
-    return absl::UnavailableError("the picture did not come in time");
-  // Of several addresses one may have been refused while another merely did not answer: the refusal
-  // is what the operator has to know.
+    return absl::UnavailableError("the image did not arrive in time");
+  // If one of several addresses was refused and another did not answer, the operator needs to know
+  // about the refusal.
   if (*ended != CURLE_OK && transfer.address_refused) {
-    return absl::FailedPreconditionError("the host's address is not one of the public internet");
+    return absl::FailedPreconditionError("the host's address is not public");
   }
   if (*ended != CURLE_OK)
     return absl::UnavailableError(absl::StrCat("fetching failed: ", curl_easy_strerror(*ended)));

@@ -94,7 +94,7 @@ class ImageFetcher {
   struct Transfer;
 
   absl::StatusOr<std::string> FetchOne(const std::string& uri, const CallContext& context) const;
-  // Sets what the transfer's rules ask of libcurl.
+  // Sets the libcurl options that enforce the rules above.
   void Configure(void* easy, absl::Duration timeout, Transfer& transfer) const;
   absl::Status Perform(Transfer& transfer) const;
   void Count(const absl::StatusOr<std::string>& image);

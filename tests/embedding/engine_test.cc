@@ -73,7 +73,7 @@ TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
               StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
   EXPECT_TRUE((*results)[1].vectors.empty());
   EXPECT_THAT(std::string((*results)[3].status.message()),
-              StartsWith("fields[0]: the model gave numbers that are not finite"));
+              StartsWith("fields[0]: the model computed values that are not finite"));
   EXPECT_EQ(embedder_->stats().failed, 2);
 }
 
