@@ -20,7 +20,7 @@ std::vector<double> Standardized(absl::Span<const double> scores) {
   const double deviation = std::sqrt(squares / n);
 
   std::vector<double> standardized(scores.size(), 0.0);
-  // Rounding noise around one value is no difference between candidates.
+  // A deviation of this size is rounding noise of equal scores.
   if (!(deviation > 1e-12 * std::max(1.0, std::abs(mean)))) return standardized;
   for (size_t i = 0; i < scores.size(); ++i) standardized[i] = (scores[i] - mean) / deviation;
   return standardized;
@@ -73,7 +73,7 @@ absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage,
         absl::StrCat(stage.size(), " stage scores and ", model.size(), " model scores"));
   }
   if (!(weight >= 0 && weight <= 1))
-    return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not within 0 and 1"));
+    return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not between 0 and 1"));
 
   PALATE_ASSIGN_OR_RETURN(std::vector<double> blended, Normalize(stage, normalization));
   const std::vector<double> wide(model.begin(), model.end());

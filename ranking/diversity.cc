@@ -19,12 +19,15 @@ uint64_t SeededHash(const std::string& text, uint64_t seed) {
   return hash ^ (hash >> 31);
 }
 
+// Not Dot of domain/vector.h, which requires equal lengths and multiplies in double: here a missing
+// vector, or one of another length, has similarity 0, and products are rounded to float, which the
+// order of near ties depends on.
 double InnerProduct(absl::Span<const float> a, absl::Span<const float> b) {
   if (a.empty() || a.size() != b.size()) return 0.0;
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
-// One run over one list.
+// The state of one call of Diversify.
 class Picker {
  public:
   Picker(const std::vector<DiversityCandidate>& candidates, const DiversityOptions& options)
@@ -69,8 +72,8 @@ class Picker {
       relevance_[i] = (candidates_[i].score - low->score) / width;
   }
 
-  // Explored items are drawn by seeded hash from those that the order by score would not show; they
-  // are reserved for their places.
+  // Draws the explored items by seeded hash from those beyond the first `wanted` by score, and
+  // reserves them for their places.
   std::vector<size_t> ChooseExplored(size_t wanted) {
     const double share = std::clamp(options_.exploration_share, 0.0, 1.0);
     std::vector<size_t> order(candidates_.size());
@@ -98,7 +101,7 @@ class Picker {
     return explored;
   }
 
-  // Spread evenly, the last one at the end.
+  // The i-th of `count` explored places: evenly spread, the last one at the end of the list.
   static size_t ExploredPlace(size_t i, size_t count, size_t wanted) {
     return (i + 1) * wanted / count - 1;
   }
@@ -158,7 +161,7 @@ class Picker {
   const std::vector<DiversityCandidate>& candidates_;
   const DiversityOptions& options_;
   std::vector<double> relevance_;   // scaled to [0, 1]
-  std::vector<double> similarity_;  // largest inner product with what is taken; 0 before the first
+  std::vector<double> similarity_;  // largest inner product with a taken item; 0 before the first
   std::vector<bool> taken_;
   std::vector<size_t> reserved_;
   std::vector<std::map<std::string, int>> counts_;

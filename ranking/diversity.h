@@ -1,8 +1,15 @@
-// Picks the served list from a scored one: maximal marginal relevance over item vectors, caps per
-// attribute value, a share of exploration.
+// Selects the served list from scored candidates: maximal marginal relevance over item vectors,
+// caps per attribute value, and a share of exploration.
 //
-// Pure, thread-safe, deterministic for a seed. O(candidates * results * dimensions).
-// Reference: Carbonell and Goldstein, "The use of MMR, diversity-based reranking", SIGIR 1998.
+// Usage:
+//   DiversityOptions options;
+//   options.num_results = 3;
+//   options.caps = {{.attribute = "category", .max_per_value = 2}};
+//   for (const DiversityPick& pick : Diversify(candidates, options))
+//     served.push_back(candidates[pick.index].item_id);
+//
+// Pure, thread-safe, deterministic for a seed. O(candidates * results * dimensions). Reference:
+// Carbonell and Goldstein, "The use of MMR, diversity-based reranking", SIGIR 1998.
 #pragma once
 
 #include <cstdint>
@@ -15,26 +22,26 @@ namespace palate::ranking {
 
 struct DiversityCandidate {
   std::string item_id;
-  double score = 0;                // higher is better; finite
-  absl::Span<const float> vector;  // unit length, borrowed for the call; empty when the item has
-                                   // none: then it resembles nothing
-  // The values that caps count, by cap: capped_values[c] are the item's values of
-  // DiversityOptions::caps[c]. May be shorter.
+  double score = 0;  // higher is better; finite
+  // Unit length, borrowed for the call; empty if the item has none, which counts as similarity 0.
+  absl::Span<const float> vector;
+  // capped_values[c] are the item's values of the attribute of DiversityOptions::caps[c]. May have
+  // fewer elements than there are caps.
   std::vector<std::vector<std::string>> capped_values;
 };
 
 struct AttributeCap {
   std::string attribute;
-  int max_per_value = 0;  // at most so many results share a value of the attribute
+  int max_per_value = 0;  // limit on the results that share a value of the attribute
 };
 
 struct DiversityOptions {
   int num_results = 10;
-  // 0 serves by score alone; 1 looks at dissimilarity alone.
+  // 0 selects by score only, 1 by dissimilarity only.
   double strength = 0.3;
   std::vector<AttributeCap> caps = {};
-  // Share of the results, rounded down, that is drawn from beyond the first num_results by score.
-  // Never the first place.
+  // Share of the results, rounded down, drawn from the candidates beyond the first num_results by
+  // score. Explored results are spread evenly and, up to a share of one half, never come first.
   double exploration_share = 0;
   uint64_t seed = 0;
 };
@@ -42,14 +49,16 @@ struct DiversityOptions {
 struct DiversityPick {
   size_t index = 0;       // into the candidates
   bool explored = false;  // drawn for exploration
-  bool over_cap = false;  // exceeds a cap: too few other candidates were left to fill the list
+  bool over_cap = false;  // exceeds a cap because no other candidate was left
 };
 
-// Best first, min(num_results, candidates) picks, each candidate at most once. Each step takes the
+// min(num_results, candidates) picks, best first, each candidate at most once. Each step takes the
 // candidate with the largest
-//   (1 - strength) * score - strength * (largest inner product with what is already picked),
-// scores scaled to [0, 1] over the candidates. Ties are broken by item id. A candidate over a cap
-// waits until nothing else is left.
+//
+//   (1 - strength) * score - strength * (largest inner product with the picks so far),
+//
+// where scores are scaled to [0, 1] over the candidates. Ties are broken by item id. Candidates
+// over a cap are taken only when no other is left.
 std::vector<DiversityPick> Diversify(const std::vector<DiversityCandidate>& candidates,
                                      const DiversityOptions& options);
 

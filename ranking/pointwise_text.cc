@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMaxDescriptionBytes = 2000;
 constexpr size_t kMaxRecentTitles = 6;
 
-// The beginning of `text`, never half a character.
+// At most the first `max_bytes` of `text`, cut between UTF-8 characters.
 absl::string_view Beginning(absl::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   size_t end = max_bytes;

@@ -1,8 +1,12 @@
-// What a pointwise model reads of a recommendation: the user's history as a query in words, an item
-// as a document.
+// Writes the texts that a pointwise model reads: the user's history as a query, an item as a
+// document.
 //
-// Pure functions, thread-safe. The words are plain English around the catalog's own values;
-// published rerankers were trained on such text.
+// Usage:
+//   const std::string query = QueryFromHistory(history);
+//   const std::string document = DocumentFromFacts(item);
+//
+// Pure functions, thread-safe. The texts are plain English around the catalog's values, like the
+// texts that published rerankers were trained on.
 #pragma once
 
 #include <string>
@@ -13,19 +17,19 @@
 
 namespace palate::ranking {
 
-// For a query that was written from a history, unless the request brings an instruction of its own.
+// The instruction for a query written from a history, unless the request has an instruction.
 inline constexpr absl::string_view kPreferenceInstruction =
     "Given what a person likes and dislikes, judge whether this person would choose the item.";
 
-// The summary, strongest first, then the titles that the person engaged with last:
+// The preference summary, strongest first, then the titles that the user engaged with last:
 //
 //   Likes: material walnut; style minimalist. Dislikes: material brass. Usual price: 40 to 120.
 //   Recently liked: Oak chair; Desk lamp.
 //
-// Parts without content are left out; an empty history gives an empty text.
+// Parts without content are omitted; an empty history gives an empty text.
 std::string QueryFromHistory(const std::vector<HistoryEntry>& history);
 
-// Title, description (its first 2,000 bytes at most, never half a character), then a line "name:
+// Title, description (its first 2,000 bytes at most, cut between characters), then a line "name:
 // value" per attribute.
 std::string DocumentFromFacts(const ItemFacts& item);
 

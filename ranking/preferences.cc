@@ -12,13 +12,13 @@
 namespace palate::ranking {
 namespace {
 
-// Below this share of the strongest event, an event is neither engagement nor aversion: a page
-// looked at in passing.
+// An event below this share of the strongest one is passing: neither engagement nor aversion, such
+// as a page view.
 constexpr double kPassingShare = 0.15;
 
 constexpr int kMaxSweeps = 30;
 
-// An item of the history by its strongest event.
+// An item of the history, represented by its strongest event.
 struct WeighedItem {
   const HistoryEntry* entry;
   double trust;   // decay, in (0, 1]
@@ -47,7 +47,7 @@ std::vector<WeighedItem> Weigh(const std::vector<HistoryEntry>& history, absl::D
   return items;
 }
 
-// What one value is worth, and the items that have it.
+// A value with its fitted weight and the items that have it.
 struct Word {
   AttributeWord word;
   double weight = 0;
@@ -55,7 +55,7 @@ struct Word {
   std::vector<size_t> items;
 };
 
-// The distinct values of the history in order; sets the items' word indices.
+// The distinct values of the history in attribute and value order; sets the items' word indices.
 std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOptions& options) {
   std::map<AttributeWord, std::vector<size_t>> items_of;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -77,10 +77,11 @@ std::vector<Word> CollectWords(std::vector<WeighedItem>& items, const SummaryOpt
   return words;
 }
 
-// Ridge regression of the items' weights on their words, by coordinate descent. Its objective is
-// convex and each step is exact, so the sweeps converge; they stop when no weight moves any more.
+// Ridge regression of the items' weights on their words, by coordinate descent. The objective is
+// convex and each step is exact, so the sweeps converge; they stop when no weight changes
+// noticeably.
 void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::vector<Word>& words) {
-  std::vector<double> rest;  // what the words do not explain yet
+  std::vector<double> rest;  // residuals
   for (const WeighedItem& item : items) rest.push_back(item.weight);
 
   for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
@@ -98,8 +99,7 @@ void FitWeights(const std::vector<WeighedItem>& items, double shrinkage, std::ve
   }
 }
 
-// The items that speak for the preference, strongest first. `sign` is 1 for a like, -1 for a
-// dislike.
+// The items that support the preference, strongest first. `sign` is 1 for a like, -1 for a dislike.
 std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<WeighedItem>& items,
                                            double sign, int limit) {
   std::vector<size_t> order = word.items;
@@ -115,7 +115,7 @@ std::vector<std::string> StrongestEvidence(const Word& word, const std::vector<W
   return ids;
 }
 
-// Strongest first, at most `limit`, none weaker than `floor`.
+// Sorts strongest first; keeps at most `limit` and none weaker than `floor`.
 void KeepStrongest(std::vector<Preference>& preferences, int limit, double floor) {
   std::erase_if(preferences, [floor](const Preference& p) { return std::abs(p.weight) < floor; });
   std::stable_sort(preferences.begin(), preferences.end(),
@@ -126,8 +126,8 @@ void KeepStrongest(std::vector<Preference>& preferences, int limit, double floor
     preferences.resize(static_cast<size_t>(std::max(limit, 0)));
 }
 
-// The value below which `share` of the total weight lies. `points` is sorted by value and not
-// empty.
+// The smallest value at which `share` of the total weight is reached. `points` is sorted by value
+// and not empty.
 double WeightedQuantile(const std::vector<std::pair<double, double>>& points, double share) {
   double total = 0;
   for (const auto& [value, weight] : points) total += weight;
@@ -142,8 +142,8 @@ double WeightedQuantile(const std::vector<std::pair<double, double>>& points, do
 
 std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& items,
                                              const SummaryOptions& options) {
-  std::map<std::string, std::vector<std::pair<double, double>>>
-      points;  // attribute to (value, weight)
+  // By attribute: (value, weight).
+  std::map<std::string, std::vector<std::pair<double, double>>> points;
   for (const WeighedItem& item : items) {
     if (EngagementOf(item.weight, 1.0) != Engagement::kEngaged || item.trust <= 0) continue;
     for (const auto& [name, value] : item.entry->item.attributes) {
@@ -163,7 +163,8 @@ std::vector<PreferenceSummary::Range> Ranges(const std::vector<WeighedItem>& ite
   return ranges;
 }
 
-// Lower-cased, trimmed, inner white space as single spaces; control characters are white space.
+// Lower case, trimmed, with single spaces for runs of whitespace; control characters are
+// whitespace.
 std::string NormalizedValue(absl::string_view text) {
   std::string value;
   for (const char c : text) {
@@ -230,8 +231,8 @@ PreferenceSummary Summarize(const std::vector<HistoryEntry>& history,
     Preference preference{
         word.word.attribute, word.word.value, word.weight,
         StrongestEvidence(word, items, word.weight > 0 ? 1.0 : -1.0, options.max_evidence)};
-    // The fit alone can push a value over zero; without an event of that sign there is nothing to
-    // show for it.
+    // The fit can move a value across zero. Without an event of that sign the preference has no
+    // evidence.
     if (preference.evidence_item_ids.empty()) continue;
     strongest = std::max(strongest, std::abs(word.weight));
     (word.weight > 0 ? summary.likes : summary.dislikes).push_back(std::move(preference));

@@ -14,8 +14,8 @@
 namespace palate::ranking {
 namespace {
 
-// " walnut" for "Walnut", " living room" for "living  room": every word behind one space, ASCII
-// lower-cased.
+// " walnut" for "Walnut", " living room" for "living  room": one space before every word, ASCII
+// lower case.
 std::string SpacedWords(absl::string_view text) {
   std::string spaced;
   for (absl::string_view word :
@@ -25,13 +25,13 @@ std::string SpacedWords(absl::string_view text) {
   return spaced;
 }
 
-// How many events support a preference, in the three steps that sentences tell apart.
+// The token for the number of supporting events; sentences distinguish these three.
 SpecialToken FrequencyToken(int num_events) {
   if (num_events >= kOftenEvents) return SpecialToken::kOften;
   return num_events == 2 ? SpecialToken::kTwice : SpecialToken::kOnce;
 }
 
-// What an item line says of one value: a mark (empty for none) and its words.
+// One value of an item line: an optional mark and its words.
 struct Phrase {
   bool marked = false;
   SpecialToken mark = SpecialToken::kPad;
@@ -44,7 +44,7 @@ int CountPhrase(const Phrase& phrase, const TokenCounter& count) {
 
 void AppendPhrase(const Phrase& phrase, std::vector<Segment>& segments) {
   if (phrase.marked) segments.push_back(Segment::Special(phrase.mark));
-  // Neighboring text is one segment, as it is one piece of text to the tokenizer.
+  // Adjacent texts form one segment, because the tokenizer encodes them as one text.
   if (!segments.empty() && segments.back().kind == Segment::Kind::kText) {
     segments.back().text += phrase.words;
   } else {
@@ -52,16 +52,16 @@ void AppendPhrase(const Phrase& phrase, std::vector<Segment>& segments) {
   }
 }
 
-// Tiers of equal width up to the summary's strongest preference, so that marks compare within one
-// prompt.
+// Tiers of equal width up to the summary's strongest preference, so that the marks of one prompt
+// are comparable.
 SpecialToken MarkOf(double weight, double strongest) {
   const int tier =
       std::clamp(static_cast<int>(std::abs(weight) / strongest * kNumTiers) + 1, 1, kNumTiers);
   return MarkOfTier(weight > 0 ? tier : -tier);
 }
 
-// Where `value` lies: "far" is more than the range's own width away, or a quarter of its upper end
-// where the range is narrower than that.
+// The position of `value` relative to the range. "Far" means further than the width of the range,
+// or than a quarter of its upper end if that is more.
 SpecialToken RelationOf(double value, const PreferenceSummary::Range& range) {
   const double reach = std::max(range.high - range.low, 0.25 * std::abs(range.high));
   if (value < range.low)
@@ -71,13 +71,13 @@ SpecialToken RelationOf(double value, const PreferenceSummary::Range& range) {
   return SpecialToken::kInside;
 }
 
-// The words of a bool are its attribute's name: "waterproof", "no refund".
+// A bool is written as its attribute name: "waterproof", "no refund".
 std::string SpacedValue(const AttributeWord& word) {
   if (word.value != "yes" && word.value != "no") return SpacedWords(word.value);
   return absl::StrCat(word.value == "no" ? " no" : "", SpacedWords(word.attribute));
 }
 
-// Writes item lines against one summary.
+// Writes item lines with the marks of one summary.
 class LineWriter {
  public:
   LineWriter(const PreferenceSummary& summary, const PromptOptions& options,
@@ -124,7 +124,7 @@ class LineWriter {
     }
 
     if (options_.include_title || phrases.empty()) {
-      // Word by word, so that a long title loses its end only.
+      // Word by word, so that truncation drops only the end of a long title.
       for (absl::string_view word :
            absl::StrSplit(SpacedWords(item.title), ' ', absl::SkipEmpty())) {
         phrases.push_back({false, SpecialToken::kPad, absl::StrCat(" ", word)});
@@ -152,7 +152,7 @@ class LineWriter {
     phrases.push_back({marked, marked ? mark->second : SpecialToken::kPad, SpacedValue(word)});
   }
 
-  // Within the item's budget: unmarked phrases go first, from the end, then marked ones.
+  // Shortens to max_item_tokens: drops unmarked phrases from the end, then marked ones.
   void Shorten(std::vector<Phrase>& phrases) const {
     int tokens = 2;  // <|item|> and <|label|>
     for (const Phrase& phrase : phrases) tokens += CountPhrase(phrase, count_);
@@ -173,15 +173,15 @@ class LineWriter {
   std::map<AttributeWord, SpecialToken> marks_;
 };
 
-// An entry of the history as the prompt shows it.
+// A history entry in the form of the prompt.
 struct ShownEntry {
   std::vector<Segment> line;
   SpecialToken label;
   int tokens = 0;
 };
 
-// One event per item, its strongest; newest first. Events that say something go before events in
-// passing where room is short.
+// The strongest event per item, newest first, at most `limit`. Engaged and averse events take
+// precedence over passing ones.
 std::vector<const HistoryEntry*> ChooseHistory(const std::vector<HistoryEntry>& history, int limit,
                                                int& num_items) {
   std::map<std::string, size_t> position;
@@ -223,8 +223,8 @@ SpecialToken LabelOf(double weight, double largest) {
   return SpecialToken::kSeen;
 }
 
-// The summary's part of the prefix, shortened to `budget` tokens: ranges go first, then the weakest
-// preference of the longer side.
+// The summary part of the prefix, shortened to `budget` tokens: ranges are dropped first, then the
+// weakest preference of the longer list.
 std::vector<Segment> SummarySegments(PreferenceSummary summary, const LineWriter& writer,
                                      int budget) {
   while (true) {

@@ -11,7 +11,7 @@ namespace palate::ranking {
 namespace {
 
 constexpr char kNoModel[] = "no language model is configured";
-constexpr char kNoWriter[] = "no language model that writes is configured";
+constexpr char kNoWriter[] = "no language model that writes explanations is configured";
 
 absl::string_view NameOf(RankMode mode) {
   return mode == RankMode::kPointwise ? "pointwise" : "listwise";
@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Ranker>> Ranker::Create(const RankerConfig& confi
     if (model.name.empty()) return InvalidField(field, "is empty", "at least 1 character");
     for (const Loaded& loaded : ranker->models_) {
       if (loaded.name == model.name)
-        return InvalidField(field, absl::StrCat("is '", model.name, "' again"), "each name once");
+        return InvalidField(field, absl::StrCat("duplicates '", model.name, "'"), "unique");
     }
 
     absl::StatusOr<OpenedModel> opened =
@@ -75,7 +75,7 @@ absl::StatusOr<LlmEngine*> Ranker::FindWriter(const std::string& model) const {
   if (named->writer != nullptr) return named->writer;
   if (!model.empty())
     return InvalidField("model", absl::StrCat("is '", model, "', which only scores"),
-                        "a model that writes");
+                        "a model that writes explanations");
 
   for (const Loaded& loaded : models_) {
     if (loaded.opened.writer != nullptr) return loaded.opened.writer;

@@ -1,8 +1,14 @@
-// The ranking library's face: several named models behind one Rank and one Explain. Works with no
-// model at all.
+// Entry point of the ranking library: several named models behind one Rank and one Explain. Explain
+// works without a model too.
 //
-// Thread-safe after Create. Callers block until the answer or the deadline; see engine/llm_engine.h
-// and engine/pointwise_reranker.h for what runs where.
+// Usage:
+//   RankerConfig config;
+//   config.models = {{.name = "shopper", .folder = folder}};
+//   PALATE_ASSIGN_OR_RETURN(const auto ranker, Ranker::Create(config));
+//   PALATE_ASSIGN_OR_RETURN(const RankOutput ranking, ranker->Rank(input, {.deadline = deadline}));
+//
+// Thread-safe after Create. Calls block until the result or the deadline; engine/llm_engine.h and
+// engine/pointwise_reranker.h describe the threads.
 #pragma once
 
 #include <memory>
@@ -22,9 +28,9 @@ namespace palate::ranking {
 
 struct RankerConfig {
   struct Model {
-    std::string name;                    // how requests ask for it; unique, not empty
-    std::string folder;                  // engine/open_model.h tells what may be in it
-    RankMode mode = RankMode::kOfModel;  // what it is read as; kOfModel: as the folder shows
+    std::string name;                    // the name in requests; unique, not empty
+    std::string folder;                  // engine/open_model.h describes its content
+    RankMode mode = RankMode::kOfModel;  // kOfModel: recognized from the folder
   };
   std::vector<Model> models;      // may be empty
   std::string default_model;      // one of the names; empty means the first
@@ -43,31 +49,31 @@ struct RankerModelInfo {
 
 class Ranker {
  public:
-  // Loads every model. The first error, naming the model; InvalidArgument when a name is empty,
-  // given twice or unknown as the default.
+  // Loads every model. Returns the first error, which names the model; InvalidArgument when a name
+  // is empty or duplicated, or the default is unknown.
   static absl::StatusOr<std::unique_ptr<Ranker>> Create(const RankerConfig& config);
   ~Ranker();
   Ranker(const Ranker&) = delete;
   Ranker& operator=(const Ranker&) = delete;
 
   // Scores in the order of candidates or documents. NotFound for an unknown model name,
-  // FailedPrecondition when no model is configured, InvalidArgument for another mode than the
-  // model's; else as RankingModel::Rank.
+  // FailedPrecondition when no model is configured, InvalidArgument for a mode that the model does
+  // not support; else as RankingModel::Rank.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) const;
 
-  // One explanation per input, in order; all inputs name the same model (InvalidArgument
-  // otherwise). Inputs that name none get the default model when it writes, else the first by name
-  // that does; without any the template writes them, and rejected_reason says why. A named model
-  // that only scores is InvalidArgument.
+  // One explanation per input, in order. All inputs must name the same model (InvalidArgument
+  // otherwise). If they name none, the default model writes, or else the first by name that can;
+  // without any, templates are used and rejected_reason gives the cause. Naming a model that only
+  // scores is InvalidArgument.
   absl::StatusOr<std::vector<Explanation>> Explain(const std::vector<ExplainInput>& inputs,
                                                    const OnTextFn& on_text,
                                                    const CallContext& context) const;
 
   // By name.
   std::vector<RankerModelInfo> models() const;
-  // The engine's counts. NotFound for an unknown name.
+  // The model's counters. NotFound for an unknown name.
   absl::StatusOr<EngineStats> stats(const std::string& model) const;
-  // OK when every engine is.
+  // OK if every model is healthy.
   absl::Status Health() const;
 
  private:
@@ -78,7 +84,7 @@ class Ranker {
 
   Ranker() = default;
   absl::StatusOr<const OpenedModel*> Find(const std::string& model) const;
-  // Null when no model writes and none is named.
+  // Null if no model writes explanations and none is named.
   absl::StatusOr<LlmEngine*> FindWriter(const std::string& model) const;
 
   std::vector<Loaded> models_;  // by name

@@ -1,7 +1,7 @@
-// What the ranker is told and what it answers. The same values feed training prompts and served
-// prompts, so that they cannot differ.
+// Inputs and outputs of the ranker. Training prompts and served prompts are built from the same
+// values, so that they cannot differ.
 //
-// Plain values. All text in them comes from items and users: data for the prompt, never
+// Plain values. All text in them comes from items and users: it is data for the prompt, never an
 // instruction.
 #pragma once
 
@@ -25,15 +25,15 @@ struct ItemFacts {
   Attributes attributes;
 };
 
-// One event of the user with the item's facts.
+// One event of the user, with the facts of its item.
 struct HistoryEntry {
   ItemFacts item;
   std::string event_type;
-  double weight = 0;  // signed: below zero is a dislike
+  double weight = 0;  // negative for dislikes
   absl::Time time = absl::UnixEpoch();
 };
 
-// A like or dislike that the history shows, with the events that show it.
+// A like or dislike with the items that support it.
 struct Preference {
   std::string attribute;  // "style"
   std::string value;      // "minimalist"
@@ -41,7 +41,7 @@ struct Preference {
   std::vector<std::string> evidence_item_ids;
 };
 
-// The history in a few words, derived from it alone by Summarize() (ranking/preferences.h).
+// Derived from the history by Summarize() (ranking/preferences.h).
 struct PreferenceSummary {
   std::vector<Preference> likes;     // strongest first
   std::vector<Preference> dislikes;  // strongest first
@@ -53,7 +53,7 @@ struct PreferenceSummary {
   std::vector<Range> ranges;
 };
 
-// Text and pictures to be judged: one side of a pair for a pointwise model.
+// Text and images to judge: one side of a pair for a pointwise model.
 struct RankContent {
   std::string text;
   std::vector<std::string> images = {};  // encoded JPEG, PNG or WebP
@@ -61,49 +61,44 @@ struct RankContent {
 
 // How candidates are scored.
 enum class RankMode {
-  kOfModel,    // as the model does it
-  kListwise,   // one prompt over the user's history and all candidates
-  kPointwise,  // one (query, document) pair at a time, by the protocol that a published reranker
-               // was trained with
+  kOfModel,    // the mode that the model supports
+  kListwise,   // one prompt with the user's history and all candidates
+  kPointwise,  // one (query, document) pair at a time, by a published reranker's protocol
 };
 
-// Either candidates or documents are given.
+// Contains either candidates or documents.
 struct RankInput {
-  std::string model;                  // configured name; empty means the server's default
+  std::string model;                  // configured name; empty: the default
   std::vector<HistoryEntry> history;  // newest first
   std::vector<ItemFacts> candidates;
-  std::string instruction;             // the caller's standing rule in words; may be empty
-  RankMode mode = RankMode::kOfModel;  // another mode than the model's is an error
-  // The rest is for pointwise models. Without a query, one is written from the history
-  // (pointwise_text.h).
+  std::string instruction;             // a rule from the caller in natural language; may be empty
+  RankMode mode = RankMode::kOfModel;  // any other mode than the model's is an error
+  // For pointwise models only. Without a query, one is written from the history (pointwise_text.h).
   std::optional<RankContent> query = std::nullopt;
-  std::vector<RankContent> documents = {};  // in place of candidates: their exact content
+  std::vector<RankContent> documents = {};  // replaces candidates
 };
 
 struct RankOutput {
   // One per candidate or document, in order: log-odds that the user engages, or that the document
-  // meets the query. NaN where it failed.
+  // matches the query. NaN if it could not be scored.
   std::vector<float> scores;
   std::string model_fingerprint;
-  int prompt_tokens = 0;      // of all prompts together
-  int truncated_history = 0;  // events left out to keep the prompt within its budget
-  // The rest is a pointwise model's.
-  std::vector<float> relevance =
-      {};  // as many as scores: the published score, which is the sigmoid of the log-odds
-  int truncated_documents = 0;  // candidates or documents that lost their end to the model's limit
-  std::vector<ElementFailure> failures =
-      {};  // candidates or documents that could not be scored, by index
+  int prompt_tokens = 0;      // over all prompts
+  int truncated_history = 0;  // items of the history that are not in the prompt
+  // For pointwise models only. The published score of each element, the sigmoid of its log-odds.
+  std::vector<float> relevance = {};
+  int truncated_documents = 0;                // candidates or documents that were truncated
+  std::vector<ElementFailure> failures = {};  // candidates or documents without a score, by index
 };
 
 enum class ExplanationSource { kTemplate, kLlm };
 
-// One thing that an explanation rests on.
+// A fact that an explanation cites.
 struct Evidence {
   enum class Kind { kUserEvent, kItemFact, kTrend };
   Kind kind = Kind::kItemFact;
-  std::string item_id;  // the event's item, or the explained item
-  std::string
-      attribute;  // the fact's attribute; "title" or "description" where the text cites those
+  std::string item_id;    // the event's item, or the explained item
+  std::string attribute;  // "title" for a title, "trending" for kTrend
   std::string value;
 };
 
@@ -111,16 +106,15 @@ struct ExplainInput {
   std::string model;
   std::vector<HistoryEntry> history;  // newest first
   ItemFacts item;
-  std::vector<std::string>
-      reasons;           // the candidate sources that brought the item, by the names of reasons.h
-  std::string language;  // BCP 47; empty means English
+  std::vector<std::string> reasons;  // the item's candidate sources, by the names of reasons.h
+  std::string language;              // BCP 47; texts are in English whatever it is
 };
 
 struct Explanation {
   std::string text;
   ExplanationSource source = ExplanationSource::kTemplate;
   std::vector<Evidence> evidence;
-  std::string rejected_reason;  // why the model's own text was replaced; empty when it was not
+  std::string rejected_reason;  // why the model's text was replaced; empty if it was not
   std::string model_fingerprint;
 };
 

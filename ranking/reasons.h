@@ -1,18 +1,17 @@
-// The names of the candidate sources, as ExplainInput::reasons and the public API carry them. The
-// pipeline says which of them brought an item, the explanation plan reads what they allow to be
-// said, the trainer teaches the same ones: all by these constants.
+// The names of the candidate sources in ExplainInput::reasons and in the public API. The pipeline
+// sets them, the explanation plan derives from them what may be said, and the trainer uses the same
+// ones.
 #pragma once
 
 namespace palate::ranking {
 
-inline constexpr char kContentReason[] = "content";  // near what the user likes
-inline constexpr char kContextReason[] =
-    "context";  // near an item of the request's context: "similar to what you have open"
-inline constexpr char kQueryReason[] = "query";        // near what the user searched for
-inline constexpr char kTrendingReason[] = "trending";  // popular of late
+inline constexpr char kContentReason[] = "content";  // similar to what the user likes
+inline constexpr char kContextReason[] = "context";  // similar to an item of the request's context
+inline constexpr char kQueryReason[] = "query";      // similar to the user's query
+inline constexpr char kTrendingReason[] = "trending";  // popular recently
 inline constexpr char kFreshReason[] = "fresh";        // newly arrived
-inline constexpr char kCoEngagementReason[] =
-    "co_engagement";                               // chosen by users with the same items
-inline constexpr char kCallerReason[] = "caller";  // the caller's own list; says nothing
+// Chosen by users who chose the same items.
+inline constexpr char kCoEngagementReason[] = "co_engagement";
+inline constexpr char kCallerReason[] = "caller";  // listed by the caller; supports no claim
 
 }  // namespace palate::ranking

@@ -1,4 +1,4 @@
-// What a unit of work costs, as a moving average of measurements. Thread-safe.
+// The cost of a unit of work, as a moving average of measurements. Thread-safe.
 #pragma once
 
 #include "absl/time/time.h"
@@ -8,7 +8,7 @@ namespace palate::ranking {
 
 class CostMeter {
  public:
-  // `units` of work took `elapsed`. Ignored when there were none.
+  // Records that `units` of work took `elapsed`. Ignored if `units` is not above 0.
   void Add(double units, absl::Duration elapsed) ABSL_LOCKS_EXCLUDED(mutex_) {
     if (units <= 0) return;
     const double seconds = absl::ToDoubleSeconds(elapsed) / units;
@@ -26,7 +26,7 @@ class CostMeter {
   absl::Duration Estimate(double units) const { return absl::Seconds(seconds_per_unit() * units); }
 
  private:
-  static constexpr double kShare = 0.2;  // of the newest measurement
+  static constexpr double kShare = 0.2;  // weight of the newest measurement
 
   mutable Mutex mutex_;
   double seconds_per_unit_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -15,12 +15,12 @@
 namespace palate::ranking {
 namespace {
 
-// Tokens that are tried at one place before the text is given up: by then a text that may begin so
-// is hardly among what the model writes.
+// Draws at one position before the text is abandoned: after so many refusals the model hardly
+// writes an admissible text.
 constexpr int kMaxDraws = 16;
-// A token counts when it is so likely, relative to the likeliest one. The tail of a small model's
-// distribution is noise, and to fall back on it where the likely tokens are refused gives texts
-// that are true and make no sense.
+// Tokens below this share of the likeliest token's probability are never drawn. The tail of a small
+// model's distribution is noise: where the likely tokens are refused, it gives texts that are true
+// but make no sense.
 constexpr double kMinLikelihood = 0.05;
 
 }  // namespace
@@ -36,7 +36,7 @@ absl::StatusOr<std::unique_ptr<DecodeWave>> DecodeWave::Start(const LoadedModel&
 
 void DecodeWave::Begin(std::vector<DecodeRequest> requests) {
   const c10::InferenceMode inference;
-  // Prompts of one length are computed as one batch, then and at every later step.
+  // Prompts of equal length are computed as one batch, now and in every later step.
   std::stable_sort(requests.begin(), requests.end(),
                    [](const DecodeRequest& a, const DecodeRequest& b) {
                      return a.prompt.size() < b.prompt.size();
@@ -145,7 +145,7 @@ int64_t DecodeWave::DrawOnce(const float* logits, const std::vector<bool>& allow
     total += weights[id];
   }
 
-  // 53 random bits as a share of the total: the same on every platform, unlike std's distributions.
+  // Uses 53 random bits, because std::discrete_distribution differs between platforms.
   double left = static_cast<double>(sequence.random() >> 11) * 0x1.0p-53 * total;
   for (size_t id = 0; id < weights.size(); ++id) {
     left -= weights[id];

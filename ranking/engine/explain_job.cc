@@ -21,7 +21,7 @@ namespace {
 
 constexpr char kOutOfTime[] = "the deadline passed before the model's text was ready";
 
-// Whether a token's text is surely a whole word, or punctuation.
+// Whether the text of a token is certainly a whole word or punctuation.
 bool EndsWord(const std::string& piece) {
   if (piece.empty()) return false;
   if (piece[0] == ' ')
@@ -29,7 +29,7 @@ bool EndsWord(const std::string& piece) {
   return absl::ascii_ispunct(static_cast<unsigned char>(piece[0]));
 }
 
-// The slots that the plan fills.
+// The slots for which the plan has values.
 std::vector<SpecialToken> SlotsOf(const ExplanationPlan& plan) {
   std::vector<SpecialToken> slots;
   if (plan.name_sayable) slots.push_back(SpecialToken::kName);
@@ -113,7 +113,7 @@ bool ExplainJob::Admits(const EvidenceChecker& checker, const std::vector<int64_
   const PromptEncoder& encoder = *loaded_.encoder;
   const bool ends = ids.back() == encoder.Id(SpecialToken::kEnd);
 
-  // A token that may go on as a longer word is judged with that word.
+  // A token that may be the start of a longer word is checked together with that word.
   if (!encoder.IsSpecial(ids.back())) {
     const absl::StatusOr<std::vector<Segment>> last = encoder.Decode({ids.back()});
     if (!last.ok() || !EndsWord(last->front().text)) return true;
@@ -134,7 +134,7 @@ void ExplainJob::Judge(const DecodedText& decoded) {
     verdict.reason =
         absl::StrCat("the text does not end within ", options_.max_new_tokens, " tokens");
   } else if (decoded.end == DecodedText::End::kStuck) {
-    verdict.reason = "no word would have kept the text true";
+    verdict.reason = "no further word would have kept the text true";
   } else if (!segments.ok()) {
     verdict.reason = std::string(segments.status().message());
   } else {
@@ -166,7 +166,7 @@ Explanation ExplainJob::TemplateFor(const Text& text, std::string reason) const 
 void ExplainJob::Deliver(size_t index, Explanation explanation) {
   MutexLock lock(mutex_);
   Text& text = texts_[index];
-  if (text.ready) return;  // the caller ran out of time first
+  if (text.ready) return;  // GiveUpOnTheRest came first
   if (explanation.source == ExplanationSource::kTemplate)
     counts_.templates.fetch_add(1, std::memory_order_relaxed);
 
@@ -192,7 +192,7 @@ void ExplainJob::StopWaiting() {
 std::vector<size_t> ExplainJob::GiveUpOnTheRest() {
   abandoned_ = true;
   for (size_t i = 0; i < texts_.size(); ++i) {
-    // Deliver() keeps what became ready in the meantime.
+    // Deliver() ignores inputs that are ready.
     Deliver(i, TemplateFor(texts_[i], kOutOfTime));
   }
   MutexLock lock(mutex_);

@@ -1,5 +1,5 @@
-// One Explain request: its texts are drawn on the executor's thread, checked, and handed to the
-// caller's thread. Internal to ranking/engine.
+// One Explain request: the executor's thread generates and checks its texts, the caller's thread
+// receives them. Internal to ranking/engine.
 #pragma once
 
 #include <atomic>
@@ -23,52 +23,52 @@
 
 namespace palate::ranking {
 
-// Over all requests of an engine.
+// Counters over all requests of an engine.
 struct ExplainCounts {
   std::atomic<int64_t> accepted{0};
   std::atomic<int64_t> refused{0};
   std::atomic<int64_t> templates{0};
 };
 
-// Hands the text out in pieces of one word. False when the caller stops.
+// Passes the text to `on_text` word by word. False if `on_text` stops it.
 bool StreamText(const std::string& text, size_t input_index, const OnTextFn& on_text);
 
-// Step() belongs to the executor's thread, the other methods to the caller's; both may hold the job
-// at the same time.
+// Step() is called on the executor's thread, the other methods on the caller's thread; both may
+// share the job.
 class ExplainJob {
  public:
-  // Makes plans and prompts, on the caller's thread. `inputs` is copied; everything else is
-  // borrowed and outlives the job's last step.
+  // Creates plans and prompts. Copies `inputs`; borrows the rest, which must outlive the last step.
   static absl::StatusOr<std::shared_ptr<ExplainJob>> Create(const std::vector<ExplainInput>& inputs,
                                                             const LoadedModel& loaded,
                                                             const EngineOptions& options,
                                                             CostMeter& step_cost,
                                                             ExplainCounts& counts);
 
-  // One step of decoding. False when nothing is left to do, or nobody wants it any more.
+  // Runs one decoding step. False if nothing is left to do or the job was abandoned.
   bool Step() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Indices of explanations that became ready and were not returned before; may be empty when
-  // `timeout` passed or after StopWaiting().
+  // Indices of explanations that became ready since the last call. Empty if `timeout` passed, or
+  // after StopWaiting().
   std::vector<size_t> WaitForFinished(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends a wait in progress, and makes every later one end at once. From any thread.
+  // Ends a running wait and makes later ones return at once. Any thread.
   void StopWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Templates stand in for whatever is not ready; returns the indices that were not returned
-  // before. Step() does no more.
+  // Replaces all explanations that are not ready by templates and returns the indices that were not
+  // returned before. Later steps do nothing.
   std::vector<size_t> GiveUpOnTheRest() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Step() does no more.
+  // Later steps do nothing.
   void Abandon() { abandoned_ = true; }
-  // Whether every explanation was returned by one of the two methods above, or the job failed.
+  // True if all explanations were returned by the methods above, or the job failed.
   bool AllDelivered() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // OK unless decoding failed.
+  // The error of decoding, or OK.
   absl::Status status() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // `index` was returned before.
+  // REQUIRES: `index` was returned before.
   const Explanation& explanation(size_t index) const { return texts_[index].explanation; }
-  // After AllDelivered.
+  // REQUIRES: AllDelivered().
   std::vector<Explanation> TakeExplanations();
 
  private:
-  // One input on its way. Its explanation is written before `ready` becomes true, and read after.
+  // The state of one input. `explanation` is written before `ready` becomes true and read
+  // afterwards.
   struct Text {
     ExplainInput input;
     ExplanationPlan plan;
@@ -86,7 +86,7 @@ class ExplainJob {
 
   absl::Status Advance();
   absl::Status StartWave();
-  // Whether the check leaves room for a text that begins so.
+  // Whether a text that begins with `ids` can still pass the check.
   bool Admits(const EvidenceChecker& checker, const std::vector<int64_t>& ids) const;
   void Judge(const DecodedText& decoded) ABSL_LOCKS_EXCLUDED(mutex_);
   Explanation TemplateFor(const Text& text, std::string reason) const;
@@ -97,7 +97,7 @@ class ExplainJob {
   CostMeter& step_cost_;
   ExplainCounts& counts_;
   std::vector<Text> texts_;           // by input index
-  std::deque<size_t> waiting_;        // not yet drawn, or to be drawn again; the executor's
+  std::deque<size_t> waiting_;        // to be drawn, or drawn again; the executor's
   std::unique_ptr<DecodeWave> wave_;  // the executor's
   std::atomic<bool> abandoned_ = false;
 

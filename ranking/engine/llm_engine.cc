@@ -22,12 +22,12 @@
 namespace palate::ranking {
 namespace {
 
-// Kept back from a deadline for putting templates in the place of unfinished texts.
+// Time reserved before a deadline to replace unfinished texts by templates.
 constexpr absl::Duration kTemplateReserve = absl::Milliseconds(5);
-// Tokens of a usual explanation, for the estimate of its cost.
+// Tokens of a typical explanation, to estimate its cost.
 constexpr double kUsualTextTokens = 28;
 
-// The prompt style's budgets, shortened where the model has fewer positions.
+// The budgets of the prompt style, reduced if the model has fewer positions.
 PromptOptions FitPrompt(const LoadedModel& loaded) {
   PromptOptions options;
   const int positions =
@@ -71,7 +71,7 @@ class LlmEngine::Impl {
   ExplainCounts explain_counts_;
   std::atomic<int64_t> rankings_{0}, explanations_{0};
   std::atomic<int64_t> refused_for_overload_{0}, refused_for_deadline_{0};  // of explanations
-  ModelExecutor executor_;  // last: its thread uses all of the above
+  ModelExecutor executor_;  // last, because its thread uses the other members
 };
 
 absl::Status LlmEngine::Impl::WarmUp() {
@@ -84,7 +84,7 @@ absl::Status LlmEngine::Impl::WarmUp() {
     input.candidates.push_back(item);
   }
 
-  // The first run touches the weights and fills caches; the second one tells the price.
+  // The first run loads the weights and fills caches; the second one measures the cost.
   for (int i = 0; i < 2; ++i) {
     PALATE_ASSIGN_OR_RETURN(
         const EncodedRankPrompt prompt,
@@ -143,7 +143,7 @@ absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prom
   return std::move(work->scores);
 }
 
-// Counts a refusal for overload.
+// Returns `submitted`, and counts a refusal for overload.
 absl::Status LlmEngine::Impl::AdmitExplanations(const absl::Status& submitted) {
   if (absl::IsResourceExhausted(submitted))
     refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
@@ -174,7 +174,7 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
   return job->TakeExplanations();
 }
 
-// Waits for explanations and streams them as they are accepted, from this thread.
+// Waits for explanations and streams them from this thread as they become ready.
 absl::Status LlmEngine::Impl::Collect(ExplainJob& job, const OnTextFn& on_text,
                                       const CallContext& context) {
   const CancelRegistration wake = context.OnCancel([&job] { job.StopWaiting(); });

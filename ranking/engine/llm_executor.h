@@ -1,10 +1,9 @@
-// The one thread that runs a model: tasks in two lanes, advanced in steps. Scoring goes first;
-// decoding runs between scorings.
+// The thread that runs a model: tasks in two lanes, executed in steps. Scoring precedes decoding.
 //
-// A task is a function that does one bounded step of work and says whether more steps remain.
-// Unfinished tasks go to the back of their lane, so several decodes advance in turn, and a scoring
+// A task is a function that does one bounded step of work and returns whether more steps remain.
+// Unfinished tasks return to the back of their lane, so decodes advance in turn, and a scoring
 // waits for at most one decode step. Both lanes are bounded. Thread-safe. The destructor refuses
-// new work, drops what waits, ends after the running step, and joins.
+// new work, discards waiting work, waits for the running step, and joins.
 #pragma once
 
 #include <cstddef>
@@ -22,13 +21,13 @@ namespace palate::ranking {
 enum class Lane { kScoring, kDecoding };
 
 struct ExecutorLimits {
-  size_t max_scoring_tasks = 64;  // waiting or unfinished
+  size_t max_scoring_tasks = 64;  // in the queue, without the running task
   size_t max_decoding_tasks = 16;
 };
 
 class ModelExecutor {
  public:
-  // One step; true when more remain. Called on the executor's thread. Must not throw.
+  // Runs one step on the executor's thread; returns true if more remain. Must not throw.
   using Step = std::function<bool()>;
 
   ModelExecutor(const std::string& name, const ExecutorLimits& limits);
@@ -36,10 +35,10 @@ class ModelExecutor {
   ModelExecutor(const ModelExecutor&) = delete;
   ModelExecutor& operator=(const ModelExecutor&) = delete;
 
-  // ResourceExhausted, at once, when the lane is full.
+  // ResourceExhausted, at once, when the lane is full; Unavailable during shutdown.
   absl::Status Submit(Lane lane, Step step) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // How long the step that runs now has been running; zero when none runs.
+  // The duration of the running step so far; zero if none runs.
   absl::Duration RunningFor() const ABSL_LOCKS_EXCLUDED(mutex_);
   size_t waiting(Lane lane) const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -52,8 +51,8 @@ class ModelExecutor {
   std::deque<Step> scoring_ ABSL_GUARDED_BY(mutex_);
   std::deque<Step> decoding_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time step_began_ ABSL_GUARDED_BY(mutex_) =
-      absl::InfiniteFuture();  // infinite: no step runs
+  // InfiniteFuture while no step runs.
+  absl::Time step_began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   std::thread thread_;
 };
 

@@ -14,7 +14,7 @@
 namespace palate::ranking {
 namespace {
 
-// An explanation's prompt and text, and a shortened rank prompt.
+// Enough for the prompt and text of an explanation, and for a shortened rank prompt.
 constexpr int64_t kMinPositions = 256;
 
 absl::StatusOr<PromptStyle> ReadStyle(const std::string& folder) {
@@ -45,8 +45,8 @@ absl::StatusOr<LoadedModel> LoadedModel::Load(const std::string& folder) {
                           models::FindModelFamily(checkpoint.config()));
   if (!models::IsTextDecoder(family)) {
     return absl::UnimplementedError(
-        absl::StrCat(folder, " holds a ", models::ModelFamilyName(family),
-                     " model; prompts of candidates are for text decoders"));
+        absl::StrCat(folder, " has a ", models::ModelFamilyName(family),
+                     " model; ranking by prompt requires a text decoder"));
   }
 
   PALATE_ASSIGN_OR_RETURN(loaded.style, ReadStyle(folder));

@@ -1,4 +1,4 @@
-// A language model folder in memory: decoder, tokenizer, fingerprint. Internal to ranking/engine;
+// A loaded language model folder: decoder, tokenizer, fingerprint. Internal to ranking/engine;
 // includes LibTorch.
 #pragma once
 
@@ -18,9 +18,9 @@ struct LoadedModel {
   std::shared_ptr<const models::DecoderModel> model;
   std::unique_ptr<PromptEncoder> encoder;
   PromptStyle style = PromptStyle::kBuiltIn;
-  std::string fingerprint;  // 16 hex digits over weights, config, tokenizer and prompt style
+  std::string fingerprint;  // 16 hex digits of weights, config, tokenizer and prompt style
 
-  // Errors as LlmEngine::Load.
+  // Has the errors of LlmEngine::Load.
   static absl::StatusOr<LoadedModel> Load(const std::string& folder);
 };
 

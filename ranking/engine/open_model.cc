@@ -24,7 +24,7 @@ absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode
   if (mode == RankMode::kPointwise) {
     absl::StatusOr<std::unique_ptr<PointwiseReranker>> loaded =
         PointwiseReranker::Load(folder, reranker);
-    if (!loaded.ok()) return Annotate(loaded.status(), "read as a pointwise reranker");
+    if (!loaded.ok()) return Annotate(loaded.status(), "loaded as a pointwise reranker");
     opened.model = *std::move(loaded);
     return opened;
   }

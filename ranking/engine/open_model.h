@@ -1,9 +1,9 @@
-// Which kind of ranking model a folder holds.
+// Opens a ranking model of the kind that its folder contains.
 //
-// A folder with a palate.json holds a language model that ranks lists and writes explanations
-// (LlmEngine; the file names its prompt style). Any other folder is read as a published reranker
-// (PointwiseReranker): its family decides between the text and the vision protocol, and loading
-// fails where the vocabulary is not a reranker's. `wanted` overrules the recognition.
+// A folder with a palate.json, which names the prompt style, is a language model that ranks lists
+// and writes explanations (LlmEngine). Any other folder is opened as a published reranker
+// (PointwiseReranker): its family selects the text or the vision protocol, and loading fails if the
+// vocabulary is not that of a reranker. A mode other than kOfModel overrides this.
 #pragma once
 
 #include <memory>
@@ -18,10 +18,10 @@ namespace palate::ranking {
 
 struct OpenedModel {
   std::unique_ptr<RankingModel> model;
-  LlmEngine* writer = nullptr;  // the model itself when it writes explanations; else null
+  LlmEngine* writer = nullptr;  // `model` if it writes explanations, else null
 };
 
-// Errors as those of the two Load functions.
+// Has the errors of the two Load functions.
 absl::StatusOr<OpenedModel> OpenRankingModel(const std::string& folder, RankMode wanted,
                                              const EngineOptions& engine,
                                              const RerankerOptions& reranker);

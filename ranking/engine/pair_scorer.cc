@@ -13,10 +13,10 @@
 namespace palate::ranking {
 namespace {
 
-// A shared part shorter than this costs more to hand around than to compute again.
+// A shorter shared part costs more to copy than to compute again.
 constexpr size_t kMinSharedTokens = 16;
-// Keys and values that a group may hold, as a multiple of the tokens of a forward: the shared part
-// is copied for each member.
+// Limit on the keys and values of a group, as a multiple of max_forward_tokens: the shared part is
+// copied for each member.
 constexpr int64_t kMaxCacheRatio = 4;
 
 size_t CommonPrefix(const std::vector<models::LmSequence>& sequences) {
@@ -37,9 +37,8 @@ bool SameImage(const models::ImagePatches& a, const models::ImagePatches& b) {
   return a.pixel_values.is_same(b.pixel_values);
 }
 
-// How many images lie within the first `length` tokens, and where the last of them that all
-// sequences share ends. Cuts `length` before an image that is not whole or not the same object
-// everywhere.
+// The number of whole images within the first `length` tokens that are the same object in all
+// sequences. Reduces `length` to end before the first image that is not.
 size_t SharedImages(const std::vector<models::LmSequence>& sequences, const models::CausalLm& model,
                     size_t& length) {
   const models::LmSequence& first = sequences[0];
@@ -72,7 +71,7 @@ absl::StatusOr<AnswerHead> AnswerHead::Create(std::shared_ptr<const models::Caus
                                               int64_t yes_id, int64_t no_id) {
   if (!model->decoder().has_output()) {
     return absl::UnimplementedError(
-        "the checkpoint has no output matrix, which a reranker's answer is read with");
+        "the checkpoint has no output matrix, which a reranker requires");
   }
 
   PALATE_ASSIGN_OR_RETURN(
@@ -122,7 +121,7 @@ void PairScoring::SplitSharedPrefix() {
   }
 }
 
-// Neighbors in length stand together, since equal lengths are computed as one batch.
+// Sorted by length, because sequences of equal length are computed as one batch.
 void PairScoring::MakeGroups() {
   std::vector<size_t> order(sequences_.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -130,8 +129,8 @@ void PairScoring::MakeGroups() {
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return size(a) < size(b); });
 
-  // Every member's cache has room for the longest sequence, as the shared part's has that it is
-  // copied from.
+  // The cache of every member has the capacity of the shared part's, from which it is copied: that
+  // of the longest sequence.
   const int64_t capacity = order.empty() ? 0 : shared_tokens() + size(order.back());
 
   int64_t tokens = 0;
@@ -148,8 +147,8 @@ void PairScoring::MakeGroups() {
   }
 }
 
-// The shared part is computed anew in each step: its keys and values then live no longer than the
-// step, however many requests take turns.
+// Computes the shared part again in each step, so that its keys and values do not outlive the step
+// when many requests take turns.
 absl::StatusOr<bool> PairScoring::Step(const std::function<bool()>& wanted) {
   return models::CatchTorch([&]() -> absl::StatusOr<bool> {
     const c10::InferenceMode inference;

@@ -28,23 +28,23 @@
 namespace palate::ranking {
 namespace {
 
-// The pixels that an image is given, in tokens of the language model: the published vision
-// protocol's.
+// The pixel budget of an image, in tokens of the language model, as in the published vision
+// protocol.
 constexpr int64_t kMinImageTokens = 4;
 constexpr int64_t kMaxImageTokens = 1800;
 constexpr models::ImageLimits kPictureLimits = {.max_pixels = kMaxImagePixels,
                                                 .max_encoded_bytes = kMaxImageBytes};
 
-// A content's pictures, ready for the model.
+// The images of one content, prepared for the model.
 struct Pictures {
   std::vector<models::ImagePatches> patches;
-  std::vector<int64_t> tokens;  // merged patches of each
+  std::vector<int64_t> tokens;  // merged patches per image
 };
 
-// A request, encoded: one sequence per document that can be scored.
+// An encoded request: one sequence per document that can be scored.
 struct PreparedRequest {
   std::vector<models::LmSequence> sequences;
-  std::vector<size_t> documents;  // by sequence: the document's place in the request
+  std::vector<size_t> documents;  // per sequence: the index of its document
   std::vector<ElementFailure> failures;
   int64_t tokens = 0;
   int truncated = 0;
@@ -58,7 +58,7 @@ std::vector<RankContent> DocumentsOf(const RankInput& input) {
   return documents;
 }
 
-// Names the picture as a wrong field of its content.
+// Reports the image as an invalid field of its content.
 absl::Status PictureError(const absl::Status& status, size_t index) {
   const std::string field = absl::StrCat("images[", index, "]");
   const std::string message(status.message());
@@ -109,7 +109,7 @@ class PointwiseReranker::Impl {
   const RerankerOptions options_;
   ScoreQueue queue_;
   std::atomic<int64_t> rankings_{0};
-  ModelExecutor executor_;  // last: its thread uses all of the above
+  ModelExecutor executor_;  // last, because its thread uses the other members
 };
 
 absl::StatusOr<Pictures> PointwiseReranker::Impl::ReadPictures(
@@ -213,7 +213,8 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
   for (size_t i = 0; i < log_odds.size(); ++i) {
     const size_t document = request.documents[i];
     if (!std::isfinite(log_odds[i])) {
-      output.failures.push_back({document, absl::InternalError("the model's answer is no number")});
+      output.failures.push_back(
+          {document, absl::InternalError("the model computed a score that is not finite")});
       continue;
     }
     output.scores[document] = log_odds[i];
@@ -240,7 +241,7 @@ absl::Status PointwiseReranker::Impl::WarmUp() {
   input.query = RankContent{"a chair of walnut"};
   input.documents.assign(4, RankContent{"A walnut chair with a woven seat, made to last."});
 
-  // The first run touches the weights and fills caches; the second one tells the price.
+  // The first run loads the weights and fills caches; the second one measures the cost.
   for (int i = 0; i < 2; ++i) {
     PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
     if (request.sequences.empty()) return request.failures.front().status;
@@ -283,7 +284,7 @@ absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(
   const models::ModelFamily family = model->family();
   if (family != models::ModelFamily::kQwen3 && family != models::ModelFamily::kQwen3Vl) {
     return absl::UnimplementedError(absl::StrCat(
-        folder, " holds a ", models::ModelFamilyName(family), " model; rerankers are of ",
+        folder, " has a ", models::ModelFamilyName(family), " model; rerankers must be ",
         models::ModelFamilyName(models::ModelFamily::kQwen3), " or ",
         models::ModelFamilyName(models::ModelFamily::kQwen3Vl)));
   }

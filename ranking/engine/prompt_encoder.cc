@@ -12,7 +12,7 @@ namespace palate::ranking {
 namespace {
 
 constexpr size_t kMaxRememberedTexts = 50000;
-constexpr size_t kMaxRememberedBytes = 64;  // of one text; longer ones hardly recur
+constexpr size_t kMaxRememberedBytes = 64;  // per text; longer ones rarely recur
 
 }  // namespace
 
@@ -68,7 +68,7 @@ absl::StatusOr<std::vector<int64_t>> PromptEncoder::Encode(
     const std::vector<std::string>& texts = SpecialTokenTexts();
     const auto found = std::find(texts.begin(), texts.end(), segment.text);
     if (found == texts.end())
-      return absl::InvalidArgumentError(absl::StrCat(segment.text, " is no special token"));
+      return absl::InvalidArgumentError(absl::StrCat(segment.text, " is not a special token"));
     ids.push_back(special_ids_[static_cast<size_t>(found - texts.begin())]);
   }
   return ids;
@@ -120,8 +120,8 @@ absl::StatusOr<std::vector<Segment>> PromptEncoder::Decode(absl::Span<const int6
 TokenCounter PromptEncoder::Counter() const {
   return [this](const std::string& text) {
     std::vector<int64_t> ids;
-    // Text that cannot be encoded (no UTF-8) fails in Encode, with its status; here only its length
-    // is asked.
+    // Text that is not UTF-8 cannot be encoded. Encode returns the error; here an estimate of the
+    // length suffices.
     return AppendText(text, ids).ok() ? static_cast<int>(ids.size()) : EstimateTokens(text);
   };
 }

@@ -24,11 +24,11 @@ constexpr absl::string_view kTextTail =
     "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 constexpr int64_t kMaxTextTokens = 8192;
 constexpr int64_t kMaxVisionTokens = 10240;
-// Of a vision prompt these last tokens are never cut: "<|im_end|>\n<|im_start|>assistant\n" in the
-// published vocabulary.
+// Last tokens of a vision prompt that are never dropped: "<|im_end|>\n<|im_start|>assistant\n" in
+// the published vocabulary.
 constexpr size_t kKeptTokens = 5;
 
-// Text of ours, in which special tokens are meant.
+// For texts of the protocol, in which special tokens are parsed.
 constexpr models::EncodeOptions kOurText = {
     .add_special_tokens = false, .parse_special_tokens = true, .max_tokens = 0};
 constexpr models::EncodeOptions kData = {
@@ -41,14 +41,14 @@ absl::StatusOr<int64_t> SpecialId(const models::Tokenizer& tokenizer, absl::stri
   return *id;
 }
 
-// The id of an answer, which has to be a token of its own: the score reads one logit.
+// The id of an answer, which must be a single token because the score uses one logit.
 absl::StatusOr<int64_t> AnswerId(const models::Tokenizer& tokenizer, absl::string_view answer) {
   PALATE_ASSIGN_OR_RETURN(const models::EncodedText encoded, tokenizer.Encode(answer, kData));
   if (encoded.ids.size() == 1 && tokenizer.TokenToId(answer) == encoded.ids[0])
     return encoded.ids[0];
-  return absl::FailedPreconditionError(absl::StrCat("a reranker answers '", answer,
-                                                    "' with one token; this tokenizer makes ",
-                                                    encoded.ids.size(), " of it"));
+  return absl::FailedPreconditionError(absl::StrCat("a reranker must answer '", answer,
+                                                    "' with one token, but the tokenizer uses ",
+                                                    encoded.ids.size()));
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<RerankProtocol>> RerankProtocol::Create(
   PALATE_ASSIGN_OR_RETURN(const EncodedPair shortest, protocol->Encode({}));
   if (static_cast<int64_t>(shortest.ids.size()) >= limit) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "pairs may have ", limit, " tokens, and the prompt alone takes ", shortest.ids.size()));
+        "pairs may have ", limit, " tokens, but the prompt alone takes ", shortest.ids.size()));
   }
   return protocol;
 }
@@ -91,7 +91,7 @@ absl::Status RerankProtocol::ReadTokens() {
     const size_t reserved = head_.size() + tail_.size() + tokenizer_->special_tokens_per_text();
     if (static_cast<int64_t>(reserved) < max_tokens_) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
-        "pairs may have ", max_tokens_, " tokens, and the prompt alone takes ", reserved));
+        "pairs may have ", max_tokens_, " tokens, but the prompt alone takes ", reserved));
   }
 
   PALATE_ASSIGN_OR_RETURN(vision_start_, SpecialId(*tokenizer_, "<|vision_start|>"));
@@ -103,7 +103,7 @@ absl::Status RerankProtocol::ReadTokens() {
   const auto text = std::find(whole.ids.begin(), whole.ids.end(), yes_id_);
   if (text == whole.ids.end())
     return absl::FailedPreconditionError(
-        "the tokenizer changes a text when it adds its special tokens");
+        "the tokenizer encodes a text differently when it adds special tokens");
   added_before_.assign(whole.ids.begin(), text);
   added_after_.assign(text + 1, whole.ids.end());
   return absl::OkStatus();
@@ -134,8 +134,8 @@ absl::Status RerankProtocol::AppendData(absl::string_view text, std::vector<int6
   return absl::OkStatus();
 }
 
-// Text between two special tokens is encoded as one, as the reference's tokenizer does with the
-// whole prompt.
+// Encodes the text between two special tokens as one, like the reference does with the whole
+// prompt.
 absl::StatusOr<EncodedPair> RerankProtocol::EncodeVisionPair(const RerankPair& pair) const {
   EncodedPair out;
   std::vector<int64_t>& ids = out.ids;
@@ -209,7 +209,7 @@ absl::StatusOr<size_t> RerankProtocol::DropOrdinaryTokens(std::vector<int64_t>& 
   return dropped;
 }
 
-// Decoding leaves out what the vocabulary marks as special, and nothing else.
+// Decoding with skip_special_tokens omits exactly the tokens that the vocabulary marks as special.
 absl::StatusOr<bool> RerankProtocol::IsSpecial(int64_t id) const {
   PALATE_ASSIGN_OR_RETURN(const std::string shown,
                           tokenizer_->Decode({id}, /*skip_special_tokens=*/true));

@@ -1,6 +1,15 @@
-// What the published Qwen rerankers read: an instruction, a query and a document as token ids, to
-// the byte of their reference code. The score of a pair is sigmoid(logit("yes") - logit("no"))
-// after the last token. Without LibTorch.
+// Encodes the prompts of the published Qwen rerankers: an instruction, a query and a document as
+// token ids, identical to their reference code. The score of a pair is sigmoid(logit("yes") -
+// logit("no")) after the last token. Without LibTorch.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(
+//       const auto protocol, RerankProtocol::Create(tokenizer, RerankStyle::kText, max_positions));
+//   RerankPair pair;
+//   pair.instruction = DefaultInstruction(RerankStyle::kText);
+//   pair.query = "a walnut chair";
+//   pair.document = "A chair of solid walnut.";
+//   PALATE_ASSIGN_OR_RETURN(const EncodedPair encoded, protocol->Encode(pair));
 //
 // Text, Qwen3-Reranker (the transformers code of its model card; its other snippets use other
 // separators and give other rankings):
@@ -9,27 +18,27 @@
 //   <Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}
 //   <|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n
 //
-//   The first and last line are reserved. The line between them is encoded as one text, with
-//   whatever the tokenizer adds to a text, and loses its end where the pair would exceed max_tokens
-//   (8,192 at most).
+// The first and the last line are reserved. The line between them is encoded as one text, with the
+// special tokens that the tokenizer adds to a text, and is truncated at its end if the pair would
+// exceed max_tokens (8,192 at most).
 //
-// Vision, Qwen3-VL-Reranker (line breaks are for reading only; there are none in the prompt but
+// Vision, Qwen3-VL-Reranker (line breaks are for reading only; the prompt has only those written
 // \n):
 //
 //   <|im_start|>system\n{judge}<|im_end|>\n
-//   <|im_start|>user\n<Instruct>:
-//   {instruction}<Query>:{media}{query}\n<Document>:{media}{document}<|im_end|>\n
+//   <|im_start|>user\n<Instruct>: {instruction}<Query>:{media}{query}\n
+//   <Document>:{media}{document}<|im_end|>\n
 //   <|im_start|>assistant\n
 //
-//   A media item is <|vision_start|>, one <|image_pad|> per merged patch, <|vision_end|>, and
-//   stands before the text. A query or document with neither text nor media is the text NULL. Where
-//   all but the last 5 tokens are more than max_tokens (10,240 at most), special tokens are kept
-//   and others are dropped from the end; then the last 5 tokens follow.
+// A media item is <|vision_start|>, one <|image_pad|> per merged patch, <|vision_end|>, and
+// precedes the text. A query or document with neither text nor media is the text NULL. If all but
+// the last 5 tokens exceed max_tokens (10,240 at most), ordinary tokens are dropped from their end
+// and special tokens are kept; the last 5 tokens follow.
 //
-// Control tokens spelled inside an instruction, query or document are text: they are encoded as
-// ordinary characters, so that a document cannot end its turn or bring an image placeholder of its
-// own. The reference lets them through; for text without them the ids are equal. Added tokens that
-// the vocabulary does not mark as special ("<think>") are encoded as the reference does.
+// Control tokens spelled in an instruction, query or document are encoded as ordinary characters,
+// so that a document cannot end its turn or add image placeholders. The reference encodes them as
+// control tokens; for text without them the ids are equal. Added tokens that the vocabulary does
+// not mark as special ("<think>") are encoded as in the reference.
 #pragma once
 
 #include <cstddef>
@@ -48,35 +57,35 @@ namespace palate::ranking {
 
 enum class RerankStyle { kText, kVision };
 
-// The instruction of requests that give none.
+// The instruction of requests that have none.
 absl::string_view DefaultInstruction(RerankStyle style);
 
-// Strings are borrowed for the call.
+// Views are borrowed for the call.
 struct RerankPair {
   absl::string_view instruction;
   absl::string_view query;
   absl::string_view document;
-  // Merged patches of each image, in order; only for kVision.
+  // Merged patches per image, in order; only for kVision.
   absl::Span<const int64_t> query_images;
   absl::Span<const int64_t> document_images;
 };
 
 struct EncodedPair {
   std::vector<int64_t> ids;
-  size_t truncated_tokens = 0;  // cut to keep the limit
+  size_t truncated_tokens = 0;  // dropped to keep the limit
 };
 
 // Immutable; thread-safe.
 class RerankProtocol {
  public:
-  // Pairs get at most `max_positions` tokens, or the style's own limit where that is less.
-  // FailedPrecondition naming a token that the tokenizer lacks: "yes" and "no" must be one token
-  // each, and the prompt's special tokens must exist. InvalidArgument when the limit leaves no room
-  // for a text.
+  // Pairs have at most `max_positions` tokens, or the limit of the style if that is less.
+  // FailedPrecondition names a token that the tokenizer lacks: "yes" and "no" must be single
+  // tokens, and the special tokens of the prompt must exist. InvalidArgument if the limit leaves no
+  // room for a text.
   static absl::StatusOr<std::unique_ptr<RerankProtocol>> Create(
       std::shared_ptr<const models::Tokenizer> tokenizer, RerankStyle style, int64_t max_positions);
 
-  // InvalidArgument when a text is not UTF-8. A pair of kVision may exceed the limit by its special
+  // InvalidArgument if a text is not UTF-8. A kVision pair may exceed the limit by its special
   // tokens, images included.
   absl::StatusOr<EncodedPair> Encode(const RerankPair& pair) const;
 
@@ -84,7 +93,7 @@ class RerankProtocol {
   int64_t max_tokens() const { return max_tokens_; }
   int64_t yes_id() const { return yes_id_; }
   int64_t no_id() const { return no_id_; }
-  // What distinguishes this protocol from another one, for fingerprints.
+  // Identifies the protocol in fingerprints.
   std::string Description() const;
 
  private:
@@ -95,7 +104,7 @@ class RerankProtocol {
   absl::StatusOr<EncodedPair> EncodeTextPair(const RerankPair& pair) const;
   absl::StatusOr<EncodedPair> EncodeVisionPair(const RerankPair& pair) const;
   absl::Status AppendData(absl::string_view text, std::vector<int64_t>& ids) const;
-  // The rule of kVision; returns how many tokens were dropped.
+  // Truncates a kVision pair; returns how many tokens were dropped.
   absl::StatusOr<size_t> DropOrdinaryTokens(std::vector<int64_t>& ids) const;
   absl::StatusOr<bool> IsSpecial(int64_t id) const;
 

@@ -13,14 +13,15 @@ namespace palate::ranking {
 absl::Status TooLate(absl::Duration needed, absl::Duration remaining) {
   return absl::DeadlineExceededError(absl::StrCat(
       "the model needs about ", absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))),
-      ", the caller has ", absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
+      ", but the remaining time is ",
+      absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
 }
 
-// Handed from the executor to the waiting caller.
+// Shared by the executor and the waiting caller.
 struct ScoreQueue::Job {
   Step step;
   int64_t tokens = 0;
-  absl::Duration spent;  // the executor's
+  absl::Duration spent;  // by the executor
   std::atomic<bool> abandoned = false;
   Mutex mutex;
   CondVar changed;

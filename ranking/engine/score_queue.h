@@ -1,12 +1,11 @@
-// Scoring requests of one model: whether they are let in, their turn on the executor, and the wait
-// of their callers.
+// Runs scoring requests of one model on its executor: admission, turns and waiting.
 //
 //   RESOURCE_EXHAUSTED  at once, when the executor's scoring lane is full
-//   DEADLINE_EXCEEDED   at once, when the work that waits and this request would take longer than
-//   the caller has, by the measured cost of a
-//                       token; or later, when the deadline passes
+//   DEADLINE_EXCEEDED   at once, when the waiting work and this request would exceed the deadline,
+//                       by the measured cost of a token; or when the deadline passes
 //   CANCELLED           at once, when the call is cancelled
-// A request that nobody waits for any more costs no further step. Thread-safe.
+//
+// No further step is computed for a request whose caller has returned. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -22,24 +21,24 @@
 
 namespace palate::ranking {
 
-// DeadlineExceeded saying what the model needs and what the caller has.
+// DeadlineExceeded naming the estimated and the remaining time.
 absl::Status TooLate(absl::Duration needed, absl::Duration remaining);
 
 class ScoreQueue {
  public:
-  // One bounded step on the executor's thread; true when more remain. `wanted` may be asked inside
-  // a long step. Must not throw.
+  // Runs one bounded step on the executor's thread; returns true if more remain. A long step may
+  // call `wanted` and stop when it returns false. Must not throw.
   using Step = std::function<absl::StatusOr<bool>(const std::function<bool()>& wanted)>;
 
-  // Borrows the executor, whose thread must be joined before this object goes.
+  // Borrows the executor, whose thread must be joined before this object is destroyed.
   explicit ScoreQueue(ModelExecutor& executor) : executor_(executor) {}
 
-  // Runs `step` until nothing remains or it fails, and returns its status. `tokens` is the price of
-  // the whole. The step may still run for a moment after this has returned for a deadline or a
-  // cancellation: it owns what it uses.
+  // Runs `step` until nothing remains or it fails, and returns its status. `tokens` is the cost of
+  // all steps. A step may still be running when this returns for a deadline or a cancellation, so
+  // it must own what it uses.
   absl::Status Run(int64_t tokens, Step step, const CallContext& context);
 
-  // As the moving average has it, for work that is run past the queue.
+  // Adds a measurement of work that did not pass through the queue.
   void Measured(int64_t tokens, absl::Duration elapsed) {
     cost_.Add(static_cast<double>(tokens), elapsed);
   }
@@ -55,7 +54,7 @@ class ScoreQueue {
 
   ModelExecutor& executor_;
   CostMeter cost_;
-  std::atomic<int64_t> backlog_{0};  // tokens that wait or run
+  std::atomic<int64_t> backlog_{0};  // waiting and running tokens
   std::atomic<int64_t> refused_for_overload_{0}, refused_for_deadline_{0};
 };
 

@@ -14,11 +14,11 @@
 namespace palate::ranking {
 namespace {
 
-// Candidates of one group share the prefix's keys and values by copy, so their number is bounded
-// besides their tokens.
+// Each candidate of a group copies the prefix's keys and values, so their number is limited besides
+// their tokens.
 constexpr size_t kMaxGroupCandidates = 32;
 
-// Candidate indices in groups; equal lengths stand together, since they are computed as one batch.
+// Candidate indices in groups, sorted by length, because equal lengths are computed as one batch.
 std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_t>>& candidates,
                                             int64_t max_tokens) {
   std::vector<size_t> order(candidates.size());
@@ -41,7 +41,7 @@ std::vector<std::vector<size_t>> MakeGroups(const std::vector<std::vector<int64_
   return groups;
 }
 
-// kYes minus kNo at the last token of each sequence: [sequences].
+// The logit of kYes minus that of kNo at the last token of each sequence: [sequences].
 at::Tensor LogOddsAtEnds(const LoadedModel& loaded, const at::Tensor& hidden,
                          const std::vector<int64_t>& lengths) {
   std::vector<int64_t> ends(lengths.size());

@@ -1,4 +1,4 @@
-// Log-odds of candidates by label logits. Internal to ranking/engine.
+// Computes the log-odds of candidates from label logits. Internal to ranking/engine.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 namespace palate::ranking {
 
-// One score per candidate, in order. The prefix is computed once; candidates continue its keys and
-// values side by side, in groups of at most `max_forward_tokens` tokens. `keep_going` is asked
-// between groups; false ends with Cancelled. Thread-safe.
+// One score per candidate, in order. The prefix is computed once; candidates are computed after its
+// keys and values, side by side, in groups of at most `max_forward_tokens` tokens. Calls
+// `keep_going` between groups; if it returns false, the result is Cancelled. Thread-safe.
 absl::StatusOr<std::vector<float>> ScoreCandidates(const LoadedModel& loaded,
                                                    const EncodedRankPrompt& prompt,
                                                    int64_t max_forward_tokens,

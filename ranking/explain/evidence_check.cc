@@ -58,8 +58,8 @@ std::vector<Run> SplitAt(const Tokens& tokens, Run run, bool clauses) {
   return runs;
 }
 
-// Proves or refuses the claims of one text. Each check returns why it refuses, or nothing. Of a
-// text that is still being written, only what no later word can prove is refused.
+// Proves or refuses the claims of one text. Each check returns the reason of its refusal, or an
+// empty string. In an unfinished text it refuses only what no later word can prove.
 class Claims {
  public:
   Claims(const ExplanationPlan& plan, const Tokens& tokens, bool unfinished)
@@ -91,7 +91,7 @@ class Claims {
   }
 
  private:
-  // Whether words may still be added to this sentence or clause.
+  // Whether this sentence or clause may still get more words.
   bool IsOpen(Run run) const { return unfinished_ && run.end == tokens_.size(); }
 
   const PlannedPoint* PointOf(const TextToken& token) const {
@@ -117,7 +117,7 @@ class Claims {
     return false;
   }
 
-  // Every word outside of mentions must be known to this file.
+  // Refuses words outside mentions that are not in evidence_words.h.
   std::string RefuseWords() const {
     for (const TextToken& token : tokens_) {
       if (token.kind == Kind::kSign) return absl::StrCat("uses the sign '", token.word, "'");
@@ -129,7 +129,7 @@ class Claims {
     return "";
   }
 
-  // A row of words that is no sentence.
+  // Refuses word sequences that do not form a sentence.
   std::string RefuseForm(Run sentence) const {
     if (!IsOpen(sentence) && sentence.end - sentence.begin < kMinSentence)
       return "a sentence of fewer than three words";
@@ -153,7 +153,7 @@ class Claims {
     return "";
   }
 
-  // Whether a sentence ends behind the token, or a clause does by a mark that can only mean that.
+  // Whether a sentence ends after the token, or a clause does by an unambiguous mark.
   bool EndsHere(size_t at, Run sentence) const {
     if (at + 1 == sentence.end) return !IsOpen(sentence);
     const TextToken& next = tokens_[at + 1];
@@ -168,10 +168,10 @@ class Claims {
     if (refusal.empty()) refusal = RefuseComparison(sentence);
     if (refusal.empty()) refusal = RefuseConclusion(sentence);
 
-    std::vector<const TextToken*> before;  // values of the clause before
+    std::vector<const TextToken*> before;  // values of the previous clause
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
       std::vector<const TextToken*> values = Select(clause, IsValue);
-      // "which you have picked before" speaks of the value before it.
+      // "which you have picked before" refers to the preceding value.
       const bool refers_back = values.empty() && Select(clause, IsTitle).empty();
       if (refusal.empty() && SpeaksOfUser(clause)) {
         refusal = RefuseTaste(refers_back ? before : values,
@@ -196,7 +196,7 @@ class Claims {
     }
     if (word == "like") return RefuseLike(sentence, i);
 
-    if (IsOpen(sentence)) return "";  // what these words need may follow
+    if (IsOpen(sentence)) return "";  // the facts that these words require may follow
     if (word == "range" && !HasPoint(sentence, [](const PlannedPoint& p) {
           return p.kind == PlannedPoint::Kind::kInRange;
         })) {
@@ -231,8 +231,8 @@ class Claims {
     return false;
   }
 
-  // The title that an interaction is said of: behind it in its clause ("you bought T"), else the
-  // last one before it ("T, which you bought").
+  // The title that an interaction refers to: the first one after it in its clause ("you bought T"),
+  // else the last one before it ("T, which you bought").
   const TextToken* ObjectOf(Run sentence, size_t at) const {
     for (size_t i = at + 1; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
       if (IsTitle(tokens_[i])) return &tokens_[i];
@@ -258,8 +258,7 @@ class Claims {
                         InteractionPhrase(event.interaction));
   }
 
-  // "like" compares with a title, or says what the user likes; in both cases with a mention behind
-  // it.
+  // "like" compares with a title or states a preference; a mention must follow in both cases.
   std::string RefuseLike(Run sentence, size_t at) const {
     size_t i = at + 1;
     for (; i < sentence.end && tokens_[i].kind != Kind::kClauseBreak; ++i) {
@@ -268,8 +267,8 @@ class Claims {
     return unfinished_ && i == tokens_.size() ? "" : "says 'like' of nothing in the evidence";
   }
 
-  // What the words around a value say that it is: "made of walnut" a material, "a striped pattern"
-  // a pattern.
+  // Refuses a value whose surrounding words claim another kind of value: "made of" claims a
+  // material, "a … pattern" a pattern.
   std::string RefuseFrame(size_t value) const {
     const auto word = [&](size_t at) {
       return at < tokens_.size() && tokens_[at].kind == Kind::kWord ? tokens_[at].word
@@ -300,7 +299,7 @@ class Claims {
     return "";
   }
 
-  // A title and a value in one sentence say that the title's item has the value.
+  // A title and a value in one sentence claim that the title's item has the value.
   std::string RefuseComparison(Run sentence) const {
     std::set<int> events;
     for (const TextToken* title : Select(sentence, IsTitle)) {
@@ -325,8 +324,8 @@ class Claims {
 
   bool SpeaksOfUser(Run clause) const { return Says(clause, {"you", "your", "you've", "yours"}); }
 
-  // "You often choose walnut, and this one is …" draws a conclusion: the item has what the user's
-  // taste was said to be, nothing else.
+  // "You often choose walnut, and this one is …" is a conclusion: the item may only be said to have
+  // what the user is said to like.
   std::string RefuseConclusion(Run sentence) const {
     std::set<Fact> taste;
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
@@ -375,8 +374,8 @@ class Claims {
     return "";
   }
 
-  // A number within the user's range is their taste only as that: "70 is in your usual range", not
-  // "70, which you have picked before".
+  // A number within the user's range may only be described as such: "70 is in your usual range",
+  // not "70, which you have picked before".
   std::string RefuseTaste(const std::vector<const TextToken*>& values, bool of_range) const {
     for (const TextToken* value : values) {
       const std::vector<AttributeWord> words =
@@ -400,7 +399,7 @@ class Claims {
     return "";
   }
 
-  // A fact is said once: neither twice in a clause nor again in a later sentence.
+  // A fact may be stated once: not twice in a clause, nor again in a later sentence.
   std::string RefuseRepetition(const std::vector<Run>& sentences) const {
     std::set<Fact> earlier;
     for (const Run& sentence : sentences) {
@@ -433,7 +432,7 @@ class Claims {
   const bool unfinished_;
 };
 
-// What an accepted text cites, in the order of first mention, each once.
+// The facts that an accepted text cites, in the order of first mention, each once.
 std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& tokens) {
   std::vector<Evidence> cited;
   const auto add = [&cited](Evidence evidence) {
@@ -470,7 +469,7 @@ std::vector<Evidence> CitedEvidence(const ExplanationPlan& plan, const Tokens& t
   return cited;
 }
 
-// Slots are mentions by construction; the words between them may spell others.
+// Slots are mentions by construction; the words between them may spell further ones.
 Tokens TokenizeSegments(const ExplanationPlan& plan, const MentionMatcher& matcher,
                         const std::vector<Segment>& text) {
   Tokens tokens;

@@ -21,7 +21,7 @@ bool IsLetter(char c) {
 }
 bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 
-// Whether text[i] joins the letters on both sides of it into one word.
+// Whether text[i] joins the characters on both sides of it into one word.
 bool JoinsWord(absl::string_view text, size_t i) {
   if (i == 0 || i + 1 >= text.size() || !IsLetter(text[i - 1]) || !IsLetter(text[i + 1]))
     return false;
@@ -76,8 +76,8 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
     Add(plan.events[i].title, {Mention::Kind::kEvent, static_cast<int>(i), -1, "", ""}, plain);
   }
 
-  // Points come before the item's other facts: of two facts with one spelling, the one that the
-  // plan rests on is meant.
+  // Points are added before the item's other facts, because of two facts with the same spelling the
+  // first match is used.
   for (size_t i = 0; i < plan.points.size(); ++i) {
     const PlannedPoint& point = plan.points[i];
     const Mention mention{Mention::Kind::kValue, -1, static_cast<int>(i), point.attribute,
@@ -118,7 +118,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
 void MentionMatcher::Add(const std::string& spelling, Mention mention,
                          bool (*plain)(absl::string_view)) {
   std::vector<TextToken> tokens = TokenizeText(spelling);
-  // A closing mark of a title may be swallowed by the sentence's own punctuation.
+  // The punctuation of a sentence may replace that at the end of a title.
   while (!tokens.empty() && tokens.back().kind != TextToken::Kind::kWord) tokens.pop_back();
   const auto says_something = [plain](const TextToken& t) {
     return t.kind == TextToken::Kind::kWord && !plain(t.word);

@@ -1,4 +1,4 @@
-// Cuts a text into words, breaks and mentions of a plan's facts. Internal to the evidence check.
+// Splits a text into words, breaks and mentions of a plan's facts. Internal to the evidence check.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@
 
 namespace palate::ranking {
 
-// Something of the plan that the text names.
+// A fact of the plan that the text names.
 struct Mention {
   enum class Kind { kName, kEvent, kValue };
   Kind kind = Kind::kValue;
   int event = -1;         // kEvent: index into the plan's events
-  int point = -1;         // kValue: index into the plan's points; -1 for another fact of the item
+  int point = -1;         // kValue: index into the plan's points; -1 for other facts of the item
   std::string attribute;  // kValue
   std::string value;      // kValue, as the item spells it
 };
@@ -33,16 +33,16 @@ struct TextToken {
   Kind kind = Kind::kWord;
   std::string word;
   Mention mention;
-  bool capital = false;  // a word that began with an upper-case ASCII letter
+  bool capital = false;  // a word with an initial upper-case ASCII letter
 };
 
-// Words are runs of letters and digits with inner hyphens, apostrophes and decimal points; "'s" is
-// a word of its own. Bytes beyond ASCII are letters, apart from typographic quotes and dashes,
-// which count as their ASCII forms.
+// Words are runs of letters and digits with inner hyphens, apostrophes, and points or commas
+// between digits; "'s" is a separate word. Bytes beyond ASCII count as letters, except typographic
+// quotes and dashes, which count as their ASCII forms.
 std::vector<TextToken> TokenizeText(absl::string_view text);
 
-// The mentions that a text may spell out: the longest at each place wins. Facts that consist of
-// plain words only (`plain`) are left out.
+// Recognizes spelled mentions; the longest match at each position wins. Facts that consist of words
+// for which `plain` is true are excluded. Immutable, thread-safe.
 class MentionMatcher {
  public:
   MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::string_view));
@@ -54,15 +54,15 @@ class MentionMatcher {
     std::vector<TextToken> tokens;
     Mention mention;
   };
-  // The longest pattern that `text`, which is not empty, begins with; null when there is none.
+  // The longest pattern at the start of `text`, or null. REQUIRES: `text` is not empty.
   const Pattern* Find(absl::Span<const TextToken> text) const;
   void Add(const std::string& spelling, Mention mention, bool (*plain)(absl::string_view));
 
-  // By the word that they begin with, the longest first.
+  // By their first word, the longest first.
   absl::flat_hash_map<std::string, std::vector<Pattern>> patterns_;
 };
 
-// The mention that a slot stands for. The slot is one that the plan fills.
+// The mention of a slot. REQUIRES: the plan fills the slot.
 Mention MentionOfSlot(const ExplanationPlan& plan, const Segment& slot);
 
 }  // namespace palate::ranking

@@ -98,7 +98,7 @@ bool TakesParticle(absl::string_view verb, absl::string_view particle) {
 }
 
 const std::vector<Frame>& Frames() {
-  // What may stand bare behind "is".
+  // The roles of values that may follow "is" directly.
   const std::vector<PointRole> kQualities = {PointRole::kMaterial, PointRole::kStyle,
                                              PointRole::kColor, PointRole::kPattern,
                                              PointRole::kFeature};

@@ -1,7 +1,7 @@
-// What the evidence check knows of English: the words that a text may use, and what some of them
-// claim. Internal to ranking/.
+// The vocabulary of the evidence check: the English words that a text may use, and the claims of
+// some of them. Internal to ranking/.
 //
-// Words are lower case. Constants only, thread-safe.
+// Words are in lower case. Constants and pure functions; thread-safe.
 #pragma once
 
 #include <string>
@@ -14,33 +14,32 @@
 
 namespace palate::ranking {
 
-// Whether the word is on the closed list or a claim word: what a text may use besides mentions.
+// Whether the word is a plain word or a claim word; a text may use no others outside mentions.
 bool IsPlainWord(absl::string_view word);
 
 // The words that claim an interaction.
 const absl::flat_hash_map<absl::string_view, Interaction>& InteractionWords();
 
-// Words that claim a habit, and how many events it takes.
+// Words that claim a habit, with the number of events that they require.
 const absl::flat_hash_map<absl::string_view, int>& FrequencyWords();
 
-// Words that claim a source, any of the given ones.
+// Words that claim a candidate source; any of the listed sources proves the claim.
 struct SourceClaim {
   bool trending = false, fresh = false, searched = false, similar = false, neighbors = false;
 };
 const absl::flat_hash_map<absl::string_view, SourceClaim>& SourceWords();
 
-// Words that no sentence or clause ends with.
+// Words that cannot end a sentence or clause.
 const absl::flat_hash_set<absl::string_view>& LeadingWords();
-// Whether it may end with `particle` in spite of that, because of the word before: "what you
-// searched for".
+// Whether `particle` may end it after all, because of the preceding verb: "what you searched for".
 bool TakesParticle(absl::string_view verb, absl::string_view particle);
 
-// Words around a value that say what kind of thing it is. Empty words stand for any.
+// Words around a value that claim what kind of value it is. Empty words match any word.
 struct Frame {
-  std::string further;  // two words before the value
+  std::string further;  // the second word before the value
   std::string before;
   std::string after;
-  std::string beyond;  // two words behind it
+  std::string beyond;  // the second word after the value
   std::string meaning;
   std::vector<PointRole> roles;
 };

@@ -21,7 +21,7 @@ namespace {
 
 constexpr char kPriceStem[] = "price";
 
-// The engaged events of the history, one per item (its strongest), newest first.
+// The strongest engaged event per item of the history, except for the explained item.
 class EngagedItems {
  public:
   explicit EngagedItems(const ExplainInput& input) {
@@ -34,7 +34,7 @@ class EngagedItems {
       if (!added && entry.weight > found->second->weight) found->second = &entry;
     }
 
-    // An item that was liked and later turned down is no argument.
+    // An item that the user also turned down supports nothing.
     for (const std::string& id : averse_) by_id_.erase(id);
   }
 
@@ -63,7 +63,7 @@ std::string NameOf(const std::string& attribute) {
   return absl::StrReplaceAll(attribute, {{"_", " "}});
 }
 
-// The value as a text writes it: the item's own spelling; a true bool is its attribute's name.
+// The value in a text: the spelling of the item, or the attribute name of a true bool.
 std::string SpellingOf(const ItemFacts& item, const AttributeWord& word) {
   const AttributeValue& value = item.attributes.at(word.attribute);
   if (std::holds_alternative<bool>(value)) return NameOf(word.attribute);
@@ -96,12 +96,12 @@ bool SayableTitle(const std::string& title, size_t max_bytes) {
   return std::none_of(title.begin(), title.end(), control);
 }
 
-// A false bool is a fact nobody recommends by.
+// False bools are not mentioned: they are no reason to recommend an item.
 bool Sayable(const ItemFacts& item, const AttributeWord& word) {
   return !(word.value == "no" && std::holds_alternative<bool>(item.attributes.at(word.attribute)));
 }
 
-// What was done to "#", in the order of the enum.
+// The phrases of the interactions for the object "#", in the order of the enum.
 const char* InteractionPattern(Interaction interaction) {
   static constexpr const char* kPatterns[] = {
       "bought #",    "liked #",        "put # in your basket",
@@ -111,8 +111,7 @@ const char* InteractionPattern(Interaction interaction) {
   return kPatterns[static_cast<size_t>(interaction)];
 }
 
-// Adds the event to the plan. False when it may not be named, or one of that title is there
-// already.
+// Adds the event to the plan. False if it may not be named, or its title is in the plan already.
 bool AddEvent(const HistoryEntry* entry, const PlanOptions& options, ExplanationPlan& plan) {
   if (entry == nullptr || !SayableTitle(entry->item.title, options.max_title_bytes)) return false;
   if (static_cast<int>(plan.events.size()) >= std::min(options.max_events, kNumTitleSlots))
@@ -126,7 +125,7 @@ bool AddEvent(const HistoryEntry* entry, const PlanOptions& options, Explanation
   return true;
 }
 
-// The item's liked values, strongest first.
+// Adds the item's liked values, strongest first, and returns them.
 std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const PreferenceSummary& summary,
                                           const EngagedItems& engaged, int limit,
                                           ExplanationPlan& plan) {
@@ -156,12 +155,12 @@ void AddRangePoint(const ItemFacts& item, const PreferenceSummary& summary, int 
     if (*number < range.low || *number > range.high) continue;
     plan.points.push_back(
         MakePoint(PlannedPoint::Kind::kInRange, range.attribute, FormatNumber(*number), 0));
-    return;  // one number is enough for a sentence
+    return;  // one number is enough
   }
 }
 
-// Facts that claim nothing about the user, until there are two points in all. Disliked values are
-// left unsaid.
+// Adds facts that claim nothing about the user until there are two points. Disliked values are
+// omitted.
 void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int limit,
               ExplanationPlan& plan) {
   for (const AttributeWord& word : WordsOf(item.attributes)) {
@@ -242,7 +241,7 @@ PointRole RoleOf(const std::string& attribute, const std::string& value) {
   if (absl::StrContains(attribute, kPriceStem))
     return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
 
-  // A plural or a longer name still tells: "genres", "main_color".
+  // Stems match plurals and longer names too: "genres", "main_color".
   for (const Entry& entry : kStems) {
     if (absl::StrContains(attribute, entry.stem)) return entry.role;
   }
@@ -298,7 +297,7 @@ ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& sum
       continue;
     for (const std::string& id : like.evidence_item_ids) {
       if (AddEvent(engaged.Find(id), options, plan))
-        break;  // one event per preference, so that the events differ
+        break;  // one event per preference, so that events differ
     }
   }
 

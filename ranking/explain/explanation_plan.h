@@ -1,6 +1,10 @@
-// What an explanation may rest on: the preferences that the item meets, the user's events that show
-// them, and the sources that brought the item. The plan is made first; templates, the explain
-// prompt, training targets and the evidence check all read the same plan.
+// The facts that an explanation may use: preferences that the item meets, events of the user that
+// support them, and the candidate sources of the item. Templates, the EXPLAIN prompt, training
+// targets and the evidence check all read the same plan.
+//
+// Usage:
+//   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
+//   for (const PlannedPoint& point : plan.points) said.push_back(point.said);
 //
 // Plain values and pure functions, thread-safe.
 #pragma once
@@ -15,8 +19,8 @@
 
 namespace palate::ranking {
 
-// What the user did, as a sentence may say it. Derived from the event type's name; an unknown name
-// is kChose.
+// An interaction of the user in the words of a sentence, derived from the name of the event type;
+// kChose if the name is unknown.
 enum class Interaction {
   kBought,
   kLiked,
@@ -32,19 +36,18 @@ enum class Interaction {
 Interaction InteractionOf(const std::string& event_type);
 // "bought", "rated highly", "put in your basket": as in "which you …".
 std::string InteractionPhrase(Interaction interaction);
-// With the item in its place: "bought T", "rated T highly", "put T in your basket".
+// The same with the item inserted: "bought T", "rated T highly", "put T in your basket".
 std::string InteractionPhrase(Interaction interaction, const std::string& object);
 
-// One of the user's events that the text may name.
+// An event of the user that the text may name.
 struct PlannedEvent {
   std::string item_id;
   std::string title;
   Interaction interaction = Interaction::kChose;
 };
 
-// What sort of fact an attribute's value is: it decides how a sentence may phrase the value. kKind
-// is what one thing is called ("a teapot"), kCategory what many belong to ("kitchen"). Unknown
-// names are kOther.
+// The kind of fact that an attribute's value is, which decides its phrases. kKind names one thing
+// ("a teapot"), kCategory a group ("kitchen"). Attributes with unknown names are kOther.
 enum class PointRole {
   kMaterial,
   kStyle,
@@ -58,23 +61,23 @@ enum class PointRole {
   kPrice,
   kOther
 };
-// By the attribute's name, and by the value as PlannedPoint spells it: a price is a number, and
-// what is true or false is a feature.
+// Derived from the name of the attribute and the value as spelled in PlannedPoint: a price is a
+// number, and a bool is a feature.
 PointRole RoleOf(const std::string& attribute, const std::string& value);
-// The words for a value that fit the phrases of its role ("made of …", "made with … in mind"):
+// The value in words that fit the phrases of its role ("made of …", "made with … in mind"):
 // "walnut", "travel use", "a premium price", "country France".
 std::string SaidOf(const std::string& attribute, const std::string& value);
-// "material", "style", …: the word for it in prompts. A kind and a category share theirs.
+// The word for the role in prompts: "material", "style", …. kKind and kCategory share one.
 const std::string& PointRoleWord(PointRole role);
 
-// From so many events on, a sentence may say "often".
+// The number of events from which a sentence may say "often".
 inline constexpr int kOftenEvents = 3;
 
 // One fact of the item, usually one that meets a preference.
 struct PlannedPoint {
   enum class Kind {
     kLikedValue,  // the item has a value that the user likes
-    kInRange,     // the item's number lies in the user's range
+    kInRange,     // the item's number is in the user's range
     kItemFact,    // a fact of the item, without a claim about the user
   };
   Kind kind = Kind::kItemFact;
@@ -82,25 +85,25 @@ struct PlannedPoint {
   std::string value;  // as the item spells it: "walnut", "49.90"
   PointRole role = PointRole::kOther;
   std::string said;    // SaidOf(attribute, value)
-  int num_events = 0;  // engaged events of the user with that value
-  std::vector<int>
-      events;  // indices into ExplanationPlan::events: those whose items have the value too
-  std::vector<std::string>
-      evidence_item_ids;  // engaged items that show the preference, strongest first
+  int num_events = 0;  // engaged items of the history with that value
+  // Indices into ExplanationPlan::events, of those whose items have the value too.
+  std::vector<int> events;
+  // Engaged items that support the preference, strongest first.
+  std::vector<std::string> evidence_item_ids;
 };
 
 struct ExplanationPlan {
   ItemFacts item;
-  bool name_sayable = false;         // the item's title is short enough to be said
+  bool name_sayable = false;         // the item's title may be mentioned: not empty or too long
   std::vector<PlannedPoint> points;  // strongest first, at most kNumValueSlots
-  std::vector<PlannedEvent>
-      events;  // at most kNumTitleSlots, all engaged, titles distinct and short enough to be said
+  // At most kNumTitleSlots; engaged, with distinct titles that are not too long to be mentioned.
+  std::vector<PlannedEvent> events;
   bool trending = false;
   bool fresh = false;
   bool searched = false;   // a query of the user brought the item
   bool similar = false;    // an item in the request's context brought it
   bool neighbors = false;  // users with the same items brought it
-  // Not for saying, for checking: values that the user dislikes.
+  // Values that the user dislikes; used by the check only.
   std::vector<AttributeWord> disliked;
 };
 
@@ -114,10 +117,10 @@ struct PlanOptions {
 ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary,
                          const PlanOptions& options = {});
 
-// Whether "an" goes before it rather than "a", by its first letter.
+// Whether the article before `text` is "an", by its first letter.
 bool StartsWithVowel(absl::string_view text);
 
-// How a number is written in texts: "49", "49.90".
+// A number as texts write it: "49", "49.90".
 std::string FormatNumber(double value);
 
 }  // namespace palate::ranking

@@ -36,9 +36,9 @@ class Choice {
   uint64_t state_;
 };
 
-// Makes sentences in a notation of its own: "{v0}" is the first point's value slot, "{t0}" the
-// first event's title slot, "{n}" the item's name. Parse() turns the notation into segments. The
-// words used here are among those that evidence_check.cc admits.
+// Writes sentences in this notation: "{v0}" is the value slot of the first point, "{t0}" the title
+// slot of the first event, "{n}" the item's name. Parse() converts it to segments. All its words
+// are accepted by the evidence check (evidence_words.cc).
 class Writer {
  public:
   Writer(const ExplanationPlan& plan, uint64_t seed) : plan_(plan), choice_(seed) {
@@ -60,7 +60,7 @@ class Writer {
   std::string Write() {
     std::vector<std::string> sentences = {liked_.empty() ? Opening() : LikedSentence()};
 
-    // A second sentence most of the time, about something the first one has not said.
+    // Usually adds a second sentence about facts that the first one does not mention.
     std::vector<std::string> more = Additions();
     if (!more.empty() && (sentences[0].empty() || choice_.Index(5) != 0))
       sentences.push_back(more[choice_.Index(more.size())]);
@@ -80,7 +80,7 @@ class Writer {
     return absl::StrReplaceAll(wording, {{"#", Value(point)}});
   }
 
-  // What the user likes, as a noun: "things in {v0}".
+  // What the user likes as a noun phrase: "things in {v0}".
   std::string Noun(size_t point) {
     switch (plan_.points[point].role) {
       case PointRole::kMaterial:
@@ -109,7 +109,7 @@ class Writer {
     return Fill(choice_.Of({"things with #", "picks with #"}), point);
   }
 
-  // What the item is: "is made of {v0}".
+  // A predicate of the item: "is made of {v0}".
   std::string Predicate(size_t point) {
     switch (plan_.points[point].role) {
       case PointRole::kMaterial:
@@ -146,12 +146,12 @@ class Writer {
                                               : absl::StrCat("also ", predicate);
   }
 
-  // "{n}" where the title may be said, else a pronoun that opens a clause.
+  // "{n}" if the title may be mentioned, else a pronoun that opens a clause.
   std::string Subject() {
     return plan_.name_sayable && choice_.Index(3) == 0 ? "{n}" : choice_.Of({"this one", "it"});
   }
 
-  // "You often go for {noun}", with no more frequency than the events carry.
+  // "You often go for {noun}", with no more frequency than the events support.
   std::string Habit(size_t point) {
     const int events = plan_.points[point].num_events;
     std::string habit;
@@ -170,7 +170,7 @@ class Writer {
     return absl::StrCat(habit, " ", Noun(point));
   }
 
-  // A first sentence about a liked value, resting on a named event where there is one.
+  // A first sentence about a liked value, with a named event if there is one.
   std::string LikedSentence() {
     const size_t point = liked_[choice_.Index(std::min<size_t>(liked_.size(), 2))];
     said_.push_back(point);
@@ -199,8 +199,8 @@ class Writer {
                         choice_.Of({"has both", "brings both together"}), ".");
   }
 
-  // Another liked value than `point` for which the same frequency word holds, or `point` when there
-  // is none.
+  // A liked value other than `point` with at least as many events, so that the same frequency word
+  // holds; `point` if there is none.
   size_t SecondLiked(size_t point) const {
     for (const size_t other : liked_) {
       if (other != point && plan_.points[other].num_events >= plan_.points[point].num_events)
@@ -237,7 +237,7 @@ class Writer {
     }
   }
 
-  // A first sentence when nothing of the user's speaks for the item.
+  // A first sentence for an item without liked values.
   std::string Opening() {
     if (facts_.empty() || !ranges_.empty()) return "";
 
@@ -268,7 +268,7 @@ class Writer {
                 point);
   }
 
-  // Second sentences about what has not been said.
+  // Candidates for the second sentence, about facts that the first one does not mention.
   std::vector<std::string> Additions() {
     std::vector<std::string> more;
     for (const auto* points : {&liked_, &facts_}) {
@@ -305,8 +305,8 @@ class Writer {
   std::vector<size_t> said_;
 };
 
-// "You bought {t0}, and" becomes " You bought", <|title1|>, ", and": every word behind one space, a
-// slot's own space left to FillSlots.
+// Converts "You bought {t0}, and" to " You bought", <|title1|>, ", and": one space before every
+// word; FillSlots adds those before slots.
 std::vector<Segment> Parse(const std::string& notation) {
   std::vector<Segment> segments;
   const auto add_text = [&segments](absl::string_view text) {
@@ -334,7 +334,7 @@ std::vector<Segment> Parse(const std::string& notation) {
   return segments;
 }
 
-// What stands in the plan for a slot.
+// The value of a slot in the plan.
 absl::StatusOr<std::string> SlotValue(const ExplanationPlan& plan, const Segment& slot) {
   if (slot.Is(SpecialToken::kName) && plan.name_sayable) return plan.item.title;
   for (size_t i = 0; i < plan.points.size(); ++i) {

@@ -1,10 +1,14 @@
-// A grammar of English explanations over an ExplanationPlan: what TEMPLATE mode says and what the
-// language model is trained to write.
+// A grammar of English explanations over an ExplanationPlan. Its sentences are the template
+// explanations and the training targets of the language model.
 //
-// A sentence is a list of segments in which slots (kName, kValue1.., kTitle1..) stand for the
-// plan's facts. Every sentence of the grammar is true by construction: frequency words only where
-// enough events support them, interactions as they happened, "popular" only where the trending
-// source brought the item. Pure functions, thread-safe; the same plan and seed give the same text.
+// Usage:
+//   const std::vector<Segment> text = WriteExplanation(plan, ExplanationSeed(input));
+//   PALATE_ASSIGN_OR_RETURN(const std::string filled, FillSlots(plan, text));
+//
+// A sentence is a list of segments in which slots (kName, kValue1 …, kTitle1 …) represent the
+// plan's facts. Every sentence is true by construction: frequency words appear only if enough
+// events support them, interactions as they happened, "popular" only if the item comes from the
+// trending source. Pure functions, thread-safe; the same plan and seed give the same text.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +21,18 @@
 
 namespace palate::ranking {
 
-// One explanation of one or two sentences with slots, without <|end|>. Different seeds give
+// An explanation of one or two sentences with slots, without <|end|>. Different seeds give
 // different wordings; a trainer draws many.
 std::vector<Segment> WriteExplanation(const ExplanationPlan& plan, uint64_t seed);
 
-// The text with the plan's facts in the slots. A slot that the plan does not fill is
-// InvalidArgument, and so is any other special token. The first letter is upper-cased, spaces
-// before punctuation are removed.
+// The text with the plan's facts in its slots. InvalidArgument for a slot that the plan does not
+// fill and for any other special token. The first letter is upper-cased, and spaces before a slot
+// are normalized.
 absl::StatusOr<std::string> FillSlots(const ExplanationPlan& plan,
                                       const std::vector<Segment>& text);
 
-// A seed that is stable across processes, from the explained item, the user's newest event and
-// `attempt`.
+// A seed that is stable across processes: a function of the explained item, the user's newest event
+// and `attempt`.
 uint64_t ExplanationSeed(const ExplainInput& input, int attempt = 0);
-
-// Upper bound of the number of tokens that a training target has, for decode limits: texts are at
-// most 40 words.
-inline constexpr int kMaxExplanationWords = 40;
 
 }  // namespace palate::ranking

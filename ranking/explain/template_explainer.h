@@ -1,7 +1,9 @@
-// Explanations without a model: the TEMPLATE mode, and what stands in where the model's text is
-// refused.
+// Writes explanations without a model: for TEMPLATE mode, and in place of refused texts of a model.
 //
-// Pure functions, thread-safe, some microseconds per item.
+// Usage:
+//   const Explanation explanation = ExplainWithTemplate(input);
+//
+// Pure functions, thread-safe; a few microseconds per item.
 #pragma once
 
 #include "ranking/explain/explanation_plan.h"
@@ -10,11 +12,11 @@
 
 namespace palate::ranking {
 
-// Deterministic: the same input gives the same text; different items get different wordings. The
-// evidence is what the text cites. Languages other than English are answered in English.
+// Deterministic: the same input gives the same text; wordings vary between items. The evidence is
+// what the text cites. Texts are in English whatever the language is.
 Explanation ExplainWithTemplate(const ExplainInput& input, const SummaryOptions& options = {});
 
-// The same from a plan that is already made (MakePlan of `input`).
+// The same for an existing plan, which must be MakePlan of `input`.
 Explanation ExplainWithTemplate(const ExplainInput& input, const ExplanationPlan& plan);
 
 }  // namespace palate::ranking
