@@ -114,7 +114,7 @@ TEST_F(BatchQueueTest, LargeWorkHoldsUpSmallWorkForOneBatchAtMost) {
   EXPECT_THAT(Next(), ElementsAre(500));
 
   Bulk(7);
-  EXPECT_THAT(Next(), ElementsAre(-7)) << "work of the other lane is small work too";
+  EXPECT_THAT(Next(), ElementsAre(-7)) << "small work of the other lane counts too";
   EXPECT_THAT(Next(), ElementsAre(500));
 }
 
@@ -144,7 +144,7 @@ TEST_F(BatchQueueTest, BulkWorkLargerThanItsShareOrABatchDoesNotStarve) {
       interactive += Sum(batch, false);
     }
     EXPECT_TRUE(served) << tokens;
-    EXPECT_GE(interactive, tokens) << "three quarters are interactive work's";
+    EXPECT_GE(interactive, tokens) << "interactive work gets three quarters";
   }
 }
 
@@ -175,7 +175,8 @@ TEST_F(BatchQueueTest, InteractiveWorkThatFillsEveryBatchLeavesBulkItsShare) {
 }
 
 TEST_F(BatchQueueTest, RefusesCallsAtOnceWhenTheLaneIsFull) {
-  ASSERT_TRUE(queue_.Admit(Lane::kInteractive, 1500).ok()) << "a lane with room takes a call whole";
+  ASSERT_TRUE(queue_.Admit(Lane::kInteractive, 1500).ok())
+      << "a lane with room admits a call of any size";
   const absl::Status refused = queue_.Admit(Lane::kInteractive, 1);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.message()),

@@ -1,4 +1,4 @@
-// A small dual encoder for tests: the text tower of the goldens and an image tower with random
+// A small dual encoder for tests: the text tower of a golden and an image tower with random
 // weights.
 #pragma once
 

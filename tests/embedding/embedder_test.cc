@@ -244,7 +244,7 @@ TEST_F(EmbedderTest, OnlyAskedSpacesAreComputedInTheirOrder) {
 
   options.spaces = {"text"};
   input.images = {"not a picture"};
-  EXPECT_TRUE(One(input, options).status.ok()) << "pictures are not looked at for text";
+  EXPECT_TRUE(One(input, options).status.ok()) << "images are not read for text vectors";
   EXPECT_EQ(embedder_->stats().images, 1);
 }
 
@@ -402,7 +402,7 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   std::vector<int64_t> rows;
   for (size_t i = 0; i < inputs["sentences"].size(); ++i) {
     const std::string sentence = inputs["sentences"][i];
-    if (sentence.empty()) continue;  // the service refuses an input without content
+    if (sentence.empty()) continue;  // an input without content is refused
     texts.push_back({.fields = {sentence}, .images = {}});
     rows.push_back(static_cast<int64_t>(i));
   }

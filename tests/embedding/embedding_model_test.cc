@@ -62,7 +62,7 @@ TEST_F(EmbeddingModelTest, PlainSentenceEncoderServesTextOnly) {
   ASSERT_TRUE(model.ok()) << model.status();
   ASSERT_EQ((*model)->info().spaces.size(), 1u);
   EXPECT_EQ((*model)->info().name, "text");
-  // The dual encoder serves the same text vectors, so that they may be compared.
+  // The text vectors of the dual encoder are the same, so they are comparable.
   EXPECT_EQ((*model)->info().spaces[0].fingerprint, FingerprintOf("text"));
 }
 

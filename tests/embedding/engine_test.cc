@@ -1,5 +1,5 @@
-// Queues, lanes, deadlines and failures of the embedder, with a model whose timing the test
-// decides.
+// Tests the queues, lanes, deadlines and failures of the embedder with a model that the test
+// controls.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,14 +34,14 @@ class EngineTest : public ::testing::Test {
     ASSERT_TRUE(embedder.ok()) << embedder.status();
     embedder_ = *std::move(embedder);
   }
-  // A call on a thread of its own; its status lands in `status`.
+  // Runs a call on a new thread, which sets `status`.
   std::thread Call(std::vector<EmbedInput> inputs, const EmbedOptions& options,
                    absl::Status& status, const CallContext& context = {}) {
     return std::thread([this, inputs = std::move(inputs), options, &status, context] {
       status = embedder_->Embed(inputs, options, context).status();
     });
   }
-  // Puts the executor to work on a batch that does not end.
+  // Blocks the executor in a batch until the encoder is opened.
   std::thread Occupy(absl::Status& status) {
     encoder_->Hold();
     std::thread caller = Call({Text("occupied")}, {}, status);
@@ -56,7 +56,7 @@ class EngineTest : public ::testing::Test {
   }
 
   std::unique_ptr<Embedder> embedder_;
-  ScriptedEncoder* encoder_ = nullptr;  // the embedder's
+  ScriptedEncoder* encoder_ = nullptr;  // owned by the embedder
 };
 
 TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
@@ -104,7 +104,7 @@ TEST_F(EngineTest, DeadlineHoldsWhileQueuedAndTheWorkIsNeverDone) {
   const CallContext context = {.deadline = absl::Now() + absl::Milliseconds(30)};
   EXPECT_EQ(embedder_->Embed({Text("late")}, {}, context).status().code(),
             absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 8) << "only the batch in hand is left";
+  EXPECT_EQ(embedder_->stats().queued_tokens_interactive, 8) << "only the running batch is left";
 
   encoder_->Open();
   caller.join();
@@ -188,13 +188,12 @@ TEST_F(EngineTest, InteractiveCallOvertakesABulkCall) {
   bulk.lane = Lane::kBulk;
   absl::Status slow;
   std::thread bulk_call = Call(std::vector<EmbedInput>(40, Text("bulk bulk ")), bulk, slow);
-  encoder_->WaitForPrepared(9);  // more than a batch of it waits
+  encoder_->WaitForPrepared(9);  // more than one batch waits
 
   absl::Status fast;
   std::thread interactive = Call({Text("interactive"), Text("another")}, {}, fast);
-  encoder_->WaitForPrepared(
-      "another");           // by the one thread that put "interactive" into the queue before
-  encoder_->LetThrough(2);  // the batch in hand, and the first that is cut from now on
+  encoder_->WaitForPrepared("another");  // so the one preparing thread has queued "interactive"
+  encoder_->LetThrough(2);               // the running batch and the next one
   encoder_->WaitForBatches(3);
   EXPECT_THAT(encoder_->batches().at(1), Contains("interactive"));
 
@@ -230,7 +229,7 @@ TEST_F(EngineTest, PreparingGoesOnWhileTheModelComputesAndIsBounded) {
   encoder_->WaitForPrepared(5);
   EXPECT_LT(embedder_->stats().batches, 2);
   EXPECT_EQ(embedder_->stats().queued_tokens_interactive > 500, true)
-      << "what is not prepared yet counts too";
+      << "unprepared inputs count too";
 
   encoder_->Open();
   caller.join();
@@ -296,7 +295,7 @@ TEST_F(EngineTest, CallersThatLeaveAtAnyMomentLeaveNothingBehind) {
       for (int i = 0; i < 40; ++i) {
         EmbedOptions call;
         call.lane = t % 2 == 0 ? Lane::kBulk : Lane::kInteractive;
-        // Some leave at their deadline, the others are cancelled by a thread that goes its own way.
+        // Some calls end at their deadline, the others are cancelled by a concurrent thread.
         const bool cancels = i % 4 == 0;
         const auto cancellation = std::make_shared<Cancellation>();
         CallContext context = {.cancellation = cancellation};

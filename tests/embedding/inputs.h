@@ -1,4 +1,4 @@
-// Inputs that several tests of embedding share.
+// Inputs shared by tests of embedding.
 #pragma once
 
 #include <string>

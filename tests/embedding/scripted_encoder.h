@@ -1,8 +1,10 @@
-// A model whose timing and failures a test decides. Texts are its whole input:
-//   "poison…"   fails every computation that it is part of
-//   "nan…"      gives numbers that are not finite
+// An encoder whose timing and failures a test controls. The text of an input selects its behavior:
+//
+//   "poison…"   fails every batch that contains it
+//   "nan…"      has a vector that is not finite
 //   "slow…"     is not prepared before OpenPreparing
-// Every other text's vector says its length.
+//
+// Vectors of other texts encode their length.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -36,10 +38,10 @@ class ScriptedEncoder final : public Encoder {
   bool is_joint() const override { return false; }
   int64_t EstimateImage(int64_t, int64_t) const override { return 0; }
   absl::StatusOr<EncoderImage> PrepareImage(const models::Image&) const override {
-    return absl::UnimplementedError("no pictures");
+    return absl::UnimplementedError("no images");
   }
 
-  // A token is a byte.
+  // Every byte is a token.
   absl::StatusOr<PreparedPass> Prepare(const PassContent& content) const override {
     const MutexLock lock(mutex_);
     ++preparing_;
@@ -83,7 +85,7 @@ class ScriptedEncoder final : public Encoder {
     });
   }
 
-  // From now on a batch is computed only when it is let through.
+  // From now on each batch waits for LetThrough or Open.
   void Hold() {
     const MutexLock lock(mutex_);
     held_ = true;
@@ -103,7 +105,7 @@ class ScriptedEncoder final : public Encoder {
     preparing_open_ = true;
     changed_.SignalAll();
   }
-  // Block until so many batches were begun, or texts were prepared or begun.
+  // Block until so many batches were started, or texts were prepared or started.
   void WaitForBatches(int count) const { WaitFor(entered_, count); }
   void WaitForPrepared(int count) const { WaitFor(prepared_, count); }
   void WaitForPrepared(const std::string& text) const {

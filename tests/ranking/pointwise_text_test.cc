@@ -51,7 +51,7 @@ TEST(PointwiseTextTest, ADocumentIsTitleDescriptionAndAttributes) {
 TEST(PointwiseTextTest, ALongDescriptionEndsAtAWholeCharacter) {
   ItemFacts item;
   for (int i = 0; i < 1500; ++i) item.description += "\xC3\xA9";  // two bytes each
-  item.description = "a" + item.description;  // so that byte 2,000 falls inside of one
+  item.description = "a" + item.description;  // so that byte 2,000 is inside a character
   const std::string document = DocumentFromFacts(item);
   EXPECT_EQ(document.size(), 1999u);
   EXPECT_EQ(document.back(), '\xA9');

@@ -66,8 +66,9 @@ TEST(SummarizeTest, SolvesTheRidgeEquations) {
   SummaryOptions options;
   options.shrinkage = 1;
   options.min_share = 0;
-  // Red and round on the first item (weight 1), round alone on the second (weight 0.5), all of the
-  // same time:
+  // Red and round on the first item (weight 1), round alone on the second (weight 0.5), at the same
+  // time:
+  //
   //   2 red + round = 1 and red + 3 round = 1.5, so red = 0.3 and round = 0.4.
   const std::vector<HistoryEntry> history = {
       MakeEntry(MakeItem("a", "A", {{"color", "red"}, {"shape", "round"}}), "like", 2),
@@ -130,8 +131,7 @@ TEST(SummarizeTest, MakesRangesFromEngagedItemsOnly) {
   const PreferenceSummary summary = Summarize(WalnutHistory());
   ASSERT_EQ(summary.ranges.size(), 1u);
   EXPECT_EQ(summary.ranges[0].attribute, "price");
-  EXPECT_EQ(summary.ranges[0].low,
-            40.0);  // the mug; neither the rug that was only seen nor the clock
+  EXPECT_EQ(summary.ranges[0].low, 40.0);  // the mug; the rug was only seen, the clock disliked
   EXPECT_EQ(summary.ranges[0].high, 80.0);
 }
 

@@ -133,7 +133,7 @@ TEST(BuildRankPromptTest, KeepsTheStrongestPreferencesLongest) {
     const std::string shown = Show(prompt.prefix);
     const bool range = absl::StrContains(shown, "<|inside|> price <|history|>");
     EXPECT_TRUE(range || prompt.history_labels.empty())
-        << "a range went before the history at " << budget;
+        << "a range was dropped before the history at " << budget;
     EXPECT_TRUE(budget < 8 || absl::StrContains(shown, "walnut")) << budget;
   }
 }
@@ -156,8 +156,8 @@ TEST(BuildRankPromptTest, DropsUnmarkedWordsOfALongItemFirst) {
 
 TEST(BuildRankPromptTest, ShowsOneLinePerItemByItsStrongestEvent) {
   RankInput input = WalnutInput();
-  input.history.insert(input.history.begin(), MakeEntry(input.history[2].item, "view", 0.1,
-                                                        0));  // the clock, turned down before
+  // The clock, turned down earlier.
+  input.history.insert(input.history.begin(), MakeEntry(input.history[2].item, "view", 0.1, 0));
   const RankPrompt prompt = Build(input);
   EXPECT_EQ(prompt.history_labels.size(), 5u);
   EXPECT_EQ(
@@ -166,8 +166,8 @@ TEST(BuildRankPromptTest, ShowsOneLinePerItemByItsStrongestEvent) {
 
 TEST(BuildRankPromptTest, PrefersInformativeEventsWhereRoomIsShort) {
   RankInput input = WalnutInput();
-  std::rotate(input.history.begin(), input.history.end() - 1,
-              input.history.end());  // the event in passing is the newest now
+  // The passing event becomes the newest.
+  std::rotate(input.history.begin(), input.history.end() - 1, input.history.end());
   PromptOptions options;
   options.max_history = 2;
   EXPECT_THAT(Build(input, options).history_labels,

@@ -1,4 +1,4 @@
-// Small hand-made shops and shoppers for the ranking tests.
+// Small catalogs and histories for the ranking tests.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ inline HistoryEntry MakeEntry(ItemFacts item, std::string type, double weight,
   return {std::move(item), std::move(type), weight, TestTime(days_before_newest)};
 }
 
-// A walnut, minimalist shopper who turned brass down. Newest first.
+// A user who likes walnut and minimalist style and turned brass down. Newest first.
 inline std::vector<HistoryEntry> WalnutHistory() {
   using List = std::vector<std::string>;
 
@@ -75,7 +75,7 @@ inline ItemFacts WalnutChair() {
                    {"features", std::vector<std::string>{"padded"}}});
 }
 
-// A shopper over a random catalog whose attributes have every type.
+// A user of a random catalog with attributes of every type.
 struct RandomShopper {
   std::vector<HistoryEntry> history;
   std::vector<ItemFacts> candidates;

@@ -1,4 +1,4 @@
-// A folder for a cache, and entries to put into it.
+// A temporary folder for a cache, and entries for it.
 #pragma once
 
 #include <cstdlib>
@@ -25,19 +25,19 @@ class CacheFolder {
   CacheFolder(const CacheFolder&) = delete;
   CacheFolder& operator=(const CacheFolder&) = delete;
 
-  // Made by the cache.
+  // Created by the cache.
   std::string dir() const { return path_ + "/cache"; }
 
-  // Of all files together.
+  // The size of all files.
   int64_t bytes() const {
     const std::vector<int64_t> sizes = Sizes("");
     return std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   }
-  // The bytes of each of RocksDB's table files.
+  // The sizes of RocksDB's table files.
   std::vector<int64_t> tables() const { return Sizes(".sst"); }
 
  private:
-  // Of files that end with `extension`; one that goes meanwhile is left out.
+  // The sizes of files with this extension; files that vanish meanwhile are skipped.
   std::vector<int64_t> Sizes(const std::string& extension) const {
     std::vector<int64_t> sizes;
     for (const auto& file : std::filesystem::recursive_directory_iterator(dir())) {
@@ -52,7 +52,7 @@ class CacheFolder {
   std::string path_;
 };
 
-// A vector that no other number gives.
+// A vector that differs for every number.
 inline CachedVector VectorOf(int number, size_t dimensions = 384) {
   CachedVector vector;
   vector.present = true;
@@ -63,7 +63,7 @@ inline CachedVector VectorOf(int number, size_t dimensions = 384) {
   return vector;
 }
 
-// A digest, as ContentDigest would give it.
+// A digest like those of ContentDigest.
 inline std::string ContentOf(int number) { return Sha256(std::to_string(number)); }
 
 }  // namespace palate::embedding

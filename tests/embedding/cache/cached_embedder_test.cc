@@ -36,8 +36,8 @@ EmbedInput Text(const std::string& text, EmbedRole role = EmbedRole::kItem) {
   return input;
 }
 
-// An embedder that never gives the same vector twice, so that only a memory can: each vector holds
-// the number of its computation.
+// An embedder that never returns the same vector twice, so equal vectors prove a cache hit: each
+// vector contains the number of its computation.
 class Model {
  public:
   absl::StatusOr<std::vector<EmbedResult>> operator()(std::vector<EmbedInput> inputs,
@@ -91,7 +91,7 @@ class CachedEmbedderTest : public ::testing::Test {
     EXPECT_TRUE(results.ok()) << results.status();
     return results.ok() ? *std::move(results) : std::vector<EmbedResult>();
   }
-  // The number of the computation that the one vector of `text` came from.
+  // The number of the computation that produced the only vector of `input`.
   float Number(const EmbedInput& input, const CachedEmbedder::Caller& caller = {"shop", ""},
                const EmbedOptions& options = {}) {
     const auto results = Embed({input}, caller, options);
@@ -147,7 +147,7 @@ TEST_F(CachedEmbedderTest, ChangedContentSpaceDimensionsOrInstructionIsComputedA
   const std::set<float> numbers = {Number(Text("lamp")), Number(Text("lamp."))};
   EXPECT_EQ(numbers.size(), 2u);
   EXPECT_EQ(Number(Text("lamp"), {"shop", ""}, only_text), Number(Text("lamp")))
-      << "text is kept by itself";
+      << "spaces are cached separately";
   EXPECT_EQ(model_.calls, 2);
 
   Number(Text("lamp"), {"shop", ""}, cut);
@@ -196,7 +196,7 @@ TEST_F(CachedEmbedderTest, WhatBelongsToAUserIsInMemoryOnly) {
 
   Restart();
   Number(Text("red lamp", EmbedRole::kQuery), {"shop", "ada"});
-  EXPECT_EQ(model_.calls, 4) << "gone with the process";
+  EXPECT_EQ(model_.calls, 4) << "memory does not survive a restart";
 }
 
 TEST_F(CachedEmbedderTest, DroppedUserIsComputedAnew) {

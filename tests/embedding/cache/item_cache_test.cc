@@ -30,8 +30,8 @@ class ItemCacheTest : public ::testing::Test {
     cache_ = *std::move(opened);
   }
   void Put(int number) { cache_->Put({{KeyOf(number), VectorOf(number)}}); }
-  // Files are written, merged and dropped by threads of RocksDB, and a flush may exceed the limit
-  // for a moment.
+  // RocksDB writes, merges and drops files on background threads, and a flush may exceed the limit
+  // briefly.
   static bool Becomes(absl::FunctionRef<bool()> holds) {
     const absl::Time limit = absl::Now() + absl::Seconds(60);
     while (!holds() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
@@ -50,7 +50,7 @@ class ItemCacheTest : public ::testing::Test {
     EXPECT_EQ(found[0]->values, VectorOf(number).values);
     return true;
   }
-  // Overwrites `bytes` of every file that `extension` names, from `offset` on.
+  // Overwrites `bytes` from `offset` in every file whose name contains `extension`.
   void Damage(const std::string& extension, int64_t offset, size_t bytes) {
     cache_.reset();
     int damaged = 0;
@@ -105,9 +105,9 @@ TEST_F(ItemCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {
 
   int held = 0;
   while (held < kEntries && Holds(kEntries - 1 - held)) ++held;
-  EXPECT_GT(held, 1000) << "the newest are there";
+  EXPECT_GT(held, 1000) << "the newest entries are cached";
   for (int i = 0; i < kEntries - held; ++i)
-    ASSERT_FALSE(Holds(i)) << i << " outlived an entry that is newer";
+    ASSERT_FALSE(Holds(i)) << i << " was kept longer than a newer entry";
 }
 
 TEST_F(ItemCacheTest, SmallFilesOfRestartsAreMergedUpToASixteenthOfTheBound) {
@@ -117,13 +117,13 @@ TEST_F(ItemCacheTest, SmallFilesOfRestartsAreMergedUpToASixteenthOfTheBound) {
   int next = 0;
   for (int restart = 0; restart < kSmall + kLarge; ++restart) {
     Open(ItemCache::kMinBytes);
-    // About 9 KB at first, which merge; then 190 KB, of which two would exceed the sixteenth.
+    // About 9 KB at first, which are merged; then 190 KB, two of which would exceed a sixteenth.
     for (int end = next + (restart < kSmall ? 6 : 120); next < end; ++next) Put(next);
   }
 
   Open(ItemCache::kMinBytes);
   EXPECT_TRUE(SettlesWithinTables(kSmall / 2 + kLarge)) << folder_.tables().size() << " tables";
-  // Were one file most of the cache, most of the cache would be dropped with it.
+  // Dropping a file must not drop most of the cache.
   for (const int64_t bytes : folder_.tables()) EXPECT_LE(bytes, kSixteenth);
   for (int i = 0; i < next; ++i) ASSERT_TRUE(Holds(i)) << i;
 }
@@ -177,7 +177,7 @@ TEST_F(ItemCacheTest, DamagedEntryIsAMissAndIsCounted) {
   EXPECT_EQ(cache_->stats().errors, 1);
 
   Put(1);
-  EXPECT_TRUE(Holds(1)) << "written anew, it is found before the damaged one";
+  EXPECT_TRUE(Holds(1)) << "the new entry precedes the damaged one";
 }
 
 TEST_F(ItemCacheTest, FolderThatIsOpenElsewhereIsRefused) {

@@ -81,7 +81,7 @@ TEST_F(QueryCacheTest, AnswerThatWasOnItsWayWhileItsUserWasDroppedIsNotKept) {
   EXPECT_FALSE(Holds(kAda, 1));
 
   Put(kAda, 2);
-  EXPECT_TRUE(Holds(kAda, 2)) << "a query after the drop is a new one";
+  EXPECT_TRUE(Holds(kAda, 2)) << "queries after the drop are cached";
 }
 
 TEST_F(QueryCacheTest, StaysWithinItsBytesAndDropsTheOldestFirst) {

@@ -1,4 +1,4 @@
-// Every family of encoder through the embedder's front door, against reference vectors.
+// Tests every encoder family through Embedder against reference vectors.
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ using models::Golden;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A model and its embedder.
+// A loaded model with its embedder.
 struct Served {
   std::shared_ptr<const EmbeddingModel> model;
   std::unique_ptr<Embedder> embedder;
@@ -85,7 +85,7 @@ std::string Png(uint8_t seed, int64_t width, int64_t height) {
   return *models::EncodePng(image);
 }
 
-// The input alone gives the vectors that it gives among others.
+// Expects that an input has the same vectors alone and in a batch.
 void ExpectBatchEqualsSingle(const Served& served) {
   std::vector<EmbedInput> inputs;
   for (int i = 0; i < 14; ++i) {
@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
-// The cases of a fixture that asks for the vectors of an embedding protocol (tests/goldens).
+// The cases of a fixture in tests/goldens with vectors of an embedding protocol.
 class ProtocolTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ProtocolTest, GivesTheReferenceVectorsOfEveryCase) {
@@ -281,7 +281,7 @@ TEST(DecoderEmbeddingTest, IsTheLastStateAfterTheLastNorm) {
   }
 }
 
-// A decoder's folder with the files that sentence-transformers adds.
+// A decoder folder with the files that sentence-transformers adds.
 class SentenceLayoutTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -424,7 +424,7 @@ TEST(AdapterEmbeddingTest, FolderOfAnAdapterNamesItsBaseAndHasAFingerprintOfItsO
 
   const std::vector<EmbedInput> inputs = {Text("A walnut lamp")};
   models::ExpectClose(by_folder.Vectors(inputs, "text"), by_option.Vectors(inputs, "text"), 1e-6,
-                      "either way");
+                      "folder and option");
 
   EXPECT_GT(models::MaxDifference(by_folder.Vectors(inputs, "text"), plain.Vectors(inputs, "text")),
             1e-4);
@@ -530,10 +530,10 @@ TEST_F(VisionLanguageTest, InstructionIsStrippedAndEndsWithPunctuation) {
   models::ExpectClose(QueryVector(" \n Find the sofa\u3000"), whole, 1e-6,
                       "stripped, full stop added");
   EXPECT_GT(models::MaxDifference(QueryVector("Find the sofa!"), whole), 1e-4)
-      << "another mark stays";
+      << "other punctuation is kept";
   models::ExpectClose(QueryVector(" \t"), QueryVector(""), 1e-6, "nothing is the default");
   models::ExpectClose(QueryVector("Represent the user's input"), QueryVector(""), 1e-6,
-                      "which is this");
+                      "the default instruction");
 }
 
 TEST_F(VisionLanguageTest, InputWithoutContentIsNull) {
@@ -560,11 +560,11 @@ TEST_F(VisionLanguageTest, FusedIsOneJointPassAndMoreThanItsParts) {
   EXPECT_GT(
       models::MaxDifference(served_.Vectors({swapped}, "fused"), served_.Vectors({both}, "fused")),
       1e-5)
-      << "pictures have an order";
+      << "the order of images matters";
   EXPECT_LE(
       models::MaxDifference(served_.Vectors({swapped}, "image"), served_.Vectors({both}, "image")),
       1e-6)
-      << "their mean has none";
+      << "the mean does not depend on the order";
 }
 
 TEST_F(VisionLanguageTest, LongTextLosesItsEndAndNeitherPictureNorSuffix) {
@@ -580,11 +580,11 @@ TEST_F(VisionLanguageTest, LongTextLosesItsEndAndNeitherPictureNorSuffix) {
 
   const EmbedResult result = cut.Embed({input}, {.spaces = {"fused"}, .instruction = ""})[0];
   ASSERT_TRUE(result.status.ok()) << result.status;
-  EXPECT_EQ(result.tokens, 64 - 6) << "all but the picture's tokens";
+  EXPECT_EQ(result.tokens, 64 - 6) << "all but the tokens of the image";
   const EmbedResult whole = served_.Embed({input}, {.spaces = {"fused"}, .instruction = ""})[0];
   EXPECT_EQ(result.truncated_tokens, whole.tokens - result.tokens);
 
-  // The same text written shorter has the same vector: the suffix is whole.
+  // A text that fits without truncation has the same vector: the suffix was kept whole.
   EmbedInput shorter = input;
   bool found = false;
   for (int words = 1; words <= 60 && !found; ++words) {

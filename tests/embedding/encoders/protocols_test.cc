@@ -29,7 +29,7 @@ TEST(StripUnicodeWhitespaceTest, TakesBothEndsOffAndNothingInside) {
                                    "x"),
             "\u200b"
             "x")
-      << "a zero-width space is none";
+      << "a zero-width space is not whitespace";
   EXPECT_EQ(StripUnicodeWhitespace(" \n "), "");
   EXPECT_EQ(StripUnicodeWhitespace(""), "");
 }

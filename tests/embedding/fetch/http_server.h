@@ -1,5 +1,5 @@
-// A web server on a thread of its own, on an address of this machine: answers every connection with
-// the bytes that its path stands for.
+// An HTTP server on a loopback address with its own thread. It answers each connection with the
+// bytes configured for the path.
 #pragma once
 
 #include <netinet/in.h>
@@ -17,7 +17,7 @@
 
 namespace palate::embedding {
 
-// An HTTP answer with this body.
+// An HTTP response with this body.
 inline std::string HttpAnswer(const std::string& body, const std::string& status = "200 OK",
                               const std::string& headers = "") {
   return absl::StrCat("HTTP/1.1 ", status, "\r\nContent-Length: ", body.size(), "\r\n", headers,
@@ -26,7 +26,7 @@ inline std::string HttpAnswer(const std::string& body, const std::string& status
 
 class HttpServer {
  public:
-  // Whole answers by path; other paths are 404. A path of `silent` is accepted and never answered.
+  // Complete responses by path; other paths get 404. `silent` is a path that gets no response.
   using Answers = std::map<std::string, std::string>;
 
   explicit HttpServer(Answers answers, std::string silent = "/silent")

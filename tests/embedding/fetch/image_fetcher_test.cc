@@ -1,5 +1,4 @@
-// Fetches from a real web server on an address of this machine, which only the switch for tests
-// admits.
+// Fetches from a real HTTP server on a loopback address, which only a test option admits.
 #include "embedding/fetch/image_fetcher.h"
 
 #include <gmock/gmock.h>
@@ -86,7 +85,7 @@ TEST_F(ImageFetcherTest, RefusesHostsThatAreNotAllowedWithoutConnecting) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("is not allowed"));
 
-  options_.allowed_hosts = *HostList::Parse("127.0.0.1");  // the scheme's own port only
+  options_.allowed_hosts = *HostList::Parse("127.0.0.1");  // only the scheme's default port
   EXPECT_EQ(CodeOf("/picture"), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(server_.connections(), 0);
 }
@@ -219,7 +218,7 @@ TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
 }
 
 TEST_F(ImageFetcherTest, CallWaitsWhileOthersHoldTheMemory) {
-  options_.max_bytes_held = 0;  // raised to what one full call may need
+  options_.max_bytes_held = 0;  // raised to the needs of one full call
   ImageFetcher fetcher(options_);
   const std::vector<std::string> uris(ImageFetcher::kMaxUris, server_.uri("/picture"));
   auto held = fetcher.Fetch(uris, {});

@@ -57,8 +57,8 @@ class LlmEngineTest : public ::testing::Test {
 
 constexpr float kTolerance = 1e-4f;
 
-// The reference: prefix and candidates in one row under the block mask, positions continuing from
-// the prefix for each candidate.
+// The reference: the prefix and all candidates in one row under the block mask, with positions that
+// continue from the prefix for each candidate.
 std::vector<float> ScoresByMask(const LoadedModel& loaded, const EncodedRankPrompt& prompt) {
   const c10::InferenceMode inference;
   std::vector<int64_t> ids = prompt.prefix, positions, owner(prompt.prefix.size(), -1), ends;
@@ -351,7 +351,8 @@ TEST_F(LlmEngineTest, RefusesAtOnceWhatCannotBeReadyInTime) {
 }
 
 TEST_F(LlmEngineTest, PutsTemplatesInTheirPlaceWhenTimeRunsOutWhileWriting) {
-  // A text that never counts, drawn again and again, takes until the deadline whatever the machine.
+  // A text that is never accepted and drawn again and again takes until the deadline on any
+  // machine.
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
   const auto explanations = engine->Explain(ExplainInputs(3), nullptr,
                                             {.deadline = absl::Now() + absl::Milliseconds(300)});
@@ -368,7 +369,7 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
   const auto engine = Load({.max_new_tokens = 2, .max_attempts = 1 << 30});
   const auto cancellation = std::make_shared<Cancellation>();
   std::thread canceller([&] {
-    // The endless request has begun.
+    // Waits until the endless request has started.
     while (engine->stats().queued_explanations == 0) std::this_thread::yield();
     cancellation->Cancel();
   });
@@ -380,7 +381,7 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
 
   EXPECT_EQ(engine->Rank(Input(8, 20), {.cancellation = cancellation}).status().code(),
             absl::StatusCode::kCancelled);
-  // The endless request is gone, or this one would wait for it.
+  // If the endless request were still running, this one would wait for it.
   EXPECT_TRUE(engine->Rank(Input(8, 20), {}).ok());
   while (engine->stats().queued_explanations > 0) std::this_thread::yield();
 }

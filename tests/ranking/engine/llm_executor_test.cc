@@ -10,10 +10,10 @@
 namespace palate::ranking {
 namespace {
 
-// Latches, not absl::Notification: ThreadSanitizer does not see the order that the installed Abseil
-// makes.
+// Uses latches because ThreadSanitizer does not see the synchronization of absl::Notification in
+// the installed Abseil.
 
-// Holds the executor's thread in a step until released.
+// Blocks the executor in a step until opened.
 struct Gate {
   std::latch entered{1}, open{1};
   bool Step() {

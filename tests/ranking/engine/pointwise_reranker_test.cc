@@ -27,7 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr float kScoreTolerance = 1e-5f;  // of a published score
+constexpr float kScoreTolerance = 1e-5f;  // for published scores
 
 std::unique_ptr<PointwiseReranker> Load(const models::Golden& golden,
                                         const RerankerOptions& options = {}) {
@@ -50,7 +50,7 @@ RankInput Request(std::string query, const std::vector<std::string>& documents) 
   return input;
 }
 
-// Documents of many lengths that begin alike or not.
+// Documents of many lengths, some with a common beginning.
 std::vector<std::string> SomeDocuments(int count) {
   std::vector<std::string> documents;
   for (int i = 0; i < count; ++i) {
@@ -66,7 +66,7 @@ void ExpectSameScores(const std::vector<float>& a, const std::vector<float>& b) 
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], kScoreTolerance) << i;
 }
 
-// A fixture of ../shared/goldens by its name, or of tests/goldens by its path from the checkout.
+// A fixture of ../shared/goldens by its name, or of tests/goldens by its path in the checkout.
 models::Golden Fixture(const std::string& name) {
   models::Golden golden(name);
   if (name.find('/') != std::string::npos)
@@ -109,8 +109,8 @@ TEST_P(GoldenRerankerTest, ScoresAsTheReferenceDoes) {
   }
 }
 
-// Not qwen3-yarn: its pairs are longer than its positions, which the reference computes past and a
-// service cuts at.
+// Without qwen3-yarn, whose pairs are longer than its positions: the reference computes beyond
+// them, a service truncates.
 INSTANTIATE_TEST_SUITE_P(Protocols, GoldenRerankerTest,
                          ::testing::Values("qwen3-gqa", "tests/goldens/rerank-qwen3",
                                            "tests/goldens/rerank-qwen3_vl"));
@@ -257,7 +257,7 @@ TEST_F(PointwiseRerankerTest, HasAFingerprintOfItsWeightsAndProtocol) {
   const auto reranker = Load(golden_), again = Load(golden_);
   EXPECT_EQ(reranker->fingerprint().size(), 16u);
   EXPECT_EQ(reranker->fingerprint(), again->fingerprint());
-  EXPECT_EQ(reranker->max_prompt_tokens(), 4096);  // the checkpoint's positions
+  EXPECT_EQ(reranker->max_prompt_tokens(), 4096);  // the positions of the checkpoint
   EXPECT_FALSE(reranker->reads_images());
   EXPECT_TRUE(reranker->Health().ok());
 }
@@ -312,8 +312,8 @@ TEST_F(PointwiseRerankerTest, RankerServesARerankerByNameAndExplainsByTemplate) 
             absl::StatusCode::kInvalidArgument);
 }
 
-// The vision protocol on a small model with random weights; what it should answer is computed by
-// the model alone, pair by pair.
+// The vision protocol on a small model with random weights. The expected scores are computed with
+// the model directly, pair by pair.
 class VisionRerankerTest : public ::testing::Test {
  protected:
   void SetUp() override { PALATE_SKIP_WITHOUT(golden_); }
@@ -381,7 +381,7 @@ TEST_F(VisionRerankerTest, ScoresPicturesAndTextInQueryAndDocuments) {
           << i;
     }
     EXPECT_GT(std::abs(output.scores[0] - output.scores[3]), 1e-4)
-        << "the picture makes no difference";
+        << "the image does not affect the score";
   }
 }
 

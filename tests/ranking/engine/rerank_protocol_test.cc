@@ -22,7 +22,7 @@ constexpr char kJudge[] =
     "provided. Note that the answer can only be "
     "\"yes\" or \"no\".";
 
-// Read once for all tests: the published vocabulary takes its time.
+// Loaded once for all tests, because the published vocabulary loads slowly.
 std::shared_ptr<const models::Tokenizer> TokenizerOf(const models::Golden& golden) {
   static auto* const loaded = new std::map<std::string, std::shared_ptr<const models::Tokenizer>>;
   std::shared_ptr<const models::Tokenizer>& tokenizer = (*loaded)[golden.folder];
@@ -30,7 +30,7 @@ std::shared_ptr<const models::Tokenizer> TokenizerOf(const models::Golden& golde
   return tokenizer;
 }
 
-// A protocol over a golden's vocabulary.
+// A protocol with the vocabulary of a golden.
 struct Subject {
   Subject(const models::Golden& golden, RerankStyle style, int64_t max_positions = kManyPositions)
       : tokenizer(TokenizerOf(golden)) {
@@ -44,7 +44,7 @@ struct Subject {
     EXPECT_TRUE(encoded.ok()) << encoded.status();
     return encoded.ok() ? *std::move(encoded) : EncodedPair();
   }
-  // The prompt as text, special tokens spelled out.
+  // The prompt as text with special tokens spelled out.
   std::string Prompt(const RerankPair& pair) const { return Spell(Encode(pair).ids); }
   std::string Spell(const std::vector<int64_t>& ids) const {
     auto text = tokenizer->Decode(ids, /*skip_special_tokens=*/false);
@@ -151,7 +151,7 @@ TEST(RerankProtocolTest, CutsTheTextBodyAndKeepsTheReservedEnds) {
   EXPECT_EQ(cut.truncated_tokens, whole.ids.size() - 200);
   EXPECT_THAT(subject.Spell(cut.ids),
               EndsWith("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"));
-  // The body is the whole one's beginning.
+  // The truncated body is a prefix of the whole one.
   const auto difference =
       std::mismatch(cut.ids.begin(), cut.ids.end(), whole.ids.begin()).first - cut.ids.begin();
   EXPECT_GE(difference, 185);

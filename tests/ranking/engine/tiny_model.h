@@ -1,5 +1,5 @@
-// A small language model folder with random weights, made for one test: a tokenizer trained on
-// prompts, a Qwen3 decoder, palate.json.
+// A small language model folder with random weights for tests: a tokenizer trained on prompts, a
+// Qwen3 decoder, palate.json.
 #pragma once
 
 #include <filesystem>
@@ -61,7 +61,7 @@ inline absl::Status WriteTinyModel(
   config.head_dim = 8;
   config.max_positions = 4096;
   config.qk_norm = true;
-  config.initializer_range = 0.3;  // large, so that scores differ visibly
+  config.initializer_range = 0.3;  // large, so that scores differ noticeably
 
   PALATE_ASSIGN_OR_RETURN(const auto model, models::DecoderModel::CreateRandom(config, 7));
   PALATE_RETURN_IF_ERROR(model->Save(folder));

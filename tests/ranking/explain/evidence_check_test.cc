@@ -12,8 +12,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// The walnut shopper is shown a walnut chair that is also brass (turned down before) and green
-// (never met), for 70.
+// The plan of a walnut chair for 70 that also has brass, which the user turned down, and green,
+// which is new to the user.
 ExplanationPlan GreenChairPlan() {
   ExplainInput input;
   input.history = WalnutHistory();
@@ -131,7 +131,7 @@ TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   EXPECT_THAT(refusal("Like Vega Lamp, which you liked"), HasSubstr("which the user bought"));
   EXPECT_THAT(refusal("It is the best"), HasSubstr("'best'"));
 
-  // What a closed clause or sentence lacks, no later one can supply.
+  // Later clauses and sentences cannot supply what a closed one lacks.
   EXPECT_THAT(refusal("You often go, and"), HasSubstr("of nothing"));
   EXPECT_THAT(refusal("You like, it"), HasSubstr("of nothing"));
   EXPECT_THAT(refusal("It has a price. It"), HasSubstr("without saying it"));
@@ -142,7 +142,7 @@ TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
               HasSubstr("does not fill"));
 }
 
-// A row of words and slots, cut before each word.
+// All beginnings of a sequence of words and slots, one per word.
 std::vector<std::vector<Segment>> BeginningsOf(const std::vector<Segment>& text) {
   std::vector<std::vector<Segment>> beginnings;
   std::vector<Segment> begun;
@@ -222,7 +222,7 @@ TEST(EvidenceCheckerTest, TakesASlotForItsFactWhateverTheTitleSays) {
   EXPECT_TRUE(verdict.accepted) << verdict.reason;
   EXPECT_EQ(verdict.text, "You bought It, and this one is made of walnut too.");
 
-  // Spelled out, the title is a plain word, and so no item that the interaction could be said of.
+  // Spelled out, the title is a plain word, to which the interaction cannot refer.
   EXPECT_FALSE(checker.Check("You bought It, and this one is made of walnut too.").accepted);
 }
 
