@@ -4,7 +4,7 @@
 // Usage:
 //   const RankPrompt prompt = BuildRankPrompt(input, Summarize(input.history));
 //   for (const std::vector<Segment>& candidate : prompt.candidates)
-//     tokens += static_cast<int>(candidate.size());
+//     num_segments += candidate.size();
 //
 // A prompt is a list of segments. Text segments contain words of items and users and are encoded
 // with special tokens disabled; special segments are tokens of special_tokens.h. Every word in a
