@@ -60,6 +60,7 @@ void AddCommand(cairo_t* cr, char command, const double* n) {
     case 'Q': {
       double x = 0, y = 0;
       cairo_get_current_point(cr, &x, &y);
+
       cairo_curve_to(cr, x + (n[0] - x) * 2 / 3, y + (n[1] - y) * 2 / 3,
                      n[2] + (n[0] - n[2]) * 2 / 3, n[3] + (n[1] - n[3]) * 2 / 3, n[2], n[3]);
       break;
@@ -105,13 +106,16 @@ absl::Status Canvas::status() const {
 
 void Canvas::Backdrop(const Rgb& color, double horizon) {
   cairo_pattern_t* wall = cairo_pattern_create_linear(0, 0, 0, 100);
+
   const auto stop = [&](double at, const Rgb& c) {
     cairo_pattern_add_color_stop_rgb(wall, at, c.r, c.g, c.b);
   };
+
   stop(0, Lighter(color, 0.18));
   stop(horizon - 0.06, color);
   stop(horizon + 0.03, Darker(color, 0.07));
   stop(1, Lighter(color, 0.10));
+
   cairo_set_source(cr_, wall);
   cairo_paint(cr_);
   cairo_pattern_destroy(wall);
@@ -122,10 +126,12 @@ void Canvas::GroundShadow(double x, double y, double radius_x, double radius_y) 
   cairo_save(cr_);
   cairo_translate(cr_, x + 2.5, y);
   cairo_scale(cr_, radius_x * 1.2, radius_y * 1.3);
+
   cairo_pattern_t* shade = cairo_pattern_create_radial(0, 0, 0, 0, 0, 1);
   cairo_pattern_add_color_stop_rgba(shade, 0, 0.07, 0.06, 0.10, 0.50);
   cairo_pattern_add_color_stop_rgba(shade, 0.55, 0.07, 0.06, 0.10, 0.28);
   cairo_pattern_add_color_stop_rgba(shade, 1, 0.07, 0.06, 0.10, 0);
+
   cairo_set_source(cr_, shade);
   cairo_arc(cr_, 0, 0, 1, 0, 2 * std::numbers::pi);
   cairo_fill(cr_);
@@ -144,6 +150,7 @@ void Canvas::DropShadow(absl::string_view path, double dx, double dy) {
     cairo_stroke_preserve(cr_);
     cairo_fill(cr_);
   }
+
   cairo_restore(cr_);
 }
 
@@ -161,6 +168,7 @@ void Canvas::AddPath(absl::string_view path) {
   char command = 'Z';
   double numbers[6];
   int have = 0;
+
   for (const absl::string_view token : absl::StrSplit(path, ' ', absl::SkipEmpty())) {
     if (token.size() == 1 && token[0] >= 'A' && token[0] <= 'Z') {
       command = token[0];
@@ -180,17 +188,21 @@ void Canvas::FillCurrentPath(const Surface& surface, Form form) {
   cairo_path_t* outline = cairo_copy_path(cr_);
   PaintBox box{};
   cairo_path_extents(cr_, &box.x0, &box.y0, &box.x1, &box.y1);
+
   cairo_save(cr_);
   cairo_clip(cr_);
+
   SetColor(cr_, surface.color, surface.texture == Texture::kGlass ? 0.55 : 1);
   cairo_paint(cr_);
   PaintPattern(cr_, box, surface, random_);
   PaintTexture(cr_, box, surface, random_);
   PaintLight(cr_, box, surface, form);
+
   cairo_restore(cr_);
   cairo_new_path(cr_);
   cairo_append_path(cr_, outline);
   cairo_path_destroy(outline);
+
   cairo_set_line_width(cr_, 0.45);
   SetColor(cr_, Darker(surface.color, 0.55), 0.5);
   cairo_stroke(cr_);
@@ -217,6 +229,7 @@ void Canvas::Bar(absl::string_view path, double width, const Surface& surface) {
   // Dark edge, body, and a light line on the upper left side.
   Line(path, width + 0.5, Darker(surface.color, 0.45));
   Line(path, width, surface.color);
+
   cairo_save(cr_);
   cairo_translate(cr_, width * 0.13, width * 0.13);
   Line(path, width * 0.55, Darker(surface.color, 0.25), 0.45);
@@ -278,6 +291,7 @@ std::vector<uint8_t> Canvas::Pixels() {
   const int stride = cairo_image_surface_get_stride(pixels_);
   std::vector<uint8_t> rgb(static_cast<size_t>(size_) * size_ * 3);
   if (data == nullptr) return rgb;
+
   for (int y = 0; y < size_; ++y) {
     const auto* row = reinterpret_cast<const uint32_t*>(data + static_cast<size_t>(y) * stride);
     uint8_t* out = &rgb[static_cast<size_t>(y) * size_ * 3];

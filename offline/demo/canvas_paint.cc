@@ -28,6 +28,7 @@ void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, doubl
   cairo_translate(cr, (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2);
   cairo_rotate(cr, angle * std::numbers::pi / 180);
   cairo_set_line_width(cr, width);
+
   for (double y = -std::floor(reach / spacing) * spacing; y <= reach; y += spacing) {
     cairo_move_to(cr, -reach, y);
     cairo_line_to(cr, reach, y);
@@ -48,12 +49,15 @@ void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   cairo_scale(cell_cr, kPixelsPerUnit, kPixelsPerUnit);
   draw(cell_cr);
   cairo_destroy(cell_cr);
+
   cairo_pattern_t* pattern = cairo_pattern_create_for_surface(cell);
   cairo_pattern_set_extend(pattern, CAIRO_EXTEND_REPEAT);
   cairo_pattern_set_filter(pattern, CAIRO_FILTER_BILINEAR);
+
   cairo_matrix_t to_pixels;
   cairo_matrix_init_scale(&to_pixels, kPixelsPerUnit, kPixelsPerUnit);
   cairo_pattern_set_matrix(pattern, &to_pixels);
+
   cairo_set_source(cr, pattern);
   cairo_paint(cr);
   cairo_pattern_destroy(pattern);
@@ -66,9 +70,11 @@ void Specks(cairo_t* cr, Random& random, double per_area, double radius, const R
             double alpha) {
   constexpr int kTile = 30, kPixels = 3 * kTile;  // units, and pixels at three a unit
   cairo_surface_t* tile = cairo_image_surface_create(CAIRO_FORMAT_A8, kPixels, kPixels);
+
   unsigned char* data = cairo_image_surface_get_data(tile);
   const int stride = cairo_image_surface_get_stride(tile);
   const int count = static_cast<int>(kTile * kTile * per_area);
+
   for (int i = 0; data != nullptr && i < count; ++i) {
     const double x = random.Uniform() * kPixels, y = random.Uniform() * kPixels,
                  r = 3 * radius * random.Uniform(0.4, 1.3);
@@ -80,6 +86,7 @@ void Specks(cairo_t* cr, Random& random, double per_area, double radius, const R
       }
     }
   }
+
   cairo_surface_mark_dirty(tile);
   cairo_pattern_t* pattern = cairo_pattern_create_for_surface(tile);
   cairo_pattern_set_extend(pattern, CAIRO_EXTEND_REPEAT);
@@ -87,6 +94,7 @@ void Specks(cairo_t* cr, Random& random, double per_area, double radius, const R
   cairo_matrix_t to_pixels;
   cairo_matrix_init_scale(&to_pixels, 3, 3);
   cairo_pattern_set_matrix(pattern, &to_pixels);
+
   SetColor(cr, color, alpha);
   cairo_mask(cr, pattern);
   cairo_pattern_destroy(pattern);
@@ -127,7 +135,9 @@ void PaintTriangles(cairo_t* cr, const PaintBox& box, const Surface& surface) {
       SetColor(cr, surface.pattern_color,
                (row + column) % 3 == 0   ? 0.95
                : (row + column) % 3 == 1 ? 0.5
+
                                          : 0.15);
+
       cairo_move_to(cr, x + shift, y + h);
       cairo_line_to(cr, x + shift + w / 2, y);
       cairo_line_to(cr, x + shift + w, y + h);
@@ -152,8 +162,10 @@ void PaintMarble(cairo_t* cr, const PaintBox& box, const Surface& surface, Rando
   for (int i = 0; i < 16; ++i) {
     SetColor(cr, surface.pattern_color, random.Uniform(0.25, 0.75));
     cairo_set_line_width(cr, random.Uniform(0.35, 2.0));
+
     double x = box.x0 - 2, y = random.Uniform(box.y0 - 12, box.y1);
     cairo_move_to(cr, x, y);
+
     while (x < box.x1 + 4) {
       const double nx = x + random.Uniform(7, 14), ny = y + random.Uniform(-3, 8);
       cairo_curve_to(cr, x + 4, y + random.Uniform(-6, 6), nx - 4, ny + random.Uniform(-6, 6), nx,
@@ -169,12 +181,14 @@ void PaintWood(cairo_t* cr, const PaintBox& box, const Surface& surface, Random&
   const bool upright = box.height() > box.width() * 1.1;
   const double across = upright ? box.width() : box.height(),
                along = upright ? box.height() : box.width();
+
   cairo_save(cr);
   cairo_translate(cr, box.x0, box.y0);
   if (upright) {  // grain runs along the longer side
     cairo_rotate(cr, std::numbers::pi / 2);
     cairo_translate(cr, 0, -box.width());
   }
+
   const int lines = std::clamp(static_cast<int>(across / 1.3), 4, 42);
   for (int i = 0; i <= lines; ++i) {
     const double y = across * (i + random.Uniform(-0.4, 0.4)) / lines,
@@ -186,6 +200,7 @@ void PaintWood(cairo_t* cr, const PaintBox& box, const Surface& surface, Random&
     cairo_curve_to(cr, along * 0.3, y + sway, along * 0.6, y - sway, along + 1, y + sway * 0.6);
     cairo_stroke(cr);
   }
+
   cairo_restore(cr);
 }
 
@@ -199,6 +214,7 @@ void PaintKnit(cairo_t* cr, const Surface& surface) {
       cairo_line_to(cell, 2, y);
     }
     cairo_stroke(cell);
+
     SetColor(cell, Lighter(surface.color, 0.5), 0.25);
     StrokeSegment(cell, 0, 0, 0, 1.75);
   });
@@ -214,6 +230,7 @@ void PaintBasket(cairo_t* cr, const Surface& surface) {
       SetColor(cell, across ? Lighter(surface.color, 0.16) : Darker(surface.color, 0.16));
       cairo_rectangle(cell, x, y, kCell, kCell);
       cairo_fill(cell);
+
       SetColor(cell, Darker(surface.color, 0.6), 0.55);
       cairo_set_line_width(cell, 0.32);
       for (double k = 0; k <= kCell; k += kCell / 3) {
@@ -240,10 +257,12 @@ void PaintRope(cairo_t* cr, const Surface& surface) {
 void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1,
                  std::initializer_list<std::pair<double, double>> stops) {
   cairo_pattern_t* light = cairo_pattern_create_linear(x0, y0, x1, y1);
+
   for (const auto& [at, amount] : stops) {  // positive lightens, negative darkens
     const Rgb& color = amount > 0 ? kWhite : kBlack;
     cairo_pattern_add_color_stop_rgba(light, at, color.r, color.g, color.b, std::abs(amount));
   }
+
   cairo_set_source(cr, light);
   cairo_paint(cr);
   cairo_pattern_destroy(light);
@@ -252,11 +271,13 @@ void LinearLight(cairo_t* cr, double x0, double y0, double x1, double y1,
 void BallLight(cairo_t* cr, const PaintBox& box, double strength) {
   const double radius = std::max(box.width(), box.height()) * 0.75;
   const double x = box.x0 + box.width() * 0.34, y = box.y0 + box.height() * 0.26;
+
   cairo_pattern_t* light = cairo_pattern_create_radial(x, y, radius * 0.04, x, y, radius);
   cairo_pattern_add_color_stop_rgba(light, 0, 1, 1, 1, 0.42 * strength);
   cairo_pattern_add_color_stop_rgba(light, 0.38, 1, 1, 1, 0);
   cairo_pattern_add_color_stop_rgba(light, 0.39, kBlack.r, kBlack.g, kBlack.b, 0);
   cairo_pattern_add_color_stop_rgba(light, 1, kBlack.r, kBlack.g, kBlack.b, 0.48 * strength);
+
   cairo_set_source(cr, light);
   cairo_paint(cr);
   cairo_pattern_destroy(light);
@@ -265,6 +286,7 @@ void BallLight(cairo_t* cr, const PaintBox& box, double strength) {
 // A window mirrored in a glossy surface.
 void Reflection(cairo_t* cr, const PaintBox& box, double alpha) {
   if (box.width() < 9 || box.height() < 9) return;
+
   cairo_save(cr);
   cairo_translate(cr, box.x0 + box.width() * 0.25, box.y0 + box.height() * 0.40);
   cairo_scale(cr, box.width() * 0.045, box.height() * 0.24);
@@ -282,6 +304,7 @@ void SetColor(cairo_t* cr, const Rgb& color, double alpha) {
 
 void PaintPattern(cairo_t* cr, const PaintBox& box, const Surface& surface, Random& random) {
   SetColor(cr, surface.pattern_color, 0.9);
+
   if (surface.pattern == "striped") {
     Hatch(cr, box, box.width() > box.height() * 1.6 ? 90 : 0, 6, 2.5);
   } else if (surface.pattern == "dotted") {
@@ -351,12 +374,13 @@ void PaintTexture(cairo_t* cr, const PaintBox& box, const Surface& surface, Rand
     case Texture::kRope:
       PaintRope(cr, surface);
       break;
+
     case Texture::kSmooth:
     case Texture::kMetal:
     case Texture::kVelvet:
     case Texture::kGloss:
     case Texture::kGlass:
-      break;  // told by the light alone
+      break;  // PaintLight alone shows these
   }
 }
 
@@ -403,6 +427,7 @@ void PaintLight(cairo_t* cr, const PaintBox& box, const Surface& surface, Form f
         LinearLight(cr, x0, y0, x1, y1, {{0, 0.16}, {0.45, 0.0001}, {0.46, -0.0001}, {1, -0.20}});
       }
   }
+
   if (surface.texture == Texture::kGloss) Reflection(cr, box, 0.55);
   if (surface.texture == Texture::kLeather) Reflection(cr, box, 0.14);
   if (form != Form::kFlat)

@@ -101,9 +101,11 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
   import.source_name = "demo";
   import.call_timeout = options.call_timeout;
   offline::Importer importer(client, import);
+
   Catalog wanted = shop.catalog;
   wanted.id = options.catalog;
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(wanted));
+
   offline::ImportOutcome outcome;
   ShopItems items(shop);
   PALATE_RETURN_IF_ERROR(
@@ -111,6 +113,7 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
   ShopEvents events(shop);
   PALATE_RETURN_IF_ERROR(
       importer.SendEvents("events", events, outcome, reporter.Step("what shoppers did")));
+
   if (!outcome.refused.empty())
     return absl::InternalError(absl::StrCat("refused: ", outcome.refused.front()));
   return importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding pictures and text"));
@@ -122,6 +125,7 @@ absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& op
   shown.shopper = &shopper;
   shown.recent = InformativeEvents(shop, shopper.id);
   if (shown.recent.size() > kShownEvents) shown.recent.resize(kShownEvents);
+
   pipeline::RecommendQuery query;
   query.catalog = options.catalog;
   query.scenario = "demo";
@@ -129,6 +133,7 @@ absl::StatusOr<ShownShopper> Show(offline::Client& client, const DemoOptions& op
   query.num_results = options.num_results;
   query.explain = pipeline::ExplainMode::kLlm;
   query.request_time = shop.split_time;
+
   PALATE_ASSIGN_OR_RETURN(shown.answer, client.Recommend(query, options.call_timeout));
   return shown;
 }
@@ -137,11 +142,13 @@ void AppendShopper(const ShownShopper& shown,
                    const absl::flat_hash_map<std::string, const Product*>& products,
                    std::string& text) {
   absl::StrAppend(&text, "\n", shown.shopper->id, "\n");
+
   for (const Event* event : shown.recent) {
     const auto product = products.find(event->item_id);
     absl::StrAppendFormat(&text, "  %-9s %s\n", event->type,
                           product == products.end() ? event->item_id : product->second->item.title);
   }
+
   absl::StrAppend(&text, "  is recommended\n");
   int place = 0;
   for (const pipeline::ResultItem& result : shown.answer.result.results) {
@@ -160,6 +167,7 @@ std::vector<const Shopper*> ShoppersToMeasure(const Shop& shop) {
   for (const Event& event : shop.events) {
     if (event.time < shop.split_time && IsInformative(event)) ++informative[event.user_id];
   }
+
   std::vector<const Shopper*> shoppers;
   for (const Shopper& shopper : shop.shoppers) {
     if (informative[shopper.id] >= kMinInformativeEvents &&
@@ -179,6 +187,7 @@ absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
   reporter.Say(absl::StrFormat("a shop of %d products and %d shoppers (seed %d)",
                                shop.products.size(), shop.shoppers.size(), options.shop.seed));
   PALATE_RETURN_IF_ERROR(Load(client, options, shop, reporter));
+
   const std::vector<const Shopper*> shoppers = ShoppersToMeasure(shop);
   const auto on_progress = reporter.Step("recommending and explaining");
   const size_t count = std::min<size_t>(shoppers.size(), options.shown_shoppers);
@@ -194,6 +203,7 @@ absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
     outcome->shoppers.push_back(std::move(shown));
     on_progress(static_cast<int64_t>(i + 1), static_cast<int64_t>(count));
   }
+
   evaluation::ServedOptions served;
   served.catalog = options.catalog;
   served.request_time = shop.split_time;
@@ -209,8 +219,10 @@ absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
 std::string DescribeOutcome(const DemoOutcome& outcome) {
   absl::flat_hash_map<std::string, const Product*> products;
   for (const Product& product : outcome.shop.products) products[product.item.id] = &product;
+
   std::string text;
   for (const ShownShopper& shown : outcome.shoppers) AppendShopper(shown, products, text);
+
   absl::StrAppend(&text,
                   "\nMeasured against what the shoppers truly want (their hidden tastes, products "
                   "not seen yet):\n",

@@ -58,8 +58,10 @@ void DrawClockFace(Canvas& canvas, double radius, const Rgb& ink, bool luminous)
                                 50 - radius * 0.92 * std::cos(angle)),
                 i % 3 == 0 ? 1.5 : 0.8, luminous ? Rgb::FromHex(0xB9F2C0) : ink);
   }
+
   const double minute = canvas.random().Uniform(0, 2 * std::numbers::pi),
                hour = canvas.random().Index(12) * std::numbers::pi / 6 + minute / 12;
+
   canvas.Line(absl::StrFormat("M 50 50 L %.2f %.2f", 50 + radius * 0.50 * std::sin(hour),
                               50 - radius * 0.50 * std::cos(hour)),
               2.0, ink);
@@ -91,6 +93,7 @@ void DrawTableLamp(Canvas& canvas, const Look& look) {
 void DrawPendantLamp(Canvas& canvas, const Look& look) {
   canvas.Line("M 50 0 L 50 26", 1.3, look.tint.color);
   canvas.FillRect(46.5, 22, 7, 9, 2, look.tint, Form::kCylinder);
+
   const Surface& outside = look.dyed ? look.body : look.natural;
   if (look.form == 1) {
     canvas.DropShadow("M 26 54 C 26 22 74 22 74 54 C 74 86 26 86 26 54 Z", 3, 5);
@@ -109,6 +112,7 @@ void DrawPendantLamp(Canvas& canvas, const Look& look) {
     canvas.FlatEllipse(50, 70.5, 22, 2.2, kWarmLight, 0.95);
     canvas.FlatEllipse(50, 72, 6, 4, {1, 0.98, 0.90});
   }
+
   canvas.Glow(50, 72, 30, kWarmLight, 0.5);
 }
 
@@ -116,9 +120,11 @@ void DrawArmchair(Canvas& canvas, const Look& look) {
   const bool framed = look.family == MaterialFamily::kWood || look.family == MaterialFamily::kWoven;
   const Surface& cloth = framed ? look.accent : look.body;
   const Surface wood = framed ? look.natural : Wooden(look.form == 1 ? 0x5B3B26 : 0xB98A57);
+
   canvas.GroundShadow(50, 88, 38, 6);
   DrawLegs(canvas, {"M 27 74 L 24 88", "M 73 74 L 76 88", "M 36 74 L 36 84", "M 64 74 L 64 84"},
            3.2, wood);
+
   const char* back =
       look.form == 0 ? "M 25 66 L 25 30 C 25 18 34 16 50 16 C 66 16 75 18 75 30 L 75 66 Z"
       : look.form == 1
@@ -129,9 +135,11 @@ void DrawArmchair(Canvas& canvas, const Look& look) {
     canvas.Fill("M 31 62 L 31 28 C 31 22 36 21 50 21 C 64 21 69 22 69 28 L 69 62 Z", cloth,
                 Form::kCylinder);
   if (look.form == 2) canvas.Line("M 50 18 L 50 52", 0.5, Darker(cloth.color, 0.4), 0.7);
+
   canvas.FillRect(20, 64, 60, 13, 4, framed ? look.natural : cloth, Form::kFlat);
   canvas.FillRect(26, 53, 48, 14, 6, cloth, Form::kCylinder);
   canvas.Line("M 28 64 C 40 66 60 66 72 64", 0.5, Darker(cloth.color, 0.5), 0.6);
+
   if (framed) {
     canvas.Bar("M 18 48 L 18 78", 4, wood);
     canvas.Bar("M 82 48 L 82 78", 4, wood);
@@ -147,6 +155,7 @@ void DrawArmchair(Canvas& canvas, const Look& look) {
 
 void DrawStool(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(50, 87, 32, 5);
+
   const Surface& frame = look.dyed ? look.body : look.natural;
   if (look.form == 1) {
     canvas.FillRect(47.5, 36, 5, 48, 1.5, frame, Form::kCylinder);
@@ -159,6 +168,7 @@ void DrawStool(Canvas& canvas, const Look& look) {
     canvas.Bar(look.form == 0 ? "M 32 66 L 68 66" : "M 31 72 L 69 72", 2.2, frame);
     DrawLegs(canvas, {"M 34 38 L 26 88", "M 66 38 L 74 88"}, 3.8, frame);
   }
+
   if (look.form == 2) {
     canvas.Fill("M 20 34 C 34 38 66 38 80 34 L 79 41 C 64 45 36 45 21 41 Z", frame, Form::kFlat);
     canvas.Fill("M 24 27 L 76 27 L 81 35 C 66 39 34 39 19 35 Z", look.accent, Form::kFlat);
@@ -175,17 +185,21 @@ void DrawWallClock(Canvas& canvas, const Look& look) {
   const std::string rim = square ? "M 18 18 L 82 18 L 82 82 L 18 82 Z"
                                  : "M 50 14 C 70 14 86 30 86 50 C 86 70 70 86 50 86 C 30 86 14 70 "
                                    "14 50 C 14 30 30 14 50 14 Z";
+
   canvas.DropShadow(rim, 2.5, 4);
   canvas.Fill(rim, look.natural, Form::kFlat);
+
   const double radius = look.Has("slim") ? 33 : 29.5;
   Surface face = look.accent;
   face.texture = Texture::kSmooth;
+
   if (square) {
     canvas.FillRect(50 - radius * 0.93, 50 - radius * 0.93, radius * 1.86, radius * 1.86, 2, face,
                     Form::kFlat);
   } else {
     canvas.FillEllipse(50, 50, radius, radius, face, Form::kFlat);
   }
+
   canvas.FlatEllipse(50, 50, radius * 0.62, radius * 0.62, look.tint.color,
                      face.pattern == "plain" ? 0.0 : 0.86);
   DrawClockFace(canvas, radius * (square ? 0.92 : 1), ink, look.Has("luminous"));
@@ -205,11 +219,13 @@ void DrawRug(Canvas& canvas, const Look& look) {
     canvas.RingEllipse(50, 57, 28, 16.5, 1.1, border.color, 0.8);
     return;
   }
+
   const bool runner = look.form == 2;
   const double top = runner ? 24 : 34, left = runner ? 36 : 22, foot_left = runner ? 22 : 8;
   const double right = 100 - left, foot_right = 100 - foot_left;
   const std::string outline = absl::StrFormat("M %.1f %.1f L %.1f %.1f L %.1f 80 L %.1f 80 Z", left,
                                               top, right, top, foot_right, foot_left);
+
   canvas.DropShadow(outline, 0.5, 2.5);
   DrawFringe(canvas, left + 0.5, right - 0.5, top, -3);
   DrawFringe(canvas, foot_left + 0.8, foot_right - 0.8, 80, 4.5);
@@ -230,10 +246,12 @@ void DrawCushion(Canvas& canvas, const Look& look) {
                                            "82 14 68 14 50 C 14 34 22 18 50 18 Z"
                                          : "M 17 19 C 38 25 62 25 83 19 C 78 40 78 60 84 82 C 62 "
                                            "77 38 77 16 82 C 22 60 22 40 17 19 Z";
+
   canvas.Fill(outline, look.body, Form::kBall);
   canvas.Line(outline, 1.3,
               look.body.pattern == "plain" ? Darker(look.body.color, 0.3) : look.body.pattern_color,
               0.9);
+
   if (look.form == 2) {
     canvas.FillEllipse(50, 49, 3, 3, look.body, Form::kBall);
     for (int i = 0; i < 8; ++i) {
@@ -247,6 +265,7 @@ void DrawCushion(Canvas& canvas, const Look& look) {
     canvas.Line("M 24 26 C 30 34 33 36 38 39", 0.7, Darker(look.body.color, 0.5), 0.35);
     canvas.Line("M 76 26 C 70 34 67 36 62 39", 0.7, Darker(look.body.color, 0.5), 0.35);
   }
+
   if (look.Has("zipped"))
     canvas.Dashes("M 26 77.5 C 42 74.5 58 74.5 74 77.5", 0.8, Rgb::FromHex(0xD8D5CC), 1.0);
 }

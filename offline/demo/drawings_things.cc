@@ -20,11 +20,13 @@ void DrawLeaf(Canvas& canvas, double x, double y, double angle, double length, d
   const double dx = std::sin(angle), dy = -std::cos(angle);
   const double tip_x = x + dx * length, tip_y = y + dy * length, mid_x = x + dx * length * 0.45,
                mid_y = y + dy * length * 0.45;
+
   const Surface leaf{green, Texture::kSmooth, "plain", {}};
   canvas.Fill(absl::StrFormat("M %.2f %.2f Q %.2f %.2f %.2f %.2f Q %.2f %.2f %.2f %.2f Z", x, y,
                               mid_x - dy * width, mid_y + dx * width, tip_x, tip_y,
                               mid_x + dy * width, mid_y - dx * width, x, y),
               leaf, Form::kFlat);
+
   canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", x, y, x + dx * length * 0.9,
                               y + dy * length * 0.9),
               0.4, Lighter(green, 0.4), 0.7);
@@ -33,6 +35,7 @@ void DrawLeaf(Canvas& canvas, double x, double y, double angle, double length, d
 void DrawPlant(Canvas& canvas, int sort) {
   Random& random = canvas.random();
   const Rgb green = Mix(Rgb::FromHex(0x3F7D45), Rgb::FromHex(0x6FA05A), random.Uniform());
+
   if (sort == 0) {  // upright blades
     for (int i = 0; i < 9; ++i) {
       const double side = (i - 4) / 4.0;
@@ -78,6 +81,7 @@ void DrawCone(Canvas& canvas, double x, double y, double radius) {
 
 void DrawMug(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(48, 85, 28, 5);
+
   const Surface& wall = look.body;
   canvas.Bar(look.form == 1 ? "M 68 42 L 84 42 L 84 66 L 67 68" : "M 68 40 C 90 36 90 70 66 70",
              look.form == 2 ? 4.5 : 6, wall);
@@ -85,10 +89,12 @@ void DrawMug(Canvas& canvas, const Look& look) {
       look.form == 0   ? "M 26 29 L 29 80 C 30 88 68 88 69 80 L 72 29 Z"
       : look.form == 1 ? "M 27 29 L 27 82 C 28 88 70 88 71 82 L 71 29 Z"
                        : "M 27 29 C 20 46 22 74 36 85 C 44 88 54 88 62 85 C 76 74 78 46 71 29 Z";
+
   canvas.Fill(outline, wall, Form::kCylinder);
   DrawBand(canvas, look,
            look.form == 2 ? "M 22.6 48 C 38 52 60 52 75.4 48 L 75.2 62 C 60 66 38 66 22.8 62 Z"
                           : "M 27.3 46 C 38 50 60 50 70.8 46 L 70.2 64 C 60 68 38 68 28 64 Z");
+
   canvas.FillEllipse(49, 29, look.form == 0 ? 23 : 22, 5.2, wall, Form::kFlat);
   canvas.FlatEllipse(49, 29.4, 20, 4, Darker(wall.color, 0.45));
   canvas.FlatEllipse(49, 30.4, 18.5, 3.0, Rgb::FromHex(0x4A2C1C));
@@ -101,11 +107,13 @@ void DrawTeapot(Canvas& canvas, const Look& look) {
   const Surface& wall = look.body;
   const bool tall = look.form == 1;
   canvas.Fill("M 68 58 C 80 58 80 46 89 39 L 94 41 C 90 50 90 70 70 74 Z", wall, Form::kFlat);
+
   if (look.form == 2) {
     canvas.Bar("M 27 50 C 22 10 74 10 69 50", 3.2, look.natural);
   } else {
     canvas.Bar(tall ? "M 30 40 C 8 36 8 72 30 72" : "M 27 50 C 5 44 5 76 27 72", 4.6, wall);
   }
+
   canvas.Fill(tall ? "M 34 34 C 26 52 24 72 30 82 C 38 86 60 86 68 82 C 74 72 72 52 64 34 Z"
                    : "M 48 38 C 70 38 76 50 76 60 C 76 72 68 82 60 84 L 36 84 C 28 82 20 72 20 60 "
                      "C 20 50 26 38 48 38 Z",
@@ -113,6 +121,7 @@ void DrawTeapot(Canvas& canvas, const Look& look) {
   DrawBand(canvas, look,
            tall ? "M 28.8 52 C 40 55 58 55 69.4 52 L 70.6 64 C 58 67 40 67 27.2 64 Z"
                 : "M 20.4 57 C 34 62 62 62 75.7 57 L 75 68 C 62 73 34 73 21.4 68 Z");
+
   const double lid = tall ? 35 : 40;
   canvas.Fill(absl::StrFormat("M 34 %.0f C 36 %.0f 60 %.0f 64 %.0f C 56 %.0f 42 %.0f 34 %.0f Z",
                               lid, lid - 10, lid - 10, lid, lid + 3, lid + 3, lid),
@@ -123,8 +132,10 @@ void DrawTeapot(Canvas& canvas, const Look& look) {
 void DrawPlantPot(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(50, 88, 27, 5);
   DrawPlant(canvas, static_cast<int>(canvas.random().Index(3)));
+
   const Surface& wall = look.body;
   canvas.FlatEllipse(50, 51.5, 20, 3.6, Rgb::FromHex(0x3B2A20));
+
   if (look.form == 0) {
     canvas.Fill("M 30 56 L 70 56 L 64 87 C 58 90 42 90 36 87 Z", wall, Form::kCylinder);
     DrawBand(canvas, look, "M 31.6 64 C 42 67 58 67 68.4 64 L 66.4 74 C 58 77 42 77 33.6 74 Z");
@@ -144,9 +155,11 @@ void DrawWateringCan(Canvas& canvas, const Look& look) {
   canvas.GroundShadow(53, 85, 31, 5);
   const Surface& wall = look.body;
   const Surface& spout = look.dyed ? look.body : look.natural;
+
   canvas.Bar(look.form == 1 ? "M 68 46 C 94 34 96 84 70 78" : "M 66 42 C 92 38 94 80 70 78", 3.6,
              spout);
   if (look.form != 1) canvas.Bar("M 40 42 C 42 20 64 20 66 42", 3.2, spout);
+
   const bool slender = look.form == 2 || look.Has("long-necked");
   canvas.Fill(slender ? "M 38 76 L 13 26 L 17 24 L 40 62 Z" : "M 38 78 L 14 38 L 21 34 L 40 60 Z",
               spout, Form::kFlat);
@@ -157,12 +170,14 @@ void DrawWateringCan(Canvas& canvas, const Look& look) {
     for (int i = 0; i < 5; ++i)
       canvas.FlatEllipse(8 + i * 2.2, 33.6 - i * 1.7, 0.5, 0.5, kInk, 0.8);
   }
+
   canvas.Fill(look.form == 1 ? "M 36 50 C 36 40 70 40 70 50 L 74 84 C 64 88 42 88 32 84 Z"
                              : "M 35 42 C 44 45 60 45 69 42 L 71 84 C 62 88 42 88 33 84 Z",
               wall, Form::kCylinder);
   DrawBand(canvas, look,
            look.form == 1 ? "M 34.6 58 C 46 62 60 62 71 58 L 72.4 72 C 62 76 44 76 33.4 72 Z"
                           : "M 34.5 56 C 44 60 60 60 69.7 56 L 70.4 70 C 62 74 42 74 33.7 70 Z");
+
   if (look.form != 1) canvas.FlatEllipse(52, 42.6, 16.4, 2.4, Darker(wall.color, 0.5), 0.85);
 }
 
@@ -172,9 +187,11 @@ void DrawHeadphones(Canvas& canvas, const Look& look) {
   canvas.Bar(band, look.form == 2 ? 4 : 6.5, look.form == 2 ? look.natural : look.tint);
   if (look.form != 2) canvas.Dashes(band, 0.5, Lighter(look.tint.color, 0.5), 1.6, 0.8);
   if (look.form == 2) canvas.Bar("M 34 26 C 42 20 58 20 66 26", 7, look.tint);
+
   Surface cushion = look.tint;
   cushion.texture = Texture::kLeather;
   cushion.color = Darker(look.tint.color, 0.15);
+
   for (const double side : {-1.0, 1.0}) {
     const double x = 50 + side * 27;
     canvas.Bar(absl::StrFormat("M %.1f 46 L %.1f 58", x + side * 1, x + side * 1.5), 2.4,
@@ -185,6 +202,7 @@ void DrawHeadphones(Canvas& canvas, const Look& look) {
     if (!look.dyed) canvas.FillEllipse(x + side * 2, 64, 5, 8, look.accent, Form::kFlat);
     canvas.RingEllipse(x + side * 1.8, 64, 6.4, 10.5, 0.6, Darker(look.body.color, 0.5), 0.6);
   }
+
   if (!look.Has("wireless"))
     canvas.Line("M 21 79 C 20 92 40 82 44 92 C 47 98 58 90 60 97", 1.1, kInk);
 }
@@ -193,6 +211,7 @@ void DrawSpeaker(Canvas& canvas, const Look& look) {
   const Surface& cabinet = look.body;
   Surface grill =
       look.dyed ? Surface{Rgb::FromHex(0xE4E0D6), Texture::kWeave, "plain", {}} : look.accent;
+
   if (look.form == 0) {
     canvas.GroundShadow(50, 88, 27, 5);
     canvas.Fill("M 74 14 L 80 18 L 80 84 L 74 88 Z",
@@ -228,16 +247,19 @@ void DrawWristwatch(Canvas& canvas, const Look& look) {
   if (!soft) strap.texture = Texture::kLeather;
   const Surface metal =
       soft ? Surface{Rgb::FromHex(0xAEB6BD), Texture::kMetal, "plain", {}} : look.natural;
+
   canvas.DropShadow("M 38 4 L 62 4 L 64 96 L 36 96 Z", 3, 3);
   canvas.Fill("M 39 3 C 46 1 54 1 61 3 L 65 34 L 35 34 Z", strap, Form::kCylinder);
   canvas.Fill("M 35 66 L 65 66 L 61 96 C 54 99 46 99 39 96 Z", strap, Form::kCylinder);
   canvas.Dashes("M 41 6 L 38 32", 0.5, Lighter(strap.color, 0.55), 1.2);
   canvas.Dashes("M 59 6 L 62 32", 0.5, Lighter(strap.color, 0.55), 1.2);
   for (double y = 80; y < 94; y += 4.5) canvas.FlatEllipse(50, y, 0.9, 0.9, kInk, 0.8);
+
   canvas.FillRect(73, 47, 5, 6, 1.5, metal, Form::kFlat);
   const Rgb dial =
       Luminance(look.tint.color) > 0.5 ? Rgb::FromHex(0x23262C) : Rgb::FromHex(0xF4F1E8);
   const Rgb ink = Luminance(dial) > 0.5 ? kInk : Rgb{0.97, 0.96, 0.93};
+
   if (look.form == 2) {
     canvas.FillRect(27, 26, 46, 48, 9, metal, Form::kFlat);
     canvas.FillRect(31.5, 30.5, 37, 39, 6, {dial, Texture::kSmooth, "plain", {}}, Form::kFlat);
@@ -246,6 +268,7 @@ void DrawWristwatch(Canvas& canvas, const Look& look) {
     canvas.FillEllipse(50, 50, look.Has("slim") ? 23.5 : 21, look.Has("slim") ? 23.5 : 21,
                        {dial, Texture::kSmooth, "plain", {}}, Form::kFlat);
   }
+
   for (int i = 0; i < 12; ++i) {
     const double angle = i * std::numbers::pi / 6;
     canvas.Line(absl::StrFormat("M %.2f %.2f L %.2f %.2f", 50 + 16.2 * std::sin(angle),
@@ -253,6 +276,7 @@ void DrawWristwatch(Canvas& canvas, const Look& look) {
                                 50 - 18.6 * std::cos(angle)),
                 i % 3 == 0 ? 1.5 : 0.8, look.Has("luminous") ? Rgb::FromHex(0x77E39A) : ink);
   }
+
   if (look.form == 1) canvas.RingEllipse(50, 58, 4.2, 4.2, 0.6, ink, 0.8);
   canvas.Line("M 50 50 L 42 44", 1.8, ink);
   canvas.Line("M 50 50 L 59.5 40", 1.2, ink);

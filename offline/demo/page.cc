@@ -72,6 +72,7 @@ footer{max-width:1180px;margin:0 auto;padding:12px 24px 48px;color:var(--soft);f
 std::string Escape(absl::string_view text) {
   std::string escaped;
   escaped.reserve(text.size() + 16);
+
   for (const char c : text) {
     switch (c) {
       case '&':
@@ -105,9 +106,11 @@ bool IsOwnImage(absl::string_view image) {
 
 std::string Frame(const PageItem& item, absl::string_view overlay) {
   std::string html = "<div class=\"frame\">";
+
   if (IsOwnImage(item.image))
     absl::StrAppend(&html, "<img loading=\"lazy\" src=\"", Escape(item.image), "\" alt=\"",
                     Escape(item.title), "\">");
+
   if (!item.badge.empty()) {
     const bool good = item.badge == "purchase" || item.badge == "like" || item.badge == "cart",
                bad = item.badge == "dislike";
@@ -117,6 +120,7 @@ std::string Frame(const PageItem& item, absl::string_view overlay) {
                           : "",
                     "\">", Escape(item.badge), "</span>");
   }
+
   return absl::StrCat(html, overlay, "</div>");
 }
 
@@ -132,37 +136,45 @@ std::string RecommendationCard(const PageRecommendation& entry, size_t rank) {
                    Frame(entry.item, absl::StrCat("<span class=\"rank\">", rank, "</span>")),
                    "<div class=\"name\">", Escape(entry.item.title), "</div><div class=\"facts\">",
                    Escape(entry.item.facts), "</div><div class=\"chips\">");
+
   for (const std::string& reason : entry.reasons)
     absl::StrAppend(&html, "<span class=\"chip\">", Escape(reason), "</span>");
   absl::StrAppend(&html,
                   absl::StrFormat("<span class=\"chip\">score %.3f</span></div>", entry.score));
+
   if (!entry.explanation.empty()) {
     absl::StrAppend(&html, "<p class=\"why\"><span class=\"source",
                     entry.by_model ? " model\">LLM" : "\">TEMPLATE", "</span>",
                     Escape(entry.explanation), "</p>");
   }
+
   if (!entry.evidence.empty()) {
     absl::StrAppend(&html, "<details><summary>Evidence</summary><ul>");
     for (const std::string& evidence : entry.evidence)
       absl::StrAppend(&html, "<li>", Escape(evidence), "</li>");
     absl::StrAppend(&html, "</ul></details>");
   }
+
   return absl::StrCat(html, "</article>\n");
 }
 
 std::string ShopperSection(const PageShopper& shopper, size_t number) {
   std::string html = absl::StrCat("<section class=\"panel\" id=\"shopper-", number, "\"><h2>",
                                   Escape(shopper.name), "</h2>\n");
+
   if (!shopper.truth.empty())
     absl::StrAppend(&html, "<p class=\"truth\"><b>Hidden taste</b> &mdash; ", Escape(shopper.truth),
                     "</p>\n");
+
   absl::StrAppend(&html, "<h3>What they did, newest first</h3>\n<div class=\"history\">\n");
   for (const PageItem& item : shopper.history) absl::StrAppend(&html, HistoryEntry(item));
   absl::StrAppend(&html, "</div>\n<h3>Recommended</h3>\n<div class=\"grid\">\n");
+
   size_t rank = 0;
   for (const PageRecommendation& entry : shopper.recommendations)
     absl::StrAppend(&html, RecommendationCard(entry, ++rank));
   absl::StrAppend(&html, "</div>\n");
+
   for (const std::string& note : shopper.notes)
     absl::StrAppend(&html, "<p class=\"note\">", Escape(note), "</p>\n");
   return absl::StrCat(html, "</section>\n");
@@ -171,6 +183,7 @@ std::string ShopperSection(const PageShopper& shopper, size_t number) {
 std::string TableSection(const PageTable& table) {
   std::string html = absl::StrCat("<section class=\"panel\"><h2>", Escape(table.title),
                                   "</h2><div class=\"scroll\"><table>\n");
+
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const char* cell = i == 0 ? "th" : "td";
     absl::StrAppend(&html, "<tr>");
@@ -178,6 +191,7 @@ std::string TableSection(const PageTable& table) {
       absl::StrAppend(&html, "<", cell, ">", Escape(text), "</", cell, ">");
     absl::StrAppend(&html, "</tr>\n");
   }
+
   absl::StrAppend(&html, "</table></div>");
   if (!table.note.empty()) absl::StrAppend(&html, "<p class=\"note\">", Escape(table.note), "</p>");
   return absl::StrCat(html, "</section>\n");
@@ -199,23 +213,28 @@ std::string RenderPage(const Page& page) {
       Escape(page.title), "</title><style>", kStyle,
       "</style></head><body>\n<header class=\"top\"><h1>", Escape(page.title),
       "</h1><p class=\"lead\">", Escape(page.lead), "</p>\n<div class=\"figures\">");
+
   for (const PageFigure& figure : page.figures) {
     absl::StrAppend(&html, "<div class=\"figure\"><b>", Escape(figure.value), "</b><span>",
                     Escape(figure.label), "</span></div>");
   }
+
   absl::StrAppend(&html, "</div>\n<nav>");
   for (size_t i = 0; i < page.shoppers.size(); ++i) {
     absl::StrAppend(&html, "<a href=\"#shopper-", i + 1, "\">", Escape(page.shoppers[i].name),
                     "</a>");
   }
   absl::StrAppend(&html, "</nav></header>\n<main>\n");
+
   for (const PageTable& table : page.tables) absl::StrAppend(&html, TableSection(table));
   for (size_t i = 0; i < page.shoppers.size(); ++i)
     absl::StrAppend(&html, ShopperSection(page.shoppers[i], i + 1));
+
   absl::StrAppend(&html,
                   "</main>\n<footer>Products, pictures and shoppers are generated; the hidden "
                   "tastes were never shown "
                   "to the recommender.</footer>\n</body></html>\n");
+
   return html;
 }
 
@@ -225,6 +244,7 @@ absl::Status WritePage(const Page& page, const std::string& path) {
     return absl::UnavailableError(
         absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(errno)));
   };
+
   {
     std::ofstream file(partial, std::ios::binary | std::ios::trunc);
     file << RenderPage(page);

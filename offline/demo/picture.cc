@@ -49,6 +49,7 @@ const KindDrawing* FindDrawing(const std::string& kind) {
       {"rug", {DrawRug, Setting::kStanding}},
       {"cushion", {DrawCushion, Setting::kStanding}},
   };
+
   const auto found = drawings.find(kind);
   return found == drawings.end() ? nullptr : &found->second;
 }
@@ -61,6 +62,7 @@ Texture TextureOf(const std::string& material, MaterialFamily family) {
       {"terracotta", Texture::kEarth}, {"concrete", Texture::kConcrete},
       {"jute", Texture::kRope},
   };
+
   if (const auto found = own.find(material); found != own.end()) return found->second;
   switch (family) {
     case MaterialFamily::kWood:
@@ -95,16 +97,19 @@ Look LookOf(const Product& product) {
   const Rgb contrast = Luminance(color) > 0.5 ? Mix(color, Rgb::FromHex(0x28304A), 0.68)
                                               : Mix(color, Rgb::FromHex(0xFFF8E8), 0.78);
   const Texture texture = TextureOf(product.material, material.family);
+
   Look look;
   look.product = &product;
   look.family = material.family;
   look.dyed = TakesDye(product.material, material.family);
   look.natural = {own, texture, "plain", contrast};
+
   // Leather and cloth keep a little of their own tone under the dye.
   look.body =
       look.dyed ? Surface{Mix(color, own, 0.10), texture, product.pattern, contrast} : look.natural;
   look.accent = {color, Texture::kWeave, product.pattern, contrast};
   look.tint = {color, Texture::kSmooth, "plain", contrast};
+
   const auto& styles = Styles();
   look.form = static_cast<int>(
       (std::find(styles.begin(), styles.end(), product.style) - styles.begin()) % 3);
@@ -114,6 +119,7 @@ Look LookOf(const Product& product) {
 Rgb ChooseBackdrop(Random& random, const Rgb& color) {
   static constexpr unsigned kBackdrops[] = {0xE9E4DC, 0xDDE5E8, 0xE8DDD6, 0xDFE6DA, 0xE6DFEA,
                                             0xF0E7D6, 0xD5DBE2, 0xEFDFDA, 0xCFD6CF, 0xC9C6CF};
+
   // Of two, the one that the product stands out from more.
   const Rgb first = Rgb::FromHex(kBackdrops[random.Index(10)]),
             second = Rgb::FromHex(kBackdrops[random.Index(10)]);
@@ -128,13 +134,16 @@ absl::Status Check(const Product& product, const PictureOptions& options) {
     return InvalidField("size", absl::StrCat("is ", options.size), "16 to 2048");
   if (options.jpeg_quality < 1 || options.jpeg_quality > 100)
     return InvalidField("jpeg_quality", absl::StrCat("is ", options.jpeg_quality), "1 to 100");
+
   if (FindDrawing(product.kind) == nullptr)
     return InvalidField("product.kind", absl::StrCat("is '", product.kind, "'"),
                         "a kind of the vocabulary");
+
   const auto known = [](const auto& words, const std::string& name) {
     return std::any_of(words.begin(), words.end(),
                        [&](const auto& word) { return word.name == name; });
   };
+
   if (!known(Materials(), product.material))
     return InvalidField("product.material", absl::StrCat("is '", product.material, "'"),
                         "a material of the vocabulary");
@@ -148,13 +157,16 @@ void DrawScene(Canvas& canvas, const Product& product) {
   const KindDrawing& drawing = *FindDrawing(product.kind);
   const Look look = LookOf(product);
   Random& random = canvas.random();
+
   canvas.Backdrop(ChooseBackdrop(random, look.dyed ? look.body.color : look.natural.color),
                   drawing.setting == Setting::kStanding ? random.Uniform(0.62, 0.72) : 1.2);
+
   // What stands stays upright and level; what hangs or lies may be turned.
   const double turn = drawing.setting == Setting::kLying     ? random.Uniform(-14, 14)
                       : drawing.setting == Setting::kHanging ? random.Uniform(-1.5, 1.5)
                                                              : random.Uniform(-1, 1);
   const double dy = product.kind == "pendant lamp" ? random.Uniform(-6, 0) : random.Uniform(-2, 2);
+
   canvas.Push(turn, random.Uniform(0.86, 0.98), random.Chance(0.35), random.Uniform(-3, 3), dy);
   drawing.draw(canvas, look);
   canvas.Pop();
@@ -169,14 +181,17 @@ struct JpegError {
 bool CompressJpeg(RgbPicture& picture, int quality, unsigned char** buffer, unsigned long* length) {
   jpeg_compress_struct encoder{};
   JpegError error;
+
   encoder.err = jpeg_std_error(&error.base);
   error.base.error_exit = [](j_common_ptr info) {
     longjmp(reinterpret_cast<JpegError*>(info->err)->jump, 1);
   };
+
   if (setjmp(error.jump) != 0) {
     jpeg_destroy_compress(&encoder);
     return false;
   }
+
   jpeg_create_compress(&encoder);
   jpeg_mem_dest(&encoder, buffer, length);
   encoder.image_width = encoder.image_height = picture.size;
@@ -185,10 +200,12 @@ bool CompressJpeg(RgbPicture& picture, int quality, unsigned char** buffer, unsi
   jpeg_set_defaults(&encoder);
   jpeg_set_quality(&encoder, quality, TRUE);
   jpeg_start_compress(&encoder, TRUE);
+
   while (encoder.next_scanline < encoder.image_height) {
     JSAMPROW row = &picture.pixels[static_cast<size_t>(encoder.next_scanline) * picture.size * 3];
     jpeg_write_scanlines(&encoder, &row, 1);
   }
+
   jpeg_finish_compress(&encoder);
   jpeg_destroy_compress(&encoder);
   return true;
@@ -197,6 +214,7 @@ bool CompressJpeg(RgbPicture& picture, int quality, unsigned char** buffer, unsi
 absl::StatusOr<std::string> EncodeJpeg(RgbPicture picture, int quality) {
   unsigned char* buffer = nullptr;
   unsigned long length = 0;
+
   const bool done = CompressJpeg(picture, quality, &buffer, &length);
   const std::unique_ptr<unsigned char, decltype(&std::free)> owned(buffer, &std::free);
   if (!done) return absl::InternalError("libjpeg could not encode a picture");
@@ -209,6 +227,7 @@ absl::StatusOr<std::string> EncodePng(const RgbPicture& picture) {
   image.width = image.height = picture.size;
   image.format = PNG_FORMAT_RGB;
   png_alloc_size_t length = 0;
+
   std::string bytes;
   if (png_image_write_get_memory_size(image, length, 0, picture.pixels.data(), 0, nullptr)) {
     bytes.resize(length);
@@ -218,6 +237,7 @@ absl::StatusOr<std::string> EncodePng(const RgbPicture& picture) {
       return bytes;
     }
   }
+
   return absl::InternalError(absl::StrCat("libpng could not encode a picture: ", image.message));
 }
 

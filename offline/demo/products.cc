@@ -42,9 +42,11 @@ std::string InventName(Random& random, bool is_long) {
                                     "Tam", "Ul",  "Vel", "Wren", "Yar", "Zin", "Thal", "Sken"};
   static const auto& middles = *new std::vector<std::string>{
       "a", "e", "i", "o", "u", "ara", "edi", "ima", "ovi", "une", "ela", "osti"};
+
   static const auto& ends =
       *new std::vector<std::string>{"dra",  "vik", "mora", "lund", "sen", "tell", "ra",
                                     "ness", "by",  "wick", "lo",   "na",  "fell", "ste"};
+
   std::string name = random.Pick(starts);
   if (is_long) name += random.Pick(middles);
   return name + random.Pick(ends);
@@ -95,6 +97,7 @@ std::string Title(Random& random, const Product& product, const std::string& mod
   const std::string material = TitleCase(product.material);
   const std::string style = TitleCase(product.style);
   const std::string color = TitleCase(product.color);
+
   switch (random.Index(4)) {
     case 0:
       return absl::StrCat(product.brand, " ", model, " ", material, " ", kind);
@@ -116,6 +119,7 @@ std::string OccasionSentence(Random& random, const std::string& occasion, bool p
                            : occasion == "weekend" ? "the weekend"
                            : occasion == "family"  ? "the whole family"
                                                    : occasion;
+
   switch (random.Index(3)) {
     case 0:
       return absl::StrCat(they, " made for ", what, ".");
@@ -132,6 +136,7 @@ std::string Description(Random& random, const Product& product, const KindWord& 
                                    ? absl::StrCat(product.features[0], " and ", product.features[1])
                                    : absl::StrCat(product.features[0], ", ", product.features[1],
                                                   " and ", product.features[2]);
+
   std::string first;
   switch (random.Index(3)) {
     case 0:
@@ -147,6 +152,7 @@ std::string Description(Random& random, const Product& product, const KindWord& 
           absl::StrCat(product.brand, " makes ", kind.plural ? "these " : "this ", product.style,
                        " ", kind.name, " from ", product.material, " in ", product.color, ".");
   }
+
   const std::string surface = product.pattern == "plain"
                                   ? "The surface is plain"
                                   : absl::StrCat("The design is ", product.pattern);
@@ -155,6 +161,7 @@ std::string Description(Random& random, const Product& product, const KindWord& 
           ? absl::StrCat(surface, "; ", they_are, " ", features, ".")
           : absl::StrCat(Capitalized(features), "; ", absl::AsciiStrToLower(surface.substr(0, 1)),
                          surface.substr(1), ".");
+
   std::string description = absl::StrCat(first, " ", second);
   if (random.Chance(0.8))
     absl::StrAppend(&description, " ", OccasionSentence(random, product.occasion, kind.plural));
@@ -250,6 +257,7 @@ std::vector<Product> GenerateProducts(const ShopOptions& options) {
     const double age = random.Chance(0.8) ? -random.Uniform(0.5, 4) : random.Uniform(0, 0.95);
     item.create_time = options.start_time +
                        absl::Seconds(std::floor(age * absl::ToDoubleSeconds(options.train_span)));
+
     products.push_back(std::move(product));
   }
   return products;

@@ -21,6 +21,7 @@ absl::Status Check(const ShopOptions& options) {
   if (options.num_shoppers < 0 || options.num_shoppers > 1'000'000) {
     return InvalidField("num_shoppers", absl::StrCat("is ", options.num_shoppers), "0 to 1000000");
   }
+
   for (const auto& [name, span] :
        {std::pair("train_span", options.train_span), std::pair("test_span", options.test_span)}) {
     if (span < absl::Hours(1) || span > absl::Hours(24 * 3650)) {
@@ -49,6 +50,7 @@ std::string JoinWords(const Taste& taste, bool liked, const char* last) {
     if ((weight > 0) == liked) strongest.emplace_back(-std::abs(weight), word.value);
   }
   std::sort(strongest.begin(), strongest.end());
+
   std::string joined;
   for (size_t i = 0; i < strongest.size(); ++i) {
     absl::StrAppend(&joined,
@@ -72,6 +74,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
   Catalog catalog;
   catalog.id = catalog_id;
   catalog.display_name = "Generated demo shop";
+
   for (const char* name : {"brand", "category", "kind", "material", "style", "color", "pattern",
                            "occasion", "price_level"}) {
     catalog.attributes.push_back(
@@ -81,6 +84,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
       {.name = "features", .type = AttributeType::kStringList, .filterable = true});
   catalog.attributes.push_back(
       {.name = "price", .type = AttributeType::kDouble, .filterable = true});
+
   catalog.event_types = {
       {.name = kView, .weight = 0.1, .marks_seen = false, .value_is_rating = false},
       {.name = kClick, .weight = 0.5, .marks_seen = true, .value_is_rating = false},
@@ -89,6 +93,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
       {.name = kPurchase, .weight = 2.0, .marks_seen = true, .value_is_rating = false},
       {.name = kDislike, .weight = -2.0, .marks_seen = true, .value_is_rating = false},
   };
+
   catalog.spaces = DefaultSpaces();
   // The least that `palate-train weights` finds as good as any on validation shops.
   catalog.rerank_weight = 0.8;
@@ -97,6 +102,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
 
 absl::StatusOr<Shop> GenerateShop(const ShopOptions& options) {
   PALATE_RETURN_IF_ERROR(Check(options));
+
   Shop shop;
   shop.options = options;
   shop.catalog = CatalogSpec("demo");
@@ -104,11 +110,13 @@ absl::StatusOr<Shop> GenerateShop(const ShopOptions& options) {
   shop.shoppers = GenerateShoppers(options, shop.products);
   shop.split_time = options.start_time + options.train_span;
   shop.end_time = shop.split_time + options.test_span;
+
   for (size_t i = 0; i < shop.shoppers.size(); ++i) {
     for (Event& event : SimulateEvents(options, shop.products, shop.shoppers[i], i)) {
       if (event.time < shop.end_time) shop.events.push_back(std::move(event));
     }
   }
+
   std::stable_sort(shop.events.begin(), shop.events.end(),
                    [](const Event& a, const Event& b) { return a.time < b.time; });
   return shop;
@@ -127,6 +135,7 @@ const Taste& TasteAt(const Shopper& shopper, absl::Time time) {
 
 double Utility(const Taste& taste, const Product& product) {
   const std::vector<AttributeWord>& words = product.words;
+
   double liked = 0, disliked = 0;
   for (const AttributeWord& word : words) {
     const auto found = taste.weights.find(word);
@@ -135,6 +144,7 @@ double Utility(const Taste& taste, const Product& product) {
     if (found->second < 0 && !(word == taste.excused && Contains(words, taste.excuse)))
       disliked += found->second;
   }
+
   if (Contains(words, taste.pair_first) && Contains(words, taste.pair_second)) liked += 0.8;
   if (disliked < 0) liked *= 0.5;
   return liked + disliked + PriceTerm(taste, product.price);
@@ -150,6 +160,7 @@ int RelevanceGrade(double utility) {
 
 GradedItems TrueRelevance(const Shop& shop, const Shopper& shopper, absl::Time time) {
   const Taste& taste = TasteAt(shopper, time);
+
   GradedItems graded;
   for (const Product& product : shop.products) {
     if (const int grade = RelevanceGrade(Utility(taste, product)); grade > 0)
@@ -162,6 +173,7 @@ GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper) {
   const absl::flat_hash_set<std::string> seen = SeenBefore(shop, shopper, shop.split_time);
   GradedItems graded;
   absl::flat_hash_set<std::string> rejected;
+
   for (const Event& event : shop.events) {
     if (event.user_id != shopper.id || event.time < shop.split_time || seen.contains(event.item_id))
       continue;
@@ -169,6 +181,7 @@ GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper) {
     if (const double grade = InteractionGrade(event); grade > 0)
       graded[event.item_id] = std::max(graded[event.item_id], grade);
   }
+
   for (const std::string& id : rejected) graded.erase(id);
   return graded;
 }
@@ -178,6 +191,7 @@ absl::flat_hash_set<std::string> SeenBefore(const Shop& shop, const Shopper& sho
   absl::flat_hash_map<std::string, bool> marks_seen;
   for (const EventTypeDeclaration& type : shop.catalog.event_types)
     marks_seen[type.name] = type.marks_seen;
+
   absl::flat_hash_set<std::string> seen;
   for (const Event& event : shop.events) {
     if (event.user_id == shopper.id && event.time < time && marks_seen[event.type])

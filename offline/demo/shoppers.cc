@@ -39,6 +39,7 @@ class TasteMaker {
         Add(taste, attribute, weight, old->value);
       }
     }
+
     Add(taste, random_.Chance(0.5) ? "material" : "style", -random_.Uniform(0.8, 1.2));
     ChooseInteractions(taste);
     return taste;
@@ -70,6 +71,7 @@ class TasteMaker {
   // them): fashion shapes tastes.
   const Product& Dream(const Taste& taste, bool only_liked_categories) {
     const Product* best = &random_.Pick(products_);
+
     int found = 0;
     for (int tries = 0; tries < 60 && found < 3; ++tries) {
       const Product& product = random_.Pick(products_);
@@ -105,6 +107,7 @@ class TasteMaker {
     for (const auto& [word, weight] : taste.weights) {
       if (word.attribute == attribute && (weight > 0) == liked) words.push_back(word);
     }
+
     if (words.empty()) return std::nullopt;
     return random_.Pick(words);
   }
@@ -141,11 +144,14 @@ class Visitor {
     const absl::Duration span = options_.train_span + options_.test_span;
     const double expected = shopper_.sessions_per_week * absl::ToDoubleHours(span) / (7 * 24);
     const int sessions = std::max(1, static_cast<int>(std::floor(expected + random_.Uniform())));
+
     std::vector<double> starts(sessions);
     for (double& start : starts) start = random_.Uniform() * absl::ToDoubleSeconds(span);
     std::sort(starts.begin(), starts.end());
+
     for (int i = 0; i < sessions; ++i)
       Session(i, options_.start_time + absl::Seconds(std::floor(starts[i])));
+
     std::stable_sort(events_.begin(), events_.end(),
                      [](const Event& a, const Event& b) { return a.time < b.time; });
     return std::move(events_);
@@ -155,10 +161,12 @@ class Visitor {
   void Session(int number, absl::Time time) {
     session_id_ = absl::StrFormat("%s-s%03d", shopper_.id, number + 1);
     const Taste& taste = TasteAt(shopper_, time);
+
     // What the shopper came for: a liked category, most of the time.
     const std::string browsed = BrowsedCategory(taste);
     const int looks = std::max(2, static_cast<int>(std::lround(options_.products_per_session *
                                                                random_.Uniform(0.5, 1.5))));
+
     absl::flat_hash_set<size_t> looked_at;
     for (int i = 0; i < looks; ++i) {
       const size_t index = ComeAcross(taste, browsed);
@@ -179,6 +187,7 @@ class Visitor {
       names.push_back(word.value);
       weights.push_back(weight);
     }
+
     return names.empty() ? random_.Pick(products_).category : names[random_.Weighted(weights)];
   }
 
@@ -195,11 +204,13 @@ class Visitor {
     const double way = random_.Uniform();
     if (way < 0.45) return PopularProduct();
     size_t best = random_.Index(products_.size());
+
     if (way < 0.75) {
       for (int tries = 0; tries < 30 && products_[best].category != browsed; ++tries)
         best = PopularProduct();
       return best;
     }
+
     double best_utility = Utility(taste, products_[best]);
     for (int i = 0; i < 5; ++i) {
       const size_t other = random_.Index(products_.size());
@@ -223,8 +234,10 @@ class Visitor {
       }
       return;
     }
+
     Add(kClick, index, time);
     time += absl::Seconds(std::floor(random_.Uniform(20, 240)));
+
     if (Noisy(utility) > 1.5 && random_.Chance(0.6)) Add(kLike, index, time);
     if (Noisy(utility) > 1.9 && random_.Chance(0.6)) {
       Add(kCart, index, time += absl::Seconds(20));
@@ -264,11 +277,13 @@ std::vector<Shopper> GenerateShoppers(const ShopOptions& options,
   for (int i = 0; i < options.num_shoppers; ++i) {
     Random random = Random::ForPart(options.seed, "shoppers", i);
     TasteMaker maker(products, random);
+
     Shopper shopper;
     shopper.id = absl::StrFormat("shopper-%03d", i + 1);
     shopper.sessions_per_week =
         options.sessions_per_week * std::exp(std::clamp(0.5 * random.Normal(), -1.1, 1.1));
     shopper.phases.push_back({options.start_time, maker.Make()});
+
     if (random.Chance(options.drifting_share)) {
       const absl::Duration when = options.train_span * random.Uniform(0.35, 0.75);
       shopper.phases.push_back({options.start_time + absl::Trunc(when, absl::Seconds(1)),

@@ -164,6 +164,7 @@ const std::vector<KindWord>& Kinds() {
        {"linen", "cotton", "velvet", "wool", "leather", "felt", "denim"},
        {"washable", "reversible", "organic", "zipped", "fair-trade", "padded", "stain-resistant"}},
   };
+
   return kinds;
 }
 
@@ -240,6 +241,7 @@ const Words& OccasionsOf(const KindWord& kind) {
   static const auto& away = *new Words{"office", "gifting", "party",     "travel",
                                        "school", "weekend", "commuting", "hiking"};
   static const Words& away_categories = *new Words{"bags", "footwear", "clothing"};
+
   const bool goes_along =
       std::count(away_categories.begin(), away_categories.end(), kind.category) > 0 ||
       kind.name == "headphones" || kind.name == "wristwatch";

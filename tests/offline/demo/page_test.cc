@@ -20,6 +20,7 @@ Page OneShopper(PageRecommendation recommendation) {
       .history = {{.title = "Old lamp", .badge = "purchase", .detail = "2 days ago"}},
       .recommendations = {std::move(recommendation)},
       .notes = {"rerank skipped: DEADLINE"}};
+
   return {.title = "Demo",
           .lead = "A lead.",
           .figures = {{"400", "products"}},
@@ -35,6 +36,7 @@ TEST(RenderPageTest, ShowsHistoryRecommendationExplanationEvidenceAndTable) {
                              .explanation = "You bought a lamp of walnut.",
                              .by_model = true,
                              .evidence = {"Old lamp, purchase"}}));
+
   for (const char* part :
        {"shopper-001", "likes walnut", "Old lamp", "purchase", "2 days ago", "Walnut stool",
         "walnut, 49.00", "score 0.500", "taste", ">LLM<", "You bought a lamp of walnut.",
@@ -56,12 +58,14 @@ TEST(RenderPageTest, EscapesEveryText) {
                            .reasons = {hostile},
                            .explanation = hostile,
                            .evidence = {hostile}};
+
   Page page = OneShopper(entry);
   page.title = page.lead = page.figures[0].value = page.figures[0].label = hostile;
   page.tables[0] = {hostile, {{hostile}, {hostile}}, hostile};
   page.shoppers[0].name = page.shoppers[0].truth = hostile;
   page.shoppers[0].history[0] = entry.item;
   page.shoppers[0].notes = {hostile};
+
   const std::string html = RenderPage(page);
   EXPECT_THAT(html, Not(HasSubstr("<script")));
   EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
@@ -72,6 +76,7 @@ TEST(RenderPageTest, ShowsOnlyImagesOfItsOwn) {
     return RenderPage(OneShopper({.item = {.title = "T", .image = image}})).find("<img") !=
            std::string::npos;
   };
+
   EXPECT_TRUE(shown(ImageDataUri("abc", "image/jpeg")));
   EXPECT_TRUE(shown("pictures/p-1.jpg"));
   EXPECT_FALSE(shown("https://example.com/p.jpg"));
@@ -89,10 +94,13 @@ TEST(WritePageTest, WritesTheFileAndNamesAPathThatCannotBeWritten) {
   const std::filesystem::path path =
       std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";
   const Page page = OneShopper({.item = {.title = "T"}});
+
   ASSERT_TRUE(WritePage(page, path.string()).ok());
+
   std::stringstream written;
   written << std::ifstream(path).rdbuf();
   EXPECT_EQ(written.str(), RenderPage(page));
+
   std::filesystem::remove(path);
   const absl::Status status = WritePage(page, "/nonexistent/folder/page.html");
   EXPECT_TRUE(absl::IsUnavailable(status));

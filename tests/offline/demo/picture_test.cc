@@ -55,13 +55,16 @@ std::vector<uint8_t> DecodeJpeg(const std::string& bytes, int& width, int& heigh
   jpeg_mem_src(&decoder, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(&decoder, TRUE);
   jpeg_start_decompress(&decoder);
+
   width = decoder.output_width;
   height = decoder.output_height;
   std::vector<uint8_t> pixels(static_cast<size_t>(width) * height * 3);
+
   while (decoder.output_scanline < decoder.output_height) {
     JSAMPROW row = &pixels[static_cast<size_t>(decoder.output_scanline) * width * 3];
     jpeg_read_scanlines(&decoder, &row, 1);
   }
+
   jpeg_finish_decompress(&decoder);
   jpeg_destroy_decompress(&decoder);
   return pixels;
@@ -71,30 +74,37 @@ class EveryKindTest : public ::testing::TestWithParam<KindWord> {};
 
 TEST_P(EveryKindTest, IsDrawnAsASmallJpegThatDecodesToTheSamePicture) {
   const Product product = ProductOf(GetParam());
+
   const auto picture = DrawPicture(product);
   ASSERT_TRUE(picture.ok()) << picture.status();
   EXPECT_EQ(picture->media_type, "image/jpeg");
   EXPECT_LT(picture->bytes.size(), 30u * 1024);
+
   RgbPicture decoded{.size = 224, .pixels = {}};
   int width = 0, height = 0;
   decoded.pixels = DecodeJpeg(picture->bytes, width, height);
   ASSERT_EQ(width, 224);
   ASSERT_EQ(height, 224);
+
   EXPECT_LT(Difference(decoded, Draw(product)), 6);
 }
 
 TEST_P(EveryKindTest, LooksDifferentInAnotherColorMaterialPatternAndStyle) {
   const Product product = ProductOf(GetParam());
   const RgbPicture picture = Draw(product);
+
   Product other = product;
   other.color = "orange";
   EXPECT_GT(Difference(picture, Draw(other)), 0.5) << "color";
+
   other = product;
   other.pattern = "checked";
   EXPECT_GT(Difference(picture, Draw(other)), 0.1) << "pattern";
+
   other = product;
   other.material = GetParam().materials.back();
   EXPECT_GT(Difference(picture, Draw(other)), 0.1) << "material";
+
   other = product;
   other.style = "rustic";
   EXPECT_GT(Difference(picture, Draw(other)), 0.1) << "style";
@@ -102,6 +112,7 @@ TEST_P(EveryKindTest, LooksDifferentInAnotherColorMaterialPatternAndStyle) {
 
 TEST_P(EveryKindTest, LooksUnlikeEveryOtherKind) {
   const RgbPicture picture = Draw(ProductOf(GetParam()));
+
   for (const KindWord& kind : Kinds()) {
     if (kind.name == GetParam().name) continue;
     EXPECT_GT(Difference(picture, Draw(ProductOf(kind))), 4) << kind.name;
@@ -136,11 +147,13 @@ TEST(DrawPictureTest, EncodesPngWithoutLoss) {
   ASSERT_TRUE(picture.ok()) << picture.status();
   EXPECT_EQ(picture->media_type, "image/png");
   EXPECT_THAT(picture->bytes, StartsWith("\x89PNG"));
+
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   ASSERT_TRUE(
       png_image_begin_read_from_memory(&image, picture->bytes.data(), picture->bytes.size()));
   image.format = PNG_FORMAT_RGB;
+
   std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(image));
   ASSERT_TRUE(png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr));
   EXPECT_EQ(pixels, DrawRgbPicture(product, {.size = 96})->pixels);
@@ -149,6 +162,7 @@ TEST(DrawPictureTest, EncodesPngWithoutLoss) {
 TEST(DrawPictureTest, DrawsEveryProductOfAShop) {
   const auto shop = GenerateShop({.num_products = 120, .num_shoppers = 0});
   ASSERT_TRUE(shop.ok());
+
   std::set<std::string> pictures;
   for (const Product& product : shop->products) {
     const auto picture = DrawPicture(product, {.size = 64});
@@ -160,14 +174,18 @@ TEST(DrawPictureTest, DrawsEveryProductOfAShop) {
 
 TEST(DrawPictureTest, RefusesUnknownWordsAndSizesByName) {
   Product product = ProductOf(Kinds()[0]);
+
   EXPECT_THAT(std::string(DrawPicture(product, {.size = 4}).status().message()), HasSubstr("size"));
   EXPECT_THAT(std::string(DrawPicture(product, {.jpeg_quality = 0}).status().message()),
               HasSubstr("jpeg_quality"));
+
   product.kind = "spaceship";
   EXPECT_THAT(std::string(DrawPicture(product).status().message()), HasSubstr("spaceship"));
+
   product = ProductOf(Kinds()[0]);
   product.material = "cheese";
   EXPECT_THAT(std::string(DrawPicture(product).status().message()), HasSubstr("cheese"));
+
   product = ProductOf(Kinds()[0]);
   product.color = "octarine";
   EXPECT_THAT(std::string(DrawPicture(product).status().message()), HasSubstr("octarine"));

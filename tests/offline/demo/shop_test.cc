@@ -74,8 +74,10 @@ TEST(GenerateShopTest, GivesTheSameShopForTheSameOptions) {
 
 TEST(GenerateShopTest, GivesOtherProductsAndShoppersForAnotherSeed) {
   const Shop one = Generate(Small(7)), other = Generate(Small(8));
+
   std::set<std::string> titles;
   for (const Product& product : one.products) titles.insert(product.item.title);
+
   for (const Product& product : other.products)
     EXPECT_THAT(titles, Not(Contains(product.item.title)));
   EXPECT_NE(DescribeTaste(one.shoppers[0].phases[0].taste),
@@ -84,6 +86,7 @@ TEST(GenerateShopTest, GivesOtherProductsAndShoppersForAnotherSeed) {
 
 TEST(GenerateShopTest, HoldsHundredsOfUniqueProductsOfEightCategoriesAndMore) {
   const Shop shop = Generate();
+
   std::set<std::string> categories, kinds, ids, titles;
   for (const Product& product : shop.products) {
     categories.insert(product.category);
@@ -112,15 +115,18 @@ TEST(GenerateShopTest, DescribesProductsByTheirOwnAttributes) {
 
 TEST(GenerateShopTest, DeclaresEveryAttributeAndEventTypeThatItUses) {
   const Shop shop = Generate(Small(4));
+
   std::map<std::string, AttributeType> declared;
   for (const AttributeDeclaration& attribute : shop.catalog.attributes)
     declared[attribute.name] = attribute.type;
+
   for (const Product& product : shop.products) {
     for (const auto& [name, value] : product.item.attributes) {
       ASSERT_TRUE(declared.contains(name)) << name;
       EXPECT_EQ(static_cast<size_t>(declared[name]), value.index()) << name;
     }
   }
+
   std::set<std::string> types;
   for (const EventTypeDeclaration& type : shop.catalog.event_types) types.insert(type.name);
   for (const Event& event : shop.events) EXPECT_THAT(types, Contains(event.type));
@@ -130,6 +136,7 @@ TEST(GenerateShopTest, KeepsHeldOutCombinationsApart) {
   ShopOptions training = Small(5), held_out = Small(5);
   training.combinations = Combinations::kTraining;
   held_out.combinations = Combinations::kHeldOut;
+
   for (const Product& product : Generate(training).products)
     EXPECT_FALSE(IsHeldOutCombination(product.kind, product.material, product.style));
   for (const Product& product : Generate(held_out).products)
@@ -140,8 +147,10 @@ TEST(GenerateShopTest, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
   const Shop shop = Generate(Small(6));
   absl::flat_hash_map<std::string, absl::Time> came;
   for (const Product& product : shop.products) came[product.item.id] = product.item.create_time;
+
   std::set<std::string> ids;
   absl::Time last = shop.options.start_time;
+
   for (const Event& event : shop.events) {
     EXPECT_GE(event.time, last);
     EXPECT_LT(event.time, shop.end_time);
@@ -154,12 +163,15 @@ TEST(GenerateShopTest, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
 
 TEST(GenerateShopTest, ShowsPopularProductsFarMoreOftenThanOthers) {
   const Shop shop = Generate();
+
   absl::flat_hash_map<std::string, int> counts;
   for (const Event& event : shop.events) ++counts[event.item_id];
+
   std::vector<int> sorted;
   int total = 0;
   for (const auto& [id, count] : counts) sorted.push_back(count), total += count;
   std::sort(sorted.rbegin(), sorted.rend());
+
   int top_tenth = 0;
   for (size_t i = 0; i < shop.products.size() / 10; ++i) top_tenth += sorted[i];
   EXPECT_GT(top_tenth, total / 4);
@@ -167,19 +179,24 @@ TEST(GenerateShopTest, ShowsPopularProductsFarMoreOftenThanOthers) {
 
 TEST(GenerateShopTest, MakesShoppersActOnTheirTaste) {
   const Shop shop = Generate();
+
   absl::flat_hash_map<std::string, const Product*> products;
   for (const Product& product : shop.products) products[product.item.id] = &product;
+
   absl::flat_hash_map<std::string, const Shopper*> shoppers;
   for (const Shopper& shopper : shop.shoppers) shoppers[shopper.id] = &shopper;
+
   std::map<std::string, std::pair<double, int>> utilities;
   for (const Event& event : shop.events) {
     auto& [sum, count] = utilities[event.type];
     sum += Utility(*shoppers[event.user_id], *products[event.item_id], event.time);
     ++count;
   }
+
   const auto mean = [&](const char* type) {
     return utilities[type].first / utilities[type].second;
   };
+
   EXPECT_LT(mean(kDislike), -0.5);
   EXPECT_GT(mean(kClick), mean(kView));
   EXPECT_GT(mean(kLike), mean(kClick));
@@ -205,6 +222,7 @@ TEST(GenerateShopTest, LetsTastesDriftDuringTheTrainSpan) {
 TEST(GenerateShopTest, GivesEveryShopperSomethingLeftToFind) {
   const Shop shop = Generate();
   int without = 0;
+
   for (const Shopper& shopper : shop.shoppers) {
     GradedItems relevant = TrueRelevance(shop, shopper, shop.split_time);
     for (const std::string& id : SeenBefore(shop, shopper, shop.split_time)) relevant.erase(id);
@@ -227,6 +245,7 @@ TEST(GenerateShopTest, RefusesOptionsOutOfRangeByName) {
 
 TEST(UtilityTest, AddsLikedValuesAndThePriceTerm) {
   const Taste taste = TasteOf({{{"material", "walnut"}, 1.0}, {{"style", "modern"}, 0.5}});
+
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("walnut", "modern")), 1.0 + 0.5 + 0.3);
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "rustic")), 0.3);
   // Twice the upper end of the band is as bad as any price can be.
@@ -236,6 +255,7 @@ TEST(UtilityTest, AddsLikedValuesAndThePriceTerm) {
 
 TEST(UtilityTest, HalvesWhatIsLikedBesideADislikeUnlessItIsExcused) {
   Taste taste = TasteOf({{{"material", "brass"}, -1.0}, {{"style", "modern"}, 0.8}});
+
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("brass", "modern")), 0.4 - 1.0 + 0.3);
   taste.excused = {"material", "brass"};
   taste.excuse = {"style", "modern"};
@@ -245,6 +265,7 @@ TEST(UtilityTest, HalvesWhatIsLikedBesideADislikeUnlessItIsExcused) {
 
 TEST(UtilityTest, PaysALikedPairMoreThanItsParts) {
   Taste taste = TasteOf({{{"material", "walnut"}, 1.0}, {{"style", "modern"}, 1.0}});
+
   taste.pair_first = {"style", "modern"};
   taste.pair_second = {"material", "walnut"};
   EXPECT_DOUBLE_EQ(Utility(taste, ProductWith("walnut", "modern")), 2.0 + 0.8 + 0.3);
@@ -253,8 +274,10 @@ TEST(UtilityTest, PaysALikedPairMoreThanItsParts) {
 
 TEST(HeldOutInteractionsTest, GradesTheStrongestNewInteractionAndDropsRejectedItems) {
   Shop shop = Generate(Small(9));
+
   shop.events.clear();
   const Shopper& shopper = shop.shoppers[0];
+
   const auto add = [&](const char* type, size_t product, absl::Duration after_split) {
     Event event;
     event.user_id = shopper.id;
@@ -263,6 +286,7 @@ TEST(HeldOutInteractionsTest, GradesTheStrongestNewInteractionAndDropsRejectedIt
     event.time = shop.split_time + after_split;
     shop.events.push_back(event);
   };
+
   add(kClick, 0, -absl::Hours(1));
   add(kView, 1, -absl::Hours(1));
   add(kPurchase, 0, absl::Hours(1));  // seen before the split: no discovery
@@ -272,6 +296,7 @@ TEST(HeldOutInteractionsTest, GradesTheStrongestNewInteractionAndDropsRejectedIt
   add(kClick, 3, absl::Hours(1));
   add(kDislike, 3, absl::Hours(2));
   add(kView, 4, absl::Hours(1));
+
   const GradedItems graded = HeldOutInteractions(shop, shopper);
   EXPECT_EQ(graded.size(), 2u);
   EXPECT_EQ(graded.at(shop.products[1].item.id), 2);
