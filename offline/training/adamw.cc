@@ -50,11 +50,13 @@ void AdamW::ZeroGrad() {
 double AdamW::ClipGradNorm(double max_norm) {
   const at::NoGradGuard no_grad;
   double squares = 0;
+
   for (const Entry& entry : entries_) {
     const at::Tensor& grad = entry.trained.tensor.grad();
     if (grad.defined()) squares += grad.square().sum().item<double>();
   }
   const double norm = std::sqrt(squares);
+
   if (norm > max_norm) {
     for (Entry& entry : entries_) {
       at::Tensor& grad = entry.trained.tensor.mutable_grad();
@@ -69,6 +71,7 @@ void AdamW::Step(double learning_rate) {
   ++steps_;
   const double bias1 = 1 - std::pow(options_.beta1, static_cast<double>(steps_));
   const double bias2 = 1 - std::pow(options_.beta2, static_cast<double>(steps_));
+
   for (Entry& entry : entries_) {
     const at::Tensor& grad = entry.trained.tensor.grad();
     if (!grad.defined()) continue;
@@ -89,6 +92,7 @@ std::map<std::string, at::Tensor> AdamW::State() const {
     state[FirstKey(entry.trained)] = entry.first;
     state[SecondKey(entry.trained)] = entry.second;
   }
+
   state[kStepsKey] = at::full({1}, steps_, at::kLong);
   return state;
 }
@@ -96,6 +100,7 @@ std::map<std::string, at::Tensor> AdamW::State() const {
 absl::Status AdamW::Restore(const std::map<std::string, at::Tensor>& state) {
   const at::NoGradGuard no_grad;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;  // to, from
+
   for (const Entry& entry : entries_) {
     for (const auto& [key, to] : {std::pair(ParameterKey(entry.trained), entry.trained.tensor),
                                   std::pair(FirstKey(entry.trained), entry.first),
@@ -110,10 +115,12 @@ absl::Status AdamW::Restore(const std::map<std::string, at::Tensor>& state) {
       copies.emplace_back(to, found->second);
     }
   }
+
   const auto steps = state.find(kStepsKey);
   if (steps == state.end() || steps->second.numel() != 1) {
     return absl::InvalidArgumentError(absl::StrCat("training state has no '", kStepsKey, "'"));
   }
+
   for (auto& [to, from] : copies) to.copy_(from);
   steps_ = steps->second.item<int64_t>();
   return absl::OkStatus();

@@ -79,6 +79,7 @@ const std::vector<std::string>& AttributeShuffle::Words() {
       "android", "desktop", "mobile", "cloud", "open source", "battery", "solar", "bluetooth",
       "usb", "ultra-wide", "mechanical", "silent", "portable", "mini", "large", "professional",
       "home", "garage", "workshop", "kids", "adults", "teens", "couples"};
+
   return words;
 }
 
@@ -90,32 +91,39 @@ void AttributeShuffle::Rename(const demo::Shop& shop, uint64_t seed) {
   demo::Random random = demo::Random::ForPart(seed, "disguise");
   std::vector<std::string> names = AttributeNames();
   random.Shuffle(names);
+
   std::vector<std::string> words = Words();
   random.Shuffle(words);
+
   std::map<std::string, std::set<std::string>> values;
   for (const demo::Product& product : shop.products) {
     for (const auto& [name, value] : product.item.attributes) {
       for (std::string& text : TextsOf(value)) values[name].insert(std::move(text));
     }
   }
+
   size_t next_name = 0, next_word = 0;
   const double kept_share = random.Uniform(0.45, 1);
   for (const auto& [name, texts] : values) {
     Renamed& renamed = attributes_[name];
     const bool never = name == "brand" || name == "price_level";
     if (never || !random.Chance(kept_share)) continue;
+
     // Several attributes under one name are one list, as genres and tags are.
     const bool joins = next_name > 0 && random.Chance(0.35);
     renamed.name = names[(joins ? next_name - 1 : next_name++) % names.size()];
+
     const bool own_words = random.Chance(0.2);
     for (const std::string& text : texts) {
       renamed.values[text] = own_words ? text : words[next_word++ % words.size()];
     }
   }
+
   if (random.Chance(0.6)) {
     const NumberKind& kind = kNumbers[random.Index(std::size(kNumbers))];
     number_ = {kind.name, kind.factor * random.Uniform(0.5, 1.5), kind.offset};
   }
+
   ratings_ = random.Chance(0.5);
 }
 
@@ -123,14 +131,17 @@ ranking::ItemFacts AttributeShuffle::Facts(const demo::Product& product) const {
   ranking::ItemFacts facts{product.item.id, product.item.title, product.item.description,
                            product.item.attributes};
   if (!active_) return facts;
+
   facts.attributes.clear();
   std::map<std::string, std::vector<std::string>> lists;
+
   for (const auto& [name, value] : product.item.attributes) {
     const auto renamed = attributes_.find(name);
     if (renamed == attributes_.end() || renamed->second.name.empty()) continue;
     for (const std::string& text : TextsOf(value))
       lists[renamed->second.name].push_back(renamed->second.values.at(text));
   }
+
   for (auto& [name, texts] : lists) {
     if (texts.size() == 1) {
       facts.attributes[name] = std::move(texts.front());
@@ -138,6 +149,7 @@ ranking::ItemFacts AttributeShuffle::Facts(const demo::Product& product) const {
       facts.attributes[name] = std::move(texts);
     }
   }
+
   if (!number_.name.empty())
     facts.attributes[number_.name] = std::round(product.price * number_.factor + number_.offset);
   return facts;

@@ -46,12 +46,14 @@ class ShopRecommender {
                                                       double rerank_weight,
                                                       pipeline::ExplainMode explain, int results) {
     features_.set_rerank_weight(rerank_weight);
+
     pipeline::RecommendQuery query;
     query.catalog = shop_.catalog.id;
     query.user_id = shopper.id;
     query.num_results = results;
     query.explain = explain;
     query.request_time = shop_.split_time;
+
     return recommender_.Recommend(query, {.deadline = absl::Now() + absl::Minutes(5)});
   }
 
@@ -77,6 +79,7 @@ evaluation::Relevance UnseenRelevance(const demo::Shop& shop, const demo::Shoppe
   const absl::flat_hash_set<std::string> seen = demo::SeenBefore(shop, shopper, shop.split_time);
   evaluation::Relevance relevance = demo::TrueRelevance(shop, shopper, shop.split_time);
   absl::erase_if(relevance, [&](const auto& entry) { return seen.contains(entry.first); });
+
   for (const demo::Product& product : shop.products) {
     if (product.item.create_time > shop.split_time) relevance.erase(product.item.id);
   }
@@ -92,9 +95,11 @@ std::pair<double, double> Unrelated(const at::Tensor& rows) {
   const int64_t n = rows.size(0);
   const at::Tensor products = at::matmul(rows, rows.t()).to(at::kDouble);
   const double pairs = static_cast<double>(n * (n - 1));
+
   const double sum = products.sum().item<double>() - products.diagonal().sum().item<double>();
   const double squares =
       products.square().sum().item<double>() - products.diagonal().square().sum().item<double>();
+
   const double mean = sum / pairs;
   return {mean, std::sqrt(std::max(0.0, squares / pairs - mean * mean))};
 }
@@ -111,6 +116,7 @@ at::Tensor ToTensor(const std::vector<std::vector<float>>& rows) {
 
 std::vector<std::vector<float>> ToVectors(const at::Tensor& rows) {
   const at::Tensor contiguous = rows.contiguous();
+
   std::vector<std::vector<float>> vectors;
   for (int64_t i = 0; i < contiguous.size(0); ++i) {
     const float* row = contiguous.data_ptr<float>() + i * contiguous.size(1);
@@ -137,12 +143,14 @@ absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::Sent
   const at::NoGradGuard no_grad;
   std::vector<Item> items;
   std::vector<at::Tensor> images;
+
   for (const demo::Product& product : shop.products) {
     items.push_back(product.item);
     PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, PixelsOf(product, 0, kPictureSize, processor));
     const at::Tensor image = vision.Embed(pixels.unsqueeze(0));
     images.push_back(image / image.norm().clamp_min(1e-12));
   }
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor texts, EncodeItems(text, items));
   return ShopVectors{ToVectors(texts), ToVectors(at::cat(images))};
 }
@@ -153,29 +161,35 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
   ShopRecommender recommender(shop, vectors, ranker);
   const std::vector<ScoredItem> trending =
       recommender.features().Trending(shop.split_time, shop.products.size());
+
   RankingFigures figures;
   for (const demo::Shopper& shopper : shop.shoppers) {
     const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
     if (truth.empty()) continue;  // nothing on sale that they want: no order is better than another
+
     const auto ndcg = [&](double weight) -> absl::StatusOr<std::vector<std::string>> {
       PALATE_ASSIGN_OR_RETURN(
           const pipeline::RecommendResult result,
           recommender.Recommend(shopper, weight, pipeline::ExplainMode::kNone, kResults));
       return IdsOf(result);
     };
+
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> first_stage, ndcg(0));
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> blended, ndcg(rerank_weight));
     PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> model, ndcg(1));
+
     const absl::flat_hash_set<std::string> seen = demo::SeenBefore(shop, shopper, shop.split_time);
     std::vector<std::string> popular;
     for (const ScoredItem& item : trending) {
       if (!seen.contains(item.item_id)) popular.push_back(item.item_id);
     }
+
     figures.popularity.push_back(evaluation::NdcgAt(kResults, popular, truth));
     figures.first_stage.push_back(evaluation::NdcgAt(kResults, first_stage, truth));
     figures.model.push_back(evaluation::NdcgAt(kResults, model, truth));
     figures.blended.push_back(evaluation::NdcgAt(kResults, blended, truth));
     figures.oracle.push_back(evaluation::NdcgAt(kResults, evaluation::OracleRanking(truth), truth));
+
     const evaluation::Relevance interactions = demo::HeldOutInteractions(shop, shopper);
     if (interactions.empty()) continue;
     figures.interaction_first_stage.push_back(
@@ -189,15 +203,18 @@ absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& mo
                                                         const SweepOptions& options) {
   std::vector<WeightFigures> sweep;
   for (const double weight : options.weights) sweep.push_back({weight, {}});
+
   for (int number = 0; number < options.shops; ++number) {
     PALATE_ASSIGN_OR_RETURN(const demo::Shop shop,
                             demo::GenerateShop(ShopOf(Split::kValidation, options.seed,
                                                       static_cast<uint64_t>(number))));
     PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors,
                             EmbedShop(shop, models.text, models.vision, models.processor));
+
     spdlog::info("validation shop {}: {} products, {} shoppers", number, shop.products.size(),
                  shop.shoppers.size());
     ShopRecommender recommender(shop, vectors, models.ranker);
+
     for (const demo::Shopper& shopper : shop.shoppers) {
       const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
       if (truth.empty()) continue;
@@ -220,10 +237,12 @@ absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
   ExplanationFigures figures;
   const size_t shoppers =
       std::min(shop.shoppers.size(), static_cast<size_t>(options.explained_shoppers));
+
   for (size_t i = 0; i < shoppers; ++i) {
     PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
                             recommender.Recommend(shop.shoppers[i], options.rerank_weight,
                                                   pipeline::ExplainMode::kLlm, kExplainedResults));
+
     for (const pipeline::ResultItem& item : result.results) {
       if (!item.explanation.has_value()) continue;
       ++figures.total;
@@ -242,20 +261,25 @@ absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVec
                                            const models::SentenceEncoder& text) {
   const at::NoGradGuard no_grad;
   const at::Tensor texts = ToTensor(vectors.text), images = ToTensor(vectors.image);
+
   std::vector<std::string> captions;
   std::map<std::string, int64_t> kind_index;
   for (const demo::KindWord& kind : demo::Kinds()) {
     kind_index[kind.name] = static_cast<int64_t>(captions.size());
     captions.push_back(kind.plural ? kind.name : absl::StrCat("a ", kind.name));
   }
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor kinds, EncodeTexts(text, captions));
   const at::Tensor nearest_kind = at::matmul(images, kinds.t()).argmax(1);
+
   const at::Tensor scores = at::matmul(images, texts.t());
   const int64_t n = images.size(0), top = std::min<int64_t>(n, 10);
   const at::Tensor best = std::get<1>(at::topk(scores, top, 1)).contiguous();
+
   ImageFigures figures;
   figures.products = static_cast<int>(n);
   figures.gallery = n;
+
   for (int64_t i = 0; i < n; ++i) {
     const std::string& kind = shop.products[static_cast<size_t>(i)].kind;
     bool kind_found = false, product_found = false;
@@ -267,14 +291,17 @@ absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVec
       figures.kind_at_1 += kind_found;
       figures.product_at_1 += product_found;
     }
+
     figures.kind_at_10 += kind_found;
     figures.product_at_10 += product_found;
     figures.kind_by_caption += nearest_kind.data_ptr<int64_t>()[i] == kind_index[kind];
   }
+
   for (double* share : {&figures.kind_at_1, &figures.kind_at_10, &figures.product_at_1,
                         &figures.product_at_10, &figures.kind_by_caption}) {
     *share /= static_cast<double>(n);
   }
+
   std::tie(figures.text_mean, figures.text_deviation) = Unrelated(texts);
   std::tie(figures.image_mean, figures.image_deviation) = Unrelated(images);
   return figures;

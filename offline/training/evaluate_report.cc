@@ -72,19 +72,23 @@ absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models,
   EvaluationFigures figures;
   figures.rerank_weight = options.rerank_weight;
   figures.seeds = options.seeds;
+
   for (const uint64_t seed : options.seeds) {
     PALATE_ASSIGN_OR_RETURN(const demo::Shop shop,
                             demo::GenerateShop(ShopOf(Split::kHeldOut, seed, 0)));
+
     spdlog::info("seed {}: embedding {} held-out products", seed, shop.products.size());
     PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors,
                             EmbedShop(shop, models.text, models.vision, models.processor));
     PALATE_ASSIGN_OR_RETURN(const ImageFigures images, MeasureImages(shop, vectors, models.text));
     figures.images.push_back(images);
+
     spdlog::info("seed {}: ranking for {} shoppers", seed, shop.shoppers.size());
     PALATE_ASSIGN_OR_RETURN(RankingFigures ranking,
                             MeasureRanking(shop, vectors, models.ranker, options.rerank_weight));
     figures.ranking.Append(ranking);
     figures.by_seed.push_back(std::move(ranking));
+
     PALATE_ASSIGN_OR_RETURN(const ExplanationFigures explanations,
                             MeasureExplanations(shop, vectors, models.ranker, options));
     Merge(explanations, figures.explanations);
@@ -96,18 +100,22 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   std::vector<std::vector<std::string>> rows = {{"NDCG@10", "shoppers", "popularity", "first stage",
                                                  "blended", "model alone", "oracle",
                                                  "blended over the first stage (95%)"}};
+
   for (size_t i = 0; i < figures.by_seed.size(); ++i) {
     rows.push_back(RankingRow(absl::StrCat("seed ", figures.seeds[i]), figures.by_seed[i]));
   }
   rows.push_back(RankingRow("all", figures.ranking));
+
   std::string text = evaluation::FormatTable(rows);
   const evaluation::Gain interactions = evaluation::PairedBootstrap(
       figures.ranking.interaction_first_stage, figures.ranking.interaction_blended, kBootstrapSeed);
+
   absl::StrAppend(&text, "\nBy what shoppers then did: first stage ",
                   Number(evaluation::Mean(figures.ranking.interaction_first_stage)), ", blended ",
                   Number(evaluation::Mean(figures.ranking.interaction_blended)), ", ",
                   Percent(interactions.relative), " [", Percent(interactions.low), ", ",
                   Percent(interactions.high), "]\n\n");
+
   rows = {{"pictures", "products", "kind by caption", "kind R@1", "kind R@10", "product R@1",
            "product R@10", "text mean, dev", "image mean, dev"}};
   for (size_t i = 0; i < figures.images.size(); ++i) {
@@ -119,13 +127,16 @@ std::string FormatFigures(const EvaluationFigures& figures) {
                     absl::StrCat(Number(images.text_mean), ", ", Number(images.text_deviation)),
                     absl::StrCat(Number(images.image_mean), ", ", Number(images.image_deviation))});
   }
+
   absl::StrAppend(&text, evaluation::FormatTable(rows));
+
   const ExplanationFigures& explanations = figures.explanations;
   absl::StrAppendFormat(
       &text,
       "\nExplanations: %d of %d (%.1f%%) are the model's own and passed the evidence check\n",
       explanations.accepted, explanations.total,
       100 * Share(explanations.accepted, explanations.total));
+
   for (const std::string& sample : explanations.samples)
     absl::StrAppend(&text, "  + ", sample, "\n");
   for (const std::string& reason : explanations.rejections)
@@ -151,6 +162,7 @@ nlohmann::json ToJson(const EvaluationFigures& figures) {
   nlohmann::json json = {{"rerank_weight", figures.rerank_weight},
                          {"seeds", figures.seeds},
                          {"ranking", RankingJson(figures.ranking)}};
+
   for (const RankingFigures& seed : figures.by_seed)
     json["ranking_by_seed"].push_back(RankingJson(seed));
   for (const ImageFigures& images : figures.images) {
@@ -165,6 +177,7 @@ nlohmann::json ToJson(const EvaluationFigures& figures) {
                               {"image_mean", images.image_mean},
                               {"image_deviation", images.image_deviation}});
   }
+
   json["explanations"] = {
       {"total", figures.explanations.total},
       {"accepted", figures.explanations.accepted},

@@ -14,6 +14,7 @@ std::vector<ranking::HistoryEntry> ShopHistories::Before(size_t shopper, absl::T
                                                          const AttributeShuffle& shuffle) const {
   std::vector<ranking::HistoryEntry> history;
   const std::vector<const Event*>& events = events_[shopper];
+
   for (size_t i = events.size(); i > 0 && history.size() < kMaxHistoryEvents; --i) {
     const Event& event = *events[i - 1];
     if (event.time >= time) continue;

@@ -19,6 +19,7 @@ absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
   const at::NoGradGuard no_grad;
   std::vector<std::string> texts;
   std::vector<int64_t> fields;  // of each item
+
   for (const Item& item : items) {
     featurestore::StoredItem stored;
     stored.item = item;
@@ -26,9 +27,11 @@ absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
     fields.push_back(static_cast<int64_t>(embed.text_fields.size()));
     for (std::string& field : embed.text_fields) texts.push_back(std::move(field));
   }
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, EncodeTexts(encoder, texts));
   std::vector<at::Tensor> rows;
   int64_t begin = 0;
+
   for (const int64_t count : fields) {
     const at::Tensor mean = vectors.narrow(0, begin, count).mean(0);
     rows.push_back(mean / mean.norm().clamp_min(1e-12));

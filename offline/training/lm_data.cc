@@ -26,6 +26,7 @@ constexpr double kTargetCenter = 1.4;
 // How strongly the summary's values speak for the item: what a retrieval by content would bring.
 double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attributes) {
   const std::vector<ranking::AttributeWord> words = ranking::WordsOf(attributes);
+
   double match = 0;
   for (const auto* side : {&summary.likes, &summary.dislikes}) {
     for (const ranking::Preference& p : *side) {
@@ -52,15 +53,18 @@ absl::StatusOr<const LmData::World*> LmData::WorldOf(uint64_t example) {
   std::optional<World>& kept = worlds_[slot];
   if (kept.has_value() && kept->number == number) return &*kept;
   kept.reset();
+
   World world;
   world.number = number;
   const demo::ShopOptions shop_options = ShopOf(options_.split, options_.seed, number);
   PALATE_ASSIGN_OR_RETURN(demo::Shop shop, demo::GenerateShop(shop_options));
   world.shop = std::make_unique<const demo::Shop>(std::move(shop));
   world.histories = std::make_unique<ShopHistories>(*world.shop);
+
   demo::Random random = demo::Random::ForPart(shop_options.seed, "look");
   if (random.Chance(options_.shuffled_share))
     world.shuffle = AttributeShuffle(*world.shop, shop_options.seed);
+
   kept = std::move(world);
   return &*kept;
 }
@@ -73,6 +77,7 @@ uint64_t LmData::SeedOf(const World& world, uint64_t example, uint64_t variant) 
 LmData::Moment LmData::DrawMoment(const World& world, uint64_t seed) {
   demo::Random random = demo::Random::ForPart(seed, "moment");
   Moment moment;
+
   // A shopper without a past teaches nothing; nearly all have one.
   for (int tries = 0; tries < 20 && moment.history.size() < 3; ++tries) {
     moment.shopper = random.Index(world.shop->shoppers.size());
@@ -87,21 +92,25 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
                                            const ranking::PreferenceSummary& summary,
                                            uint64_t seed) const {
   demo::Random random = demo::Random::ForPart(seed, "candidates");
+
   absl::flat_hash_set<std::string> seen;
   for (const Event* event : world.histories->EventsOf(moment.shopper)) {
     if (event->time < moment.time && world.histories->MarksSeen(event->type))
       seen.insert(event->item_id);
   }
+
   std::vector<size_t> pool;
   for (size_t i = 0; i < world.shop->products.size(); ++i) {
     const Item& item = world.shop->products[i].item;
     if (item.create_time <= moment.time && !seen.contains(item.id)) pool.push_back(i);
   }
   random.Shuffle(pool);
+
   // Two thirds are what a retrieval would bring, the rest anything: the order among good candidates
   // is what matters in service.
   const size_t wanted = std::min(pool.size(), static_cast<size_t>(options_.candidates));
   const size_t matching = wanted * 2 / 3;
+
   std::vector<std::pair<double, size_t>> matches;
   for (const size_t i : pool) {
     const double noise = 0.15 * random.Normal();
@@ -110,6 +119,7 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
   }
   std::stable_sort(matches.begin(), matches.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
+
   std::vector<size_t> candidates;
   for (size_t i = 0; i < matching; ++i) candidates.push_back(matches[i].second);
   for (const size_t i : pool) {
@@ -117,17 +127,20 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
     if (std::find(candidates.begin(), candidates.end(), i) == candidates.end())
       candidates.push_back(i);
   }
+
   return candidates;
 }
 
 absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
   PALATE_ASSIGN_OR_RETURN(const World* world, WorldOf(number));
   const uint64_t seed = SeedOf(*world, number, 0);
+
   Moment moment = DrawMoment(*world, seed);
   const ranking::PreferenceSummary summary = ranking::Summarize(moment.history);
   ranking::RankInput input;
   input.history = std::move(moment.history);
   const demo::Shopper& shopper = world->shop->shoppers[moment.shopper];
+
   RankExample example;
   for (const size_t i : DrawCandidates(*world, moment, summary, seed)) {
     const demo::Product& product = world->shop->products[i];
@@ -136,6 +149,7 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
     example.utilities.push_back(static_cast<float>(utility));
     example.targets.push_back(TargetOf(utility));
   }
+
   ranking::PromptOptions prompt_options = options_.prompt;
   if (options_.vary_history) {
     // Short histories are as common in service as long ones, and much faster to train on.
@@ -144,9 +158,11 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
     prompt_options.max_history =
         static_cast<int>(share * share * (options_.prompt.max_history + 1));
   }
+
   const ranking::RankPrompt prompt =
       ranking::BuildRankPrompt(input, summary, prompt_options, encoder_->Counter());
   PALATE_ASSIGN_OR_RETURN(example.prefix, encoder_->Encode(prompt.prefix));
+
   size_t next = 0;
   for (size_t i = 0; i < example.prefix.size(); ++i) {
     if (example.prefix[i] != encoder_->Id(ranking::SpecialToken::kLabel)) continue;
@@ -155,6 +171,7 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
       example.history_targets.emplace_back(i, label == ranking::SpecialToken::kYes ? 1.0f : 0.0f);
     }
   }
+
   for (const std::vector<ranking::Segment>& line : prompt.candidates) {
     PALATE_ASSIGN_OR_RETURN(std::vector<int64_t> ids, encoder_->Encode(line));
     example.candidates.push_back(std::move(ids));
@@ -164,18 +181,23 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
 
 absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant) {
   PALATE_ASSIGN_OR_RETURN(const World* world, WorldOf(number));
+
   const uint64_t seed = SeedOf(*world, number, variant + 1);
   Moment moment = DrawMoment(*world, seed);
   demo::Random random = demo::Random::ForPart(seed, "explanation");
+
   ranking::ExplainInput input;
   input.history = std::move(moment.history);
   const ranking::PreferenceSummary summary = ranking::Summarize(input.history);
+
   // Now and then nothing is known of the user, and the text may speak of the item alone.
   if (random.Chance(0.1)) input.history.clear();
   const std::vector<size_t> candidates = DrawCandidates(*world, moment, summary, seed);
   if (candidates.empty())
     return absl::InternalError("a generated shop without a product to explain");
+
   input.item = world->shuffle.Facts(world->shop->products[random.Pick(candidates)]);
+
   const std::pair<const char*, double> sources[] = {{ranking::kContentReason, 0.8},
                                                     {ranking::kTrendingReason, 0.3},
                                                     {ranking::kFreshReason, 0.2},
@@ -184,14 +206,18 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   for (const auto& [source, chance] : sources) {
     if (random.Chance(chance)) input.reasons.push_back(source);
   }
+
   const ranking::ExplanationPlan plan =
       ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);
+
   ExplainExample example;
   PALATE_ASSIGN_OR_RETURN(example.ids, encoder_->Encode(ranking::BuildExplainPrompt(plan)));
   example.prompt_size = example.ids.size();
+
   PALATE_ASSIGN_OR_RETURN(const std::vector<int64_t> text,
                           encoder_->Encode(ranking::WriteExplanation(plan, random.Next())));
   example.ids.insert(example.ids.end(), text.begin(), text.end());
+
   example.ids.push_back(encoder_->Id(ranking::SpecialToken::kEnd));
   return example;
 }

@@ -64,11 +64,13 @@ class RowWriter {
 
   void Write(std::vector<int64_t>& candidate_labels) {
     const int64_t prefix = static_cast<int64_t>(example_.prefix.size());
+
     Append(example_.prefix, 0, 0);
     for (const std::vector<int64_t>& candidate : example_.candidates) {
       Append(candidate, prefix, next_);
       candidate_labels.push_back(next_ - 1);
     }
+
     for (; next_ < width_; ++next_) allowed_[next_ * width_ + next_] = true;
   }
 
@@ -112,6 +114,7 @@ std::vector<std::string> OrderBy(const std::vector<double>& scores) {
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+
   std::vector<std::string> ids;
   for (const size_t i : order) ids.push_back(absl::StrCat(i));
   return ids;
@@ -123,25 +126,31 @@ RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id
   int64_t width = 1;
   for (const RankExample& example : examples) width = std::max(width, LengthOf(example));
   const int64_t rows = static_cast<int64_t>(examples.size());
+
   RankBatch batch;
   batch.tokens.ids = at::full({rows, width}, pad_id, at::kLong);
   batch.tokens.positions = at::zeros({rows, width}, at::kLong);
   batch.tokens.allowed = at::zeros({rows, width, width}, at::kBool);
+
   std::vector<int64_t> history_rows, candidate_rows;
   std::vector<float> history_targets, candidate_targets;
+
   for (int64_t row = 0; row < rows; ++row) {
     const RankExample& example = examples[static_cast<size_t>(row)];
     std::vector<int64_t> labels;
     RowWriter(example, row, batch.tokens).Write(labels);
+
     for (const int64_t label : labels) candidate_rows.push_back(row * width + label);
     candidate_targets.insert(candidate_targets.end(), example.targets.begin(),
                              example.targets.end());
+
     for (const auto& [position, target] : example.history_targets) {
       history_rows.push_back(row * width + static_cast<int64_t>(position));
       history_targets.push_back(target);
     }
     batch.list_sizes.push_back(static_cast<int64_t>(labels.size()));
   }
+
   batch.history_labels = static_cast<int64_t>(history_rows.size());
   history_rows.insert(history_rows.end(), candidate_rows.begin(), candidate_rows.end());
   history_targets.insert(history_targets.end(), candidate_targets.begin(), candidate_targets.end());
@@ -161,12 +170,15 @@ absl::StatusOr<std::unique_ptr<LmTask>> LmTask::Create(const LmTaskOptions& opti
   LmDataOptions data_options;
   data_options.seed = options.seed;
   data_options.candidates = options.candidates;
+
   PALATE_ASSIGN_OR_RETURN(auto data, MakeData(tokenizer, data_options));
+
   data_options.split = Split::kValidation;
   data_options.candidates = kValidationCandidates;
   data_options.shuffled_share = 0.25;
   data_options.vary_history = false;
   PALATE_ASSIGN_OR_RETURN(auto validation, MakeData(tokenizer, data_options));
+
   PALATE_ASSIGN_OR_RETURN(auto model, models::DecoderModel::CreateRandom(
                                           ConfigOf(options, data->encoder()), options.seed));
   return std::unique_ptr<LmTask>(
@@ -185,8 +197,10 @@ LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
   const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
   const at::Tensor scores = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
                                          encoder.Id(ranking::SpecialToken::kNo));
+
   const int64_t history = batch.history_labels;
   const int64_t candidates = scores.size(0) - history;
+
   RankLoss loss;
   loss.candidates = at::binary_cross_entropy_with_logits(
       scores.narrow(0, history, candidates), batch.targets.narrow(0, history, candidates));
@@ -195,6 +209,7 @@ LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
                                                             batch.targets.narrow(0, 0, history))
                      : at::zeros({});
   loss.listwise = at::zeros({});
+
   int64_t begin = history;
   for (const int64_t size : batch.list_sizes) {
     // The target's logit is linear in the utility, so it serves as the list's target scores too.
@@ -203,10 +218,12 @@ LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
     const at::Tensor given = scores.narrow(0, begin, size) / kListTemperature;
     // The divergence rather than the cross-entropy: its least value is 0 whatever the list.
     const at::Tensor goal = at::softmax(wanted, 0);
+
     loss.listwise =
         loss.listwise + (goal * (at::log_softmax(wanted, 0) - at::log_softmax(given, 0))).sum();
     begin += size;
   }
+
   loss.listwise = loss.listwise / static_cast<double>(std::max<size_t>(1, batch.list_sizes.size()));
   return loss;
 }
@@ -215,8 +232,10 @@ at::Tensor LmTask::ExplainLossOf(const std::vector<ExplainExample>& examples) co
   size_t width = 0;
   for (const ExplainExample& example : examples) width = std::max(width, example.ids.size());
   const int64_t pad = data_->encoder().Id(ranking::SpecialToken::kPad);
+
   std::vector<std::vector<int64_t>> rows;
   std::vector<int64_t> positions, targets;
+
   for (const ExplainExample& example : examples) {
     const int64_t begin = static_cast<int64_t>(rows.size() * width);
     for (size_t i = example.prompt_size; i < example.ids.size(); ++i) {
@@ -226,6 +245,7 @@ at::Tensor LmTask::ExplainLossOf(const std::vector<ExplainExample>& examples) co
     rows.push_back(example.ids);
     rows.back().resize(width, pad);
   }
+
   const at::Tensor hidden = model_->Forward(models::PackTokens(rows));
   const at::Tensor logits =
       model_->Logits(hidden.index_select(0, OwnedTensor(positions, at::kLong)));
@@ -239,8 +259,10 @@ absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
                             data_->Rank(static_cast<uint64_t>(index * options_.rank_examples + i)));
     ranks.push_back(std::move(example));
   }
+
   const RankBatch batch = MakeRankBatch(ranks, data_->encoder().Id(ranking::SpecialToken::kPad));
   const RankLoss rank = RankLossOf(batch);
+
   MicroBatch micro;
   micro.loss = rank.candidates + options_.history_weight * rank.history +
                options_.listwise_weight * rank.listwise;
@@ -248,6 +270,7 @@ absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
   micro.metrics = {{"rank", rank.candidates.item<double>()},
                    {"history", rank.history.item<double>()},
                    {"list", rank.listwise.item<double>()}};
+
   if (options_.explain_examples > 0) {
     std::vector<ExplainExample> explains;
     // Of the same shops as the rank examples, which are at hand.
@@ -259,6 +282,7 @@ absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
       micro.tokens += static_cast<int64_t>(example.ids.size());
       explains.push_back(std::move(example));
     }
+
     const at::Tensor explain = ExplainLossOf(explains);
     micro.loss = micro.loss + options_.explain_weight * explain;
     micro.metrics.emplace_back("explain", explain.item<double>());
@@ -273,6 +297,7 @@ double LmTask::MarkScore(const std::vector<int64_t>& candidate) const {
     const bool within = id >= encoder.Id(first) && id <= encoder.Id(last);
     return within ? static_cast<double>(id - encoder.Id(first) + 1) : 0.0;
   };
+
   double score = 0;
   for (const int64_t id : candidate)
     score += tier(kLike1, kLike6, id) - tier(kDislike1, kDislike6, id) +
@@ -290,14 +315,17 @@ absl::StatusOr<Metrics> LmTask::Validate() {
     const RankBatch batch =
         MakeRankBatch({example}, data_->encoder().Id(ranking::SpecialToken::kPad));
     const ranking::PromptEncoder& encoder = data_->encoder();
+
     const at::Tensor hidden = model_->Forward(batch.tokens).index_select(0, batch.label_rows);
     const at::Tensor odds = LabelLogOdds(*model_, hidden, encoder.Id(ranking::SpecialToken::kYes),
                                          encoder.Id(ranking::SpecialToken::kNo));
     const at::Tensor candidates =
         odds.narrow(0, batch.history_labels, odds.size(0) - batch.history_labels).contiguous();
+
     rank_loss += at::binary_cross_entropy_with_logits(
                      candidates, batch.targets.narrow(0, batch.history_labels, candidates.size(0)))
                      .item<double>();
+
     demo::GradedItems truth;
     std::vector<double> scores, mark_scores;
     for (size_t c = 0; c < example.candidates.size(); ++c) {
@@ -306,15 +334,18 @@ absl::StatusOr<Metrics> LmTask::Validate() {
       if (const int grade = demo::RelevanceGrade(example.utilities[c]); grade > 0)
         truth[absl::StrCat(c)] = grade;
     }
+
     ndcg += evaluation::NdcgAt(10, OrderBy(scores), truth);
     marks += evaluation::NdcgAt(10, OrderBy(mark_scores), truth);
   }
+
   std::vector<ExplainExample> explains;
   for (int i = 0; i < kValidationExplanations; ++i) {
     PALATE_ASSIGN_OR_RETURN(ExplainExample example,
                             validation_->Explain(static_cast<uint64_t>(i) * 41, 0));
     explains.push_back(std::move(example));
   }
+
   return Metrics{{"rank", rank_loss / kValidationPrompts},
                  {"ndcg", ndcg / kValidationPrompts},
                  {"marks", marks / kValidationPrompts},
@@ -328,11 +359,13 @@ absl::Status LmTask::Save(const std::string& folder) {
                       to = absl::StrCat(folder, "/", name);
     std::error_code error;
     if (std::filesystem::equivalent(from, to, error)) continue;
+
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, error);
     if (error)
       return absl::UnavailableError(
           absl::StrCat("cannot copy ", from, " to ", to, ": ", error.message()));
   }
+
   const nlohmann::json palate = {{"prompt_style", ranking::kBuiltInStyleName}};
   return models::WriteFileAtomically(absl::StrCat(folder, "/palate.json"), palate.dump(2) + "\n");
 }

@@ -26,6 +26,7 @@ absl::Status Check(const LoopOptions& options) {
   if (options.accumulation < 1) {
     return InvalidField("accumulation", absl::StrCat("is ", options.accumulation), "at least 1");
   }
+
   if (!(options.peak_learning_rate > 0)) {
     return InvalidField("learning_rate", absl::StrCat("is ", options.peak_learning_rate),
                         "above 0");
@@ -47,6 +48,7 @@ class Window {
     loss_ += loss;
     grad_norm_ += grad_norm;
     tokens_ += tokens;
+
     for (const auto& [name, value] : metrics) {
       const auto found = std::find_if(sums_.begin(), sums_.end(),
                                       [&](const auto& sum) { return sum.first == name; });
@@ -63,6 +65,7 @@ class Window {
   void Log(const LoopOptions& options, int64_t step) {
     Metrics means = sums_;
     for (auto& [name, value] : means) value /= static_cast<double>(steps_ * options.accumulation);
+
     const double seconds = std::max(1e-9, absl::ToDoubleSeconds(absl::Now() - begin_));
     spdlog::info("step {}/{}  loss {:.4f}{}  grad {:.2f}  lr {:.2e}  {:.0f} tokens/s", step,
                  options.steps, MeanLoss(), Describe(means),
@@ -89,26 +92,33 @@ class Loop {
     PALATE_RETURN_IF_ERROR(ResumeIfAsked());
     absl::Time last_save = absl::Now();
     const absl::Time stop = absl::Now() + options_.time_limit;
+
     const int64_t last_step =
         options_.step_limit > 0 ? std::min(options_.steps, optimizer_.steps() + options_.step_limit)
                                 : options_.steps;
+
     LoopResult result;
     while (optimizer_.steps() < last_step && absl::Now() < stop) {
       PALATE_RETURN_IF_ERROR(models::CatchTorch([&] { return Step(); }));
+
       result.last_loss = window_.MeanLoss();
       const int64_t step = optimizer_.steps();
       if (step % options_.log_every == 0 || step == options_.steps) window_.Log(options_, step);
+
       if (options_.validate_every > 0 && step % options_.validate_every == 0 &&
           step < options_.steps) {
         PALATE_ASSIGN_OR_RETURN(result.validation, Validate());
       }
+
       if (absl::Now() - last_save >= options_.save_every) {
         PALATE_RETURN_IF_ERROR(Save());
         last_save = absl::Now();
       }
     }
+
     PALATE_RETURN_IF_ERROR(Save());
     PALATE_ASSIGN_OR_RETURN(result.validation, Validate());
+
     result.steps_done = optimizer_.steps();
     result.finished = result.steps_done >= options_.steps;
     return result;
@@ -127,24 +137,29 @@ class Loop {
 
   absl::Status Step() {
     const int64_t step = optimizer_.steps();
+
     optimizer_.ZeroGrad();
     double loss = 0;
     int64_t tokens = 0;
     Metrics metrics;
+
     for (int micro = 0; micro < options_.accumulation; ++micro) {
       PALATE_ASSIGN_OR_RETURN(MicroBatch batch,
                               task_.ComputeLoss(step * options_.accumulation + micro));
+
       const at::Tensor scaled = batch.loss / options_.accumulation;
       scaled.backward();
       loss += scaled.item<double>();
       tokens += batch.tokens;
       metrics.insert(metrics.end(), batch.metrics.begin(), batch.metrics.end());
     }
+
     const double norm = optimizer_.ClipGradNorm(options_.max_grad_norm);
     if (!std::isfinite(loss) || !std::isfinite(norm)) {
       return absl::InternalError(
           absl::StrCat("loss ", loss, " with gradient norm ", norm, " at step ", step));
     }
+
     optimizer_.Step(LearningRateAt(options_, step));
     window_.Add(loss, norm, tokens, metrics);
     return absl::OkStatus();
@@ -162,6 +177,7 @@ class Loop {
     if (error)
       return absl::UnavailableError(
           absl::StrCat("cannot make ", options_.out, ": ", error.message()));
+
     PALATE_RETURN_IF_ERROR(task_.Save(options_.out));
     return models::SaveTensors(optimizer_.State(), StatePath());
   }

@@ -91,14 +91,17 @@ absl::Status ShopFeatures::WriteImpression(const std::string&, const Impression&
 std::vector<ScoredItem> ShopFeatures::Trending(absl::Time time, size_t num) const {
   absl::flat_hash_map<std::string, double> scores;
   absl::Time newest = absl::InfinitePast();
+
   for (const Event& event : shop_.events) {
     if (event.time < time) newest = std::max(newest, event.time);
   }
+
   for (const Event& event : shop_.events) {
     if (event.time >= time) continue;
     scores[event.item_id] += weight_of_.at(event.type) *
                              std::exp2(-absl::FDivDuration(newest - event.time, kTrendingHalfLife));
   }
+
   std::vector<ScoredItem> trending;
   for (const auto& [id, score] : scores) {
     if (score > 0) trending.push_back({id, score});
@@ -123,6 +126,7 @@ std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query,
                                                  absl::Time time) const {
   const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
+
   std::vector<ScoredItem> hits;
   for (size_t i = 0; i < shop_.products.size(); ++i) {
     const Item& item = shop_.products[i].item;

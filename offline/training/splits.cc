@@ -28,6 +28,7 @@ demo::ShopOptions ShopOf(Split split, uint64_t seed, uint64_t number) {
   // Runs of one seed use neighboring shops; different seeds are far apart.
   const uint64_t shift = demo::Random::ForPart(seed, "shops").Next();
   options.seed = FirstSeed(split) + (shift + number) % kSeedsPerSplit;
+
   if (split == Split::kHeldOut) {
     options.combinations = demo::Combinations::kHeldOut;
     options.num_products = 400;
@@ -35,12 +36,14 @@ demo::ShopOptions ShopOf(Split split, uint64_t seed, uint64_t number) {
     options.start_time = absl::FromCivil(kHeldOutBegin, absl::UTCTimeZone());
     return options;
   }
+
   demo::Random random = demo::Random::ForPart(options.seed, "shop options");
   options.combinations = demo::Combinations::kTraining;
   options.num_products = 150 + static_cast<int>(random.Index(350));
   options.num_shoppers = 60;
   options.start_time = absl::FromCivil(kTrainingBegin, absl::UTCTimeZone()) +
                        absl::Hours(24 * static_cast<int64_t>(random.Index(kTrainingStartDays)));
+
   options.sessions_per_week = random.Uniform(0.8, 2.4);
   options.products_per_session = random.Uniform(5, 11);
   options.drifting_share = random.Uniform(0.3, 0.8);

@@ -42,6 +42,7 @@ std::vector<demo::Product> DrawProducts(Split split, uint64_t seed, int count) {
     options.num_shoppers = 0;
     const absl::StatusOr<demo::Shop> shop = demo::GenerateShop(options);
     if (!shop.ok()) break;
+
     products.insert(products.end(), shop->products.begin(), shop->products.end());
   }
   if (static_cast<int>(products.size()) > count) products.resize(static_cast<size_t>(count));
@@ -52,6 +53,7 @@ absl::StatusOr<CaptionedProducts> Describe(const models::SentenceEncoder& encode
                                            std::vector<demo::Product> products) {
   std::vector<std::string> captions;
   for (const demo::Product& product : products) captions.push_back(CaptionOf(product));
+
   PALATE_ASSIGN_OR_RETURN(at::Tensor vectors, EncodeTexts(encoder, captions));
   return CaptionedProducts{std::move(products), std::move(vectors)};
 }
@@ -65,14 +67,17 @@ absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& 
   std::filesystem::create_directories(folder, error);
   if (error)
     return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
+
   const std::string path = absl::StrCat(folder, "/", kVectorsFile);
   const std::string key = absl::StrCat(encoder.digest(), "/", products.front().item.title, "/",
                                        products.back().item.title, "/", products.size());
+
   if (models::FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(auto tensors, models::LoadTensors(path));
     if (const auto found = tensors.find(key); found != tensors.end())
       return CaptionedProducts{std::move(products), found->second};
   }
+
   spdlog::info("embedding the captions of {} products", products.size());
   PALATE_ASSIGN_OR_RETURN(CaptionedProducts described, Describe(encoder, std::move(products)));
   PALATE_RETURN_IF_ERROR(models::SaveTensors({{key, described.captions}}, path));
@@ -103,6 +108,7 @@ absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
       PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded, encoder.Tokenize(texts[i]));
       sequences.push_back(std::move(encoded.ids));
     }
+
     PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder.Encode(sequences));
     // A copy, so that autograd accepts what was computed for inference; unit length, which not
     // every text tower ends with.
@@ -116,6 +122,7 @@ absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t varia
   demo::PictureOptions options;
   options.size = size;
   options.variation = variation;
+
   PALATE_ASSIGN_OR_RETURN(demo::RgbPicture picture, demo::DrawRgbPicture(product, options));
   models::Image image;
   image.width = image.height = picture.size;
@@ -141,6 +148,7 @@ at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts,
 
 absl::StatusOr<std::unique_ptr<VisionTask>> VisionTask::Create(const VisionTaskOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const auto encoder, models::SentenceEncoder::Load(options.text));
+
   models::VitConfig config;
   config.layout = models::VitConfig::Layout::kClipVision;
   config.image_size = options.image_size;
@@ -151,11 +159,14 @@ absl::StatusOr<std::unique_ptr<VisionTask>> VisionTask::Create(const VisionTaskO
   config.num_heads = options.num_heads;
   config.projection_dim = encoder->dimensions();
   config.activation = models::VitConfig::Activation::kGelu;
+
   PALATE_ASSIGN_OR_RETURN(auto model, models::VitModel::CreateRandom(config, options.seed));
   PALATE_ASSIGN_OR_RETURN(auto processor,
                           models::ImageProcessor::Create(ProcessorConfigOf(options.image_size)));
+
   std::unique_ptr<VisionTask> task(new VisionTask(options, std::move(model), std::move(processor)));
   task->log_scale_ = at::full({}, std::log(kFirstScale)).set_requires_grad(true);
+
   PALATE_ASSIGN_OR_RETURN(
       task->training_,
       DescribeCached(*encoder, DrawProducts(Split::kTraining, options.seed, options.products),
@@ -163,10 +174,12 @@ absl::StatusOr<std::unique_ptr<VisionTask>> VisionTask::Create(const VisionTaskO
   PALATE_ASSIGN_OR_RETURN(task->validation_,
                           Describe(*encoder, DrawProducts(Split::kValidation, options.seed,
                                                           options.validation_products)));
+
   std::vector<std::string> kinds;
   for (const demo::KindWord& kind : demo::Kinds())
     kinds.push_back(kind.plural ? kind.name : absl::StrCat("a ", kind.name));
   PALATE_ASSIGN_OR_RETURN(task->kinds_, EncodeTexts(*encoder, kinds));
+
   return task;
 }
 
@@ -190,6 +203,7 @@ absl::StatusOr<at::Tensor> VisionTask::DrawBatch(const std::vector<demo::Product
                             PixelsOf(products[i], random.Next() >> 32, size, processor_));
     pixels.push_back(std::move(one));
   }
+
   return at::stack(pixels);
 }
 
@@ -198,17 +212,21 @@ absl::StatusOr<MicroBatch> VisionTask::ComputeLoss(int64_t index) {
       demo::Random::ForPart(options_.seed, "vision batch", static_cast<uint64_t>(index));
   std::vector<size_t> chosen(training_.products.size());
   for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
+
   // The first draws of a shuffle.
   const size_t batch = std::min(chosen.size(), static_cast<size_t>(options_.batch));
   for (size_t i = 0; i < batch; ++i)
     std::swap(chosen[i], chosen[i + random.Index(chosen.size() - i)]);
   chosen.resize(batch);
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels,
                           DrawBatch(training_.products, chosen, random.Next()));
   const at::Tensor rows = at::empty({static_cast<int64_t>(batch)}, at::kLong);
   std::copy(chosen.begin(), chosen.end(), rows.data_ptr<int64_t>());
+
   const at::Tensor images = Normalized(model_->Embed(pixels));
   const at::Tensor scale = log_scale_.clamp_max(kMaxLogScale).exp();
+
   MicroBatch micro;
   micro.loss = SymmetricInfoNce(images, training_.captions.index_select(0, rows), scale);
   micro.tokens = static_cast<int64_t>(batch) * model_->config().num_patches();
@@ -219,20 +237,24 @@ absl::StatusOr<MicroBatch> VisionTask::ComputeLoss(int64_t index) {
 absl::StatusOr<Metrics> VisionTask::Validate() {
   const at::NoGradGuard no_grad;
   const int64_t n = static_cast<int64_t>(validation_.products.size());
+
   std::vector<at::Tensor> rows;
   for (const demo::Product& product : validation_.products) {
     PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels,
                             PixelsOf(product, 0, kServedPictureSize, processor_));
     rows.push_back(Normalized(model_->Embed(pixels.unsqueeze(0))));
   }
+
   const at::Tensor images = at::cat(rows);
   const at::Tensor nearest_kind = at::matmul(images, kinds_.t()).argmax(1);
   const at::Tensor scores = at::matmul(images, validation_.captions.t());
   const at::Tensor own = scores.diagonal().unsqueeze(1);
   const at::Tensor rank = (scores > own).sum(1);  // captions nearer than the own one
+
   std::map<std::string, int64_t> kind_index;
   for (size_t i = 0; i < demo::Kinds().size(); ++i)
     kind_index[demo::Kinds()[i].name] = static_cast<int64_t>(i);
+
   double kind = 0, first = 0, ten = 0;
   for (int64_t i = 0; i < n; ++i) {
     kind += nearest_kind.data_ptr<int64_t>()[i] ==
@@ -240,6 +262,7 @@ absl::StatusOr<Metrics> VisionTask::Validate() {
     first += rank.data_ptr<int64_t>()[i] == 0;
     ten += rank.data_ptr<int64_t>()[i] < 10;
   }
+
   const double count = static_cast<double>(n);
   return Metrics{{"kind", kind / count}, {"r@1", first / count}, {"r@10", ten / count}};
 }

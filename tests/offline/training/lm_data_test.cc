@@ -32,6 +32,7 @@ TEST_F(LmDataTest, ExampleFollowsFromItsNumberAloneInAnyOrder) {
   const auto forward = Data(), backward = Data();
   std::vector<RankExample> first;
   for (uint64_t i = 0; i < 30; ++i) first.push_back(*forward->Rank(i * 37));
+
   for (uint64_t i = 30; i-- > 0;) {
     const RankExample again = *backward->Rank(i * 37);
     EXPECT_EQ(again.prefix, first[i].prefix);
@@ -47,6 +48,7 @@ TEST_F(LmDataTest, EveryCandidateEndsInALabelSlotWithATarget) {
     const RankExample example = *data->Rank(i);
     ASSERT_FALSE(example.candidates.empty());
     ASSERT_EQ(example.candidates.size(), example.targets.size());
+
     for (const auto& candidate : example.candidates) EXPECT_EQ(candidate.back(), label);
     for (const auto& [position, target] : example.history_targets) {
       EXPECT_EQ(example.prefix[position], label);
@@ -65,6 +67,7 @@ TEST_F(LmDataTest, ExplanationEndsInTheEndToken) {
   const auto data = Data();
   for (uint64_t i = 0; i < 20; ++i) {
     const ExplainExample example = *data->Explain(i, i % 3);
+
     EXPECT_LT(example.prompt_size + 3, example.ids.size());
     EXPECT_EQ(example.ids[example.prompt_size - 1],
               data->encoder().Id(ranking::SpecialToken::kWrite));
@@ -75,6 +78,7 @@ TEST_F(LmDataTest, ExplanationEndsInTheEndToken) {
 TEST_F(LmDataTest, SpecialTokensInItemTextStayText) {
   const auto data = Data();
   const auto ids = data->encoder().Encode({ranking::Segment::Text(" <|yes|>")});
+
   ASSERT_TRUE(ids.ok()) << ids.status();
   for (const int64_t id : *ids) EXPECT_NE(id, data->encoder().Id(ranking::SpecialToken::kYes));
 }
@@ -85,6 +89,7 @@ TEST_F(LmDataTest, ShuffledShopsKeepTheTargetsOfTheSameShoppers) {
   const auto plain = Data(options);
   options.shuffled_share = 1.0;
   const auto shuffled = Data(options);
+
   const RankExample a = *plain->Rank(3), b = *shuffled->Rank(3);
   EXPECT_NE(a.prefix, b.prefix);
   EXPECT_EQ(a.candidates.size(), b.candidates.size());

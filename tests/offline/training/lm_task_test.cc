@@ -69,6 +69,7 @@ TEST_F(LmTaskTest, ResumedTrainingEqualsUninterruptedTrainingBitForBit) {
   }
   const auto second = LmTask::Create(TinyTask());
   ASSERT_TRUE(second.ok());
+
   options.step_limit = 0;
   options.resume = true;
   ASSERT_TRUE(RunTraining(**second, options).ok());
@@ -83,6 +84,7 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
   const auto task = LmTask::Create(TinyTask());
   ASSERT_TRUE(task.ok()) << task.status();
   const double before = (*task)->ComputeLoss(1000)->loss.item<double>();
+
   ASSERT_TRUE(RunTraining(**task, TinyLoop(Folder("model"), 30)).ok());
   EXPECT_LT((*task)->ComputeLoss(1000)->loss.item<double>(), 0.9 * before);
 
@@ -91,9 +93,11 @@ TEST_F(LmTaskTest, LossGoesDownAndTheFolderLoadsWithEqualScores) {
   const auto loaded = models::DecoderModel::Load(*checkpoint);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   const at::NoGradGuard no_grad;
+
   const models::PackedTokens tokens = models::PackTokens({{1, 2, 3, 4, 5}});
   EXPECT_TRUE(
       at::allclose((*loaded)->Forward(tokens), (*task)->model().Forward(tokens), 1e-4, 1e-5));
+
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/tokenizer.json"));
   EXPECT_TRUE(std::filesystem::exists(Folder("model") + "/palate.json"));
 }
@@ -106,16 +110,19 @@ TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
                          .candidates = {{310, 311, 5}, {320, 5}},
                          .targets = {1, 0},
                          .utilities = {}};
+
   const RankExample turned{.prefix = both.prefix,
                            .history_targets = {},
                            .candidates = {{320, 5}, {310, 311, 5}},
                            .targets = {0, 1},
                            .utilities = {}};
+
   const RankExample alone{.prefix = both.prefix,
                           .history_targets = {},
                           .candidates = {{320, 5}},
                           .targets = {0},
                           .utilities = {}};
+
   const at::NoGradGuard no_grad;
   const auto scores = [&](const RankExample& example) {
     const RankBatch batch = MakeRankBatch({example}, 0);
@@ -123,6 +130,7 @@ TEST_F(LmTaskTest, CandidatesScoreTheSameInAnyOrderAndCompany) {
                         (*task)->model().Forward(batch.tokens).index_select(0, batch.label_rows), 6,
                         7);
   };
+
   const at::Tensor a = scores(both), b = scores(turned), c = scores(alone);
   EXPECT_NEAR(a[0].item<float>(), b[1].item<float>(), 1e-5);
   EXPECT_NEAR(a[1].item<float>(), b[0].item<float>(), 1e-5);
@@ -135,16 +143,20 @@ TEST_F(LmTaskTest, BatchPadsToTheLongestExampleAndPaddingSeesOnlyItself) {
                             .candidates = {{320, 5}},
                             .targets = {1},
                             .utilities = {}};
+
   const RankExample longer{.prefix = {300, 301, 302},
                            .history_targets = {{1, 1.0f}},
                            .candidates = {{310, 311, 5}},
                            .targets = {0},
                            .utilities = {}};
+
   const RankBatch batch = MakeRankBatch({shorter, longer}, 9);
+
   EXPECT_EQ(batch.tokens.ids.size(1), 6);
   EXPECT_EQ(batch.tokens.ids[0][5].item<int64_t>(), 9);
   EXPECT_EQ(batch.tokens.allowed[0][5].sum().item<int64_t>(), 1);
   EXPECT_TRUE(batch.tokens.allowed[0][5][5].item<bool>());
+
   EXPECT_EQ(batch.history_labels, 1);
   EXPECT_EQ(batch.label_rows[0].item<int64_t>(), 7);  // the history's label of the second example
   EXPECT_EQ(batch.label_rows[1].item<int64_t>(), 2);  // the first candidate

@@ -64,6 +64,7 @@ TEST(TrainingLoopTest, LossGoesDownOnALinearTask) {
   const auto result = RunTraining(task, Options(FreshFolder("down"), 200));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->finished);
+
   EXPECT_LT(task.ComputeLoss(1000)->loss.item<double>(), 0.05 * before);
 }
 
@@ -82,6 +83,7 @@ TEST(TrainingLoopTest, ResumedRunEqualsUninterruptedRunBitForBit) {
     EXPECT_EQ(result->steps_done, 17);
     EXPECT_FALSE(result->finished);
   }
+
   LinearTask second;
   options.step_limit = 0;
   options.resume = true;
@@ -93,6 +95,7 @@ TEST(TrainingLoopTest, ResumedRunEqualsUninterruptedRunBitForBit) {
 
 TEST(TrainingLoopTest, FailsNamingTheStepWhenTheLossIsNotFinite) {
   LinearTask task;
+
   task.broken_at = 6;
   const auto result = RunTraining(task, Options(FreshFolder("broken"), 40));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);

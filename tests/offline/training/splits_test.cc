@@ -33,10 +33,12 @@ TEST(SplitsTest, HeldOutShopsHaveNoTrainedCombination) {
     ASSERT_TRUE(shop.ok()) << shop.status();
     for (const demo::Product& product : shop->products) trained.insert(CombinationOf(product));
   }
+
   demo::ShopOptions options = ShopOf(Split::kHeldOut, 1, 0);
   options.num_shoppers = 0;
   const auto held_out = demo::GenerateShop(options);
   ASSERT_TRUE(held_out.ok()) << held_out.status();
+
   for (const demo::Product& product : held_out->products)
     EXPECT_FALSE(trained.contains(CombinationOf(product)));
 }

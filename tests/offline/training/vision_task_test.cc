@@ -41,6 +41,7 @@ VisionTaskOptions TinyVisionTask() {
 TEST(SymmetricInfoNceTest, IsLeastWhenEveryPictureIsNearestToItsOwnText) {
   const at::Tensor rows = at::eye(4), scale = at::full({}, 10.0);
   const at::Tensor turned = rows.roll({1}, {0});
+
   EXPECT_LT(SymmetricInfoNce(rows, rows, scale).item<float>(), 0.01);
   EXPECT_GT(SymmetricInfoNce(rows, turned, scale).item<float>(), 5);
 }
@@ -51,7 +52,9 @@ TEST(CaptionTest, SaysColorPatternMaterialAndKind) {
   product.material = "porcelain";
   product.color = "orange";
   product.pattern = "striped";
+
   EXPECT_EQ(CaptionOf(product), "an orange striped porcelain mug");
+
   product.kind = "sneakers";
   product.pattern = "plain";
   EXPECT_EQ(CaptionOf(product), "orange porcelain sneakers");
@@ -63,14 +66,17 @@ TEST(VisionTaskTest, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
     GTEST_SKIP() << "no text tower in " << options.text;
   std::filesystem::remove_all(VisionFolder(""));
   at::set_num_threads(1);
+
   const auto task = VisionTask::Create(options);
   ASSERT_TRUE(task.ok()) << task.status();
   const double before = (*task)->ComputeLoss(1000)->loss.item<double>();
+
   LoopOptions loop;
   loop.out = VisionFolder("model");
   loop.steps = 60;
   loop.peak_learning_rate = 3e-3;
   loop.warmup_steps = 5;
+
   const auto result = RunTraining(**task, loop);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_LT((*task)->ComputeLoss(1000)->loss.item<double>(), 0.9 * before);
