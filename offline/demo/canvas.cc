@@ -142,7 +142,7 @@ void Canvas::GroundShadow(double x, double y, double radius_x, double radius_y) 
 void Canvas::DropShadow(absl::string_view path, double dx, double dy) {
   cairo_save(cr_);
   cairo_translate(cr_, dx, dy);
-  // Strokes of growing width on top of each other come close to a blurred edge.
+  // Strokes of growing width on top of each other approximate a blurred edge.
   for (int step = 0; step < 7; ++step) {
     AddPath(path);
     SetColor(cr_, {0.07, 0.06, 0.10}, 0.045);

@@ -1,9 +1,9 @@
 // A drawing surface for product pictures: outlines filled with materials, patterns and light. Built
 // on cairo.
 //
-// Coordinates run from 0 to 100 in both directions, y downwards, whatever the pixel size. Not
-// thread-safe; one canvas a thread. A canvas owns its pixels. Drawing never fails once the canvas
-// exists: cairo turns later errors into a state that status() tells.
+// Coordinates run from 0 to 100 in both directions, y downwards, at every pixel size. Not
+// thread-safe: use each canvas from one thread. A canvas owns its pixels. Drawing functions return
+// no errors: cairo stores the first one, and status() returns it.
 #pragma once
 
 #include <cairo.h>
@@ -28,7 +28,7 @@ Rgb Lighter(const Rgb& color, double share);
 Rgb Darker(const Rgb& color, double share);
 double Luminance(const Rgb& color);  // 0 black to 1 white
 
-// What a surface is made of, as the eye tells it.
+// What a surface looks as if it is made of.
 enum class Texture {
   kSmooth,
   kWood,
@@ -56,12 +56,12 @@ struct Surface {
   Rgb pattern_color;
 };
 
-// How light falls on a shape: from the upper left.
+// The shape that the shading suggests. Light comes from the upper left.
 enum class Form { kFlat, kCylinder, kBall };
 
 class Canvas {
  public:
-  // `size` is the width and height in pixels, 16 to 2048.
+  // `size` is the width and height in pixels, clamped to 16 to 2048.
   Canvas(int size, Random random);
   ~Canvas();
   Canvas(const Canvas&) = delete;
@@ -70,15 +70,15 @@ class Canvas {
   Random& random() { return random_; }
   absl::Status status() const;
 
-  // A studio backdrop that light falls on, from `color` (at the top) to a floor of nearly the same
-  // color.
+  // A lit studio backdrop: a wall of `color` and a floor of nearly the same color. `horizon` is the
+  // height where they meet, from 0 (top) to 1 (bottom); above 1 there is no floor.
   void Backdrop(const Rgb& color, double horizon);
-  // The soft shadow of an object that stands at (x, y).
+  // The soft shadow that an object casts on the floor around (x, y).
   void GroundShadow(double x, double y, double radius_x, double radius_y);
-  // The soft shadow of something flat, by the outline `path`.
+  // The soft shadow of a flat object with the outline `path`.
   void DropShadow(absl::string_view path, double dx = 1.2, double dy = 2.2);
 
-  // Everything between Push and Pop is rotated around the middle, scaled, mirrored and moved.
+  // Everything between Push and Pop is rotated around the center, scaled, mirrored and moved.
   void Push(double degrees, double scale, bool mirrored, double dx, double dy);
   void Pop();
 
@@ -88,9 +88,9 @@ class Canvas {
   void FillEllipse(double x, double y, double rx, double ry, const Surface& surface, Form form);
   void FillRect(double x, double y, double width, double height, double radius,
                 const Surface& surface, Form form);
-  // A bar along `path`: handles, legs, straps.
+  // A shaded bar along `path`, for handles, legs and straps.
   void Bar(absl::string_view path, double width, const Surface& surface);
-  // Plain strokes and fills, for details.
+  // Strokes and fills of one color without shading, for details.
   void Line(absl::string_view path, double width, const Rgb& color, double alpha = 1);
   void Dashes(absl::string_view path, double width, const Rgb& color, double dash,
               double alpha = 1);
@@ -98,7 +98,7 @@ class Canvas {
   void FlatEllipse(double x, double y, double rx, double ry, const Rgb& color, double alpha = 1);
   void RingEllipse(double x, double y, double rx, double ry, double width, const Rgb& color,
                    double alpha = 1);
-  // Light around a point, fading out.
+  // Light around a point that fades to nothing at `radius`.
   void Glow(double x, double y, double radius, const Rgb& color, double alpha);
 
   // Copies the pixels out: [size, size, 3], rows from the top.

@@ -21,7 +21,7 @@ void Dot(cairo_t* cr, double x, double y, double radius) {
   cairo_fill(cr);
 }
 
-// Lines of one direction over the box, `spacing` apart. Angle 0 is horizontal, in degrees.
+// Parallel lines over the box, `spacing` apart. `angle` is in degrees; 0 is horizontal.
 void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, double width) {
   const double reach = std::hypot(box.width(), box.height()) / 2 + spacing;
   cairo_save(cr);
@@ -37,8 +37,8 @@ void Hatch(cairo_t* cr, const PaintBox& box, double angle, double spacing, doubl
   cairo_restore(cr);
 }
 
-// Paints a cell of `width` x `height` units, drawn once by `draw`, all over the clip. Both are
-// multiples of a quarter: whole pixels.
+// Fills the clip with copies of a cell of `width` x `height` units that `draw` draws once. Both
+// must be multiples of a quarter, so that the cell has whole pixels.
 template <typename Draw>
 void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   constexpr double kPixelsPerUnit = 4;
@@ -64,11 +64,11 @@ void Tile(cairo_t* cr, double width, double height, const Draw& draw) {
   cairo_surface_destroy(cell);
 }
 
-// Random specks. Thousands of small circles are slow to fill one by one, so they are put into a
-// small tile that repeats.
+// Random specks. Filling thousands of small circles one by one is slow, so we draw some into a
+// small tile and repeat it.
 void Specks(cairo_t* cr, Random& random, double per_area, double radius, const Rgb& color,
             double alpha) {
-  constexpr int kTile = 30, kPixels = 3 * kTile;  // units, and pixels at three a unit
+  constexpr int kTile = 30, kPixels = 3 * kTile;  // in units, and in pixels: three per unit
   cairo_surface_t* tile = cairo_image_surface_create(CAIRO_FORMAT_A8, kPixels, kPixels);
 
   unsigned char* data = cairo_image_surface_get_data(tile);
@@ -283,7 +283,7 @@ void BallLight(cairo_t* cr, const PaintBox& box, double strength) {
   cairo_pattern_destroy(light);
 }
 
-// A window mirrored in a glossy surface.
+// The reflection of a window in a glossy surface.
 void Reflection(cairo_t* cr, const PaintBox& box, double alpha) {
   if (box.width() < 9 || box.height() < 9) return;
 

@@ -1,7 +1,7 @@
-// The patterns, textures and light that Canvas lays over a filled outline. Internal to canvas.cc.
+// The patterns, textures and light that Canvas paints over a filled outline. Internal to canvas.cc.
 //
-// All functions draw within the box (the extents of the outline) on a context that is already
-// clipped to the outline; they leave the context's path empty.
+// All functions paint within the box (the extents of the outline). The caller has clipped the
+// context to the outline; the functions leave the context's path empty.
 #pragma once
 
 #include <cairo.h>

@@ -20,7 +20,7 @@ constexpr absl::Duration kStallLimit = absl::Minutes(2);
 constexpr int kMinInformativeEvents = 5;
 constexpr size_t kShownEvents = 8;
 
-// Draws each product's picture when its turn comes.
+// Draws each product's picture only when the importer reads the product.
 class ShopItems final : public offline::ItemReader {
  public:
   explicit ShopItems(const Shop& shop) : shop_(shop) {}
@@ -37,7 +37,7 @@ class ShopItems final : public offline::ItemReader {
   size_t next_ = 0;
 };
 
-// The train span only: what happens later is what the answers are measured by.
+// The train span only: the recommendations are measured against the time after it.
 class ShopEvents final : public offline::EventReader {
  public:
   explicit ShopEvents(const Shop& shop) : shop_(shop) {
@@ -57,11 +57,11 @@ class ShopEvents final : public offline::EventReader {
   size_t next_ = 0;
 };
 
-// Looking in passing tells little.
+// A view says little about a taste.
 bool IsInformative(const Event& event) { return event.type != kView; }
 
-// The last interaction with each product, newest first: what came before it (a click before a
-// purchase) adds nothing.
+// The last interaction with each product, newest first. Earlier ones with the same product (a click
+// before a purchase) add nothing.
 std::vector<const Event*> InformativeEvents(const Shop& shop, const std::string& user_id) {
   std::vector<const Event*> events;
   absl::flat_hash_set<std::string> met;
@@ -112,7 +112,7 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
       importer.SendItems(items, catalog, outcome, reporter.Step("products with pictures")));
   ShopEvents events(shop);
   PALATE_RETURN_IF_ERROR(
-      importer.SendEvents("events", events, outcome, reporter.Step("what shoppers did")));
+      importer.SendEvents("events", events, outcome, reporter.Step("shopper events")));
 
   if (!outcome.refused.empty())
     return absl::InternalError(absl::StrCat("refused: ", outcome.refused.front()));
@@ -223,13 +223,15 @@ std::string DescribeOutcome(const DemoOutcome& outcome) {
   std::string text;
   for (const ShownShopper& shown : outcome.shoppers) AppendShopper(shown, products, text);
 
-  absl::StrAppend(&text,
-                  "\nMeasured against what the shoppers truly want (their hidden tastes, products "
-                  "not seen yet):\n",
-                  evaluation::FormatQuality(outcome.quality, 10));
-  absl::StrAppendFormat(&text, "shown above: %d of %d explanations are the language model's own\n",
+  absl::StrAppend(
+      &text,
+      "\nMeasured against the shoppers' hidden tastes, over products that they have not "
+      "seen:\n",
+      evaluation::FormatQuality(outcome.quality, 10));
+  absl::StrAppendFormat(&text,
+                        "%d of the %d explanations above were written by the language model\n",
                         outcome.explanations_by_model, outcome.explanations);
-  absl::StrAppendFormat(&text, "first answer %.1f s after the first product was drawn\n",
+  absl::StrAppendFormat(&text, "first recommendations %.1f s after the demo started\n",
                         absl::ToDoubleSeconds(outcome.time_to_first_answer));
   return text;
 }

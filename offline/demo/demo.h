@@ -1,8 +1,8 @@
-// The demo: a generated shop goes through the public API, its shoppers are recommended to, and the
-// answers are measured against the truth.
+// The demo: imports a generated shop through the public API, requests recommendations for its
+// shoppers, and measures them against the shoppers' hidden tastes.
 //
-// Talks to Palate through offline::Client alone. Deterministic but for times and recommendation
-// ids. One thread.
+// Uses Palate only through offline::Client. Deterministic except for times and recommendation ids.
+// Runs on the calling thread.
 #pragma once
 
 #include <memory>
@@ -19,14 +19,14 @@ namespace palate::demo {
 
 struct DemoOptions {
   std::string catalog = "demo-shop";
-  ShopOptions shop;        // products and shoppers; seed 1 is never trained on
-  int shown_shoppers = 6;  // explained and shown in full
+  ShopOptions shop;        // products and shoppers; no model is trained on seed 1
+  int shown_shoppers = 6;  // their recommendations are explained and shown in full
   int num_results = 10;
   int evaluated_shoppers = 120;
   absl::Duration call_timeout = absl::Seconds(60);
 };
 
-// One shopper as the demo shows them.
+// What the demo shows about one shopper.
 struct ShownShopper {
   const Shopper* shopper = nullptr;
   std::vector<const Event*> recent;  // informative events before the split, newest first
@@ -39,20 +39,22 @@ struct DemoOutcome {
   std::vector<ShownShopper> shoppers;  // point into `shop`
   int explanations = 0;                // of the shown shoppers
   int explanations_by_model = 0;
-  absl::Duration time_to_first_answer = absl::ZeroDuration();
+  absl::Duration time_to_first_answer = absl::ZeroDuration();  // from the start of RunDemo
 };
 
-// Loads the shop (a catalog that is already there is used again), waits until everything is
-// searchable, asks and measures.
+// Imports the shop (into the existing catalog, if there is one), waits until every product is
+// searchable, requests recommendations and measures them. Fails when an import or a request fails,
+// and with Internal when the server refuses an element.
 absl::StatusOr<std::unique_ptr<DemoOutcome>> RunDemo(offline::Client& client,
                                                      const DemoOptions& options,
                                                      offline::Reporter& reporter);
 
-// For the terminal: what the shown shoppers did, what they are recommended and why, and the quality
-// table.
+// Text for the terminal: what the shown shoppers did, what they are recommended and why, and the
+// quality table.
 std::string DescribeOutcome(const DemoOutcome& outcome);
 
-// Shoppers with enough history before the split and something relevant after it, by id.
+// Shoppers with at least five informative events before the split and a relevant product after it,
+// in id order.
 std::vector<const Shopper*> ShoppersToMeasure(const Shop& shop);
 
 }  // namespace palate::demo

@@ -1,8 +1,8 @@
 // One vector drawing for every product kind. Internal to picture.cc.
 //
-// Each drawing stands around the middle of the canvas (0 to 100 both ways), shows the product's
-// material, color and pattern, and takes its form from the product's style (three forms a kind) and
-// from small random variations.
+// Each drawing is centered on the canvas (0 to 100 in both directions) and shows the product's
+// material, color and pattern. The product's style selects one of three forms of the kind; small
+// details vary at random.
 #pragma once
 
 #include "offline/demo/canvas.h"
@@ -11,13 +11,13 @@
 
 namespace palate::demo {
 
-inline constexpr Rgb kInk{0.13, 0.12, 0.14};  // of seams, hands and letters
+inline constexpr Rgb kInk{0.13, 0.12, 0.14};  // color of seams, clock hands and letters
 
 // The product's facts as surfaces to draw with.
 struct Look {
-  Surface natural;  // the material as it grows or is smelted; never patterned
-  Surface body;     // the material, dyed or glazed in the product's color where that is usual, and
-                    // patterned
+  Surface natural;  // the undyed material; never patterned
+  Surface body;     // the material, dyed or glazed in the product's color and patterned, where the
+                    // material takes dye; else `natural`
   Surface accent;   // cloth or lacquer in the product's color, patterned
   Surface tint;     // the product's color alone
   bool dyed = false;  // body carries the product's color
@@ -27,7 +27,7 @@ struct Look {
   bool Has(const char* feature) const;
 };
 
-// Where the product stands or hangs, for the backdrop.
+// How the product is placed; decides its backdrop and how far it may be turned.
 enum class Setting { kStanding, kHanging, kLying };
 
 using Drawing = void (*)(Canvas& canvas, const Look& look);

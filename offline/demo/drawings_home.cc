@@ -32,7 +32,7 @@ void DrawLampFoot(Canvas& canvas, const Look& look) {
   }
 }
 
-// Three shapes of a shade between y = 16 and y = 48.
+// The outline of a shade of the form, from about y = 17 to y = 51.
 std::string LampShade(int form) {
   switch (form) {
     case 0:

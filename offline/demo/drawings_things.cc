@@ -9,8 +9,8 @@
 namespace palate::demo {
 namespace {
 
-// A band in the product's color around something that keeps its natural color; dyed things need
-// none.
+// A band in the product's color around an object of undyed material. A dyed object shows the color
+// already and gets none.
 void DrawBand(Canvas& canvas, const Look& look, const std::string& path) {
   if (!look.dyed) canvas.Fill(path, look.accent, Form::kCylinder);
 }

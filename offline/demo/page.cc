@@ -97,7 +97,7 @@ std::string Escape(absl::string_view text) {
   return escaped;
 }
 
-// Pictures come from data URIs or from files beside the page, never from another host or a script.
+// Accepts data URIs of images and relative paths; never another host or a script.
 bool IsOwnImage(absl::string_view image) {
   if (absl::StartsWith(image, "data:image/")) return true;
   return !image.empty() && !absl::StrContains(image, ':') && !absl::StartsWith(image, "/") &&

@@ -1,8 +1,8 @@
-// The demo's page: what a few shoppers did, what they are recommended, why, and how good that is.
-// One self-contained HTML file.
+// The demo's page: what a few shoppers did, what they are recommended and why, and the measured
+// quality. One self-contained HTML file.
 //
-// Every text is escaped: titles, explanations and names are data, whatever they hold. Pure
-// functions: thread-safe.
+// Every text is escaped: titles, explanations and names are untrusted data. Pure functions,
+// thread-safe.
 #pragma once
 
 #include <string>
@@ -18,9 +18,9 @@ namespace palate::demo {
 struct PageItem {
   std::string title{};
   std::string facts{};   // one short line: "walnut, minimalist, 49.50"
-  std::string image{};   // a data URI (ImageDataUri) or a path relative to the page; anything else,
-                         // and nothing, shows an empty frame
-  std::string badge{};   // what happened or holds: "purchase"; may be empty
+  std::string image{};   // a data URI (ImageDataUri) or a path relative to the page; the frame
+                         // stays empty for anything else
+  std::string badge{};   // an event type: "purchase"; may be empty
   std::string detail{};  // "3 days ago"; may be empty
 };
 
@@ -29,9 +29,8 @@ struct PageRecommendation {
   double score = 0;
   std::vector<std::string> reasons{};  // where it came from: "taste", "trending"
   std::string explanation{};           // may be empty
-  bool by_model =
-      false;  // the language model's own words, which passed the check; else the template's
-  std::vector<std::string> evidence{};  // what the explanation rests on
+  bool by_model = false;  // whether the language model wrote the explanation; else a template
+  std::vector<std::string> evidence{};  // the facts that the explanation uses
 };
 
 struct PageShopper {
@@ -39,7 +38,7 @@ struct PageShopper {
   std::string truth{};              // the hidden taste, in words; may be empty
   std::vector<PageItem> history{};  // newest first
   std::vector<PageRecommendation> recommendations{};
-  std::vector<std::string> notes{};  // what was skipped or degraded, and timings
+  std::vector<std::string> notes{};  // pipeline stages that were skipped or degraded, and timings
 };
 
 struct PageFigure {

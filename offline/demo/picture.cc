@@ -104,7 +104,7 @@ Look LookOf(const Product& product) {
   look.dyed = TakesDye(product.material, material.family);
   look.natural = {own, texture, "plain", contrast};
 
-  // Leather and cloth keep a little of their own tone under the dye.
+  // A little of the undyed color shows through the dye.
   look.body =
       look.dyed ? Surface{Mix(color, own, 0.10), texture, product.pattern, contrast} : look.natural;
   look.accent = {color, Texture::kWeave, product.pattern, contrast};
@@ -120,7 +120,7 @@ Rgb ChooseBackdrop(Random& random, const Rgb& color) {
   static constexpr unsigned kBackdrops[] = {0xE9E4DC, 0xDDE5E8, 0xE8DDD6, 0xDFE6DA, 0xE6DFEA,
                                             0xF0E7D6, 0xD5DBE2, 0xEFDFDA, 0xCFD6CF, 0xC9C6CF};
 
-  // Of two, the one that the product stands out from more.
+  // Of two random backdrops, the one with more contrast to the product.
   const Rgb first = Rgb::FromHex(kBackdrops[random.Index(10)]),
             second = Rgb::FromHex(kBackdrops[random.Index(10)]);
   const auto distance = [&](const Rgb& b) {
@@ -161,7 +161,7 @@ void DrawScene(Canvas& canvas, const Product& product) {
   canvas.Backdrop(ChooseBackdrop(random, look.dyed ? look.body.color : look.natural.color),
                   drawing.setting == Setting::kStanding ? random.Uniform(0.62, 0.72) : 1.2);
 
-  // What stands stays upright and level; what hangs or lies may be turned.
+  // A standing product is almost upright; a hanging or lying one may be turned more.
   const double turn = drawing.setting == Setting::kLying     ? random.Uniform(-14, 14)
                       : drawing.setting == Setting::kHanging ? random.Uniform(-1.5, 1.5)
                                                              : random.Uniform(-1, 1);
@@ -177,7 +177,8 @@ struct JpegError {
   jmp_buf jump;
 };
 
-// libjpeg reports errors by a call that must not return.
+// False when libjpeg fails: it reports errors through a callback that must not return, so we leave
+// it with longjmp.
 bool CompressJpeg(RgbPicture& picture, int quality, unsigned char** buffer, unsigned long* length) {
   jpeg_compress_struct encoder{};
   JpegError error;

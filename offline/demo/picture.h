@@ -1,8 +1,12 @@
 // Product pictures of the generated shop, drawn from a product's facts.
 //
-// Kind, color, material and pattern are all to be seen; style chooses among three forms of each
-// kind; pose, size, backdrop and details vary a little from product to product. The same product
-// gives the same pixels. Thread-safe; about 7 ms a picture of 224 x 224.
+// A picture shows the kind, color, material and pattern; the style selects one of three forms of
+// each kind; pose, size, backdrop and details vary a little between products. The same product and
+// options give the same pixels. Thread-safe; about 7 ms per picture of 224 x 224.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const Picture picture, DrawPicture(product));
+//   PALATE_ASSIGN_OR_RETURN(const Picture other, DrawPicture(product, {.variation = 1}));
 #pragma once
 
 #include <cstdint>
@@ -20,7 +24,7 @@ struct PictureOptions {
   int size = 224;  // width and height in pixels, 16 to 2048
   PictureFormat format = PictureFormat::kJpeg;
   int jpeg_quality = 90;   // 1 to 100
-  uint64_t variation = 0;  // another number gives another pose and backdrop of the same product
+  uint64_t variation = 0;  // each number gives another pose and backdrop of the same product
 };
 
 // Encoded: 5 to 15 KB as a JPEG of 224 x 224.
@@ -35,8 +39,8 @@ struct RgbPicture {
   std::vector<uint8_t> pixels;
 };
 
-// InvalidArgument when an option is out of range or a fact of the product is no word of the
-// vocabulary; Internal when a library fails.
+// InvalidArgument when an option is out of range or the product's kind, material or color is not in
+// the vocabulary; Internal when cairo, libjpeg or libpng fails.
 absl::StatusOr<Picture> DrawPicture(const Product& product, const PictureOptions& options = {});
 absl::StatusOr<RgbPicture> DrawRgbPicture(const Product& product,
                                           const PictureOptions& options = {});

@@ -20,7 +20,7 @@ namespace {
 
 struct Brand {
   std::string name;
-  std::vector<std::string> styles;  // its favorites
+  std::vector<std::string> styles;  // those that it uses most
 };
 
 std::string Capitalized(std::string text) {
@@ -34,7 +34,7 @@ std::string TitleCase(const std::string& text) {
   return absl::StrJoin(words, " ");
 }
 
-// Invented names; the syllables keep clear of real brands that we know of.
+// An invented name. The syllables avoid real brands that we know of.
 std::string InventName(Random& random, bool is_long) {
   static const auto& starts =
       *new std::vector<std::string>{"Bra", "Cor", "Dal", "Elm",  "Fen", "Gri", "Hol",  "Iv",  "Jun",
@@ -69,8 +69,8 @@ bool Allowed(Combinations combinations, const Product& product) {
          (combinations == Combinations::kHeldOut);
 }
 
-// Values of one attribute are not equally common, and how common they are differs from shop to
-// shop.
+// Weights of the values of one attribute: some are more common than others, and differently so in
+// each shop.
 std::vector<double> UnevenShares(Random& random, size_t count) {
   std::vector<double> shares(count);
   for (double& share : shares) share = std::exp(0.5 * random.Normal());
@@ -84,8 +84,8 @@ void ChooseFeatures(Random& random, const KindWord& kind, Product& product) {
   product.features = std::move(pool);
 }
 
-// Prices spread evenly in proportion over the kind's range and end in .00, .50, .90 or .95, as
-// prices do.
+// Log-uniform over the kind's price range, with an ending that is usual for prices: .00, .50, .90
+// or .95.
 double ChoosePrice(Random& random, const KindWord& kind) {
   const double raw = std::exp(random.Uniform(std::log(kind.low_price), std::log(kind.high_price)));
   static constexpr double kEndings[] = {0.0, 0.5, 0.9, 0.95};
@@ -177,8 +177,8 @@ std::vector<AttributeWord> WordsOf(const Product& product) {
   return words;
 }
 
-// What the season likes: how much each value of a few attributes adds to (the logarithm of) a
-// product's popularity.
+// The shop's fashion: what each value of a few attributes adds to the logarithm of a product's
+// popularity.
 class Fashion {
  public:
   explicit Fashion(Random random) : random_(random) {}
@@ -223,7 +223,7 @@ std::vector<Product> GenerateProducts(const ShopOptions& options) {
   const std::vector<double> style_shares = UnevenShares(random, Styles().size());
   const std::vector<double> color_shares = UnevenShares(random, Colors().size());
   std::vector<double> pattern_shares = UnevenShares(random, Patterns().size());
-  pattern_shares[0] = 4;  // most products are plain
+  pattern_shares[0] = 4;  // plain is the most common pattern
 
   Fashion fashion(Random::ForPart(options.seed, "fashion"));
   std::vector<Product> products;
@@ -253,7 +253,8 @@ std::vector<Product> GenerateProducts(const ShopOptions& options) {
     item.title = Title(random, product, InventName(random, /*is_long=*/false));
     item.description = Description(random, product, kind);
     item.attributes = AttributesOf(product);
-    // Most of the range is older than the first event; a fifth of it arrives during the train span.
+    // Four of five products are older than the first event; the others arrive during the train
+    // span.
     const double age = random.Chance(0.8) ? -random.Uniform(0.5, 4) : random.Uniform(0, 0.95);
     item.create_time = options.start_time +
                        absl::Seconds(std::floor(age * absl::ToDoubleSeconds(options.train_span)));

@@ -7,7 +7,8 @@
 
 namespace palate::demo {
 
-// `options` has been checked. Products in id order.
+// `options` must be valid. Returns the products in the order of the number in their ids.
+// Thread-safe.
 std::vector<Product> GenerateProducts(const ShopOptions& options);
 
 }  // namespace palate::demo

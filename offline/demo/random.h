@@ -19,8 +19,8 @@ class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
 
-  // A generator for one part of the work: parts do not disturb each other when one of them starts
-  // to draw more numbers.
+  // A generator for one part of the work, so that drawing more numbers in one part does not change
+  // the numbers of another.
   static Random ForPart(uint64_t seed, std::string_view part, uint64_t index = 0) {
     uint64_t hash = 14695981039346656037ull;  // FNV-1a
     for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;

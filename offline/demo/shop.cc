@@ -36,7 +36,7 @@ bool Contains(const std::vector<AttributeWord>& words, const AttributeWord& word
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// 0.3 inside the band, falling to -0.9 at twice its upper or half its lower end.
+// 0.3 inside the price band, falling to -0.9 at twice its upper or half its lower end.
 double PriceTerm(const Taste& taste, double price) {
   double beyond = 0;
   if (price > taste.high_price) beyond = std::log2(price / taste.high_price);
@@ -95,7 +95,7 @@ Catalog CatalogSpec(const std::string& catalog_id) {
   };
 
   catalog.spaces = DefaultSpaces();
-  // The least that `palate-train weights` finds as good as any on validation shops.
+  // The smallest weight that `palate-train weights` cannot tell from the best on validation shops.
   catalog.rerank_weight = 0.8;
   return catalog;
 }

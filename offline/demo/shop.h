@@ -1,17 +1,22 @@
-// The generated shop: products, shoppers with hidden tastes that drift, and what the shoppers did.
-// The truth is known.
+// The generated shop: products, shoppers whose hidden tastes drift, and the shoppers' events. It
+// has ground truth: how much each shopper wants each product is known.
 //
-// Everything follows from ShopOptions: the same options give the same shop, byte for byte, on every
-// machine of one libm. Shops with other seeds have other products, brands and shoppers, over the
-// same attribute vocabulary (vocabulary.h). All types are plain values; the functions are
-// thread-safe. Prices are in euros. A shop of 400 products and 200 shoppers takes about a tenth of
-// a second to make; pictures are drawn apart and on demand (picture.h).
+// The shop depends only on ShopOptions: the same options give the same shop, byte for byte, on
+// machines with the same libm. Shops with other seeds have other products, brands and shoppers,
+// over the same attribute vocabulary (vocabulary.h). All types are plain values; the functions are
+// thread-safe. Prices are in euros. Generating a shop of 400 products and 200 shoppers takes about
+// 0.1 s; pictures are drawn separately, on demand (picture.h).
 //
-// How a shopper decides: Utility() is the sum of the weights of a product's attribute values in the
-// taste that holds at that time, plus a price term, with two interactions that no sum of parts has:
-// a pair of liked values that is worth more together, and a disliked value that halves what is
-// liked unless a certain excusing value is present. Popularity steers what a shopper comes across,
-// never what they like.
+// How a shopper decides: Utility() is the sum of the weights that the shopper's current taste gives
+// to the product's attribute values, plus a price term. Two interactions make it more than a sum: a
+// pair of liked values is worth more together, and a disliked value halves the liked part unless a
+// certain excusing value is present. Popularity affects which products a shopper sees and which
+// values a new taste is built from; it is not part of the utility.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const Shop shop, GenerateShop({.seed = 7, .num_products = 150}));
+//   const Shopper& shopper = shop.shoppers.front();
+//   const GradedItems wanted = TrueRelevance(shop, shopper, shop.split_time);
 #pragma once
 
 #include <cstdint>
@@ -42,10 +47,10 @@ struct ShopOptions {
   absl::Time start_time = absl::FromUnixSeconds(1735689600);  // 2025-01-01 00:00 UTC
   absl::Duration train_span = absl::Hours(24 * 60);
   absl::Duration test_span = absl::Hours(24 * 14);
-  double sessions_per_week =
-      1.6;  // mean over shoppers; single shoppers lie between a third and three times that
-  double products_per_session = 8;  // looked at, most of them in passing
-  // Standard deviation of what is added to a utility at each decision; likes weigh about 1.
+  // Median over shoppers; each shopper has between a third and three times as many.
+  double sessions_per_week = 1.6;
+  double products_per_session = 8;  // looked at; a session has half to one and a half times as many
+  // Standard deviation of the noise added to a utility at each decision; a like weighs 0.3 to 1.1.
   double decision_noise = 0.35;
   double drifting_share = 0.6;  // shoppers whose taste changes once during the train span
 };
@@ -71,24 +76,24 @@ struct Product {
   std::string occasion;
   std::vector<std::string> features;  // two or three
   double price = 0;
-  // Chance of being come across, relative to the other products; heavy-tailed.
+  // Chance of being seen, relative to the other products; heavy-tailed.
   double popularity = 1;
-  // All that a taste can give a weight to; the category comes first.
+  // The values that a taste can give a weight to; the category comes first.
   std::vector<AttributeWord> words;
 };
 
 struct Taste {
-  std::map<AttributeWord, double> weights;  // likes above 0 (about 1), dislikes below 0 (about -1)
-  double low_price = 0;                     // the band that the shopper is comfortable with
+  std::map<AttributeWord, double> weights;  // likes 0.3 to 1.1, dislikes -0.5 to -1.2
+  double low_price = 0;                     // the price band that the shopper prefers
   double high_price = 0;
   AttributeWord pair_first;  // two liked values that are worth more together
   AttributeWord pair_second;
-  AttributeWord excused;  // a disliked value that is forgiven ...
-  AttributeWord excuse;   // ... when this liked value is there too
+  AttributeWord excused;  // a disliked value that does not count ...
+  AttributeWord excuse;   // ... if the product also has this liked value
 };
 
 struct TastePhase {
-  absl::Time begin;  // holds until the next phase begins
+  absl::Time begin;  // the phase ends when the next one begins
   Taste taste;
 };
 
@@ -100,7 +105,7 @@ struct Shopper {
 
 struct Shop {
   ShopOptions options;
-  Catalog catalog;  // what to declare through the public API; CatalogSpec() of the shop's id
+  Catalog catalog;  // CatalogSpec("demo"), to declare through the public API
   std::vector<Product> products;
   std::vector<Shopper> shoppers;
   std::vector<Event> events;  // of both spans, in time order; event_id is set
@@ -109,7 +114,7 @@ struct Shop {
 };
 
 // Event type names of the shop's catalog.
-inline constexpr char kView[] = "view";  // looked at in passing; says little; does not mark as seen
+inline constexpr char kView[] = "view";    // looked at without opening; does not mark as seen
 inline constexpr char kClick[] = "click";  // opened the product's page
 inline constexpr char kLike[] = "like";
 inline constexpr char kCart[] = "cart";
@@ -122,15 +127,15 @@ Catalog CatalogSpec(const std::string& catalog_id);
 // InvalidArgument when a count or a span is out of range.
 absl::StatusOr<Shop> GenerateShop(const ShopOptions& options);
 
-// Whether the combination is one of the held-out fifth.
+// Whether Combinations::kHeldOut has the combination.
 bool IsHeldOutCombination(const std::string& kind, const std::string& material,
                           const std::string& style);
 
-// The taste that holds for the shopper at that time.
+// The shopper's taste at that time.
 const Taste& TasteAt(const Shopper& shopper, absl::Time time);
 
-// How much the shopper truly wants the product at that time, without noise. About 0 for an
-// indifferent one, 1 for one liked value.
+// How much the shopper wants the product at that time, without noise. 0.3 for a product in the
+// price band without liked or disliked values; each liked value adds its weight.
 double Utility(const Taste& taste, const Product& product);
 double Utility(const Shopper& shopper, const Product& product, absl::Time time);
 
@@ -140,19 +145,19 @@ int RelevanceGrade(double utility);
 // Item id to grade (above 0 only).
 using GradedItems = absl::flat_hash_map<std::string, double>;
 
-// Truth by taste: every product that the shopper would want at `time`, seen ones included.
+// Ground truth by taste: every product that the shopper would want at `time`, including seen ones.
 GradedItems TrueRelevance(const Shop& shop, const Shopper& shopper, absl::Time time);
 
-// Truth by interaction: what the shopper did from split_time on with products not seen before it: 1
-// click, 2 like or cart, 3 purchase. A product that got a dislike in the test span is not relevant.
+// Ground truth by interaction: the strongest event in the test span on each product that was not
+// seen before it: 1 click, 2 like or cart, 3 purchase. A product with a dislike in the test span is
+// not relevant.
 GradedItems HeldOutInteractions(const Shop& shop, const Shopper& shopper);
 
 // Products with an event that marks them as seen before `time`.
 absl::flat_hash_set<std::string> SeenBefore(const Shop& shop, const Shopper& shopper,
                                             absl::Time time);
 
-// The taste as a person would note it: "likes walnut, minimalist and waterproof; avoids brass; 40
-// to 80 euros".
+// The taste in words: "likes walnut, minimalist and waterproof; avoids brass; 40 to 80 euros".
 std::string DescribeTaste(const Taste& taste);
 
 }  // namespace palate::demo

@@ -12,8 +12,8 @@
 namespace palate::demo {
 namespace {
 
-// Builds tastes out of what the shop really sells, so that every liked value can be found on some
-// product of a liked category.
+// Builds tastes from values of products that the shop sells, mostly of liked categories, so that a
+// taste can be satisfied.
 class TasteMaker {
  public:
   TasteMaker(const std::vector<Product>& products, Random& random)
@@ -29,8 +29,8 @@ class TasteMaker {
     return taste;
   }
 
-  // The same person some weeks later: one liked category, material, style and feature give way to
-  // new ones, and a dislike is new.
+  // The taste some weeks later: new values replace one liked category, material, style and feature,
+  // and a dislike is added.
   Taste Drift(Taste taste) {
     for (const char* attribute : {"category", "material", "style", "feature"}) {
       if (const auto old = AnyWord(taste, attribute, /*liked=*/true)) {
@@ -67,8 +67,8 @@ class TasteMaker {
     return found != taste.weights.end() && found->second > 0;
   }
 
-  // The most popular of a few random products (of liked categories, as far as some tries find
-  // them): fashion shapes tastes.
+  // The most popular of three random products, so that tastes follow the fashion. With
+  // `only_liked_categories`, products of liked categories; a random product if 60 tries find none.
   const Product& Dream(const Taste& taste, bool only_liked_categories) {
     const Product* best = &random_.Pick(products_);
 
@@ -81,8 +81,8 @@ class TasteMaker {
     return *best;
   }
 
-  // Gives `weight` to a value of the attribute that has none yet and is not `except`; nothing when
-  // the shop has no such value.
+  // Gives `weight` to a value of the attribute that has none yet and is not `except`. Does nothing
+  // if 500 tries find no such value.
   void Add(Taste& taste, const std::string& attribute, double weight,
            const std::string& except = "") {
     for (int tries = 0; tries < 500; ++tries) {
@@ -125,8 +125,8 @@ class TasteMaker {
   Random& random_;
 };
 
-// One shopper's way through the shop. What they come across depends on popularity and on where they
-// browse; what they do, on taste.
+// Simulates one shopper's sessions. Which products the shopper sees depends on popularity, on the
+// browsed category and on searches; what the shopper does with them depends on taste.
 class Visitor {
  public:
   Visitor(const ShopOptions& options, const std::vector<Product>& products, const Shopper& shopper,
@@ -162,7 +162,7 @@ class Visitor {
     session_id_ = absl::StrFormat("%s-s%03d", shopper_.id, number + 1);
     const Taste& taste = TasteAt(shopper_, time);
 
-    // What the shopper came for: a liked category, most of the time.
+    // A liked category, if the taste has one.
     const std::string browsed = BrowsedCategory(taste);
     const int looks = std::max(2, static_cast<int>(std::lround(options_.products_per_session *
                                                                random_.Uniform(0.5, 1.5))));
@@ -198,8 +198,8 @@ class Visitor {
     return std::min<size_t>(found - cumulative_popularity_.begin(), products_.size() - 1);
   }
 
-  // Half of what is seen is what the shop pushes, a third is the browsed category, the rest was
-  // searched for.
+  // Of the products seen, 45% are popular ones, 30% of the browsed category, and 25% found by
+  // search: the best of six random products.
   size_t ComeAcross(const Taste& taste, const std::string& browsed) {
     const double way = random_.Uniform();
     if (way < 0.45) return PopularProduct();

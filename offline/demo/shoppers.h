@@ -9,12 +9,14 @@
 
 namespace palate::demo {
 
-// Both expect checked options and at least one product. Shoppers in id order.
+// Both functions require valid options and at least one product. They are thread-safe.
+
+// Returns the shoppers in id order.
 std::vector<Shopper> GenerateShoppers(const ShopOptions& options,
                                       const std::vector<Product>& products);
 
-// What `shopper`, the one with that index, does between start_time and the end of the test span, in
-// time order.
+// The events of `shopper`, whose position in the list is `index`, from start_time on, in time
+// order. The last session may continue after the end of the test span.
 std::vector<Event> SimulateEvents(const ShopOptions& options, const std::vector<Product>& products,
                                   const Shopper& shopper, size_t index);
 

@@ -16,7 +16,7 @@ const Entry& FindByName(const std::vector<Entry>& entries, const std::string& na
   const auto found = std::find_if(entries.begin(), entries.end(),
                                   [&](const Entry& entry) { return entry.name == name; });
   if (found == entries.end()) {
-    spdlog::critical("'{}' is no word of the demo vocabulary", name);
+    spdlog::critical("'{}' is not a word of the demo vocabulary", name);
     std::abort();
   }
   return *found;

@@ -1,9 +1,8 @@
 // The one vocabulary of all generated shops: product kinds and the words that describe them.
 //
-// Every shop, whatever its seed, draws its attribute words from these few hundred words; brands,
-// model names, prices and combinations vary freely. That is what makes matching a taste to a
-// product learnable for a very small language model. All functions return references to constants:
-// thread-safe.
+// Every shop draws its attribute words from this list, at every seed; only brands, model names,
+// prices and combinations differ. A very small language model can therefore learn to match tastes
+// to products. All functions return references to constants: thread-safe.
 #pragma once
 
 #include <string>
@@ -11,7 +10,7 @@
 
 namespace palate::demo {
 
-// How a material is drawn and what it may be used for.
+// Decides how a material is drawn and whether it takes dye.
 enum class MaterialFamily { kWood, kMetal, kFabric, kLeather, kCeramic, kGlass, kPlastic, kWoven };
 
 struct MaterialWord {
@@ -25,7 +24,7 @@ struct ColorWord {
   unsigned rgb = 0;
 };
 
-// A sort of product that has its own drawing.
+// A kind of product. Each has its own drawing.
 struct KindWord {
   std::string name;      // "table lamp"
   std::string category;  // "lighting"
@@ -36,23 +35,23 @@ struct KindWord {
   bool plural = false;  // "sneakers are", "a mug is"
 };
 
-const std::vector<KindWord>& Kinds();          // 20 kinds, two a category
+const std::vector<KindWord>& Kinds();          // 20, two per category
 const std::vector<std::string>& Categories();  // 10
 const std::vector<MaterialWord>& Materials();  // 26
 const std::vector<ColorWord>& Colors();        // 16
 const std::vector<std::string>& Styles();      // 16
 const std::vector<std::string>& Patterns();    // 8, the first is "plain"
-const std::vector<std::string>&
-Features();  // every word that some kind lists, in alphabetical order
+// The features of all kinds, without duplicates, in alphabetical order.
+const std::vector<std::string>& Features();
 const std::vector<std::string>& Occasions();                        // 12
-const std::vector<std::string>& OccasionsOf(const KindWord& kind);  // a part of them that fits
+const std::vector<std::string>& OccasionsOf(const KindWord& kind);  // those that fit the kind
 
 // "budget" below 30, "mid-range" below 60, "premium" below 120, else "luxury".
 const std::string& PriceLevel(double price);
 const std::vector<std::string>& PriceLevels();
 
-// The entry with that name; a name that the vocabulary lacks is a bug of the caller and ends the
-// process.
+// The entry with that name. Aborts the process when the vocabulary has none, which is a bug in the
+// caller.
 const KindWord& FindKind(const std::string& name);
 const MaterialWord& FindMaterial(const std::string& name);
 const ColorWord& FindColor(const std::string& name);
