@@ -1,8 +1,8 @@
 // AdamW with decoupled weight decay (https://arxiv.org/abs/1711.05101) over named tensors.
 //
-// Matrices decay; vectors (norms, biases) and embedding tables, whose rare rows would fade to
-// nothing, do not. The state can be taken out and put back: training then goes on exactly as if it
-// had never stopped. Used by one thread at a time.
+// Weight decay applies to matrices. It does not apply to vectors (norms, biases), nor to embedding
+// tables and position embeddings (by their names), because their rare rows would decay to zero. A
+// state that is saved and restored continues the training bit for bit. Not thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,7 +16,7 @@
 
 namespace palate::training {
 
-// A trainable tensor under its checkpoint name. The handle shares memory with the model's own.
+// A trainable tensor under its checkpoint name. The handle shares memory with the model's tensor.
 struct TrainedTensor {
   std::string name;
   at::Tensor tensor;  // float32, requires_grad
@@ -33,12 +33,12 @@ class AdamW {
  public:
   AdamW(std::vector<TrainedTensor> tensors, const AdamWOptions& options);
 
-  // Forgets the gradients. Call before the first backward of a step.
+  // Drops the gradients. Call before the first backward pass of a step.
   void ZeroGrad();
-  // Scales the gradients down so that their joint L2 norm is at most `max_norm`; returns the norm
-  // before. Not finite when a gradient is not.
+  // Scales the gradients down so that their joint L2 norm is at most `max_norm`. Returns the norm
+  // before scaling, which is not finite when a gradient is not.
   double ClipGradNorm(double max_norm);
-  // One update. A tensor without a gradient is left alone.
+  // One update. Skips tensors without a gradient.
   void Step(double learning_rate);
 
   int64_t steps() const { return steps_; }
@@ -46,8 +46,8 @@ class AdamW {
   // Parameters, both moments and the step count, for models::SaveTensors. Shares memory with this
   // object.
   std::map<std::string, at::Tensor> State() const;
-  // Copies a State() back, parameters included. InvalidArgument naming what is missing or of
-  // another shape; then nothing has changed.
+  // Copies a State() back, including the parameters. InvalidArgument naming a tensor that is
+  // missing or has another shape; nothing has changed then.
   absl::Status Restore(const std::map<std::string, at::Tensor>& state);
 
  private:

@@ -11,7 +11,7 @@
 namespace palate::training {
 namespace {
 
-// Numbers that other catalogs have, with the scale that turns a price into something of the kind.
+// Numeric attributes of other catalogs, and the scale that turns a price into a plausible value.
 struct NumberKind {
   const char* name;
   double factor;
@@ -109,7 +109,7 @@ void AttributeShuffle::Rename(const demo::Shop& shop, uint64_t seed) {
     const bool never = name == "brand" || name == "price_level";
     if (never || !random.Chance(kept_share)) continue;
 
-    // Several attributes under one name are one list, as genres and tags are.
+    // Several attributes may share a name; their values then form one list, like genres or tags.
     const bool joins = next_name > 0 && random.Chance(0.35);
     renamed.name = names[(joins ? next_name - 1 : next_name++) % names.size()];
 
@@ -160,8 +160,8 @@ ranking::HistoryEntry AttributeShuffle::Entry(const demo::Product& product, cons
   ranking::HistoryEntry entry{Facts(product), event.type, weight, event.time};
   if (!ratings_) return entry;
   entry.event_type = "rating";
-  // Of a weight between -2 and 2: a dislike is two stars below the usual, a look about the usual, a
-  // purchase two above it.
+  // Of the shop's event types, a click is at the user's mean (0 stars), a view at -0.5, a like or
+  // cart at +1, a purchase at +1.5, and a dislike at -2.
   entry.weight = std::clamp(std::round(2 * (weight - 0.4)) / 2, -2.0, 2.0);
   return entry;
 }

@@ -74,7 +74,7 @@ std::vector<std::string> IdsOf(const pipeline::RecommendResult& result) {
   return ids;
 }
 
-// What the shopper wants of what they have not seen and what is on sale.
+// How much the shopper wants the products on sale that they have not seen.
 evaluation::Relevance UnseenRelevance(const demo::Shop& shop, const demo::Shopper& shopper) {
   const absl::flat_hash_set<std::string> seen = demo::SeenBefore(shop, shopper, shop.split_time);
   evaluation::Relevance relevance = demo::TrueRelevance(shop, shopper, shop.split_time);
@@ -165,7 +165,8 @@ absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const Shop
   RankingFigures figures;
   for (const demo::Shopper& shopper : shop.shoppers) {
     const evaluation::Relevance truth = UnseenRelevance(shop, shopper);
-    if (truth.empty()) continue;  // nothing on sale that they want: no order is better than another
+    if (truth.empty())
+      continue;  // they want nothing that is on sale, so every order is equally good
 
     const auto ndcg = [&](double weight) -> absl::StatusOr<std::vector<std::string>> {
       PALATE_ASSIGN_OR_RETURN(

@@ -1,9 +1,10 @@
-// Measures the built-in models on held-out shops (splits.h): shoppers, products, combinations and a
-// time span that were never trained on.
+// Measures the built-in models on held-out shops (splits.h): their shoppers, products, combinations
+// and time span are not part of the training data.
 //
-// Ranking goes through the real pipeline (pipeline/recommender.h) at the moment when the test span
-// begins; the truth is what the shopper then wants. Deterministic but for the language model's
-// float sums.
+// Rankings come from the real pipeline (pipeline/recommender.h), requested at the moment when the
+// test span begins; the ground truth is the shopper's utility at that moment. Deterministic except
+// for the rounding of the language model's sums. Free functions that use the models from the
+// calling thread.
 #pragma once
 
 #include <cstdint>
@@ -22,41 +23,43 @@
 
 namespace palate::training {
 
-// NDCG@10 per shopper, in shopper order; every list has the same length.
+// NDCG@10 per shopper who wants an unseen product, in shopper order. The lists have the same
+// length, except the two of interactions, which only have shoppers with interactions in the test
+// span.
 struct RankingFigures {
-  std::vector<double> popularity;   // trending, unseen
+  std::vector<double> popularity;   // the trending products that the shopper has not seen
   std::vector<double> first_stage;  // the full pipeline without the language model
-  std::vector<double> model;        // the head ordered by the language model alone
-  std::vector<double> blended;      // the pipeline as it serves
-  std::vector<double> oracle;       // the truth's own order
-  // Truth by interaction: what the shopper did in the test span.
+  std::vector<double> model;        // the reranked head, ordered by the language model alone
+  std::vector<double> blended;      // the pipeline at the given rerank weight
+  std::vector<double> oracle;       // ordered by the ground truth
+  // Ground truth by interaction: the shopper's events in the test span.
   std::vector<double> interaction_first_stage;
   std::vector<double> interaction_blended;
 
   void Append(const RankingFigures& other);
 };
 
-// What people were told, over the first results of the blended order.
+// Of the explanations of the first results in the blended order.
 struct ExplanationFigures {
   int total = 0;
-  int accepted = 0;                     // the model's own text passed the evidence check
+  int accepted = 0;                     // written by the model, and passed the evidence check
   std::vector<std::string> samples;     // some accepted texts
-  std::vector<std::string> rejections;  // some reasons
+  std::vector<std::string> rejections;  // why some of the model's texts were rejected
 };
 
 struct ImageFigures {
   int products = 0;
   int64_t gallery = 0;  // texts to choose from: one per product
-  double kind_by_caption =
-      0;                    // R@1: the nearest of the kinds' captions ("a teapot") is the right one
-  double kind_at_1 = 0;     // the nearest product text is of the right kind
-  double kind_at_10 = 0;    // one of the ten nearest is
-  double product_at_1 = 0;  // the nearest product text is the product's own
-  double product_at_10 = 0;
-  double text_mean =
-      0;  // of inner products between texts of different products, and their deviation
+  // Shares of the products, in [0, 1].
+  double kind_by_caption = 0;  // the nearest of the kinds' captions ("a teapot") is the right one
+  double kind_at_1 = 0;        // the nearest product text is of the right kind
+  double kind_at_10 = 0;       // one of the ten nearest product texts is of the right kind
+  double product_at_1 = 0;     // the nearest product text is that of the product
+  double product_at_10 = 0;    // one of the ten nearest product texts is
+  // Mean and standard deviation of the inner products between different products.
+  double text_mean = 0;
   double text_deviation = 0;
-  double image_mean = 0;  // the same between pictures
+  double image_mean = 0;
   double image_deviation = 0;
 };
 
@@ -66,8 +69,8 @@ struct EvaluationOptions {
   int explained_shoppers = 40;  // per seed, three results each
 };
 
-// Vectors of the shop's products as the services make them: text fields by the text tower, pictures
-// by the image tower.
+// Vectors of the shop's products, computed as the services do: text fields with the text tower,
+// pictures with the image tower.
 absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text,
                                       const models::VitModel& vision,
                                       const models::ImageProcessor& processor);
@@ -82,7 +85,7 @@ absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
 absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors,
                                            const models::SentenceEncoder& text);
 
-// What is measured. Borrowed.
+// The models to measure. Borrowed.
 struct MeasuredModels {
   const models::SentenceEncoder& text;
   const models::VitModel& vision;
@@ -90,7 +93,7 @@ struct MeasuredModels {
   pipeline::CandidateRanker& ranker;
 };
 
-// The pipeline at one weight of the language model.
+// The pipeline at one rerank weight.
 struct WeightFigures {
   double weight = 0;
   std::vector<double> ndcg;  // NDCG@10 per shopper, in the same order at every weight
@@ -102,8 +105,8 @@ struct SweepOptions {
   uint64_t seed = 1;  // of the choice of shops
 };
 
-// Over validation shops, so that a weight is chosen before the held-out shops are looked at. In the
-// order of the weights.
+// Measures the weights on validation shops, so that choosing one does not use the held-out shops.
+// Results are in the order of options.weights.
 absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& models,
                                                         const SweepOptions& options);
 
@@ -116,10 +119,10 @@ struct EvaluationFigures {
   std::vector<ImageFigures> images;  // by seed
 };
 
-// All of the above over one held-out shop per seed. Some minutes.
+// All measurements above on one held-out shop per seed. Takes some minutes.
 absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models,
                                            const EvaluationOptions& options);
-// Tables for people, and the same as JSON.
+// Tables for people, and the same figures as JSON.
 std::string FormatFigures(const EvaluationFigures& figures);
 std::string FormatSweep(const std::vector<WeightFigures>& sweep);
 nlohmann::json ToJson(const EvaluationFigures& figures);

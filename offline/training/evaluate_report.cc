@@ -1,4 +1,4 @@
-// Runs the measurements of evaluate.h over all seeds and writes them down.
+// Runs the measurements of evaluate.h over all seeds and formats the reports.
 #include <algorithm>
 #include <utility>
 
@@ -110,7 +110,7 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   const evaluation::Gain interactions = evaluation::PairedBootstrap(
       figures.ranking.interaction_first_stage, figures.ranking.interaction_blended, kBootstrapSeed);
 
-  absl::StrAppend(&text, "\nBy what shoppers then did: first stage ",
+  absl::StrAppend(&text, "\nBy interactions in the test span: first stage ",
                   Number(evaluation::Mean(figures.ranking.interaction_first_stage)), ", blended ",
                   Number(evaluation::Mean(figures.ranking.interaction_blended)), ", ",
                   Percent(interactions.relative), " [", Percent(interactions.low), ", ",
@@ -133,7 +133,7 @@ std::string FormatFigures(const EvaluationFigures& figures) {
   const ExplanationFigures& explanations = figures.explanations;
   absl::StrAppendFormat(
       &text,
-      "\nExplanations: %d of %d (%.1f%%) are the model's own and passed the evidence check\n",
+      "\nExplanations: %d of %d (%.1f%%) were written by the model and passed the evidence check\n",
       explanations.accepted, explanations.total,
       100 * Share(explanations.accepted, explanations.total));
 

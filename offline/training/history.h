@@ -1,7 +1,7 @@
-// A generated shop's events as the ranker is told them: what the pipeline's hydrate stage does with
-// the feature store's answer.
+// The events of a generated shop in the form that the ranker gets, as the pipeline's hydrate stage
+// makes it from the feature store's user context.
 //
-// Immutable after construction; thread-safe. Borrows the shop.
+// Immutable after construction; thread-safe. Borrows the shop, which must outlive it.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +16,14 @@
 
 namespace palate::training {
 
-// As UserContextQuery::max_events.
+// The default of UserContextQuery::max_events.
 inline constexpr int kMaxHistoryEvents = 200;
 
 class ShopHistories {
  public:
   explicit ShopHistories(const demo::Shop& shop);
 
-  // Events of the shop's shopper with that number before `time`, newest first, at most
-  // kMaxHistoryEvents.
+  // The events before `time` of shop.shoppers[shopper], newest first, at most kMaxHistoryEvents.
   std::vector<ranking::HistoryEntry> Before(size_t shopper, absl::Time time,
                                             const AttributeShuffle& shuffle) const;
   // The shopper's events, oldest first.

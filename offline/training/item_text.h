@@ -1,5 +1,5 @@
-// Items' text vectors as the services make them: every text field by itself, then the normalized
-// mean. Thread-safe.
+// Text vectors of items, computed as the services do: one vector per text field, then their
+// normalized mean. Thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +12,7 @@
 
 namespace palate::training {
 
-// float32 [items, dimensions], unit length. Slow: forwards of the text tower.
+// float32 [items, dimensions], rows of unit length. Slow: runs the text tower on every text field.
 absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
                                        const std::vector<Item>& items);
 

@@ -18,12 +18,12 @@ namespace {
 
 constexpr uint64_t kExamplesPerShop = 64;
 constexpr uint64_t kShopsAtOnce = 12;
-// The steepness of the step from unwanted to wanted, per unit of utility, and where it lies: at the
-// lowest relevance grade.
+// Slope and center, in units of utility, of the logistic curve from unwanted to wanted. The center
+// is slightly below the lowest relevance grade (1.6).
 constexpr double kTargetSlope = 2.0;
 constexpr double kTargetCenter = 1.4;
 
-// How strongly the summary's values speak for the item: what a retrieval by content would bring.
+// The summed weights of the item's values in the summary; approximates retrieval by content.
 double MatchOf(const ranking::PreferenceSummary& summary, const Attributes& attributes) {
   const std::vector<ranking::AttributeWord> words = ranking::WordsOf(attributes);
 
@@ -78,7 +78,7 @@ LmData::Moment LmData::DrawMoment(const World& world, uint64_t seed) {
   demo::Random random = demo::Random::ForPart(seed, "moment");
   Moment moment;
 
-  // A shopper without a past teaches nothing; nearly all have one.
+  // Prefers a shopper with at least three events, because an empty history teaches nothing.
   for (int tries = 0; tries < 20 && moment.history.size() < 3; ++tries) {
     moment.shopper = random.Index(world.shop->shoppers.size());
     moment.time =
@@ -106,8 +106,8 @@ std::vector<size_t> LmData::DrawCandidates(const World& world, const Moment& mom
   }
   random.Shuffle(pool);
 
-  // Two thirds are what a retrieval would bring, the rest anything: the order among good candidates
-  // is what matters in service.
+  // Two thirds are candidates that retrieval would find, because the ranker mostly has to order
+  // good candidates. The rest is random.
   const size_t wanted = std::min(pool.size(), static_cast<size_t>(options_.candidates));
   const size_t matching = wanted * 2 / 3;
 
@@ -152,7 +152,7 @@ absl::StatusOr<RankExample> LmData::Rank(uint64_t number) {
 
   ranking::PromptOptions prompt_options = options_.prompt;
   if (options_.vary_history) {
-    // Short histories are as common in service as long ones, and much faster to train on.
+    // Short histories are common in production, and much faster to train on.
     demo::Random random = demo::Random::ForPart(seed, "history length");
     const double share = random.Uniform();
     prompt_options.max_history =
@@ -190,11 +190,11 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   input.history = std::move(moment.history);
   const ranking::PreferenceSummary summary = ranking::Summarize(input.history);
 
-  // Now and then nothing is known of the user, and the text may speak of the item alone.
+  // For a user without history, the text must be about the item alone.
   if (random.Chance(0.1)) input.history.clear();
   const std::vector<size_t> candidates = DrawCandidates(*world, moment, summary, seed);
   if (candidates.empty())
-    return absl::InternalError("a generated shop without a product to explain");
+    return absl::InternalError("the generated shop has no product to explain");
 
   input.item = world->shuffle.Facts(world->shop->products[random.Pick(candidates)]);
 

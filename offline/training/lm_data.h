@@ -1,9 +1,10 @@
-// Training examples of the language model: rank prompts with a soft target at every label slot, and
+// Training examples of the language model: rank prompts with targets at their label slots, and
 // explanations to write.
 //
-// An example follows from (split, seed, number) alone. Made from generated shops, some of them with
-// shuffled attributes (attribute_shuffle.h). One thread at a time: the shops in use are kept.
-// Neighboring numbers are examples of different shops, so that a batch is varied.
+// An example depends only on the options and its number. Examples come from generated shops, some
+// of them with shuffled attributes (attribute_shuffle.h). Consecutive numbers are examples of
+// different shops, which varies a batch. Not thread-safe, because an object caches the shops in
+// use.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +24,11 @@ namespace palate::training {
 
 struct RankExample {
   std::vector<int64_t> prefix;
-  std::vector<std::pair<size_t, float>>
-      history_targets;  // index of a <|label|> in the prefix, and 1 for yes or 0 for no
+  // Index of a <|label|> in the prefix, and 1 for yes or 0 for no. Has no <|seen|> labels.
+  std::vector<std::pair<size_t, float>> history_targets;
   std::vector<std::vector<int64_t>> candidates;  // each ends in <|label|>
   std::vector<float> targets;    // per candidate: probability that the shopper wants it
-  std::vector<float> utilities;  // per candidate: the truth behind the target
+  std::vector<float> utilities;  // per candidate: the true utility behind the target
 };
 
 struct ExplainExample {
@@ -40,8 +41,8 @@ struct LmDataOptions {
   uint64_t seed = 1;
   int candidates = 16;          // per rank example
   double shuffled_share = 0.5;  // of shops
-  bool vary_history =
-      true;  // prompts show between none and prompt.max_history events, few more often than many
+  // Prompts show 0 to prompt.max_history events, small numbers more often than large ones.
+  bool vary_history = true;
   ranking::PromptOptions prompt;
 };
 
@@ -50,16 +51,17 @@ class LmData {
   LmData(std::unique_ptr<const ranking::PromptEncoder> encoder, const LmDataOptions& options);
 
   absl::StatusOr<RankExample> Rank(uint64_t number);
-  // An explanation of the same shop as rank example `number`; every `variant` is another one.
+  // An explanation from the same shop as rank example `number`. Each `variant` gives another one.
+  // Variants run from 0 to 4094.
   absl::StatusOr<ExplainExample> Explain(uint64_t number, uint64_t variant);
   const ranking::PromptEncoder& encoder() const { return *encoder_; }
 
-  // The probability behind a candidate's label: half where a shopper would just open the product's
-  // page.
+  // The target of a candidate's label, a probability. It is 0.5 at a utility of 1.4, slightly below
+  // the lowest relevance grade.
   static float TargetOf(double utility);
 
  private:
-  // A shop with everything that its examples share.
+  // A shop and what its examples share.
   struct World {
     uint64_t number = 0;
     std::unique_ptr<const demo::Shop> shop;

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<LmData>> MakeData(
   return std::make_unique<LmData>(std::move(encoder), options);
 }
 
-// Writes one example's row: its ids, positions and who may attend to whom.
+// Writes one example's row: its ids, its positions, and which tokens may attend to which.
 class RowWriter {
  public:
   RowWriter(const RankExample& example, int64_t row, const models::MaskedTokens& out)
@@ -75,7 +75,8 @@ class RowWriter {
   }
 
  private:
-  // Tokens that see the first `visible` tokens of the row and, causally, those from `begin` on.
+  // Appends tokens that attend to the first `visible` tokens of the row and, causally, to those
+  // from `begin` on.
   void Append(const std::vector<int64_t>& tokens, int64_t visible, int64_t begin) {
     for (size_t i = 0; i < tokens.size(); ++i, ++next_) {
       ids_[next_] = tokens[i];
@@ -102,13 +103,14 @@ int64_t LengthOf(const RankExample& example) {
                          });
 }
 
-// A copy: the graph of a loss keeps its index and target tensors beyond the values' life.
+// A copy, because the graph of a loss keeps its index and target tensors longer than `values`
+// lives.
 template <typename T>
 at::Tensor OwnedTensor(std::vector<T>& values, at::ScalarType type) {
   return at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, type).clone();
 }
 
-// Items 0 … n-1 by falling score.
+// The ids "0" … "n-1" by descending score.
 std::vector<std::string> OrderBy(const std::vector<double>& scores) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
@@ -212,11 +214,11 @@ LmTask::RankLoss LmTask::RankLossOf(const RankBatch& batch) const {
 
   int64_t begin = history;
   for (const int64_t size : batch.list_sizes) {
-    // The target's logit is linear in the utility, so it serves as the list's target scores too.
+    // The target's logit is linear in the utility, so it can also serve as the list's target score.
     const at::Tensor wanted =
         at::logit(batch.targets.narrow(0, begin, size), 1e-6) / kListTemperature;
     const at::Tensor given = scores.narrow(0, begin, size) / kListTemperature;
-    // The divergence rather than the cross-entropy: its least value is 0 whatever the list.
+    // The KL divergence rather than the cross-entropy, because its minimum is 0 for every list.
     const at::Tensor goal = at::softmax(wanted, 0);
 
     loss.listwise =
@@ -273,7 +275,7 @@ absl::StatusOr<MicroBatch> LmTask::ComputeLoss(int64_t index) {
 
   if (options_.explain_examples > 0) {
     std::vector<ExplainExample> explains;
-    // Of the same shops as the rank examples, which are at hand.
+    // From the shops of the rank examples, which are cached.
     for (int i = 0; i < options_.explain_examples; ++i) {
       const int64_t number = index * options_.rank_examples + i % options_.rank_examples;
       PALATE_ASSIGN_OR_RETURN(ExplainExample example,
@@ -309,7 +311,7 @@ absl::StatusOr<Metrics> LmTask::Validate() {
   const at::NoGradGuard no_grad;
   double rank_loss = 0, ndcg = 0, marks = 0;
   for (int i = 0; i < kValidationPrompts; ++i) {
-    // Spread over shops, so that few shops do not decide.
+    // The step spreads the prompts over many shops.
     PALATE_ASSIGN_OR_RETURN(const RankExample example,
                             validation_->Rank(static_cast<uint64_t>(i) * 41));
     const RankBatch batch =

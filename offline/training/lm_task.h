@@ -1,9 +1,10 @@
 // The language model's training task: dense label cross-entropy on rank prompts, and next-token
 // cross-entropy on explanations.
 //
-// Every label slot of a rank prompt is a target: those of the history (what the shopper did) and
-// those of the candidates (what the shopper would want, as a probability). A second term compares
-// the candidates of one prompt with each other, as NDCG will.
+// The label slots of a rank prompt are targets: those of history lines (what the shopper did,
+// except plain views) and those of candidates (the probability that the shopper wants the product).
+// A listwise term compares the candidates of one prompt with each other, as NDCG does. Not
+// thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,8 +24,8 @@ namespace palate::training {
 
 struct LmTaskOptions {
   uint64_t seed = 1;
-  std::string tokenizer;  // folder with tokenizer.json
-  // The shape of a fresh model; the vocabulary comes from the tokenizer.
+  std::string tokenizer;  // folder with tokenizer.json and tokenizer_config.json
+  // The shape of the model; its vocabulary size is the tokenizer's.
   int64_t hidden_size = 128;
   int64_t intermediate_size = 320;
   int64_t num_layers = 3;
@@ -41,19 +42,20 @@ struct LmTaskOptions {
   double explain_weight = 0.5;
 };
 
-// Rank examples as one batch for DecoderModel::Forward: rows are padded to the longest, candidates
-// see the prefix and themselves.
+// Rank examples as one batch for DecoderModel::Forward. Rows are padded to the longest; a candidate
+// attends to the prefix and to itself, not to other candidates.
 struct RankBatch {
   models::MaskedTokens tokens;
   at::Tensor label_rows;  // int64 [labels]: rows of Forward's result that are label slots; history
                           // first, then candidates
   at::Tensor targets;     // float32 [labels]
   int64_t history_labels = 0;
-  std::vector<int64_t> list_sizes;  // candidates of each example; their labels lie in this order
+  // Number of candidates of each example, in the order of their labels.
+  std::vector<int64_t> list_sizes;
 };
 RankBatch MakeRankBatch(const std::vector<RankExample>& examples, int64_t pad_id);
 
-// log-odds of kYes over kNo: [n]. `hidden` is [n, hidden].
+// Log-odds of kYes over kNo: float32 [n]. `hidden` is float32 [n, hidden].
 at::Tensor LabelLogOdds(const models::DecoderModel& model, const at::Tensor& hidden, int64_t yes_id,
                         int64_t no_id);
 
@@ -63,11 +65,12 @@ class LmTask : public TrainingTask {
 
   std::vector<TrainedTensor> Tensors() override;
   absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) override;
-  // "rank" and "explain" losses, and "ndcg": NDCG@10 by true utility over 30 validation prompts of
-  // 48 candidates; "marks": the same when candidates are ordered by the sum of their marks' tiers,
-  // which the model has to beat.
+  // "rank" and "explain" losses; "ndcg", the NDCG@10 by true utility over 30 validation prompts of
+  // 48 candidates; and "marks", the same for candidates ordered by the sum of their preference
+  // marks' tiers: the baseline that the model has to beat.
   absl::StatusOr<Metrics> Validate() override;
-  // config.json, model.safetensors, tokenizer files, palate.json.
+  // Writes config.json, generation_config.json, model.safetensors, the tokenizer's files and
+  // palate.json.
   absl::Status Save(const std::string& folder) override;
 
   models::DecoderModel& model() { return *model_; }

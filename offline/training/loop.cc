@@ -40,7 +40,7 @@ std::string Describe(const Metrics& metrics) {
   return text;
 }
 
-// Sums of what happened since the last log line.
+// Sums over the steps since the last log line.
 class Window {
  public:
   void Add(double loss, double grad_norm, int64_t tokens, const Metrics& metrics) {
@@ -157,7 +157,7 @@ class Loop {
     const double norm = optimizer_.ClipGradNorm(options_.max_grad_norm);
     if (!std::isfinite(loss) || !std::isfinite(norm)) {
       return absl::InternalError(
-          absl::StrCat("loss ", loss, " with gradient norm ", norm, " at step ", step));
+          absl::StrCat("not finite at step ", step, ": loss ", loss, ", gradient norm ", norm));
     }
 
     optimizer_.Step(LearningRateAt(options_, step));
@@ -176,7 +176,7 @@ class Loop {
     std::filesystem::create_directories(options_.out, error);
     if (error)
       return absl::UnavailableError(
-          absl::StrCat("cannot make ", options_.out, ": ", error.message()));
+          absl::StrCat("cannot create ", options_.out, ": ", error.message()));
 
     PALATE_RETURN_IF_ERROR(task_.Save(options_.out));
     return models::SaveTensors(optimizer_.State(), StatePath());

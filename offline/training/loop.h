@@ -1,8 +1,15 @@
-// The training loop that every trainer shares: warm-up and cosine schedule, gradient accumulation,
+// The training loop that all trainers share: warm-up and cosine schedule, gradient accumulation,
 // clipping, checkpoints, exact resumption.
 //
-// What a step trains on depends on its number alone, so a run that was stopped and resumed equals
-// one that never stopped, bit for bit on one thread. Not thread-safe: one loop drives one task.
+// The data of a step depends only on its number, so a run that was stopped and resumed equals one
+// that never stopped, bit for bit on one thread. Not thread-safe: one loop drives one task.
+//
+// Usage:
+//   LoopOptions options;
+//   options.out = folder;
+//   options.steps = 40;
+//   options.resume = true;
+//   PALATE_ASSIGN_OR_RETURN(const LoopResult result, RunTraining(task, options));
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,10 +29,10 @@ namespace palate::training {
 // Named figures in the order in which they are logged.
 using Metrics = std::vector<std::pair<std::string, double>>;
 
-// The loss of one micro batch, with the graph behind it.
+// The loss of one micro batch, with its autograd graph.
 struct MicroBatch {
   at::Tensor loss;     // scalar
-  int64_t tokens = 0;  // text tokens or image patches behind it, for the speed shown in the log
+  int64_t tokens = 0;  // text tokens or image patches, for the speed in the log
   Metrics metrics;
 };
 
@@ -33,25 +40,25 @@ class TrainingTask {
  public:
   virtual ~TrainingTask() = default;
 
-  // Every trainable tensor. Always the same handles in the same order.
+  // Every trainable tensor. Each call returns the same handles in the same order.
   virtual std::vector<TrainedTensor> Tensors() = 0;
   // `index` counts micro batches from the start of training: step * accumulation + micro. The batch
-  // follows from it and the task's seed.
+  // must depend only on it and on the task's seed.
   virtual absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) = 0;
-  // Figures over data that is never trained on, and the same data at every call.
+  // Figures on data that is not trained on; each call uses the same data.
   virtual absl::StatusOr<Metrics> Validate() = 0;
-  // Writes the folder that the services read.
+  // Writes the model folder that the services load.
   virtual absl::Status Save(const std::string& folder) = 0;
 };
 
 struct LoopOptions {
-  std::string out;  // the model folder; the training state lies beside the weights in kStateFile
-  int64_t steps = 1000;  // optimizer steps of the whole run; the schedule ends there
-  absl::Duration time_limit = absl::InfiniteDuration();  // of this call; the run stops early, with
-                                                         // a checkpoint to resume from
-  int64_t step_limit = 0;                                // of this call, likewise; 0: none
-  bool resume = false;   // go on from the state in `out` when there is one
-  int accumulation = 1;  // micro batches per step
+  std::string out;       // the model folder; also holds the training state, in kStateFile
+  int64_t steps = 1000;  // optimizer steps of the whole run, at whose end the schedule ends
+  // Limits of this call. A run that reaches one stops with a checkpoint to resume from.
+  absl::Duration time_limit = absl::InfiniteDuration();
+  int64_t step_limit = 0;  // 0: none
+  bool resume = false;     // continue from the state in `out`, if there is one
+  int accumulation = 1;    // micro batches per step
   double peak_learning_rate = 1e-3;
   double final_share = 0.05;  // learning rate at the end as a share of the peak
   int64_t warmup_steps = 100;
@@ -63,7 +70,7 @@ struct LoopOptions {
 };
 
 struct LoopResult {
-  int64_t steps_done = 0;  // of the whole run, those before a resumption included
+  int64_t steps_done = 0;  // of the whole run, including those before a resumption
   bool finished = false;   // all steps are done
   double last_loss = 0;    // mean since the last log line
   Metrics validation;      // of the last validation
@@ -73,8 +80,9 @@ struct LoopResult {
 // it before publishing a folder.
 inline constexpr char kStateFile[] = "training_state.safetensors";
 
-// InvalidArgument for options out of range or a state that does not fit the task; Internal when the
-// loss stops being finite.
+// InvalidArgument for options out of range or a state that does not fit the task; Unavailable when
+// the folder cannot be created; Internal when the loss or the gradient is not finite. Errors of the
+// task are returned as they are.
 absl::StatusOr<LoopResult> RunTraining(TrainingTask& task, const LoopOptions& options);
 
 // Linear warm-up to the peak, then half a cosine down to final_share of it at the last step. `step`

@@ -12,7 +12,7 @@
 namespace palate::training {
 namespace {
 
-// As the feature store's trending list.
+// The half-life of the feature store's trending list.
 constexpr absl::Duration kTrendingHalfLife = absl::Hours(7 * 24);
 constexpr char kFingerprint[] = "measured";
 

@@ -1,8 +1,9 @@
-// A generated shop behind the pipeline's interfaces, all in memory: what the measurement runs the
-// real pipeline on.
+// In-memory implementations of the pipeline's interfaces over a generated shop, so that a
+// measurement can run the real pipeline without services.
 //
-// Exact search stands for retrieval (its segments are exact as well), and trending and fresh are
-// counted as the feature store counts them. Thread-safe after construction. Borrows the shop.
+// Retrieval is an exact search, as in the retrieval service's segments; trending and fresh items
+// are counted as in the feature store. Thread-safe, except ShopFeatures::set_rerank_weight. Objects
+// borrow the shop and its vectors, which must outlive them.
 #pragma once
 
 #include <map>
@@ -21,7 +22,7 @@
 
 namespace palate::training {
 
-// The vectors of the shop's products, in product order; unit length.
+// The vectors of the shop's products, in product order, of unit length.
 struct ShopVectors {
   std::vector<std::vector<float>> text;
   std::vector<std::vector<float>> image;
@@ -31,7 +32,7 @@ class ShopFeatures : public pipeline::FeatureReader {
  public:
   ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors);
 
-  // The share of the language model's score in later answers.
+  // Sets the share of the language model's score for later requests. Not thread-safe.
   void set_rerank_weight(double weight) { catalog_.rerank_weight = weight; }
 
   absl::StatusOr<UserContext> GetUserContext(UserContextQuery query,
@@ -42,7 +43,7 @@ class ShopFeatures : public pipeline::FeatureReader {
   absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
                                const CallContext& context) override;
 
-  // By time-decayed event weight before `time`, best first.
+  // Items by time-decayed event weight before `time`, best first.
   std::vector<ScoredItem> Trending(absl::Time time, size_t num) const;
 
  private:
@@ -73,7 +74,7 @@ class ShopRetriever : public pipeline::Retriever {
   const ShopVectors& vectors_;
 };
 
-// The measured requests carry no query.
+// For requests without a query; Embed always fails.
 class NoEmbedder : public pipeline::QueryEmbedder {
  public:
   absl::StatusOr<std::vector<pipeline::QueryVector>> Embed(const pipeline::EmbedQuery& query,

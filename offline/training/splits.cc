@@ -7,7 +7,7 @@ namespace {
 
 constexpr absl::CivilDay kTrainingBegin(2023, 1, 1);
 constexpr absl::CivilDay kHeldOutBegin(2026, 3, 1);
-constexpr size_t kTrainingStartDays = 620;  // so that the last training shop ends before 2025 does
+constexpr size_t kTrainingStartDays = 620;  // so that every training shop ends before 2025
 
 }  // namespace
 
@@ -25,7 +25,7 @@ uint64_t FirstSeed(Split split) {
 
 demo::ShopOptions ShopOf(Split split, uint64_t seed, uint64_t number) {
   demo::ShopOptions options;
-  // Runs of one seed use neighboring shops; different seeds are far apart.
+  // A run uses consecutive shops; runs with different seeds begin far apart.
   const uint64_t shift = demo::Random::ForPart(seed, "shops").Next();
   options.seed = FirstSeed(split) + (shift + number) % kSeedsPerSplit;
 

@@ -22,7 +22,7 @@ namespace palate::training {
 namespace {
 
 constexpr int kModelMaxLength = 4096;
-// How often the words of attribute shuffles are repeated, so that each becomes a token of its own.
+// How often the corpus repeats the words of attribute shuffles, so that each becomes one token.
 constexpr int kWordRepeats = 30;
 
 void AppendText(const std::vector<ranking::Segment>& segments, std::vector<std::string>& corpus) {
@@ -78,8 +78,8 @@ absl::StatusOr<std::vector<std::string>> TokenizerCorpus(const TokenizerOptions&
     for (size_t shopper = 0; shopper < shop.shoppers.size(); ++shopper)
       AppendShopper(histories, shopper, shuffle, corpus);
 
-    // Titles and descriptions as they are, a few of each shop: their brand and model names are not
-    // worth tokens.
+    // Only a few titles and descriptions per shop, so that their brand and model names do not
+    // become tokens.
     for (size_t p = 0; p < shop.products.size(); p += 10) {
       corpus.push_back(absl::StrCat(" ", shop.products[p].item.title));
       corpus.push_back(absl::StrCat(" ", shop.products[p].item.description));
@@ -98,7 +98,7 @@ absl::Status TrainTokenizer(const TokenizerOptions& options, const std::string& 
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
+    return absl::UnavailableError(absl::StrCat("cannot create ", folder, ": ", error.message()));
 
   PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> corpus, TokenizerCorpus(options));
 

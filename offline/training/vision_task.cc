@@ -28,7 +28,7 @@ constexpr double kFirstScale = 14.3;    // 1 / 0.07
 constexpr double kMaxLogScale = 4.605;  // a scale of 100
 constexpr size_t kEncodeChunk = 64;
 constexpr int kServedPictureSize = 224;
-// The captions' vectors, in the cache folder.
+// The file of the captions' vectors in the cache folder.
 constexpr char kVectorsFile[] = "text_vectors.safetensors";
 
 bool StartsWithVowel(const std::string& word) {
@@ -58,15 +58,15 @@ absl::StatusOr<CaptionedProducts> Describe(const models::SentenceEncoder& encode
   return CaptionedProducts{std::move(products), std::move(vectors)};
 }
 
-// As Describe, remembering the vectors in a file that is valid for the same text tower and
-// products.
+// Like Describe, but caches the vectors in a file. The cached vectors are used only for the same
+// text tower, number of products, and first and last title.
 absl::StatusOr<CaptionedProducts> DescribeCached(const models::SentenceEncoder& encoder,
                                                  std::vector<demo::Product> products,
                                                  const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    return absl::UnavailableError(absl::StrCat("cannot make ", folder, ": ", error.message()));
+    return absl::UnavailableError(absl::StrCat("cannot create ", folder, ": ", error.message()));
 
   const std::string path = absl::StrCat(folder, "/", kVectorsFile);
   const std::string key = absl::StrCat(encoder.digest(), "/", products.front().item.title, "/",
@@ -110,8 +110,8 @@ absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
     }
 
     PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder.Encode(sequences));
-    // A copy, so that autograd accepts what was computed for inference; unit length, which not
-    // every text tower ends with.
+    // Autograd needs a copy, because it does not accept tensors that were computed for inference.
+    // Not every text tower normalizes its vectors.
     rows.push_back(Normalized(vectors.clone()));
   }
   return at::cat(rows).contiguous();
@@ -213,7 +213,7 @@ absl::StatusOr<MicroBatch> VisionTask::ComputeLoss(int64_t index) {
   std::vector<size_t> chosen(training_.products.size());
   for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
 
-  // The first draws of a shuffle.
+  // A partial Fisher-Yates shuffle.
   const size_t batch = std::min(chosen.size(), static_cast<size_t>(options_.batch));
   for (size_t i = 0; i < batch; ++i)
     std::swap(chosen[i], chosen[i + random.Index(chosen.size() - i)]);
@@ -249,7 +249,7 @@ absl::StatusOr<Metrics> VisionTask::Validate() {
   const at::Tensor nearest_kind = at::matmul(images, kinds_.t()).argmax(1);
   const at::Tensor scores = at::matmul(images, validation_.captions.t());
   const at::Tensor own = scores.diagonal().unsqueeze(1);
-  const at::Tensor rank = (scores > own).sum(1);  // captions nearer than the own one
+  const at::Tensor rank = (scores > own).sum(1);  // captions nearer than the product's own
 
   std::map<std::string, int64_t> kind_index;
   for (size_t i = 0; i < demo::Kinds().size(); ++i)

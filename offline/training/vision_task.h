@@ -1,8 +1,10 @@
-// The image tower's training task: symmetric InfoNCE between pictures and the locked text tower's
-// vectors (CLIP, arXiv 2103.00020, with the text side frozen as in LiT, arXiv 2111.07991).
+// The image tower's training task: symmetric InfoNCE between pictures and the frozen text tower's
+// vectors (CLIP, https://arxiv.org/abs/2103.00020; frozen text tower as in LiT,
+// https://arxiv.org/abs/2111.07991).
 //
-// Pictures are drawn on the fly, each time in another pose. Their texts are captions of what is to
-// be seen ("a red porcelain mug"), whose vectors are computed once and kept in a file.
+// Pictures are drawn during training, each time in another pose. Their texts are captions of what
+// they show ("a red porcelain mug"); the captions' vectors are computed once and cached in a file.
+// Not thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,8 +27,8 @@ namespace palate::training {
 struct VisionTaskOptions {
   uint64_t seed = 1;
   std::string text;   // the text tower's folder
-  std::string cache;  // folder for the text vectors; made when absent
-  // The shape of a fresh model; the projection has the text tower's dimensions.
+  std::string cache;  // folder for the captions' vectors; created if needed
+  // The shape of the model; it projects to the text tower's dimensions.
   int64_t image_size = 64;
   int64_t patch_size = 8;
   int64_t hidden_size = 128;
@@ -46,20 +48,22 @@ struct CaptionedProducts {
 // "a red porcelain mug"
 std::string CaptionOf(const demo::Product& product);
 
-// Unit vectors of texts, one row each. Slow: a forward of the text tower.
+// float32 [texts, dimensions], rows of unit length. Slow: runs the text tower on every text.
 absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
                                        const std::vector<std::string>& texts);
 
-// The pixels of a product's picture as the services see an uploaded one, of that size before
-// preprocessing: float32 [3, size, size].
+// A product's picture as the services preprocess an upload: float32 [3, height, width] of the
+// processor's output. `size` is the picture's width and height before preprocessing, in pixels;
+// `variation` is that of demo::PictureOptions.
 absl::StatusOr<at::Tensor> PixelsOf(const demo::Product& product, uint64_t variation, int size,
                                     const models::ImageProcessor& processor);
 
-// The preprocessing that a tower trained here uses.
+// The preprocessing of a tower that this task trains.
 models::ImageProcessorConfig ProcessorConfigOf(int64_t image_size);
 
-// Mean of both directions' cross-entropies; row i of both belongs together. Rows are unit vectors;
-// `scale` is a scalar.
+// The mean of the cross-entropies from images to texts and from texts to images. Row i of `images`
+// belongs to row i of `texts`; both are float32 [n, dimensions] with rows of unit length. `scale`
+// is a scalar. Returns a scalar.
 at::Tensor SymmetricInfoNce(const at::Tensor& images, const at::Tensor& texts,
                             const at::Tensor& scale);
 
@@ -69,11 +73,10 @@ class VisionTask : public TrainingTask {
 
   std::vector<TrainedTensor> Tensors() override;
   absl::StatusOr<MicroBatch> ComputeLoss(int64_t index) override;
-  // Over validation products: "kind", how often the nearest of all kinds' captions ("a mug") is the
-  // right one; "r@1" and "r@10", how often the product's own caption is the nearest or among the
-  // ten nearest.
+  // Shares of the validation products: "kind", the nearest of the kinds' captions ("a mug") is the
+  // right one; "r@1" and "r@10", the product's caption is the nearest or among the ten nearest.
   absl::StatusOr<Metrics> Validate() override;
-  // config.json, model.safetensors, preprocessor_config.json.
+  // Writes config.json, model.safetensors and preprocessor_config.json.
   absl::Status Save(const std::string& folder) override;
 
  private:
