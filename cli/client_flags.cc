@@ -51,8 +51,10 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
   const std::string config = flags.Text("config");
   if (server.empty() == data_dir.empty())
     return absl::InvalidArgumentError("give either --server or --data-dir");
+
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
   if (!data_dir.empty()) return OpenLocal(data_dir, config);
+
   auto connection = std::unique_ptr<Connection>(new Connection());
   connection->channel_ = DialTcp(server);
   return connection;
@@ -61,14 +63,17 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
 absl::StatusOr<std::string> Connection::ResolveCatalog(const std::string& wanted) const {
   namespace catalog_pb = palate::catalog::v1;
   if (!wanted.empty()) return wanted;
+
   const auto stub = catalog_pb::CatalogService::NewStub(channel_);
   catalog_pb::ListCatalogsRequest request;
   catalog_pb::ListCatalogsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(
       stub->async(), &catalog_pb::CatalogService::StubInterface::async_interface::ListCatalogs,
       request, response, {.deadline = absl::Now() + kCatalogTimeout}));
+
   std::vector<std::string> ids;
   for (const auto& catalog : response.catalogs()) ids.push_back(catalog.id());
+
   if (ids.size() == 1) return ids.front();
   if (ids.empty()) return absl::NotFoundError("there is no catalog yet: import something first");
   return absl::FailedPreconditionError(absl::StrCat(

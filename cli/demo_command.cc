@@ -62,6 +62,7 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
   std::vector<std::string> answers;
   for (const demo::ShownShopper& shown : outcome.shoppers) answers.push_back(shown.answer.json);
   const evaluation::ServedQuality& quality = outcome.quality;
+
   std::ofstream file(path);
   file << "{\"answers\": [" << absl::StrJoin(answers, ",\n") << "],\n"
        << absl::StrFormat(
@@ -73,6 +74,7 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
               quality.oracle, quality.gain.relative, quality.gain.low, quality.gain.high)
        << absl::StrFormat("\"explanations\": {\"total\": %d, \"by_language_model\": %d}}\n",
                           outcome.explanations, outcome.explanations_by_model);
+
   file.close();
   if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", path));
   return absl::OkStatus();
@@ -84,6 +86,7 @@ demo::PageItem ToPageItem(const demo::Product& product) {
   item.title = product.item.title;
   item.facts = absl::StrFormat("%s, %s, %s, %.2f", product.color, product.material, product.style,
                                product.price);
+
   const absl::StatusOr<demo::Picture> picture = demo::DrawPicture(product);
   if (picture.ok()) item.image = demo::ImageDataUri(picture->bytes, picture->media_type);
   return item;
@@ -103,18 +106,22 @@ std::string DescribeEvidence(const ranking::Evidence& evidence, const Products& 
 demo::PageRecommendation ToPageRecommendation(const pipeline::ResultItem& result,
                                               const Products& products) {
   demo::PageRecommendation recommendation;
+
   if (const auto product = products.find(result.item.id); product != products.end()) {
     recommendation.item = ToPageItem(*product->second);
   } else {
     recommendation.item.title = result.item.title;
   }
+
   recommendation.score = result.score;
+
   for (const pipeline::Reason& reason : result.reasons) {
     const std::string name = absl::StrCat(pipeline::SourceName(reason.source),
                                           reason.space.empty() ? "" : " by ", reason.space);
     if (recommendation.reasons.empty() || recommendation.reasons.back() != name)
       recommendation.reasons.push_back(name);
   }
+
   if (result.explanation.has_value()) {
     recommendation.explanation = result.explanation->text;
     recommendation.by_model = result.explanation->source == ranking::ExplanationSource::kLlm;
@@ -130,6 +137,7 @@ demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Sho
   demo::PageShopper shopper;
   shopper.name = shown.shopper->id;
   shopper.truth = demo::DescribeTaste(demo::TasteAt(*shown.shopper, shop.split_time));
+
   for (const Event* event : shown.recent) {
     const auto product = products.find(event->item_id);
     if (product == products.end()) continue;
@@ -139,9 +147,11 @@ demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Sho
         "%.0f days before", absl::FDivDuration(shop.split_time - event->time, absl::Hours(24)));
     shopper.history.push_back(std::move(item));
   }
+
   for (const pipeline::ResultItem& result : shown.answer.result.results) {
     shopper.recommendations.push_back(ToPageRecommendation(result, products));
   }
+
   for (const pipeline::StageReport& stage : shown.answer.result.stages) {
     std::string note = absl::StrFormat("%s %.1f ms", pipeline::StageName(stage.id),
                                        absl::ToDoubleMilliseconds(stage.duration));
@@ -155,19 +165,23 @@ demo::PageShopper ToPageShopper(const demo::ShownShopper& shown, const demo::Sho
 demo::Page ToPage(const demo::DemoOutcome& outcome) {
   Products products;
   for (const demo::Product& product : outcome.shop.products) products[product.item.id] = &product;
+
   const evaluation::ServedQuality& quality = outcome.quality;
   const auto number = [](double value) { return absl::StrFormat("%.4f", value); };
+
   demo::Page page;
   page.title = "Palate demo";
   page.lead =
       "A generated shop, embedded, indexed, recommended to simulated shoppers with hidden tastes, "
       "and explained by a language model.";
+
   page.figures = {
       {absl::StrCat(outcome.shop.products.size()), "products with pictures"},
       {absl::StrCat(outcome.shop.shoppers.size()), "shoppers"},
       {absl::StrFormat("%+.1f%%", 100 * quality.gain.relative), "NDCG@10 by the language model"},
       {absl::StrCat(outcome.explanations_by_model, " of ", outcome.explanations),
        "explanations in the model's own words"}};
+
   page.tables.push_back(
       {"Measured against the shoppers' hidden tastes",
        {{"order", "NDCG@10"},
@@ -179,6 +193,7 @@ demo::Page ToPage(const demo::DemoOutcome& outcome) {
            "%d shoppers; gain of the language model %+.1f%%, 95%% interval %+.1f%% to %+.1f%%",
            quality.users, 100 * quality.gain.relative, 100 * quality.gain.low,
            100 * quality.gain.high)});
+
   for (const demo::ShownShopper& shown : outcome.shoppers)
     page.shoppers.push_back(ToPageShopper(shown, outcome.shop, products));
   return page;
@@ -189,11 +204,13 @@ void PrintHowToCall(const Connection& connection, const demo::DemoOptions& optio
   const std::string where = absl::StrFormat("--server 127.0.0.1:%d --catalog %s",
                                             connection.local()->port(), options.catalog);
   std::cout << "\nserving on 127.0.0.1:" << connection.local()->port() << "; try\n";
+
   if (!outcome.shoppers.empty()) {
     const std::string& user = outcome.shoppers.front().shopper->id;
     std::cout << "  palate recommend " << where << " --user " << user << " --explain llm\n"
               << "  palate events " << where << " --user " << user << "\n";
   }
+
   std::cout << "  palate search " << where << " --text \"a minimalist lamp\"\n"
             << "Ctrl-C ends it\n";
 }
@@ -209,10 +226,12 @@ absl::StatusOr<DemoFlags> ParseDemoFlags(Flags& flags) {
   DemoFlags parsed;
   PALATE_ASSIGN_OR_RETURN(const int seed, flags.Int("seed", 1, 0, 2'000'000'000));
   parsed.demo.shop.seed = static_cast<uint64_t>(seed);
+
   PALATE_ASSIGN_OR_RETURN(parsed.demo.shop.num_products, flags.Int("products", 400, 1, 5000));
   PALATE_ASSIGN_OR_RETURN(parsed.demo.shop.num_shoppers, flags.Int("shoppers", 200, 1, 5000));
   PALATE_ASSIGN_OR_RETURN(parsed.demo.call_timeout,
                           flags.Milliseconds("timeout-ms", absl::Seconds(60)));
+
   parsed.demo.catalog = flags.Text("catalog", parsed.demo.catalog);
   parsed.json = flags.Text("json");
   parsed.html = flags.Text("html", "palate-demo.html");
@@ -224,10 +243,12 @@ absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlag
                                                     std::unique_ptr<TemporaryFolder>& folder) {
   std::string data_dir = flags.Text("data-dir");
   const std::string config = flags.Text("config");
+
   if (!flags.Text("server").empty()) {
     if (parsed.serve) return absl::InvalidArgumentError("--serve goes without --server");
     return Connection::Open(flags);
   }
+
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
   if (data_dir.empty()) {
     PALATE_ASSIGN_OR_RETURN(folder, TemporaryFolder::Make());
@@ -246,18 +267,23 @@ absl::Status RunDemoCommand(const Arguments& arguments) {
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const DemoFlags parsed, ParseDemoFlags(flags));
+
   if (parsed.serve)
     BlockTerminationSignals();  // before any thread starts: the end is waited for, not suffered
+
   std::unique_ptr<TemporaryFolder> folder;
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection,
                           Connect(flags, parsed, folder));
+
   GrpcOfflineClient client(connection->provider());
   offline::ConsoleReporter reporter;
   PALATE_ASSIGN_OR_RETURN(const auto outcome, demo::RunDemo(client, parsed.demo, reporter));
+
   std::cout << demo::DescribeOutcome(*outcome);
   PALATE_RETURN_IF_ERROR(demo::WritePage(ToPage(*outcome), parsed.html));
   std::cout << "the page to look at: " << parsed.html << "\n";
   if (!parsed.json.empty()) PALATE_RETURN_IF_ERROR(WriteJson(*outcome, parsed.json));
+
   if (parsed.serve) {
     PrintHowToCall(*connection, parsed.demo, *outcome);
     std::cout.flush();

@@ -66,20 +66,24 @@ absl::StatusOr<EmbedFlags> ParseEmbedFlags(Flags& flags) {
   PALATE_ASSIGN_OR_RETURN(parsed.folder, Required(flags, "model"));
   PALATE_ASSIGN_OR_RETURN(parsed.file.input, Required(flags, "in"));
   PALATE_ASSIGN_OR_RETURN(parsed.file.output, Required(flags, "out"));
+
   const size_t slash = parsed.file.input.rfind('/');
   parsed.file.images_folder =
       flags.Text("images", slash == std::string::npos ? "." : parsed.file.input.substr(0, slash));
   if (const std::string spaces = flags.Text("space"); !spaces.empty())
     parsed.file.spaces = absl::StrSplit(spaces, ',');
+
   parsed.file.queries = flags.Switch("query");
   parsed.file.instruction = flags.Text("instruction");
   if (!parsed.file.instruction.empty() && !parsed.file.queries) {
     return absl::InvalidArgumentError("--instruction is for queries: say --query too");
   }
+
   PALATE_ASSIGN_OR_RETURN(parsed.file.dimensions, flags.Int("dimensions", 0, 0, 1 << 20));
   parsed.model.dtype = flags.Text("dtype", parsed.model.dtype);
   parsed.model.device = flags.Text("device", parsed.model.device);
   parsed.model.adapter = flags.Text("adapter");
+
   PALATE_ASSIGN_OR_RETURN(const int max_pixels, flags.Int("max-pixels", 0, 0, kMostPixels));
   parsed.model.max_pixels = max_pixels;
   PALATE_ASSIGN_OR_RETURN(const int batch_tokens, flags.Int("batch-tokens", 4096, 1, 1 << 20));
@@ -97,12 +101,14 @@ void SayReport(const offline::EmbedFileReport& report, const std::string& output
   if (report.source.malformed_count > static_cast<int64_t>(report.source.malformed.size())) {
     reporter.Say(absl::StrCat("malformed: ", report.source.malformed_count, " places in all"));
   }
+
   const double seconds = absl::ToDoubleSeconds(report.spent);
   reporter.Say(absl::StrFormat(
       "%s: %d vectors of %d dimensions; %d lines failed, %d lost text at their end; %d tokens in "
       "%.1f s (%.0f/s)",
       output, report.embedded, report.dimensions, report.failed, report.truncated, report.tokens,
       seconds, static_cast<double>(report.tokens) / std::max(seconds, 1e-9)));
+
   for (const SpaceKey& space : report.spaces)
     reporter.Say(absl::StrCat("  ", space.name, ": fingerprint ", space.fingerprint));
 }
@@ -116,14 +122,17 @@ absl::Status RunEmbed(const Arguments& arguments) {
     return absl::OkStatus();
   }
   PALATE_ASSIGN_OR_RETURN(const EmbedFlags parsed, ParseEmbedFlags(flags));
+
   if (!flags.positional().empty())
     return absl::InvalidArgumentError(
         "palate embed takes flags only; palate embed --help says which");
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
+
   PALATE_ASSIGN_OR_RETURN(const auto model,
                           embedding::EmbeddingModel::Load(parsed.folder, parsed.model));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<embedding::Embedder> embedder,
                           embedding::Embedder::Create(model, parsed.embedder));
+
   offline::ConsoleReporter reporter;
   PALATE_ASSIGN_OR_RETURN(const offline::EmbedFileReport report,
                           offline::EmbedFile(*embedder, parsed.file, reporter.Step("embedding")));

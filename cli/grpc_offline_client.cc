@@ -30,6 +30,7 @@ void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::st
                       offline::CatalogProgress& progress) {
   const retrieval_pb::FollowerStats& follower = stats.follower();
   if (!follower.ready() || !follower.connected()) return;
+
   for (const retrieval_pb::CatalogStats& index : stats.catalogs()) {
     if (index.catalog() != catalog || index.items() != progress.items) continue;
     progress.index_idle = follower.lag().seconds() == 0 && follower.lag().nanos() == 0;
@@ -49,7 +50,9 @@ absl::Status GrpcOfflineClient::CreateCatalog(const Catalog& catalog, absl::Dura
   catalog_pb::CreateCatalogRequest request;
   *request.mutable_catalog() = ToProto(catalog);
   request.mutable_catalog()->clear_create_time();
+
   request.mutable_catalog()->clear_revision();
+
   catalog_pb::CreateCatalogResponse response;
   return CallUnary(catalogs_.async(),
                    &catalog_pb::CatalogService::StubInterface::async_interface::CreateCatalog,
@@ -71,8 +74,10 @@ absl::Status GrpcOfflineClient::SetRerankWeight(const std::string& catalog, doub
                                                 absl::Duration timeout) {
   catalog_pb::UpdateCatalogRequest request;
   request.mutable_catalog()->set_id(catalog);
+
   request.mutable_catalog()->set_rerank_weight(weight);
   request.mutable_update_mask()->add_paths("rerank_weight");
+
   catalog_pb::UpdateCatalogResponse response;
   return CallUnary(catalogs_.async(),
                    &catalog_pb::CatalogService::StubInterface::async_interface::UpdateCatalog,
@@ -84,6 +89,7 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(
     absl::Duration timeout) {
   recommender_pb::UpsertItemsRequest request;
   request.set_catalog(catalog);
+
   for (const offline::ItemUpload& upload : items) {
     types_pb::Item* item = request.add_writes()->mutable_item();
     *item = ToProto(upload.item);
@@ -92,11 +98,13 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(
     item->clear_images();
     for (const std::string& image : upload.images) item->add_images()->set_data(image);
   }
+
   recommender_pb::UpsertItemsResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(recommender_.async(),
                 &recommender_pb::RecommenderService::StubInterface::async_interface::UpsertItems,
                 request, response, {.deadline = absl::Now() + timeout}));
+
   offline::UpsertOutcome outcome;
   outcome.failures = FromProtoFailures(response.failures());
   outcome.changed = response.num_changed();
@@ -111,12 +119,15 @@ absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(
   recommender_pb::WriteEventsRequest request;
   request.set_catalog(catalog);
   request.set_allow_late(allow_late);
+
   for (const Event& event : events) *request.add_events() = ToProto(event);
+
   recommender_pb::WriteEventsResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(recommender_.async(),
                 &recommender_pb::RecommenderService::StubInterface::async_interface::WriteEvents,
                 request, response, {.deadline = absl::Now() + timeout}));
+
   return offline::EventsOutcome{response.written(), response.duplicates(),
                                 FromProtoFailures(response.failures())};
 }
@@ -124,10 +135,12 @@ absl::StatusOr<offline::EventsOutcome> GrpcOfflineClient::WriteEvents(
 absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const std::string& catalog,
                                                                         absl::Duration timeout) {
   const CallContext context = {.deadline = absl::Now() + timeout};
+
   store_pb::GetStatsResponse store;
   PALATE_RETURN_IF_ERROR(CallUnary(
       store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::GetStats,
       store_pb::GetStatsRequest(), store, context));
+
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
     if (stats.catalog() != catalog) continue;
     offline::CatalogProgress progress;
@@ -135,6 +148,7 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     progress.events = stats.events();
     progress.pending_embeddings = stats.embedding_backlog();
     progress.failed_embeddings = stats.embedding_failed();
+
     retrieval_pb::GetStatsResponse retrieval;
     PALATE_RETURN_IF_ERROR(
         CallUnary(retrieval_.async(),
@@ -153,6 +167,7 @@ absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::Rec
       CallUnary(recommender_.async(),
                 &recommender_pb::RecommenderService::StubInterface::async_interface::Recommend,
                 ToProto(query), response, {.deadline = absl::Now() + timeout}));
+
   offline::Answer answer;
   PALATE_ASSIGN_OR_RETURN(answer.result, FromProto(response));
   PALATE_ASSIGN_OR_RETURN(answer.json, ToJson(response));

@@ -48,16 +48,19 @@ absl::StatusOr<ImportFlags> ParseImportFlags(Flags& flags) {
   if (flags.positional().size() != 2)
     return absl::InvalidArgumentError(
         "say what to import: movielens DIR, items FILE or events FILE");
+
   parsed.kind = flags.positional()[0];
   parsed.path = flags.positional()[1];
   if (parsed.kind != "movielens" && parsed.kind != "items" && parsed.kind != "events") {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot import ", parsed.kind, "; must be movielens, items or events"));
   }
+
   parsed.catalog = flags.Text("catalog", parsed.kind == "movielens" ? "movielens" : "");
   const size_t slash = parsed.path.rfind('/');
   parsed.images =
       flags.Text("images", slash == std::string::npos ? "." : parsed.path.substr(0, slash));
+
   parsed.checkpoint = flags.Text("checkpoint");
   parsed.evaluate = !flags.Switch("no-evaluate");
   parsed.wait = !flags.Switch("no-wait");
@@ -74,6 +77,7 @@ void SayRefusals(const offline::SourceReport& report, const offline::ImportOutco
                  offline::Reporter& reporter) {
   for (const std::string& refused : outcome.refused)
     reporter.Say(absl::StrCat("refused: ", refused));
+
   for (const offline::Malformed& malformed : report.malformed) {
     reporter.Say(absl::StrCat("malformed: ", malformed.file, " line ", malformed.line, ": ",
                               malformed.reason));
@@ -87,19 +91,24 @@ absl::Status ImportItems(offline::Client& client, const ImportFlags& flags,
                          const offline::ImportOptions& options, offline::Reporter& reporter) {
   PALATE_ASSIGN_OR_RETURN(std::vector<AttributeDeclaration> attributes,
                           offline::InferAttributes(flags.path));
+
   offline::Importer importer(client, options);
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(offline::DefaultCatalog(
                                                      options.catalog, std::move(attributes))));
+
   offline::SourceReport report;
   PALATE_ASSIGN_OR_RETURN(const auto reader,
                           offline::OpenItemFile(flags.path, flags.images, report));
   offline::ImportOutcome outcome;
   PALATE_RETURN_IF_ERROR(importer.SendItems(*reader, catalog, outcome, reporter.Step("items")));
+
   if (flags.wait) {
     PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding")));
   }
+
   importer.Finish();
   SayRefusals(report, outcome, reporter);
+
   reporter.Say(absl::StrFormat(
       "items: %d read, %d written, %d unchanged, %d refused; %d without a description, %d without "
       "a picture",
@@ -111,13 +120,17 @@ absl::Status ImportItems(offline::Client& client, const ImportFlags& flags,
 absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags,
                           const offline::ImportOptions& options, offline::Reporter& reporter) {
   PALATE_RETURN_IF_ERROR(client.GetCatalog(options.catalog, options.call_timeout).status());
+
   offline::Importer importer(client, options);
+
   offline::SourceReport report;
   PALATE_ASSIGN_OR_RETURN(const auto reader, offline::OpenEventFile(flags.path, report));
   offline::ImportOutcome outcome;
   PALATE_RETURN_IF_ERROR(importer.SendEvents("events", *reader, outcome, reporter.Step("events")));
+
   importer.Finish();
   SayRefusals(report, outcome, reporter);
+
   reporter.Say(absl::StrFormat("events: %d read, %d written, %d known already, %d refused",
                                report.events, outcome.events.written, outcome.events.duplicates,
                                outcome.events.failures.size()));
@@ -132,10 +145,12 @@ absl::Status RunImport(const Arguments& arguments) {
     std::cout << kImportHelp << kConnectionHelp;
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(ImportFlags parsed, ParseImportFlags(flags));
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
                           flags.Milliseconds("timeout-ms", kCallTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
+
   if (parsed.catalog.empty()) {
     // Items may found a catalog; events need one.
     const absl::StatusOr<std::string> only = connection->ResolveCatalog("");
@@ -143,16 +158,19 @@ absl::Status RunImport(const Arguments& arguments) {
       return only.status();
     parsed.catalog = only.ok() ? *only : "default";
   }
+
   offline::ImportOptions options;
   options.catalog = parsed.catalog;
   options.source_name = absl::StrCat(parsed.kind, " ", parsed.path);
   options.checkpoint_path =
       parsed.checkpoint.empty() ? DefaultCheckpoint(parsed, *connection) : parsed.checkpoint;
   options.call_timeout = timeout;
+
   GrpcOfflineClient client(connection->provider());
   offline::ConsoleReporter reporter;
   if (parsed.kind == "items") return ImportItems(client, parsed, options, reporter);
   if (parsed.kind == "events") return ImportEvents(client, parsed, options, reporter);
+
   evaluation::MovieLensOptions movielens;
   movielens.folder = parsed.path;
   movielens.import = options;

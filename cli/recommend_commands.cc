@@ -80,6 +80,7 @@ void PrintResults(const Response& response) {
       std::cout << " " << EnumWord(pb::CandidateSource_Name(reason.source()), "CANDIDATE_SOURCE_");
     }
     std::cout << "\n";
+
     if (!item.explanation().text().empty()) {
       std::cout << "    " << item.explanation().text() << " ["
                 << EnumWord(types_pb::ExplanationSource_Name(item.explanation().source()),
@@ -87,6 +88,7 @@ void PrintResults(const Response& response) {
                 << "]\n";
     }
   }
+
   for (const pb::StageReport& stage : response.stages()) {
     for (const pb::StageNote& note : stage.notes()) {
       if (note.degradation() == pb::DEGRADATION_NOT_REQUESTED) continue;
@@ -102,14 +104,17 @@ void PrintResults(const Response& response) {
 template <typename Request, typename Response, typename Method>
 absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Method call) {
   const std::string catalog = flags.Text("catalog");
+
   const bool json = flags.Switch("json");
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
                           flags.Milliseconds("timeout-ms", kDefaultTimeout));
+
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(*request.mutable_catalog(), connection->ResolveCatalog(catalog));
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
   PALATE_RETURN_IF_ERROR(
       call(stub->async(), request, response, {.deadline = absl::Now() + timeout}));
+
   if (json) {
     PALATE_ASSIGN_OR_RETURN(const std::string text, ToJson(response));
     std::cout << text;
@@ -127,25 +132,30 @@ absl::Status RunRecommend(const Arguments& arguments) {
     std::cout << kRecommendHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
+
   pb::RecommendRequest request;
   request.set_user_id(flags.Text("user"));
   request.set_scenario("command-line");
   PALATE_ASSIGN_OR_RETURN(const int num_results,
                           flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
+
   PALATE_ASSIGN_OR_RETURN(const types_pb::ExplainMode explain,
                           ExplainModeOf(flags.Text("explain")));
   request.set_explain(explain);
+
   request.set_filter(flags.Text("filter"));
   for (const std::string& id : flags.Texts("exclude")) request.add_exclude_item_ids(id);
   for (const std::string& id : flags.Texts("context")) request.add_context_item_ids(id);
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
+
   PALATE_ASSIGN_OR_RETURN(const absl::Time at, flags.Time("at", absl::InfiniteFuture()));
   if (at != absl::InfiniteFuture()) *request.mutable_request_time() = ToProto(at);
   PALATE_ASSIGN_OR_RETURN(const double mmr, flags.Number("mmr", 0, 0, 1));
   request.mutable_diversity()->set_mmr_lambda(mmr);
   request.set_include_seen(flags.Switch("include-seen"));
   request.set_debug(flags.Switch("debug"));
+
   pb::RecommendResponse response;
   return CallAndPrint(flags, request, response,
                       [](auto* async, const auto& in, auto& out, const CallContext& context) {
@@ -159,6 +169,7 @@ absl::Status RunSearch(const Arguments& arguments) {
     std::cout << kSearchHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
+
   pb::SearchRequest request;
   request.set_user_id(flags.Text("user"));
   PALATE_RETURN_IF_ERROR(FillQuery(flags, *request.mutable_query()));
@@ -166,6 +177,7 @@ absl::Status RunSearch(const Arguments& arguments) {
                           flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
+
   pb::SearchResponse response;
   return CallAndPrint(flags, request, response,
                       [](auto* async, const auto& in, auto& out, const CallContext& context) {
@@ -179,6 +191,7 @@ absl::Status RunSimilar(const Arguments& arguments) {
     std::cout << kSimilarHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
+
   pb::SimilarItemsRequest request;
   request.set_item_id(flags.Text("item"));
   request.set_space(flags.Text("space"));
@@ -186,6 +199,7 @@ absl::Status RunSimilar(const Arguments& arguments) {
                           flags.Int("num-results", kDefaultResults, 1, kMaxResults));
   request.set_num_results(num_results);
   request.set_filter(flags.Text("filter"));
+
   pb::SimilarItemsResponse response;
   return CallAndPrint(flags, request, response,
                       [](auto* async, const auto& in, auto& out, const CallContext& context) {

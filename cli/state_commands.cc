@@ -42,9 +42,11 @@ absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub,
   request.set_catalog(catalog);
   *request.add_events() = ToProto(event);
   request.set_allow_late(true);
+
   pb::WriteEventsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(stub.async(), &pb::RecommenderService::Stub::async::WriteEvents,
                                    request, response, context));
+
   if (!response.failures().empty()) return FromRpcStatus(response.failures(0).status());
   if (!flags.Switch("json"))
     std::cout << (response.written() > 0 ? "written\n" : "known already\n");
@@ -56,6 +58,7 @@ absl::StatusOr<Event> EventFromFlags(Flags& flags) {
   event.user_id = flags.Text("user");
   event.item_id = flags.Text("item");
   event.type = flags.Text("type");
+
   const std::string value = flags.Text("value");
   double number = 0;
   if (!value.empty()) {
@@ -63,6 +66,7 @@ absl::StatusOr<Event> EventFromFlags(Flags& flags) {
       return absl::InvalidArgumentError(absl::StrCat("--value is ", value, "; must be a number"));
     event.value = number;
   }
+
   PALATE_ASSIGN_OR_RETURN(event.time, flags.Time("at", absl::Now()));
   return event;
 }
@@ -76,6 +80,7 @@ void PrintEvents(const pb::GetUserResponse& response) {
     if (event.has_value()) std::cout << "  " << event.value();
     std::cout << "\n";
   }
+
   if (response.has_more_events()) std::cout << "… and older ones\n";
 }
 
@@ -86,6 +91,7 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
         "catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be\n",
         stats.catalog(), stats.items(), stats.users(), stats.events(), stats.embedding_backlog(),
         stats.embedding_failed());
+
     for (const retrieval_pb::CatalogStats& index : retrieval.catalogs()) {
       if (index.catalog() != stats.catalog()) continue;
       std::cout << absl::StrFormat("  index: %d items, %d segments, %.1f MiB", index.items(),
@@ -98,6 +104,7 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
       std::cout << "\n";
     }
   }
+
   if (store.catalogs().empty()) std::cout << "there is no catalog yet\n";
   std::cout << absl::StrFormat("on disk %.1f MiB\n",
                                static_cast<double>(store.disk_bytes()) / (1 << 20));
@@ -117,17 +124,21 @@ absl::Status RunEvents(const Arguments& arguments) {
     std::cout << kEventsHelp << kConnectionHelp << kCatalogHelp << kAnswerHelp;
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(const Event event, EventFromFlags(flags));
   PALATE_ASSIGN_OR_RETURN(const int max_events, flags.Int("max", 20, 0, kMaxUserEvents));
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
                           flags.Milliseconds("timeout-ms", kDefaultTimeout));
   const std::string wanted = flags.Text("catalog");
   const bool json = flags.Switch("json");
+
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
   PALATE_ASSIGN_OR_RETURN(const std::string catalog, connection->ResolveCatalog(wanted));
+
   const auto stub = pb::RecommenderService::NewStub(connection->channel());
   if (!event.item_id.empty())
     return WriteOneEvent(flags, *stub, catalog, event, {.deadline = absl::Now() + timeout});
+
   pb::GetUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(event.user_id);
@@ -135,6 +146,7 @@ absl::Status RunEvents(const Arguments& arguments) {
   pb::GetUserResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(stub->async(), &pb::RecommenderService::Stub::async::GetUser,
                                    request, response, {.deadline = absl::Now() + timeout}));
+
   if (!json) {
     PrintEvents(response);
     return absl::OkStatus();
@@ -150,27 +162,33 @@ absl::Status RunStatus(const Arguments& arguments) {
     std::cout << kStatusHelp << kConnectionHelp << kAnswerHelp;
     return absl::OkStatus();
   }
+
   const bool json = flags.Switch("json");
   PALATE_ASSIGN_OR_RETURN(const absl::Duration timeout,
                           flags.Milliseconds("timeout-ms", kDefaultTimeout));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
+
   const CallContext context = {.deadline = absl::Now() + timeout};
   const auto store = store_pb::FeatureStoreService::NewStub(connection->channel());
   store_pb::GetStatsResponse store_stats;
   PALATE_RETURN_IF_ERROR(CallUnary(store->async(),
                                    &store_pb::FeatureStoreService::Stub::async::GetStats,
                                    store_pb::GetStatsRequest(), store_stats, context));
+
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
   const absl::Status followed =
       CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
                 retrieval_pb::GetStatsRequest(), retrieval_stats, context);
+
   // A feature store asked directly has no index to tell of.
   if (!followed.ok() && !absl::IsUnimplemented(followed)) return followed;
+
   if (!json) {
     PrintStatus(store_stats, retrieval_stats);
     return absl::OkStatus();
   }
+
   PALATE_ASSIGN_OR_RETURN(const std::string store_json, ToJson(store_stats));
   PALATE_ASSIGN_OR_RETURN(const std::string retrieval_json, ToJson(retrieval_stats));
   std::cout << "{\"feature_store\": " << store_json << ", \"retrieval\": " << retrieval_json

@@ -30,6 +30,7 @@ ConsoleOptions StandardError() {
   winsize size{};
   if (options.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     options.columns = size.ws_col;
+
   options.write = [](absl::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stderr);
     std::fflush(stderr);
@@ -65,7 +66,9 @@ void ProgressBar::MaybeDraw() {
     options_.write(absl::StrCat(kClearLine, Line()));
     return;
   }
+
   if (total_ <= 0) return;
+
   const int64_t tenth = done_ * 10 / total_;
   if (tenth <= last_tenth_ || tenth >= 10) return;  // the last line is Finish's
   last_tenth_ = tenth;
@@ -75,6 +78,7 @@ void ProgressBar::MaybeDraw() {
 std::string ProgressBar::Line() const {
   const absl::Duration spent = options_.now() - start_;
   std::string line = absl::StrFormat("%-22s ", label_);
+
   if (total_ > 0) {
     const double share =
         std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
@@ -90,6 +94,7 @@ std::string ProgressBar::Line() const {
   } else {
     absl::StrAppend(&line, done_, "  ", Minutes(spent));
   }
+
   // A line that wraps could not be rewritten in place.
   if (options_.terminal && static_cast<int>(line.size()) >= options_.columns)
     line.resize(std::max(1, options_.columns - 1));

@@ -91,11 +91,13 @@ absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
   PALATE_ASSIGN_OR_RETURN(const auto model,
                           models::DecoderModel::Load(checkpoint, {.dtype = type}));
+
   std::vector<Contestant> contestants = {
       {.name = "palate " + dtype, .run = [&](size_t batch) -> absl::StatusOr<double> {
          return models::CatchTorch(
              [&] { return Seconds([&] { LastStates(*model, batches.batches[batch]); }); });
        }}};
+
   if (peer != nullptr) {
     const std::string name = "transformers " + dtype;
     PALATE_RETURN_IF_ERROR(peer->Call("load_decoder", {{"name", name},
@@ -106,9 +108,11 @@ absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std
     contestants.push_back(
         {.name = name, .run = [peer, name](size_t batch) { return peer->Run(name, batch); }});
   }
+
   PALATE_ASSIGN_OR_RETURN(
       const auto best,
       BestTimes(contestants, {.batches = kShapes.size(), .repeats = absl::GetFlag(FLAGS_repeats)}));
+
   std::vector<Result> results;
   for (size_t i = 0; i < contestants.size(); ++i) {
     results.push_back({.name = contestants[i].name});
@@ -117,6 +121,7 @@ absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std
           static_cast<double>(kShapes[shape].texts * kShapes[shape].tokens) / best[i][shape]);
     }
   }
+
   if (peer != nullptr && type == at::kFloat) {
     const std::string path = folder + "/vectors.safetensors";
     PALATE_RETURN_IF_ERROR(
@@ -124,6 +129,7 @@ absl::StatusOr<std::vector<Result>> RaceType(const std::string& dtype, const std
                    {{"name", contestants[1].name}, {"batches", kShapes.size()}, {"path", path}})
             .status());
     PALATE_ASSIGN_OR_RETURN(const auto theirs, models::LoadTensors(path));
+
     std::vector<at::Tensor> ours;
     for (const auto& batch : batches.batches) ours.push_back(LastStates(*model, batch));
     std::printf("largest difference to %s: %.1e\n", contestants[1].name.c_str(),
@@ -142,6 +148,7 @@ void Print(const std::vector<Result>& results) {
       best = std::max(best, speed);
       std::printf("  %-24s %10.0f tokens/s\n", result.name.c_str(), speed);
     }
+
     if (theirs > 0)
       std::printf("  palate is %.2f times as fast, each in the faster of its types\n",
                   ours / theirs);
@@ -154,20 +161,25 @@ absl::Status RunAll(const std::string& folder) {
     PALATE_ASSIGN_OR_RETURN(const auto random, models::DecoderModel::CreateRandom(config, 1));
     PALATE_RETURN_IF_ERROR(random->Save(folder));
   }
+
   const TextBatches batches = RandomBatches(config.vocab_size);
   PALATE_RETURN_IF_ERROR(WriteBatches(batches, folder + "/ids.safetensors"));
   std::printf("Qwen3-Embedding-0.6B shapes, random weights, %d threads, best of %d\n",
               absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
+
   std::unique_ptr<Peer> peer;
   if (absl::GetFlag(FLAGS_peers)) peer = Peer::StartOrSayWhy(absl::GetFlag(FLAGS_threads));
+
   PALATE_ASSIGN_OR_RETURN(std::vector<Result> results,
                           RaceType("fp32", folder, batches, peer.get()));
+
   const models::CpuMatrixSupport support = models::DetectCpuMatrixSupport();
   if (support.avx512_bf16 || support.amx_bf16) {
     PALATE_ASSIGN_OR_RETURN(const std::vector<Result> narrow,
                             RaceType("bf16", folder, batches, peer.get()));
     results.insert(results.end(), narrow.begin(), narrow.end());
   }
+
   Print(results);
   return absl::OkStatus();
 }

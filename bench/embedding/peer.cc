@@ -43,13 +43,16 @@ absl::StatusOr<std::unique_ptr<Peer>> Peer::Start(int threads) {
   PALATE_ASSIGN_OR_RETURN(const std::string python, SetUp());
   const std::string script = kFolder + "/peer.py";
   const std::string count = absl::StrCat(threads);
+
   std::array<int, 2> requests = {};
   std::array<int, 2> answers = {};
   if (pipe(requests.data()) != 0 || pipe(answers.data()) != 0)
     return absl::InternalError("cannot make a pipe");
+
   std::signal(SIGPIPE, SIG_IGN);  // a peer that ended shows as an answer that does not come
   const pid_t pid = fork();
   if (pid < 0) return absl::InternalError("cannot start a process");
+
   if (pid == 0) {
     dup2(requests[0], STDIN_FILENO);
     dup2(answers[1], STDOUT_FILENO);
@@ -62,6 +65,7 @@ absl::StatusOr<std::unique_ptr<Peer>> Peer::Start(int threads) {
     execl(python.c_str(), python.c_str(), script.c_str(), nullptr);
     _exit(127);
   }
+
   close(requests[0]);
   close(answers[1]);
   return std::unique_ptr<Peer>(new Peer(pid, fdopen(requests[1], "w"), fdopen(answers[0], "r")));
@@ -84,8 +88,10 @@ absl::StatusOr<nlohmann::json> Peer::Call(const std::string& name, nlohmann::jso
   request["request"] = name;
   std::fputs((request.dump() + "\n").c_str(), requests_);
   std::fflush(requests_);
+
   const nlohmann::json answer =
       nlohmann::json::parse(ReadLine(answers_), nullptr, /*allow_exceptions=*/false);
+
   if (!answer.is_object())
     return absl::InternalError(absl::StrCat("the peer ended during \"", name, "\""));
   if (answer.contains("error")) return absl::InternalError(answer["error"].get<std::string>());

@@ -37,6 +37,7 @@ absl::StatusOr<TextBatches> LoadPlots(const std::string& shared,
   PALATE_ASSIGN_OR_RETURN(const std::vector<std::string> plots,
                           ReadPlots(shared + "/data/movielens/plots.dat"));
   count = std::min(count, plots.size());
+
   TextBatches result;
   std::vector<std::vector<int64_t>> sequences;
   for (size_t i = 0; i < count; ++i) {
@@ -45,12 +46,15 @@ absl::StatusOr<TextBatches> LoadPlots(const std::string& shared,
     result.tokens += static_cast<int64_t>(text.ids.size());
     sequences.push_back(std::move(text.ids));
   }
+
   std::stable_sort(sequences.begin(), sequences.end(),
                    [](const auto& a, const auto& b) { return a.size() > b.size(); });
+
   for (size_t i = 0; i < sequences.size(); ++i) {
     if (i % batch_size == 0) result.batches.emplace_back();
     result.batches.back().push_back(std::move(sequences[i]));
   }
+
   result.texts = static_cast<int64_t>(count);
   return result;
 }

@@ -16,9 +16,11 @@ absl::StatusOr<std::vector<std::vector<double>>> BestTimes(
   for (const Contestant& contestant : contestants) {
     PALATE_RETURN_IF_ERROR(Annotate(contestant.run(0).status(), contestant.name));
   }
+
   std::vector<std::vector<double>> best(
       contestants.size(),
       std::vector<double>(options.batches, std::numeric_limits<double>::infinity()));
+
   for (size_t batch = 0; batch < options.batches; ++batch) {
     for (int repeat = 0; repeat < options.repeats; ++repeat) {
       for (size_t i = 0; i < contestants.size(); ++i) {

@@ -128,15 +128,19 @@ absl::Status RunType(const std::string& dtype, const std::string& folder,
                      at::Tensor& float32_vectors) {
   TypedRace race(batches, dtype);
   PALATE_RETURN_IF_ERROR(race.AddOurs(folder));
+
   if (peer != nullptr) {
     for (const char* library : {"transformers", "openvino"}) {
       PALATE_RETURN_IF_ERROR(race.AddPeer(*peer, library, folder, scratch + "/ids.safetensors"));
     }
   }
+
   PALATE_RETURN_IF_ERROR(race.Run(absl::GetFlag(FLAGS_repeats)));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, race.OurVectors());
+
   if (peer != nullptr)
     PALATE_RETURN_IF_ERROR(race.ComparePeers(*peer, vectors, scratch + "/vectors.safetensors"));
+
   if (float32_vectors.defined()) {
     PrintErrorAgainstFloat32(vectors, float32_vectors);
   } else {
@@ -148,17 +152,20 @@ absl::Status RunType(const std::string& dtype, const std::string& folder,
 absl::Status RunAll(const std::string& folder, const std::string& scratch) {
   const std::string shared =
       Environment("PALATE_SHARED_DIR", std::string(PALATE_SOURCE_DIR) + "/../shared");
+
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, models::SentenceEncoder::Load(folder));
   PALATE_ASSIGN_OR_RETURN(
       const TextBatches batches,
       LoadPlots(shared, *tokenizer, static_cast<size_t>(absl::GetFlag(FLAGS_plots)),
                 static_cast<size_t>(absl::GetFlag(FLAGS_batch))));
   PALATE_RETURN_IF_ERROR(WriteBatches(batches, scratch + "/ids.safetensors"));
+
   std::printf(
       "all-MiniLM-L6-v2, %ld plots of %.0f tokens, batches of %d by length, %d threads, best of %d "
       "per batch\n",
       batches.texts, static_cast<double>(batches.tokens) / static_cast<double>(batches.texts),
       absl::GetFlag(FLAGS_batch), absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
+
   std::unique_ptr<Peer> peer;
   if (absl::GetFlag(FLAGS_peers)) peer = Peer::StartOrSayWhy(absl::GetFlag(FLAGS_threads));
   if (peer != nullptr) {
@@ -166,11 +173,14 @@ absl::Status RunAll(const std::string& folder, const std::string& scratch) {
                             peer->Call("versions", nlohmann::json::object()));
     std::printf("peers: %s\n", versions.dump().c_str());
   }
+
   at::Tensor float32_vectors;
   PALATE_RETURN_IF_ERROR(RunType("fp32", folder, batches, peer.get(), scratch, float32_vectors));
+
   const models::CpuMatrixSupport support = models::DetectCpuMatrixSupport();
   if (support.avx512_bf16 || support.amx_bf16)
     return RunType("bf16", folder, batches, peer.get(), scratch, float32_vectors);
+
   std::printf("bf16: not run, this processor does not multiply it\n");
   return absl::OkStatus();
 }
@@ -184,8 +194,10 @@ int main(int argc, char** argv) {
   const std::string folder = palate::bench::ModelFolder();
   if (!std::filesystem::exists(folder + "/config.json")) {
     std::printf("%s is absent: not run\n", folder.c_str());
+
     return 0;
   }
+
   std::string scratch = std::filesystem::temp_directory_path() / "palate-bench-XXXXXX";
   if (mkdtemp(scratch.data()) == nullptr) return 1;
   const absl::Status status = palate::bench::RunAll(folder, scratch);

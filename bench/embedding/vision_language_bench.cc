@@ -59,6 +59,7 @@ nlohmann::json Config() {
                                  {"mrope_section", {24, 20, 20}},
                                  {"mrope_interleaved", true}}},
                                {"tie_word_embeddings", true}};
+
   const nlohmann::json vision = {{"depth", 24},
                                  {"hidden_size", 1024},
                                  {"intermediate_size", 4096},
@@ -67,6 +68,7 @@ nlohmann::json Config() {
                                  {"patch_size", 16},
                                  {"num_position_embeddings", 2304},
                                  {"deepstack_visual_indexes", {5, 11, 17}}};
+
   return {{"model_type", "qwen3_vl"},
           {"text_config", text},
           {"vision_config", vision},
@@ -80,18 +82,22 @@ class Stages {
     PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
     PALATE_ASSIGN_OR_RETURN(const models::VlConfig config,
                             models::ReadQwen3VlConfig(checkpoint.config()));
+
     stages.image_token_ = config.image_token_id;
+
     PALATE_ASSIGN_OR_RETURN(stages.decoder_, models::DecoderModel::Load(
                                                  checkpoint, config.decoder,
                                                  {.dtype = dtype,
                                                   .prefixes = models::DecoderPrefixes(),
                                                   .ignored_prefixes = models::VisionPrefixes()}));
+
     models::LoadOptions tower;
     tower.prefixes = models::VisionPrefixes();
     tower.ignored_prefixes = models::BesidesVision();
     tower.dtype = dtype;
     PALATE_ASSIGN_OR_RETURN(stages.tower_,
                             models::Qwen3VisionTower::Load(checkpoint, config.vision, tower));
+
     PALATE_ASSIGN_OR_RETURN(stages.encoded_, models::ReadFileToString(folder + "/picture.jpg"));
     return stages;
   }
@@ -129,13 +135,16 @@ class Stages {
     const int64_t text = absl::GetFlag(FLAGS_text_tokens);
     std::vector<int64_t> ids(static_cast<size_t>(text + picture), 1000);
     std::fill_n(ids.begin() + text / 2, picture, image_token_);
+
     const int64_t side = tower_->merge_size();
     const models::MergedGrid grid = {
         .t = 1, .h = patches_.grid_h / side, .w = patches_.grid_w / side};
     const models::MropePositions positions = models::PositionsOf(ids, {grid}, image_token_, 0);
+
     std::vector<at::Tensor> axes;
     for (const std::vector<int64_t>& axis : positions.axes)
       axes.push_back(at::tensor(axis, at::kLong));
+
     models::DecoderInputs inputs;
     inputs.positions = at::stack(axes);
     inputs.lengths = {text + picture};
@@ -168,8 +177,10 @@ absl::Status RunAll(const std::string& folder) {
     PALATE_RETURN_IF_ERROR(peer->Call("save_random", {{"config", Config()},
                                                       {"folder", folder},
                                                       {"picture", absl::GetFlag(FLAGS_picture)}})
+
                                .status());
   }
+
   PALATE_ASSIGN_OR_RETURN(const c10::Device device, models::OpenDevice("cpu"));
   PALATE_ASSIGN_OR_RETURN(const at::ScalarType dtype,
                           models::ParseDtype(absl::GetFlag(FLAGS_dtype), device));
@@ -177,7 +188,9 @@ absl::Status RunAll(const std::string& folder) {
       "Qwen3-VL-2B shapes, random weights, %s, one %d x %d picture, %d threads, best of %d\n",
       std::string(models::DtypeName(dtype)).c_str(), absl::GetFlag(FLAGS_picture),
       absl::GetFlag(FLAGS_picture), absl::GetFlag(FLAGS_threads), absl::GetFlag(FLAGS_repeats));
+
   PALATE_ASSIGN_OR_RETURN(Stages stages, Stages::Load(folder, dtype));
+
   models::VlProcessorConfig processor_config;
   processor_config.patch_size = 16;
   processor_config.budget = {.min_pixels = 65536, .max_pixels = 16777216};
@@ -190,10 +203,12 @@ absl::Status RunAll(const std::string& folder) {
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
+
   if (!absl::GetFlag(FLAGS_run)) {
     std::printf("on demand: vision_language_bench --run=true (needs 8.5 GB of memory)\n");
     return 0;
   }
+
   at::set_num_threads(absl::GetFlag(FLAGS_threads));
   std::string folder = std::filesystem::temp_directory_path() / "palate-bench-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) return 1;

@@ -37,6 +37,7 @@ std::vector<float> RandomUnitVector(std::mt19937& random, int dimensions) {
     value = normal(random);
     norm += static_cast<double>(value) * value;
   }
+
   for (float& value : vector) value = static_cast<float>(value / std::sqrt(norm));
   return vector;
 }
@@ -53,9 +54,11 @@ absl::Status Fill(CatalogIndex& index, int items, int dimensions, std::mt19937& 
       item.vectors.push_back({.space = kSpace, .values = RandomUnitVector(random, dimensions)});
       batch.push_back(std::move(item));
     }
+
     const absl::Status applied = index.Apply(batch, {}).status();
     if (!applied.ok()) return applied;
   }
+
   absl::StatusOr<bool> more = true;
   while (more.ok() && *more) more = index.Maintain();
   return more.status();
@@ -101,8 +104,10 @@ absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index,
                                                 const std::string& filter, int dimensions,
                                                 std::mt19937& random) {
   absl::StatusOr<Filter> parsed = index.ParseFilter(filter);
+
   if (!parsed.ok()) return parsed.status();
   SearchRequest request;
+
   request.filter = std::make_shared<const Filter>(*std::move(parsed));
   std::vector<double> wall, processor;
   for (int i = 0; i < kQueries; ++i) {
@@ -112,6 +117,7 @@ absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index,
     wall.push_back(took->wall);
     processor.push_back(took->processor);
   }
+
   return Milliseconds{.wall = Median(std::move(wall)), .processor = Median(std::move(processor))};
 }
 
@@ -166,17 +172,21 @@ absl::Status Run(int items, int dimensions) {
   config.attributes = {{"rank", AttributeType::kInt64, true}};
   config.spaces = {kSpace.name};
   const SystemClock clock;
+
   CatalogIndex index(config, {}, FaissSegments(), clock);
   std::mt19937 random(1);
   std::printf("%s\n", FaissSegments().Describe().c_str());
+
   const absl::Time start = absl::Now();
   const absl::Status filled = Fill(index, items, dimensions, random);
   if (!filled.ok()) return filled;
+
   const CatalogStats stats = index.GetStats();
   std::printf("%d x %d: filled and merged in %.1f s, %.0f MiB, %ld segments, %ld merges\n", items,
               dimensions, absl::ToDoubleSeconds(absl::Now() - start),
               static_cast<double>(stats.memory_bytes) / (1 << 20),
               static_cast<long>(stats.segments), static_cast<long>(stats.merges));
+
   for (const double share : {1.0, 0.5, 0.1, 0.01, 0.0001}) {
     const std::string filter =
         share == 1.0 ? "" : absl::StrCat("rank < ", static_cast<int64_t>(items * share));
@@ -186,6 +196,7 @@ absl::Status Run(int items, int dimensions) {
     std::printf("%8.2f%% of the items allowed: %7.3f ms per query, %7.3f ms of processor time\n",
                 share * 100, median->wall, median->processor);
   }
+
   for (const double share : {0.5, 0.01}) {
     const absl::Status compared = CompareRequests(index, items, dimensions, share, random);
     if (!compared.ok()) return compared;
@@ -200,6 +211,7 @@ int main(int argc, char** argv) {
   int items = 100'000, dimensions = 384;
   const bool understood = (argc < 2 || absl::SimpleAtoi(argv[1], &items)) &&
                           (argc < 3 || absl::SimpleAtoi(argv[2], &dimensions));
+
   if (!understood || items < 1 || dimensions < 1 || argc > 3) {
     std::fprintf(stderr, "usage: %s [items] [dimensions]\n", argv[0]);
     return 2;

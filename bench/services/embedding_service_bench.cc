@@ -113,14 +113,18 @@ absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder&
     input->add_fields(item.title);
     if (role == pb::EMBED_ROLE_ITEM) input->add_fields(item.description);
   }
+
   pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(CallMs(stub, request, response).status());  // warms up
   PALATE_ASSIGN_OR_RETURN(const double whole, MedianCallMs(stub, request, response));
+
   const double tokenize = TokenizeMs(encoder, request);
   const double wire = WireMs(request) + WireMs(response);
+
   request.set_catalog("bench");
   PALATE_RETURN_IF_ERROR(CallMs(stub, request, response).status());
   PALATE_ASSIGN_OR_RETURN(const double cached, MedianCallMs(stub, request, response));
+
   int64_t tokens = 0;
   for (const pb::EmbedResult& result : response.results()) tokens += result.tokens();
   std::printf("%-8s %6zu %8ld %10.2f ms %9.3f ms %8.3f ms %7.2f %% %9.2f ms\n",
@@ -135,8 +139,10 @@ absl::Status Run(const std::string& model_folder, const std::string& data_folder
   std::erase_if(data.movies,
                 [](const offline::Movie& movie) { return movie.item.description.empty(); });
   if (data.movies.empty()) return absl::NotFoundError(data_folder + " has no plots");
+
   EmbeddingConfig config;
   config.item_cache.dir = cache_folder;
+
   PALATE_ASSIGN_OR_RETURN(const auto model,
                           embedding::EmbeddingModel::Load(model_folder, config.load));
   PALATE_ASSIGN_OR_RETURN(
@@ -144,10 +150,13 @@ absl::Status Run(const std::string& model_folder, const std::string& data_folder
       MakeEmbeddingServices(config, EmbeddingModels{{config.default_model, model}}));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
                           Server::Start(ServerConfig(), std::move(services)));
+
   const auto stub =
       pb::EmbeddingService::NewStub(DialTcp(absl::StrCat("127.0.0.1:", server->port())));
+
   std::printf("%-8s %6s %8s %13s %12s %11s %9s %12s\n", "inputs", "count", "tokens", "request",
               "tokenize", "wire", "share", "cached");
+
   PALATE_RETURN_IF_ERROR(Measure(*stub, model->encoder(), data.movies, 1, pb::EMBED_ROLE_QUERY));
   for (const size_t inputs : {1, 8, 32, 128}) {
     PALATE_RETURN_IF_ERROR(

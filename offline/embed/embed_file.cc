@@ -28,6 +28,7 @@ struct Portion {
 Portion ReadPortion(EmbedLineReader& reader) {
   Portion portion;
   size_t images = 0;
+
   while (portion.lines.size() < kCallLines && images < kCallImages) {
     std::optional<EmbedLine> line = reader.Next();
     if (!line.has_value()) break;
@@ -46,6 +47,7 @@ absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& i
     const embedding::SpaceInfo* fused = info.FindSpace(kFusedSpace);
     names.push_back(fused != nullptr && fused->available ? kFusedSpace : kTextSpace);
   }
+
   std::vector<SpaceKey> spaces;
   for (const std::string& name : names) {
     const embedding::SpaceInfo* space = info.FindSpace(name);
@@ -70,13 +72,16 @@ absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions&
   call.instruction = options.instruction;
   call.dimensions = options.dimensions;
   call.lane = embedding::Lane::kBulk;
+
   std::vector<embedding::EmbedInput> inputs;
   for (EmbedLine& line : portion.lines) {
     line.input.role = options.queries ? embedding::EmbedRole::kQuery : embedding::EmbedRole::kItem;
     inputs.push_back(std::move(line.input));
   }
+
   PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results,
                           embedder.Embed(std::move(inputs), call));
+
   for (size_t i = 0; i < results.size(); ++i) {
     const EmbedLine& line = portion.lines[i];
     const absl::Status added =
@@ -112,19 +117,23 @@ absl::StatusOr<EmbedFileReport> EmbedFile(
     const std::function<void(int64_t done, int64_t total)>& on_progress) {
   const absl::Time begun = absl::Now();
   const embedding::ModelInfo& info = embedder.info();
+
   EmbedFileReport report;
   if (options.dimensions < 0 || options.dimensions > info.dimensions) {
     return absl::InvalidArgumentError(
         absl::StrCat("dimensions is ", options.dimensions, ", the model has ", info.dimensions));
   }
+
   report.dimensions = options.dimensions > 0 ? options.dimensions : info.dimensions;
   PALATE_ASSIGN_OR_RETURN(report.spaces, ChooseSpaces(info, options, report.dimensions));
+
   // The reader has a report of its own, since it reads ahead on another thread.
   SourceReport read;
   PALATE_ASSIGN_OR_RETURN(EmbedLineReader reader,
                           EmbedLineReader::Open(options.input, options.images_folder, read));
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorFile> file,
                           VectorFile::Create(options.output, report.spaces, report.dimensions));
+
   Portion portion = ReadPortion(reader);
   while (!portion.lines.empty()) {
     std::future<Portion> next =
@@ -135,13 +144,16 @@ absl::StatusOr<EmbedFileReport> EmbedFile(
     PALATE_RETURN_IF_ERROR(embedded);
     on_progress(done, reader.count());
   }
+
   PALATE_RETURN_IF_ERROR(file->Finish(Metadata(info, options)));
+
   for (const Malformed& failed : report.source.malformed)
     read.AddMalformed(failed.file, failed.line, failed.reason);
   read.malformed_count +=
       report.source.malformed_count - static_cast<int64_t>(report.source.malformed.size());
   report.source = std::move(read);
   report.spent = absl::Now() - begun;
+
   return report;
 }
 

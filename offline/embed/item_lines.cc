@@ -35,6 +35,7 @@ absl::StatusOr<ParsedLine> ParsePlain(const Json& object) {
   if (!object.contains("id") || !object["id"].is_string())
     return InvalidField("id", "is missing or no string", "a string");
   line.id = object["id"].get<std::string>();
+
   for (const auto& [key, value] : object.items()) {
     if (key == "id" || value.is_null()) continue;
     if (key != "text" && key != "images")
@@ -49,6 +50,7 @@ absl::StatusOr<ParsedLine> ParseLine(const std::string& text) {
   const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (object.is_object() && object.contains("text")) return ParsePlain(object);
   PALATE_ASSIGN_OR_RETURN(ItemLine item, ParseItemLine(text));
+
   ParsedLine line;
   line.id = item.item.id;
   line.images = std::move(item.images);
@@ -66,6 +68,7 @@ absl::StatusOr<EmbedLineReader> EmbedLineReader::Open(const std::string& path,
   EmbedLineReader reader(path, images_folder, report);
   reader.stream_.open(path, std::ios::binary);
   if (!reader.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+
   std::string line;
   while (std::getline(reader.stream_, line)) ++reader.count_;
   reader.stream_.clear();
@@ -79,9 +82,11 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
     return absl::InvalidArgumentError(
         absl::StrCat("id ", QuoteForMessage(parsed.id), " stands in an earlier line"));
   }
+
   EmbedLine line = {.line = number_,
                     .id = std::move(parsed.id),
                     .input = {.fields = std::move(parsed.texts), .images = {}}};
+
   for (const std::string& name : parsed.images) {
     absl::StatusOr<std::string> image = ReadNamedImage(images_folder_, name);
     if (image.ok()) {
@@ -90,6 +95,7 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
       report_->AddMalformed(path_, number_, std::string(image.status().message()));
     }
   }
+
   ++report_->items;
   report_->without_image += line.input.images.empty();
   return line;

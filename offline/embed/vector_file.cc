@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<VectorFile>> VectorFile::Create(const std::string
     std::string name = absl::StrCat(path, ".", space.name, "-XXXXXX");
     const int descriptor = mkstemp(name.data());
     if (descriptor < 0) return WriteError(name);
+
     Spool& spool = file->spools_.emplace_back();
     spool.space = std::move(space);
     spool.path = std::move(name);
@@ -81,14 +82,17 @@ absl::Status VectorFile::Add(const std::string& id, const std::vector<SpaceVecto
     return std::find_if(vectors.begin(), vectors.end(),
                         [&](const SpaceVector& vector) { return vector.space.name == space.name; });
   };
+
   if (vector_in(spools_.front().space) == vectors.end()) {
     return absl::FailedPreconditionError(
         absl::StrCat("has no content for the space ", spools_.front().space.name));
   }
+
   for (Spool& spool : spools_) {
     const auto vector = vector_in(spool.space);
     if (vector != vectors.end()) PALATE_RETURN_IF_ERROR(Append(spool, vector->values));
   }
+
   ids_.push_back(id);
   return absl::OkStatus();
 }
@@ -100,6 +104,7 @@ absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
                                                      " bytes, and one file holds ", kMaxIdsBytes,
                                                      ": split the input"));
   }
+
   std::map<std::string, models::TensorEntry> tensors;
   std::vector<std::shared_ptr<const models::MappedFile>> mappings;
   std::vector<SpaceKey> spaces;
@@ -110,6 +115,7 @@ absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
       PALATE_ASSIGN_OR_RETURN(mappings.emplace_back(), models::MappedFile::Open(spool.path));
       data = mappings.back()->bytes();
     }
+
     const std::vector<int64_t> shape = {static_cast<int64_t>(spool.rows.size()), dimensions_};
     const models::TensorEntry vectors = Entry(models::TensorType::kF32, shape, data);
     if (&spool == &spools_.front()) tensors["vectors"] = vectors;
@@ -118,8 +124,10 @@ absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
       tensors["rows." + spool.space.name] =
           Entry(models::TensorType::kI64, {shape[0]}, BytesOf(spool.rows));
     }
+
     spaces.push_back(spool.space);
   }
+
   metadata["spaces"] = SpacesJson(spaces);
   return models::WriteSafetensors(path_, tensors, metadata);
 }

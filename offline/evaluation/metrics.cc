@@ -44,9 +44,11 @@ double NdcgAt(int k, const std::vector<std::string>& ranking, const Relevance& r
   ForTop(k, ranking, relevance, [&](size_t rank, double grade) {
     reached += WorthOf(grade, worth) / std::log2(rank + 1.0);
   });
+
   std::vector<double> best;
   for (const auto& [id, grade] : relevance) best.push_back(WorthOf(grade, worth));
   std::sort(best.begin(), best.end(), std::greater<>());
+
   double possible = 0;
   for (size_t i = 0; i < best.size() && i < static_cast<size_t>(std::max(0, k)); ++i)
     possible += best[i] / std::log2(i + 2.0);
@@ -73,11 +75,13 @@ double ReciprocalRankAt(int k, const std::vector<std::string>& ranking,
 double CoverageAt(int k, const std::vector<std::vector<std::string>>& rankings,
                   int64_t catalog_size) {
   if (catalog_size <= 0) return 0;
+
   absl::flat_hash_set<std::string> shown;
   for (const std::vector<std::string>& ranking : rankings) {
     for (size_t i = 0; i < ranking.size() && i < static_cast<size_t>(std::max(0, k)); ++i)
       shown.insert(ranking[i]);
   }
+
   return static_cast<double>(shown.size()) / static_cast<double>(catalog_size);
 }
 
@@ -87,6 +91,7 @@ std::vector<std::string> OracleRanking(const Relevance& relevance) {
     if (grade > 0) sorted.emplace_back(-grade, id);
   }
   std::sort(sorted.begin(), sorted.end());
+
   std::vector<std::string> ranking;
   for (auto& [negated, id] : sorted) ranking.push_back(std::move(id));
   return ranking;
@@ -102,6 +107,7 @@ Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<doub
                      uint64_t seed, int resamples) {
   const double base = Mean(baseline);
   if (baseline.size() != treatment.size() || !(base > 0)) return {};
+
   demo::Random random(seed);
   std::vector<double> gains;
   for (int i = 0; i < resamples; ++i) {
@@ -113,11 +119,14 @@ Gain PairedBootstrap(const std::vector<double>& baseline, const std::vector<doub
     }
     if (base_sum > 0) gains.push_back(treated_sum / base_sum - 1);
   }
+
   if (gains.empty()) return {};
   std::sort(gains.begin(), gains.end());
+
   const auto percentile = [&](double share) {
     return gains[static_cast<size_t>(std::lround(share * static_cast<double>(gains.size() - 1)))];
   };
+
   return {
       .relative = Mean(treatment) / base - 1, .low = percentile(0.025), .high = percentile(0.975)};
 }
@@ -129,6 +138,7 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
     for (size_t column = 0; column < row.size(); ++column)
       widths[column] = std::max(widths[column], Width(row[column]));
   }
+
   std::string text;
   for (size_t i = 0; i < rows.size(); ++i) {
     std::string line;
@@ -140,6 +150,7 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
         absl::StrAppend(&line, "  ", padding, rows[i][column]);
       }
     }
+
     absl::StrAppend(&text, line, "\n");
     if (i == 0) absl::StrAppend(&text, std::string(Width(line), '-'), "\n");
   }

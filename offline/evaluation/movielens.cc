@@ -35,6 +35,7 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
                       "earlier), %d refused",
                       report.events, outcome.events.written, outcome.events.duplicates,
                       outcome.resumed_events, outcome.events.failures.size()));
+
   for (const std::string& note : report.notes) reporter.Say(absl::StrCat("note: ", note));
   for (const std::string& refused : outcome.refused)
     reporter.Say(absl::StrCat("refused: ", refused));
@@ -43,6 +44,7 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
                               malformed.line > 0 ? absl::StrCat(" line ", malformed.line) : "",
                               ": ", malformed.reason));
   }
+
   if (report.malformed_count > static_cast<int64_t>(report.malformed.size())) {
     reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " places in all"));
   }
@@ -53,16 +55,20 @@ absl::Status Measure(offline::Client& client, const offline::MovieLens& data, ab
   const absl::Duration timeout = options.import.call_timeout;
   PALATE_RETURN_IF_ERROR(
       client.SetRerankWeight(options.import.catalog, options.trial_weight, timeout));
+
   ServedOptions served;
   served.catalog = options.import.catalog;
   served.request_time = split;
+
   const std::vector<EvaluationCase> cases = MovieLensCases(data, split, options);
   PALATE_ASSIGN_OR_RETURN(const ServedQuality quality,
                           EvaluateServed(client, cases, PopularBefore(data, split), served,
                                          reporter.Step("measuring")));
+
   const bool helps = quality.gain.low > 0;
   PALATE_RETURN_IF_ERROR(
       client.SetRerankWeight(options.import.catalog, helps ? options.trial_weight : 0, timeout));
+
   reporter.Say(absl::StrCat("quality on ratings from ",
                             absl::FormatTime("%Y-%m-%d", split, absl::UTCTimeZone()),
                             " on, of users with at least ", options.min_train_ratings,
@@ -81,6 +87,7 @@ std::vector<EvaluationCase> MovieLensCases(const offline::MovieLens& data, absl:
                                            const MovieLensOptions& options) {
   std::set<std::string> known;
   for (const offline::Movie& movie : data.movies) known.insert(movie.item.id);
+
   std::map<std::string, EvaluationCase> users;
   std::map<std::string, int> train_ratings;
   for (const Event& event : data.ratings) {
@@ -94,6 +101,7 @@ std::vector<EvaluationCase> MovieLensCases(const offline::MovieLens& data, absl:
       user.relevance[event.item_id] = 1;
     }
   }
+
   std::vector<EvaluationCase> cases;
   for (auto& [id, user] : users) {
     if (!user.relevance.empty() && train_ratings[id] >= options.min_train_ratings)
@@ -107,9 +115,11 @@ std::vector<std::string> PopularBefore(const offline::MovieLens& data, absl::Tim
   for (const Event& event : data.ratings) {
     if (event.time < split) ++counts[event.item_id];
   }
+
   std::vector<std::pair<int, std::string>> order;
   for (const auto& [id, count] : counts) order.emplace_back(-count, id);
   std::sort(order.begin(), order.end());
+
   std::vector<std::string> popular;
   for (auto& [negated, id] : order) popular.push_back(std::move(id));
   return popular;
@@ -119,30 +129,37 @@ absl::Status ImportMovieLens(offline::Client& client, const MovieLensOptions& op
                              offline::Reporter& reporter) {
   const absl::Time begin = absl::Now();
   PALATE_ASSIGN_OR_RETURN(offline::MovieLens data, offline::ReadMovieLens(options.folder));
+
   offline::ImportOptions import_options = options.import;
   import_options.source_name =
       absl::StrCat("movielens ", data.movies.size(), " ", data.ratings.size());
   offline::Importer importer(client, import_options);
+
   PALATE_ASSIGN_OR_RETURN(
       const Catalog catalog,
       importer.EnsureCatalog(offline::MovieLensCatalog(import_options.catalog)));
   PALATE_ASSIGN_OR_RETURN(const offline::CatalogProgress before,
                           client.GetProgress(import_options.catalog, import_options.call_timeout));
+
   offline::ImportOutcome outcome;
   const std::unique_ptr<offline::ItemReader> movies = offline::ReadMovies(data, data.report);
   PALATE_RETURN_IF_ERROR(importer.SendItems(*movies, catalog, outcome, reporter.Step("items")));
+
   const absl::Time split = offline::SplitTime(data, options.train_share);
   const size_t middle = FirstFrom(data, split);
   const auto past = offline::ReadRatings(data, 0, middle);
   PALATE_RETURN_IF_ERROR(
       importer.SendEvents("ratings before the split", *past, outcome, reporter.Step("events")));
   PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding")));
+
   if (options.evaluate && before.events == 0) {
     PALATE_RETURN_IF_ERROR(Measure(client, data, split, options, reporter));
   }
+
   const auto rest = offline::ReadRatings(data, middle, data.ratings.size());
   PALATE_RETURN_IF_ERROR(importer.SendEvents("ratings after the split", *rest, outcome,
                                              reporter.Step("later events")));
+
   importer.Finish();
   SayReport(data.report, outcome, reporter);
   reporter.Say(absl::StrFormat("done in %.1f s", absl::ToDoubleSeconds(absl::Now() - begin)));

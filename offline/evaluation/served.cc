@@ -17,6 +17,7 @@ std::vector<std::string> OrderBy(const std::vector<ResultItem>& results,
   std::vector<std::pair<double, std::string>> order;
   for (const ResultItem& result : results) order.emplace_back(-(result.*score), result.item.id);
   std::sort(order.begin(), order.end());
+
   std::vector<std::string> ids;
   for (auto& [negated, id] : order) ids.push_back(std::move(id));
   return ids;
@@ -59,6 +60,7 @@ absl::Status CountExplanations(offline::Client& client, const EvaluationCase& us
   query.explain = pipeline::ExplainMode::kLlm;
   PALATE_ASSIGN_OR_RETURN(const offline::Answer answer,
                           client.Recommend(query, options.call_timeout));
+
   for (const ResultItem& result : answer.result.results) {
     ++quality.explanations;
     quality.explanations_by_model += result.explanation.has_value() &&
@@ -76,23 +78,29 @@ absl::StatusOr<ServedQuality> EvaluateServed(
   ServedQuality quality;
   std::vector<double> first_stage;
   std::vector<double> with_model;
+
   for (const EvaluationCase& user : cases) {
     PALATE_ASSIGN_OR_RETURN(const offline::Answer answer,
                             client.Recommend(QueryFor(user, options), options.call_timeout));
     const std::vector<ResultItem>& results = answer.result.results;
+
     first_stage.push_back(
         NdcgAt(options.k, OrderBy(results, &ResultItem::relevance_score), user.relevance));
     with_model.push_back(NdcgAt(options.k, OrderBy(results, &ResultItem::score), user.relevance));
+
     quality.popularity +=
         NdcgAt(options.k, PopularUnseen(popular, user, options.k), user.relevance);
     quality.oracle += BestOf(options.k, results, user.relevance);
     quality.mean_weight += answer.result.rerank_weight;
+
     if (quality.users < options.explained_users) {
       PALATE_RETURN_IF_ERROR(CountExplanations(client, user, options, quality));
     }
+
     ++quality.users;
     on_progress(quality.users, static_cast<int64_t>(cases.size()));
   }
+
   if (quality.users == 0) return quality;
   quality.popularity /= quality.users;
   quality.oracle /= quality.users;
@@ -111,10 +119,12 @@ std::string FormatQuality(const ServedQuality& quality, int k) {
                    {"first stage, without the language model", number(quality.first_stage)},
                    {"with the language model", number(quality.with_model)},
                    {"best order of the same candidates", number(quality.oracle)}});
+
   absl::StrAppendFormat(
       &text,
       "language model: %+.1f%% over the first stage, 95%% interval %+.1f%% to %+.1f%%, %d users\n",
       100 * quality.gain.relative, 100 * quality.gain.low, 100 * quality.gain.high, quality.users);
+
   if (quality.explanations > 0) {
     absl::StrAppendFormat(&text,
                           "explanations: %d of %d are the model's own after the evidence check\n",

@@ -23,8 +23,10 @@ absl::Status CheckChat(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, fixture.Tokenizer());
   PALATE_ASSIGN_OR_RETURN(const auto chats, fixture.inputs().List("chat"));
   PALATE_ASSIGN_OR_RETURN(const auto answers, fixture.expected().List("chat"));
+
   if (chats.size() != answers.size())
     return absl::InvalidArgumentError("expected.json: chat answers another number of cases");
+
   Tally rendered_tally, ids_tally;
   for (size_t i = 0; i < chats.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const std::string name, answers[i].String("name"));
@@ -34,11 +36,13 @@ absl::Status CheckChat(Fixture& fixture, Report& report) {
                             chat_template->Render(Context(chats[i].Take())));
     PALATE_ASSIGN_OR_RETURN(const auto encoded,
                             tokenizer->Encode(rendered, {.add_special_tokens = false}));
+
     rendered_tally.Add(rendered == expected,
                        absl::StrCat(name, ": ", DescribeText(rendered, expected)));
     ids_tally.Add(encoded.ids == expected_ids,
                   absl::StrCat(name, ": ", DescribeIds(encoded.ids, expected_ids)));
   }
+
   rendered_tally.AddTo(report, "chat rendered");
   ids_tally.AddTo(report, "chat input_ids");
   return absl::OkStatus();

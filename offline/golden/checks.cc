@@ -42,6 +42,7 @@ void CheckFixture(Fixture& fixture, Report& report) {
     report.Add(status.ok(), "published checkpoint",
                status.ok() ? "SHA-256 of its files are equal" : std::string(status.message()));
   }
+
   bool asked = false;
   for (const Entry& entry : kChecks) {
     if (!fixture.inputs().Has(entry.key)) continue;
@@ -50,6 +51,7 @@ void CheckFixture(Fixture& fixture, Report& report) {
     if (!status.ok()) report.Fail(entry.key, status);
   }
   if (!asked) report.Add(false, "inputs.json", "no key of it asks for a check");
+
   for (const JsonNode* notes : {&fixture.inputs(), &fixture.expected()}) {
     notes->Ignore("note");
     notes->Ignore("notes");

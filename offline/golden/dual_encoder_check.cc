@@ -92,6 +92,7 @@ absl::StatusOr<at::Tensor> ComparePixels(Fixture& fixture, Report& report,
   PALATE_ASSIGN_OR_RETURN(const JsonNode size_list, fixture.expected().At("image_sizes_wh"));
   if (answered != pictures)
     return absl::InvalidArgumentError("expected.json: images answers other pictures");
+
   std::vector<std::vector<int64_t>> sizes;
   std::vector<at::Tensor> pixels;
   for (const std::string& name : pictures) {
@@ -99,6 +100,7 @@ absl::StatusOr<at::Tensor> ComparePixels(Fixture& fixture, Report& report,
     sizes.push_back({image.width, image.height});
     PALATE_ASSIGN_OR_RETURN(pixels.emplace_back(), processor.Process(image));
   }
+
   report.Add(sizes == size_list.Take().get<std::vector<std::vector<int64_t>>>(), "image_sizes_wh",
              absl::StrCat(sizes.size(), " pictures"));
   const at::Tensor actual = at::stack(pixels);
@@ -107,6 +109,7 @@ absl::StatusOr<at::Tensor> ComparePixels(Fixture& fixture, Report& report,
     PALATE_ASSIGN_OR_RETURN(const at::Tensor other, fixture.Tensor("pixel_values_pil_backend"));
     CompareOtherBackend(report, "pixel_values_pil_backend", actual, other, processor.config());
   }
+
   // Names of the reference's classes, and how far those are from each other.
   for (const char* key : {"image_processor", "pil_processor", "max_abs_diff_between_backends"})
     fixture.expected().Ignore(key);
@@ -125,6 +128,7 @@ absl::StatusOr<DualTexts> CompareTexts(Fixture& fixture, Report& report, const D
       models::PaddedTokenizer::Load(fixture.checkpoint(), padding, model.max_positions));
   PALATE_ASSIGN_OR_RETURN(const models::PaddedIds padded, tokenizer->Encode(texts));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor("input_ids"));
+
   const DualTexts result = {IdTensor(padded.ids).view({-1, padded.width}),
                             IdTensor(padded.AttentionMask()).view({-1, padded.width})};
   CompareExact(report, "input_ids", result.ids, expected);
@@ -132,6 +136,7 @@ absl::StatusOr<DualTexts> CompareTexts(Fixture& fixture, Report& report, const D
     PALATE_ASSIGN_OR_RETURN(const at::Tensor mask, fixture.Tensor("attention_mask"));
     CompareExact(report, "attention_mask", result.mask, mask);
   }
+
   if (fixture.expected().Has("tokenize"))
     PALATE_RETURN_IF_ERROR(CompareTokenized(fixture, report, texts));
   return result;
@@ -155,6 +160,7 @@ void CompareWithSingles(Report& report, const std::string& what, const at::Tenso
 absl::Status CheckDualEncoder(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto pictures, fixture.inputs().Strings("images"));
   PALATE_ASSIGN_OR_RETURN(const auto texts, fixture.inputs().Strings("texts"));
+
   PALATE_ASSIGN_OR_RETURN(const DualEncoder model, LoadDualEncoder(fixture.checkpoint()));
   PALATE_ASSIGN_OR_RETURN(const std::string link, fixture.expected().String("logits"));
   CompareText(report, "logits become probabilities by", model.link, link);
@@ -175,12 +181,14 @@ absl::Status CheckDualEncoder(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
     CompareTensor(report, name, actual, expected, kStateTolerance);
   }
+
   const std::vector<std::pair<std::string, at::Tensor>> vectors = {
       {"text_embeds", Normalized(text)}, {"image_embeds", Normalized(image)}};
   for (const auto& [name, actual] : vectors) {
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
     CompareVectors(report, name, actual, expected);
   }
+
   CompareWithSingles(report, "texts:", text, [&](int64_t i) {
     return model.text_features(inputs.ids.narrow(0, i, 1), inputs.mask.narrow(0, i, 1));
   });

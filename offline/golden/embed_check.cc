@@ -29,6 +29,7 @@ absl::StatusOr<EmbedCase> ReadCase(const JsonNode& node) {
     return absl::InvalidArgumentError(
         absl::StrCat("role \"", role, "\" is neither query nor item"));
   if (role == "query") result.role = embedding::EmbedRole::kQuery;
+
   if (node.Has("instruction")) {
     PALATE_ASSIGN_OR_RETURN(result.instruction, node.String("instruction"));
   }
@@ -72,11 +73,13 @@ absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embed
   for (const std::string& name : test.pictures) {
     PALATE_ASSIGN_OR_RETURN(input.images.emplace_back(), fixture.InputFile(name));
   }
+
   embedding::EmbedOptions options;
   options.spaces = {SpaceOf(test)};
   options.instruction = test.instruction;
   options.dimensions = static_cast<int>(test.dimensions);
   PALATE_ASSIGN_OR_RETURN(const auto results, embedder.Embed({input}, options));
+
   PALATE_RETURN_IF_ERROR(results[0].status);
   if (results[0].vectors.size() != 1)
     return absl::InternalError("the embedder gave another number of vectors than one");
@@ -102,6 +105,7 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto answers, fixture.expected().List("embed"));
   if (nodes.size() != answers.size())
     return absl::InvalidArgumentError("expected.json: embed answers another number of cases");
+
   std::vector<embedding::PreparedPass> passes;  // of the cases that the same model reads
   std::vector<at::Tensor> singles;
   std::shared_ptr<const embedding::EmbeddingModel> whole;
@@ -110,6 +114,7 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const EmbedCase test, ReadCase(nodes[i]));
     PALATE_ASSIGN_OR_RETURN(const auto ids, answers[i].Ids("input_ids"));
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor(name));
+
     std::shared_ptr<const embedding::EmbeddingModel> model;
     PALATE_ASSIGN_OR_RETURN(const auto embedder,
                             OpenEmbedder(fixture.checkpoint(), test.max_tokens, model));
@@ -117,6 +122,7 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
                             Prepare(fixture, model->encoder(), test));
     CompareIds(report, name + " input_ids", pass.ids, ids);
     PALATE_ASSIGN_OR_RETURN(const at::Tensor row, model->encoder().Encode({&pass}));
+
     at::Tensor vector = row[0];
     if (test.dimensions > 0)
       vector = vector.narrow(0, 0, test.dimensions) / vector.narrow(0, 0, test.dimensions).norm();
@@ -126,11 +132,13 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
       PALATE_ASSIGN_OR_RETURN(const at::Tensor served, ServedVector(fixture, *embedder, test));
       CompareVectors(report, name + " served", served, expected);
     }
+
     if (test.max_tokens > 0) continue;
     whole = model;
     passes.push_back(pass);
     singles.push_back(row);
   }
+
   if (passes.empty()) return absl::OkStatus();
   std::vector<const embedding::PreparedPass*> pointers;
   for (const embedding::PreparedPass& pass : passes) pointers.push_back(&pass);

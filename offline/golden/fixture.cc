@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder
   if (models::FileExists(folder + kTensorFile)) {
     PALATE_ASSIGN_OR_RETURN(fixture->tensors_, models::LoadTensors(folder + kTensorFile));
   }
+
   fixture->checkpoint_ = folder + "/checkpoint";
   if (models::FileExists(folder + kPublishedFile)) {
     if (published.empty())

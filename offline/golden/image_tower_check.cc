@@ -40,6 +40,7 @@ absl::Status CheckImageTower(Fixture& fixture, Report& report) {
                           models::Checkpoint::Open(fixture.checkpoint()));
   PALATE_ASSIGN_OR_RETURN(const auto model, models::VitModel::Load(checkpoint));
   PALATE_ASSIGN_OR_RETURN(const auto processor, models::ImageProcessor::Load(fixture.checkpoint()));
+
   std::vector<at::Tensor> pictures;
   std::vector<std::vector<int64_t>> sizes;
   for (const std::string& name : names) {
@@ -47,14 +48,17 @@ absl::Status CheckImageTower(Fixture& fixture, Report& report) {
     sizes.push_back({image.width, image.height});
     PALATE_ASSIGN_OR_RETURN(pictures.emplace_back(), processor.Process(image));
   }
+
   const at::Tensor pixels = at::stack(pictures);
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_pixels, fixture.Tensor("pixel_values"));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_states, fixture.Tensor("last_hidden_state"));
+
   report.Add(sizes == size_list.Take().get<std::vector<std::vector<int64_t>>>(), "image_sizes_wh",
              absl::StrCat(sizes.size(), " pictures"));
   CompareTensor(report, "pixel_values", pixels, expected_pixels, kPixelTolerance);
   CompareTensor(report, "last_hidden_state", model->Forward(pixels), expected_states,
                 kStateTolerance);
+
   int compared = 0;
   for (const NamedPooling& pooling : kPoolings) {
     if (!fixture.HasTensor(pooling.tensor)) continue;
@@ -66,6 +70,7 @@ absl::Status CheckImageTower(Fixture& fixture, Report& report) {
                   batch, Singles(*model, pixels, pooling.pooling), kVectorTolerance);
     ++compared;
   }
+
   if (compared == 0)
     return absl::NotFoundError(
         "expected.safetensors holds no vector: image_embeds, pooled_cls or pooled_mean");

@@ -66,6 +66,7 @@ absl::StatusOr<std::vector<JsonNode>> JsonNode::List(absl::string_view key) cons
   PALATE_ASSIGN_OR_RETURN(const JsonNode list,
                           Typed(
                               key, [](const Json& json) { return json.is_array(); }, "a list"));
+
   std::vector<JsonNode> nodes;
   if (!HasParts(*list.json_)) list.Take();
   for (size_t i = 0; i < list.json_->size(); ++i)
@@ -131,15 +132,18 @@ std::vector<std::string> JsonNode::Unread() const {
 void JsonNode::AppendUnread(const Json& json, const std::string& path,
                             std::vector<std::string>& places) const {
   if (document_->read.count(&json) > 0) return;
+
   if (!HasParts(json)) {
     places.push_back(absl::StrCat(document_->source, ": ", path));
     return;
   }
+
   if (json.is_object()) {
     for (const auto& [key, value] : json.items())
       AppendUnread(value, absl::StrCat(path, "/", key), places);
     return;
   }
+
   for (size_t i = 0; i < json.size(); ++i)
     AppendUnread(json[i], absl::StrCat(path, "/", i), places);
 }

@@ -50,6 +50,7 @@ void CompareBatchWithSingles(Report& report, const models::CausalLm& model,
   for (size_t i = 0; i < sequences.size(); ++i) {
     difference = std::max(difference, MaxDifference(model.Hidden({sequences[i]}), together[i]));
   }
+
   report.AtMost(absl::StrCat("batch of ", sequences.size(), " equals singles"), "max abs diff",
                 difference, kStateTolerance);
 }
@@ -59,6 +60,7 @@ absl::Status CompareGreedy(Report& report, const std::string& what, const models
                            const JsonNode& answer) {
   PALATE_ASSIGN_OR_RETURN(const auto expected, answer.Ids("new_ids"));
   PALATE_ASSIGN_OR_RETURN(const bool reliable, IsReliable(answer));
+
   const std::vector<int64_t> actual = model.Greedy(prompt, new_tokens);
   const std::string ids_name = absl::StrCat(what, " new_ids");
   if (reliable) {
@@ -68,6 +70,7 @@ absl::Status CompareGreedy(Report& report, const std::string& what, const models
                absl::StrCat(actual == expected ? "equal" : "different",
                             ", and either will do: two logits along the path are too close"));
   }
+
   // Where a forward without the cache would go at each step of the reference's path.
   models::LmSequence whole = prompt;
   whole.ids.insert(whole.ids.end(), expected.begin(), expected.end());
@@ -76,6 +79,7 @@ absl::Status CompareGreedy(Report& report, const std::string& what, const models
       model.Hidden({whole}).narrow(0, first, static_cast<int64_t>(expected.size()));
   const std::vector<int64_t> choices = IdVector(model.decoder().Logits(states).argmax(-1));
   if (reliable) CompareIds(report, absl::StrCat(what, " without cache"), choices, expected);
+
   if (!answer.Has("text")) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::string text, answer.String("text"));
   PALATE_ASSIGN_OR_RETURN(const std::string decoded,

@@ -23,6 +23,7 @@ absl::Status ComparePromptIds(Report& report, const std::string& what,
   if (answers.size() != prompts.size())
     return absl::InvalidArgumentError(
         absl::StrCat(what, ": another number of answers than prompts"));
+
   Tally tally;
   for (size_t i = 0; i < prompts.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const std::string prompt, answers[i].String("prompt"));
@@ -40,6 +41,7 @@ absl::Status CompareChange(Fixture& fixture, Report& report, const std::vector<J
                            const TokenLists& ids, const std::vector<at::Tensor>& logits) {
   PALATE_ASSIGN_OR_RETURN(const std::string folder, fixture.BaseFolder());
   PALATE_ASSIGN_OR_RETURN(const auto base, models::CausalLm::Load(folder));
+
   for (size_t i = 0; i < answers.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const double expected, answers[i].Double("max_change_from_base"));
     const double actual =
@@ -61,6 +63,7 @@ LeftPadded PadLeft(const TokenLists& lists, int64_t pad_id) {
   for (const auto& list : lists) width = std::max(width, list.size());
   const std::vector<int64_t> shape = {static_cast<int64_t>(lists.size()),
                                       static_cast<int64_t>(width)};
+
   LeftPadded result = {at::full(shape, pad_id, at::kLong), at::zeros(shape, at::kLong),
                        at::zeros(shape, at::kLong)};
   for (size_t i = 0; i < lists.size(); ++i) {
@@ -94,11 +97,13 @@ absl::Status CompareLeftPadded(Fixture& fixture, Report& report, const models::C
   PALATE_ASSIGN_OR_RETURN(const auto padding, models::PaddedTokenizer::Load(
                                                   model.folder(), models::TextPadding::kLongest,
                                                   model.decoder().config().max_positions));
+
   const LeftPadded batch = PadLeft(lists, padding->pad_id());
   CompareExact(report, "batch.input_ids", batch.ids, ids);
   CompareExact(report, "batch.attention_mask", batch.mask, mask);
   // Positions of padding mean nothing.
   CompareExact(report, "batch.position_ids", batch.positions, positions * mask);
+
   // Windows differ from layer to layer, which one mask cannot say; those models are compared by
   // their packed form alone.
   const bool windows = !model.decoder().config().sliding_windows.empty();
@@ -118,18 +123,21 @@ absl::Status CheckLogits(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto model, fixture.LanguageModel());
   PALATE_ASSIGN_OR_RETURN(const TokenLists ids, EncodePrompts(model->tokenizer(), prompts));
   PALATE_RETURN_IF_ERROR(ComparePromptIds(report, "logits", prompts, ids, answers));
+
   std::vector<at::Tensor> all_logits;
   for (size_t i = 0; i < ids.size(); ++i) {
     const at::Tensor states = model->Hidden(TextSequences({ids[i]}));
     all_logits.push_back(model->decoder().Logits(states));
     PALATE_ASSIGN_OR_RETURN(const at::Tensor logits, fixture.Tensor(Numbered("logits", i)));
     CompareTensor(report, Numbered("logits", i), all_logits.back(), logits, kStateTolerance);
+
     const std::string states_name = Numbered("last_hidden_state", i);
     // An adapter's fixture has logits only.
     if (fixture.inputs().Has("base") && !fixture.HasTensor(states_name)) continue;
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_states, fixture.Tensor(states_name));
     CompareTensor(report, states_name, states, expected_states, kStateTolerance);
   }
+
   CompareBatchWithSingles(report, *model, TextSequences(ids));
   if (!fixture.inputs().Has("base")) return absl::OkStatus();
   return CompareChange(fixture, report, answers, ids, all_logits);
@@ -142,6 +150,7 @@ absl::Status CheckBatch(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor("batch.last_logits"));
   const at::Tensor logits =
       model->decoder().Logits(model->LastHidden(TextSequences(ids)).to(model->decoder().dtype()));
+
   CompareTensor(report, "batch.last_logits", logits, expected, kStateTolerance);
   CompareBatchWithSingles(report, *model, TextSequences(ids));
   return CompareLeftPadded(fixture, report, *model, ids, logits);
@@ -152,6 +161,7 @@ absl::Status CheckGreedy(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const int64_t new_tokens, fixture.inputs().Int("greedy_new_tokens"));
   PALATE_ASSIGN_OR_RETURN(const auto answers, fixture.expected().List("greedy"));
   PALATE_ASSIGN_OR_RETURN(const auto model, fixture.LanguageModel());
+
   const std::set<std::string> known(candidates.begin(), candidates.end());
   std::vector<std::string> prompts;
   for (const JsonNode& answer : answers) {
@@ -160,6 +170,7 @@ absl::Status CheckGreedy(Fixture& fixture, Report& report) {
       return absl::InvalidArgumentError(
           "expected.json: greedy answers a prompt that is no candidate");
   }
+
   PALATE_ASSIGN_OR_RETURN(const TokenLists ids, EncodePrompts(model->tokenizer(), prompts));
   PALATE_RETURN_IF_ERROR(ComparePromptIds(report, "greedy", prompts, ids, answers));
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -175,6 +186,7 @@ absl::Status CheckScore(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto model, fixture.LanguageModel());
   if (cases.size() != answers.size())
     return absl::InvalidArgumentError("expected.json: score answers another number of cases");
+
   for (size_t i = 0; i < cases.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const std::string prompt, cases[i].String("prompt"));
     PALATE_ASSIGN_OR_RETURN(const std::string continuation, cases[i].String("continuation"));
@@ -185,15 +197,18 @@ absl::Status CheckScore(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const auto encoded_prompt, model->tokenizer().Encode(prompt));
     PALATE_ASSIGN_OR_RETURN(const auto encoded_continuation,
                             model->tokenizer().Encode(continuation, {.add_special_tokens = false}));
+
     const std::string name = Numbered("score", i);
     CompareIds(report, name + " prompt_ids", encoded_prompt.ids, prompt_ids);
     CompareIds(report, name + " continuation_ids", encoded_continuation.ids, continuation_ids);
+
     std::vector<int64_t> whole = prompt_ids;
     whole.insert(whole.end(), continuation_ids.begin(), continuation_ids.end());
     const at::Tensor states = model->Hidden(TextSequences({whole}));
     const auto length = static_cast<int64_t>(continuation_ids.size());
     const at::Tensor rows = model->decoder().Logits(
         states.narrow(0, static_cast<int64_t>(prompt_ids.size()) - 1, length));
+
     const at::Tensor scores =
         at::log_softmax(rows, -1).gather(1, IdTensor(continuation_ids).unsqueeze(1)).squeeze(1);
     CompareTensor(report, name, scores, expected, kStateTolerance);
@@ -213,6 +228,7 @@ absl::Status CheckAdapter(Fixture& fixture, Report& report) {
     report.AtMost("merged_modules", "difference", static_cast<double>(std::abs(actual - expected)),
                   0);
   }
+
   if (fixture.expected().Has("scaling")) {
     PALATE_ASSIGN_OR_RETURN(const double expected, fixture.expected().Double("scaling"));
     // With patterns of ranks or alphas, the stated one is that of the modules which no pattern
@@ -224,6 +240,7 @@ absl::Status CheckAdapter(Fixture& fixture, Report& report) {
       difference = std::min(difference, std::abs(update.scaling - expected));
     report.AtMost("scaling", "difference", difference, kRoundedTolerance);
   }
+
   // The reference's own cross-check.
   fixture.expected().Ignore("agrees_with_peft");
   if (!fixture.inputs().Has("logits_prompts") && !fixture.inputs().Has("greedy_candidates")) {

@@ -64,16 +64,19 @@ void CompareOtherBackend(Report& report, const std::string& what, const at::Tens
     report.Add(false, what, "another shape");
     return;
   }
+
   const std::array<double, 3> per_channel = GrayLevels(config);
   const at::Tensor levels =
       at::tensor(std::vector<double>(per_channel.begin(), per_channel.end()), at::kDouble)
           .view({3, 1, 1});
+
   Deviation best = Measure(actual, expected, levels);
   // Only a crop pads, and only then may the backends be a row or a column apart.
   for (int shift = 1; shift < 4 && config.do_center_crop; ++shift) {
     const Deviation shifted = MeasureShifted(actual, expected, levels, shift & 1, shift >> 1);
     if (shifted.most_levels < best.most_levels) best = shifted;
   }
+
   report.Add(
       best.share_within_one >= kShareWithinOneLevel && best.most_levels <= kMostLevels, what,
       absl::StrFormat(

@@ -28,11 +28,14 @@ absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report,
   PALATE_ASSIGN_OR_RETURN(const auto upright_size, facts.Ids("upright_size_wh"));
   PALATE_ASSIGN_OR_RETURN(const bool transparent, facts.Bool("alpha_on_white"));
   facts.Ignore("mode");
+
   CompareIds(report, absl::StrCat(name, " size"),
              {header.width, header.height, image.width, image.height},
              {stored_size[0], stored_size[1], upright_size[0], upright_size[1]});
+
   const at::Tensor actual = PixelTensor(image);
   CompareTensor(report, "decoded/" + name, actual, expected, 0);
+
   const std::string dropped_name = "decoded_alpha_dropped/" + name;
   if (transparent != fixture.HasTensor(dropped_name))
     return absl::InvalidArgumentError(absl::StrCat(dropped_name, " disagrees with alpha_on_white"));
@@ -55,6 +58,7 @@ absl::Status ComparePatches(Fixture& fixture, Report& report, const std::string&
   PALATE_ASSIGN_OR_RETURN(const at::Tensor grid, fixture.Tensor(key + "/image_grid_thw"));
   PALATE_ASSIGN_OR_RETURN(const auto shape, facts.Ids("shape"));
   PALATE_ASSIGN_OR_RETURN(const auto written_grid, facts.Ids("grid_thw"));
+
   const std::vector<int64_t> actual_grid = {actual.grid_t, actual.grid_h, actual.grid_w};
   CompareTensor(report, key + "/pixel_values", actual.pixel_values, pixels, kPixelTolerance);
   CompareExact(report, key + "/image_grid_thw", IdTensor(actual_grid).unsqueeze(0), grid);
@@ -70,8 +74,10 @@ absl::Status CompareFixedSize(Fixture& fixture, Report& report, const std::strin
   actual = actual.unsqueeze(0);
   PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, fixture.Tensor(key + "/pixel_values"));
   PALATE_ASSIGN_OR_RETURN(const auto shape, facts.Ids("shape"));
+
   CompareTensor(report, key + "/pixel_values", actual, pixels, kPixelTolerance);
   CompareIds(report, key + " shape", actual.sizes().vec(), shape);
+
   const std::string other_name = key + "/pixel_values_pil_backend";
   if (!fixture.HasTensor(other_name)) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const at::Tensor other, fixture.Tensor(other_name));
@@ -86,11 +92,14 @@ absl::Status CompareProcessor(Fixture& fixture, Report& report, const std::strin
   // Names of the reference's classes; the folder's own file decides here.
   facts.Ignore("image_processor");
   facts.Ignore("pil_processor");
+
   const absl::StatusOr<models::VlImageProcessor> patches = models::VlImageProcessor::Load(folder);
   if (!patches.ok() && !absl::IsUnimplemented(patches.status())) return patches.status();
+
   for (const auto& [picture, image] : pictures) {
     PALATE_ASSIGN_OR_RETURN(const JsonNode picture_facts, images.At(picture));
     picture_facts.Ignore("max_abs_diff_pil_backend");
+
     const std::string key = absl::StrCat(name, "/", picture);
     if (patches.ok()) {
       PALATE_RETURN_IF_ERROR(ComparePatches(fixture, report, key, *patches, image, picture_facts));
@@ -109,11 +118,13 @@ absl::Status CheckProcessors(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto processors, fixture.inputs().Strings("processors"));
   PALATE_ASSIGN_OR_RETURN(const JsonNode image_facts, fixture.expected().At("images"));
   PALATE_ASSIGN_OR_RETURN(const JsonNode processor_facts, fixture.expected().At("processors"));
+
   Pictures pictures;
   for (const std::string& name : names) {
     PALATE_ASSIGN_OR_RETURN(const JsonNode facts, image_facts.At(name));
     PALATE_ASSIGN_OR_RETURN(pictures[name], CompareDecoded(fixture, report, name, facts));
   }
+
   for (const std::string& processor : processors) {
     PALATE_ASSIGN_OR_RETURN(const JsonNode facts, processor_facts.At(processor));
     const absl::Status status = CompareProcessor(fixture, report, processor, pictures, facts);

@@ -43,14 +43,17 @@ absl::StatusOr<models::LmSequence> EncodePair(Fixture& fixture, const models::Ca
                           NamedPatches(fixture, model, pair, "query_images"));
   PALATE_ASSIGN_OR_RETURN(std::vector<models::ImagePatches> document_images,
                           NamedPatches(fixture, model, pair, "document_images"));
+
   const std::vector<int64_t> query_counts = PatchCounts(model, images);
   const std::vector<int64_t> document_counts = PatchCounts(model, document_images);
+
   PALATE_ASSIGN_OR_RETURN(ranking::EncodedPair encoded,
                           protocol.Encode({.instruction = instruction,
                                            .query = query,
                                            .document = document,
                                            .query_images = query_counts,
                                            .document_images = document_counts}));
+
   images.insert(images.end(), document_images.begin(), document_images.end());
   return models::LmSequence{.ids = std::move(encoded.ids), .images = std::move(images)};
 }
@@ -81,6 +84,7 @@ absl::Status CompareAnswer(Report& report, const std::string& name, const models
                            const models::LmSequence& sequence, const JsonNode& answer) {
   PALATE_ASSIGN_OR_RETURN(const auto expected, answer.Ids("input_ids"));
   CompareIds(report, name + " input_ids", sequence.ids, expected);
+
   if (!answer.Has("prompt")) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const std::string prompt, answer.String("prompt"));
   PALATE_ASSIGN_OR_RETURN(const std::string decoded,
@@ -100,12 +104,14 @@ absl::Status CheckRerank(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_logits, fixture.Tensor("rerank.no_yes_logits"));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_scores, fixture.Tensor("rerank.scores"));
   PALATE_ASSIGN_OR_RETURN(const auto model, fixture.LanguageModel());
+
   const auto style =
       model->has_vision() ? ranking::RerankStyle::kVision : ranking::RerankStyle::kText;
   PALATE_ASSIGN_OR_RETURN(const int64_t limit,
                           PairLimit(cases, model->decoder().config().max_positions));
   PALATE_ASSIGN_OR_RETURN(const auto protocol,
                           ranking::RerankProtocol::Create(model->shared_tokenizer(), style, limit));
+
   if (pairs.size() != cases.size())
     return absl::InvalidArgumentError("expected.json: rerank answers another number of pairs");
   CompareIds(report, "rerank no_id, yes_id", {protocol->no_id(), protocol->yes_id()},
@@ -120,6 +126,7 @@ absl::Status CheckRerank(Fixture& fixture, Report& report) {
         CompareAnswer(report, absl::StrCat("rerank.", i), *model, sequences.back(), cases[i]));
     PALATE_ASSIGN_OR_RETURN(written_scores.emplace_back(), cases[i].Double("score"));
   }
+
   const at::Tensor logits =
       model->decoder().LabelLogits(model->LastHidden(sequences), {no_id, yes_id});
   CompareTensor(report, "rerank.no_yes_logits", logits, expected_logits, kStateTolerance);
@@ -128,6 +135,7 @@ absl::Status CheckRerank(Fixture& fixture, Report& report) {
   CompareTensor(report, "rerank.scores", scores, expected_scores, kScoreTolerance);
   CompareTensor(report, "rerank score", scores, at::tensor(written_scores),
                 kScoreTolerance + kRoundedTolerance);
+
   std::vector<at::Tensor> singles;
   for (const models::LmSequence& sequence : sequences) {
     PALATE_ASSIGN_OR_RETURN(singles.emplace_back(), ServedScores(head, {sequence}));

@@ -45,12 +45,14 @@ int Run(const RunOptions& options, std::ostream& out) {
       std::filesystem::absolute(options.folder).lexically_normal();
   const std::string folder =
       absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
+
   const std::vector<std::string> fixtures = FindFixtures(folder);
   if (fixtures.empty()) {
     out << options.folder
         << " holds no fixture: no folder with inputs/inputs.json or expected.json\n";
     return 2;
   }
+
   Report report(out);
   for (const std::string& path : fixtures) {
     report.BeginFixture(NameOf(path, folder));
@@ -62,6 +64,7 @@ int Run(const RunOptions& options, std::ostream& out) {
     }
     out.flush();
   }
+
   report.Summarize();
   return report.failed() == 0 ? 0 : 1;
 }

@@ -27,6 +27,7 @@ absl::Status CompareIdsOfCases(Fixture& fixture, Report& report,
   PALATE_ASSIGN_OR_RETURN(const auto cases, fixture.expected().List("cases"));
   if (cases.size() != sentences.size())
     return absl::InvalidArgumentError("expected.json: cases answers another number of sentences");
+
   Tally tally;
   for (size_t i = 0; i < sentences.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const std::string text, cases[i].String("text"));
@@ -63,6 +64,7 @@ absl::Status CompareSettings(Fixture& fixture, Report& report,
   PALATE_ASSIGN_OR_RETURN(const std::string pooling, expected.String("pooling"));
   PALATE_ASSIGN_OR_RETURN(const int64_t max_tokens, expected.Int("max_seq_length"));
   PALATE_ASSIGN_OR_RETURN(const bool normalize, expected.Bool("normalize"));
+
   CompareText(report, "pooling", PoolingName(encoder.pooling()), pooling);
   CompareIds(report, "max_seq_length", {encoder.max_tokens()}, {max_tokens});
   report.Add(encoder.normalizes() == normalize, "normalize",
@@ -89,11 +91,13 @@ absl::Status CheckSentences(Fixture& fixture, Report& report) {
         encoder->model().Forward(IdTensor(ids[i]), {static_cast<int64_t>(ids[i].size())});
     CompareTensor(report, name, states, expected, kStateTolerance);
   }
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor batch, encoder->Encode(ids));
   std::vector<at::Tensor> singles;
   for (const auto& list : ids) {
     PALATE_ASSIGN_OR_RETURN(singles.emplace_back(), encoder->Encode({list}));
   }
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor("embeddings"));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_batch, fixture.Tensor("embeddings_batched"));
   CompareVectors(report, "embeddings", at::cat(singles), expected);
@@ -107,6 +111,7 @@ absl::Status CheckSentences(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_prompted,
                           fixture.Tensor("embeddings_with_prompt"));
   PALATE_ASSIGN_OR_RETURN(const TokenLists prompted_ids, Tokenized(*encoder, prompt, sentences));
+
   PALATE_ASSIGN_OR_RETURN(const at::Tensor prompted, encoder->Encode(prompted_ids));
   // The fixture's prompt need not be one that the checkpoint knows.
   if (!encoder->query_prompt().empty())

@@ -34,16 +34,20 @@ absl::Status CompareText(const models::Tokenizer& tokenizer, const std::string& 
   PALATE_ASSIGN_OR_RETURN(const std::string decoded_without_special,
                           expected.String("decoded_skip_special"));
   PALATE_ASSIGN_OR_RETURN(const bool same_file, expected.Bool("tokenizer_json_agrees"));
+
   PALATE_ASSIGN_OR_RETURN(const auto with, tokenizer.Encode(text));
   // Where the reference's class departs from the tokenizer.json beside it, either reading will do.
   if (!same_file && with.ids != ids) return absl::OkStatus();
+
   PALATE_ASSIGN_OR_RETURN(const auto without,
                           tokenizer.Encode(text, {.add_special_tokens = false}));
   TallyIds(tallies.ids, with.ids, ids, text);
   TallyIds(tallies.ids_without_special, without.ids, ids_without_special, text);
+
   std::vector<std::string> names;
   for (int64_t id : ids) names.push_back(tokenizer.IdToToken(id).value_or(""));
   tallies.tokens.Add(names == tokens, absl::StrCat("tokens of \"", text, "\""));
+
   PALATE_ASSIGN_OR_RETURN(const std::string back,
                           tokenizer.Decode(ids, /*skip_special_tokens=*/false));
   PALATE_ASSIGN_OR_RETURN(const std::string plain, tokenizer.Decode(ids));
@@ -62,6 +66,7 @@ absl::Status CompareTokenized(Fixture& fixture, Report& report,
     return absl::InvalidArgumentError(absl::StrCat(answers.size(), " answers to ", texts.size(),
                                                    " texts in expected.json: tokenize"));
   }
+
   TokenizeTallies tallies;
   for (size_t i = 0; i < texts.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const std::string text, answers[i].String("text"));
@@ -70,6 +75,7 @@ absl::Status CompareTokenized(Fixture& fixture, Report& report,
           absl::StrCat("expected.json: tokenize/", i, " answers another text"));
     PALATE_RETURN_IF_ERROR(CompareText(*tokenizer, text, answers[i], tallies));
   }
+
   tallies.ids.AddTo(report, "tokenize input_ids");
   tallies.ids_without_special.AddTo(report, "tokenize input_ids_no_special");
   tallies.tokens.AddTo(report, "tokenize tokens");
@@ -93,6 +99,7 @@ absl::Status CheckThirdPartyCases(Fixture& fixture, Report& report) {
     PALATE_ASSIGN_OR_RETURN(const auto actual, tokenizer->Encode(text));
     TallyIds(tally, actual.ids, expected, text);
   }
+
   tally.AddTo(report, "third_party_cases input_ids");
   // How the reference itself fared; nothing of it is ours to answer.
   fixture.expected().Ignore("third_party_cases");
@@ -103,15 +110,18 @@ absl::Status CheckPadded(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const int64_t length, fixture.inputs().Int("max_length"));
   PALATE_ASSIGN_OR_RETURN(const auto texts, fixture.inputs().Strings("tokenize"));
   PALATE_ASSIGN_OR_RETURN(const JsonNode answers, fixture.expected().At("padded_input_ids"));
+
   const auto expected = answers.Take().get<std::vector<std::vector<int64_t>>>();
   PALATE_ASSIGN_OR_RETURN(
       const auto tokenizer,
       models::PaddedTokenizer::Load(fixture.checkpoint(), models::TextPadding::kMaximum, length));
   PALATE_ASSIGN_OR_RETURN(const models::PaddedIds padded,
                           tokenizer->Encode(texts, {.width = length}));
+
   if (expected.size() != texts.size())
     return absl::InvalidArgumentError(
         "expected.json: padded_input_ids answers another number of texts");
+
   Tally tally;
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto row = padded.ids.begin() + static_cast<int64_t>(i) * padded.width;

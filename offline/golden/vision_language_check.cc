@@ -36,8 +36,10 @@ absl::StatusOr<VlCase> Prepare(const Fixture& fixture, const models::CausalLm& m
   VlCase result;
   PALATE_ASSIGN_OR_RETURN(result.name, input.String("name"));
   PALATE_ASSIGN_OR_RETURN(const JsonNode messages, input.At("messages"));
+
   if (model.chat_template() == nullptr)
     return absl::NotFoundError("the checkpoint has no chat template");
+
   Json context = Json::object();
   if (input.Has("kwargs")) {
     PALATE_ASSIGN_OR_RETURN(const JsonNode kwargs, input.At("kwargs"));
@@ -46,11 +48,13 @@ absl::StatusOr<VlCase> Prepare(const Fixture& fixture, const models::CausalLm& m
   if (!context.contains("add_generation_prompt")) context["add_generation_prompt"] = true;
   context["messages"] = messages.Take();
   PALATE_ASSIGN_OR_RETURN(result.prompt, model.chat_template()->Render(context));
+
   for (const std::string& picture : PictureNames(messages.Take())) {
     PALATE_ASSIGN_OR_RETURN(result.pictures.emplace_back(), fixture.Picture(picture));
     PALATE_ASSIGN_OR_RETURN(result.sequence.images.emplace_back(),
                             model.image_processor()->Process(result.pictures.back()));
   }
+
   PALATE_ASSIGN_OR_RETURN(const auto encoded, model.tokenizer().Encode(result.prompt));
   PALATE_ASSIGN_OR_RETURN(result.sequence.ids,
                           model.ExpandImages(encoded.ids, result.sequence.images));
@@ -78,10 +82,12 @@ absl::Status CompareInputs(Fixture& fixture, Report& report, const VlCase& test,
     grids.push_back({image.grid_t, image.grid_h, image.grid_w});
     flat_grids.insert(flat_grids.end(), grids.back().begin(), grids.back().end());
   }
+
   report.Add(sizes == size_list.Take().get<TokenLists>(), test.name + " image_sizes_wh",
              absl::StrCat(sizes.size(), " pictures"));
   report.Add(grids == grid_list.Take().get<TokenLists>(), test.name + " image_grid_thw",
              absl::StrCat(grids.size(), " pictures"));
+
   if (test.pictures.empty()) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const at::Tensor grid_tensor,
                           fixture.Tensor(test.name + ".image_grid_thw"));
@@ -90,6 +96,7 @@ absl::Status CompareInputs(Fixture& fixture, Report& report, const VlCase& test,
   std::vector<at::Tensor> pixels;
   for (const models::ImagePatches& image : test.sequence.images)
     pixels.push_back(image.pixel_values);
+
   CompareExact(report, test.name + ".image_grid_thw", IdTensor(flat_grids).view({-1, 3}),
                grid_tensor);
   CompareTensor(report, test.name + ".pixel_values", at::cat(pixels), expected_pixels,
@@ -118,9 +125,11 @@ absl::Status CompareStates(Fixture& fixture, Report& report, const models::Causa
   PALATE_ASSIGN_OR_RETURN(const at::Tensor last_hidden, fixture.Tensor(test.name + ".last_hidden"));
   PALATE_ASSIGN_OR_RETURN(const at::Tensor embedding, fixture.Tensor(test.name + ".embedding"));
   PALATE_ASSIGN_OR_RETURN(const int64_t rope_delta, answer.Int("rope_delta"));
+
   const at::Tensor actual_positions = model.Positions(test.sequence);
   const at::Tensor states = model.Hidden({test.sequence});
   const at::Tensor last = states.select(0, states.size(0) - 1);
+
   CompareExact(report, test.name + ".position_ids", actual_positions, positions);
   // How far the position after the last token is from the number of tokens.
   const int64_t delta =
@@ -140,7 +149,9 @@ absl::Status CheckVisionLanguage(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const auto answers, fixture.expected().List("cases"));
   PALATE_ASSIGN_OR_RETURN(const auto model, fixture.LanguageModel());
   if (cases.size() != answers.size())
+
     return absl::InvalidArgumentError("expected.json: cases answers another number of cases");
+
   int64_t new_tokens = 0;
   if (fixture.inputs().Has("greedy_new_tokens")) {
     PALATE_ASSIGN_OR_RETURN(new_tokens, fixture.inputs().Int("greedy_new_tokens"));
@@ -148,6 +159,7 @@ absl::Status CheckVisionLanguage(Fixture& fixture, Report& report) {
   // The name of the reference's class; which processor is used follows from
   // preprocessor_config.json.
   fixture.expected().Ignore("image_processor");
+
   std::vector<models::LmSequence> sequences;
   for (size_t i = 0; i < cases.size(); ++i) {
     PALATE_ASSIGN_OR_RETURN(const VlCase test, Prepare(fixture, *model, cases[i]));
@@ -158,12 +170,14 @@ absl::Status CheckVisionLanguage(Fixture& fixture, Report& report) {
     PALATE_RETURN_IF_ERROR(CompareInputs(fixture, report, test, answers[i]));
     PALATE_RETURN_IF_ERROR(CompareVision(fixture, report, *model, test));
     PALATE_RETURN_IF_ERROR(CompareStates(fixture, report, *model, test, answers[i]));
+
     if (answers[i].Has("new_ids")) {
       PALATE_RETURN_IF_ERROR(
           CompareGreedy(report, test.name, *model, test.sequence, new_tokens, answers[i]));
     }
     sequences.push_back(test.sequence);
   }
+
   CompareBatchWithSingles(report, *model, sequences);
   return absl::OkStatus();
 }

@@ -47,6 +47,7 @@ std::string Missing(const Catalog& stored, const Catalog& wanted) {
         [&](const AttributeDeclaration& other) { return other.name == attribute.name; });
     if (!found) absl::StrAppend(&missing, " attribute ", attribute.name, ";");
   }
+
   for (const EventTypeDeclaration& type : wanted.event_types) {
     const bool found =
         std::any_of(stored.event_types.begin(), stored.event_types.end(),
@@ -78,17 +79,20 @@ Importer::Importer(Client& client, ImportOptions options)
   if (options_.checkpoint_path.empty()) return;
   const absl::StatusOr<std::string> text = ReadFile(options_.checkpoint_path);
   if (!text.ok()) return;
+
   const nlohmann::json checkpoint =
       nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   const bool usable = checkpoint.is_object() &&
                       checkpoint.value("source", nlohmann::json()) == options_.source_name &&
                       checkpoint.value("catalog", nlohmann::json()) == options_.catalog &&
                       checkpoint.contains("done") && checkpoint["done"].is_object();
+
   if (!usable) {
     spdlog::warn("{} is no checkpoint of this import: everything is sent anew",
                  options_.checkpoint_path);
     return;
   }
+
   for (const auto& [step, count] : checkpoint["done"].items()) {
     if (count.is_number_integer()) done_[step] = count.get<int64_t>();
   }
@@ -104,6 +108,7 @@ void Importer::Acknowledge(const std::string& step, int64_t done) {
   if (options_.checkpoint_path.empty()) return;
   const nlohmann::json checkpoint = {
       {"source", options_.source_name}, {"catalog", options_.catalog}, {"done", done_}};
+
   // Written aside and renamed: a torn checkpoint would cost a whole import.
   const std::string aside = options_.checkpoint_path + ".new";
   std::ofstream(aside) << checkpoint.dump() << "\n";
@@ -121,6 +126,7 @@ absl::StatusOr<Catalog> Importer::EnsureCatalog(const Catalog& wanted) {
   const absl::Status created = client_.CreateCatalog(wanted, options_.call_timeout);
   if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
   PALATE_ASSIGN_OR_RETURN(Catalog stored, client_.GetCatalog(wanted.id, options_.call_timeout));
+
   const std::string missing = Missing(stored, wanted);
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
@@ -136,31 +142,38 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
   int64_t read = 0;
   std::vector<ItemUpload> batch;
   size_t batch_bytes = 0;
+
   const auto flush = [&]() -> absl::Status {
     if (batch.empty()) return absl::OkStatus();
     PALATE_ASSIGN_OR_RETURN(const UpsertOutcome sent,
                             client_.UpsertItems(options_.catalog, batch, options_.call_timeout));
+
     outcome.items.changed += sent.changed;
     outcome.items.unchanged += sent.unchanged;
     outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(),
                                   sent.failures.end());
+
     AddRefusals(
         sent.failures,
         [&](size_t i) { return absl::StrCat("item ", QuoteForMessage(batch[i].item.id)); },
         outcome);
+
     Acknowledge(kItemsStep, read);
     on_progress(read, reader.size());
     batch.clear();
     batch_bytes = 0;
     return absl::OkStatus();
   };
+
   while (true) {
     PALATE_ASSIGN_OR_RETURN(std::optional<ItemUpload> upload, reader.Next());
     if (!upload.has_value()) break;
+
     if (read++ < resume_at) {
       ++outcome.resumed_items;
       continue;
     }
+
     CoerceAttributes(declared.attributes, upload->item.attributes);
     const size_t bytes = SizeOf(*upload);
     if (!batch.empty() && (static_cast<int>(batch.size()) >= options_.max_batch_items ||
@@ -169,6 +182,7 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
       PALATE_RETURN_IF_ERROR(flush());
       ++read;
     }
+
     batch_bytes += bytes;
     batch.push_back(*std::move(upload));
   }
@@ -180,15 +194,18 @@ absl::Status Importer::SendEvents(const std::string& step, EventReader& reader,
   const int64_t resume_at = Done(step);
   int64_t read = 0;
   std::vector<Event> batch;
+
   const auto flush = [&]() -> absl::Status {
     if (batch.empty()) return absl::OkStatus();
     PALATE_ASSIGN_OR_RETURN(
         const EventsOutcome sent,
         client_.WriteEvents(options_.catalog, batch, /*allow_late=*/true, options_.call_timeout));
+
     outcome.events.written += sent.written;
     outcome.events.duplicates += sent.duplicates;
     outcome.events.failures.insert(outcome.events.failures.end(), sent.failures.begin(),
                                    sent.failures.end());
+
     AddRefusals(
         sent.failures,
         [&](size_t i) {
@@ -196,11 +213,13 @@ absl::Status Importer::SendEvents(const std::string& step, EventReader& reader,
                               batch[i].item_id);
         },
         outcome);
+
     Acknowledge(step, read);
     on_progress(read, reader.size());
     batch.clear();
     return absl::OkStatus();
   };
+
   while (true) {
     PALATE_ASSIGN_OR_RETURN(std::optional<Event> event, reader.Next());
     if (!event.has_value()) break;
@@ -208,6 +227,7 @@ absl::Status Importer::SendEvents(const std::string& step, EventReader& reader,
       ++outcome.resumed_events;
       continue;
     }
+
     batch.push_back(*std::move(event));
     if (static_cast<int>(batch.size()) >= options_.max_batch_events)
       PALATE_RETURN_IF_ERROR(flush());
@@ -219,14 +239,17 @@ absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgres
   CatalogProgress last;
   last.pending_embeddings = -1;
   absl::Time last_change = absl::Now();
+
   while (true) {
     PALATE_ASSIGN_OR_RETURN(const CatalogProgress progress,
                             client_.GetProgress(options_.catalog, options_.call_timeout));
     on_progress(progress.items - progress.pending_embeddings, progress.items);
+
     if (progress.pending_embeddings != last.pending_embeddings ||
         progress.index_vectors != last.index_vectors)
       last_change = absl::Now();
     last = progress;
+
     const absl::Duration still = absl::Now() - last_change;
     const bool indexed = progress.index_current || (progress.index_idle && still >= kSettled);
     if (progress.pending_embeddings == 0 && indexed) return absl::OkStatus();
@@ -235,6 +258,7 @@ absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgres
           progress.pending_embeddings, " items wait to be embedded, ", progress.index_vectors,
           " vectors are indexed, and nothing has moved for ", absl::FormatDuration(limit)));
     }
+
     absl::SleepFor(kPollInterval);
   }
 }

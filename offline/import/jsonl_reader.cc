@@ -65,6 +65,7 @@ absl::Status ReadAttribute(absl::string_view key, const Json& value, AttributeVa
   } else {
     return WrongType(key, value, "a string, a list of strings, a number or a boolean");
   }
+
   return absl::OkStatus();
 }
 
@@ -73,6 +74,7 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
     return absl::InvalidArgumentError(
         absl::StrCat("has ", line.size(), " bytes, the limit is ", kMaxLineBytes));
   }
+
   Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (object.is_discarded()) return absl::InvalidArgumentError("is not JSON");
   if (!object.is_object()) return absl::InvalidArgumentError("is not a JSON object");
@@ -87,6 +89,7 @@ absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>
   for (const std::string& key : required) {
     if (!object.contains(key)) return InvalidField(key, "is missing", "present");
   }
+
   for (const auto& [key, value] : object.items()) {
     const auto reader = readers.find(key);
     if (reader == readers.end())
@@ -103,6 +106,7 @@ KeyReader Into(std::string& out) {
 absl::StatusOr<Event> ParseEvent(const std::string& text) {
   PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
   Event event;
+
   const KeyReader value = [&](absl::string_view key, const Json& json) -> absl::Status {
     if (!json.is_number()) return WrongType(key, json, "a number");
     event.value = json.get<double>();
@@ -111,6 +115,7 @@ absl::StatusOr<Event> ParseEvent(const std::string& text) {
   const KeyReader time = [&](absl::string_view key, const Json& json) {
     return ReadTime(key, json, event.time);
   };
+
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
                                   {{"user_id", Into(event.user_id)},
                                    {"item_id", Into(event.item_id)},
@@ -132,6 +137,7 @@ class LineFile {
     file.path_ = path;
     file.stream_.open(path, std::ios::binary);
     if (!file.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+
     std::string line;
     while (std::getline(file.stream_, line)) ++file.count_;
     file.stream_.clear();
@@ -236,6 +242,7 @@ std::optional<AttributeType> Widen(AttributeType a, AttributeType b) {
 absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
   PALATE_ASSIGN_OR_RETURN(const Json object, ParseObject(text));
   ItemLine line;
+
   const KeyReader attributes = [&](absl::string_view key, const Json& value) -> absl::Status {
     if (!value.is_object()) return WrongType(key, value, "an object");
     for (const auto& [name, attribute] : value.items()) {
@@ -245,6 +252,7 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
     }
     return absl::OkStatus();
   };
+
   const KeyReader images = [&](absl::string_view key, const Json& value) -> absl::Status {
     AttributeValue list;
     PALATE_RETURN_IF_ERROR(ReadAttribute(key, value, list));
@@ -253,17 +261,20 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
     line.images = std::get<std::vector<std::string>>(list);
     return absl::OkStatus();
   };
+
   const KeyReader hidden = [&](absl::string_view key, const Json& value) -> absl::Status {
     if (!value.is_boolean()) return WrongType(key, value, "a boolean");
     line.item.hidden = value.get<bool>();
     return absl::OkStatus();
   };
+
   const KeyReader create = [&](absl::string_view key, const Json& value) {
     return ReadTime(key, value, line.item.create_time);
   };
   const KeyReader expire = [&](absl::string_view key, const Json& value) {
     return ReadTime(key, value, line.item.expire_time.emplace());
   };
+
   PALATE_RETURN_IF_ERROR(ReadKeys(object,
                                   {{"id", Into(line.item.id)},
                                    {"title", Into(line.item.title)},
@@ -302,6 +313,7 @@ absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& pa
 
 absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+
   std::map<std::string, AttributeType> types;
   std::string text;
   while (file.Next(text)) {
@@ -318,6 +330,7 @@ absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::str
       entry->second = *wide;
     }
   }
+
   std::vector<AttributeDeclaration> declarations;
   for (const auto& [name, type] : types) declarations.push_back({name, type, true});
   return declarations;
@@ -329,10 +342,12 @@ Catalog DefaultCatalog(const std::string& catalog_id,
   catalog.id = catalog_id;
   catalog.display_name = catalog_id;
   catalog.attributes = std::move(attributes);
+
   catalog.event_types = {{"view", 0.1, false, false},  {"click", 0.3, true, false},
                          {"like", 1, true, false},     {"cart", 1, true, false},
                          {"purchase", 2, true, false}, {"rating", 1, true, true},
                          {"dislike", -1, true, false}};
+
   catalog.spaces = DefaultSpaces();
   return catalog;
 }

@@ -44,12 +44,14 @@ std::optional<int64_t> YearOf(absl::string_view title) {
 absl::StatusOr<std::map<std::string, std::string>> ReadPlots(const std::string& folder,
                                                              SourceReport& report) {
   std::map<std::string, std::string> plots;
+
   absl::StatusOr<std::string> text = ReadFile(PathIn(folder, "plots.dat"));
   if (absl::IsNotFound(text.status())) {
     report.notes.push_back("plots.dat is missing: no movie has a description");
     return plots;
   }
   PALATE_RETURN_IF_ERROR(text.status());
+
   int64_t number = 0, empty = 0;
   for (absl::string_view line : SplitLines(*text)) {
     ++number;
@@ -65,6 +67,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadPlots(const std::string& 
       plots[std::string(fields[0])] = std::string(fields[kPlotColumn]);
     }
   }
+
   if (empty > 0) report.notes.push_back(absl::StrCat(empty, " lines of plots.dat hold no plot"));
   return plots;
 }
@@ -86,10 +89,12 @@ Item ToItem(const std::vector<std::string>& fields,
   item.id = fields[0];
   item.title = fields[1];
   if (const auto plot = plots.find(item.id); plot != plots.end()) item.description = plot->second;
+
   if (fields[2] != "(no genres listed)" && !fields[2].empty()) {
     const std::vector<std::string> genres = absl::StrSplit(fields[2], '|');
     item.attributes["genres"] = genres;
   }
+
   if (const std::optional<int64_t> year = YearOf(item.title); year.has_value()) {
     item.attributes["year"] = *year;
     // A movie counts as available from the start of its year; years before 1970 cannot be told
@@ -104,6 +109,7 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFile(PathIn(folder, "movies.csv")));
   PALATE_ASSIGN_OR_RETURN(const auto plots, ReadPlots(folder, data.report));
   std::map<std::string, std::string> posters = FindPosters(folder, data.report);
+
   std::set<std::string> known;
   int64_t number = 0;
   for (absl::string_view line : SplitLines(text)) {
@@ -116,20 +122,24 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
       data.report.AddMalformed("movies.csv", number, reason);
       continue;
     }
+
     if (!known.insert((*fields)[0]).second) {
       data.report.AddMalformed("movies.csv", number,
                                absl::StrCat("movie ", (*fields)[0], " stands twice"));
       continue;
     }
+
     Movie movie{ToItem(*fields, plots), ""};
     if (const auto poster = posters.find(movie.item.id); poster != posters.end()) {
       movie.poster_path = poster->second;
       posters.erase(poster);
     }
+
     data.report.without_description += movie.item.description.empty();
     data.report.without_image += movie.poster_path.empty();
     data.movies.push_back(std::move(movie));
   }
+
   const size_t orphans = std::count_if(
       plots.begin(), plots.end(), [&](const auto& plot) { return known.count(plot.first) == 0; });
   if (orphans > 0)
@@ -137,12 +147,14 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
   if (!posters.empty())
     data.report.notes.push_back(
         absl::StrCat(posters.size(), " posters belong to no movie of movies.csv"));
+
   data.report.items = static_cast<int64_t>(data.movies.size());
   return absl::OkStatus();
 }
 
 absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFile(PathIn(folder, "ratings.csv")));
+
   int64_t number = 0;
   for (absl::string_view line : SplitLines(text)) {
     if (++number == 1) continue;  // header
@@ -155,6 +167,7 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
       data.report.AddMalformed("ratings.csv", number, "is not userId,movieId,rating,timestamp");
       continue;
     }
+
     Event event;
     event.user_id = fields[0];
     event.item_id = fields[1];
@@ -163,6 +176,7 @@ absl::Status ReadRatingFile(const std::string& folder, MovieLens& data) {
     event.time = absl::FromUnixSeconds(seconds);
     data.ratings.push_back(std::move(event));
   }
+
   std::sort(data.ratings.begin(), data.ratings.end(), [](const Event& a, const Event& b) {
     return std::tie(a.time, a.user_id, a.item_id) < std::tie(b.time, b.user_id, b.item_id);
   });
@@ -179,6 +193,7 @@ class MovieReader final : public ItemReader {
     const Movie& movie = data_.movies[next_++];
     ItemUpload upload{movie.item, {}};
     if (movie.poster_path.empty()) return upload;
+
     absl::StatusOr<std::string> poster = ReadFile(movie.poster_path, kMaxImageBytes);
     if (poster.ok()) {
       if (!absl::StartsWith(*poster, kJpegMagic)) {

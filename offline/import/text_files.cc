@@ -16,12 +16,14 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
     const std::string message = absl::StrCat("cannot read ", path, ": ", std::strerror(errno));
     return errno == EACCES ? absl::PermissionDeniedError(message) : absl::NotFoundError(message);
   }
+
   const std::streamoff size = file.tellg();
   if (size < 0) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": not a file"));
   if (static_cast<size_t>(size) > max_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path, " has ", size, " bytes, the limit is ", max_bytes));
   }
+
   std::string content(static_cast<size_t>(size), '\0');
   file.seekg(0);
   if (!file.read(content.data(), size))
@@ -63,6 +65,7 @@ absl::StatusOr<std::vector<std::string>> ParseCsvRecord(absl::string_view line) 
     } else {
       while (i < line.size() && line[i] != ',') field.push_back(line[i++]);
     }
+
     if (i >= line.size()) return fields;
     ++i;
     fields.emplace_back();

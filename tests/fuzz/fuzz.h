@@ -29,10 +29,13 @@ inline const std::string& ScratchFolder() {
   static const std::string* const folder = [] {
     const std::filesystem::path root =
         ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
+
     auto* const path =
         new std::string((root / ("palate-fuzz-" + std::to_string(::getpid()))).string());
+
     std::filesystem::create_directories(*path);
     std::atexit([] { std::filesystem::remove_all(ScratchFolder()); });
+
     return path;
   }();
   return *folder;

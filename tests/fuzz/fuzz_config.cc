@@ -46,6 +46,7 @@ void ReadAsFolder(absl::string_view text) {
   Write("adapter_config.json", text);
   Adapter::Open(fuzz::ScratchFolder()).status().IgnoreError();
   AdapterBaseFolder(fuzz::ScratchFolder()).status().IgnoreError();
+
   Write("config.json", "{}");
   Write("model.safetensors.index.json", text);
   Checkpoint::Open(fuzz::ScratchFolder()).status().IgnoreError();
@@ -56,9 +57,11 @@ void ReadAsFolder(absl::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace palate::models;
+
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const absl::StatusOr<JsonConfig> config = JsonConfig::Parse(text, "fuzz.json");
   if (!config.ok()) return 0;
+
   ReadAsConfig(*config);
   ReadAsFolder(text);
   return 0;

@@ -42,10 +42,12 @@ void ReadAsModel(const JsonConfig& config) {
 void ReadAsProcessor(const JsonConfig& config) {
   const auto fixed = ImageProcessorConfig::FromJson(config);
   if (fixed.ok()) ImageProcessor::Create(*fixed).status().IgnoreError();
+
   const auto patches = VlProcessorConfig::FromJson(config);
   if (!patches.ok()) return;
   const auto processor = VlImageProcessor::Create(*patches);
   if (!processor.ok()) return;
+
   for (const int64_t side : {1, 56, 3000}) {
     const auto tokens = processor->TokensFor({side, 2 * side});
     FUZZ_CHECK(!tokens.ok() || *tokens > 0);
@@ -69,9 +71,11 @@ void ReadAsSentenceLayout(absl::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace palate::models;
+
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const absl::StatusOr<JsonConfig> config = JsonConfig::Parse(text, "fuzz.json");
   if (!config.ok()) return 0;
+
   ReadAsModel(*config);
   ReadAsProcessor(*config);
   ReadAsSentenceLayout(text);

@@ -33,10 +33,12 @@ void CheckEntries(const Tensors& tensors, absl::string_view file) {
 void CheckRewritten(const Tensors& tensors, const std::map<std::string, std::string>& metadata) {
   const std::string path = fuzz::Scratch("rewritten.safetensors");
   FUZZ_CHECK(WriteSafetensors(path, tensors, metadata).ok());
+
   const auto file = SafetensorsFile::Open(path);
   FUZZ_CHECK(file.ok());
   FUZZ_CHECK(file->metadata() == metadata);
   FUZZ_CHECK(file->tensors().size() == tensors.size());
+
   for (const auto& [name, entry] : tensors) {
     const TensorEntry& again = file->tensors().at(name);
     FUZZ_CHECK(again.type == entry.type && again.shape == entry.shape && again.data == entry.data);

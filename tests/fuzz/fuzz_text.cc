@@ -69,14 +69,17 @@ std::string TrainedBpe() {
                                           "the capital of China is Beijing",
                                           "caf\xc3\xa9 na\xc3\xafve 123"};
   const std::vector<std::string> special = {"<|im_start|>", "<|im_end|>"};
+
   std::vector<palate_text_slice> text_slices, special_slices;
   for (const std::string& text : texts) text_slices.push_back(ToSlice(text));
   for (const std::string& text : special) special_slices.push_back(ToSlice(text));
+
   palate_text_string out = {}, error = {};
   CheckCode(
       palate_tokenizer_train_bpe(text_slices.data(), text_slices.size(), special_slices.data(),
                                  special_slices.size(), 300, 1, &out, &error),
       error);
+
   return TakeString(out);
 }
 
@@ -102,13 +105,16 @@ void EncodeAndDecode(const palate_tokenizer* tokenizer, absl::string_view text, 
   const size_t max_tokens = (flags & 4) != 0 ? 1 + flags / 16 : 0;
   palate_text_encodings encodings = {};
   palate_text_string error = {};
+
   const int code = palate_tokenizer_encode(tokenizer, &slice, 1, flags & 1, (flags >> 1) & 1,
                                            max_tokens, &encodings, &error);
   CheckCode(code, error, panic);
   if (code != PALATE_TEXT_OK) return;
+
   FUZZ_CHECK(encodings.num_texts == 1 && encodings.offsets[0] == 0 &&
              encodings.offsets[1] == encodings.num_ids);
   FUZZ_CHECK(max_tokens == 0 || encodings.num_ids <= max_tokens);
+
   const std::vector<uint32_t> ids(encodings.ids, encodings.ids + encodings.num_ids);
   palate_text_encodings_free(encodings);
   Decode(tokenizer, ids, (flags & 8) != 0, panic);
@@ -119,6 +125,7 @@ void DecodeIds(const palate_tokenizer* tokenizer, absl::string_view bytes,
   std::vector<uint32_t> ids(bytes.size() / sizeof(uint32_t));
   if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(uint32_t));
   Decode(tokenizer, ids, false, panic);
+
   // Most ids of arbitrary bytes are in no vocabulary.
   for (uint32_t& id : ids) id %= static_cast<uint32_t>(palate_tokenizer_vocab_size(tokenizer) + 1);
   Decode(tokenizer, ids, false, panic);
@@ -131,6 +138,7 @@ void LoadTokenizer(absl::string_view json) {
   EncodeAndDecode(tokenizer, "A walnut chair, caf\xc3\xa9 <|im_end|> 123", 3, Panic::kContained);
   EncodeAndDecode(tokenizer, "", 1, Panic::kContained);
   palate_tokenizer_token_to_id(tokenizer, ToSlice("walnut"));
+
   palate_text_string token = {};
   if (palate_tokenizer_id_to_token(tokenizer, 5, &token) == 1) TakeString(token);
   DecodeIds(tokenizer, absl::string_view("\1\0\0\0\7\0\0\0", 8), Panic::kContained);
@@ -148,14 +156,17 @@ void RenderTemplate(absl::string_view input) {
                                       ToSlice("{\"bos_token\": \"<s>\", \"eos_token\": null}"),
                                       &chat_template, &error);
   CheckCode(code, error);
+
   if (code != PALATE_TEXT_OK) return;
   constexpr absl::string_view kConversation =
       R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image"}]},
           {"role":"assistant","content":"<think>\nno\n</think>\n\nYes"}],"add_generation_prompt":true,"enable_thinking":false})";
+
   code = palate_chat_template_render(
       chat_template, ToSlice(parts.second.empty() ? kConversation : parts.second), &out, &error);
   CheckCode(code, error);
   if (code == PALATE_TEXT_OK) FUZZ_CHECK(IsValidUtf8(TakeString(out)));
+
   palate_chat_template_free(chat_template);
 }
 
@@ -166,6 +177,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace palate::models;
   if (size < 2) return 0;
   const absl::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+
   switch (data[0] % 4) {
     case 0:
       EncodeAndDecode(KnownTokenizers()[static_cast<uint8_t>(rest[0]) % 3], rest.substr(1),

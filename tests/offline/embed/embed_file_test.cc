@@ -42,6 +42,7 @@ class EmbedFileTest : public ::testing::Test {
     ASSERT_TRUE(model.ok()) << model.status();
     auto embedder = embedding::Embedder::Create(*model);
     ASSERT_TRUE(embedder.ok()) << embedder.status();
+
     embedder_ = *std::move(embedder);
     options_.input = folder_.file("items.jsonl");
     options_.images_folder = folder_.path();
@@ -96,8 +97,10 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
           "{\"id\": \"e\", \"text\": \"x\", \"colour\": 1}\r\n"
           "{\"id\": \"f\", \"text\": \"the last line has no end\"}");
   ASSERT_TRUE(report.ok()) << report.status();
+
   EXPECT_EQ(report->embedded, 4);
   EXPECT_EQ(report->failed, 1);
+
   const models::SafetensorsFile file = Output();
   EXPECT_THAT(file.tensors().at("vectors").shape, ElementsAre(4, 64));
   EXPECT_EQ(file.metadata().at("ids"), R"(["a","b","c","f"])");
@@ -106,6 +109,7 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   EXPECT_EQ(spaces[0]["fingerprint"], embedder_->info().spaces[0].fingerprint);
   EXPECT_EQ(Row(file, "vectors", 0), Row(file, "vectors", 2))
       << "an item's texts are what the services make of it";
+
   std::map<int64_t, std::string> problems;
   for (const Malformed& malformed : report->source.malformed)
     problems[malformed.line] = malformed.reason;
@@ -116,6 +120,7 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   EXPECT_THAT(problems[7], HasSubstr("neither text nor images"));
   EXPECT_THAT(problems[8], HasSubstr("colour"));
   EXPECT_EQ(progress_.back(), (std::pair<int64_t, int64_t>(9, 9)));
+
   EXPECT_THAT(FilesBeside(), ElementsAre("items.jsonl", "vectors.safetensors"))
       << "nothing temporary is left";
 }
@@ -126,16 +131,19 @@ TEST_F(EmbedFileTest, SeveralSpacesHaveTensorsOfTheirOwn) {
   models::WriteAll(folder_.file("p.png"), Picture());
   options_.spaces = {"fused", "text", "image"};
   options_.dimensions = 16;
+
   const auto report =
       Run("{\"id\": \"words\", \"text\": \"a lamp\"}\n"
           "{\"id\": \"both\", \"text\": \"a lamp\", \"images\": [\"p.png\"]}\n"
           "{\"id\": \"picture\", \"images\": [\"p.png\"], \"text\": null}\n");
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->embedded, 3);
+
   const models::SafetensorsFile file = Output();
   EXPECT_THAT(file.tensors().at("vectors").shape, ElementsAre(3, 16));
   EXPECT_THAT(file.tensors().at("vectors.text").shape, ElementsAre(2, 16));
   EXPECT_THAT(file.tensors().at("vectors.image").shape, ElementsAre(2, 16));
+
   int64_t rows[2];
   std::memcpy(rows, file.tensors().at("rows.image").data.data(), sizeof(rows));
   EXPECT_THAT(rows, ElementsAre(1, 2));
@@ -162,12 +170,15 @@ TEST_F(EmbedFileTest, QueriesCarryTheInstruction) {
   if (embedder_ == nullptr) return;
   options_.queries = true;
   const std::string line = "{\"id\": \"q\", \"text\": \"a lamp\"}\n";
+
   ASSERT_TRUE(Run(line).ok());
   const std::vector<float> by_default = Row(Output(), "vectors", 0);
+
   options_.instruction = "Find: ";
   ASSERT_TRUE(Run(line).ok());
   const std::vector<float> instructed = Row(Output(), "vectors", 0);
   EXPECT_EQ(Output().metadata().at("instruction"), "Find: ");
+
   options_.queries = false;
   options_.instruction = "";
   ASSERT_TRUE(Run("{\"id\": \"q\", \"text\": \"Find: a lamp\"}\n").ok());
@@ -184,6 +195,7 @@ TEST_F(EmbedFileTest, AFailedRunLeavesAnEarlierFileAlone) {
   options_.spaces = {};
   options_.dimensions = 65;
   EXPECT_EQ(Run("").status().code(), absl::StatusCode::kInvalidArgument);
+
   options_.dimensions = 0;
   options_.input = folder_.file("absent.jsonl");
   EXPECT_EQ(EmbedFile(*embedder_, options_, [](int64_t, int64_t) {}).status().code(),

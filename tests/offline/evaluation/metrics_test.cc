@@ -63,10 +63,12 @@ TEST(PairedBootstrapTest, GivesTheExactGainAndAnIntervalAroundIt) {
     baseline.push_back(0.2 + 0.001 * i);
     treatment.push_back(baseline.back() + (i % 2 == 0 ? 0.1 : 0.0));
   }
+
   const Gain gain = PairedBootstrap(baseline, treatment, 7);
   EXPECT_NEAR(gain.relative, 0.05 / Mean(baseline), 1e-12);
   EXPECT_LT(gain.low, gain.relative);
   EXPECT_GT(gain.high, gain.relative);
+
   // Half of the users gain 0.1: the deviation of the mean difference is 0.05 / sqrt(200), 1.2% of
   // the baseline's mean.
   EXPECT_NEAR(gain.low, gain.relative - 1.96 * 0.05 / std::sqrt(200.0) / Mean(baseline), 0.006);
@@ -109,8 +111,10 @@ TEST(PopularOrderTest, CountsUsersOncePerItemAndIgnoresDislikes) {
     made.type = type;
     return made;
   };
+
   const std::vector<EventTypeDeclaration> types = {{.name = "like", .weight = 1},
                                                    {.name = "dislike", .weight = -1}};
+
   EXPECT_THAT(PopularOrder(types, {event("u1", "a", "like"), event("u1", "a", "like"),
                                    event("u1", "b", "like"), event("u2", "b", "like"),
                                    event("u1", "c", "dislike"), event("u2", "0", "like"),

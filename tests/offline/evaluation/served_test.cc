@@ -19,10 +19,13 @@ TEST(ServedQualityTest, TellsBothOrdersApartAndCountsTheModelsOwnExplanations) {
     cases[i].relevance = {{"d", 1}};
     cases[i].seen = {"p"};
   }
+
   ServedOptions options;
   options.explained_users = 2;
+
   const auto quality = EvaluateServed(client, cases, {"p", "d"}, options, [](int64_t, int64_t) {});
   ASSERT_TRUE(quality.ok()) << quality.status();
+
   EXPECT_EQ(quality->users, 3);
   EXPECT_NEAR(quality->first_stage, 1 / std::log2(5), 1e-9);
   EXPECT_NEAR(quality->with_model, 1, 1e-9);

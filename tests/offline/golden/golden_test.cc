@@ -54,6 +54,7 @@ std::string Failures(const std::string& output) {
 
 TEST(GoldenCheckTest, PassesOnTheFixturesOfThisRepository) {
   const Outcome outcome = Check(OwnFixtures());
+
   EXPECT_EQ(outcome.code, 0) << Failures(outcome.output);
   EXPECT_THAT(outcome.output, EndsWith(" passed, 0 failed\n"));
 }

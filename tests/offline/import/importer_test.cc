@@ -97,10 +97,12 @@ TEST_F(ImporterTest, GoesOnWhereAnInterruptedImportStopped) {
     ImportOutcome outcome;
     EXPECT_TRUE(absl::IsUnavailable(importer.SendItems(reader, catalog_, outcome, Ignore)));
   }
+
   client_.calls_until_failure = 100;
   Importer importer(client_, options_);
   ListReader reader(10);
   ImportOutcome outcome;
+
   ASSERT_TRUE(importer.SendItems(reader, catalog_, outcome, Ignore).ok());
   EXPECT_EQ(outcome.resumed_items, 8);
   ASSERT_THAT(client_.items, SizeIs(10));
@@ -117,11 +119,13 @@ TEST_F(ImporterTest, ResumesEachStepOfTheEventsAlone) {
     ASSERT_TRUE(importer.SendEvents("first", first, outcome, Ignore).ok());
     EXPECT_FALSE(importer.SendEvents("second", second, outcome, Ignore).ok());
   }
+
   client_.calls_until_failure = 100;
   Importer importer(client_, options_);
   EventList first(4);
   EventList second(8);
   ImportOutcome outcome;
+
   ASSERT_TRUE(importer.SendEvents("first", first, outcome, Ignore).ok());
   ASSERT_TRUE(importer.SendEvents("second", second, outcome, Ignore).ok());
   EXPECT_EQ(outcome.resumed_events, 8);
@@ -135,6 +139,7 @@ TEST_F(ImporterTest, StartsAnewAfterACompleteImportAndWithAnotherSource) {
     ImportOutcome outcome;
     ASSERT_TRUE(importer.SendItems(reader, catalog_, outcome, Ignore).ok());
   }
+
   options_.source_name = "other";
   {
     Importer importer(client_, options_);
@@ -176,6 +181,7 @@ TEST_F(ImporterTest, WaitsUntilNothingIsPendingAndSaysSoWhenItStalls) {
   Importer importer(client_, options_);
   client_.pending = 2;
   EXPECT_TRUE(importer.WaitUntilSearchable(absl::Seconds(30), Ignore).ok());
+
   client_.pending = 1;
   client_.stuck = true;
   const absl::Status stalled = importer.WaitUntilSearchable(absl::Milliseconds(1), Ignore);

@@ -45,9 +45,11 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
       R"("images":["a.jpg"],"hidden":true,"create_time":"2026-01-31T12:00:00Z","expire_time":1800000000})"
       "\r\n\n"
       R"({"id":"sku-2"})");
+
   SourceReport report;
   const auto items = ReadItems(path, folder.path() + "/pictures", report);
   ASSERT_THAT(items, SizeIs(2));
+
   const Item& item = items[0].item;
   EXPECT_EQ(item.title, "Lamp");
   EXPECT_EQ(std::get<std::string>(item.attributes.at("color")), "brown");
@@ -60,6 +62,7 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
   EXPECT_EQ(absl::FormatTime(item.create_time, absl::UTCTimeZone()), "2026-01-31T12:00:00+00:00");
   EXPECT_EQ(item.expire_time, absl::FromUnixSeconds(1800000000));
   EXPECT_THAT(items[0].images, ElementsAre("JPEG"));
+
   EXPECT_EQ(items[1].item.id, "sku-2");
   EXPECT_EQ(report.items, 2);
   EXPECT_EQ(report.malformed_count, 0);
@@ -73,10 +76,12 @@ TEST(OpenItemFileTest, SkipsMalformedLinesAndNamesThem) {
                                         "\"id\":\"d\",\"attributes\":{\"p\":{\"q\":1}}}\n"
                                         "{\"id\":\"e\",\"create_time\":\"yesterday\"}\n{\"id\":"
                                         "\"f\",\"title\":\"\xff\"}\n{\"id\":\"z\"}\n");
+
   SourceReport report;
   const auto items = ReadItems(path, "", report);
   ASSERT_THAT(items, SizeIs(2));
   EXPECT_EQ(items[1].item.id, "z");
+
   EXPECT_EQ(report.malformed_count, 8);
   ASSERT_THAT(report.malformed, SizeIs(8));
   for (int i = 0; i < 8; ++i) EXPECT_EQ(report.malformed[i].line, i + 2);
@@ -93,9 +98,11 @@ TEST(OpenItemFileTest, KeepsItemsWhosePictureIsMissingOrOutsideTheFolder) {
                                                        "\n"
                                                        R"({"id":"b","images":["../secret"]})"
                                                        "\n");
+
   SourceReport report;
   std::filesystem::create_directories(folder.path() + "/pictures");
   const auto items = ReadItems(path, folder.path() + "/pictures", report);
+
   ASSERT_THAT(items, SizeIs(2));
   EXPECT_THAT(items[1].images, SizeIs(0));
   EXPECT_EQ(report.without_image, 2);
@@ -115,13 +122,16 @@ TEST(OpenEventFileTest, ReadsEventsAndReportsIncompleteOnes) {
       "\n"
       R"({"user_id":"u","item_id":"i","type":"like","time":100.5})"
       "\n");
+
   SourceReport report;
   const auto events = ReadEvents(path, report);
+
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(events[0].value, 4.5);
   EXPECT_EQ(events[0].session_id, "s");
   EXPECT_EQ(events[0].recommendation_id, "r");
   EXPECT_EQ(events[1].time, absl::UnixEpoch() + absl::Milliseconds(100500));
+
   EXPECT_EQ(report.malformed_count, 2);
   EXPECT_THAT(report.malformed[0].reason, HasSubstr("time"));
   EXPECT_THAT(report.malformed[1].reason, HasSubstr("value"));
@@ -141,6 +151,7 @@ TEST(InferAttributesTest, FindsTheTypeThatFitsEveryLine) {
                      "\n"
                      R"({"id":"b","attributes":{"price":5.5,"color":["red","blue"],"sale":false}})"
                      "\n");
+
   const auto declarations = InferAttributes(path);
   ASSERT_TRUE(declarations.ok()) << declarations.status();
   EXPECT_THAT(*declarations,

@@ -27,9 +27,11 @@ TEST(ReadMovieLensTest, ReadsQuotedTitlesGenresAndYears) {
                                  "7789,\"11'09\"\"01 - September 11 (2002)\",Drama\r\n"
                                  "40697,Babylon 5,(no genres listed)\r\n");
   folder.Write("ratings.csv", kRatingHeader);
+
   const auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok()) << data.status();
   ASSERT_THAT(data->movies, SizeIs(4));
+
   EXPECT_EQ(data->movies[0].item.id, "1");
   EXPECT_EQ(std::get<std::vector<std::string>>(data->movies[0].item.attributes.at("genres")),
             (std::vector<std::string>{"Adventure", "Animation"}));
@@ -37,6 +39,7 @@ TEST(ReadMovieLensTest, ReadsQuotedTitlesGenresAndYears) {
   EXPECT_EQ(data->movies[1].item.title, "American President, The (1995)");
   EXPECT_EQ(data->movies[2].item.title, "11'09\"01 - September 11 (2002)");
   EXPECT_THAT(data->movies[3].item.attributes, IsEmpty());
+
   EXPECT_EQ(data->report.malformed_count, 0);
 }
 
@@ -47,13 +50,16 @@ TEST(ReadMovieLensTest, NamesFileLineAndReasonOfMalformedLinesAndReadsTheRest) {
                                  "id,Drama\n1,twice,Drama\n4,\xff\xfe,Drama\n5,C (1992),Drama\n");
   folder.Write("ratings.csv", std::string(kRatingHeader) +
                                   "1,1,4.0,100\n1,5,much,100\n1,5,nan,100\n1,5\n2,5,3.5,50\n");
+
   folder.Write("plots.dat", "1::A::1990\n5::C::1992::G::x::y::z::w::v::A plot.::url\n");
   const auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok()) << data.status();
+
   ASSERT_THAT(data->movies, SizeIs(2));
   EXPECT_EQ(data->movies[1].item.description, "A plot.");
   ASSERT_THAT(data->ratings, SizeIs(2));
   EXPECT_EQ(data->ratings[0].user_id, "2") << "ratings are in time order";
+
   EXPECT_EQ(data->report.malformed_count, 9);
   EXPECT_THAT(data->report.malformed,
               ::testing::Contains(::testing::AllOf(Field(&Malformed::file, "movies.csv"),
@@ -74,12 +80,15 @@ TEST(ReadMovieLensTest, TreatsMissingPlotsAndPostersAsOrdinary) {
   folder.Write("ratings.csv", kRatingHeader);
   folder.Write("posters/2.jpg", "\x89PNG not really a JPEG");
   folder.Write("posters/9.jpg", "\xff\xd8\xff");
+
   auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok()) << data.status();
+
   EXPECT_EQ(data->report.without_description, 2);
   EXPECT_EQ(data->report.without_image, 1);
   EXPECT_THAT(data->report.notes, ElementsAre(HasSubstr("plots.dat is missing"),
                                               HasSubstr("1 posters belong to no movie")));
+
   const auto reader = ReadMovies(*data, data->report);
   EXPECT_THAT((*reader->Next())->images, IsEmpty());
   EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG")))
@@ -101,8 +110,10 @@ TEST(ReadRatingsTest, ReadsTheGivenRange) {
   folder.Write("movies.csv", kMovieHeader);
   folder.Write("ratings.csv",
                std::string(kRatingHeader) + "1,1,4.0,300\n1,2,4.0,100\n1,3,0.5,200\n");
+
   const auto data = ReadMovieLens(folder.path());
   ASSERT_TRUE(data.ok());
+
   const auto reader = ReadRatings(*data, 1, 3);
   EXPECT_EQ(reader->size(), 2);
   const auto first = *reader->Next();
@@ -120,13 +131,16 @@ TEST(ReadMovieLensTest, ReadsTheRealFolderWhole) {
       std::string(shared != nullptr ? shared : PALATE_SOURCE_DIR "/../shared") + "/data/movielens";
   if (!std::filesystem::exists(folder + "/movies.csv"))
     GTEST_SKIP() << "no MovieLens folder at " << folder;
+
   const auto data = ReadMovieLens(folder);
   ASSERT_TRUE(data.ok()) << data.status();
+
   EXPECT_THAT(data->movies, SizeIs(9742));
   EXPECT_THAT(data->ratings, SizeIs(100836));
   EXPECT_EQ(data->report.malformed_count, 0);
   EXPECT_NEAR(9742 - data->report.without_description, 2949, 36);
   EXPECT_GT(9742 - data->report.without_image, 1300);
+
   EXPECT_EQ(data->movies[0].item.title, "Toy Story (1995)");
   EXPECT_THAT(data->movies[0].item.description, HasSubstr("little boy named Andy"));
 }
