@@ -1,8 +1,8 @@
-// What import and demo need of a running Palate: its public API, seen as domain values.
+// The public API of a running Palate in domain types, for import, evaluation and the demo.
 //
-// services/ binds it to gRPC stubs, over TCP or inside the process, so that import and demo do
-// exactly what any client could. Thread-safe. Every call blocks until it is answered or `timeout`
-// has passed.
+// cli/grpc_offline_client.h implements it with gRPC stubs, over TCP or inside the process, so
+// import and demo can do only what any client can. Thread-safe. Every call blocks until the server
+// responds or `timeout` has passed.
 #pragma once
 
 #include <cstdint>
@@ -39,23 +39,23 @@ struct EventsOutcome {
   std::vector<ElementFailure> failures;
 };
 
-// How far the work behind the writes is.
+// How much of what was written has been embedded and indexed.
 struct CatalogProgress {
   int64_t items = 0;
   int64_t events = 0;
   int64_t pending_embeddings = 0;  // items that wait for vectors
-  int64_t failed_embeddings = 0;   // items that cannot be embedded as they are
-  // Whether retrieval has a vector of every item that can have one: nothing is missing for certain.
+  int64_t failed_embeddings = 0;   // items whose embedding failed
+  // Whether retrieval certainly has a vector of every item that can have one.
   bool index_current = false;
-  // Items may have nothing to embed, so that no count proves it: whether retrieval knows of no
-  // change that it has not applied, and how many vectors it has. Once this count stands still,
-  // nothing is on its way.
+  // When some items have nothing to embed, no count proves that the index is current. Then a caller
+  // waits until the index is idle (every change that retrieval knows of is applied) and the number
+  // of its vectors no longer changes.
   bool index_idle = false;
   int64_t index_vectors = 0;
 };
 
-// An answer as values and as it would travel: protobuf JSON with proto field names and
-// default-valued fields.
+// A response as domain values, and as protobuf JSON with proto field names and default-valued
+// fields.
 struct Answer {
   pipeline::RecommendResult result;
   std::string json;
@@ -73,7 +73,7 @@ class Client {
   virtual absl::StatusOr<UpsertOutcome> UpsertItems(const std::string& catalog,
                                                     absl::Span<const ItemUpload> items,
                                                     absl::Duration timeout) = 0;
-  // `allow_late` lifts the lateness bound, for logs of the past.
+  // `allow_late` lifts the limit on the age of events, for historical logs.
   virtual absl::StatusOr<EventsOutcome> WriteEvents(const std::string& catalog,
                                                     absl::Span<const Event> events, bool allow_late,
                                                     absl::Duration timeout) = 0;

@@ -70,7 +70,7 @@ void ProgressBar::MaybeDraw() {
   if (total_ <= 0) return;
 
   const int64_t tenth = done_ * 10 / total_;
-  if (tenth <= last_tenth_ || tenth >= 10) return;  // the last line is Finish's
+  if (tenth <= last_tenth_ || tenth >= 10) return;  // Finish() writes the last line
   last_tenth_ = tenth;
   options_.write(absl::StrCat(Line(), "\n"));
 }
@@ -95,7 +95,7 @@ std::string ProgressBar::Line() const {
     absl::StrAppend(&line, done_, "  ", Minutes(spent));
   }
 
-  // A line that wraps could not be rewritten in place.
+  // A wrapped line could not be rewritten in place.
   if (options_.terminal && static_cast<int>(line.size()) >= options_.columns)
     line.resize(std::max(1, options_.columns - 1));
   return line;

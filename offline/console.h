@@ -1,5 +1,11 @@
-// Progress on a terminal: one line that is rewritten in place, or, where the output is no terminal,
-// a plain line every tenth of the way.
+// Progress on a terminal: one line that is rewritten in place, or, where the output is not a
+// terminal, a plain line for every tenth that is done.
+//
+// Usage:
+//   ConsoleReporter reporter(options);
+//   const auto on_progress = reporter.Step("items");
+//   for (int64_t done = 1; done <= total; ++done) on_progress(done, total);
+//   reporter.Say("all items are sent");
 #pragma once
 
 #include <cstdint>
@@ -18,14 +24,15 @@ namespace palate::offline {
 struct ConsoleOptions {
   bool terminal = false;                         // redraw in place
   int columns = 80;                              // width of the terminal
-  std::function<void(absl::string_view)> write;  // where the text goes
+  std::function<void(absl::string_view)> write;  // receives the text
   std::function<absl::Time()> now = [] { return absl::Now(); };
 };
 
-// Standard error, so that standard output stays clean for results; a terminal if it is one.
+// Writes to standard error, so that standard output holds only results. Detects whether it is a
+// terminal.
 ConsoleOptions StandardError();
 
-// One step's progress. Thread-safe.
+// The progress of one step. Thread-safe.
 class ProgressBar {
  public:
   explicit ProgressBar(std::string label, ConsoleOptions options = StandardError());
@@ -33,7 +40,7 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // `total` of 0 or less means that it is not known: only the count is shown.
+  // A `total` of 0 or less is unknown: only the count is shown.
   void Update(int64_t done, int64_t total) ABSL_LOCKS_EXCLUDED(mutex_);
   // Draws the last state and ends the line. Later calls do nothing.
   void Finish() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -15,14 +15,14 @@
 namespace palate::offline {
 namespace {
 
-// One call of the embedder: enough for it to find texts of one length, and small enough for the
-// progress to move.
+// Limits of one call of the embedder: large enough for batches of equal lengths, small enough for a
+// smooth progress display.
 constexpr size_t kCallLines = 128;
 constexpr size_t kCallImages = 32;
 
 struct Portion {
   std::vector<EmbedLine> lines;
-  int64_t lines_read = 0;  // of the file, up to here
+  int64_t lines_read = 0;  // of the whole file so far
 };
 
 Portion ReadPortion(EmbedLineReader& reader) {
@@ -64,7 +64,7 @@ absl::StatusOr<std::vector<SpaceKey>> ChooseSpaces(const embedding::ModelInfo& i
   return spaces;
 }
 
-// Moves the inputs out of the portion.
+// Embeds a portion and moves its inputs out.
 absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions& options,
                           Portion& portion, VectorFile& file, EmbedFileReport& report) {
   embedding::EmbedOptions call;
@@ -127,7 +127,7 @@ absl::StatusOr<EmbedFileReport> EmbedFile(
   report.dimensions = options.dimensions > 0 ? options.dimensions : info.dimensions;
   PALATE_ASSIGN_OR_RETURN(report.spaces, ChooseSpaces(info, options, report.dimensions));
 
-  // The reader has a report of its own, since it reads ahead on another thread.
+  // The reader reads ahead on another thread, so it needs a separate report.
   SourceReport read;
   PALATE_ASSIGN_OR_RETURN(EmbedLineReader reader,
                           EmbedLineReader::Open(options.input, options.images_folder, read));

@@ -33,14 +33,14 @@ absl::StatusOr<std::vector<std::string>> ReadStrings(const std::string& key, con
 absl::StatusOr<ParsedLine> ParsePlain(const Json& object) {
   ParsedLine line;
   if (!object.contains("id") || !object["id"].is_string())
-    return InvalidField("id", "is missing or no string", "a string");
+    return InvalidField("id", "is missing or not a string", "a string");
   line.id = object["id"].get<std::string>();
 
   for (const auto& [key, value] : object.items()) {
     if (key == "id" || value.is_null()) continue;
     if (key != "text" && key != "images")
       return InvalidField(QuoteForMessage(key), "is unknown",
-                          "id, text or images beside a \"text\"");
+                          "id, text or images, because the line has \"text\"");
     PALATE_ASSIGN_OR_RETURN((key == "text" ? line.texts : line.images), ReadStrings(key, value));
   }
   return line;
@@ -80,7 +80,7 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
   PALATE_ASSIGN_OR_RETURN(ParsedLine parsed, ParseLine(text));
   if (!ids_.insert(parsed.id).second) {
     return absl::InvalidArgumentError(
-        absl::StrCat("id ", QuoteForMessage(parsed.id), " stands in an earlier line"));
+        absl::StrCat("id ", QuoteForMessage(parsed.id), " is used in an earlier line"));
   }
 
   EmbedLine line = {.line = number_,

@@ -1,9 +1,9 @@
-// Lines of a file of things to embed, one JSON object each:
-//   an item as `palate import items` reads it (offline/import/jsonl_reader.h); its texts are made
-//   as the services make them: title with attributes, then the description
-//   {"id": "q1", "text": "a walnut lamp", "images": ["lamp.jpg"]}: as it stands; "text" is one
-//   text, or a list of them
-// Only "id" is required. Image names are relative to the images folder and may not leave it.
+// Reads the lines of a file to embed, one JSON object per line. A line is either
+//   an item of `palate import items` (offline/import/jsonl_reader.h), whose texts are those that
+//   the services embed: title with attributes, then the description; or
+//   {"id": "q1", "text": "a walnut lamp", "images": ["lamp.jpg"]}
+//   which is embedded unchanged; "text" is one text or a list of texts.
+// Only "id" is required. Image paths are relative to the images folder and must not leave it.
 #pragma once
 
 #include <cstdint>
@@ -26,19 +26,18 @@ struct EmbedLine {
   embedding::EmbedInput input;
 };
 
-// One thread at a time; the file is read line by line, never whole.
+// Not thread-safe. Memory holds one line and all ids.
 class EmbedLineReader {
  public:
-  // NotFound when the file is missing. `report` outlives the reader: lines that cannot be used, ids
-  // that come again, and pictures that cannot be read go there. A line whose picture cannot be read
-  // is still a line.
+  // NotFound when the file is missing. `report` outlives the reader; it receives malformed lines,
+  // repeated ids and unreadable pictures. A line whose picture cannot be read is still returned.
   static absl::StatusOr<EmbedLineReader> Open(const std::string& path,
                                               const std::string& images_folder,
                                               SourceReport& report);
 
   // The next usable line; nothing at the end.
   std::optional<EmbedLine> Next();
-  // Lines read so far, and in all.
+  // Lines read so far, and lines in the file.
   int64_t number() const { return number_; }
   int64_t count() const { return count_; }
 

@@ -16,7 +16,7 @@
 namespace palate::offline {
 namespace {
 
-// Readers refuse headers above 100 MB; tensors and the rest of the metadata need little.
+// Readers refuse headers above 100 MB; the tensors and the other metadata need little of that.
 constexpr size_t kMaxIdsBytes = size_t{96} << 20;
 
 absl::Status WriteError(const std::string& path) {
@@ -101,8 +101,8 @@ absl::Status VectorFile::Finish(std::map<std::string, std::string> metadata) {
   metadata["ids"] = nlohmann::json(ids_).dump();
   if (metadata["ids"].size() > kMaxIdsBytes) {
     return absl::ResourceExhaustedError(absl::StrCat("the ids take ", metadata["ids"].size(),
-                                                     " bytes, and one file holds ", kMaxIdsBytes,
-                                                     ": split the input"));
+                                                     " bytes, the limit for one file is ",
+                                                     kMaxIdsBytes, ": split the input"));
   }
 
   std::map<std::string, models::TensorEntry> tensors;

@@ -1,14 +1,20 @@
-// Vectors gathered on disk and then written as one safetensors file.
+// Collects vectors on disk and then writes them as one safetensors file.
 //
-//   vectors           F32 [n, dimensions]   of the first space; row i belongs to id i
-//   and with several spaces, for each of them
+//   vectors           F32 [n, dimensions]   vectors of the first space; row i belongs to id i
+//
+// With several spaces, for each of them (an id need not have a vector in every space):
+//
 //   vectors.<space>   F32 [m, dimensions]
-//   rows.<space>      I64 [m]               the ids' places, since an id need not have a vector in
-//   every space
+//   rows.<space>      I64 [m]               indexes of the ids
 //
 // The metadata holds "ids" (a JSON list of strings), "spaces" (a JSON list of {"name",
-// "fingerprint"}, first the one of `vectors`), and what the caller adds. The file appears whole or
-// not at all.
+// "fingerprint"}, where the first is the space of `vectors`), and what the caller adds. The file
+// appears as a whole or not at all.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const auto file, VectorFile::Create(path, {space}, 2));
+//   PALATE_RETURN_IF_ERROR(file->Add("item-1", {{space, {0.6f, 0.8f}}}));
+//   PALATE_RETURN_IF_ERROR(file->Finish({{"model", "example"}}));
 #pragma once
 
 #include <cstdint>
@@ -25,11 +31,11 @@
 
 namespace palate::offline {
 
-// One thread. Memory holds the ids; vectors wait in temporary files beside the output, which go
-// when the object does.
+// Not thread-safe. Memory holds the ids; the vectors are in temporary files beside the output,
+// which the destructor removes.
 class VectorFile {
  public:
-  // `spaces` is not empty. Unavailable when there is no writing in the output's folder.
+  // REQUIRES: `spaces` is not empty. Unavailable when the output's folder is not writable.
   static absl::StatusOr<std::unique_ptr<VectorFile>> Create(const std::string& path,
                                                             std::vector<SpaceKey> spaces,
                                                             int dimensions);
@@ -37,11 +43,13 @@ class VectorFile {
   VectorFile(const VectorFile&) = delete;
   VectorFile& operator=(const VectorFile&) = delete;
 
-  // FailedPrecondition when there is no vector of the first space: then nothing was added.
+  // FailedPrecondition when there is no vector of the first space (nothing is added then),
+  // Unavailable when a write fails.
   absl::Status Add(const std::string& id, const std::vector<SpaceVector>& vectors);
   int64_t rows() const { return static_cast<int64_t>(ids_.size()); }
 
-  // ResourceExhausted when the ids together exceed what a safetensors header may hold.
+  // Writes the file; call it once. ResourceExhausted when all ids together exceed the limit of a
+  // safetensors header, Unavailable when a write fails.
   absl::Status Finish(std::map<std::string, std::string> metadata);
 
  private:

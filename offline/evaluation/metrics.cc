@@ -30,7 +30,7 @@ void ForTop(int k, const std::vector<std::string>& ranking, const Relevance& rel
   }
 }
 
-// Characters of valid UTF-8: bytes that do not continue one.
+// The number of characters of valid UTF-8: bytes that are not continuation bytes.
 size_t Width(const std::string& text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });

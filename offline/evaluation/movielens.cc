@@ -28,10 +28,10 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
       report.items, outcome.items.changed, outcome.items.unchanged, outcome.resumed_items,
       outcome.items.failures.size()));
   reporter.Say(
-      absl::StrFormat("       %d without a description, %d without a picture: both are full items",
+      absl::StrFormat("       %d without a description, %d without a picture; both are optional",
                       report.without_description, report.without_image));
   reporter.Say(
-      absl::StrFormat("events: %d read, %d written, %d known already, %d skipped (acknowledged "
+      absl::StrFormat("events: %d read, %d written, %d already known, %d skipped (acknowledged "
                       "earlier), %d refused",
                       report.events, outcome.events.written, outcome.events.duplicates,
                       outcome.resumed_events, outcome.events.failures.size()));
@@ -46,7 +46,7 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
   }
 
   if (report.malformed_count > static_cast<int64_t>(report.malformed.size())) {
-    reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " places in all"));
+    reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " problems in all"));
   }
 }
 
@@ -71,13 +71,14 @@ absl::Status Measure(offline::Client& client, const offline::MovieLens& data, ab
 
   reporter.Say(absl::StrCat("quality on ratings from ",
                             absl::FormatTime("%Y-%m-%d", split, absl::UTCTimeZone()),
-                            " on, of users with at least ", options.min_train_ratings,
-                            " ratings before:\n", FormatQuality(quality, served.k)));
-  reporter.Say(helps
-                   ? absl::StrCat("the language model helps here: its weight for this catalog is ",
-                                  options.trial_weight)
-                   : std::string("the language model does not help here for certain: its weight "
-                                 "for this catalog is 0"));
+                            " on, for users with at least ", options.min_train_ratings,
+                            " earlier ratings:\n", FormatQuality(quality, served.k)));
+  reporter.Say(
+      helps
+          ? absl::StrCat("the language model improves the ranking: its weight for this catalog is ",
+                         options.trial_weight)
+          : std::string("the language model does not improve the ranking significantly: its weight "
+                        "for this catalog is 0"));
   return absl::OkStatus();
 }
 

@@ -1,10 +1,10 @@
-// Imports a MovieLens folder through the public API and, on the way, measures how well its users
-// are served.
+// Imports a MovieLens folder through the public API and measures the quality of recommendations for
+// its users during the import.
 //
-// The ratings before one point in time are sent first; the answers for that moment are compared
-// with what users rated well later; then the rest follows. So nothing of the future is known to the
-// answers that are measured, trends included. Where the language model does not help for certain,
-// the catalog's weight for it is set to 0.
+// The ratings before one point in time are sent first. Then the recommendations for that time are
+// compared with what users rated well later. The later ratings are sent last, so the measured
+// recommendations, including trends, know nothing of the future. If the language model does not
+// improve them significantly, the catalog's weight for it is set to 0.
 #pragma once
 
 #include <string>
@@ -20,24 +20,25 @@ namespace palate::evaluation {
 
 struct MovieLensOptions {
   std::string folder;
-  offline::ImportOptions import;  // catalog and checkpoint; source_name is filled in
-  bool evaluate =
-      true;  // on the first, uninterrupted import only: later the store knows the future
+  offline::ImportOptions import;  // catalog and checkpoint; the import sets source_name
+  // Measures only if the catalog has no events yet: later the store knows the future.
+  bool evaluate = true;
   double train_share = 0.8;   // of the ratings, by time
-  double liked_from = 4.0;    // a rating that counts as relevant
+  double liked_from = 4.0;    // the lowest rating that counts as relevant
   int min_train_ratings = 5;  // users with fewer before the split are not measured
   double trial_weight = 0.5;  // the language model's weight while it is measured
 };
 
+// Blocks until everything is sent and searchable. Fails when a call fails or the files are missing.
 absl::Status ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
                              offline::Reporter& reporter);
 
-// The users to measure: enough ratings before `split`, and at least one film rated well after it
-// that the import holds.
+// The users to measure: those with enough ratings before `split` who afterwards rated at least one
+// movie of movies.csv well that they had not rated before.
 std::vector<EvaluationCase> MovieLensCases(const offline::MovieLens& data, absl::Time split,
                                            const MovieLensOptions& options);
 
-// Films by number of ratings before `split`.
+// Movie ids by number of ratings before `split`, most first.
 std::vector<std::string> PopularBefore(const offline::MovieLens& data, absl::Time split);
 
 }  // namespace palate::evaluation

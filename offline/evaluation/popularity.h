@@ -1,4 +1,4 @@
-// The baseline that every recommender has to beat: the same popular items for everyone.
+// The baseline that every recommender must beat: the same popular items for every user.
 #pragma once
 
 #include <string>

@@ -33,7 +33,7 @@ std::vector<std::string> PopularUnseen(const std::vector<std::string>& popular,
   return ids;
 }
 
-// NDCG of the best order that the answered candidates allow.
+// NDCG of the best possible order of the returned candidates.
 double BestOf(int k, const std::vector<ResultItem>& results, const Relevance& relevance) {
   Relevance found;
   for (const ResultItem& result : results) {
@@ -126,9 +126,9 @@ std::string FormatQuality(const ServedQuality& quality, int k) {
       100 * quality.gain.relative, 100 * quality.gain.low, 100 * quality.gain.high, quality.users);
 
   if (quality.explanations > 0) {
-    absl::StrAppendFormat(&text,
-                          "explanations: %d of %d are the model's own after the evidence check\n",
-                          quality.explanations_by_model, quality.explanations);
+    absl::StrAppendFormat(
+        &text, "explanations: %d of %d are written by the model and passed the evidence check\n",
+        quality.explanations_by_model, quality.explanations);
   }
   return text;
 }

@@ -6,7 +6,7 @@
 namespace palate::golden {
 namespace {
 
-// What the template sees: messages, the keyword arguments, and whatever else the case holds by name
+// The variables of the template: messages, the keyword arguments, and all other keys of the case
 // (tools, documents).
 Json Context(const Json& chat) {
   Json context = chat.contains("kwargs") ? chat["kwargs"] : Json::object();

@@ -14,8 +14,8 @@ struct Entry {
   const char* key;  // in inputs.json
   Check check;
 };
-// Keys without a line of their own are read by the check they belong to: greedy_new_tokens,
-// padding, prompt, images.
+// The keys greedy_new_tokens, padding, prompt and images are parameters of these checks and have no
+// entry.
 constexpr std::array<Entry, 16> kChecks = {{{"tokenize", CheckTokenize},
                                             {"third_party_cases", CheckThirdPartyCases},
                                             {"max_length", CheckPadded},
@@ -39,8 +39,9 @@ void CheckFixture(Fixture& fixture, Report& report) {
   const c10::InferenceMode inference;
   if (fixture.is_published()) {
     const absl::Status status = fixture.VerifyPublished();
-    report.Add(status.ok(), "published checkpoint",
-               status.ok() ? "SHA-256 of its files are equal" : std::string(status.message()));
+    report.Add(
+        status.ok(), "published checkpoint",
+        status.ok() ? "the SHA-256 digests of its files are equal" : std::string(status.message()));
   }
 
   bool asked = false;

@@ -1,5 +1,4 @@
-// What a fixture may ask, by the keys of its inputs.json: one function a key, in a file of its own
-// kind.
+// The checks of a fixture: one function for each key that inputs.json may have.
 #pragma once
 
 #include <string>
@@ -12,16 +11,16 @@
 
 namespace palate::golden {
 
-// Adds its findings to the report; a status means that it could not be carried out. May throw as
-// ATen does.
+// Adds its results to the report. An error status means that the check could not run. May throw
+// what ATen throws; CheckFixture() catches it.
 using Check = absl::Status (*)(Fixture& fixture, Report& report);
 
 // tokenizer_checks.cc
 absl::Status CheckTokenize(Fixture& fixture, Report& report);
 absl::Status CheckThirdPartyCases(Fixture& fixture, Report& report);
 absl::Status CheckPadded(Fixture& fixture, Report& report);
-// expected.json: tokenize, for these texts; inputs name them by the key `tokenize` or, for a dual
-// encoder, `texts`.
+// Compares `tokenize` of expected.json with the tokens of these texts, which inputs.json lists
+// under `tokenize` or, for a dual encoder, under `texts`.
 absl::Status CompareTokenized(Fixture& fixture, Report& report,
                               const std::vector<std::string>& texts);
 // chat_check.cc
@@ -47,8 +46,7 @@ absl::Status CheckImageTower(Fixture& fixture, Report& report);
 // processor_check.cc
 absl::Status CheckProcessors(Fixture& fixture, Report& report);
 
-// Runs every check that the fixture's keys ask for, then reports each key and tensor that none of
-// them consumed.
+// Runs the check of every key in inputs.json, then reports each key and tensor that no check read.
 void CheckFixture(Fixture& fixture, Report& report);
 
 }  // namespace palate::golden

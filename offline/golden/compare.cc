@@ -92,7 +92,7 @@ std::string DescribeIds(absl::Span<const int64_t> actual, absl::Span<const int64
   const auto shown = [&](absl::Span<const int64_t> ids) {
     return absl::StrJoin(ids.subspan(std::min(first, ids.size()), 5), " ");
   };
-  return absl::StrCat(actual.size(), " ids instead of ", expected.size(), ", from place ", first,
+  return absl::StrCat(actual.size(), " ids instead of ", expected.size(), ", from index ", first,
                       " on [", shown(actual), " …] instead of [", shown(expected), " …]");
 }
 

@@ -12,26 +12,26 @@
 
 namespace palate::golden {
 
-inline constexpr double kStateTolerance = 1e-4;  // logits, hidden states, log-probabilities
-inline constexpr double kScoreTolerance = 1e-5;  // reranker scores
-inline constexpr double kRoundedTolerance =
-    1e-6;  // numbers that the reference wrote as decimal text
-inline constexpr double kVectorTolerance = 1e-4;  // embeddings, besides:
+inline constexpr double kStateTolerance = 1e-4;    // logits, hidden states, log-probabilities
+inline constexpr double kScoreTolerance = 1e-5;    // reranker scores
+inline constexpr double kRoundedTolerance = 1e-6;  // numbers that the reference wrote as text
+inline constexpr double kVectorTolerance = 1e-4;   // embeddings, and also:
 inline constexpr double kVectorCosine = 0.99999;
 inline constexpr double kPixelTolerance = 1e-5;  // processed pixels
-// A greedy choice that was closer than this may fall the other way: twice what logits may differ.
+// If the two largest logits are closer than this (twice the tolerance of a logit), greedy decoding
+// may choose either token.
 inline constexpr double kReliableGap = 2 * kStateTolerance;
 
-// Largest absolute difference; infinite where one is not a number and for unequal shapes.
+// Largest absolute difference. Infinite if any difference is not a number, or if the shapes differ.
 double MaxDifference(const at::Tensor& actual, const at::Tensor& expected);
 
 // Each adds one check to the report.
 void CompareTensor(Report& report, const std::string& what, const at::Tensor& actual,
                    const at::Tensor& expected, double tolerance);
-// By rows of the last dimension: cosine and largest difference.
+// Checks the lowest cosine of the rows (the last dimension) and the largest difference.
 void CompareVectors(Report& report, const std::string& what, const at::Tensor& actual,
                     const at::Tensor& expected);
-// All values equal; for ids, masks, grids and positions.
+// Checks that all values are equal; for ids, masks, grids and positions.
 void CompareExact(Report& report, const std::string& what, const at::Tensor& actual,
                   const at::Tensor& expected);
 void CompareIds(Report& report, const std::string& what, absl::Span<const int64_t> actual,
@@ -39,7 +39,7 @@ void CompareIds(Report& report, const std::string& what, absl::Span<const int64_
 void CompareText(Report& report, const std::string& what, const std::string& actual,
                  const std::string& expected);
 
-// For the message of a Tally: what differs first, in a few words.
+// A short description of the first difference, for Tally::Add().
 std::string DescribeIds(absl::Span<const int64_t> actual, absl::Span<const int64_t> expected);
 std::string DescribeText(const std::string& actual, const std::string& expected);
 

@@ -17,7 +17,7 @@
 namespace palate::golden {
 namespace {
 
-// The two families behind one face.
+// One interface for both families of dual encoders.
 struct DualEncoder {
   int64_t max_positions = 0;
   std::string link;  // how logits become probabilities
@@ -83,7 +83,7 @@ absl::StatusOr<models::TextPadding> ReadPadding(const JsonNode& inputs) {
       absl::StrCat("inputs.json: padding \"", padding, "\" is neither longest nor max_length"));
 }
 
-// The reference's pixels, after comparing ours with them.
+// Compares our pixels with the reference's, and returns ours.
 absl::StatusOr<at::Tensor> ComparePixels(Fixture& fixture, Report& report,
                                          const std::vector<std::string>& pictures) {
   PALATE_ASSIGN_OR_RETURN(const auto processor, models::ImageProcessor::Load(fixture.checkpoint()));
@@ -110,7 +110,7 @@ absl::StatusOr<at::Tensor> ComparePixels(Fixture& fixture, Report& report,
     CompareOtherBackend(report, "pixel_values_pil_backend", actual, other, processor.config());
   }
 
-  // Names of the reference's classes, and how far those are from each other.
+  // The names of the reference's classes and the difference between them are not compared.
   for (const char* key : {"image_processor", "pil_processor", "max_abs_diff_between_backends"})
     fixture.expected().Ignore(key);
   return actual;
@@ -146,7 +146,7 @@ at::Tensor Normalized(const at::Tensor& features) {
   return features / features.norm(2, -1, /*keepdim=*/true);
 }
 
-// Each row alone must be what it is in the batch.
+// Compares each row computed alone with the same row of the batch.
 void CompareWithSingles(Report& report, const std::string& what, const at::Tensor& batch,
                         const std::function<at::Tensor(int64_t)>& single) {
   std::vector<at::Tensor> rows;

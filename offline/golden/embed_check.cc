@@ -18,8 +18,8 @@ struct EmbedCase {
   std::string instruction;
   std::string text;
   std::vector<std::string> pictures;
-  int64_t dimensions = 0;  // 0: the model's own
-  int64_t max_tokens = 0;  // 0: the protocol's own
+  int64_t dimensions = 0;  // 0: the model's dimensions
+  int64_t max_tokens = 0;  // 0: the protocol's limit
 };
 
 absl::StatusOr<EmbedCase> ReadCase(const JsonNode& node) {
@@ -48,7 +48,7 @@ absl::StatusOr<EmbedCase> ReadCase(const JsonNode& node) {
   return result;
 }
 
-// The space in which the whole of a case is one pass.
+// The space whose vector is computed from all content of a case in one pass.
 std::string SpaceOf(const EmbedCase& test) {
   if (test.pictures.empty()) return kTextSpace;
   return test.text.empty() ? kImageSpace : kFusedSpace;
@@ -66,7 +66,7 @@ absl::StatusOr<embedding::PreparedPass> Prepare(const Fixture& fixture,
   return encoder.Prepare(content);
 }
 
-// The vector that a caller of the library gets: float32 [dimensions].
+// The vector that Embedder returns: float32 [dimensions].
 absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embedder& embedder,
                                         const EmbedCase& test) {
   embedding::EmbedInput input = {.fields = {test.text}, .images = {}, .role = test.role};
@@ -82,11 +82,11 @@ absl::StatusOr<at::Tensor> ServedVector(const Fixture& fixture, embedding::Embed
 
   PALATE_RETURN_IF_ERROR(results[0].status);
   if (results[0].vectors.size() != 1)
-    return absl::InternalError("the embedder gave another number of vectors than one");
+    return absl::InternalError("the embedder did not return exactly one vector");
   return at::tensor(results[0].vectors[0].values);
 }
 
-// A model that cuts at `max_tokens`, behind the library's front door.
+// Loads a model that truncates texts to `max_tokens` tokens, and an Embedder for it.
 absl::StatusOr<std::unique_ptr<embedding::Embedder>> OpenEmbedder(
     const std::string& folder, int64_t max_tokens,
     std::shared_ptr<const embedding::EmbeddingModel>& model) {
@@ -106,7 +106,7 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
   if (nodes.size() != answers.size())
     return absl::InvalidArgumentError("expected.json: embed answers another number of cases");
 
-  std::vector<embedding::PreparedPass> passes;  // of the cases that the same model reads
+  std::vector<embedding::PreparedPass> passes;  // of the cases without max_tokens
   std::vector<at::Tensor> singles;
   std::shared_ptr<const embedding::EmbeddingModel> whole;
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -127,7 +127,7 @@ absl::Status CheckEmbed(Fixture& fixture, Report& report) {
     if (test.dimensions > 0)
       vector = vector.narrow(0, 0, test.dimensions) / vector.narrow(0, 0, test.dimensions).norm();
     CompareVectors(report, name, vector, expected);
-    // The library serves nothing for an input without content.
+    // Embedder refuses an input without content.
     if (!test.text.empty() || !test.pictures.empty()) {
       PALATE_ASSIGN_OR_RETURN(const at::Tensor served, ServedVector(fixture, *embedder, test));
       CompareVectors(report, name + " served", served, expected);

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<Fixture>> Fixture::Open(const std::string& folder
   if (models::FileExists(folder + kPublishedFile)) {
     if (published.empty())
       return absl::NotFoundError(
-          absl::StrCat("the weights that ", kPublishedFile, " names are not given; pass --minilm"));
+          absl::StrCat("the weights that ", kPublishedFile, " names are missing; pass --minilm"));
     PALATE_ASSIGN_OR_RETURN(fixture->published_files_,
                             JsonNode::Load(folder + kPublishedFile, "checkpoint.json"));
     fixture->published_ = true;

@@ -1,5 +1,5 @@
-// One fixture: a checkpoint folder, inputs, and what the reference made of them. The format is that
-// of tests/goldens/README.md.
+// One fixture: a checkpoint folder, inputs, and the reference implementation's outputs.
+// tests/goldens/README.md describes the format.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,16 +20,16 @@
 
 namespace palate::golden {
 
-// Whether `folder` is one: it holds inputs/inputs.json or expected.json.
+// Whether `folder` is a fixture: it holds inputs/inputs.json or expected.json.
 bool IsFixture(const std::string& folder);
 
-// Used by one thread. Tensors and JSON keys that were handed out count as consumed; the rest is
-// reported by Unconsumed().
+// Not thread-safe. Tensors and JSON keys count as consumed once they are read; Unconsumed() lists
+// the others.
 class Fixture {
  public:
-  // `published` is the folder that stands for checkpoint/ where inputs/checkpoint.json takes its
-  // place; may be empty. NotFound naming what is missing, InvalidArgument or DataLoss for files
-  // that cannot be read.
+  // A fixture of published weights has inputs/checkpoint.json instead of checkpoint/; `published`
+  // is the folder of those weights, and may be empty for other fixtures. NotFound naming the
+  // missing file, InvalidArgument or DataLoss for malformed files.
   static absl::StatusOr<std::unique_ptr<Fixture>> Open(const std::string& folder,
                                                        const std::string& published);
 
@@ -39,28 +39,28 @@ class Fixture {
   const JsonNode& expected() const { return expected_; }
 
   bool HasTensor(const std::string& name) const { return tensors_.count(name) > 0; }
-  // Reads a reference tensor. NotFound when there is none of this name.
+  // Returns a reference tensor. NotFound when there is none of this name.
   absl::StatusOr<at::Tensor> Tensor(const std::string& name);
   // Decodes a picture of inputs/.
   absl::StatusOr<models::Image> Picture(const std::string& name) const;
   absl::StatusOr<std::string> InputFile(const std::string& name) const;
 
-  // SHA-256 of the published files against inputs/checkpoint.json; OK where the fixture has its own
-  // checkpoint.
+  // Compares the SHA-256 digests of the published files with inputs/checkpoint.json; DataLoss when
+  // one differs. REQUIRES: is_published().
   absl::Status VerifyPublished();
   bool is_published() const { return published_; }
 
-  // The checkpoint's parts, loaded at the first call.
+  // The parts of the checkpoint, loaded by the first call.
   absl::StatusOr<std::shared_ptr<const models::Tokenizer>> Tokenizer();
-  // With the adapter applied where inputs name a base.
+  // Has the adapter applied if inputs.json names a base.
   absl::StatusOr<std::shared_ptr<const models::CausalLm>> LanguageModel();
   absl::StatusOr<std::shared_ptr<const models::ChatTemplate>> ChatTemplate();
 
-  // The folder that inputs name as `base`, or the checkpoint itself: where tokenizer and config
-  // are.
+  // The folder with tokenizer and config: the one that inputs.json names as `base`, else the
+  // checkpoint.
   absl::StatusOr<std::string> BaseFolder() const;
 
-  // Every JSON key and tensor that no check asked for.
+  // Every JSON key and tensor that no check read.
   std::vector<std::string> Unconsumed() const;
 
  private:

@@ -17,12 +17,12 @@ struct NamedPooling {
   const char* tensor;
   models::VitPooling pooling;
 };
-// What a fixture may hold of the vectors; one with a projection has image_embeds.
+// The vectors that a fixture may hold; a tower with a projection has image_embeds.
 constexpr NamedPooling kPoolings[] = {{"image_embeds", models::VitPooling::kCls},
                                       {"pooled_cls", models::VitPooling::kCls},
                                       {"pooled_mean", models::VitPooling::kMean}};
 
-// The vectors of the pictures one by one.
+// The vectors of the pictures, computed one by one.
 at::Tensor Singles(const models::VitModel& model, const at::Tensor& pixels,
                    models::VitPooling pooling) {
   std::vector<at::Tensor> rows;

@@ -21,7 +21,7 @@ bool IsTexts(const Json& json) {
   return json.is_array() && std::all_of(json.begin(), json.end(), IsText);
 }
 
-// Whether the fields of the value are told apart when it is asked what was read.
+// Whether reads of the parts of the value are recorded separately.
 bool HasParts(const Json& json) {
   if (json.is_object()) return !json.empty();
   return json.is_array() && std::any_of(json.begin(), json.end(),

@@ -1,4 +1,9 @@
-// JSON that remembers what was read, so that a key which nobody understood can be reported.
+// JSON that records what was read, so that keys which no check understood can be reported.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const JsonNode inputs, JsonNode::Load(path, "inputs.json"));
+//   PALATE_ASSIGN_OR_RETURN(const auto texts, inputs.Strings("texts"));
+//   const std::vector<std::string> unread = inputs.Unread();
 #pragma once
 
 #include <cstdint>
@@ -16,19 +21,19 @@ namespace palate::golden {
 
 using Json = nlohmann::ordered_json;
 
-// A place in a document. Cheap to copy; all nodes of one document share it and its record of reads.
-// One thread.
+// A value in a document. Cheap to copy; all nodes of one document share the document and its record
+// of reads. Not thread-safe.
 //
 // Typed getters mark what they return as read. They fail with NotFound for an absent key and
-// InvalidArgument for another type, naming file and place.
+// InvalidArgument for another type, naming the document and the path.
 class JsonNode {
  public:
-  // An empty object, for a file that need not be there.
+  // An empty object, for an optional file.
   JsonNode() : JsonNode(Json::object(), "") {}
-  // `source` is what messages call the document.
+  // `source` is the name of the document in error messages.
   JsonNode(Json document, std::string source);
 
-  // NotFound, or InvalidArgument when the text is no JSON object.
+  // NotFound when there is no file, InvalidArgument when its text is not a JSON object.
   static absl::StatusOr<JsonNode> Load(const std::string& path, const std::string& source);
 
   bool Has(absl::string_view key) const;
@@ -46,11 +51,12 @@ class JsonNode {
 
   // The whole subtree, marked as read.
   const Json& Take() const;
-  // Marks a key's subtree as read if it is there: what a check knows and has no use for.
+  // Marks the subtree of a key as read, if there is one. For keys that a check knows and does not
+  // need.
   void Ignore(absl::string_view key) const;
 
-  // Places below this node that were never read, in document order. A list without objects in it is
-  // one place.
+  // The paths below this node that were never read, in document order. A list without objects
+  // counts as one value.
   std::vector<std::string> Unread() const;
 
  private:

@@ -12,7 +12,7 @@
 namespace palate::golden {
 namespace {
 
-// Whether a choice along the path is so close that rounding may decide it.
+// Whether every choice along the path is clear enough that rounding cannot change it.
 absl::StatusOr<bool> IsReliable(const JsonNode& answer) {
   PALATE_ASSIGN_OR_RETURN(const double gap, answer.Double("min_top2_gap"));
   if (!answer.Has("greedy_reliable")) return gap >= kReliableGap;
@@ -68,10 +68,10 @@ absl::Status CompareGreedy(Report& report, const std::string& what, const models
   } else {
     report.Add(actual.size() == expected.size(), ids_name,
                absl::StrCat(actual == expected ? "equal" : "different",
-                            ", and either will do: two logits along the path are too close"));
+                            ", not compared: two logits along the path are too close"));
   }
 
-  // Where a forward without the cache would go at each step of the reference's path.
+  // The choices of one forward pass without the cache over the reference's path.
   models::LmSequence whole = prompt;
   whole.ids.insert(whole.ids.end(), expected.begin(), expected.end());
   const auto first = static_cast<int64_t>(prompt.ids.size()) - 1;

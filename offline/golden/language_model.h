@@ -1,4 +1,4 @@
-// What the checks of language models share.
+// Helpers that the checks of language models share.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,7 +19,7 @@ using TokenLists = std::vector<std::vector<int64_t>>;
 // Sequences without images.
 std::vector<models::LmSequence> TextSequences(const TokenLists& ids);
 
-// The prompts with special tokens as the tokenizer adds them.
+// Encodes the prompts with the special tokens that the tokenizer adds.
 absl::StatusOr<TokenLists> EncodePrompts(const models::Tokenizer& tokenizer,
                                          const std::vector<std::string>& prompts);
 
@@ -32,9 +32,9 @@ std::vector<at::Tensor> HiddenStates(const models::CausalLm& model,
 void CompareBatchWithSingles(Report& report, const models::CausalLm& model,
                              const std::vector<models::LmSequence>& sequences);
 
-// Adds the checks of one greedy continuation: the ids, that the cache computes what a whole forward
-// does, and the decoded text. `answer` holds new_ids, min_top2_gap, and perhaps greedy_reliable and
-// text.
+// Adds the checks of one greedy continuation: the ids with the key-value cache, the ids of a
+// forward pass without it, and the decoded text. `answer` holds new_ids and min_top2_gap, and
+// optionally greedy_reliable and text.
 absl::Status CompareGreedy(Report& report, const std::string& what, const models::CausalLm& model,
                            const models::LmSequence& prompt, int64_t new_tokens,
                            const JsonNode& answer);

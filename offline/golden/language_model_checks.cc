@@ -16,7 +16,7 @@ namespace {
 
 std::string Numbered(const std::string& name, size_t n) { return absl::StrCat(name, ".", n); }
 
-// The reference's answers to some prompts, checked to be in order and to begin with the same ids.
+// Checks that the answers belong to the prompts, in order, and compares the ids of the prompts.
 absl::Status ComparePromptIds(Report& report, const std::string& what,
                               const std::vector<std::string>& prompts, const TokenLists& ids,
                               const std::vector<JsonNode>& answers) {
@@ -36,7 +36,7 @@ absl::Status ComparePromptIds(Report& report, const std::string& what,
   return absl::OkStatus();
 }
 
-// How far the adapter moved the logits: what the reference says it did.
+// Compares how far the adapter moved the logits with what the reference measured.
 absl::Status CompareChange(Fixture& fixture, Report& report, const std::vector<JsonNode>& answers,
                            const TokenLists& ids, const std::vector<at::Tensor>& logits) {
   PALATE_ASSIGN_OR_RETURN(const std::string folder, fixture.BaseFolder());
@@ -52,8 +52,8 @@ absl::Status CompareChange(Fixture& fixture, Report& report, const std::vector<J
   return absl::OkStatus();
 }
 
-// Ids padded on the left to the longest, with mask and positions: what the reference made of the
-// prompts.
+// Ids padded on the left to the longest sequence, with mask and positions, as the reference batches
+// the prompts.
 struct LeftPadded {
   at::Tensor ids, mask, positions;  // int64 [batch, width]
 };
@@ -77,7 +77,7 @@ LeftPadded PadLeft(const TokenLists& lists, int64_t pad_id) {
   return result;
 }
 
-// Logits of the last column of a left-padded batch, through the attention that a caller may decide.
+// Logits of the last column of a left-padded batch, computed with an explicit attention mask.
 at::Tensor LastLogitsOfMasked(const models::DecoderModel& decoder, const LeftPadded& batch) {
   const int64_t width = batch.ids.size(1);
   const at::Tensor causal = at::ones({width, width}, at::kBool).tril();
@@ -101,11 +101,11 @@ absl::Status CompareLeftPadded(Fixture& fixture, Report& report, const models::C
   const LeftPadded batch = PadLeft(lists, padding->pad_id());
   CompareExact(report, "batch.input_ids", batch.ids, ids);
   CompareExact(report, "batch.attention_mask", batch.mask, mask);
-  // Positions of padding mean nothing.
+  // The positions of padding have no meaning.
   CompareExact(report, "batch.position_ids", batch.positions, positions * mask);
 
-  // Windows differ from layer to layer, which one mask cannot say; those models are compared by
-  // their packed form alone.
+  // Sliding windows may differ between layers, which one mask cannot express; for such models only
+  // the packed batch is compared.
   const bool windows = !model.decoder().config().sliding_windows.empty();
   const at::Tensor actual =
       windows
@@ -132,7 +132,7 @@ absl::Status CheckLogits(Fixture& fixture, Report& report) {
     CompareTensor(report, Numbered("logits", i), all_logits.back(), logits, kStateTolerance);
 
     const std::string states_name = Numbered("last_hidden_state", i);
-    // An adapter's fixture has logits only.
+    // The fixture of an adapter may have logits only.
     if (fixture.inputs().Has("base") && !fixture.HasTensor(states_name)) continue;
     PALATE_ASSIGN_OR_RETURN(const at::Tensor expected_states, fixture.Tensor(states_name));
     CompareTensor(report, states_name, states, expected_states, kStateTolerance);
@@ -212,7 +212,7 @@ absl::Status CheckScore(Fixture& fixture, Report& report) {
     const at::Tensor scores =
         at::log_softmax(rows, -1).gather(1, IdTensor(continuation_ids).unsqueeze(1)).squeeze(1);
     CompareTensor(report, name, scores, expected, kStateTolerance);
-    // The sum of as many values, each within the tolerance.
+    // Each of the summed values may be off by the tolerance.
     report.AtMost(name + " sum", "difference", std::abs(scores.sum().item<double>() - sum),
                   kStateTolerance * static_cast<double>(length));
   }
@@ -231,8 +231,8 @@ absl::Status CheckAdapter(Fixture& fixture, Report& report) {
 
   if (fixture.expected().Has("scaling")) {
     PALATE_ASSIGN_OR_RETURN(const double expected, fixture.expected().Double("scaling"));
-    // With patterns of ranks or alphas, the stated one is that of the modules which no pattern
-    // names.
+    // With rank or alpha patterns, the expected scaling is that of the modules that no pattern
+    // matches.
     double difference = adapter.updates().empty()
                             ? 1.0
                             : std::abs(adapter.updates().begin()->second.scaling - expected);
@@ -241,7 +241,7 @@ absl::Status CheckAdapter(Fixture& fixture, Report& report) {
     report.AtMost("scaling", "difference", difference, kRoundedTolerance);
   }
 
-  // The reference's own cross-check.
+  // The reference's comparison with another library.
   fixture.expected().Ignore("agrees_with_peft");
   if (!fixture.inputs().Has("logits_prompts") && !fixture.inputs().Has("greedy_candidates")) {
     return absl::InvalidArgumentError(

@@ -7,8 +7,7 @@ namespace palate::golden {
 absl::StatusOr<models::ImagePatches> PatchesOf(const Fixture& fixture,
                                                const models::CausalLm& model,
                                                const std::string& picture) {
-  if (!model.has_vision())
-    return absl::FailedPreconditionError("pictures for a model without vision");
+  if (!model.has_vision()) return absl::FailedPreconditionError("pictures for a text-only model");
   PALATE_ASSIGN_OR_RETURN(const models::Image image, fixture.Picture(picture));
   return model.image_processor()->Process(image);
 }

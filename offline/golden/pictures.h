@@ -1,4 +1,4 @@
-// Pictures of a fixture as vision-language models read them.
+// The pictures of a fixture as inputs of a vision-language model.
 #pragma once
 
 #include <string>
@@ -11,12 +11,14 @@
 
 namespace palate::golden {
 
-// Decodes and cuts one picture of inputs/. FailedPrecondition when the model has no eyes.
+// Decodes one picture of inputs/ and cuts it into patches. FailedPrecondition for a text-only
+// model.
 absl::StatusOr<models::ImagePatches> PatchesOf(const Fixture& fixture,
                                                const models::CausalLm& model,
                                                const std::string& picture);
 
-// The pictures that a list of names under `key` says; none when there is no such key.
+// The patches of the pictures whose names `node` lists under `key`; empty when there is no such
+// key.
 absl::StatusOr<std::vector<models::ImagePatches>> NamedPatches(const Fixture& fixture,
                                                                const models::CausalLm& model,
                                                                const JsonNode& node,

@@ -25,7 +25,7 @@ Deviation Measure(const at::Tensor& actual, const at::Tensor& expected, const at
           difference.max().item<double>()};
 }
 
-// `actual` shifted by whole pixels against `expected`, both cut to what they share.
+// Measures `actual` shifted by whole pixels against `expected`, both cut to their overlap.
 Deviation MeasureShifted(const at::Tensor& actual, const at::Tensor& expected,
                          const at::Tensor& levels, int64_t down, int64_t right) {
   const int64_t height = actual.size(-2) - down;
@@ -61,7 +61,7 @@ std::array<double, 3> GrayLevels(const models::ImageProcessorConfig& config) {
 void CompareOtherBackend(Report& report, const std::string& what, const at::Tensor& actual,
                          const at::Tensor& expected, const models::ImageProcessorConfig& config) {
   if (actual.sizes() != expected.sizes()) {
-    report.Add(false, what, "another shape");
+    report.Add(false, what, "the shapes differ");
     return;
   }
 
@@ -71,7 +71,7 @@ void CompareOtherBackend(Report& report, const std::string& what, const at::Tens
           .view({3, 1, 1});
 
   Deviation best = Measure(actual, expected, levels);
-  // Only a crop pads, and only then may the backends be a row or a column apart.
+  // Only a crop pads, so only then may the backends differ by a row or a column.
   for (int shift = 1; shift < 4 && config.do_center_crop; ++shift) {
     const Deviation shifted = MeasureShifted(actual, expected, levels, shift & 1, shift >> 1);
     if (shifted.most_levels < best.most_levels) best = shifted;

@@ -17,12 +17,12 @@ at::Tensor PixelTensor(const models::Image& image);
 // The reverse.
 models::Image ImageOfPixels(const at::Tensor& pixels);
 
-// What one gray level becomes in each channel of the processor's output.
+// The size of one gray level in each channel of the processor's output.
 std::array<double, 3> GrayLevels(const models::ImageProcessorConfig& config);
 
 // Adds one check: processed pixels, float [n, 3, height, width], against those of the reference's
-// other backend, which resizes with another library and puts the larger half of a crop's odd
-// padding first: 99.5 % of the values within one gray level and all within 13.
+// other backend. That backend resizes with another library and puts the larger half of a crop's odd
+// padding first. At least 99.5% of the values must be within one gray level, and all within 13.
 void CompareOtherBackend(Report& report, const std::string& what, const at::Tensor& actual,
                          const at::Tensor& expected, const models::ImageProcessorConfig& config);
 

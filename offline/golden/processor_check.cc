@@ -14,10 +14,11 @@
 namespace palate::golden {
 namespace {
 
-// One gray level, for the rounding of the reference's blending.
+// One gray level, because the reference rounds when it blends.
 constexpr double kBlendTolerance = 1;
 
-// Our decoder against the stored pixels, which it returns: they are what the processors are given.
+// Compares our decoded pixels with the stored ones, and returns the stored ones, which are the
+// input of the processors.
 absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report,
                                              const std::string& name, const JsonNode& facts) {
   PALATE_ASSIGN_OR_RETURN(const at::Tensor expected, fixture.Tensor("decoded/" + name));
@@ -40,7 +41,7 @@ absl::StatusOr<models::Image> CompareDecoded(Fixture& fixture, Report& report,
   if (transparent != fixture.HasTensor(dropped_name))
     return absl::InvalidArgumentError(absl::StrCat(dropped_name, " disagrees with alpha_on_white"));
   if (transparent) {
-    // What lies on white is nowhere darker than the color that was laid there.
+    // Blending with white makes no pixel darker.
     PALATE_ASSIGN_OR_RETURN(const at::Tensor dropped, fixture.Tensor(dropped_name));
     const double darker = (dropped.to(at::kDouble) - actual.to(at::kDouble)).max().item<double>();
     report.AtMost(dropped_name, "composite darker by", std::max(0.0, darker), kBlendTolerance);
@@ -89,7 +90,7 @@ absl::Status CompareProcessor(Fixture& fixture, Report& report, const std::strin
                               const Pictures& pictures, const JsonNode& facts) {
   const std::string folder = absl::StrCat(fixture.checkpoint(), "/", name);
   PALATE_ASSIGN_OR_RETURN(const JsonNode images, facts.At("images"));
-  // Names of the reference's classes; the folder's own file decides here.
+  // The names of the reference's classes; our class follows from preprocessor_config.json.
   facts.Ignore("image_processor");
   facts.Ignore("pil_processor");
 

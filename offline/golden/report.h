@@ -1,4 +1,10 @@
-// The lines that palate-golden-check prints, and their count.
+// The lines that palate-golden-check prints, and the numbers of passed and failed checks.
+//
+// Usage:
+//   Report report(out);
+//   report.BeginFixture("vit-model");
+//   report.AtMost("pixel_values", "max abs diff", 2e-6, 1e-5);
+//   report.Summarize();
 #pragma once
 
 #include <ostream>
@@ -13,17 +19,17 @@ class Report {
  public:
   explicit Report(std::ostream& out) : out_(out) {}
 
-  // Named at the start of each following line.
+  // Sets the name that each following line shows.
   void BeginFixture(const std::string& name) { fixture_ = name; }
 
-  // One check: "PASS fixture what: detail".
+  // Adds one check and prints "PASS fixture what: detail" or the same with FAIL.
   void Add(bool passed, const std::string& what, const std::string& detail);
-  // Passes when `error` is at most `tolerance`; a NaN fails.
+  // Adds a check that passes when `error` is at most `tolerance`; NaN fails.
   void AtMost(const std::string& what, const std::string& measure, double error, double tolerance);
-  // A check that could not be carried out.
+  // Adds a check that could not run, as failed.
   void Fail(const std::string& what, const absl::Status& status);
 
-  // The last line: "N passed, M failed".
+  // Prints the last line: "N passed, M failed".
   void Summarize();
 
   int passed() const { return passed_; }
@@ -36,8 +42,8 @@ class Report {
   int failed_ = 0;
 };
 
-// One check over many texts, ids or pictures, which must all agree: counts those that differ and
-// shows the first.
+// One check over many texts, ids or pictures, which must all be equal. Counts the differences and
+// shows the first. Not thread-safe.
 class Tally {
  public:
   void Add(bool equal, const std::string& difference);

@@ -13,7 +13,7 @@
 namespace palate::golden {
 namespace {
 
-// Merged patches of each picture.
+// The number of merged patches of each picture.
 std::vector<int64_t> PatchCounts(const models::CausalLm& model,
                                  const std::vector<models::ImagePatches>& images) {
   std::vector<int64_t> counts;
@@ -22,7 +22,7 @@ std::vector<int64_t> PatchCounts(const models::CausalLm& model,
   return counts;
 }
 
-// A key that may be absent or null.
+// The text under a key, or `absent` when the key is missing or null.
 absl::StatusOr<std::string> TextOr(const JsonNode& node, const std::string& key,
                                    absl::string_view absent) {
   if (!node.Has(key)) return std::string(absent);
@@ -58,8 +58,8 @@ absl::StatusOr<models::LmSequence> EncodePair(Fixture& fixture, const models::Ca
   return models::LmSequence{.ids = std::move(encoded.ids), .images = std::move(images)};
 }
 
-// Where the reference cut pairs: at the model's positions, unless one of its answers goes beyond
-// them (transformers computes past them).
+// The length to which the reference truncated pairs: the model's positions, or no limit if one of
+// its answers is longer (transformers computes beyond the positions).
 absl::StatusOr<int64_t> PairLimit(const std::vector<JsonNode>& cases, int64_t max_positions) {
   int64_t limit = max_positions;
   for (const JsonNode& answer : cases) {
@@ -70,7 +70,7 @@ absl::StatusOr<int64_t> PairLimit(const std::vector<JsonNode>& cases, int64_t ma
   return limit;
 }
 
-// Scores as the engine computes them: groups of sequences behind a shared prefix.
+// Scores as the engine computes them, with shared prefixes computed once.
 absl::StatusOr<at::Tensor> ServedScores(const ranking::AnswerHead& head,
                                         const std::vector<models::LmSequence>& sequences) {
   ranking::PairScoring scoring(head, sequences, {});

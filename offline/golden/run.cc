@@ -14,7 +14,7 @@
 namespace palate::golden {
 namespace {
 
-// The fixtures at and below `folder`, in the order of their names.
+// The fixtures at and below `folder`, sorted by path.
 std::vector<std::string> FindFixtures(const std::string& folder) {
   if (IsFixture(folder)) return {folder};
   std::vector<std::string> fixtures;
@@ -28,7 +28,8 @@ std::vector<std::string> FindFixtures(const std::string& folder) {
   return fixtures;
 }
 
-// The fixture's folder as a line names it: below the folder that was given, or its own last part.
+// The name of a fixture in the report: its path relative to the given folder, or the last part of
+// its path.
 std::string NameOf(const std::string& fixture, const std::string& folder) {
   const std::filesystem::path path = std::filesystem::path(fixture).lexically_normal();
   const std::filesystem::path relative =
@@ -39,7 +40,7 @@ std::string NameOf(const std::string& fixture, const std::string& folder) {
 }  // namespace
 
 int Run(const RunOptions& options, std::ostream& out) {
-  // The reference's values were computed on one thread.
+  // The reference computed its values on one thread.
   at::set_num_threads(1);
   const std::filesystem::path absolute =
       std::filesystem::absolute(options.folder).lexically_normal();

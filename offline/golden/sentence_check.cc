@@ -41,7 +41,7 @@ absl::Status CompareIdsOfCases(Fixture& fixture, Report& report,
   return absl::OkStatus();
 }
 
-// The reference's name of it.
+// The name that the reference uses.
 std::string PoolingName(models::TextPooling pooling) {
   switch (pooling) {
     case models::TextPooling::kMean:
@@ -69,7 +69,7 @@ absl::Status CompareSettings(Fixture& fixture, Report& report,
   CompareIds(report, "max_seq_length", {encoder.max_tokens()}, {max_tokens});
   report.Add(encoder.normalizes() == normalize, "normalize",
              normalize ? "the reference's vectors have unit length"
-                       : "the reference's vectors have any length");
+                       : "the reference's vectors are not normalized");
   expected.Ignore("agrees_with_sentence_transformers");
   return absl::OkStatus();
 }
@@ -113,7 +113,7 @@ absl::Status CheckSentences(Fixture& fixture, Report& report) {
   PALATE_ASSIGN_OR_RETURN(const TokenLists prompted_ids, Tokenized(*encoder, prompt, sentences));
 
   PALATE_ASSIGN_OR_RETURN(const at::Tensor prompted, encoder->Encode(prompted_ids));
-  // The fixture's prompt need not be one that the checkpoint knows.
+  // The checkpoint need not have the fixture's prompt.
   if (!encoder->query_prompt().empty())
     CompareText(report, "prompt", encoder->query_prompt(), prompt);
   CompareVectors(report, "embeddings_with_prompt", prompted, expected_prompted);

@@ -9,7 +9,7 @@
 namespace palate::golden {
 namespace {
 
-// What one text is compared by.
+// The comparisons of one text.
 struct TokenizeTallies {
   Tally ids, ids_without_special, tokens, decoded, decoded_without_special;
 };
@@ -36,7 +36,7 @@ absl::Status CompareText(const models::Tokenizer& tokenizer, const std::string& 
   PALATE_ASSIGN_OR_RETURN(const bool same_file, expected.Bool("tokenizer_json_agrees"));
 
   PALATE_ASSIGN_OR_RETURN(const auto with, tokenizer.Encode(text));
-  // Where the reference's class departs from the tokenizer.json beside it, either reading will do.
+  // If the reference's tokenizer class contradicts tokenizer.json, the ids of either are accepted.
   if (!same_file && with.ids != ids) return absl::OkStatus();
 
   PALATE_ASSIGN_OR_RETURN(const auto without,
@@ -101,7 +101,7 @@ absl::Status CheckThirdPartyCases(Fixture& fixture, Report& report) {
   }
 
   tally.AddTo(report, "third_party_cases input_ids");
-  // How the reference itself fared; nothing of it is ours to answer.
+  // The reference's own results on these cases are not compared.
   fixture.expected().Ignore("third_party_cases");
   return absl::OkStatus();
 }

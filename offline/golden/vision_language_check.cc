@@ -23,7 +23,7 @@ std::vector<std::string> PictureNames(const Json& messages) {
   return names;
 }
 
-// One case as this code reads it.
+// One case, prepared as inputs of our model.
 struct VlCase {
   std::string name;
   std::string prompt;
@@ -62,7 +62,7 @@ absl::StatusOr<VlCase> Prepare(const Fixture& fixture, const models::CausalLm& m
   return result;
 }
 
-// What was read: prompt, ids, sizes, grids, patches.
+// Compares the inputs of the model: prompt, ids, sizes, grids, patches.
 absl::Status CompareInputs(Fixture& fixture, Report& report, const VlCase& test,
                            const JsonNode& answer) {
   PALATE_ASSIGN_OR_RETURN(const std::string prompt, answer.String("prompt"));
@@ -131,7 +131,7 @@ absl::Status CompareStates(Fixture& fixture, Report& report, const models::Causa
   const at::Tensor last = states.select(0, states.size(0) - 1);
 
   CompareExact(report, test.name + ".position_ids", actual_positions, positions);
-  // How far the position after the last token is from the number of tokens.
+  // The position after the last token, minus the number of tokens.
   const int64_t delta =
       actual_positions.max().item<int64_t>() + 1 - static_cast<int64_t>(test.sequence.ids.size());
   CompareIds(report, test.name + " rope_delta", {delta}, {rope_delta});
@@ -156,8 +156,7 @@ absl::Status CheckVisionLanguage(Fixture& fixture, Report& report) {
   if (fixture.inputs().Has("greedy_new_tokens")) {
     PALATE_ASSIGN_OR_RETURN(new_tokens, fixture.inputs().Int("greedy_new_tokens"));
   }
-  // The name of the reference's class; which processor is used follows from
-  // preprocessor_config.json.
+  // The name of the reference's class; our class follows from preprocessor_config.json.
   fixture.expected().Ignore("image_processor");
 
   std::vector<models::LmSequence> sequences;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kMaxRefusedShown = 20;
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
-// Counts that stand still for so long are taken as final.
+// Counts that have not changed for this long are final.
 constexpr absl::Duration kSettled = absl::Seconds(2);
 constexpr char kItemsStep[] = "items";
 
@@ -38,7 +38,7 @@ void AddRefusals(const std::vector<ElementFailure>& failures,
   }
 }
 
-// What `wanted` declares and `stored` does not; empty when the import fits.
+// Names what `wanted` declares and `stored` does not; empty when nothing is missing.
 std::string Missing(const Catalog& stored, const Catalog& wanted) {
   std::string missing;
   for (const AttributeDeclaration& attribute : wanted.attributes) {
@@ -88,7 +88,7 @@ Importer::Importer(Client& client, ImportOptions options)
                       checkpoint.contains("done") && checkpoint["done"].is_object();
 
   if (!usable) {
-    spdlog::warn("{} is no checkpoint of this import: everything is sent anew",
+    spdlog::warn("{} is not a checkpoint of this import: everything is sent again",
                  options_.checkpoint_path);
     return;
   }
@@ -109,7 +109,7 @@ void Importer::Acknowledge(const std::string& step, int64_t done) {
   const nlohmann::json checkpoint = {
       {"source", options_.source_name}, {"catalog", options_.catalog}, {"done", done_}};
 
-  // Written aside and renamed: a torn checkpoint would cost a whole import.
+  // Written to another file and renamed, because with a damaged checkpoint the import starts again.
   const std::string aside = options_.checkpoint_path + ".new";
   std::ofstream(aside) << checkpoint.dump() << "\n";
   if (std::rename(aside.c_str(), options_.checkpoint_path.c_str()) != 0) {
@@ -178,7 +178,7 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
     const size_t bytes = SizeOf(*upload);
     if (!batch.empty() && (static_cast<int>(batch.size()) >= options_.max_batch_items ||
                            batch_bytes + bytes > options_.max_batch_bytes)) {
-      --read;  // this one is not part of the batch that is acknowledged now
+      --read;  // the batch that is acknowledged now does not include this item
       PALATE_RETURN_IF_ERROR(flush());
       ++read;
     }
@@ -256,7 +256,7 @@ absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgres
     if (still > limit) {
       return absl::DeadlineExceededError(absl::StrCat(
           progress.pending_embeddings, " items wait to be embedded, ", progress.index_vectors,
-          " vectors are indexed, and nothing has moved for ", absl::FormatDuration(limit)));
+          " vectors are indexed, and nothing has changed for ", absl::FormatDuration(limit)));
     }
 
     absl::SleepFor(kPollInterval);

@@ -1,9 +1,19 @@
-// Sends items and events to a running Palate in batches, so that an interrupted import goes on
-// where it stopped.
+// Sends items and events to a running Palate in batches. An interrupted import resumes where it
+// stopped.
 //
-// What has been acknowledged is kept in a small checkpoint file beside the data. Sending again what
-// was sent already is harmless (items without a change and known events change nothing); the
-// checkpoint only saves the time. One thread at a time.
+// A small checkpoint file records what the server has acknowledged. It only saves time: imports are
+// idempotent, because unchanged items and known events change nothing. Not thread-safe.
+//
+// Usage:
+//   ImportOptions options;
+//   options.catalog = wanted.id;
+//   options.checkpoint_path = checkpoint;
+//   Importer importer(client, options);
+//   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(wanted));
+//   ImportOutcome outcome;
+//   PALATE_RETURN_IF_ERROR(importer.SendItems(*reader, catalog, outcome, on_progress));
+//   PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(absl::Minutes(2), on_progress));
+//   importer.Finish();
 #pragma once
 
 #include <functional>
@@ -19,40 +29,42 @@ namespace palate::offline {
 
 struct ImportOptions {
   std::string catalog;
-  std::string checkpoint_path;  // empty: none is kept
-  std::string source_name;      // what is imported: a checkpoint of another source is not used
+  std::string checkpoint_path;  // empty: no checkpoint
+  std::string source_name;      // a checkpoint of another source is ignored
   int max_batch_items = 256;
   size_t max_batch_bytes = 8 << 20;
   int max_batch_events = 1000;
   absl::Duration call_timeout = absl::Seconds(120);
 };
 
-// What arrived, beside what the SourceReport says of the files.
+// What the server acknowledged or refused; SourceReport describes the files.
 struct ImportOutcome {
   UpsertOutcome items;
   EventsOutcome events;
-  int64_t resumed_items = 0;  // skipped because an earlier run had them acknowledged
+  int64_t resumed_items = 0;  // skipped: acknowledged in an earlier run
   int64_t resumed_events = 0;
-  std::vector<std::string> refused;  // in words, the first ones
+  std::vector<std::string> refused;  // messages for users, of the first refusals
 };
 
-// Called with how much of the current step is done; from the importing thread.
+// Called from the importing thread with the progress of the current step.
 using OnProgress = std::function<void(int64_t done, int64_t total)>;
 
 class Importer {
  public:
-  // Reads the checkpoint, if there is one for the same source. `client` outlives the importer.
+  // Reads the checkpoint if there is one of the same source and catalog. `client` outlives the
+  // importer.
   Importer(Client& client, ImportOptions options);
 
   // Creates the catalog, or checks that the stored one declares what the import needs:
   // FailedPrecondition naming what is missing.
   absl::StatusOr<Catalog> EnsureCatalog(const Catalog& wanted);
 
-  // `declared`: attribute values are turned into the declared types where nothing is lost (an
-  // integer for a double, a string for a list).
+  // Converts attribute values to the types in `declared` where no information is lost (an integer
+  // to a double, a string to a list). Fails when the reader or a call fails; refused items are in
+  // `outcome`.
   absl::Status SendItems(ItemReader& reader, const Catalog& declared, ImportOutcome& outcome,
                          const OnProgress& on_progress);
-  // `step` names a part of the events in the checkpoint, so that several calls can share one.
+  // `step` names these events in the checkpoint, so that several calls can share one checkpoint.
   absl::Status SendEvents(const std::string& step, EventReader& reader, ImportOutcome& outcome,
                           const OnProgress& on_progress);
 
@@ -60,7 +72,7 @@ class Importer {
   // after `limit` without any progress.
   absl::Status WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress);
 
-  // The import is complete: the next run sends everything anew.
+  // Ends a complete import and removes the checkpoint: the next run sends everything again.
   void Finish();
 
  private:
@@ -72,8 +84,8 @@ class Importer {
   std::map<std::string, int64_t> done_;
 };
 
-// Turns the value into the declared type where nothing is lost; leaves it alone otherwise, for the
-// service to refuse.
+// Converts values to the declared types where no information is lost. Other values are unchanged;
+// the service refuses them.
 void CoerceAttributes(const std::vector<AttributeDeclaration>& declarations,
                       Attributes& attributes);
 

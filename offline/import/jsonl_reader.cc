@@ -40,7 +40,7 @@ absl::Status ReadTime(absl::string_view key, const Json& value, absl::Time& out)
   if (!value.is_string() ||
       !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &out, &error)) {
     return InvalidField(
-        key, value.is_string() ? QuoteForMessage(value.get<std::string>()) : "is no string",
+        key, value.is_string() ? QuoteForMessage(value.get<std::string>()) : "is not a string",
         "an RFC 3339 time or a number of seconds");
   }
   return absl::OkStatus();
@@ -83,7 +83,8 @@ absl::StatusOr<Json> ParseObject(const std::string& line) {
 
 using KeyReader = std::function<absl::Status(absl::string_view key, const Json& value)>;
 
-// Hands each key to its reader. Unknown keys are errors: a misspelled one would otherwise vanish.
+// Passes each value to the reader of its key. Unknown keys are errors, so that a misspelled key is
+// not lost silently.
 absl::Status ReadKeys(const Json& object, const std::map<std::string, KeyReader>& readers,
                       const std::set<std::string>& required) {
   for (const std::string& key : required) {
@@ -129,7 +130,7 @@ absl::StatusOr<Event> ParseEvent(const std::string& text) {
   return event;
 }
 
-// A file's lines that are not blank, with their numbers.
+// The nonempty lines of a file, with their numbers.
 class LineFile {
  public:
   static absl::StatusOr<LineFile> Open(const std::string& path) {
@@ -228,7 +229,7 @@ class JsonEventReader final : public EventReader {
   SourceReport& report_;
 };
 
-// The type that holds values of both, or nothing.
+// The type that can hold values of both types, or nothing.
 std::optional<AttributeType> Widen(AttributeType a, AttributeType b) {
   if (a == b) return a;
   if (a > b) std::swap(a, b);
@@ -323,9 +324,9 @@ absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::str
       const auto [entry, fresh] = types.emplace(name, TypeOf(value));
       const std::optional<AttributeType> wide = Widen(entry->second, TypeOf(value));
       if (!wide.has_value()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(path, " line ", file.number(), ": attribute ", QuoteForMessage(name),
-                         " has values of types that do not go together"));
+        return absl::InvalidArgumentError(absl::StrCat(path, " line ", file.number(),
+                                                       ": attribute ", QuoteForMessage(name),
+                                                       " has values of incompatible types"));
       }
       entry->second = *wide;
     }

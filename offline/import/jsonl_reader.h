@@ -1,21 +1,27 @@
-// Everyone's own data: one JSON object per line.
+// Reads items and events from JSON Lines files: one JSON object per line.
 //
-// An item line:
-//   {"id": "sku-1", "title": "Walnut lamp", "description": "…", "attributes": {"color": "brown",
-//   "price": 49.5, "tags": ["a", "b"]},
-//    "images": ["sku-1.jpg"], "hidden": false, "create_time": "2026-01-31T12:00:00Z",
-//    "expire_time": "2026-12-31T00:00:00Z"}
-// Only "id" is required. Image names are relative to the images folder and may not leave it.
+// An item line (shown on several lines here):
+//   {"id": "sku-1", "title": "Walnut lamp", "description": "…",
+//    "attributes": {"color": "brown", "price": 49.5, "tags": ["a", "b"]},
+//    "images": ["sku-1.jpg"], "hidden": false,
+//    "create_time": "2026-01-31T12:00:00Z", "expire_time": "2026-12-31T00:00:00Z"}
+// Only "id" is required. Image paths are relative to the images folder and must not leave it.
 //
 // An event line:
-//   {"user_id": "u1", "item_id": "sku-1", "type": "purchase", "value": 49.5, "time":
-//   "2026-02-01T08:00:00Z",
+//   {"user_id": "u1", "item_id": "sku-1", "type": "purchase", "value": 49.5,
+//    "time": "2026-02-01T08:00:00Z",
 //    "event_id": "…", "session_id": "…", "recommendation_id": "…"}
-// "user_id", "item_id", "type" and "time" are required; "time" may also be a number of seconds
-// since 1970.
+// "user_id", "item_id", "type" and "time" are required. Times may also be numbers of seconds since
+// 1970.
 //
-// Unknown keys, wrong types and broken JSON are reported with their line and skipped. Readers are
-// used by one thread; files are read line by line, never whole.
+// Lines with unknown keys, wrong types or malformed JSON are reported and skipped. Readers are not
+// thread-safe. They read line by line, so memory does not hold the whole file.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(auto attributes, InferAttributes(path));
+//   const Catalog wanted = DefaultCatalog("shop", std::move(attributes));
+//   SourceReport report;
+//   PALATE_ASSIGN_OR_RETURN(const auto reader, OpenItemFile(path, images_folder, report));
 #pragma once
 
 #include <memory>
@@ -35,10 +41,10 @@ struct ItemLine {
   std::vector<std::string> images;  // file names
 };
 
-// InvalidArgument saying what is wrong with the line.
+// InvalidArgument describing what is wrong with the line.
 absl::StatusOr<ItemLine> ParseItemLine(const std::string& line);
-// The bytes of a picture that a line names. InvalidArgument when the name leaves the folder,
-// otherwise as ReadFile.
+// Reads a picture that a line names. InvalidArgument when the path leaves the folder; other errors
+// are those of ReadFile().
 absl::StatusOr<std::string> ReadNamedImage(const std::string& images_folder,
                                            const std::string& name);
 
@@ -49,13 +55,13 @@ absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path
 absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path,
                                                            SourceReport& report);
 
-// The declarations that fit every item of the file: an integer that elsewhere has a fraction is a
-// double, a string that elsewhere is a list is a list. InvalidArgument naming attribute and line
-// when nothing fits.
+// Infers the declarations that fit every item of the file. An attribute with integers and fractions
+// is a double; one with strings and lists of strings is a list. InvalidArgument naming attribute
+// and line when no type fits all values.
 absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path);
 
-// A catalog for data whose owner declared none: the common event types (view, click, like, cart,
-// purchase, rating, dislike) and three spaces.
+// A catalog with the given attributes, the common event types (view, click, like, cart, purchase,
+// rating, dislike) and the three default spaces.
 Catalog DefaultCatalog(const std::string& catalog_id, std::vector<AttributeDeclaration> attributes);
 
 }  // namespace palate::offline

@@ -97,8 +97,8 @@ Item ToItem(const std::vector<std::string>& fields,
 
   if (const std::optional<int64_t> year = YearOf(item.title); year.has_value()) {
     item.attributes["year"] = *year;
-    // A movie counts as available from the start of its year; years before 1970 cannot be told
-    // apart and need not be.
+    // A movie counts as available from the start of its year, but not before 1970: older movies
+    // need no order.
     item.create_time =
         std::max(absl::UnixEpoch(), absl::FromCivil(absl::CivilYear(*year), absl::UTCTimeZone()));
   }
@@ -125,7 +125,7 @@ absl::Status ReadMovieFile(const std::string& folder, MovieLens& data) {
 
     if (!known.insert((*fields)[0]).second) {
       data.report.AddMalformed("movies.csv", number,
-                               absl::StrCat("movie ", (*fields)[0], " stands twice"));
+                               absl::StrCat("movie ", (*fields)[0], " is listed twice"));
       continue;
     }
 
@@ -197,8 +197,9 @@ class MovieReader final : public ItemReader {
     absl::StatusOr<std::string> poster = ReadFile(movie.poster_path, kMaxImageBytes);
     if (poster.ok()) {
       if (!absl::StartsWith(*poster, kJpegMagic)) {
-        report_.notes.push_back(absl::StrCat("the poster of movie ", movie.item.id,
-                                             " is named .jpg and is no JPEG; it is sent as it is"));
+        report_.notes.push_back(
+            absl::StrCat("the poster of movie ", movie.item.id,
+                         " is named .jpg but is not a JPEG; it is sent unchanged"));
       }
       upload.images.push_back(*std::move(poster));
     } else {

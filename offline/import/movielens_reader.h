@@ -1,10 +1,8 @@
-// Reads a folder in the layout of MovieLens ml-latest-small: movies.csv, ratings.csv, and beside
-// them, when present, plots.dat
-// (`id::title::year::rated::released::genres::director::writers::actors::plot::poster`) and
-// posters/<movieId>.jpg.
+// Reads a folder in the layout of MovieLens ml-latest-small: movies.csv and ratings.csv, and
+// optionally posters/<movieId>.jpg and plots.dat, whose lines are
+//   id::title::year::rated::released::genres::director::writers::actors::plot::poster
 //
-// Movies without a plot or a poster are ordinary items. Poster files are read when their item is
-// asked for. One thread at a time.
+// A poster file is read when the reader returns its item. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -20,8 +18,8 @@
 namespace palate::offline {
 
 struct Movie {
-  Item item;  // id is the movieId; attributes genres (string list) and year (int64) where the file
-              // states them
+  // The id is the movieId; the attributes are genres (string list) and year (int64), if known.
+  Item item;
   std::string poster_path;  // empty: none
 };
 
@@ -33,10 +31,10 @@ struct MovieLens {
 
 inline constexpr char kRatingEvent[] = "rating";
 
-// NotFound when movies.csv or ratings.csv is missing. Lines that cannot be used are in the report.
+// NotFound when movies.csv or ratings.csv is missing. Malformed lines are in the report.
 absl::StatusOr<MovieLens> ReadMovieLens(const std::string& folder);
 
-// Declares genres, year, ratings and the three spaces.
+// A catalog that declares genres, year, ratings and the three default spaces.
 Catalog MovieLensCatalog(const std::string& catalog_id);
 
 // Readers over a MovieLens that outlives them.
@@ -44,8 +42,8 @@ std::unique_ptr<ItemReader> ReadMovies(const MovieLens& data, SourceReport& repo
 // Ratings [begin, end) of data.ratings.
 std::unique_ptr<EventReader> ReadRatings(const MovieLens& data, size_t begin, size_t end);
 
-// The time that parts the first `train_share` of the ratings from the rest: a split at one point in
-// time for all users.
+// The time of the first rating after the first `train_share` of the ratings: one split time for all
+// users.
 absl::Time SplitTime(const MovieLens& data, double train_share);
 
 }  // namespace palate::offline

@@ -1,5 +1,5 @@
-// How a long-running command tells a person what it does: lines, and a progress bar per step. Used
-// from one thread.
+// Output of a long-running command for its user: lines, and a progress bar per step. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,10 @@ namespace palate::offline {
 class Reporter {
  public:
   virtual ~Reporter() = default;
+  // Prints a line.
   virtual void Say(const std::string& line) = 0;
-  // Begins a step; the returned function says how far it is. A step ends when the next begins or
-  // something is said.
+  // Begins a step and returns the function that updates its progress. A step ends when the next one
+  // begins or a line is printed.
   virtual std::function<void(int64_t done, int64_t total)> Step(const std::string& label) = 0;
 };
 

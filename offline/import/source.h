@@ -1,5 +1,5 @@
-// Where an import reads from: items and events one by one, with every line that could not be read
-// counted and named.
+// Interfaces of what an import reads: items and events one by one, and a report of every malformed
+// line.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@
 
 namespace palate::offline {
 
-// A place in a file that could not be used, and why.
+// A malformed part of a file, and why it is malformed.
 struct Malformed {
   std::string file;
   int64_t line = 0;  // counted from 1; 0 for a whole file
   std::string reason;
 };
 
-// What was read and what was wrong with it. Only the first places are kept; all are counted.
+// What was read and what was malformed. All malformed parts are counted, the first 20 are kept.
 struct SourceReport {
   int64_t items = 0;
   int64_t events = 0;
@@ -28,19 +28,19 @@ struct SourceReport {
   int64_t without_image = 0;
   int64_t malformed_count = 0;
   std::vector<Malformed> malformed;
-  std::vector<std::string> notes;  // in words: "1 poster shows no movie of movies.csv"
+  std::vector<std::string> notes;  // such as "2 posters belong to no movie of movies.csv"
 
   void AddMalformed(std::string file, int64_t line, std::string reason);
 };
 
-// Both readers are used by one thread. An error ends the import; a malformed element is reported
-// and skipped.
+// Neither reader is thread-safe. An error ends the import; malformed elements are reported and
+// skipped.
 class ItemReader {
  public:
   virtual ~ItemReader() = default;
   // The next item; nothing at the end.
   virtual absl::StatusOr<std::optional<ItemUpload>> Next() = 0;
-  // How many there are in all, for progress; an estimate may be off by the malformed ones.
+  // An upper bound of the number of items, for progress: malformed ones are included.
   virtual int64_t size() const = 0;
 };
 

@@ -10,14 +10,16 @@
 
 namespace palate::offline {
 
-// NotFound or PermissionDenied naming the path; ResourceExhausted beyond `max_bytes`.
+// NotFound or PermissionDenied naming the path, ResourceExhausted beyond `max_bytes`, DataLoss when
+// the file became shorter while it was read.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes = size_t{1} << 32);
 
-// Without line ends ("\n" or "\r\n"); a last line without one counts.
+// The lines without their ends ("\n" or "\r\n"); the last line need not have an end. Views into
+// `text`.
 std::vector<absl::string_view> SplitLines(absl::string_view text);
 
-// Fields of one record: quoted fields may hold commas, and quotes written twice. InvalidArgument
-// when a quote is not closed, or text follows a closing quote.
+// The fields of one record. Quoted fields may hold commas, and quotes that are doubled.
+// InvalidArgument when a quote is not closed, or text follows a closing quote.
 absl::StatusOr<std::vector<std::string>> ParseCsvRecord(absl::string_view line);
 
 }  // namespace palate::offline

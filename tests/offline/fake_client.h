@@ -1,4 +1,4 @@
-// An offline::Client that keeps what it is sent, and can fail after a number of calls.
+// An offline::Client that stores what it receives, and can fail after a number of calls.
 #pragma once
 
 #include <map>

@@ -108,7 +108,7 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   EXPECT_EQ(spaces[0]["name"], "text");
   EXPECT_EQ(spaces[0]["fingerprint"], embedder_->info().spaces[0].fingerprint);
   EXPECT_EQ(Row(file, "vectors", 0), Row(file, "vectors", 2))
-      << "an item's texts are what the services make of it";
+      << "the texts of an item are the ones that the services embed";
 
   std::map<int64_t, std::string> problems;
   for (const Malformed& malformed : report->source.malformed)
@@ -122,7 +122,7 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   EXPECT_EQ(progress_.back(), (std::pair<int64_t, int64_t>(9, 9)));
 
   EXPECT_THAT(FilesBeside(), ElementsAre("items.jsonl", "vectors.safetensors"))
-      << "nothing temporary is left";
+      << "no temporary file is left";
 }
 
 TEST_F(EmbedFileTest, SeveralSpacesHaveTensorsOfTheirOwn) {
@@ -147,7 +147,7 @@ TEST_F(EmbedFileTest, SeveralSpacesHaveTensorsOfTheirOwn) {
   int64_t rows[2];
   std::memcpy(rows, file.tensors().at("rows.image").data.data(), sizeof(rows));
   EXPECT_THAT(rows, ElementsAre(1, 2));
-  // Each was computed in a batch of its own size, which may move the last digits.
+  // The batches have different sizes, which may change the last digits.
   EXPECT_THAT(Row(file, "vectors", 0), Pointwise(FloatNear(1e-6f), Row(file, "vectors.text", 0)));
   EXPECT_THAT(Row(file, "vectors", 2), Pointwise(FloatNear(1e-6f), Row(file, "vectors.image", 1)));
   EXPECT_THAT(file.metadata().at("spaces"), HasSubstr("@16"));

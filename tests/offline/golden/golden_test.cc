@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 
 std::string OwnFixtures() { return std::string(PALATE_SOURCE_DIR) + "/tests/goldens"; }
 
-// The dual encoder's text tower of the build folder, else the download cache.
+// The dual encoder's text tower in the build folder, else in the download cache.
 std::string MiniLm() {
   const char* share = std::getenv("PALATE_SHARE_DIR");
   return share != nullptr ? std::string(share) + "/models/dual_encoder/text"
@@ -92,7 +92,7 @@ class DamagedFixtureTest : public ::testing::Test {
     change(tensors);
     ASSERT_TRUE(models::SaveTensors(tensors, Path("expected.safetensors")).ok());
   }
-  // Exactly one check fails, saying so.
+  // Expects that exactly one check fails, and that its line contains `part`.
   void ExpectOneFailure(const std::string& part) {
     const Outcome outcome = Check(temporary_.path());
     EXPECT_EQ(outcome.code, 1);

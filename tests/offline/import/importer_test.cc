@@ -190,7 +190,7 @@ TEST_F(ImporterTest, WaitsUntilNothingIsPendingAndSaysSoWhenItStalls) {
 }
 
 TEST_F(ImporterTest, EndsItsWaitWhereNoCountProvesThatAllIsIndexed) {
-  // Items without any words or pictures have no vectors.
+  // Items without text and pictures have no vectors.
   Importer importer(client_, options_);
   client_.without_vectors = true;
   EXPECT_TRUE(importer.WaitUntilSearchable(absl::Seconds(30), Ignore).ok());

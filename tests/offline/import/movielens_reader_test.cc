@@ -92,7 +92,7 @@ TEST(ReadMovieLensTest, TreatsMissingPlotsAndPostersAsOrdinary) {
   const auto reader = ReadMovies(*data, data->report);
   EXPECT_THAT((*reader->Next())->images, IsEmpty());
   EXPECT_THAT((*reader->Next())->images, ElementsAre(HasSubstr("PNG")))
-      << "mislabeled pictures are sent as they are";
+      << "mislabeled pictures are sent unchanged";
   EXPECT_FALSE(reader->Next()->has_value());
   EXPECT_THAT(data->report.notes.back(), HasSubstr("movie 2"));
 }
