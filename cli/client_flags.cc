@@ -19,12 +19,12 @@ constexpr absl::Duration kCatalogTimeout = absl::Seconds(10);
 
 const char kConnectionHelp[] =
     "  --server HOST:PORT   a running Palate (all services in one process, or the gateway)\n"
-    "  --data-dir DIR       or: the data in DIR, opened by this process\n"
+    "  --data-dir DIR       or: open the data in DIR in this process\n"
     "  --config FILE        with --data-dir: configuration as for `palate serve`\n";
-const char kCatalogHelp[] = "  --catalog ID         default: the only catalog there is\n";
+const char kCatalogHelp[] = "  --catalog ID         default: the only existing catalog\n";
 const char kAnswerHelp[] =
-    "  --timeout-ms N       how long to wait for an answer (default 10000)\n"
-    "  --json               print the response as JSON, proto field names, defaults written out\n";
+    "  --timeout-ms N       how long to wait for a response (default 10000)\n"
+    "  --json               print the response as JSON with proto field names and default values\n";
 
 absl::StatusOr<Flags> ParseClientFlags(const std::vector<std::string>& arguments,
                                        std::set<std::string> switches) {
@@ -50,7 +50,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(Flags& flags) {
   const std::string data_dir = flags.Text("data-dir");
   const std::string config = flags.Text("config");
   if (server.empty() == data_dir.empty())
-    return absl::InvalidArgumentError("give either --server or --data-dir");
+    return absl::InvalidArgumentError("pass either --server or --data-dir");
 
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
   if (!data_dir.empty()) return OpenLocal(data_dir, config);

@@ -1,7 +1,7 @@
-// Flags of the client commands, and the connection that they lead to.
+// Flags of the client commands, and the connection that they open.
 //
-// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process (a
-// directory that is open elsewhere says by whom). Used by one thread.
+// --server HOST:PORT talks to a running Palate; --data-dir D opens the data in this process, and
+// fails naming the owner if another process has them open. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@
 
 namespace palate::services {
 
-// How long a command waits for an answer, unless it is told.
+// How long a command waits for a response by default.
 inline constexpr absl::Duration kDefaultTimeout = absl::Seconds(10);
 
 class LocalStack;
@@ -25,13 +25,13 @@ class LocalStack;
 absl::StatusOr<Flags> ParseClientFlags(const std::vector<std::string>& arguments,
                                        std::set<std::string> switches = {});
 
-// Where a client command sends its calls. Keeps the in-process services alive.
+// The server of a client command. Owns the in-process services.
 class Connection {
  public:
-  // Takes --server, --data-dir and, for the latter, --config.
+  // Reads --server, --data-dir and, for the latter, --config.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(Flags& flags);
-  // Services in this process over `data_dir`; with `listen` (host:port, port 0 for any) others can
-  // call them too.
+  // Services in this process over `data_dir`; with `listen` (host:port, port 0 for any free port)
+  // other processes can call them too.
   static absl::StatusOr<std::unique_ptr<Connection>> OpenLocal(const std::string& data_dir,
                                                                const std::string& config_path,
                                                                const std::string& listen = "");
@@ -45,8 +45,8 @@ class Connection {
   // The in-process services; null with --server.
   LocalStack* local() const { return local_.get(); }
 
-  // `wanted`, or the only catalog there is. FailedPrecondition listing the catalogs when there are
-  // several, NotFound when there is none.
+  // `wanted`, or if it is empty the only existing catalog. FailedPrecondition listing the catalogs
+  // when there are several, NotFound when there is none.
   absl::StatusOr<std::string> ResolveCatalog(const std::string& wanted) const;
 
  private:
@@ -57,8 +57,7 @@ class Connection {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
-// Parts of the client commands' --help: where to connect to; the catalog; how the answer is waited
-// for and printed.
+// Parts of the client commands' --help: the connection, the catalog, timeout and output.
 extern const char kConnectionHelp[];
 extern const char kCatalogHelp[];
 extern const char kAnswerHelp[];

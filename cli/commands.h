@@ -1,5 +1,5 @@
-// The subcommands of `palate`. Each gets the arguments behind its name; InvalidArgument means a
-// wrong command line.
+// The subcommands of `palate`. Each receives the arguments after its name. InvalidArgument without
+// field violations means a wrong command line (exit code 2).
 #pragma once
 
 #include <string>

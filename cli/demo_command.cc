@@ -1,4 +1,4 @@
-// palate demo: the generated shop through the real services.
+// palate demo: loads a generated shop into the services and writes a page of recommendations.
 
 #include <cstdio>
 #include <cstdlib>
@@ -25,20 +25,21 @@ namespace palate::services {
 namespace {
 
 const char kDemoHelp[] =
-    "palate demo: a generated shop, recommended to simulated shoppers and explained\n\n"
+    "palate demo: recommends products of a generated shop to simulated shoppers, with "
+    "explanations\n\n"
     "  --json FILE          write the answers as JSON: {\"answers\": [RecommendResponse, …], …}\n"
-    "  --html FILE          the page to look at (default palate-demo.html)\n"
-    "  --seed N             another shop (default 1)\n"
+    "  --html FILE          write the page to FILE (default palate-demo.html)\n"
+    "  --seed N             seed of the generated shop (default 1)\n"
     "  --products N         1 to 5000 (default 400)\n"
     "  --shoppers N         1 to 5000 (default 200)\n"
-    "  --serve              keep the services up afterwards, until Ctrl-C\n"
-    "  --data-dir DIR       keep the data there (default: a temporary folder, removed at the end)\n"
+    "  --serve              keep the services running until Ctrl-C\n"
+    "  --data-dir DIR       folder of the data (default: a temporary folder, removed at the end)\n"
     "  --server HOST:PORT   load the shop into a running Palate instead\n"
     "  --config FILE        configuration of the services in this process, as for `palate serve`\n"
     "  --catalog ID         the shop's catalog (default demo-shop)\n"
-    "  --timeout-ms N       for each call (default 60000)\n";
+    "  --timeout-ms N       timeout of each call (default 60000)\n";
 
-// A folder that goes when the command ends.
+// A folder that the destructor removes.
 class TemporaryFolder {
  public:
   static absl::StatusOr<std::unique_ptr<TemporaryFolder>> Make() {
@@ -80,7 +81,7 @@ absl::Status WriteJson(const demo::DemoOutcome& outcome, const std::string& path
   return absl::OkStatus();
 }
 
-// Draws a product again for the page: pictures are a function of the product.
+// Draws the picture again, because it depends on the product alone.
 demo::PageItem ToPageItem(const demo::Product& product) {
   demo::PageItem item;
   item.title = product.item.title;
@@ -212,7 +213,7 @@ void PrintHowToCall(const Connection& connection, const demo::DemoOptions& optio
   }
 
   std::cout << "  palate search " << where << " --text \"a minimalist lamp\"\n"
-            << "Ctrl-C ends it\n";
+            << "Press Ctrl-C to stop.\n";
 }
 
 struct DemoFlags {
@@ -245,7 +246,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connect(Flags& flags, const DemoFlag
   const std::string config = flags.Text("config");
 
   if (!flags.Text("server").empty()) {
-    if (parsed.serve) return absl::InvalidArgumentError("--serve goes without --server");
+    if (parsed.serve) return absl::InvalidArgumentError("--serve cannot be combined with --server");
     return Connection::Open(flags);
   }
 
@@ -269,7 +270,7 @@ absl::Status RunDemoCommand(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const DemoFlags parsed, ParseDemoFlags(flags));
 
   if (parsed.serve)
-    BlockTerminationSignals();  // before any thread starts: the end is waited for, not suffered
+    BlockTerminationSignals();  // before any thread starts, so that WaitForTermination() gets them
 
   std::unique_ptr<TemporaryFolder> folder;
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection,
@@ -281,7 +282,7 @@ absl::Status RunDemoCommand(const Arguments& arguments) {
 
   std::cout << demo::DescribeOutcome(*outcome);
   PALATE_RETURN_IF_ERROR(demo::WritePage(ToPage(*outcome), parsed.html));
-  std::cout << "the page to look at: " << parsed.html << "\n";
+  std::cout << "wrote the page " << parsed.html << "\n";
   if (!parsed.json.empty()) PALATE_RETURN_IF_ERROR(WriteJson(*outcome, parsed.json));
 
   if (parsed.serve) {

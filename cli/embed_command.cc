@@ -21,7 +21,7 @@ namespace {
 constexpr int kMostPixels = 1 << 30;
 
 const char kEmbedHelp[] =
-    "palate embed: a file of items or queries to vectors, in this process\n\n"
+    "palate embed: embeds a file of items or queries in this process\n\n"
     "  palate embed --model DIR --in FILE.jsonl --out FILE.safetensors\n\n"
     "  --model DIR          a dual encoder, or a Hugging Face folder: bert, clip, siglip, qwen2, "
     "qwen3, llama, qwen2_5_vl, qwen3_vl,\n"
@@ -33,14 +33,14 @@ const char kEmbedHelp[] =
     "  --images DIR         folder of the pictures that lines name (default: the input's folder)\n"
     "  --space NAMES        text, image, fused; several by commas: then also vectors.NAME and "
     "rows.NAME for each\n"
-    "                       (default: fused where the model sees pictures, else text)\n"
+    "                       (default: fused if the model reads pictures, else text)\n"
     "  --query              the lines are queries, not items\n"
-    "  --instruction TEXT   the queries' task, where the model reads one\n"
+    "  --instruction TEXT   the task of the queries, if the model uses one\n"
     "  --dimensions N       cut the vectors to N dimensions and normalize them again\n"
-    "  --dtype TYPE         fp32 (default), bf16, fp16, or auto: what the processor accelerates\n"
+    "  --dtype TYPE         fp32 (default), bf16, fp16, or auto: chosen for the device\n"
     "  --device NAME        cpu (default), cuda, cuda:1, or auto\n"
     "  --adapter DIR        a LoRA adapter to merge\n"
-    "  --batch-tokens N     tokens computed at a time, a picture counts its patches (default "
+    "  --batch-tokens N     tokens per batch; a picture counts its patches (default "
     "4096)\n"
     "  --max-pixels N       pixels of a picture, for vision-language models (default: the model's "
     "own)\n"
@@ -57,7 +57,7 @@ absl::StatusOr<std::string> Required(Flags& flags, const std::string& name) {
   const std::string value = flags.Text(name);
   if (value.empty())
     return absl::InvalidArgumentError(
-        absl::StrCat("--", name, " is needed; palate embed --help says more"));
+        absl::StrCat("--", name, " is required; see palate embed --help"));
   return value;
 }
 
@@ -76,7 +76,7 @@ absl::StatusOr<EmbedFlags> ParseEmbedFlags(Flags& flags) {
   parsed.file.queries = flags.Switch("query");
   parsed.file.instruction = flags.Text("instruction");
   if (!parsed.file.instruction.empty() && !parsed.file.queries) {
-    return absl::InvalidArgumentError("--instruction is for queries: say --query too");
+    return absl::InvalidArgumentError("--instruction applies to queries only: pass --query too");
   }
 
   PALATE_ASSIGN_OR_RETURN(parsed.file.dimensions, flags.Int("dimensions", 0, 0, 1 << 20));
@@ -99,12 +99,12 @@ void SayReport(const offline::EmbedFileReport& report, const std::string& output
                               malformed.reason));
   }
   if (report.source.malformed_count > static_cast<int64_t>(report.source.malformed.size())) {
-    reporter.Say(absl::StrCat("malformed: ", report.source.malformed_count, " places in all"));
+    reporter.Say(absl::StrCat("malformed: ", report.source.malformed_count, " problems in all"));
   }
 
   const double seconds = absl::ToDoubleSeconds(report.spent);
   reporter.Say(absl::StrFormat(
-      "%s: %d vectors of %d dimensions; %d lines failed, %d lost text at their end; %d tokens in "
+      "%s: %d vectors of %d dimensions; %d lines failed, %d were truncated; %d tokens in "
       "%.1f s (%.0f/s)",
       output, report.embedded, report.dimensions, report.failed, report.truncated, report.tokens,
       seconds, static_cast<double>(report.tokens) / std::max(seconds, 1e-9)));
@@ -124,8 +124,7 @@ absl::Status RunEmbed(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const EmbedFlags parsed, ParseEmbedFlags(flags));
 
   if (!flags.positional().empty())
-    return absl::InvalidArgumentError(
-        "palate embed takes flags only; palate embed --help says which");
+    return absl::InvalidArgumentError("palate embed takes flags only; see palate embed --help");
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
 
   PALATE_ASSIGN_OR_RETURN(const auto model,

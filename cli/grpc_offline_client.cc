@@ -25,7 +25,7 @@ std::vector<ElementFailure> FromProtoFailures(const Failures& failures) {
   return out;
 }
 
-// Adds how far retrieval is with the catalog.
+// Adds the progress of retrieval for the catalog.
 void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::string& catalog,
                       offline::CatalogProgress& progress) {
   const retrieval_pb::FollowerStats& follower = stats.follower();

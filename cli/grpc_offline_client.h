@@ -1,5 +1,4 @@
-// offline::Client over the public API, for import and demo. Thread-safe; borrows nothing: it holds
-// the channel.
+// offline::Client over gRPC, for import and demo. Thread-safe. Owns the channel provider.
 #pragma once
 
 #include <memory>
@@ -29,7 +28,7 @@ class GrpcOfflineClient final : public offline::Client {
                                                      absl::Span<const Event> events,
                                                      bool allow_late,
                                                      absl::Duration timeout) override;
-  // Unimplemented where the server is a gateway alone, which knows neither backlog nor index.
+  // Unimplemented when the server is a gateway alone, which has neither backlog nor index.
   absl::StatusOr<offline::CatalogProgress> GetProgress(const std::string& catalog,
                                                        absl::Duration timeout) override;
   absl::StatusOr<offline::Answer> Recommend(const pipeline::RecommendQuery& query,

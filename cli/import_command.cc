@@ -20,18 +20,18 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(120);
 constexpr absl::Duration kStallLimit = absl::Minutes(2);
 
 const char kImportHelp[] =
-    "palate import: items and events through the public API\n\n"
+    "palate import: imports items and events through the public API\n\n"
     "  palate import movielens DIR                 a folder like ml-latest-small\n"
     "  palate import items FILE.jsonl --images DIR\n"
     "  palate import events FILE.jsonl\n\n"
-    "  --catalog ID         default: movielens, or the only catalog there is; created when it is "
-    "new\n"
+    "  --catalog ID         default: movielens, or the only existing catalog; movielens and items "
+    "create it\n"
     "  --images DIR         folder of the pictures that items name (default: the file's folder)\n"
-    "  --checkpoint FILE    where an interrupted import goes on (default: in the data directory, "
-    "or beside the file)\n"
-    "  --no-evaluate        movielens: do not measure the answers on the way\n"
+    "  --checkpoint FILE    records the progress, to resume an interrupted import (default: in the "
+    "data directory, or beside the input)\n"
+    "  --no-evaluate        movielens: do not measure the recommendations during the import\n"
     "  --no-wait            do not wait until everything is searchable\n"
-    "  --timeout-ms N       how long one call may take (default 120000)\n";
+    "  --timeout-ms N       timeout of each call (default 120000)\n";
 
 struct ImportFlags {
   std::string kind;
@@ -47,7 +47,7 @@ absl::StatusOr<ImportFlags> ParseImportFlags(Flags& flags) {
   ImportFlags parsed;
   if (flags.positional().size() != 2)
     return absl::InvalidArgumentError(
-        "say what to import: movielens DIR, items FILE or events FILE");
+        "name what to import: movielens DIR, items FILE or events FILE");
 
   parsed.kind = flags.positional()[0];
   parsed.path = flags.positional()[1];
@@ -83,7 +83,7 @@ void SayRefusals(const offline::SourceReport& report, const offline::ImportOutco
                               malformed.reason));
   }
   if (report.malformed_count > static_cast<int64_t>(report.malformed.size())) {
-    reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " places in all"));
+    reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " problems in all"));
   }
 }
 
@@ -131,7 +131,7 @@ absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags,
   importer.Finish();
   SayRefusals(report, outcome, reporter);
 
-  reporter.Say(absl::StrFormat("events: %d read, %d written, %d known already, %d refused",
+  reporter.Say(absl::StrFormat("events: %d read, %d written, %d already known, %d refused",
                                report.events, outcome.events.written, outcome.events.duplicates,
                                outcome.events.failures.size()));
   return absl::OkStatus();
@@ -152,7 +152,7 @@ absl::Status RunImport(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, Connection::Open(flags));
 
   if (parsed.catalog.empty()) {
-    // Items may found a catalog; events need one.
+    // Items may create a catalog; events need an existing one.
     const absl::StatusOr<std::string> only = connection->ResolveCatalog("");
     if (!only.ok() && !(absl::IsNotFound(only.status()) && parsed.kind == "items"))
       return only.status();

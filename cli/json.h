@@ -1,5 +1,5 @@
-// Protobuf JSON as the command line prints it: proto field names, default-valued fields written
-// out.
+// Protobuf JSON as the command line prints it: with proto field names and default-valued fields.
+// Thread-safe.
 #pragma once
 
 #include <string>

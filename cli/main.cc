@@ -1,4 +1,4 @@
-// palate: everything in one process, and the command line.
+// palate: the command line, with all services in one process.
 
 #include <iostream>
 #include <map>
@@ -23,15 +23,16 @@ const std::map<std::string, Command>& Commands() {
   static const auto* const commands = new std::map<std::string, Command>{
       {"serve", {"all services in one process", &palate::services::RunServe}},
       {"demo",
-       {"a generated shop, recommended to and explained", &palate::services::RunDemoCommand}},
+       {"recommendations and explanations for a generated shop",
+        &palate::services::RunDemoCommand}},
       {"import",
        {"items and events: MovieLens, or your own JSON lines", &palate::services::RunImport}},
       {"embed",
-       {"a file of items or queries to vectors, without any service", &palate::services::RunEmbed}},
+       {"embeds a file of items or queries, without any service", &palate::services::RunEmbed}},
       {"recommend", {"items for a user, with reasons", &palate::services::RunRecommend}},
-      {"search", {"items by words, by a picture, or by both", &palate::services::RunSearch}},
+      {"search", {"items that match a text, a picture, or both", &palate::services::RunSearch}},
       {"similar", {"items like a given one", &palate::services::RunSimilar}},
-      {"events", {"what a user did; writes one more event", &palate::services::RunEvents}},
+      {"events", {"shows the events of a user, or writes one", &palate::services::RunEvents}},
       {"status", {"counts, embedding backlog, index", &palate::services::RunStatus}},
   };
   return *commands;
@@ -63,7 +64,7 @@ int main(int argc, char** argv) {
     PrintUsage(std::cerr);
     return 2;
   }
-  palate::InitLogging("warning");  // the services that a client command opens stay quiet
+  palate::InitLogging("warning");  // client commands hide the logs of the services they open
   const absl::Status status =
       command->second.run(Arguments(arguments.begin() + 1, arguments.end()));
   if (status.ok()) return 0;

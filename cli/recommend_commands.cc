@@ -27,20 +27,19 @@ const char kRecommendHelp[] =
     "  --num-results N      1 to 500 (default 10)\n"
     "  --explain MODE       none, template or llm (default none)\n"
     "  --filter EXPRESSION  such as 'genres: ANY(\"Comedy\") AND year >= 1990'\n"
-    "  --exclude ID         never returned; may stand several times\n"
-    "  --context ID         an item that the user is looking at; may stand several times\n"
+    "  --exclude ID         never returned; may be repeated\n"
+    "  --context ID         an item that the user is looking at; may be repeated\n"
     "  --text TEXT          what the user looks for\n"
     "  --image FILE         the same, as a picture\n"
-    "  --at TIME            answer for this moment, RFC 3339 (default now)\n"
-    "  --mmr LAMBDA         0 (by score) to 1 (by difference)\n"
-    "  --include-seen       items that the user has seen may come again\n"
-    "  --debug              with counts for people\n";
+    "  --at TIME            recommend as of this time, RFC 3339 (default now)\n"
+    "  --mmr LAMBDA         diversity, 0 (score alone) to 1 (difference alone)\n"
+    "  --include-seen       also return items that the user has seen\n"
+    "  --debug              with --json: add diagnostic counts\n";
 const char kSearchHelp[] =
-    "palate search: items by words, by a picture, or by both\n\n"
-    "  --text TEXT          words\n"
+    "palate search: items that match a text, a picture, or both\n\n"
+    "  --text TEXT          what to search for\n"
     "  --image FILE         a JPEG, PNG or WebP\n"
-    "  --user ID            whose search it is; what is remembered of it goes when the user is "
-    "purged\n"
+    "  --user ID            the user who searches; purging the user also drops the cached query\n"
     "  --num-results N      1 to 500 (default 10)\n"
     "  --filter EXPRESSION  such as 'price < 30'\n";
 const char kSimilarHelp[] =
@@ -100,7 +99,7 @@ void PrintResults(const Response& response) {
   }
 }
 
-// What the three commands share: connect, resolve the catalog, call, print.
+// Connects, resolves the catalog, calls and prints, for all three commands.
 template <typename Request, typename Response, typename Method>
 absl::Status CallAndPrint(Flags& flags, Request& request, Response& response, Method call) {
   const std::string catalog = flags.Text("catalog");

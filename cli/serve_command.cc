@@ -15,8 +15,8 @@ absl::Status RunServe(const Arguments& arguments) {
   return RunProgram(
       arguments,
       {"palate serve",
-       "All services in one process: recommends, searches, embeds, indexes and remembers.", &config,
-       &stack.server, [&] { return MakeStackServices(stack); }});
+       "All services in one process: recommendation, search, embedding, index and feature store.",
+       &config, &stack.server, [&] { return MakeStackServices(stack); }});
 }
 
 }  // namespace palate::services

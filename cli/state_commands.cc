@@ -25,7 +25,7 @@ namespace store_pb = palate::featurestore::v1;
 namespace retrieval_pb = palate::retrieval::v1;
 
 const char kEventsHelp[] =
-    "palate events: what a user did; with --item and --type, writes one more event\n\n"
+    "palate events: shows the events of a user; with --item and --type, writes one\n\n"
     "  --user ID            the user\n"
     "  --max N              how many of the newest events to show (default 20)\n"
     "  --item ID            the item of a new event\n"
@@ -33,7 +33,7 @@ const char kEventsHelp[] =
     "  --value NUMBER       its value, such as a rating\n"
     "  --at TIME            when, RFC 3339 (default now)\n";
 const char kStatusHelp[] =
-    "palate status: counts, embedding backlog, and how far the index is, of every catalog\n\n";
+    "palate status: counts, embedding backlog and index of every catalog\n\n";
 
 absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub,
                            const std::string& catalog, const Event& event,
@@ -49,7 +49,7 @@ absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub,
 
   if (!response.failures().empty()) return FromRpcStatus(response.failures(0).status());
   if (!flags.Switch("json"))
-    std::cout << (response.written() > 0 ? "written\n" : "known already\n");
+    std::cout << (response.written() > 0 ? "written\n" : "already known\n");
   return absl::OkStatus();
 }
 
@@ -109,10 +109,10 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
   std::cout << absl::StrFormat("on disk %.1f MiB\n",
                                static_cast<double>(store.disk_bytes()) / (1 << 20));
   if (!store.embedding_worker().last_error().empty()) {
-    std::cout << "embedding waits: " << store.embedding_worker().last_error() << "\n";
+    std::cout << "embedding is blocked: " << store.embedding_worker().last_error() << "\n";
   }
   if (!retrieval.follower().connected())
-    std::cout << "retrieval does not reach the feature store: " << retrieval.follower().last_error()
+    std::cout << "retrieval cannot reach the feature store: " << retrieval.follower().last_error()
               << "\n";
 }
 
@@ -181,7 +181,7 @@ absl::Status RunStatus(const Arguments& arguments) {
       CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
                 retrieval_pb::GetStatsRequest(), retrieval_stats, context);
 
-  // A feature store asked directly has no index to tell of.
+  // A server that is a feature store alone has no index.
   if (!followed.ok() && !absl::IsUnimplemented(followed)) return followed;
 
   if (!json) {
