@@ -1,7 +1,7 @@
-// Tokens per second of a decoder of Qwen3-Embedding-0.6B's shape with random weights, beside
-// transformers: 128 and 512 tokens, the same ids and weights, the same number of threads, in turns.
-// Float32, and bfloat16 where the processor multiplies it. Writes 2.4 GB of weights to the
-// temporary folder and removes them.
+// Tokens per second of a decoder with the shape of Qwen3-Embedding-0.6B and random weights,
+// compared with transformers: texts of 128 and 512 tokens, the same ids, weights and number of
+// threads, in turn. Float32, and bfloat16 if the processor multiplies it in hardware. Writes 2.4 GB
+// of weights to the temporary folder and removes them.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -68,7 +68,7 @@ TextBatches RandomBatches(int64_t vocabulary) {
   return result;
 }
 
-// The states of the last tokens: float32 [texts, hidden].
+// The hidden states of the last tokens: float32 [texts, hidden].
 at::Tensor LastStates(const models::DecoderModel& model,
                       const std::vector<std::vector<int64_t>>& batch) {
   const c10::InferenceMode inference;
@@ -79,7 +79,7 @@ at::Tensor LastStates(const models::DecoderModel& model,
   return states.index_select(0, at::tensor(last, at::kLong)).to(at::kFloat);
 }
 
-// Best time per shape of one implementation in one type.
+// The best speed per shape of one implementation with one data type.
 struct Result {
   std::string name;
   std::vector<double> tokens_per_second = {};

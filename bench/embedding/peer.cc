@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<Peer>> Peer::Start(int threads) {
   if (pipe(requests.data()) != 0 || pipe(answers.data()) != 0)
     return absl::InternalError("cannot make a pipe");
 
-  std::signal(SIGPIPE, SIG_IGN);  // a peer that ended shows as an answer that does not come
+  std::signal(SIGPIPE, SIG_IGN);  // a write to an ended peer must not end us
   const pid_t pid = fork();
   if (pid < 0) return absl::InternalError("cannot start a process");
 
@@ -59,7 +59,7 @@ absl::StatusOr<std::unique_ptr<Peer>> Peer::Start(int threads) {
     for (const int end : {requests[0], requests[1], answers[0], answers[1]}) close(end);
     setenv("PALATE_BENCH_THREADS", count.c_str(), 1);
     setenv("OMP_NUM_THREADS", count.c_str(), 1);
-    // Nothing is fetched, and nothing but answers is said.
+    // The peer downloads nothing, and prints nothing but responses.
     setenv("HF_HUB_OFFLINE", "1", 1);
     setenv("TRANSFORMERS_VERBOSITY", "error", 1);
     execl(python.c_str(), python.c_str(), script.c_str(), nullptr);

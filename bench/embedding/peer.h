@@ -1,4 +1,4 @@
-// The libraries that the embedding benchmarks compare with, in a Python process of their own
+// Runs the libraries that the embedding benchmarks compare with, in a separate Python process
 // (bench/embedding/peer.py).
 #pragma once
 
@@ -13,21 +13,20 @@
 
 namespace palate::bench {
 
-// One thread at a time. The destructor ends the process.
+// Not thread-safe. The destructor ends the process.
 class Peer {
  public:
-  // Installs the libraries when they are not yet there (bench/embedding/setup_peers.sh; minutes the
-  // first time), and starts the process with so many threads. FailedPrecondition when that does not
-  // work, such as without a network.
+  // Installs the libraries if they are missing (bench/embedding/setup_peers.sh; takes minutes the
+  // first time), and starts the process with this many threads. FailedPrecondition when the
+  // installation fails, such as without a network.
   static absl::StatusOr<std::unique_ptr<Peer>> Start(int threads);
-  // The same; null, saying why on stdout, when it does not work.
+  // The same, but prints the error to stdout and returns null when it fails.
   static std::unique_ptr<Peer> StartOrSayWhy(int threads);
   ~Peer();
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  // Sends one request and waits for its answer. Internal with the other side's message when it
-  // failed.
+  // Sends one request and waits for the response. Internal with the peer's message when it fails.
   absl::StatusOr<nlohmann::json> Call(const std::string& name, nlohmann::json request);
 
   // Seconds that the engine `name` took for one batch.

@@ -1,6 +1,6 @@
-"""The other side of the embedding benchmarks: runs transformers and OpenVINO on the token ids that the benchmark wrote.
+"""The peer of the embedding benchmarks: runs transformers and OpenVINO on the token ids that the benchmark wrote.
 
-Reads one JSON request per line and answers each with one JSON line; see the functions named as the requests. Started by
+Reads one JSON request per line and writes one JSON line per response; a function handles the request of its name. Started by
 bench/embedding/peer.cc.
 """
 

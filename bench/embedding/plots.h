@@ -1,5 +1,5 @@
-// The text that the encoder benchmark embeds: plots of films, tokenized by us, in batches of like
-// length.
+// The texts that the encoder benchmark embeds: movie plots, tokenized by our code, in batches of
+// similar length.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ absl::StatusOr<TextBatches> LoadPlots(const std::string& shared,
                                       const models::SentenceEncoder& encoder, size_t count,
                                       size_t batch_size);
 
-// As safetensors, for the peer: ids end to end, the texts' lengths, and the batches' numbers of
-// texts, all int64.
+// Writes a safetensors file for the peer: concatenated ids, the lengths of the texts, and the
+// numbers of texts in the batches, all int64.
 absl::Status WriteBatches(const TextBatches& batches, const std::string& path);
 
 }  // namespace palate::bench

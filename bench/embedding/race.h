@@ -1,5 +1,5 @@
-// Timing several implementations of one job fairly on a machine that others use too: every batch is
-// run by each in turn, several times over, and the fastest run of each counts.
+// Compares implementations of one task on a shared machine: every implementation runs every batch
+// in turn, several times, and the fastest run of each counts.
 #pragma once
 
 #include <functional>
@@ -21,12 +21,12 @@ struct RaceOptions {
   int repeats = 5;
 };
 
-// For each contestant its best time for each batch, in seconds. Each runs the first batch once
-// before.
+// The best time of each contestant for each batch, in seconds. Each runs the first batch once to
+// warm up.
 absl::StatusOr<std::vector<std::vector<double>>> BestTimes(
     const std::vector<Contestant>& contestants, const RaceOptions& options);
 
-// The same summed over the batches.
+// The sums of the best times over the batches.
 absl::StatusOr<std::vector<double>> Race(const std::vector<Contestant>& contestants,
                                          const RaceOptions& options);
 

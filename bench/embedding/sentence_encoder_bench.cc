@@ -1,7 +1,7 @@
-// Tokens per second of all-MiniLM-L6-v2 over film plots, beside transformers and OpenVINO: the same
-// ids in the same batches of like length, on the same number of threads, in turns. Float32, and
-// bfloat16 where the processor multiplies it. Prints the ratios and how far the vectors of the
-// other sides are from ours.
+// Tokens per second of all-MiniLM-L6-v2 over movie plots, compared with transformers and OpenVINO:
+// the same ids in the same batches of similar length, with the same number of threads, in turn.
+// Float32, and bfloat16 if the processor multiplies it in hardware. Prints the ratios and the
+// differences between the peers' vectors and ours.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -23,7 +23,7 @@
 #include "models/dtype.h"
 #include "models/families/bert/bert.h"
 
-ABSL_FLAG(std::string, model, "", "folder of all-MiniLM-L6-v2; empty: the download cache's");
+ABSL_FLAG(std::string, model, "", "folder of all-MiniLM-L6-v2; default: in the download cache");
 ABSL_FLAG(int, plots, 512, "how many plots are embedded");
 ABSL_FLAG(int, batch, 32, "texts in a batch");
 ABSL_FLAG(int, repeats, 5, "how often each side runs each batch; the fastest counts");
@@ -46,7 +46,7 @@ std::string ModelFolder() {
   return Environment("PALATE_CACHE_DIR", cache) + "/all-MiniLM-L6-v2";
 }
 
-// One type: ours and the peers' engines of that type.
+// The race of our encoder and the peers with one data type.
 class TypedRace {
  public:
   TypedRace(const TextBatches& batches, std::string dtype)
@@ -96,7 +96,7 @@ class TypedRace {
     return at::cat(rows);
   }
 
-  // Prints how far each peer's vectors are from `ours`.
+  // Prints the largest difference between each peer's vectors and `ours`.
   absl::Status ComparePeers(Peer& peer, const at::Tensor& ours, const std::string& path) const {
     for (size_t i = 1; i < contestants_.size(); ++i) {
       PALATE_RETURN_IF_ERROR(peer.Call("vectors", {{"name", contestants_[i].name},
@@ -181,7 +181,7 @@ absl::Status RunAll(const std::string& folder, const std::string& scratch) {
   if (support.avx512_bf16 || support.amx_bf16)
     return RunType("bf16", folder, batches, peer.get(), scratch, float32_vectors);
 
-  std::printf("bf16: not run, this processor does not multiply it\n");
+  std::printf("bf16: skipped, this processor does not multiply it in hardware\n");
   return absl::OkStatus();
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the Python environment of the libraries that the embedding benchmarks compare with, and prints its interpreter's path.
-# It lies in the download cache, never in the checkout; what is there is left alone.
+# Creates the Python environment of the libraries that the embedding benchmarks compare with, unless
+# it exists, and prints the path of its interpreter. It is in the download cache, not in the checkout.
 #
-# The torch wheel on PyPI is the one for GPUs, and pip would add 2.5 GB of CUDA libraries that a run on the processor loads but
-# never calls. Empty libraries of the same names stand in for them.
+# The torch wheel on PyPI is the one for GPUs, and pip would add 2.5 GB of CUDA libraries that a run
+# on the CPU loads but never calls. Empty libraries of the same names replace them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source scripts/lib.sh
@@ -18,7 +18,7 @@ PILLOW_VERSION=13.0.0
 folder="$PALATE_CACHE_DIR/peers"
 key="torch $LIBTORCH_VERSION, transformers $TRANSFORMERS_VERSION, openvino $OPENVINO_VERSION r2"
 
-# What of CUDA the torch libraries ask for by name, whether or not a processor-only run needs it.
+# The CUDA libraries that the torch libraries link to and that are not installed.
 missing_libraries() {
   local library
   for library in "$1"/lib*.so; do
@@ -40,7 +40,7 @@ install_peers() {
     [[ "$name" == libcuda.so.1 || "$name" == libpython* ]] && continue
     cc -shared -fPIC -x c /dev/null -Wl,-soname,"$name" -o "$torch/$name"
   done
-  # The functions that the stand-ins lack are looked up when they are called, which is never.
+  # Lazy binding looks up the missing functions when they are called, which is never.
   printf 'import os\nimport sys\n\nsys.setdlopenflags(os.RTLD_LAZY)\n' >"$packages/sitecustomize.py"
   "$python" -c 'import torch, transformers, openvino'
 }

@@ -1,8 +1,8 @@
-// Time per stage of a model of Qwen3-VL-2B's shape with random weights and one 512 x 512 picture:
-// decode, resize and cut, vision tower, text.
+// Time per stage of a model with the shape of Qwen3-VL-2B and random weights, for one 512 x 512
+// picture: decode, resize and cut, vision tower, text.
 //
-// On demand, since it needs 8.5 GB of memory and writes 4.3 GB to the temporary folder: without
-// --run=true it says so and ends.
+// It needs 8.5 GB of memory and writes 4.3 GB to the temporary folder, so it runs only with
+// --run=true.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -33,17 +33,17 @@
 #include "models/image/vl_processor.h"
 #include "models/torch_status.h"
 
-ABSL_FLAG(bool, run, false, "really run");
+ABSL_FLAG(bool, run, false, "run the benchmark, which needs 8.5 GB of memory");
 ABSL_FLAG(std::string, dtype, "fp32", "compute type: fp32, bf16 or auto");
 ABSL_FLAG(int, text_tokens, 64, "tokens of text around the picture");
-ABSL_FLAG(int, picture, 512, "sides of the picture in pixels");
+ABSL_FLAG(int, picture, 512, "width and height of the picture in pixels");
 ABSL_FLAG(int, repeats, 3, "how often each stage runs; the fastest counts");
 ABSL_FLAG(int, threads, 2, "threads");
 
 namespace palate::bench {
 namespace {
 
-// Of Qwen3-VL-2B-Instruct.
+// The config of Qwen3-VL-2B-Instruct.
 nlohmann::json Config() {
   const nlohmann::json text = {{"vocab_size", 151936},
                                {"hidden_size", 2048},
@@ -102,7 +102,8 @@ class Stages {
     return stages;
   }
 
-  // Runs and prints one stage after the other; each works on what the one before left.
+  // Runs the stages in order and prints their times. Each stage reads the output of the previous
+  // one.
   absl::Status Run(const models::VlImageProcessor& processor) {
     absl::Status status;
     Time("decode", [&] { status.Update(Decode()); });

@@ -1,8 +1,8 @@
-// How long one search takes on one thread: 100,000 random unit vectors of 384 dimensions (or as
-// told), exact, k = 100, without a filter and with filters of falling selectivity. Then what one
-// request with 8 vectors, a filter and 2,000 exclusions costs, against 8 requests with one vector
-// each. Prints milliseconds, by the clock and of processor time: the medians of searches that are
-// timed one by one. On a busy machine only the processor time says something about the search.
+// Time of one exact search on one thread: 100,000 random unit vectors of 384 dimensions by default,
+// k = 100, without a filter and with filters that allow fewer and fewer items. Then compares one
+// request with 8 vectors, a filter and 2,000 exclusions with 8 requests of one vector each. Prints
+// the medians of searches that are timed one by one, in milliseconds of wall time and of processor
+// time. On a busy machine only the processor time is meaningful.
 //
 //   retrieval_bench [items] [dimensions]
 #include <algorithm>
@@ -84,7 +84,7 @@ VectorQuery RandomQuery(std::mt19937& random, int dimensions) {
   return {.vector = {.space = kSpace, .values = RandomUnitVector(random, dimensions)}, .k = 100};
 }
 
-// One request after the other.
+// Runs the requests in sequence.
 absl::StatusOr<Milliseconds> TimeSearches(const CatalogIndex& index,
                                           const std::vector<SearchRequest>& requests) {
   const absl::Time start = absl::Now();
@@ -121,8 +121,8 @@ absl::StatusOr<Milliseconds> MedianMilliseconds(const CatalogIndex& index,
   return Milliseconds{.wall = Median(std::move(wall)), .processor = Median(std::move(processor))};
 }
 
-// Alternates between one request of several vectors and a request for each of them, so that both
-// see the same machine.
+// Alternates between one request of several vectors and a request for each of them, so that changes
+// of the machine load affect both.
 absl::Status CompareRequests(const CatalogIndex& index, int items, int dimensions, double share,
                              std::mt19937& random) {
   absl::StatusOr<Filter> parsed =

@@ -1,11 +1,11 @@
-// How much of an Embed request's time is spent on anything but the model: films of
-// ../shared/data/movielens (title and plot) over gRPC on one machine. Prints for each request size,
-// with medians of requests that are timed one by one:
-//   request     from the caller's call to its answer, the cache off
+// Share of an Embed request's time that is spent outside the model, for movies of
+// ../shared/data/movielens (title and plot) over gRPC on one machine. Prints for each request size
+// the medians of requests that are timed one by one:
+//   request     wall time of the call without the cache
 //   tokenize    processor time of tokenizing the request's texts
-//   wire        processor time of writing and parsing request and response, on both sides
+//   wire        processor time of serializing and parsing request and response, on both sides
 //   share       (tokenize + wire) / request
-//   cached      the same request again, answered from the cache
+//   cached      the same request again, served from the cache
 //
 //   embedding_service_bench [model folder] [movielens folder]
 #include <algorithm>
@@ -59,7 +59,7 @@ double MedianMs(const std::function<void()>& work) {
   return Median(std::move(times));
 }
 
-// Writing a message and parsing it again, as caller and server do.
+// Serializes a message and parses it again, as client and server do.
 double WireMs(const google::protobuf::Message& message) {
   std::unique_ptr<google::protobuf::Message> copy(message.New());
   return MedianMs([&] {
@@ -106,7 +106,7 @@ absl::Status Measure(pb::EmbeddingService::Stub& stub, const embedding::Encoder&
   pb::EmbedRequest request;
   request.add_spaces("text");
   for (size_t i = 0; i < inputs; ++i) {
-    // Evenly over the films, which are in order of their age.
+    // Evenly over the movies, because their ids are roughly in order of their age.
     const Item& item = movies[i * movies.size() / inputs].item;
     pb::EmbedInput* input = request.add_inputs();
     input->set_role(role);
