@@ -1,5 +1,4 @@
-// Feeds a harness its committed corpus: the seeds, and every input that a fuzzer once broke
-// something with.
+// Runs a harness on its committed corpus: the seeds, and every input that once made a fuzzer fail.
 
 #include <filesystem>
 #include <fstream>
@@ -23,7 +22,7 @@ TEST(FuzzCorpusTest, EveryInputIsHandled) {
   for (const auto& entry : std::filesystem::directory_iterator(PALATE_FUZZ_CORPUS)) {
     SCOPED_TRACE(entry.path().filename().string());
     const std::string content = Read(entry.path());
-    // A copy of the exact size, so that a sanitizer sees a read past the end.
+    // A copy of the exact size, so that a sanitizer detects reads past the end.
     const std::vector<uint8_t> input(content.begin(), content.end());
     EXPECT_EQ(LLVMFuzzerTestOneInput(input.data(), input.size()), 0);
     ++inputs;

@@ -1,5 +1,5 @@
-// What the fuzz harnesses share. Each defines LLVMFuzzerTestOneInput; libFuzzer drives it in a
-// build with PALATE_FUZZ, corpus_test.cc feeds it the committed corpus in every other build.
+// Helpers of the fuzz harnesses. Each harness defines LLVMFuzzerTestOneInput. libFuzzer calls it in
+// a build with PALATE_FUZZ; corpus_test.cc runs it on the committed corpus in every other build.
 #pragma once
 
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
-// Stops the process when `condition` is false: libFuzzer then keeps the input.
+// Aborts the process when `condition` is false; libFuzzer then saves the input.
 #define FUZZ_CHECK(condition)                                                            \
   do {                                                                                   \
     if (!(condition)) {                                                                  \
@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace palate::fuzz {
 
-// A folder of this process, in memory where the system has such a file system. Removed at exit.
+// A folder of this process, in /dev/shm if that is writable. Removed at exit.
 inline const std::string& ScratchFolder() {
   static const std::string* const folder = [] {
     const std::filesystem::path root =

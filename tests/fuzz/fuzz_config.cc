@@ -1,6 +1,6 @@
 // Fuzzes the readers of a model folder's JSON files that need no LibTorch: the decoder families'
-// config.json, the adapter's, the shard index. None may do more than refuse; what is accepted must
-// be of a shape that a model can have. fuzz_model_config.cc has the other families.
+// config.json, the adapter's, the shard index. They must either refuse a text or accept a config
+// that passes validation. fuzz_model_config.cc covers the other families.
 
 #include <cstdint>
 #include <fstream>
@@ -41,7 +41,7 @@ void Write(const std::string& name, absl::string_view text) {
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
-// As files of a folder: what reads more than one file.
+// Reads the text as files of a folder, for readers of more than one file.
 void ReadAsFolder(absl::string_view text) {
   Write("adapter_config.json", text);
   Adapter::Open(fuzz::ScratchFolder()).status().IgnoreError();

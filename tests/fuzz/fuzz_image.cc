@@ -1,5 +1,5 @@
-// Fuzzes the image decoder: any bytes as an encoded picture (JPEG, PNG, WebP, and the EXIF inside).
-// A picture that comes out has the pixels that its header declares, within the limits.
+// Fuzzes the image decoder with arbitrary bytes as a JPEG, PNG or WebP picture with EXIF data. A
+// decoded picture must have the size that its header declares, within the limits.
 
 #include <cstdint>
 
@@ -10,7 +10,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace palate::models;
-  // Small, so that time goes into the decoder's decisions rather than into pixels.
+  // Small limits, so that most time is spent on the decoder's branches instead of on pixels.
   constexpr ImageLimits kLimits = {.max_pixels = 1 << 18, .max_encoded_bytes = 1u << 20};
   const absl::string_view encoded(reinterpret_cast<const char*>(data), size);
 

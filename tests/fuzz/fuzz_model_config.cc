@@ -1,6 +1,6 @@
-// Fuzzes the configs of what computes with LibTorch: encoders, dual encoders, vision-language
-// models, image processors, sentence layouts. One text goes through every reader; none may do more
-// than refuse.
+// Fuzzes the config readers of the code that needs LibTorch: encoders, dual encoders,
+// vision-language models, image processors, sentence layouts. Every reader gets the same text and
+// must return, with a valid config or an error.
 
 #include <cstdint>
 #include <fstream>

@@ -1,5 +1,5 @@
-// Fuzzes the safetensors reader: any bytes as a whole file. What is accepted must lie inside the
-// file, and must read the same once written again.
+// Fuzzes the safetensors reader with arbitrary bytes as a whole file. Accepted tensors must lie
+// inside the file, and must be unchanged after they are written and read again.
 
 #include <cstdint>
 #include <filesystem>
@@ -29,7 +29,7 @@ void CheckEntries(const Tensors& tensors, absl::string_view file) {
   }
 }
 
-// Through the file system, which the reader maps.
+// Writes and reads a file, because the reader maps files.
 void CheckRewritten(const Tensors& tensors, const std::map<std::string, std::string>& metadata) {
   const std::string path = fuzz::Scratch("rewritten.safetensors");
   FUZZ_CHECK(WriteSafetensors(path, tensors, metadata).ok());

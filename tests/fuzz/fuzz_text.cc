@@ -1,6 +1,6 @@
-// Fuzzes the text layer across its C boundary. The first byte says what the rest is: a text for a
-// tokenizer, ids for one, a tokenizer.json, or a chat template with its context. Nothing may panic
-// across the boundary, hang, or take memory without measure.
+// Fuzzes the text layer through its C interface. The first byte selects what the other bytes are: a
+// text for a tokenizer, ids for a tokenizer, a tokenizer.json, or a chat template with its context.
+// No call may let a panic cross the interface, hang, or use unbounded memory.
 
 #include <array>
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace palate::models {
 namespace {
 
-// As BERT's: normalizer, splitting, word pieces, a template around the text.
+// A tokenizer like BERT's: normalizer, splitting, word pieces, a template around the text.
 constexpr char kWordPiece[] = R"({"version":"1.0","truncation":null,"padding":null,
   "added_tokens":[{"id":0,"content":"[UNK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
                   {"id":1,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
@@ -32,7 +32,7 @@ constexpr char kWordPiece[] = R"({"version":"1.0","truncation":null,"padding":nu
   "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,
     "vocab":{"[UNK]":0,"[CLS]":1,"[SEP]":2,"a":3,"##a":4,"walnut":5,"##s":6,"chair":7,"1":8,"##1":9,".":10}}})";
 
-// As SentencePiece's: a unigram model with bytes to fall back to.
+// A tokenizer like SentencePiece's: a unigram model without byte fallback.
 constexpr char kUnigram[] = R"({"version":"1.0","truncation":null,"padding":null,
   "added_tokens":[{"id":0,"content":"<unk>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
   "normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "}]},
@@ -42,11 +42,11 @@ constexpr char kUnigram[] = R"({"version":"1.0","truncation":null,"padding":null
   "model":{"type":"Unigram","unk_id":0,"byte_fallback":false,
     "vocab":[["<unk>",0.0],["\u2581",-2.0],["\u2581a",-2.5],["a",-3.0],["e",-3.1],["walnut",-5.0],["\u2581chair",-5.5],["s",-3.5]]}})";
 
-// Whether a panic inside of the library, which arrives as PALATE_TEXT_INTERNAL, may be: only while
-// a tokenizer from a senseless file works.
+// Whether the library may report an internal panic (PALATE_TEXT_INTERNAL): only for a tokenizer
+// that was loaded from an arbitrary file.
 enum class Panic { kNever, kContained };
 
-// Takes `error`.
+// Checks a result code. Takes ownership of `error`.
 void CheckCode(int code, palate_text_string error, Panic panic = Panic::kNever) {
   if (code == PALATE_TEXT_OK) return;
   const std::string message = TakeString(error);
@@ -98,7 +98,7 @@ void Decode(const palate_tokenizer* tokenizer, const std::vector<uint32_t>& ids,
   if (code == PALATE_TEXT_OK) FUZZ_CHECK(IsValidUtf8(TakeString(out)));
 }
 
-// `flags` choose the options.
+// `flags` selects the options.
 void EncodeAndDecode(const palate_tokenizer* tokenizer, absl::string_view text, uint8_t flags,
                      Panic panic = Panic::kNever) {
   const palate_text_slice slice = ToSlice(text);
@@ -126,7 +126,7 @@ void DecodeIds(const palate_tokenizer* tokenizer, absl::string_view bytes,
   if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(uint32_t));
   Decode(tokenizer, ids, false, panic);
 
-  // Most ids of arbitrary bytes are in no vocabulary.
+  // Most ids that arbitrary bytes encode are in no vocabulary.
   for (uint32_t& id : ids) id %= static_cast<uint32_t>(palate_tokenizer_vocab_size(tokenizer) + 1);
   Decode(tokenizer, ids, false, panic);
   Decode(tokenizer, ids, true, panic);
@@ -146,7 +146,8 @@ void LoadTokenizer(absl::string_view json) {
   palate_tokenizer_free(tokenizer);
 }
 
-// The template, and behind a zero byte the context; without one, a conversation.
+// The input is the template, then a zero byte and the context. Without a context, a fixed
+// conversation is rendered.
 void RenderTemplate(absl::string_view input) {
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(input, absl::MaxSplits('\0', 1));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzzers' corpora (seed-*) beside itself. Needs Pillow for the JPEG and WebP pictures; the rest is plain Python.
+"""Writes the seeds of the fuzzers' corpora (seed-*) into its folder. Needs Pillow for the JPEG and WebP pictures, otherwise the standard library.
 
 Usage: tests/fuzz/corpus/make_seeds.py        the result is committed, so this runs only when a seed is added
 """
