@@ -56,6 +56,7 @@ absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCa
   store_pb::GetStatsResponse stats;
   PALATE_RETURN_IF_ERROR(CallUnary(store_.async(), &StoreAsync::GetStats,
                                    store_pb::GetStatsRequest(), stats, NewContext()));
+
   std::map<std::string, std::map<std::string, std::string>> active;
   for (const store_pb::CatalogStats& catalog : stats.catalogs()) {
     for (const store_pb::SpaceStats& space : catalog.spaces()) {
@@ -63,12 +64,14 @@ absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCa
         active[catalog.catalog()][space.name()] = space.active_fingerprint();
     }
   }
+
   std::vector<retrieval::CatalogConfig> configs;
   catalog_pb::ListCatalogsRequest request;
   do {
     catalog_pb::ListCatalogsResponse response;
     PALATE_RETURN_IF_ERROR(
         CallUnary(catalogs_.async(), &CatalogAsync::ListCatalogs, request, response, NewContext()));
+
     for (const types_pb::Catalog& listed : response.catalogs()) {
       PALATE_ASSIGN_OR_RETURN(Catalog catalog, FromProto(listed));
       retrieval::CatalogConfig config;
@@ -98,9 +101,11 @@ absl::StatusOr<retrieval::ItemPage> ChangeSourceClient::ListItems(const std::str
   request.set_page_size(kMaxPageElements);
   request.set_page_token(page_token);
   WantVectors(*request.mutable_view());
+
   store_pb::ListItemsResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(store_.async(), &StoreAsync::ListItems, request, response, NewContext()));
+
   retrieval::ItemPage page;
   PALATE_ASSIGN_OR_RETURN(page.items, Updates(response.items()));
   page.next_page_token = response.next_page_token();
@@ -113,6 +118,7 @@ absl::StatusOr<std::vector<retrieval::ItemUpdate>> ChangeSourceClient::GetItems(
   request.set_catalog(catalog);
   request.mutable_item_ids()->Assign(item_ids.begin(), item_ids.end());
   WantVectors(*request.mutable_view());
+
   store_pb::GetItemsResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(store_.async(), &StoreAsync::GetItems, request, response, NewContext()));
@@ -126,6 +132,7 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
   stream->reader.Start([&](grpc::ClientReadReactor<store_pb::WatchChangesResponse>* reactor) {
     store_.async()->WatchChanges(stream->context.get(), &stream->request, reactor);
   });
+
   store_pb::WatchChangesResponse first;
   bool timed_out = false;
   if (!stream->reader.Read(first, absl::Now() + call_timeout_, &timed_out)) {
@@ -134,6 +141,7 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
     PALATE_RETURN_IF_ERROR(stream->reader.Finish());
     return absl::UnavailableError("the feature store ended the stream of changes");
   }
+
   stream->position = first.next_token();
   return stream;
 }
@@ -146,6 +154,7 @@ absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const st
     CloseStream();
     PALATE_ASSIGN_OR_RETURN(stream_, OpenStream(position));
   }
+
   retrieval::ChangeBatch batch;
   batch.next_position = position;
   store_pb::WatchChangesResponse message;
@@ -158,6 +167,7 @@ absl::StatusOr<retrieval::ChangeBatch> ChangeSourceClient::WatchChanges(const st
     batch.next_position = stream_->position = message.next_token();
     return batch;
   }
+
   if (timed_out) return batch;
   const absl::Status status = stream_->reader.Finish();
   CloseStream();

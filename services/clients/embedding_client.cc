@@ -72,11 +72,13 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(
     input->add_images(query.image);
     request.add_spaces(kImageSpace);
   }
+
   embedding_pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, context));
   if (!response.failures().empty())
     return MapFields(FromRpcStatus(response.failures(0).status()), QueryPath);
+
   std::vector<pipeline::QueryVector> vectors;
   if (response.results().empty()) return vectors;
   for (const embedding_pb::EmbeddedVector& embedded : response.results(0).vectors()) {
@@ -97,6 +99,7 @@ absl::StatusOr<std::vector<SpaceKey>> ItemEmbedderClient::Spaces(const Catalog& 
     embedding_pb::GetModelInfoResponse response;
     PALATE_RETURN_IF_ERROR(
         CallUnary(stub_.async(), &EmbeddingAsync::GetModelInfo, request, response, NewContext()));
+
     for (const embedding_pb::ModelInfo& model : response.models()) {
       if (group.first.empty() ? !model.is_default() : model.name() != group.first) continue;
       for (const embedding_pb::SpaceInfo& space : model.spaces()) {
@@ -123,6 +126,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
   request.set_output_dimensions(group.dimensions);
   request.set_lane(embedding_pb::LANE_BULK);
   request.mutable_spaces()->Assign(names.begin(), names.end());
+
   for (size_t i = 0; i < items.size(); ++i) {
     const featurestore::EmbedItem& item = items[i];
     embedding_pb::EmbedInput* input = request.add_inputs();
@@ -137,6 +141,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
     input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
     input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
+
   embedding_pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, NewContext()));
@@ -144,6 +149,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
     return absl::InternalError(
         absl::StrCat(response.results_size(), " results for ", items.size(), " items"));
   }
+
   for (const types_pb::ItemFailure& failure : response.failures()) {
     failures.emplace(static_cast<size_t>(failure.index()), FromRpcStatus(failure.status()));
   }
@@ -160,6 +166,7 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
 absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedderClient::Embed(
     const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> available, Spaces(catalog));
+
   Results results(items.size());
   std::map<size_t, absl::Status> failures;
   for (const auto& [group, names] : GroupSpaces(catalog)) {
@@ -173,6 +180,7 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
     PALATE_RETURN_IF_ERROR(
         EmbedGroup(catalog.id, {"", group.first, group.second}, wanted, items, results, failures));
   }
+
   std::vector<absl::StatusOr<std::vector<SpaceVector>>> out;
   for (size_t i = 0; i < items.size(); ++i) {
     const auto failure = failures.find(i);
@@ -190,6 +198,7 @@ absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std:
   embedding_pb::DropUserRequest request;
   request.set_catalog(catalog);
   request.set_user_id(user_id);
+
   embedding_pb::DropUserResponse response;
   return CallUnary(stub_.async(), &EmbeddingAsync::DropUser, request, response, context);
 }

@@ -61,6 +61,7 @@ absl::Status FeatureStoreClient::WriteImpression(const std::string& catalog,
   request.set_scenario(impression.scenario);
   request.mutable_item_ids()->Assign(impression.item_ids.begin(), impression.item_ids.end());
   *request.mutable_time() = ToProto(impression.time);
+
   store_pb::WriteImpressionResponse response;
   return CallUnary(stub_.async(), &StoreAsync::WriteImpression, request, response, context);
 }

@@ -20,6 +20,7 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
   ranking_pb::RankResponse response;
   PALATE_RETURN_IF_ERROR(
       CallUnary(stub_.async(), &RankingAsync::Rank, ToProto(input), response, context));
+
   if (static_cast<size_t>(response.scores_size()) != input.candidates.size()) {
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ",
                                             input.candidates.size(), " candidates"));
@@ -44,6 +45,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(
   reader.Start([&](grpc::ClientReadReactor<ranking_pb::ExplainResponse>* reactor) {
     stub_.async()->Explain(bound.get(), &request, reactor);
   });
+
   std::vector<ranking::Explanation> explanations(inputs.size());
   size_t done = 0;
   bool stopped = false;
@@ -55,6 +57,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(
       stopped = true;
       bound.get()->TryCancel();
     }
+
     if (!message.has_done()) continue;
     const size_t index = static_cast<size_t>(message.done().input_index());
     if (index >= explanations.size()) continue;
@@ -68,6 +71,7 @@ absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(
       bound.get()->TryCancel();
     }
   }
+
   const absl::Status status = reader.Finish();
   if (stopped) return absl::CancelledError("the caller stopped listening");
   PALATE_RETURN_IF_ERROR(unreadable);

@@ -43,6 +43,7 @@ pipeline::RetrievalResult ResultFrom(const retrieval_pb::SearchResponse& respons
   }
   if (index >= response.results_size())
     return absl::InternalError(absl::StrCat("no result for query ", index));
+
   std::vector<ScoredItem> hits;
   for (const types_pb::ScoredItem& item : response.results(index).items())
     hits.push_back({item.item_id(), item.score()});

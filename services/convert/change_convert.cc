@@ -25,6 +25,7 @@ store_pb::ChangeKind ToProto(featurestore::ChangeKind kind) {
     case featurestore::ChangeKind::kSpacesSwitched:
       return store_pb::CHANGE_KIND_SPACES_SWITCHED;
   }
+
   return store_pb::CHANGE_KIND_UNSPECIFIED;
 }
 
@@ -57,6 +58,7 @@ absl::StatusOr<std::optional<retrieval::Change::Kind>> FromProto(store_pb::Chang
     case store_pb::ChangeKind_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(kind, "ChangeKind");
 }
 
@@ -82,6 +84,7 @@ absl::Status FromProto(const types_pb::ItemRecord& record, retrieval::ItemUpdate
   out.attributes = std::move(item.attributes);
   out.hidden = item.hidden;
   out.expire_time = item.expire_time;
+
   return ConvertList(record.vectors(), "vectors", FromProto, out.vectors);
 }
 

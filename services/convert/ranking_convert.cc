@@ -44,6 +44,7 @@ ranking_pb::RankMode ToProto(ranking::RankMode mode) {
     case ranking::RankMode::kOfModel:
       break;
   }
+
   return ranking_pb::RANK_MODE_UNSPECIFIED;
 }
 
@@ -59,6 +60,7 @@ absl::StatusOr<ranking::RankMode> FromProto(ranking_pb::RankMode mode) {
     case ranking_pb::RankMode_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(mode, "RankMode");
 }
 
@@ -77,6 +79,7 @@ absl::StatusOr<ranking::ItemFacts> FromProto(const ranking_pb::ItemFacts& facts)
   PALATE_RETURN_IF_ERROR(CheckText("item_id", facts.item_id(), kMaxIdBytes));
   PALATE_RETURN_IF_ERROR(CheckText("title", facts.title(), kMaxTitleBytes));
   PALATE_RETURN_IF_ERROR(CheckText("description", facts.description(), kMaxDescriptionBytes));
+
   ranking::ItemFacts out{facts.item_id(), facts.title(), facts.description(), {}};
   PALATE_ASSIGN_OR_RETURN(out.attributes, FromProto(facts.attributes()));
   return out;
@@ -135,6 +138,7 @@ absl::StatusOr<ranking::RankInput> FromProto(const ranking_pb::RankRequest& requ
   PALATE_RETURN_IF_ERROR(CheckSize("history", request.history_size(), 0, kMaxHistoryEntries));
   PALATE_RETURN_IF_ERROR(CheckWhatIsRanked(request));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", request.instruction(), kMaxInstructionBytes));
+
   ranking::RankInput out;
   out.model = request.model();
   PALATE_RETURN_IF_ERROR(ConvertList(request.history(), "history", FromProto, out.history));
@@ -183,6 +187,7 @@ ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input) {
 absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input) {
   PALATE_RETURN_IF_ERROR(CheckSize("history", input.history_size(), 0, kMaxHistoryEntries));
   PALATE_RETURN_IF_ERROR(CheckText("language", input.language(), kMaxLanguageBytes));
+
   ranking::ExplainInput out;
   PALATE_RETURN_IF_ERROR(ConvertList(input.history(), "history", FromProto, out.history));
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(input.item()), "item"));

@@ -27,6 +27,7 @@ types_pb::AttributeType ToProto(AttributeType type) {
     case AttributeType::kBool:
       return types_pb::ATTRIBUTE_TYPE_BOOL;
   }
+
   return types_pb::ATTRIBUTE_TYPE_UNSPECIFIED;
 }
 
@@ -47,6 +48,7 @@ absl::StatusOr<AttributeType> FromProto(types_pb::AttributeType type) {
     case types_pb::AttributeType_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(type, "AttributeType");
 }
 
@@ -59,6 +61,7 @@ types_pb::EvidenceKind ToProto(ranking::Evidence::Kind kind) {
     case ranking::Evidence::Kind::kTrend:
       return types_pb::EVIDENCE_KIND_TREND;
   }
+
   return types_pb::EVIDENCE_KIND_UNSPECIFIED;
 }
 
@@ -75,6 +78,7 @@ absl::StatusOr<ranking::Evidence::Kind> FromProto(types_pb::EvidenceKind kind) {
     case types_pb::EvidenceKind_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(kind, "EvidenceKind");
 }
 
@@ -85,6 +89,7 @@ types_pb::ExplanationSource ToProto(ranking::ExplanationSource source) {
     case ranking::ExplanationSource::kLlm:
       return types_pb::EXPLANATION_SOURCE_LLM;
   }
+
   return types_pb::EXPLANATION_SOURCE_UNSPECIFIED;
 }
 
@@ -99,6 +104,7 @@ absl::StatusOr<ranking::ExplanationSource> FromProto(types_pb::ExplanationSource
     case types_pb::ExplanationSource_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(source, "ExplanationSource");
 }
 
@@ -129,6 +135,7 @@ absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time,
     return InvalidField(field, absl::StrCat("has ", time.nanos(), " nanoseconds"),
                         "0 to 999999999");
   }
+
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
@@ -162,6 +169,7 @@ absl::StatusOr<AttributeValue> FromProto(const types_pb::AttributeValue& value) 
     case types_pb::AttributeValue::VALUE_NOT_SET:
       break;
   }
+
   return InvalidField("", "has no value", "one of AttributeValue's alternatives");
 }
 
@@ -229,6 +237,7 @@ absl::StatusOr<SpaceDeclaration> FromProto(const types_pb::SpaceDeclaration& spa
     case types_pb::Metric_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return InvalidField("metric", absl::StrCat("is ", static_cast<int>(space.metric())),
                       "METRIC_INNER_PRODUCT or unset");
 }
@@ -386,6 +395,7 @@ absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector) {
     return InvalidField("values", absl::StrCat("has ", vector.values().size(), " bytes"),
                         "a multiple of 4 above 0");
   }
+
   PALATE_ASSIGN_OR_RETURN(out.values, FloatsFromBytes(vector.values()));
   for (size_t i = 0; i < out.values.size(); ++i) {
     if (!std::isfinite(out.values[i]))

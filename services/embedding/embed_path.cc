@@ -33,6 +33,7 @@ std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs,
   std::vector<std::vector<size_t>> groups(1);
   std::vector<size_t> group;
   size_t uris = 0;
+
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!results[i].status.ok()) continue;
     const size_t count = inputs[i].image_uris.size();
@@ -78,6 +79,7 @@ EmbedPath::EmbedPath(Parts parts) : parts_(std::move(parts)) {
 absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) const {
   const auto found = models_.find(model.empty() ? parts_.default_model : model);
   if (found != models_.end()) return &found->second;
+
   const std::string names = absl::StrJoin(
       models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
   return absl::NotFoundError(absl::StrCat("model: there is no embedding model ",
@@ -87,6 +89,7 @@ absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) con
 absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model,
                                                EmbedSettings settings) const {
   PALATE_ASSIGN_OR_RETURN(settings.model, Find(model));
+
   const std::string& instruction = settings.options.instruction;
   if (instruction.size() > kMaxEmbedInstructionBytes) {
     return InvalidField("instruction", absl::StrCat("has ", instruction.size(), " bytes"),
@@ -94,12 +97,14 @@ absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model,
   }
   if (!IsValidUtf8(instruction))
     return InvalidField("instruction", "has bytes that are not UTF-8", "valid UTF-8");
+
   const int dimensions = settings.options.dimensions;
   const int most = settings.model->embedder->info().dimensions;
   if (dimensions < 0 || dimensions > most) {
     return InvalidField("output_dimensions", absl::StrCat("is ", dimensions),
                         absl::StrCat("from 0 to ", most));
   }
+
   for (const auto& [field, value] : {std::pair("catalog", settings.caller.catalog),
                                      std::pair("user_id", settings.caller.user_id)}) {
     if (value.size() > kMaxIdBytes) {
@@ -121,12 +126,14 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
     results[i].status = CheckUris(inputs[i]);
     any_uris |= results[i].status.ok();
   }
+
   const int running = any_uris ? ++uri_calls_ : 0;
   const absl::Cleanup leave = [&] { uri_calls_ -= any_uris ? 1 : 0; };
   if (running > parts_.max_uri_calls) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "embedding: ", parts_.max_uri_calls, " calls with image_uris run, which is the limit"));
   }
+
   for (const std::vector<size_t>& group : Groups(inputs, results)) {
     PALATE_RETURN_IF_ERROR(EmbedGroup(group, inputs, settings, results, context));
   }
@@ -152,15 +159,18 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<void> memory,
                           FetchImages(complete, inputs, results, context));
   if (complete.empty()) return absl::OkStatus();
+
   std::vector<embedding::EmbedInput> ready;
   std::vector<size_t> own_images;
   for (const size_t i : complete) {
     own_images.push_back(inputs[i].input.images.size() - inputs[i].image_uris.size());
     ready.push_back(std::move(inputs[i].input));
   }
+
   PALATE_ASSIGN_OR_RETURN(
       std::vector<EmbedResult> embedded,
       settings.model->cached->Embed(std::move(ready), settings.options, settings.caller, context));
+
   for (size_t k = 0; k < complete.size(); ++k) {
     const size_t i = complete[k];
     results[i] = std::move(embedded[k]);
@@ -179,6 +189,7 @@ absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>
   for (const size_t i : group)
     uris.insert(uris.end(), inputs[i].image_uris.begin(), inputs[i].image_uris.end());
   if (uris.empty()) return std::shared_ptr<void>();
+
   PALATE_ASSIGN_OR_RETURN(ImageFetcher::Batch batch, parts_.fetcher->Fetch(uris, context));
   size_t next = 0;
   std::vector<size_t> complete;
@@ -194,6 +205,7 @@ absl::StatusOr<std::shared_ptr<void>> EmbedPath::FetchImages(std::vector<size_t>
     }
     if (results[i].status.ok()) complete.push_back(i);
   }
+
   group = std::move(complete);
   return batch.memory;
 }

@@ -133,16 +133,19 @@ class EmbedStreams::Stream final
       claimed_.push_back(std::move(chunk));
       Submit(&Stream::EmbedChunk, chunks_);
     }
+
     if (!failed_ && !writing_ && !outgoing_.empty()) {
       writing_ = true;
       StartWrite(&outgoing_.front().buffer);
     }
+
     const bool has_room =
         inputs_ < owner_.options_.max_inputs && bytes_ < owner_.options_.max_bytes;
     if (!failed_ && !reading_ && parsing_ == 0 && !no_more_input_ && has_room) {
       reading_ = true;
       StartRead(&incoming_);
     }
+
     const bool idle = chunks_ == 0 && parsing_ == 0 && !writing_;
     const bool all_out = no_more_input_ && pending_.empty() && outgoing_.empty();
     if (idle && (failed_ || all_out)) {
@@ -186,6 +189,7 @@ class EmbedStreams::Stream final
       return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"),
                           absl::StrCat("at most ", kMaxEmbedInputs));
     }
+
     std::optional<EmbedSettings> settings;
     if (request.has_settings() == has_settings_) {
       return has_settings_
@@ -197,6 +201,7 @@ class EmbedStreams::Stream final
       if (!opened.ok()) return PrefixFields(opened.status(), "settings");
       settings = *std::move(opened);
     }
+
     std::vector<StreamInput> inputs;
     for (int i = 0; i < request.inputs_size(); ++i) {
       pb::EmbedStreamInput& input = *request.mutable_inputs(i);
@@ -208,6 +213,7 @@ class EmbedStreams::Stream final
       const auto bytes = static_cast<int64_t>(input.ByteSizeLong());
       inputs.push_back({std::move(*input.mutable_id()), FromProto(input.input()), bytes});
     }
+
     const MutexLock lock(mutex_);
     if (settings.has_value()) settings_ = *std::move(settings);
     has_settings_ = true;
@@ -230,6 +236,7 @@ class EmbedStreams::Stream final
       settings = settings_;
     }
     PALATE_RETURN_IF_ERROR(call_.Check());
+
     Outgoing outgoing;
     std::vector<WireInput> inputs;
     for (StreamInput& input : chunk) {
@@ -237,9 +244,11 @@ class EmbedStreams::Stream final
       outgoing.bytes += input.bytes;
       inputs.push_back(std::move(input.input));
     }
+
     absl::StatusOr<std::vector<EmbedResult>> results =
         owner_.path_.Embed(std::move(inputs), settings, call_.context());
     if (!results.ok() && !IsPassing(results.status())) return results.status();
+
     pb::EmbedStreamResponse response;
     for (size_t i = 0; i < chunk.size(); ++i) {
       pb::EmbedStreamResult* out = response.add_results();
@@ -251,6 +260,7 @@ class EmbedStreams::Stream final
         *out->mutable_error() = ToRpcStatus(OfInput(status));
       }
     }
+
     PALATE_RETURN_IF_ERROR(SerializeResponse(response, outgoing.buffer));
     const MutexLock lock(mutex_);
     outgoing_.push_back(std::move(outgoing));

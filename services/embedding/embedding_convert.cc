@@ -15,6 +15,7 @@ absl::StatusOr<embedding::EmbedRole> FromProto(embedding_pb::EmbedRole role) {
     case embedding_pb::EmbedRole_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(role, "EmbedRole");
 }
 
@@ -29,6 +30,7 @@ absl::StatusOr<embedding::Lane> FromProto(embedding_pb::Lane lane) {
     case embedding_pb::Lane_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(lane, "Lane");
 }
 
@@ -61,22 +63,26 @@ embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelI
   out.set_dimensions(info.dimensions);
   out.set_max_text_tokens(info.max_text_tokens);
   out.set_image_size(info.image_size);
+
   for (const embedding::SpaceInfo& space : info.spaces) {
     embedding_pb::SpaceInfo* served = out.add_spaces();
     *served->mutable_space() = ToProto(SpaceKey{space.name, space.fingerprint});
     served->set_available(space.available);
     *served->mutable_calibration() = ToProto(space.calibration);
   }
+
   out.set_family(info.family);
   out.set_weights_sha256(info.weights_digest);
   out.set_pooling(info.pooling);
   out.set_query_template(info.query_template);
   out.set_item_template(info.item_template);
   out.set_default_instruction(info.default_instruction);
+
   if (info.max_pixels > 0) {
     out.mutable_pixel_budget()->set_min_pixels(info.min_pixels);
     out.mutable_pixel_budget()->set_max_pixels(info.max_pixels);
   }
+
   out.set_numeric_type(info.dtype);
   out.set_device(info.device);
   return out;

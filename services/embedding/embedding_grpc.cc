@@ -57,10 +57,12 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request,
     return absl::ResourceExhaustedError(absl::StrCat(
         "embedding: ", max_bulk_calls_, " bulk calls run already, which is the limit"));
   }
+
   if (request.inputs().empty() || request.inputs_size() > kMaxEmbedInputs) {
     return InvalidField("inputs", absl::StrCat("has ", request.inputs_size(), " elements"),
                         absl::StrCat("1 to ", kMaxEmbedInputs));
   }
+
   std::vector<WireInput> inputs;
   for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
   PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results,
@@ -84,6 +86,7 @@ absl::Status EmbeddingGrpc::DropUser(Call&, const pb::DropUserRequest& request,
   if (request.catalog().empty()) return InvalidField("catalog", "is empty", "a catalog's id");
   if (request.user_id().empty())
     return InvalidField("user_id", "is empty", absl::StrCat("1 to ", kMaxIdBytes, " bytes"));
+
   embedding::QueryCache* queries = path_.parts().queries;
   if (queries != nullptr)
     response.set_dropped_vectors(queries->Drop({request.catalog(), request.user_id()}));
@@ -93,6 +96,7 @@ absl::Status EmbeddingGrpc::DropUser(Call&, const pb::DropUserRequest& request,
 absl::Status EmbeddingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& request,
                                          pb::GetModelInfoResponse& response) {
   if (!request.model().empty()) PALATE_RETURN_IF_ERROR(path_.Find(request.model()).status());
+
   for (const auto& [name, model] : path_.models()) {
     if (!request.model().empty() && request.model() != name) continue;
     *response.add_models() =
@@ -105,6 +109,7 @@ absl::Status EmbeddingGrpc::GetStats(Call&, const pb::GetStatsRequest&,
                                      pb::GetStatsResponse& response) {
   for (const auto& [name, model] : path_.models())
     *response.add_engines() = ToProto(name, model.embedder->stats());
+
   const EmbedPath::Parts& parts = path_.parts();
   if (parts.items != nullptr) {
     *response.mutable_items() =
@@ -115,6 +120,7 @@ absl::Status EmbeddingGrpc::GetStats(Call&, const pb::GetStatsRequest&,
         Sum(parts.queries->stats(), path_.models(), &embedding::CachedEmbedder::query_counts));
   }
   if (parts.fetcher != nullptr) *response.mutable_fetches() = ToProto(parts.fetcher->stats());
+
   response.set_open_streams(streams_.open());
   return absl::OkStatus();
 }

@@ -21,12 +21,14 @@ void BindModels(EmbeddingConfig& own, Config& config) {
                 "Model folders by the name that requests and catalogs give.");
   config.AddString("embedding.default_model", &own.default_model,
                    "The model of requests and catalogs that name none.");
+
   config.AddString(
       "embedding.dtype", &own.load.dtype,
       "Numeric type of the models: fp32, bf16, fp16, or auto: what the device really accelerates.");
   config.AddString(
       "embedding.device", &own.load.device,
       "Where the models run: cpu, cuda, cuda:1, or auto: the first GPU, if there is one.");
+
   config.AddInt64("embedding.max_text_tokens", &own.load.max_text_tokens, 0, 1 << 20,
                   "Longest text, beyond which it is cut; 0: the model's own limit.");
   config.AddInt64("embedding.min_pixels", &own.load.min_pixels, 0, 1 << 28,
@@ -42,10 +44,12 @@ void BindEmbedder(embedding::EmbedderOptions& options, Config& config) {
                   "Work of one batch in tokens; a picture counts its patches.");
   config.AddDouble("embedding.bulk_share", &options.bulk_share, 0, 1,
                    "Share of a batch for bulk work while interactive work waits.");
+
   config.AddInt64("embedding.max_queued_tokens_interactive", &options.max_queued_tokens_interactive,
                   1024, int64_t{1} << 32, "Waiting interactive work, in tokens; more is refused.");
   config.AddInt64("embedding.max_queued_tokens_bulk", &options.max_queued_tokens_bulk, 1024,
                   int64_t{1} << 32, "Waiting bulk work, in tokens; more is refused.");
+
   config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256,
                 "Threads that tokenize, decode and resize, for each model.");
   config.AddInt("embedding.max_concurrent_decodes", &options.max_concurrent_decodes, 1, 64,
@@ -62,6 +66,7 @@ void BindCache(EmbeddingConfig& own, Config& config) {
   config.AddInt64("embedding.cache.max_bytes", &own.item_cache.max_bytes,
                   embedding::ItemCache::kMinBytes, int64_t{1} << 44,
                   "Bytes that the folder may take; beyond, the oldest vectors go.");
+
   config.AddInt64(
       "embedding.cache.query_max_bytes", &own.query_cache.max_bytes, 0, int64_t{1} << 40,
       "Memory for vectors of users' queries, which are never written to disk. 0: none are kept.");
@@ -75,6 +80,7 @@ void BindUri(EmbeddingConfig& own, Config& config) {
                    "Hosts that pictures may be fetched from, separated by commas: img.example.com, "
                    "*.cdn.example.com (all below it), with :port "
                    "where it is not the scheme's own. Empty: pictures by URI are off.");
+
   config.AddBool("embedding.uri.allow_http", &own.fetch.allow_http,
                  "Whether http is fetched as well as https.");
   config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, kMaxImageBytes,
@@ -88,6 +94,7 @@ void BindUri(EmbeddingConfig& own, Config& config) {
                   int64_t{1} << 40,
                   "Memory for fetched pictures that are not embedded yet; calls wait for room. "
                   "Never less than 16 of the largest.");
+
   config.AddInt("embedding.uri.max_calls", &own.max_uri_calls, 1, 256,
                 "Calls with URIs in progress, so that others find a thread; more are refused.");
   config.AddBool("embedding.uri.unsafe_admit_loopback", &own.fetch.admit_loopback,
@@ -103,10 +110,12 @@ void BindServing(EmbeddingConfig& own, Config& config) {
                 "Calls that wait for a thread; more are refused.");
   config.AddInt("embedding.max_bulk_calls", &own.max_bulk_calls, 1, 256,
                 "Bulk calls in progress, so that interactive ones find a thread.");
+
   config.AddMilliseconds("embedding.stuck_after_ms", &own.stuck_after, 10, 86'400'000,
                          "Health turns NOT_SERVING when a model has been at one batch for so long, "
                          "or has left work lie; above what the largest "
                          "batch takes.");
+
   config.AddInt("embedding.stream.max_streams", &own.streams.max_streams, 1, 10'000,
                 "EmbedStream calls at once.");
   config.AddInt("embedding.stream.threads", &own.streams.threads, 1, 256,
@@ -121,6 +130,7 @@ void BindServing(EmbeddingConfig& own, Config& config) {
 absl::Status CheckEngine(const std::string& name, const embedding::Embedder& embedder,
                          absl::Duration stuck_after) {
   const absl::Duration stalled = embedder.stats().stalled_for();
+
   if (stalled < stuck_after) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("embedding model ", name, " is stuck: nothing has come of its work for ",
@@ -134,10 +144,12 @@ absl::Status MakeParts(const EmbeddingConfig& config, ServiceSet& set, EmbedPath
     if (!items.ok()) return Annotate(items.status(), "embedding.cache.dir");
     parts.items = set.Own(*std::move(items));
   }
+
   if (config.query_cache.max_bytes > 0) {
     const Clock* clock = set.Own(std::make_unique<SystemClock>());
     parts.queries = set.Own(std::make_unique<embedding::QueryCache>(config.query_cache, *clock));
   }
+
   embedding::FetchOptions fetch = config.fetch;
   auto hosts = embedding::HostList::Parse(config.allowed_hosts);
   if (!hosts.ok()) return Annotate(hosts.status(), "embedding.uri.allowed_hosts");
@@ -147,6 +159,7 @@ absl::Status MakeParts(const EmbeddingConfig& config, ServiceSet& set, EmbedPath
   if (fetch.admit_loopback)
     spdlog::warn(
         "embedding.uri.unsafe_admit_loopback is set: URIs may lead to services of this machine");
+
   parts.max_uri_calls = config.max_uri_calls;
   return absl::OkStatus();
 }
@@ -169,6 +182,7 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config) 
                                                         ", which embedding.models does not name"));
     }
   }
+
   EmbeddingModels models;
   for (const auto& [name, folder] : config.models) {
     embedding::EmbeddingModelOptions options = config.load;
@@ -188,6 +202,7 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
                                                       config.default_model,
                                                       ", which embedding.models does not name"));
   }
+
   ServiceSet set;
   EmbedPath::Parts parts;
   parts.default_model = config.default_model;
@@ -196,6 +211,7 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
     PALATE_ASSIGN_OR_RETURN(auto embedder, embedding::Embedder::Create(model, config.embedder));
     parts.embedders[name] = set.Own(std::move(embedder));
   }
+
   const std::map<std::string, embedding::Embedder*> embedders = parts.embedders;
   EmbedPath* path = set.Own(std::make_unique<EmbedPath>(std::move(parts)));
   EmbedStreams* streams = set.Own(std::make_unique<EmbedStreams>(*path, config.streams));
@@ -203,6 +219,7 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
       set.Own(std::make_unique<ThreadPool>("embedding", config.threads, config.queue_limit));
   ThreadPool* quick =
       set.Own(std::make_unique<ThreadPool>("embedding-quick", kQuickThreads, config.queue_limit));
+
   const RpcService* service = set.Add(
       std::make_unique<EmbeddingGrpc>(*path, *streams, config.max_bulk_calls, *pool, *quick));
   for (const auto& [name, embedder] : embedders) {
@@ -211,6 +228,7 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
                          return CheckEngine(name, *embedder, stuck_after);
                        });
   }
+
   set.OnStopping([streams] { streams->Stop(); });
   return set;
 }

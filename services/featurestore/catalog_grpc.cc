@@ -27,6 +27,7 @@ absl::Status CatalogGrpc::CreateCatalog(Call&, const catalog_pb::CreateCatalogRe
                           PrefixFields(FromProto(request.catalog()), "catalog"));
   PALATE_ASSIGN_OR_RETURN(const Catalog created,
                           PrefixFields(store_.CreateCatalog(catalog), "catalog"));
+
   *response.mutable_catalog() = ToProto(created);
   return absl::OkStatus();
 }
@@ -46,8 +47,10 @@ absl::Status CatalogGrpc::UpdateCatalog(Call&, const catalog_pb::UpdateCatalogRe
                           PrefixFields(FromProto(request.update_mask()), "update_mask"));
   std::optional<int64_t> expected;
   if (request.has_expected_revision()) expected = request.expected_revision();
+
   PALATE_ASSIGN_OR_RETURN(const Catalog updated,
                           PrefixFields(store_.UpdateCatalog(catalog, mask, expected), "catalog"));
+
   *response.mutable_catalog() = ToProto(updated);
   return absl::OkStatus();
 }
@@ -58,6 +61,7 @@ absl::Status CatalogGrpc::ListCatalogs(Call&, const catalog_pb::ListCatalogsRequ
     return InvalidField("page_size", absl::StrCat("is ", request.page_size()),
                         absl::StrCat("0 to ", kMaxPageElements));
   }
+
   const int page_size = request.page_size() == 0 ? kDefaultPageElements : request.page_size();
   PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogPage page,
                           store_.ListCatalogs(page_size, request.page_token()));

@@ -22,6 +22,7 @@ absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& wri
     }
     out.images.push_back(std::move(input));
   }
+
   if (!write.update_mask().paths().empty()) {
     out.update_mask.emplace(write.update_mask().paths().begin(), write.update_mask().paths().end());
   }
@@ -31,12 +32,14 @@ absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& wri
 
 absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask) {
   if (mask.paths().empty()) return featurestore::CatalogUpdateMask{true, true, true, true, true};
+
   featurestore::CatalogUpdateMask out;
   const std::pair<const char*, bool*> fields[] = {{"display_name", &out.display_name},
                                                   {"attributes", &out.attributes},
                                                   {"event_types", &out.event_types},
                                                   {"spaces", &out.spaces},
                                                   {"rerank_weight", &out.rerank_weight}};
+
   for (const std::string& path : mask.paths()) {
     bool known = false;
     for (const auto& [name, flag] : fields) {

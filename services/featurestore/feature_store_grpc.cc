@@ -57,20 +57,24 @@ FeatureStoreGrpc::FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStat
   Reactor("WatchChanges", [&watch](grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
     return watch.Open(*request);
   });
+
   CheckComplete();
 }
 
 absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& request,
                                            pb::UpsertItemsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("writes", request.writes_size(), kMaxBatchElements));
+
   const auto batch = ConvertBatch<featurestore::ItemWrite>(
       "writes", request.writes(), *response.mutable_failures(),
       [](const types_pb::ItemWrite& write) { return FromProto(write); });
   response.mutable_revisions()->Resize(request.writes_size(), 0);
   // An unknown catalog is an error even where no element is left to write.
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
+
   PALATE_ASSIGN_OR_RETURN(const featurestore::UpsertItemsResult result,
                           store_.UpsertItems(request.catalog(), batch.values));
+
   for (size_t i = 0; i < result.revisions.size(); ++i) {
     response.set_revisions(static_cast<int>(batch.positions[i]), result.revisions[i]);
   }
@@ -84,6 +88,7 @@ absl::Status FeatureStoreGrpc::GetItems(Call&, const pb::GetItemsRequest& reques
   PALATE_ASSIGN_OR_RETURN(
       const featurestore::GetItemsResult result,
       store_.GetItems(request.catalog(), Strings(request.item_ids()), FromProto(request.view())));
+
   for (const std::optional<featurestore::StoredItem>& item : result.items) {
     if (item.has_value()) *response.add_items() = ToProto(*item);
   }
@@ -106,6 +111,7 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
                         absl::StrCat("0 to ", kMaxPageElements));
   }
   int page_size = request.page_size() == 0 ? kDefaultPageElements : request.page_size();
+
   while (true) {
     PALATE_RETURN_IF_ERROR(call.Check());
     PALATE_ASSIGN_OR_RETURN(const featurestore::ItemPage page,
@@ -125,6 +131,7 @@ absl::Status FeatureStoreGrpc::WriteEvents(Call&, const pb::WriteEventsRequest& 
   const auto batch = ConvertBatch<Event>(
       "events", request.events(), *response.mutable_failures(),
       [](const types_pb::Event& event) { return FromProto(event, /*time_required=*/true); });
+
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   featurestore::WriteEventsOptions options;
   options.skip_lateness_bound = request.allow_late();
@@ -142,6 +149,7 @@ absl::Status FeatureStoreGrpc::GetUserContext(Call&, const pb::GetUserContextReq
     return InvalidField("max_events", absl::StrCat("is ", request.max_events()),
                         absl::StrCat("0 to ", kMaxUserEvents));
   }
+
   PALATE_ASSIGN_OR_RETURN(const UserContextQuery query, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(UserContext context, store_.GetUserContext(query));
   response = ToProto(std::move(context));
@@ -153,6 +161,7 @@ absl::Status FeatureStoreGrpc::UpsertUsers(Call&, const pb::UpsertUsersRequest& 
   PALATE_RETURN_IF_ERROR(CheckBatch("users", request.users_size(), kMaxBatchElements));
   const auto batch = ConvertBatch<User>("users", request.users(), *response.mutable_failures(),
                                         [](const types_pb::User& user) { return FromProto(user); });
+
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
   PALATE_ASSIGN_OR_RETURN(const auto failures, store_.UpsertUsers(request.catalog(), batch.values));
   AddFailures("users", failures, batch.positions, *response.mutable_failures());
@@ -163,9 +172,11 @@ absl::Status FeatureStoreGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest&
                                          pb::PurgeUserResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const featurestore::PurgeReport report,
                           store_.PurgeUser(request.catalog(), request.user_id()));
+
   response.set_removed_events(report.events);
   response.set_removed_impressions(report.impressions);
   response.set_removed_profile(report.had_profile);
+
   // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to
   // fail a purge that is done.
   const absl::Status dropped = drop_queries_(request.catalog(), request.user_id(), call.context());
@@ -184,6 +195,7 @@ absl::Status FeatureStoreGrpc::WriteImpression(Call&, const pb::WriteImpressionR
   impression.scenario = request.scenario();
   impression.item_ids = Strings(request.item_ids());
   impression.time = absl::Now();
+
   if (request.has_time()) {
     PALATE_ASSIGN_OR_RETURN(impression.time, FromProto(request.time(), "time"));
   }
@@ -194,6 +206,7 @@ absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& re
                                           pb::PutVectorsResponse& response) {
   PALATE_RETURN_IF_ERROR(CheckBatch("items", request.items_size(), kMaxBatchElements));
   PALATE_RETURN_IF_ERROR(store_.GetCatalog(request.catalog()).status());
+
   std::vector<ElementFailure> failures;
   for (int i = 0; i < request.items_size(); ++i) {
     const pb::ItemVectors& item = request.items(i);
@@ -208,6 +221,7 @@ absl::Status FeatureStoreGrpc::PutVectors(Call&, const pb::PutVectorsRequest& re
       status = store_.PutVectors(request.catalog(), item.item_id(), item.revision(), vectors);
     if (!status.ok()) failures.push_back({static_cast<size_t>(i), status});
   }
+
   AddFailures("items", failures, {}, *response.mutable_failures());
   return absl::OkStatus();
 }

@@ -56,6 +56,7 @@ void FeatureStoreConfig::Bind(Config& config) {
                  "not the loss of power.");
   config.AddString("featurestore.embedding", &embedding,
                    "Address of the embedding service, host:port.");
+
   config.AddInt("featurestore.read_threads", &read_threads, 1, 256, "Reads in progress.");
   config.AddInt("featurestore.write_threads", &write_threads, 1, 256,
                 "Writes in progress; those that wait for the disk share its syncs.");
@@ -63,10 +64,12 @@ void FeatureStoreConfig::Bind(Config& config) {
                 "Calls that wait for a thread; more are refused.");
   config.AddInt("featurestore.max_watchers", &max_watchers, 1, 10'000,
                 "Streams of changes at once.");
+
   config.AddMilliseconds("featurestore.embedding_timeout_ms", &embedding_timeout, 100, 3'600'000,
                          "How long embedding one batch may take.");
   config.AddInt("featurestore.embedding_batch_items", &worker.batch_items, 1, 512,
                 "Items in one call to the embedding service.");
+
   config.AddInt64("featurestore.feed_max_entries", &store.feed_max_entries, 1000, int64_t{1} << 40,
                   "Changes kept for each catalog; who is further behind lists anew.");
   config.AddMilliseconds("featurestore.feed_max_age_ms", &store.feed_max_age, 60'000,
@@ -76,6 +79,7 @@ void FeatureStoreConfig::Bind(Config& config) {
                          "Older events are refused unless the writer allows them.");
   config.AddMilliseconds("featurestore.max_event_lead_ms", &store.max_event_lead, 0, 31'536'000'000,
                          "Events further ahead of the clock are refused.");
+
   config.AddInt64("featurestore.block_cache_bytes", &store.block_cache_bytes, 1 << 20,
                   int64_t{1} << 40, "Memory for data read from disk.");
   config.AddInt64("featurestore.write_buffer_bytes", &store.write_buffer_bytes, 1 << 20,
@@ -88,9 +92,11 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
   if (config.store.dir.empty())
     return absl::InvalidArgumentError(
         "featurestore.dir is empty; it must name the folder of the data");
+
   featurestore::StoreOptions options = config.store;
   options.durability = config.relaxed_durability ? featurestore::Durability::kRelaxed
                                                  : featurestore::Durability::kSync;
+
   ServiceSet set;
   PALATE_ASSIGN_OR_RETURN(auto opened, featurestore::FeatureStore::Open(std::move(options)));
   featurestore::FeatureStore* store = set.Own(std::move(opened));
@@ -99,10 +105,12 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
       set.Own(std::make_unique<ItemEmbedderClient>(std::move(embedding), config.embedding_timeout));
   auto* worker = set.Own(std::make_unique<WorkerSlot>(store, embedder, config.worker));
   auto* watch = set.Own(std::make_unique<WatchStreams>(*store, config.max_watchers));
+
   ThreadPool* reads =
       set.Own(std::make_unique<ThreadPool>("store-reads", config.read_threads, config.queue_limit));
   ThreadPool* writes = set.Own(
       std::make_unique<ThreadPool>("store-writes", config.write_threads, config.queue_limit));
+
   set.Add(std::make_unique<FeatureStoreGrpc>(
       *store, [worker] { return worker->stats(); },
       [queries](const std::string& catalog, const std::string& user_id,
@@ -111,6 +119,7 @@ absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& co
       },
       *watch, *reads, *writes));
   set.Add(std::make_unique<CatalogGrpc>(*store, *writes));
+
   set.OnStarted([worker](const Server&) { worker->Start(); });
   set.OnStopping([worker, watch] {
     watch->Stop();

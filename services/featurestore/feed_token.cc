@@ -38,6 +38,7 @@ absl::StatusOr<FeedPositions> DecodeFeedToken(absl::string_view token) {
       "resume_token", absl::StrCat("of ", token.size(), " bytes is not known"), "a next_token");
   if (token.empty() || token[0] != kFormat) return wrong;
   token.remove_prefix(1);
+
   FeedPositions positions;
   while (!token.empty()) {
     std::string catalog;

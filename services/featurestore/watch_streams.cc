@@ -32,6 +32,7 @@ absl::Status FeedCursor::Start(const std::string& token) {
                           "of the same request");
     return absl::OkStatus();
   }
+
   // The catalogs' feed first: a catalog that comes while the others are listed is then seen twice
   // rather than never.
   PALATE_ASSIGN_OR_RETURN(positions_[catalog_], store_.GetFeedToken(catalog_));
@@ -60,6 +61,7 @@ void FeedCursor::FollowCatalogs(const std::vector<Change>& changes) {
 absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesResponse& out) {
   const int room = kMaxChangesPerMessage - out.changes_size();
   if (room <= 0) return absl::OkStatus();
+
   absl::StatusOr<ChangeBatch> batch =
       store_.ReadChanges(catalog, positions_[catalog], room, absl::InfinitePast());
   if (absl::IsNotFound(batch.status()) && catalog_.empty()) {
@@ -68,6 +70,7 @@ absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesRe
     return absl::OkStatus();
   }
   PALATE_RETURN_IF_ERROR(Annotate(batch.status(), "changes of catalog ", catalog));
+
   for (const Change& change : batch->changes)
     *out.add_changes() = ToProto(change, catalog.empty() ? change.key : catalog);
   positions_[catalog] = batch->next_token;
@@ -77,10 +80,12 @@ absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesRe
 
 absl::Status FeedCursor::Read(pb::WatchChangesResponse& out) {
   if (catalog_.empty()) PALATE_RETURN_IF_ERROR(ReadFeed(kCatalogsFeed, out));
+
   std::vector<std::string> catalogs;
   for (const auto& [catalog, position] : positions_) {
     if (!catalog.empty()) catalogs.push_back(catalog);
   }
+
   for (const std::string& catalog : catalogs) PALATE_RETURN_IF_ERROR(ReadFeed(catalog, out));
   out.set_next_token(token());
   return absl::OkStatus();
@@ -108,6 +113,7 @@ class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuf
   bool Advance() {
     if (cancelled_) return End(absl::CancelledError("the caller has gone"));
     if (writing_) return true;
+
     pb::WatchChangesResponse message;
     if (!std::exchange(started_, true)) {
       const absl::Status status = cursor_.Start(start_token_);
@@ -118,6 +124,7 @@ class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuf
       if (!status.ok()) return End(status);
       if (message.changes().empty()) return true;
     }
+
     const absl::Status serialized = SerializeResponse(message, buffer_);
     if (!serialized.ok()) return End(serialized);
     writing_ = true;
@@ -152,6 +159,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStreams::Open(const grpc::ByteB
   pb::WatchChangesRequest request;
   const absl::Status parsed = ParseRequest(bytes, request);
   auto* stream = new Stream(*this, request.catalog(), request.resume_token());
+
   MutexLock lock(mutex_);
   if (!parsed.ok()) {
     stream->End(parsed);
@@ -185,6 +193,7 @@ void WatchStreams::Run() {
       stopping = stopping_;
       streams.assign(streams_.begin(), streams_.end());
     }
+
     for (Stream* stream : streams) {
       const bool alive = stopping
                              ? stream->End(absl::UnavailableError("the server is shutting down"))

@@ -29,6 +29,7 @@ void BindPipeline(GatewayConfig& own, Config& config) {
                 "Candidates that the language model orders; the rest keeps its order below them.");
   config.AddInt("pipeline.max_llm_explanations", &options.max_llm_explanations, 0, kMaxExplanations,
                 "Results that the language model explains; the rest gets template texts.");
+
   config.AddMilliseconds("pipeline.source_budget_ms", &options.source_budget, 1, 60'000,
                          "Time for retrieval and for embedding the query; what is late is left "
                          "out, and the answer says so.");
@@ -36,6 +37,7 @@ void BindPipeline(GatewayConfig& own, Config& config) {
                          "Time kept of the deadline for what follows the language model.");
   config.AddMilliseconds("pipeline.default_deadline_ms", &own.default_timeout, 1, 600'000,
                          "Deadline of callers that set none.");
+
   config.AddInt("pipeline.max_centroids", &options.user_model.max_centroids, 1, 32,
                 "Interests told apart per space.");
   config.AddDouble("pipeline.join_similarity", &options.user_model.join_similarity, -1, 1,
@@ -43,6 +45,7 @@ void BindPipeline(GatewayConfig& own, Config& config) {
   config.AddMilliseconds("pipeline.half_life_ms", &options.user_model.half_life, 1000,
                          3'153'600'000'000,
                          "An event this much older than the user's newest one counts half.");
+
   pipeline::ScoreWeights& weights = options.score;
   config.AddDouble("pipeline.score.text_interest", &weights.text_interest, 0, 100,
                    "Weight of closeness to what the user liked, by text.");
@@ -82,6 +85,7 @@ void GatewayConfig::Bind(Config& config) {
   config.AddString("gateway.embedding", &embedding, "Address of the embedding service, host:port.");
   config.AddString("gateway.retrieval", &retrieval, "Address of the retrieval service, host:port.");
   config.AddString("gateway.ranking", &ranking, "Address of the ranking service, host:port.");
+
   config.AddInt("gateway.threads", &threads, 1, 1024,
                 "Requests in progress; most of their time is waiting for the other services.");
   config.AddInt("gateway.queue_limit", &queue_limit, 1, 100'000,
@@ -100,10 +104,12 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
   Clients* clients = set.Own(std::make_unique<Clients>(channels));
   const pipeline::RecommenderParts parts{clients->features, clients->embedder, clients->retriever,
                                          clients->ranker};
+
   pipeline::Recommender* recommender =
       set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
   // In one process, the feature store's channel goes with the server.
   set.OnStopping([recommender] { recommender->StopRecording(); });
+
   ThreadPool* pool =
       set.Own(std::make_unique<ThreadPool>("gateway", config.threads, config.queue_limit));
   set.Add(std::make_unique<RecommenderGrpc>(*recommender, channels.feature_store,
@@ -114,6 +120,7 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
 absl::StatusOr<ServiceSet> MakeGatewayServices(const GatewayConfig& config) {
   const GatewayChannels channels = DialParts(config);
   PALATE_ASSIGN_OR_RETURN(ServiceSet set, MakeRecommenderServices(config, channels));
+
   ThreadPool* pool =
       set.Own(std::make_unique<ThreadPool>("catalogs", kCatalogThreads, config.queue_limit));
   set.Add(std::make_unique<CatalogProxy>(channels.feature_store, config.default_timeout, *pool));

@@ -57,6 +57,7 @@ types_pb::ExplainMode ToProto(pipeline::ExplainMode value) {
     case pipeline::ExplainMode::kLlm:
       return types_pb::EXPLAIN_MODE_LLM;
   }
+
   return types_pb::EXPLAIN_MODE_UNSPECIFIED;
 }
 
@@ -73,6 +74,7 @@ absl::StatusOr<pipeline::ExplainMode> FromProto(types_pb::ExplainMode value) {
     case types_pb::ExplainMode_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(value, "ExplainMode");
 }
 
@@ -91,6 +93,7 @@ recommender_pb::CandidateSource ToProto(pipeline::Source value) {
     case pipeline::Source::kCaller:
       return recommender_pb::CANDIDATE_SOURCE_CALLER;
   }
+
   return recommender_pb::CANDIDATE_SOURCE_UNSPECIFIED;
 }
 
@@ -113,6 +116,7 @@ absl::StatusOr<pipeline::Source> FromProto(recommender_pb::CandidateSource value
     case recommender_pb::CandidateSource_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(value, "CandidateSource");
 }
 
@@ -133,6 +137,7 @@ recommender_pb::Stage ToProto(pipeline::StageId value) {
     case pipeline::StageId::kExplain:
       return recommender_pb::STAGE_EXPLAIN;
   }
+
   return recommender_pb::STAGE_UNSPECIFIED;
 }
 
@@ -157,6 +162,7 @@ absl::StatusOr<pipeline::StageId> FromProto(recommender_pb::Stage value) {
     case recommender_pb::Stage_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(value, "Stage");
 }
 
@@ -169,6 +175,7 @@ recommender_pb::StageStatus ToProto(pipeline::StageOutcome value) {
     case pipeline::StageOutcome::kDegraded:
       return recommender_pb::STAGE_STATUS_DEGRADED;
   }
+
   return recommender_pb::STAGE_STATUS_UNSPECIFIED;
 }
 
@@ -185,6 +192,7 @@ absl::StatusOr<pipeline::StageOutcome> FromProto(recommender_pb::StageStatus val
     case recommender_pb::StageStatus_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(value, "StageStatus");
 }
 
@@ -215,6 +223,7 @@ recommender_pb::Degradation ToProto(pipeline::Degradation value) {
     case pipeline::Degradation::kNone:
       break;
   }
+
   return recommender_pb::DEGRADATION_UNSPECIFIED;
 }
 
@@ -248,6 +257,7 @@ absl::StatusOr<pipeline::Degradation> FromProto(recommender_pb::Degradation valu
     case recommender_pb::Degradation_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return UnknownValue(value, "Degradation");
 }
 
@@ -320,6 +330,7 @@ absl::StatusOr<pipeline::ResultItem> FromProto(const recommender_pb::RankedItem&
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(item.item()), "item"));
   for (const types_pb::ItemImage& image : item.item().images())
     out.item.images.push_back(FromProto(image));
+
   out.score = item.score();
   out.relevance_score = item.relevance_score();
   if (item.has_rerank_score()) out.rerank_score = item.rerank_score();
@@ -372,6 +383,7 @@ absl::StatusOr<pipeline::RecommendQuery> FromProto(
   PALATE_ASSIGN_OR_RETURN(query.request_time, RequestTime(request));
   PALATE_ASSIGN_OR_RETURN(query.session_events,
                           SessionEvents(request.session_events(), query.request_time));
+
   query.context_item_ids = Strings(request.context_item_ids());
   query.query = FromProto(request.query());
   query.filter = request.filter();
@@ -381,6 +393,7 @@ absl::StatusOr<pipeline::RecommendQuery> FromProto(
   PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
   PALATE_ASSIGN_OR_RETURN(query.diversity,
                           PrefixFields(FromProto(request.diversity()), "diversity"));
+
   query.language = request.language();
   query.instruction = request.instruction();
   query.debug = request.debug();
@@ -421,6 +434,7 @@ absl::StatusOr<pipeline::RankQuery> FromProto(const recommender_pb::RankRequest&
                           SessionEvents(request.session_events(), query.request_time));
   query.item_ids = Strings(request.item_ids());
   query.filter = request.filter();
+
   PALATE_ASSIGN_OR_RETURN(query.explain, PrefixFields(FromProto(request.explain()), "explain"));
   query.language = request.language();
   query.instruction = request.instruction();
@@ -462,16 +476,19 @@ recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query) 
   for (const Event& event : query.session_events) *request.add_session_events() = ToProto(event);
   request.mutable_context_item_ids()->Assign(query.context_item_ids.begin(),
                                              query.context_item_ids.end());
+
   if (!query.query.empty()) *request.mutable_query() = ToProto(query.query);
   request.set_filter(query.filter);
   request.mutable_exclude_item_ids()->Assign(query.exclude_item_ids.begin(),
                                              query.exclude_item_ids.end());
   request.set_include_seen(query.include_seen);
   request.set_num_results(query.num_results);
+
   request.set_explain(ToProto(query.explain));
   *request.mutable_diversity() = ToProto(query.diversity);
   if (query.request_time != absl::InfiniteFuture())
     *request.mutable_request_time() = ToProto(query.request_time);
+
   request.set_language(query.language);
   request.set_instruction(query.instruction);
   request.set_debug(query.debug);
@@ -483,6 +500,7 @@ absl::StatusOr<RecommendResult> FromProto(const recommender_pb::RecommendRespons
   result.recommendation_id = response.recommendation_id();
   PALATE_RETURN_IF_ERROR(ConvertList(response.results(), "results", FromProto, result.results));
   PALATE_RETURN_IF_ERROR(ConvertList(response.stages(), "stages", FromProto, result.stages));
+
   result.rerank_weight = response.rerank_weight();
   result.ranking_fingerprint = response.ranking_fingerprint();
   return result;

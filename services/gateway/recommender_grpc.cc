@@ -53,6 +53,7 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
                                               ResponseWriter<pb::RecommendStreamResponse>& writer) {
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendQuery query,
                           PrefixFields(FromProto(request.request()), "request"));
+
   pipeline::StreamSink sink;
   sink.on_ranked = [&](const pipeline::RecommendResult& ranked) {
     pb::RecommendStreamResponse message;
@@ -65,8 +66,10 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     message.mutable_text()->set_piece(piece);
     return !call.cancelled() && writer.Write(message);
   };
+
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
                           recommender_.Recommend(query, sink, call.context()));
+
   for (size_t i = 0; i < result.results.size(); ++i) {
     if (!result.results[i].explanation.has_value()) continue;
     pb::RecommendStreamResponse message;
@@ -74,6 +77,7 @@ absl::Status RecommenderGrpc::RecommendStream(Call& call, const pb::RecommendStr
     *message.mutable_explanation()->mutable_explanation() = ToProto(*result.results[i].explanation);
     if (!writer.Write(message)) return absl::CancelledError("the caller stopped listening");
   }
+
   pb::RecommendStreamResponse done;
   for (const pipeline::StageReport& report : result.stages)
     *done.mutable_done()->add_stages() = ToProto(report);
@@ -106,6 +110,7 @@ absl::Status RecommenderGrpc::Rank(Call& call, const pb::RankRequest& request,
   PALATE_ASSIGN_OR_RETURN(const pipeline::RecommendResult result,
                           recommender_.Rank(query, call.context()));
   ToProto(result, response);
+
   pipeline::RecommendQuery shown;
   shown.catalog = query.catalog;
   shown.user_id = query.user_id;
@@ -121,6 +126,7 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
     return InvalidField("max_events", absl::StrCat("is ", request.max_events()),
                         absl::StrCat("0 to ", kMaxUserEvents));
   }
+
   store_pb::GetUserContextRequest passed;
   passed.set_catalog(request.catalog());
   passed.set_user_id(request.user_id());
@@ -128,11 +134,13 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
   store_pb::GetUserContextResponse answer;
   PALATE_RETURN_IF_ERROR(
       CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));
+
   if (!answer.has_user() && answer.events().empty()) {
     return absl::NotFoundError(absl::StrCat("nothing is known of user ",
                                             QuoteForMessage(request.user_id()), " in catalog ",
                                             QuoteForMessage(request.catalog())));
   }
+
   if (answer.has_user()) *response.mutable_user() = std::move(*answer.mutable_user());
   response.mutable_user()->set_id(request.user_id());
   for (int i = 0; i < std::min(request.max_events(), answer.events_size()); ++i) {

@@ -36,6 +36,7 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   if (config.data_dir.empty() && feature_store.store.dir.empty()) {
     return absl::InvalidArgumentError("data_dir is empty; it must name the folder of the data");
   }
+
   if (feature_store.store.dir.empty())
     feature_store.store.dir = (fs::path(config.data_dir) / "store").string();
   if (retrieval.indexes.snapshot_dir.empty() && !config.data_dir.empty()) {
@@ -44,6 +45,7 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   if (embedding.item_cache.dir.empty() && !config.data_dir.empty()) {
     embedding.item_cache.dir = (fs::path(config.data_dir) / "embedding-cache").string();
   }
+
   std::error_code error;
   if (!config.data_dir.empty()) fs::create_directories(config.data_dir, error);
   if (error)
@@ -54,6 +56,7 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   const ChannelProvider here = OwnChannel(server);
   ServiceSet set;
   set.OnStarted([server](const Server& started) { *server = &started; });
+
   // The store first: a folder that is open elsewhere is said before models are loaded.
   PALATE_ASSIGN_OR_RETURN(ServiceSet store_services, MakeFeatureStoreServices(feature_store, here));
   set.Merge(std::move(store_services));
@@ -85,6 +88,7 @@ absl::StatusOr<std::unique_ptr<LocalStack>> LocalStack::Open(const std::string& 
   if (!config_path.empty()) PALATE_RETURN_IF_ERROR(config.LoadFile(config_path));
   PALATE_RETURN_IF_ERROR(
       config.LoadEnvironment([](const char* name) { return std::getenv(name); }));
+
   stack.data_dir = data_dir;
   stack.server.listen = listen;
   return Start(stack);

@@ -29,6 +29,7 @@ absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request,
                                pb::RankResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const ranking::RankInput input, FromProto(request));
   PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker_.Rank(input, call.context()));
+
   response = ToProto(output);
   AddFailures(input.documents.empty() ? "candidates" : "documents", output.failures, {},
               *response.mutable_failures());
@@ -38,6 +39,7 @@ absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request,
 absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
                                   ResponseWriter<pb::ExplainResponse>& writer) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::ExplainInput> inputs, FromProto(request));
+
   ranking::OnTextFn on_text;
   if (request.stream_text()) {
     on_text = [&writer](size_t index, const std::string& piece) {
@@ -47,8 +49,10 @@ absl::Status RankingGrpc::Explain(Call& call, const pb::ExplainRequest& request,
       return writer.Write(message);
     };
   }
+
   PALATE_ASSIGN_OR_RETURN(const std::vector<ranking::Explanation> explanations,
                           ranker_.Explain(inputs, on_text, call.context()));
+
   for (size_t i = 0; i < explanations.size(); ++i) {
     pb::ExplainResponse message;
     message.mutable_done()->set_input_index(static_cast<int>(i));
@@ -70,6 +74,7 @@ absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& req
     out->set_mode(ToProto(model.mode));
     out->set_reads_images(model.reads_images);
   }
+
   if (response.models().empty() && !request.model().empty()) {
     return absl::NotFoundError(
         absl::StrCat("model: there is no language model ", QuoteForMessage(request.model())));

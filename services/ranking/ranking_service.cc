@@ -22,6 +22,7 @@ void RankingConfig::Bind(Config& config) {
                 "What a model's folder is read as, by the model's name: listwise (a folder with a "
                 "palate.json) or pointwise (a published "
                 "reranker). A model that is not named here is read as its folder shows.");
+
   config.AddInt("ranking.threads", &threads, 1, 256, "Calls in progress; they wait for the model.");
   config.AddInt("ranking.queue_limit", &queue_limit, 1, 100'000,
                 "Calls that wait for a thread; more are refused.");
@@ -29,6 +30,7 @@ void RankingConfig::Bind(Config& config) {
                 "Rankings that wait or run; more are refused.");
   config.AddInt("ranking.max_queued_explanations", &max_queued_explanations, 1, 100'000,
                 "Requests for explanations that wait or run; more are refused.");
+
   config.AddInt64("ranking.max_rank_tokens", &engine.max_rank_tokens, 64, 1 << 24,
                   "Longest prompt of one ranking, in tokens.");
   config.AddInt64("ranking.max_forward_tokens", &engine.max_forward_tokens, 64, 1 << 20,
@@ -39,6 +41,7 @@ void RankingConfig::Bind(Config& config) {
                 "Texts drawn for one explanation before the template stands in.");
   config.AddDouble("ranking.temperature", &engine.temperature, 0, 2,
                    "How freely words are drawn; 0 takes the likeliest one each time.");
+
   config.AddString("ranking.reranker_dtype", &reranker.dtype,
                    "Compute type of pointwise rerankers: fp32, bf16, fp16 or auto.");
   config.AddString("ranking.reranker_device", &reranker.device,
@@ -47,6 +50,7 @@ void RankingConfig::Bind(Config& config) {
                   "Longest request to a pointwise reranker, over all its pairs, in tokens.");
   config.AddInt64("ranking.reranker_max_forward_tokens", &reranker.max_forward_tokens, 64, 1 << 20,
                   "Tokens of one pass of a pointwise reranker.");
+
   config.AddInt("ranking.intra_op_threads", &engine.intra_op_threads, 0, 256,
                 "Threads of one matrix operation; 0 leaves LibTorch's choice.");
 }
@@ -64,6 +68,7 @@ absl::StatusOr<ranking::RankMode> ModeNamed(const std::string& mode) {
 absl::StatusOr<std::vector<ranking::RankerConfig::Model>> ModelsOf(const RankingConfig& config) {
   std::vector<ranking::RankerConfig::Model> models;
   for (const auto& [name, folder] : config.models) models.push_back({name, folder});
+
   for (const auto& [name, mode] : config.model_modes) {
     const auto model = std::find_if(models.begin(), models.end(),
                                     [&](const auto& candidate) { return candidate.name == name; });
@@ -81,6 +86,7 @@ absl::StatusOr<ServiceSet> MakeRankingServices(const RankingConfig& config) {
   ranking::RankerConfig ranker_config;
   PALATE_ASSIGN_OR_RETURN(ranker_config.models, ModelsOf(config));
   if (!config.models.empty()) ranker_config.default_model = config.default_model;
+
   ranker_config.engine = config.engine;
   ranker_config.engine.max_queued_rankings = static_cast<size_t>(config.max_queued_rankings);
   ranker_config.engine.max_queued_explanations =
@@ -88,12 +94,15 @@ absl::StatusOr<ServiceSet> MakeRankingServices(const RankingConfig& config) {
   ranker_config.reranker = config.reranker;
   ranker_config.reranker.intra_op_threads = config.engine.intra_op_threads;
   ranker_config.reranker.max_queued_rankings = ranker_config.engine.max_queued_rankings;
+
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<ranking::Ranker> made,
                           ranking::Ranker::Create(ranker_config));
+
   ServiceSet set;
   const ranking::Ranker* ranker = set.Own(std::move(made));
   ThreadPool* pool =
       set.Own(std::make_unique<ThreadPool>("ranking", config.threads, config.queue_limit));
+
   set.Add(std::make_unique<RankingGrpc>(*ranker, *pool));
   return set;
 }

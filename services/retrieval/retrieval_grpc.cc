@@ -104,6 +104,7 @@ absl::Status RetrievalGrpc::GetStats(Call&, const pb::GetStatsRequest&,
   const retrieval::IndexSetStats stats = indexes_.GetStats();
   for (const retrieval::CatalogStats& catalog : stats.catalogs)
     *response.add_catalogs() = ToProto(catalog);
+
   *response.mutable_follower() = ToProto(follower_.GetStats());
   response.set_position(stats.position);
   if (stats.last_snapshot != absl::InfinitePast())

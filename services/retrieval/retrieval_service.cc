@@ -20,6 +20,7 @@ void RetrievalConfig::Bind(Config& config) {
                 "Calls that wait for a thread; more are refused.");
   config.AddMilliseconds("retrieval.call_timeout_ms", &call_timeout, 100, 600'000,
                          "How long one call to the feature store may take.");
+
   config.AddInt("retrieval.search_threads", &indexes.search_threads, 1, 256,
                 "Threads that search; each search uses one.");
   config.AddString(
@@ -28,10 +29,12 @@ void RetrievalConfig::Bind(Config& config) {
   config.AddMilliseconds(
       "retrieval.snapshot_interval_ms", &indexes.snapshot_interval, 0, 86'400'000,
       "How often a snapshot is written when something changed; 0: only at the end and when asked.");
+
   config.AddInt64("retrieval.delta_rows", &indexes.index.delta_rows, 1, 1'000'000,
                   "A segment with fewer rows belongs to the delta.");
   config.AddInt64("retrieval.max_segment_rows", &indexes.index.max_segment_rows, 1,
                   int64_t{1} << 32, "Merging makes no larger segments.");
+
   config.AddMilliseconds("retrieval.retire_after_ms", &indexes.index.retire_after, 0, 86'400'000,
                          "How long vectors of a replaced model can still be searched.");
   config.AddMilliseconds("retrieval.watch_timeout_ms", &follower.watch_timeout, 100, 600'000,
@@ -42,6 +45,7 @@ absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config,
                                                  ChannelProvider feature_store) {
   ServiceSet set;
   SystemClock* clock = set.Own(std::make_unique<SystemClock>());
+
   PALATE_ASSIGN_OR_RETURN(
       auto made, retrieval::IndexSet::Create(config.indexes, retrieval::FaissSegments(), *clock));
   retrieval::IndexSet* indexes = set.Own(std::move(made));
@@ -49,9 +53,11 @@ absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config,
       set.Own(std::make_unique<ChangeSourceClient>(std::move(feature_store), config.call_timeout));
   auto* follower =
       set.Own(std::make_unique<retrieval::Follower>(*source, *indexes, *clock, config.follower));
+
   ThreadPool* pool =
       set.Own(std::make_unique<ThreadPool>("retrieval", config.threads, config.queue_limit));
   set.Add(std::make_unique<RetrievalGrpc>(*indexes, *follower, *pool));
+
   set.OnStarted([follower](const Server&) { follower->Start(); });
   set.OnStopping([follower] { follower->Stop(); });
   return set;

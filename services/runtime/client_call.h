@@ -91,10 +91,12 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
           return false;
         }
       }
+
       if (!ready_) return false;
       ready_ = false;
       response = std::move(buffer_);
     }
+
     this->StartRead(&buffer_);
     return true;
   }

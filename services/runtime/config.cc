@@ -37,6 +37,7 @@ std::function<absl::Status(absl::string_view)> NumberSetter(Parser parse, Number
           text, absl::StrCat(std::is_integral_v<Number> ? "a whole number" : "a number", " from ",
                              low, " to ", high));
     }
+
     assign(value);
     return absl::OkStatus();
   };
@@ -143,12 +144,14 @@ class ConfigYamlReader {
   absl::Status Read(const YAML::Node& node, const std::string& key) {
     const auto found = config_.entries_.find(key);
     if (found != config_.entries_.end()) return ReadValue(node, key, found->second);
+
     if (!key.empty() && !IsSection(key))
       return absl::InvalidArgumentError(absl::StrCat(Where(node, key), ": unknown key"));
     if (node.IsNull()) return absl::OkStatus();
     if (!node.IsMap())
       return absl::InvalidArgumentError(
           absl::StrCat(Where(node, key), ": must hold keys, each with a value"));
+
     for (const auto& child : node) {
       const std::string name = child.first.as<std::string>();
       const std::string path = key.empty() ? name : absl::StrCat(key, ".", name);
@@ -182,6 +185,7 @@ class ConfigYamlReader {
             absl::StrCat(child.first.as<std::string>(), "=", child.second.as<std::string>()));
       return config_.Set(entry, absl::StrJoin(parts, ","), where);
     }
+
     if (!node.IsScalar()) {
       return absl::InvalidArgumentError(
           absl::StrCat(where, ": must have ", entry.is_map ? "a map of texts" : "one value"));
@@ -209,6 +213,7 @@ absl::Status Config::LoadFile(const std::string& path) {
   if (!file)
     return absl::NotFoundError(
         absl::StrCat("configuration file ", path, ": ", std::strerror(errno)));
+
   std::ostringstream text;
   text << file.rdbuf();
   return LoadYaml(text.str(), path);

@@ -14,6 +14,7 @@ HealthWatch::HealthWatch(grpc::HealthCheckServiceInterface& health, const Servic
     const MutexLock lock(mutex_);
     Ask();
   }
+
   if (services.health_checks().empty()) return;
   thread_ = std::thread([this] { Run(); });
   pthread_setname_np(thread_.native_handle(), "health-watch");
@@ -50,6 +51,7 @@ void HealthWatch::Ask() {
       spdlog::error("{} is not healthy: {}", name, status.ToString());
     serving[name] = serving[""] = false;
   }
+
   for (const auto& [name, now] : serving) {
     const auto before = serving_.find(name);
     if (before != serving_.end() && before->second == now) continue;
@@ -57,6 +59,7 @@ void HealthWatch::Ask() {
       spdlog::info("{} is healthy again", name.empty() ? "the server" : name);
     health_.SetServingStatus(name, now);
   }
+
   serving_ = std::move(serving);
 }
 

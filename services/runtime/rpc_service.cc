@@ -60,11 +60,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public 
 
   bool Write(const Message& message) override {
     if (call_.cancelled() || !SerializeResponse(message, buffer_).ok()) return false;
+
     {
       MutexLock lock(mutex_);
       writing_ = true;
     }
     StartWrite(&buffer_);
+
     MutexLock lock(mutex_);
     while (writing_) {
       // A caller that does not read must not keep a thread for ever. The cancellation ends the
@@ -105,6 +107,7 @@ void Start(Reactor* reactor, ThreadPool& pool, Work work) {
     reactor->Finish(ToGrpcStatus(reactor->entered()));
     return;
   }
+
   const absl::Status queued = pool.Submit([reactor, work = std::move(work)] {
     absl::Status status = reactor->call().Check();
     if (status.ok()) status = RunGuarded([&] { return work(reactor->call()); });
@@ -164,6 +167,7 @@ int RpcService::AddMethodNamed(const std::string& method, grpc::internal::RpcMet
 
 void RpcService::AddUnary(const std::string& method, ThreadPool* pool, UnaryHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
+
   MarkMethodRawCallback(
       AddMethodNamed(method, grpc::internal::RpcMethod::NORMAL_RPC),
       new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
@@ -179,6 +183,7 @@ void RpcService::AddUnary(const std::string& method, ThreadPool* pool, UnaryHand
 void RpcService::AddServerStream(const std::string& method, ThreadPool* pool,
                                  StreamHandler handler) {
   ThreadPool& chosen = pool != nullptr ? *pool : pool_;
+
   Reactor(method, [this, &chosen, timeout = default_timeout_, handler = std::move(handler)](
                       grpc::CallbackServerContext* context, const ByteBuffer* in) {
     auto* reactor = new StreamReactor(*this, context, timeout);
@@ -220,8 +225,10 @@ void RpcService::CheckComplete() const {
   for (int i = 0; service != nullptr && i < service->method_count(); ++i) {
     expected.insert(absl::StrCat("/", service_name_, "/", service->method(i)->name()));
   }
+
   const std::set<std::string> registered(method_names_.begin(), method_names_.end());
   if (registered == expected && registered.size() == method_names_.size()) return;
+
   spdlog::critical("{}: the registered methods are not those of the service's definition",
                    service_name_);
   std::abort();
@@ -262,6 +269,7 @@ absl::Status ParseRequest(const ByteBuffer& bytes, Message& request) {
   std::vector<grpc::Slice> slices;
   if (bytes.Valid() && !bytes.Dump(&slices).ok())
     return absl::InternalError("the request's bytes cannot be read");
+
   std::string flat;
   flat.reserve(bytes.Valid() ? bytes.Length() : 0);
   for (const grpc::Slice& slice : slices)
@@ -275,6 +283,7 @@ absl::Status SerializeResponse(const Message& response, ByteBuffer& bytes) {
   if (!response.SerializeToArray(const_cast<uint8_t*>(slice.begin()), static_cast<int>(size))) {
     return absl::InternalError("the response cannot be serialized");
   }
+
   bytes = ByteBuffer(&slice, 1);
   return absl::OkStatus();
 }

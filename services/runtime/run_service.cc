@@ -40,12 +40,15 @@ absl::Status Serve(const ServiceProgram& program) {
   InitLogging(program.server->log_level);
   QuietProtobuf();
   spdlog::info("{}: {}", program.name, program.config->Summary());
+
   PALATE_ASSIGN_OR_RETURN(ServiceSet services, program.make());
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
                           Server::Start(*program.server, std::move(services)));
+
   if (!program.server->port_file.empty())
     PALATE_RETURN_IF_ERROR(WritePortFile(program.server->port_file, server->port()));
   std::cout << program.name << " serves on port " << server->port() << std::endl;
+
   WaitForTermination();
   spdlog::info("{}: ends; calls in flight have {} ms", program.name,
                absl::ToInt64Milliseconds(program.server->drain));
@@ -74,6 +77,7 @@ absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::strin
     return absl::InvalidArgumentError(
         absl::StrCat("unexpected argument ", line.positional[0], "; see --help"));
   }
+
   for (const auto& [name, value] : line.flags) {
     if (name == "config") PALATE_RETURN_IF_ERROR(config.LoadFile(value));
   }
@@ -84,6 +88,7 @@ absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::strin
     if (name == "help") help = true;
     if (name != "help" && name != "config") PALATE_RETURN_IF_ERROR(config.SetFlag(name, value));
   }
+
   if (!help) return true;
   std::cout << usage
             << "\nFlags, with their values now; each has a key in the file of --config and an "
@@ -104,6 +109,7 @@ absl::Status WritePortFile(const std::string& path, int port) {
     file << port << "\n";
     if (!file.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
   }
+
   if (std::rename(temporary.c_str(), path.c_str()) != 0)
     return absl::UnavailableError(absl::StrCat("cannot write ", path));
   return absl::OkStatus();
@@ -120,6 +126,7 @@ absl::Status RunProgram(const std::vector<std::string>& arguments, const Service
   const std::string usage =
       absl::StrCat(program.name, ": ", program.purpose, "\n\nUsage: ", program.name,
                    " [--config=FILE] [--key=value ...]\n");
+
   PALATE_ASSIGN_OR_RETURN(const bool serve, LoadConfiguration(line, usage, *program.config));
   return serve ? Serve(program) : absl::OkStatus();
 }
@@ -127,6 +134,7 @@ absl::Status RunProgram(const std::vector<std::string>& arguments, const Service
 int RunMain(int argc, char** argv, const ServiceProgram& program) {
   BlockTerminationSignals();
   const absl::Status status = RunProgram(std::vector<std::string>(argv + 1, argv + argc), program);
+
   if (status.ok()) return 0;
   std::cerr << program.name << ": " << status.message() << "\n";
   return absl::IsInvalidArgument(status) ? 2 : 1;

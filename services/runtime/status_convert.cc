@@ -14,6 +14,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   google::rpc::Status out;
   out.set_code(static_cast<int>(status.code()));
   out.set_message(std::string(status.message()));
+
   const std::vector<FieldViolation> violations = FieldViolations(status);
   if (violations.empty()) return out;
   google::rpc::BadRequest detail;
@@ -22,6 +23,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
     field->set_field(violation.field);
     field->set_description(violation.description);
   }
+
   out.add_details()->PackFrom(detail);
   return out;
 }

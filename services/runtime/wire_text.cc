@@ -42,6 +42,7 @@ struct BadText {
 std::string ReplaceInvalid(const std::string& text) {
   std::string out;
   size_t start = 0;
+
   while (start < text.size()) {
     size_t length = std::min<size_t>(4, text.size() - start);
     while (length > 0 && !IsValidUtf8(absl::string_view(text).substr(start, length))) --length;
@@ -66,6 +67,7 @@ class Cleaner {
                         static_cast<int>(bytes.size()));
     std::map<int, int> counts;
     std::string map_key;
+
     while (const uint32_t tag = in.ReadTag()) {
       const FieldDescriptor* field =
           type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
@@ -75,6 +77,7 @@ class Cleaner {
         if (!WireFormatLite::SkipField(&in, tag, &coded)) return false;
         continue;
       }
+
       uint32_t length = 0;
       std::string value;
       if (!in.ReadVarint32(&length) || !in.ReadString(&value, static_cast<int>(length)))
@@ -115,6 +118,7 @@ class Cleaner {
       if (is_map_key) map_key = value;
       return true;
     }
+
     if (field->type() != FieldDescriptor::TYPE_MESSAGE) return true;
     Push(field, counts, map_key);
     std::string cleaned;
@@ -147,6 +151,7 @@ void PutBack(const BadText& bad, Message* message) {
   for (size_t i = 0; i < bad.path.size(); ++i) {
     const Step& step = bad.path[i];
     const Reflection* reflection = message->GetReflection();
+
     if (i + 1 == bad.path.size()) {
       if (step.index >= 0) {
         reflection->SetRepeatedString(message, step.field, step.index, bad.text);
@@ -168,6 +173,7 @@ void PutBack(const BadText& bad, Message* message) {
 
 absl::Status ParseTolerantly(const std::string& bytes, Message& message) {
   if (message.ParseFromString(bytes)) return absl::OkStatus();
+
   Cleaner cleaner;
   std::string cleaned;
   if (!cleaner.Clean(bytes, message.GetDescriptor(), cleaned) ||
@@ -175,6 +181,7 @@ absl::Status ParseTolerantly(const std::string& bytes, Message& message) {
     return absl::InvalidArgumentError(
         absl::StrCat("the request is not a message of type ", message.GetTypeName()));
   }
+
   for (const BadText& bad : cleaner.found()) PutBack(bad, &message);
   return absl::OkStatus();
 }

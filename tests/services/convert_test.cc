@@ -31,6 +31,7 @@ void ExpectRoundTrips(const google::protobuf::EnumDescriptor* type,
       EXPECT_EQ(ToProto(*value), message) << type->value(i)->name();
     }
   }
+
   const absl::Status refused = FromProto(static_cast<Message>(type->value_count())).status();
   EXPECT_THAT(
       std::string(refused.message()),
@@ -98,6 +99,7 @@ TEST(EnumConvertTest, ChangesOfTheStoreReachTheIndex) {
       {ChangeKind::kCatalogChanged, Kind::kCatalog},
       {ChangeKind::kSpacesSwitched, Kind::kCatalog},
       {ChangeKind::kCatalogDeleted, Kind::kCatalogDeleted}};
+
   for (const auto& [written, read] : expected) {
     const auto change = FromProto(ToProto(featurestore::Change{written, "key", 7}, "shop"));
     ASSERT_TRUE(change.ok()) << change.status();
@@ -108,6 +110,7 @@ TEST(EnumConvertTest, ChangesOfTheStoreReachTheIndex) {
     EXPECT_EQ((*change)->revision, 7);
     EXPECT_EQ((*change)->item_id, *read == Kind::kItem || *read == Kind::kDelete ? "key" : "");
   }
+
   store_pb::Change unknown;
   unknown.set_kind(static_cast<store_pb::ChangeKind>(99));
   EXPECT_EQ(FieldViolations(FromProto(unknown).status())[0].field, "kind");
@@ -123,6 +126,7 @@ TEST(ConvertTest, CatalogRoundTrips) {
   catalog.rerank_weight = 0.25;
   catalog.create_time = absl::FromUnixSeconds(7);
   catalog.revision = 3;
+
   const absl::StatusOr<Catalog> back = FromProto(ToProto(catalog));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(ToProto(*back).SerializeAsString(), ToProto(catalog).SerializeAsString());
@@ -171,6 +175,7 @@ TEST(ConvertTest, StageReportRoundTrips) {
   report.outcome = pipeline::StageOutcome::kDegraded;
   report.duration = absl::Milliseconds(1500);
   report.notes = {{pipeline::Degradation::kDeadlineShort, "3 ms were left"}};
+
   const absl::StatusOr<pipeline::StageReport> back = FromProto(ToProto(report));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(ToProto(*back).SerializeAsString(), ToProto(report).SerializeAsString());
@@ -185,6 +190,7 @@ TEST(ConvertTest, RecommendQueryRoundTrips) {
   query.explain = pipeline::ExplainMode::kLlm;
   query.diversity = {0.5, {{"brand", 2}}, 0.1};
   query.num_results = 7;
+
   const absl::StatusOr<pipeline::RecommendQuery> back = FromProto(ToProto(query));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(ToProto(*back).SerializeAsString(), ToProto(query).SerializeAsString());

@@ -34,7 +34,9 @@ absl::Status CheckHealth(const std::string& address) {
   grpc::GenericStub(DialTcp(address))
       .UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request,
                  &response, [&](grpc::Status status) { waiter.Set(status); });
+
   PALATE_RETURN_IF_ERROR(waiter.Wait());
+
   grpc::Slice whole;
   const bool serving = response.DumpToSingleSlice(&whole).ok() &&
                        std::string(whole.begin(), whole.end()) == "\x08\x01";
@@ -59,10 +61,12 @@ void CheckCommands(Palate& palate, const std::string& folder) {
       {"recommend", server, "--user", "u1", "--num-results", "3", "--explain", "template"});
   ASSERT_EQ(recommended.results_size(), 3);
   EXPECT_FALSE(recommended.results(0).explanation().text().empty());
+
   const auto found = RunJson<shop_pb::SearchResponse>(
       {"search", server, "--text", "red oak chair", "--num-results", "3"});
   ASSERT_EQ(found.results_size(), 3);
   EXPECT_EQ(found.results(0).item_id(), "chairs-0");
+
   const auto similar = RunJson<shop_pb::SimilarItemsResponse>(
       {"similar", server, "--item", "tents-1", "--num-results", "3"});
   ASSERT_EQ(similar.results_size(), 3);
@@ -98,6 +102,7 @@ TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
 
   const auto recommended =
       shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_TEMPLATE);
+
   ASSERT_TRUE(recommended.ok()) << recommended.status();
   EXPECT_FALSE(recommended->recommendation_id().empty());
   ASSERT_EQ(recommended->results_size(), 5);
@@ -191,14 +196,17 @@ TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
       {"gateway", {"palate-gateway"}},           {"embedding", {"palate-embedding"}},
       {"retrieval", {"palate-retrieval"}},       {"ranking", {"palate-ranking"}},
       {"featurestore", {"palate-featurestore"}}, {"palate", {"palate", "serve"}}};
+
   for (const auto& [name, command] : programs) {
     std::vector<std::string> arguments(command.begin() + 1, command.end());
     arguments.push_back("--config=" + folder + name + ".yaml");
     arguments.push_back("--help");
     const Outcome outcome = RunToEnd(command[0], arguments);
     EXPECT_EQ(outcome.exit, 0) << outcome.errors;
+
     const std::string text = ReadFile(folder + name + ".yaml");
     std::istringstream lines(outcome.output);
+
     for (std::string line; std::getline(lines, line);) {
       if (line.rfind("  --", 0) != 0 || line.find('=') == std::string::npos ||
           line.find("--config=") != std::string::npos)

@@ -65,6 +65,7 @@ class Load {
         }
       }
     }
+
     std::lock_guard<std::mutex> lock(mutex_);
     ++seen_[seen];
   }
@@ -80,9 +81,11 @@ class FaultTest : public ::testing::Test {
   void SetUp() override {
     palate_ = std::make_unique<Palate>(folder_.path());
     if (HasFatalFailure()) return;
+
     shop_ = std::make_unique<Shop>(palate_->gateway());
     ASSERT_TRUE(shop_->Fill().ok());
     ASSERT_TRUE(Eventually([&] { return Healthy(); }, kLimit));
+
     load_ = std::make_unique<Load>(palate_->gateway());
   }
   void TearDown() override { load_.reset(); }
@@ -93,9 +96,11 @@ class FaultTest : public ::testing::Test {
     if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE),
                                    shop_pb::DEGRADATION_RETRIEVAL_UNAVAILABLE))
       return false;
+
     if (HasLanguageModel() && Notes(FindStage(*recommended, shop_pb::STAGE_RERANK),
                                     shop_pb::DEGRADATION_RANKING_UNAVAILABLE))
       return false;
+
     const auto found = shop_->Search("green hiking tent", kCallLimit);
     return found.ok() && found->results_size() == 5;
   }
@@ -109,13 +114,17 @@ class FaultTest : public ::testing::Test {
     palate_->Kill(part);
     EXPECT_TRUE(Eventually(seen_down, absl::Seconds(30))) << part;
     EXPECT_TRUE(Eventually([&] { return load_->answers() >= 30; }, kLimit));
+
     Report(part + " down", load_->Take(), may_fail);
+
     palate_->Start(part);
     if (HasFatalFailure()) return;
+
     const absl::Time started = absl::Now();
     EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit)) << part;
     const absl::Duration healed = absl::Now() - started;
     EXPECT_LE(healed, kHealLimit) << part;
+
     Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after it served again"),
            load_->Take(), may_fail);
   }
@@ -189,6 +198,7 @@ TEST_F(FaultTest, FeatureStoreDownIsUnavailable) {
   KillAndHeal("featurestore", /*may_fail=*/true, [&] {
     return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable;
   });
+
   // What was acknowledged before the kill is there.
   const auto answer = shop_->Recommend("u0", kCallLimit);
   ASSERT_TRUE(answer.ok());

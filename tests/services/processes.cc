@@ -48,16 +48,19 @@ Process::Process(const std::string& program, const std::vector<std::string>& arg
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+
   const int log = ::open(log_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
   const int output = output_path.empty()
                          ? ::dup(log)
                          : ::open(output_path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+
   pid_ = ::fork();
   if (pid_ != 0) {
     ::close(log);
     ::close(output);
     return;
   }
+
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
@@ -92,6 +95,7 @@ Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arg
   const std::string output = folder.path() + "/output";
   const std::string errors = folder.path() + "/errors";
   Process process(program, arguments, errors, output);
+
   Outcome outcome;
   outcome.exit = process.Wait();
   outcome.output = ReadFile(output);
@@ -129,15 +133,19 @@ std::string Palate::address(const std::string& part) const {
 std::vector<std::string> Palate::Arguments(const std::string& part) const {
   std::vector<std::string> arguments = {"--server.listen=" + address(part),
                                         "--server.port_file=" + folder_ + "/" + part + ".port"};
+
   if (part == "ranking" && !HasLanguageModel()) arguments.push_back("--ranking.models=");
+
   if (part == "featurestore") {
     arguments.push_back("--featurestore.dir=" + folder_ + "/store");
     arguments.push_back("--featurestore.embedding=" + address("embedding"));
   }
+
   if (part == "retrieval") {
     arguments.push_back("--retrieval.feature_store=" + address("featurestore"));
     arguments.push_back("--retrieval.snapshot_dir=" + folder_ + "/index");
   }
+
   if (part == "gateway") {
     arguments.push_back("--gateway.feature_store=" + address("featurestore"));
     for (const char* other : {"embedding", "retrieval", "ranking"})
@@ -152,8 +160,10 @@ void Palate::Start(const std::string& part) {
   const std::string log = folder_ + "/" + part + ".log";
   auto process = std::make_unique<Process>("palate-" + part, Arguments(part), log);
   const bool started =
+
       Eventually([&] { return fs::exists(port_file) || !process->running(); }, kStartLimit);
   ASSERT_TRUE(started && process->running()) << part << " does not serve:\n" << ReadFile(log);
+
   ports_[part] = std::stoi(ReadFile(port_file));
   processes_[part] = std::move(process);
 }
@@ -175,14 +185,17 @@ std::string MakePng(int width, int height, unsigned char red, unsigned char gree
             ->append(reinterpret_cast<const char*>(data), size);
       },
       nullptr);
+
   png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
+
   std::string row;
   for (int x = 0; x < width; ++x)
     row += {static_cast<char>(red), static_cast<char>(green), static_cast<char>(blue)};
   for (int y = 0; y < height; ++y)
     png_write_row(png, reinterpret_cast<png_const_bytep>(row.data()));
+
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return out;

@@ -51,14 +51,17 @@ class RecommendCancelTest : public ::testing::Test {
     // No step of the request may end before its caller does.
     pipeline::PipelineOptions options;
     options.source_budget = absl::Minutes(5);
+
     ServiceSet set;
     ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("test", 4, 16));
     embedding_ = set.Add(std::make_unique<EndlessEmbedding>(*pool));
+
     const ChannelProvider channel = [this] { return server_->InProcessChannel(); };
     auto* embedder = set.Own(std::make_unique<EmbeddingClient>(channel));
     auto* recommender = set.Own(std::make_unique<pipeline::Recommender>(
         pipeline::RecommenderParts{features_, *embedder, retriever_, ranker_}, clock_, options));
     set.Add(std::make_unique<RecommenderGrpc>(*recommender, channel, absl::Minutes(5), *pool));
+
     auto server = Server::Start(ServerConfig(), std::move(set));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -80,12 +83,14 @@ TEST_F(RecommendCancelTest, CallerThatGoesAwayStopsTheEmbeddingOfItsQuery) {
   request.set_num_results(3);
   request.mutable_query()->set_text("a lamp");
   pb::RecommendResponse response;
+
   const auto cancellation = std::make_shared<Cancellation>();
   absl::Status status;
   std::thread caller([&] {
     status = CallUnary(stub_->async(), &Stub::Recommend, request, response,
                        {.cancellation = cancellation});
   });
+
   embedding_->entered.WaitForNotification();
 
   cancellation->Cancel();

@@ -44,6 +44,7 @@ std::vector<retrieval::ItemUpdate> Items() {
     items[i].attributes["price"] = static_cast<int64_t>(10 * (i + 1));
     items[i].vectors = {{.space = kText, .values = vectors[i]}};
   }
+
   for (int i : {0, 1}) items[i].vectors.push_back({.space = kImage, .values = {0, 0, 1}});
   return items;
 }
@@ -92,9 +93,11 @@ class RetrievalServiceTest : public ::testing::Test {
     ASSERT_TRUE(indexes.ok()) << indexes.status();
     indexes_ = *std::move(indexes);
     follower_ = std::make_unique<retrieval::Follower>(source_, *indexes_, clock_);
+
     ServiceSet set;
     ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("retrieval", 2, 16));
     set.Add(std::make_unique<RetrievalGrpc>(*indexes_, *follower_, *pool));
+
     ServerConfig config;
     config.listen = "";
     auto server = Server::Start(config, std::move(set));
@@ -170,6 +173,7 @@ TEST_F(RetrievalServiceTest, SearchesTwoSpacesUnderOneFilterAndExclusions) {
   retrieval_pb::SearchRequest request = Request();
   AddQuery(kText, {0, 1}, 1, request);
   AddQuery(kImage, {0, 0, 1}, 10, request);
+
   retrieval_pb::SearchResponse response;
   ASSERT_TRUE(Search(request, response).ok());
   ASSERT_THAT(response.results(), SizeIs(3));
@@ -189,18 +193,22 @@ TEST_F(RetrievalServiceTest, SearchesTwoSpacesUnderOneFilterAndExclusions) {
 TEST_F(RetrievalServiceTest,
        WrongFilterExclusionsTimeOrNumberOfQueriesFailTheRequestNamingTheField) {
   Follow();
+
   EXPECT_EQ(RefusedField([](auto& request) { request.set_filter("prize < 3"); }), "filter");
   EXPECT_EQ(RefusedField([](auto& request) { request.set_filter("price <"); }), "filter");
   EXPECT_EQ(RefusedField([](auto& request) { request.set_filter(std::string(8193, ' ')); }),
+
             "filter");
   EXPECT_EQ(RefusedField([](auto& request) {
               for (int i = 0; i <= 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
             }),
             "exclude_item_ids");
+
   EXPECT_EQ(RefusedField([](auto& request) {
               request.mutable_request_time()->set_seconds(int64_t{1} << 40);
             }),
             "request_time");
+
   EXPECT_EQ(RefusedField([](auto& request) { request.clear_queries(); }), "queries");
   EXPECT_EQ(RefusedField([](auto& request) {
               while (request.queries_size() <= 256) *request.add_queries() = request.queries(0);
@@ -215,9 +223,11 @@ TEST_F(RetrievalServiceTest, TakesAsMuchAsTheLimitsAllow) {
   while (request.queries_size() < 256) *request.add_queries() = request.queries(0);
   for (int i = 0; i < 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
   request.set_filter("price >= 20" + std::string(8192 - 11, ' '));
+
   retrieval_pb::SearchResponse response;
   const absl::Status status = Search(request, response);
   ASSERT_TRUE(status.ok()) << status;
+
   EXPECT_TRUE(response.failures().empty());
   ASSERT_THAT(response.results(), SizeIs(256));
   for (const retrieval_pb::SearchResult& result : response.results())

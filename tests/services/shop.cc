@@ -34,6 +34,7 @@ absl::Status Shop::CreateCatalog() {
   shop_catalog_pb::CreateCatalogRequest request;
   types_pb::Catalog* catalog = request.mutable_catalog();
   catalog->set_id("shop");
+
   for (const char* name : {"kind", "colour"}) {
     types_pb::AttributeDeclaration* attribute = catalog->add_attributes();
     attribute->set_name(name);
@@ -43,6 +44,7 @@ absl::Status Shop::CreateCatalog() {
   price->set_name("price");
   price->set_type(types_pb::ATTRIBUTE_TYPE_DOUBLE);
   catalog->add_event_types()->set_name("view");
+
   shop_catalog_pb::CreateCatalogResponse response;
   return CallUnary(catalogs_->async(), &CatalogStub::CreateCatalog, request, response,
                    {.deadline = absl::Now() + kWriteLimit});
@@ -51,6 +53,7 @@ absl::Status Shop::CreateCatalog() {
 absl::Status Shop::WriteItems() {
   shop_pb::UpsertItemsRequest request;
   request.set_catalog("shop");
+
   for (int p = 0; p < 3; ++p) {
     for (int c = 0; c < 8; ++c) {
       types_pb::Item* item = request.add_writes()->mutable_item();
@@ -65,6 +68,7 @@ absl::Status Shop::WriteItems() {
                                              static_cast<unsigned char>(80 * p)));
     }
   }
+
   shop_pb::UpsertItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request,
                                    response, {.deadline = absl::Now() + kWriteLimit}));
@@ -75,6 +79,7 @@ absl::Status Shop::WriteItems() {
 absl::Status Shop::WriteEvents() {
   shop_pb::WriteEventsRequest request;
   request.set_catalog("shop");
+
   for (int u = 0; u < 3; ++u) {
     for (int i = 0; i < 4; ++i) {
       types_pb::Event* event = request.add_events();
@@ -84,6 +89,7 @@ absl::Status Shop::WriteEvents() {
       *event->mutable_event_time() = ToProto(At(absl::Hours(i + 1)));
     }
   }
+
   shop_pb::WriteEventsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::WriteEvents, request,
                                    response, {.deadline = absl::Now() + kWriteLimit}));
@@ -102,6 +108,7 @@ absl::Status Shop::Add(const std::string& id, const std::string& title) {
   request.set_catalog("shop");
   request.add_writes()->mutable_item()->set_id(id);
   request.mutable_writes(0)->mutable_item()->set_title(title);
+
   shop_pb::UpsertItemsResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::UpsertItems, request,
                                    response, {.deadline = absl::Now() + kWriteLimit}));
@@ -119,6 +126,7 @@ absl::StatusOr<shop_pb::RecommendResponse> Shop::Recommend(const std::string& us
   request.set_num_results(5);
   request.set_explain(explain);
   request.set_filter(filter);
+
   shop_pb::RecommendResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Recommend, request,
                                    response, {.deadline = absl::Now() + timeout}));
@@ -131,6 +139,7 @@ absl::StatusOr<shop_pb::SearchResponse> Shop::Search(const std::string& text,
   request.set_catalog("shop");
   request.mutable_query()->set_text(text);
   request.set_num_results(5);
+
   shop_pb::SearchResponse response;
   PALATE_RETURN_IF_ERROR(CallUnary(recommender_->async(), &RecommenderStub::Search, request,
                                    response, {.deadline = absl::Now() + timeout}));

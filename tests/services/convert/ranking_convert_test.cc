@@ -78,6 +78,7 @@ TEST(RankingConvertTest, AcceptsTextAtTheLimitAndRefusesOneByteMore) {
              [&](auto& input) { input.mutable_item()->set_title(std::string(size, 't')); });
        }},
   };
+
   for (const Edge& edge : edges) {
     SCOPED_TRACE(edge.field);
     EXPECT_EQ(edge.convert(edge.limit), absl::OkStatus());

@@ -163,6 +163,7 @@ void FindUnset(const google::protobuf::Message& message, const std::string& path
     const FieldDescriptor* field = message.GetDescriptor()->field(i);
     const std::string name = absl::StrCat(path, ".", field->name());
     if (field->full_name() == "palate.types.v1.ItemImage.data") continue;
+
     if (field->is_repeated()) {
       if (reflection.FieldSize(message, field) == 0) absl::StrAppend(&unset, " ", name);
       if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
@@ -234,12 +235,15 @@ TEST(UserContextConvertTest, DamagedElementsAreNamed) {
     return violations.size() == 1 ? violations[0].field
                                   : absl::StrCat(violations.size(), " violations");
   };
+
   store_pb::GetUserContextResponse response = FullResponse();
   response.mutable_items(1)->mutable_vectors(1)->set_values("123");
   EXPECT_EQ(field(response), "items[1].vectors[1].values");
+
   response = FullResponse();
   response.mutable_items(0)->mutable_item()->mutable_create_time()->set_seconds(-1);
   EXPECT_EQ(field(response), "items[0].item.create_time");
+
   response = FullResponse();
   response.mutable_events(1)->mutable_event()->mutable_event_time()->set_seconds(-1);
   EXPECT_EQ(field(response), "events[1].event.event_time");

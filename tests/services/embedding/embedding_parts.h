@@ -87,6 +87,7 @@ class EmbeddingServer {
     auto services = MakeEmbeddingServices(config, models);
     EXPECT_TRUE(services.ok()) << services.status();
     if (!services.ok()) return;
+
     ServerConfig server;
     server.listen = "";
     auto started = Server::Start(server, *std::move(services));
@@ -126,6 +127,7 @@ class EmbeddingServer {
     grpc::Slice slice(request);
     grpc::ByteBuffer in(&slice, 1);
     grpc::ByteBuffer out;
+
     BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
     StatusWaiter waiter;
     grpc::GenericStub(channel_).UnaryCall(context.get(), "/grpc.health.v1.Health/Check",
@@ -133,6 +135,7 @@ class EmbeddingServer {
                                           [&](grpc::Status status) { waiter.Set(status); });
     const absl::Status status = waiter.Wait();
     EXPECT_TRUE(status.ok()) << service << ": " << status;
+
     grpc::Slice whole;
     return status.ok() && out.DumpToSingleSlice(&whole).ok() &&
            std::string(whole.begin(), whole.end()) == "\x08\x01";

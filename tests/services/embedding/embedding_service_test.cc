@@ -90,6 +90,7 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
                         embedding_pb::GetModelInfoRequest(), response,
                         {.deadline = absl::Now() + absl::Seconds(60)})
                   .ok());
+
   ASSERT_EQ(response.models_size(), 1);
   const embedding_pb::ModelInfo& model = response.models(0);
   EXPECT_EQ(model.name(), "dual_encoder");
@@ -104,6 +105,7 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
   EXPECT_EQ(model.device(), "cpu");
   EXPECT_GT(model.image_size(), 0);
   EXPECT_FALSE(model.has_pixel_budget());
+
   ASSERT_EQ(model.spaces_size(), 3);
   for (const auto& space : model.spaces()) EXPECT_FALSE(space.space().fingerprint().empty());
 }
@@ -111,14 +113,18 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
 TEST_F(EmbeddingServiceTest, SecondEmbeddingOfAnItemIsTheSameBytesFromTheCacheAlsoAfterARestart) {
   embedding_pb::EmbedInput item = TextInput("walnut lamp");
   item.add_images(MakePng(40, 30, 200, 10, 10));
+
   const auto first = Embed(Request({item, TextInput("green tent")}));
   const auto second = Embed(Request({item, TextInput("green tent")}));
   EXPECT_EQ(first.SerializeAsString(), second.SerializeAsString());
+
   EXPECT_EQ(server_->Stats().items().misses(), 2);
   EXPECT_EQ(server_->Stats().items().hits(), 2);
+
   Start();
   EXPECT_EQ(Embed(Request({item})).results(0).SerializeAsString(),
             first.results(0).SerializeAsString());
+
   const auto stats = server_->Stats();
   EXPECT_EQ(stats.items().hits(), 1);
   EXPECT_EQ(stats.items().vectors(), 6);
@@ -135,6 +141,7 @@ TEST_F(EmbeddingServiceTest, QueriesAreRememberedInMemoryUntilTheirUserIsDropped
   EXPECT_EQ(server_->Stats().queries().hits(), 1);
   EXPECT_EQ(server_->Stats().queries().vectors(), 1);
   EXPECT_EQ(server_->Stats().items().vectors(), 0);
+
   embedding_pb::DropUserRequest drop;
   drop.set_catalog("shop");
   drop.set_user_id("ada");
@@ -143,11 +150,14 @@ TEST_F(EmbeddingServiceTest, QueriesAreRememberedInMemoryUntilTheirUserIsDropped
     return CallUnary(server_->stub().async(), &EmbeddingStub::DropUser, drop, dropped,
                      {.deadline = absl::Now() + absl::Seconds(60)});
   };
+
   ASSERT_TRUE(call().ok());
   EXPECT_EQ(dropped.dropped_vectors(), 1);
   EXPECT_EQ(server_->Stats().queries().vectors(), 0);
+
   Embed(request);
   EXPECT_EQ(server_->Stats().queries().misses(), 2);
+
   drop.clear_user_id();
   EXPECT_EQ(FieldViolations(call()).size(), 1u);
 }
@@ -158,6 +168,7 @@ TEST_F(EmbeddingServiceTest, NoFileOfTheCacheHoldsAQuery) {
   Embed(request);
   request.clear_user_id();
   Embed(request);
+
   server_.reset();
   for (const auto& file : std::filesystem::directory_iterator(config_.item_cache.dir)) {
     std::ifstream stream(file.path(), std::ios::binary);
@@ -165,6 +176,7 @@ TEST_F(EmbeddingServiceTest, NoFileOfTheCacheHoldsAQuery) {
     EXPECT_EQ(bytes.find("unmistakable"), std::string::npos) << file.path();
     EXPECT_EQ(bytes.find("lovelace"), std::string::npos) << file.path();
   }
+
   Start();
   EXPECT_EQ(server_->Stats().items().vectors(), 3) << "the lamp's, of the call without a user";
 }
@@ -175,13 +187,16 @@ TEST_F(EmbeddingServiceTest, PicturesByUriComeAfterThoseByBytes) {
   const HttpServer web({{"/red.png", HttpAnswer(red)},
                         {"/blue", HttpAnswer(blue, "200 OK", "Content-Type: text/plain\r\n")}});
   AllowOnly(web);
+
   embedding_pb::EmbedInput bytes;
   bytes.add_images(red);
   bytes.add_images(blue);
   embedding_pb::EmbedInput mixed = ByUri({web.uri("/blue")});
   mixed.add_images(red);
+
   const auto response =
       Embed(Request({bytes, ByUri({web.uri("/red.png"), web.uri("/blue")}), mixed}));
+
   ASSERT_TRUE(response.failures().empty()) << response.failures(0).status().message();
   for (const int i : {1, 2})
     EXPECT_EQ(response.results(i).SerializeAsString(), response.results(0).SerializeAsString())
@@ -195,17 +210,21 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
   const HttpServer web(
       {{"/red", HttpAnswer(red)}, {"/html", HttpAnswer("<html>not a picture</html>")}});
   AllowOnly(web);
+
   embedding_pb::EmbedInput unreadable = ByUri({web.uri("/red"), web.uri("/html")});
   unreadable.add_images(red);
   embedding_pb::EmbedInput many = ByUri(std::vector<std::string>(16, web.uri("/red")));
   many.add_images(red);
+
   const auto response =
       Embed(Request({TextInput("a lamp"), ByUri({web.uri("/red"), web.uri("/missing")}), unreadable,
                      ByUri({"https://img.example.com/x"}), ByUri({"file:///etc/passwd"}), many,
                      ByUri({web.uri("/red")})}));
+
   ASSERT_EQ(response.results_size(), 7);
   EXPECT_TRUE(FailureOf(response, 0).ok());
   EXPECT_TRUE(FailureOf(response, 6).ok());
+
   const std::vector<std::pair<absl::StatusCode, std::string>> expected = {
       {absl::StatusCode::kNotFound, "inputs[1].image_uris[1]: the server answered with status 404"},
       {absl::StatusCode::kInvalidArgument, "inputs[2].image_uris[1]"},
@@ -215,6 +234,7 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
       {absl::StatusCode::kInvalidArgument, "inputs[4].image_uris[0] has the scheme \"file\""},
       {absl::StatusCode::kInvalidArgument,
        "inputs[5].image_uris and images have 17 pictures together"}};
+
   for (size_t i = 0; i < expected.size(); ++i) {
     const absl::Status status = FailureOf(response, static_cast<int>(i) + 1);
     EXPECT_EQ(status.code(), expected[i].first) << status;
@@ -233,6 +253,7 @@ TEST_F(EmbeddingServiceTest, PicturesByUriAreOffUntilHostsAreAllowed) {
 
 TEST_F(EmbeddingServiceTest, StreamAndCallGiveTheSameVectors) {
   const auto called = Embed(Request({TextInput("walnut lamp"), TextInput("green tent")}));
+
   grpc::ClientContext context;
   const auto stream = server_->stub().EmbedStream(&context);
   embedding_pb::EmbedStreamRequest request;
@@ -243,12 +264,14 @@ TEST_F(EmbeddingServiceTest, StreamAndCallGiveTheSameVectors) {
   }
   ASSERT_TRUE(stream->Write(request));
   stream->WritesDone();
+
   std::map<std::string, std::string> vectors;
   embedding_pb::EmbedStreamResponse response;
   while (stream->Read(&response)) {
     for (const auto& result : response.results())
       vectors[result.id()] = result.result().SerializeAsString();
   }
+
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(vectors["walnut lamp"], called.results(0).SerializeAsString());
   EXPECT_EQ(vectors["green tent"], called.results(1).SerializeAsString());
@@ -270,6 +293,7 @@ TEST_F(EmbeddingServiceTest, WrongRequestsAreRefusedByField) {
       {"spaces[0]", [](auto& request) { request.add_spaces("audio"); }},
       {"lane", [](auto& request) { request.set_lane(static_cast<embedding_pb::Lane>(7)); }},
   };
+
   for (const Case& c : cases) {
     embedding_pb::EmbedRequest request = Request({TextInput("a lamp")});
     c.change(request);
@@ -286,6 +310,7 @@ TEST_F(EmbeddingServiceTest, WrongInputsFailAloneByField) {
   unknown_role.set_role(static_cast<embedding_pb::EmbedRole>(7));
   const auto response =
       Embed(Request({TextInput("a lamp"), unknown_role, TextInput("caf\xE9"), TextInput("")}));
+
   EXPECT_TRUE(FailureOf(response, 0).ok());
   const std::vector<std::string> fields = {"inputs[1].role", "inputs[2].fields[0]", "inputs[3]"};
   for (size_t i = 0; i < fields.size(); ++i) {
@@ -302,6 +327,7 @@ TEST_F(EmbeddingServiceTest, DamagedCacheFolderIsBegunAnewAndTheServiceServes) {
     if (file.path().filename().string().rfind("MANIFEST", 0) == 0)
       std::ofstream(file.path()) << "noise";
   }
+
   Start();
   Embed(Request({TextInput("a lamp")}));
   EXPECT_EQ(server_->Stats().items().misses(), 1);
@@ -331,6 +357,7 @@ class StuckEngineTest : public ::testing::Test {
  protected:
   StuckEngineTest() {
     config_.default_model = "valve";
+
     config_.stuck_after = absl::Milliseconds(100);
     server_ = std::make_unique<EmbeddingServer>(
         config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
@@ -346,6 +373,7 @@ class StuckEngineTest : public ::testing::Test {
 
 TEST_F(StuckEngineTest, HealthIsRedWhileTheEngineIsStuckAndGreenAgainAfterwards) {
   EXPECT_TRUE(Healthy());
+
   valve_->Set(false);
   std::thread caller([&] {
     embedding_pb::EmbedRequest request;
@@ -353,8 +381,10 @@ TEST_F(StuckEngineTest, HealthIsRedWhileTheEngineIsStuckAndGreenAgainAfterwards)
     embedding_pb::EmbedResponse response;
     EXPECT_TRUE(server_->Embed(request, response).ok());
   });
+
   EXPECT_TRUE(Eventually([&] { return Red(); }, kLimit));
   EXPECT_GT(server_->Stats().engines(0).stalled_ms(), 0);
+
   valve_->Set(true);
   EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit));
   caller.join();

@@ -51,6 +51,7 @@ class EmbeddingStreamTest : public ::testing::Test {
       if (!stream->Write(request)) break;
     }
     stream->WritesDone();
+
     embedding_pb::EmbedStreamResponse response;
     while (stream->Read(&response)) {
       for (const embedding_pb::EmbedStreamResult& result : response.results())
@@ -74,12 +75,14 @@ TEST_F(EmbeddingStreamTest, EveryInputIsAnsweredOnceUnderItsId) {
     for (int i = 0; i < size; ++i, ++next)
       requests.back() = With(absl::StrCat("id-", next), "text", std::move(requests.back()));
   }
+
   std::thread writer;
   const auto stream = Open();
   writer = std::thread([&] {
     for (const auto& request : requests) EXPECT_TRUE(stream->Write(request));
     stream->WritesDone();
   });
+
   std::multiset<std::string> answered;
   embedding_pb::EmbedStreamResponse response;
   while (stream->Read(&response)) {
@@ -90,6 +93,7 @@ TEST_F(EmbeddingStreamTest, EveryInputIsAnsweredOnceUnderItsId) {
       EXPECT_EQ(result.result().vectors(0).vector().space().name(), "text");
     }
   }
+
   writer.join();
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answered.size(), static_cast<size_t>(next));
@@ -100,6 +104,7 @@ TEST_F(EmbeddingStreamTest, InputThatIsWrongFailsAloneUnderItsIdWithItsField) {
   ASSERT_TRUE(Run({With("good", "text", First()), With("bad", "caf\xE9"), With("also good", "text"),
                    With("empty", "")})
                   .ok());
+
   ASSERT_EQ(results_.size(), 4u);
   for (const auto& result : results_) {
     if (result.id() == "good" || result.id() == "also good") {
@@ -120,6 +125,7 @@ TEST_F(EmbeddingStreamTest, WrongUseEndsTheStreamAndSaysWhy) {
     absl::StatusCode code;
     std::string message;
   };
+
   embedding_pb::EmbedStreamRequest unknown = First();
   unknown.mutable_settings()->set_model("nothing");
   embedding_pb::EmbedStreamRequest space = With("a", "text", First());
@@ -128,6 +134,7 @@ TEST_F(EmbeddingStreamTest, WrongUseEndsTheStreamAndSaysWhy) {
   dimensions.mutable_settings()->set_output_dimensions(5);
   embedding_pb::EmbedStreamRequest many = First();
   for (int i = 0; i < 513; ++i) many = With("a", "text", std::move(many));
+
   const std::vector<Case> cases = {
       {{With("a", "text")}, absl::StatusCode::kInvalidArgument, "settings is unset"},
       {{First(), First()}, absl::StatusCode::kInvalidArgument, "settings is set again"},
@@ -139,10 +146,12 @@ TEST_F(EmbeddingStreamTest, WrongUseEndsTheStreamAndSaysWhy) {
        absl::StatusCode::kInvalidArgument,
        "inputs[0].id has 257 bytes"},
   };
+
   for (const Case& c : cases) {
     grpc::ClientContext context;
     const auto stream = server_->stub().EmbedStream(&context);
     for (const auto& request : c.requests) stream->Write(request);
+
     embedding_pb::EmbedStreamResponse response;
     while (stream->Read(&response)) {
     }
@@ -160,6 +169,7 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
   config_.streams.max_inputs = 4;
   Start();
   valve_->Set(false);
+
   const auto stream = Open();
   constexpr int kInputs = 40;
   std::atomic<int> written = 0;
@@ -171,6 +181,7 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
     }
     stream->WritesDone();
   });
+
   EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
   // In process a write ends when the other side has taken the message. One may be under way beyond
   // the four.
@@ -178,12 +189,14 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
     server_->Stats();
     ASSERT_LE(written, 5);
   }
+
   valve_->Set(true);
   embedding_pb::EmbedStreamResponse response;
   int answered = 0;
   while (stream->Read(&response)) answered += response.results_size();
   writer.join();
   EXPECT_TRUE(stream->Finish().ok());
+
   EXPECT_EQ(answered, kInputs);
 }
 
@@ -196,11 +209,13 @@ TEST_F(EmbeddingStreamTest, StreamWhoseResultsAreNotReadIsNotReadEither) {
     stream->Write(First());
     while (written < 1000 && stream->Write(With("a", "text"))) ++written;
   });
+
   EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
   for (int i = 0; i < 20; ++i) {
     server_->Stats();
     ASSERT_LE(written, 40) << "the caller has not read one result";
   }
+
   context_.TryCancel();
   writer.join();
   stream->Finish();
@@ -212,6 +227,7 @@ TEST_F(EmbeddingStreamTest, CancelledStreamStopsCosting) {
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
   EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
                          kStreamLimit));
+
   context_.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit))
@@ -231,11 +247,13 @@ TEST_F(EmbeddingStreamTest, StreamBeyondTheLimitIsRefusedAtOnce) {
   const auto first = Open();
   ASSERT_TRUE(first->Write(First()));
   EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 1; }, kStreamLimit));
+
   grpc::ClientContext context;
   const auto second = server_->stub().EmbedStream(&context);
   const grpc::Status refused = second->Finish();
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(refused.error_message(), HasSubstr("the limit"));
+
   first->WritesDone();
   EXPECT_TRUE(first->Finish().ok());
 }
@@ -244,10 +262,12 @@ TEST_F(EmbeddingStreamTest, FullLaneFailsInputsNotTheStream) {
   config_.embedder.max_queued_tokens_bulk = 1;
   Start();
   valve_->Set(false);
+
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("first", "text", First())));
   EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
                          kStreamLimit));
+
   ASSERT_TRUE(stream->Write(With("second", "text")));
   embedding_pb::EmbedStreamResponse response;
   ASSERT_TRUE(stream->Read(&response));
@@ -255,10 +275,12 @@ TEST_F(EmbeddingStreamTest, FullLaneFailsInputsNotTheStream) {
   EXPECT_EQ(response.results(0).id(), "second");
   EXPECT_EQ(response.results(0).error().code(),
             static_cast<int>(absl::StatusCode::kResourceExhausted));
+
   valve_->Set(true);
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.results(0).id(), "first");
   EXPECT_TRUE(response.results(0).has_result());
+
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 }
@@ -269,8 +291,10 @@ TEST_F(EmbeddingStreamTest, ServerThatShutsDownAnswersWhatItTookAndEndsTheStream
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
   EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
                          kStreamLimit));
+
   std::thread draining([&] { server_->server().Drain(); });
   EXPECT_TRUE(Eventually([&] { return !server_->Serves(""); }, kStreamLimit));
+
   valve_->Set(true);
   embedding_pb::EmbedStreamResponse response;
   ASSERT_TRUE(stream->Read(&response));

@@ -45,6 +45,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     char pattern[] = "/tmp/palate-services-XXXXXX";
     dir_ = ::mkdtemp(pattern);
     Start();
+
     catalog_pb::CreateCatalogRequest request;
     types_pb::Catalog* catalog = request.mutable_catalog();
     catalog->set_id("shop");
@@ -54,6 +55,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     types_pb::EventTypeDeclaration* rating = catalog->add_event_types();
     rating->set_name("rating");
     rating->set_value_is_rating(true);
+
     catalog_pb::CreateCatalogResponse response;
     ASSERT_TRUE(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response).ok());
   }
@@ -68,9 +70,11 @@ class FeatureStoreServiceTest : public ::testing::Test {
     // Nothing listens there: items wait to be embedded.
     auto services = MakeFeatureStoreServices(config, TcpChannel("127.0.0.1:1"));
     ASSERT_TRUE(services.ok()) << services.status();
+
     auto server = Server::Start(ServerConfig(), *std::move(services));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+
     channel_ = DialTcp("127.0.0.1:" + std::to_string(server_->port()));
     store_ = store_pb::FeatureStoreService::NewStub(channel_);
     catalogs_ = catalog_pb::CatalogService::NewStub(channel_);
@@ -100,6 +104,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     write->mutable_item()->set_id("a");
     change(*write);
     store_pb::UpsertItemsResponse response;
+
     const absl::Status status = Call(store_->async(), &Store::UpsertItems, request, response);
     if (!status.ok()) return status;
     return response.failures().empty() ? absl::OkStatus()
@@ -116,6 +121,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
     *event->mutable_event_time() = ToProto(absl::Now());
     change(*event);
     store_pb::WriteEventsResponse response;
+
     const absl::Status status = Call(store_->async(), &Store::WriteEvents, request, response);
     if (!status.ok()) return status;
     return response.failures().empty() ? absl::OkStatus()
@@ -139,12 +145,14 @@ TEST_F(FeatureStoreServiceTest, ElementsOfABatchFailAlone) {
   request.add_writes()->mutable_item()->mutable_create_time()->set_seconds(-5);
   request.add_writes()->mutable_item()->set_id("good too");
   store_pb::UpsertItemsResponse response;
+
   ASSERT_TRUE(Call(store_->async(), &Store::UpsertItems, request, response).ok());
   ASSERT_EQ(response.revisions_size(), 4);
   EXPECT_GT(response.revisions(0), 0);
   EXPECT_EQ(response.revisions(1), 0);
   EXPECT_EQ(response.revisions(2), 0);
   EXPECT_GT(response.revisions(3), 0);
+
   ASSERT_EQ(response.failures_size(), 2);
   EXPECT_EQ(response.failures(0).index(), 1);
   EXPECT_THAT(Fields(FromRpcStatus(response.failures(0).status())),
@@ -160,6 +168,7 @@ TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
     std::string said;
     std::function<void(types_pb::ItemWrite&)> change;
   };
+
   const std::vector<Case> cases = {
       {"writes[0].item.id", "empty", [](auto& write) { write.mutable_item()->clear_id(); }},
       {"writes[0].item.id", "257",
@@ -191,6 +200,7 @@ TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
       {"writes[0].update_mask[0]", "colour",
        [](auto& write) { write.mutable_update_mask()->add_paths("colour"); }},
   };
+
   for (const Case& c : cases) {
     const absl::Status status = WriteItem(c.change);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
@@ -204,6 +214,7 @@ TEST_F(FeatureStoreServiceTest, BadEventsAreRefusedByField) {
     std::string field;
     std::function<void(types_pb::Event&)> change;
   };
+
   const std::vector<Case> cases = {
       {"events[0].user_id", [](auto& event) { event.clear_user_id(); }},
       {"events[0].item_id", [](auto& event) { event.set_item_id(kBadUtf8); }},
@@ -217,6 +228,7 @@ TEST_F(FeatureStoreServiceTest, BadEventsAreRefusedByField) {
        [](auto& event) { event.mutable_event_time()->set_seconds(1000); }},  // too late
       {"events[0].event_id", [](auto& event) { event.set_event_id(std::string(300, 'x')); }},
   };
+
   for (const Case& c : cases) {
     const absl::Status status = WriteEvent(c.change);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
@@ -233,6 +245,7 @@ TEST_F(FeatureStoreServiceTest, EmptyAndOverlongBatchesFailAsAWhole) {
   for (int i = 0; i < 1001; ++i) items.add_writes();
   EXPECT_THAT(Fields(Call(store_->async(), &Store::UpsertItems, items, items_response)),
               ElementsAre("writes"));
+
   store_pb::WriteEventsRequest events;
   events.set_catalog("shop");
   store_pb::WriteEventsResponse events_response;
@@ -246,12 +259,14 @@ TEST_F(FeatureStoreServiceTest, UnknownCatalogIsNotFoundEverywhere) {
   store_pb::GetUserContextResponse context_response;
   EXPECT_TRUE(
       absl::IsNotFound(Call(store_->async(), &Store::GetUserContext, context, context_response)));
+
   store_pb::WriteEventsRequest events;
   events.set_catalog("nowhere");
   events.add_events();  // cannot be converted, so nothing is left to write
   store_pb::WriteEventsResponse events_response;
   EXPECT_TRUE(
       absl::IsNotFound(Call(store_->async(), &Store::WriteEvents, events, events_response)));
+
   catalog_pb::GetCatalogRequest get;
   get.set_catalog("nowhere");
   catalog_pb::GetCatalogResponse get_response;
@@ -268,6 +283,7 @@ TEST_F(FeatureStoreServiceTest, SameEventSentTwiceCountsOnce) {
   event->set_event_type("view");
   *event->mutable_event_time() = ToProto(absl::Now());
   store_pb::WriteEventsResponse response;
+
   ASSERT_TRUE(Call(store_->async(), &Store::WriteEvents, request, response).ok());
   EXPECT_EQ(response.written(), 1);
   ASSERT_TRUE(Call(store_->async(), &Store::WriteEvents, request, response).ok());
@@ -281,10 +297,12 @@ TEST_F(FeatureStoreServiceTest, CatalogDeclarationIsCheckedByField) {
   catalog_pb::CreateCatalogResponse response;
   EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
               ElementsAre("catalog.id"));
+
   request.mutable_catalog()->set_id("other");
   AddAttribute(*request.mutable_catalog(), "style", types_pb::ATTRIBUTE_TYPE_UNSPECIFIED);
   EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
               ElementsAre("catalog.attributes[0].type"));
+
   request.mutable_catalog()->clear_attributes();
   request.mutable_catalog()->set_rerank_weight(2);
   EXPECT_THAT(Fields(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response)),
@@ -303,12 +321,15 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
   ASSERT_TRUE(WriteItem([](auto& write) { write.mutable_item()->set_title("Chair"); }).ok());
   ASSERT_TRUE(WriteEvent([](auto&) {}).ok());
   FeatureStoreClient client([this] { return channel_; });
+
   UserContextQuery query;
   query.catalog = "shop";
   query.user_id = "u";
   query.num_trending = 5;
   query.num_fresh = 5;
+
   const auto context = client.GetUserContext(query, {.deadline = absl::Now() + absl::Seconds(20)});
+
   ASSERT_TRUE(context.ok()) << context.status();
   EXPECT_EQ(context->catalog.id, "shop");
   ASSERT_EQ(context->events.size(), 1u);
@@ -326,6 +347,7 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsItemsInTheOrderOfTheIds) {
   const auto items = client.GetItems("shop", {"gone", "b", "a", "gone", "b"}, {},
                                      {.deadline = absl::Now() + absl::Seconds(20)});
   ASSERT_TRUE(items.ok()) << items.status();
+
   std::vector<std::string> ids;
   for (const auto& item : *items) ids.push_back(item.has_value() ? item->item.id : "-");
   EXPECT_THAT(ids, ElementsAre("-", "b", "a", "-", "b"));
@@ -334,16 +356,19 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsItemsInTheOrderOfTheIds) {
 TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
   ChangeSourceClient source([this] { return channel_; }, absl::Seconds(20));
   auto position = source.CurrentPosition();
+
   ASSERT_TRUE(position.ok()) << position.status();
   catalog_pb::CreateCatalogRequest create;
   create.mutable_catalog()->set_id("later");
   catalog_pb::CreateCatalogResponse created;
   ASSERT_TRUE(Call(catalogs_->async(), &Catalogs::CreateCatalog, create, created).ok());
+
   store_pb::UpsertItemsRequest upsert;
   upsert.set_catalog("later");
   upsert.add_writes()->mutable_item()->set_id("x");
   store_pb::UpsertItemsResponse upserted;
   ASSERT_TRUE(Call(store_->async(), &Store::UpsertItems, upsert, upserted).ok());
+
   bool seen = false;
   while (!seen) {
     const auto batch = source.WatchChanges(*position, absl::Seconds(20));
@@ -353,6 +378,7 @@ TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
       seen |= change.catalog == "later" && change.item_id == "x";
     position = batch->next_position;
   }
+
   const auto items = source.GetItems("later", {"x", "unknown"});
   ASSERT_TRUE(items.ok()) << items.status();
   ASSERT_EQ(items->size(), 1u);
@@ -366,8 +392,10 @@ TEST_F(FeatureStoreServiceTest, FollowerResumesBehindItsTokenAfterARestart) {
     position = source.CurrentPosition().value();
   }
   ASSERT_TRUE(WriteItem([](auto&) {}).ok());
+
   server_.reset();
   Start();
+
   ChangeSourceClient source([this] { return channel_; }, absl::Seconds(20));
   const auto batch = source.WatchChanges(position, absl::Seconds(20));
   ASSERT_TRUE(batch.ok()) << batch.status();
@@ -410,12 +438,14 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   EXPECT_EQ(purged.removed_events(), 1);
   EXPECT_FALSE(purged.dropped_query_vectors())
       << "the embedding service is away here, which is said";
+
   store_pb::GetUserContextRequest context;
   context.set_catalog("shop");
   context.set_user_id("u");
   context.set_max_events(10);
   store_pb::GetUserContextResponse answer;
   ASSERT_TRUE(Call(store_->async(), &Store::GetUserContext, context, answer).ok());
+
   EXPECT_THAT(answer.events(), IsEmpty());
   EXPECT_THAT(answer.seen_item_ids(), IsEmpty());
 }

@@ -46,6 +46,7 @@ class LocalStackTest : public ::testing::Test {
     auto stack = LocalStack::Start(ConfigFor(folder_->path()));
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = stack->release();
+
     Shop shop(stack_->channel());
     ASSERT_TRUE(shop.Fill().ok());
     ASSERT_TRUE(Eventually(
@@ -98,6 +99,7 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
     std::string field;
     std::function<void(shop_pb::RecommendRequest&)> change;
   };
+
   const std::vector<Case> cases = {
       {"catalog", [](auto& request) { request.clear_catalog(); }},
       {"user_id", [](auto& request) { request.set_user_id(std::string(257, 'x')); }},
@@ -136,6 +138,7 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
       {"query.text",
        [](auto& request) { request.mutable_query()->set_text(std::string(8193, 'x')); }},
   };
+
   for (const Case& c : cases) {
     const absl::Status status = Recommend(c.change);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field << ": " << status;
@@ -177,21 +180,25 @@ TEST_F(LocalStackTest, StreamSendsRankedItemsFirstThenExplanationsThenStages) {
   request.mutable_request()->set_user_id("u1");
   request.mutable_request()->set_num_results(3);
   request.mutable_request()->set_explain(types::v1::EXPLAIN_MODE_LLM);
+
   BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
   StreamReader<shop_pb::RecommendStreamResponse> reader;
   reader.Start([&](grpc::ClientReadReactor<shop_pb::RecommendStreamResponse>* reactor) {
     shop_.recommender().async()->RecommendStream(context.get(), &request, reactor);
   });
+
   std::vector<shop_pb::RecommendStreamResponse> messages;
   shop_pb::RecommendStreamResponse message;
   while (reader.Read(message)) messages.push_back(message);
   const absl::Status status = reader.Finish();
   ASSERT_TRUE(status.ok()) << status;
+
   ASSERT_GE(messages.size(), 5u);
   EXPECT_TRUE(messages.front().has_ranked());
   EXPECT_EQ(messages.front().ranked().results_size(), 3);
   EXPECT_TRUE(messages.back().has_done());
   int explained = 0;
+
   for (const auto& part : messages) explained += part.has_explanation();
   EXPECT_EQ(explained, 3);
 }
@@ -208,6 +215,7 @@ TEST_F(LocalStackTest, NewItemIsFoundByItsWords) {
 
 TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   const auto stub = embedding::v1::EmbeddingService::NewStub(stack_->channel());
+
   const auto queries = [&] {
     embedding::v1::GetStatsResponse stats;
     EXPECT_TRUE(
@@ -218,6 +226,7 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
             .ok());
     return stats.queries();
   };
+
   const auto recommend = [&] {
     return Recommend([](auto& request) {
              request.set_user_id("asker");
@@ -225,6 +234,7 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
            })
         .ok();
   };
+
   const auto search = [&] {
     shop_pb::SearchRequest request;
     request.set_catalog("shop");
@@ -233,19 +243,23 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
     shop_pb::SearchResponse response;
     return Call(&Stub::Search, request, response).ok();
   };
+
   // On a busy machine a query may come too late for its own answer, and is asked again.
   const int64_t before = queries().vectors();
   EXPECT_TRUE(Eventually([&] { return recommend() && queries().vectors() == before + 1; }, kLimit));
   EXPECT_TRUE(Eventually([&] { return search() && queries().vectors() == before + 2; }, kLimit));
+
   const int64_t computed = queries().misses();
   ASSERT_TRUE(recommend() && search());
   EXPECT_EQ(queries().misses(), computed) << "remembered";
+
   shop_pb::PurgeUserRequest purge;
   purge.set_catalog("shop");
   purge.set_user_id("asker");
   shop_pb::PurgeUserResponse purged;
   ASSERT_TRUE(Call(&Stub::PurgeUser, purge, purged).ok());
   EXPECT_TRUE(purged.dropped_query_vectors());
+
   EXPECT_EQ(queries().vectors(), before);
   EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }, kLimit))
       << "computed anew";

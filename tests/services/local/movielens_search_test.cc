@@ -49,6 +49,7 @@ std::vector<Movie> Draw(const std::vector<Movie>& movies, bool with_poster, size
   for (const Movie& movie : movies) {
     if (movie.poster_path.empty() != with_poster) drawn.push_back(movie);
   }
+
   std::mt19937_64 random(kSeed);
   for (size_t i = drawn.size(); i > 1; --i) std::swap(drawn[i - 1], drawn[random() % i]);
   if (drawn.size() > count) drawn.resize(count);
@@ -100,6 +101,7 @@ class MovieLensSearchTest : public ::testing::Test {
                             importer.EnsureCatalog(offline::MovieLensCatalog(kCatalog)));
     offline::SourceReport report;
     offline::ImportOutcome outcome;
+
     const auto movies = offline::ReadMovies(*data_, report);
     const auto silent = [](int64_t, int64_t) {};
     PALATE_RETURN_IF_ERROR(importer.SendItems(*movies, catalog, outcome, silent));
@@ -119,6 +121,7 @@ class MovieLensSearchTest : public ::testing::Test {
     const absl::Status status = CallUnary(stub.async(), &RecommenderStub::Search, request, response,
                                           {.deadline = absl::Now() + absl::Seconds(60)});
     EXPECT_TRUE(status.ok()) << status;
+
     std::vector<std::string> ids;
     for (const auto& result : response.results()) ids.push_back(result.item_id());
     return ids;

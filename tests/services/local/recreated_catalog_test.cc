@@ -42,6 +42,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     config.server.listen = "127.0.0.1:0";
     config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
     config.ranking.models.clear();  // which order is not the question
+
     auto stack = LocalStack::Start(config);
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = stack->release();
@@ -198,6 +199,7 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
     for (const auto& reason : result.reasons())
       EXPECT_NE(reason.source(), shop_pb::CANDIDATE_SOURCE_CONTENT) << result.item_id();
   }
+
   if (!GetParam().same_ids) {
     EXPECT_EQ(Similar(OldId(1)).status().code(), absl::StatusCode::kNotFound);
   }

@@ -26,13 +26,16 @@ class RerankerServiceTest : public ::testing::Test {
     RankingConfig config;
     config.models = {{"judge", golden_.checkpoint()}};
     config.default_model = "judge";
+
     auto services = MakeRankingServices(config);
     ASSERT_TRUE(services.ok()) << services.status();
+
     ServerConfig server;
     server.listen = "";
     auto started = Server::Start(server, *std::move(services));
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
+
     stub_ = pb::RankingService::NewStub(server_->InProcessChannel());
   }
 
@@ -66,8 +69,10 @@ TEST_F(RerankerServiceTest, ScoresPairsAsTheReferenceDoes) {
         Request(inputs[i]["query"], {inputs[i]["document"], "something else"});
     request.set_instruction(inputs[i]["instruction"].get<std::string>());
     request.set_mode(pb::RANK_MODE_POINTWISE);
+
     const auto response = Rank(request);
     ASSERT_TRUE(response.ok()) << response.status();
+
     ASSERT_EQ(response->relevance_size(), 2);
     EXPECT_NEAR(response->relevance(0), cases[i]["score"].get<float>(), 1e-5);
     EXPECT_NEAR(response->relevance(1), 1 / (1 + std::exp(-response->scores(1))), 1e-6);
@@ -78,8 +83,10 @@ TEST_F(RerankerServiceTest, ScoresPairsAsTheReferenceDoes) {
 TEST_F(RerankerServiceTest, ADocumentFailsAloneWithItsField) {
   pb::RankRequest request = Request("q", {"good", "with a picture", "good too"});
   request.mutable_documents(1)->add_images("not read by this model");
+
   const auto response = Rank(request);
   ASSERT_TRUE(response.ok()) << response.status();
+
   ASSERT_EQ(response->failures_size(), 1);
   EXPECT_EQ(response->failures(0).index(), 1);
   EXPECT_THAT(response->failures(0).status().message(), HasSubstr("documents[1].images"));
@@ -92,13 +99,16 @@ TEST_F(RerankerServiceTest, RefusesWrongRequestsByField) {
     const std::vector<FieldViolation> violations = FieldViolations(StatusOf(request));
     return violations.empty() ? std::string() : violations[0].field;
   };
+
   EXPECT_EQ(field(Request("q", {})), "candidates");
   pb::RankRequest both = Request("q", {"d"});
   both.add_candidates()->set_item_id("a");
   EXPECT_EQ(field(both), "candidates");
+
   EXPECT_EQ(field(Request("q", std::vector<std::string>(501, "d"))), "documents");
   EXPECT_EQ(field(Request(std::string(300'000, 'x'), {"d"})), "query.text");
   EXPECT_EQ(field(Request("q", {"d", std::string(300'000, 'x')})), "documents[1].text");
+
   pb::RankRequest listwise = Request("q", {"d"});
   listwise.set_mode(pb::RANK_MODE_LISTWISE);
   EXPECT_EQ(field(listwise), "mode");

@@ -45,6 +45,7 @@ TEST_F(ConfigTest, YamlSetsEveryKindOfValue) {
                             "wait_ms: 7\n  models:\n    a: /m/a\n    b: /m/b\n",
                             "f.yaml")
                   .ok());
+
   EXPECT_EQ(example_.name, "x y");
   EXPECT_EQ(example_.threads, 3);
   EXPECT_TRUE(example_.eager);

@@ -43,8 +43,10 @@ TEST(ParseTolerantlyTest, KeepsBadTextWhereItStood) {
   (*item->mutable_attributes())["style"].set_string_value(kBad);
   (*item->mutable_attributes())["tags"].mutable_string_list_value()->add_values("one");
   (*item->mutable_attributes())["tags"].mutable_string_list_value()->add_values(kBad);
+
   pb::UpsertItemsRequest parsed;
   ASSERT_TRUE(ParseTolerantly(request.SerializeAsString(), parsed).ok());
+
   EXPECT_EQ(parsed.catalog(), "shop");
   ASSERT_EQ(parsed.writes_size(), 2);
   EXPECT_EQ(parsed.writes(0).item().title(), "good");
@@ -86,6 +88,7 @@ TEST(TypesConvertTest, ItemSurvivesTheWay) {
   item.create_time = absl::FromUnixMicros(1234567);
   item.expire_time = absl::FromUnixSeconds(9);
   item.revision = 7;
+
   const absl::StatusOr<Item> back = FromProto(ToProto(item));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->attributes, item.attributes);

@@ -90,6 +90,7 @@ class RpcServiceTest : public ::testing::Test {
     ServiceSet set;
     ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("test", threads, queue_limit));
     service_ = set.Add(std::make_unique<TestService>(*pool));
+
     ServerConfig config;
     config.drain = absl::Seconds(5);
     auto server = Server::Start(config, std::move(set));
@@ -137,6 +138,7 @@ constexpr char kNotServing[] = "\x08\x02";  // HealthCheckResponse{status: NOT_S
 TEST_F(RpcServiceTest, AnswersHealthChecks) {
   Start(1, 1);
   std::string answer;
+
   ASSERT_TRUE(CallRaw(channel_, "/grpc.health.v1.Health/Check", "", answer).ok());
   EXPECT_EQ(answer, kServing);
 }
@@ -150,14 +152,17 @@ TEST_F(RpcServiceTest, ListsItsServicesByReflection) {
   std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
       grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
           channel_.get(), rpc, &context));
+
   grpc::Slice list("\x3A\x00", 2);  // ServerReflectionRequest{list_services: ""}
   ASSERT_TRUE(stream->Write(grpc::ByteBuffer(&list, 1)));
   grpc::ByteBuffer answer;
   ASSERT_TRUE(stream->Read(&answer));
+
   grpc::Slice whole;
   ASSERT_TRUE(answer.DumpToSingleSlice(&whole).ok());
   EXPECT_THAT(std::string(whole.begin(), whole.end()),
               HasSubstr("palate.catalog.v1.CatalogService"));
+
   stream->WritesDone();
   while (stream->Read(&answer)) {
   }
@@ -168,11 +173,13 @@ TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
   Start(/*threads=*/1, /*queue_limit=*/1);
   std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
   service_->entered.WaitForNotification();
+
   // The second call waits in the queue, whatever its caller thinks of that; the third is refused.
   EXPECT_EQ(Get("second", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
   const absl::Status refused = Get("third");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("the limit is 1"));
+
   service_->release.Notify();
   running.join();
 }
@@ -209,6 +216,7 @@ TEST_F(RpcServiceTest, HandlerLearnsThatItsCallerHasGone) {
   StatusWaiter waiter;
   stub_->async()->GetCatalog(&context, &request, &response,
                              [&](grpc::Status status) { waiter.Set(status); });
+
   service_->entered.WaitForNotification();
   context.TryCancel();
   EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
@@ -219,8 +227,10 @@ TEST_F(RpcServiceTest, CallInQueueWhoseDeadlinePassedIsNotBegun) {
   Start(1, 4);
   std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
   service_->entered.WaitForNotification();
+
   // "throw" would come back as INTERNAL had it been begun.
   EXPECT_EQ(Get("throw", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
+
   service_->release.Notify();
   running.join();
 }
@@ -236,6 +246,7 @@ TEST_F(RpcServiceTest, MessageOverTheCapIsResourceExhausted) {
   catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_display_name(std::string(kMaxMessageBytes + 1, 'x'));
   catalog_pb::CreateCatalogResponse response;
+
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(-1);
   const auto stub = catalog_pb::CatalogService::NewStub(
@@ -297,6 +308,7 @@ TEST_F(ForwardTest, PassesRequestsAndResponsesOn) {
   catalog_pb::CreateCatalogRequest request;
   request.mutable_catalog()->set_display_name(std::string(1 << 20, 'x'));
   catalog_pb::CreateCatalogResponse response;
+
   ASSERT_TRUE(CallUnary(stub_->async(), &Stub::CreateCatalog, request, response,
                         {.deadline = absl::Now() + absl::Seconds(20)})
                   .ok());
@@ -320,6 +332,7 @@ TEST_F(ForwardTest, CancelsTheTargetWithItsCaller) {
   StatusWaiter waiter;
   stub_->async()->GetCatalog(&context, &request, &response,
                              [&](grpc::Status status) { waiter.Set(status); });
+
   service_->entered.WaitForNotification();
   context.TryCancel();
   EXPECT_EQ(waiter.Wait().code(), absl::StatusCode::kCancelled);
@@ -345,6 +358,7 @@ TEST(CheckSameFieldsTest, AcceptsTheMessagesThatTheGatewayPassesOn) {
 TEST(CheckSameFieldsTest, NamesTheFirstDifference) {
   const absl::Status fields = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(),
                                               *catalog_pb::ListCatalogsRequest::descriptor());
+
   EXPECT_THAT(std::string(fields.message()), HasSubstr("has 1 fields"));
   const absl::Status types = CheckSameFields(*catalog_pb::GetCatalogRequest::descriptor(),
                                              *catalog_pb::GetCatalogResponse::descriptor());
@@ -362,9 +376,11 @@ TEST_F(RpcServiceTest, DrainEndsCallsInProgressAndRefusesNewOnes) {
   while (CallRaw(channel_, "/grpc.health.v1.Health/Check", "", health).ok() &&
          health != kNotServing)
     health.clear();
+
   absl::Status late;
   while (late.ok()) late = Get("late");
   EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
+
   service_->release.Notify();
   draining.join();
   running.join();
