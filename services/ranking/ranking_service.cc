@@ -13,15 +13,15 @@ namespace palate::services {
 
 void RankingConfig::Bind(Config& config) {
   config.AddMap("ranking.models", &models,
-                "Model folders by the name that requests give. None: nothing is ranked and "
-                "templates explain.");
+                "Model folders by the model name that requests use. None: candidates are not "
+                "ranked, and templates explain.");
   config.AddString("ranking.default_model", &default_model,
-                   "The model of requests that name none; a pointwise reranker here orders what "
-                   "the pipeline recommends.");
-  config.AddMap("ranking.model_modes", &model_modes,
-                "What a model's folder is read as, by the model's name: listwise (a folder with a "
-                "palate.json) or pointwise (a published "
-                "reranker). A model that is not named here is read as its folder shows.");
+                   "The model for requests that name none. A pointwise reranker also reranks the "
+                   "pipeline's recommendations.");
+  config.AddMap(
+      "ranking.model_modes", &model_modes,
+      "How to read a model's folder, by model name: listwise (a folder with a palate.json) or "
+      "pointwise (a published reranker). For other models the content of the folder decides.");
 
   config.AddInt("ranking.threads", &threads, 1, 256, "Calls in progress; they wait for the model.");
   config.AddInt("ranking.queue_limit", &queue_limit, 1, 100'000,
@@ -34,25 +34,25 @@ void RankingConfig::Bind(Config& config) {
   config.AddInt64("ranking.max_rank_tokens", &engine.max_rank_tokens, 64, 1 << 24,
                   "Longest prompt of one ranking, in tokens.");
   config.AddInt64("ranking.max_forward_tokens", &engine.max_forward_tokens, 64, 1 << 20,
-                  "Tokens of one pass; longer prompts take several.");
+                  "Tokens in one forward pass; longer prompts take several.");
   config.AddInt("ranking.max_new_tokens", &engine.max_new_tokens, 8, 1024,
                 "Longest explanation, in tokens.");
   config.AddInt("ranking.max_attempts", &engine.max_attempts, 1, 16,
-                "Texts drawn for one explanation before the template stands in.");
+                "Texts generated for one explanation before a template replaces them.");
   config.AddDouble("ranking.temperature", &engine.temperature, 0, 2,
-                   "How freely words are drawn; 0 takes the likeliest one each time.");
+                   "Sampling temperature; 0 always picks the most likely token.");
 
   config.AddString("ranking.reranker_dtype", &reranker.dtype,
-                   "Compute type of pointwise rerankers: fp32, bf16, fp16 or auto.");
+                   "Numeric type of pointwise rerankers: fp32, bf16, fp16 or auto.");
   config.AddString("ranking.reranker_device", &reranker.device,
-                   "Where pointwise rerankers run: cpu, cuda, cuda:1 or auto.");
+                   "Device of pointwise rerankers: cpu, cuda, cuda:1 or auto.");
   config.AddInt64("ranking.reranker_max_rank_tokens", &reranker.max_rank_tokens, 64, 1 << 26,
-                  "Longest request to a pointwise reranker, over all its pairs, in tokens.");
+                  "Maximum tokens of one request to a pointwise reranker, over all its pairs.");
   config.AddInt64("ranking.reranker_max_forward_tokens", &reranker.max_forward_tokens, 64, 1 << 20,
-                  "Tokens of one pass of a pointwise reranker.");
+                  "Tokens in one forward pass of a pointwise reranker.");
 
   config.AddInt("ranking.intra_op_threads", &engine.intra_op_threads, 0, 256,
-                "Threads of one matrix operation; 0 leaves LibTorch's choice.");
+                "Threads for one matrix operation; 0: LibTorch's default.");
 }
 
 namespace {
@@ -64,7 +64,7 @@ absl::StatusOr<ranking::RankMode> ModeNamed(const std::string& mode) {
                       "listwise or pointwise");
 }
 
-// The configured models, each with its mode where one is given.
+// The configured models, with their modes if configured.
 absl::StatusOr<std::vector<ranking::RankerConfig::Model>> ModelsOf(const RankingConfig& config) {
   std::vector<ranking::RankerConfig::Model> models;
   for (const auto& [name, folder] : config.models) models.push_back({name, folder});
@@ -103,7 +103,8 @@ absl::StatusOr<ServiceSet> MakeRankingServices(const RankingConfig& config) {
   ThreadPool* pool =
       set.Own(std::make_unique<ThreadPool>("ranking", config.threads, config.queue_limit));
 
-  set.Add(std::make_unique<RankingGrpc>(*ranker, *pool));
+  const RpcService* service = set.Add(std::make_unique<RankingGrpc>(*ranker, *pool));
+  set.AddHealthCheck(service, [ranker] { return ranker->Health(); });
   return set;
 }
 

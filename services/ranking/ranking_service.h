@@ -1,4 +1,4 @@
-// The ranking service as a whole: configuration, language models, and the gRPC service over them.
+// The complete ranking service: configuration, language models and the gRPC service.
 #pragma once
 
 #include <map>
@@ -15,8 +15,8 @@ namespace palate::services {
 struct RankingConfig {
   std::map<std::string, std::string> models = {
       {"shopper-lm", SharedFile("models/shopper-lm")}};  // folders by name
-  std::map<std::string, std::string>
-      model_modes;  // "listwise" or "pointwise" by name; none: as the folder shows
+  // "listwise" or "pointwise" by name; for other models the folder decides.
+  std::map<std::string, std::string> model_modes;
   std::string default_model = "shopper-lm";
   int threads = 16;
   int queue_limit = 256;
@@ -28,7 +28,8 @@ struct RankingConfig {
   void Bind(Config& config);
 };
 
-// Loads every model; without any, candidates cannot be ranked and templates explain.
+// Loads every model. Without models, candidates cannot be ranked, and templates explain. A model
+// that hangs turns the health of RankingService and of its server NOT_SERVING.
 absl::StatusOr<ServiceSet> MakeRankingServices(const RankingConfig& config);
 
 }  // namespace palate::services

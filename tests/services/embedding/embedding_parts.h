@@ -1,9 +1,7 @@
-// What the tests of the embedding service share: a model that can be held up, a running server, and
-// health as an operator asks for it.
+// Shared by the tests of the embedding service: a model that can be blocked, and a running server.
 #pragma once
 
 #include <ATen/ops/zeros.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -20,13 +18,14 @@
 #include "services/embedding/embedding_service.h"
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
+#include "tests/services/health.h"
 
 namespace palate::services {
 
 namespace embedding_pb = palate::embedding::v1;
 using EmbeddingStub = embedding_pb::EmbeddingService::StubInterface::async_interface;
 
-// Opened and closed from any thread.
+// Blocks threads in Pass() while it is closed. Thread-safe.
 class Valve {
  public:
   void Set(bool open) {
@@ -45,8 +44,7 @@ class Valve {
   bool open_ ABSL_GUARDED_BY(mutex_) = true;
 };
 
-// A text encoder whose every batch has to pass a valve. A vector is the text's length on its first
-// axis.
+// A text encoder whose batches each pass a valve. All its vectors are equal.
 class ValveEncoder final : public embedding::Encoder {
  public:
   explicit ValveEncoder(std::shared_ptr<Valve> valve) : valve_(std::move(valve)) {
@@ -59,7 +57,7 @@ class ValveEncoder final : public embedding::Encoder {
   bool is_joint() const override { return false; }
   int64_t EstimateImage(int64_t, int64_t) const override { return 1; }
   absl::StatusOr<embedding::EncoderImage> PrepareImage(const models::Image&) const override {
-    return absl::InvalidArgumentError("sees no pictures");
+    return absl::InvalidArgumentError("reads no images");
   }
   absl::StatusOr<embedding::PreparedPass> Prepare(
       const embedding::PassContent& content) const override {
@@ -80,7 +78,7 @@ class ValveEncoder final : public embedding::Encoder {
   const std::shared_ptr<Valve> valve_;
 };
 
-// A server of the embedding service alone, reached in process.
+// A server with only the embedding service, reached by an in-process channel.
 class EmbeddingServer {
  public:
   EmbeddingServer(const EmbeddingConfig& config, const EmbeddingModels& models) {
@@ -117,29 +115,8 @@ class EmbeddingServer {
     return response;
   }
 
-  // Whether the health of `service` is SERVING; "" is the server. The health service has no
-  // generated code in the packages; its messages are small enough to write by hand.
-  bool Serves(const std::string& service) {
-    const std::string request =
-        service.empty()
-            ? ""
-            : absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
-    grpc::Slice slice(request);
-    grpc::ByteBuffer in(&slice, 1);
-    grpc::ByteBuffer out;
-
-    BoundContext context({.deadline = absl::Now() + absl::Seconds(60)});
-    StatusWaiter waiter;
-    grpc::GenericStub(channel_).UnaryCall(context.get(), "/grpc.health.v1.Health/Check",
-                                          grpc::StubOptions(), &in, &out,
-                                          [&](grpc::Status status) { waiter.Set(status); });
-    const absl::Status status = waiter.Wait();
-    EXPECT_TRUE(status.ok()) << service << ": " << status;
-
-    grpc::Slice whole;
-    return status.ok() && out.DumpToSingleSlice(&whole).ok() &&
-           std::string(whole.begin(), whole.end()) == "\x08\x01";
-  }
+  // Whether the health of `service` is SERVING; "" is the server.
+  bool Serves(const std::string& service) { return services::Serves(channel_, service); }
 
  private:
   std::unique_ptr<Server> server_;

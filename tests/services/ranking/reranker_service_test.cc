@@ -1,8 +1,13 @@
-// A published reranker behind RankingService: pairs scored over gRPC.
+// A published reranker behind RankingService: pairs scored by gRPC calls.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "base/status.h"
@@ -11,6 +16,8 @@
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
 #include "tests/models/golden.h"
+#include "tests/services/health.h"
+#include "tests/services/processes.h"
 
 namespace palate::services {
 namespace {
@@ -23,11 +30,14 @@ class RerankerServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
     PALATE_SKIP_WITHOUT(golden_);
-    RankingConfig config;
-    config.models = {{"judge", golden_.checkpoint()}};
-    config.default_model = "judge";
+    config_.models = {{"judge", golden_.checkpoint()}};
+    config_.default_model = "judge";
+    Start();
+  }
 
-    auto services = MakeRankingServices(config);
+  void Start() {
+    server_.reset();
+    auto services = MakeRankingServices(config_);
     ASSERT_TRUE(services.ok()) << services.status();
 
     ServerConfig server;
@@ -36,7 +46,8 @@ class RerankerServiceTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
 
-    stub_ = pb::RankingService::NewStub(server_->InProcessChannel());
+    channel_ = server_->InProcessChannel();
+    stub_ = pb::RankingService::NewStub(channel_);
   }
 
   absl::StatusOr<pb::RankResponse> Rank(const pb::RankRequest& request) {
@@ -57,7 +68,9 @@ class RerankerServiceTest : public ::testing::Test {
   absl::Status StatusOf(const pb::RankRequest& request) { return Rank(request).status(); }
 
   const models::Golden golden_{"qwen3-gqa"};
+  RankingConfig config_;
   std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<pb::RankingService::Stub> stub_;
 };
 
@@ -125,6 +138,26 @@ TEST_F(RerankerServiceTest, SaysWhatTheModelIs) {
   EXPECT_EQ(info.models(0).mode(), pb::RANK_MODE_POINTWISE);
   EXPECT_FALSE(info.models(0).reads_images());
   EXPECT_EQ(info.models(0).max_prompt_tokens(), 4096);
+}
+
+// Every step of the model counts as stuck here, so requests without a pause keep the health red.
+TEST_F(RerankerServiceTest, HealthIsRedWhileTheModelIsStuckAndGreenAgainAfterwards) {
+  config_.reranker.stuck_after = absl::ZeroDuration();
+  Start();
+  const std::string service = "palate.ranking.v1.RankingService";
+  const auto healthy = [&] { return Serves(channel_, "") && Serves(channel_, service); };
+  const auto red = [&] { return !Serves(channel_, "") && !Serves(channel_, service); };
+  EXPECT_TRUE(Eventually(healthy, kLimit));
+
+  std::atomic<bool> stop = false;
+  std::thread caller([&] {
+    const pb::RankRequest request = Request("q", std::vector<std::string>(100, "a document"));
+    while (!stop) EXPECT_TRUE(Rank(request).ok());
+  });
+  EXPECT_TRUE(Eventually(red, kLimit));
+  stop = true;
+  caller.join();
+  EXPECT_TRUE(Eventually(healthy, kLimit));
 }
 
 TEST(RerankerConfigTest, RefusesModesThatNameNoModelOrNoMode) {
