@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds FAISS for x86-64 levels and installs it into the download cache, unless it is there already.
-# Usage: scripts/build_faiss.sh [LEVEL...]     a level is 2, 3 or 4; without one, this processor's highest
+# Usage: scripts/build_faiss.sh [LEVEL...]     a level is 2, 3 or 4; default: this processor's highest
 #
 # Result: CACHE/faiss-VERSION-COMPILER/{include/faiss, lib/libfaiss.so.1.12, lib/glibc-hwcaps/x86-64-vN/libfaiss.so.1.12}.
-# The file in lib/ is what the linker reads and what a processor below every built level would get: a link to the lowest.
+# lib/libfaiss.so.1.12 is a link to the lowest built level, for the linker and for processors below
+# all built levels.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh

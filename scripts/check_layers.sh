@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Holds the architecture's arrows: which folder may include which, and which may know gRPC, RocksDB, FAISS and LibTorch.
-# Usage: scripts/check_layers.sh [BUILD_FOLDER]     with a build folder, also that every test is built and that the small
-#                                                   binaries do not link LibTorch
+# Enforces the dependencies between folders: which folder may include which, and which folders may
+# use gRPC, RocksDB, FAISS and LibTorch.
+# Usage: scripts/check_layers.sh [BUILD_FOLDER]
+# With a build folder, it also checks that every test is built and that the small binaries do not
+# link LibTorch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
 folders="base domain models embedding retrieval ranking featurestore pipeline services offline cli tests bench"
 
-# may_include FOLDER: the folders of ours that FOLDER's files may include.
+# may_include FOLDER: the folders of this repository that FOLDER's files may include.
 may_include() {
   case "$1" in
     base) echo base ;;
@@ -39,7 +41,8 @@ may_know() {
   esac
 }
 
-# Which library an include path belongs to; nothing for one that any folder may use.
+# library_of PATH: the library that an include path belongs to; nothing for libraries that any folder
+# may use.
 library_of() {
   case "$1" in
     grpc/* | grpc++/* | grpcpp/* | *.grpc.pb.h) echo grpc ;;
@@ -52,7 +55,7 @@ library_of() {
   esac
 }
 
-# holds FILE FOLDER...: whether FILE stands in one of the folders.
+# holds FILE FOLDER...: whether FILE is in one of the folders.
 holds() {
   local file="$1" folder
   shift
@@ -66,7 +69,7 @@ report() {
   violations=$((violations + 1))
 }
 
-# Lines "FILE:LINE:PATH" of every #include.
+# Prints "FILE:LINE:PATH" for every #include.
 includes() {
   git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' |
     while IFS= read -r file; do [[ ! -f "$file" ]] || echo "$file"; done |

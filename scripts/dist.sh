@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Packs the release build for other machines: binaries, LibTorch, FAISS for x86-64 levels 2, 3 and 4 under one SONAME, and the
-# built-in models, as build/dist.tar. The target is Debian 12; share/doc/palate/debian-packages.txt lists what it installs.
+# Packs the release build for other machines as build/dist.tar: binaries, LibTorch, FAISS for x86-64
+# levels 2, 3 and 4 under one SONAME, and the built-in models. The target is Debian 12;
+# share/doc/palate/debian-packages.txt lists the packages that it needs.
 # Usage: scripts/dist.sh BUILD_FOLDER
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,7 +17,7 @@ rm -rf "$build/dist"
 cmake --install "$build" --prefix "$stage" --strip >/dev/null
 mkdir -p "$stage/lib" "$doc"
 torch="$PALATE_CACHE_DIR/libtorch-$LIBTORCH_VERSION"
-# libtorch_cpu looks for the CUDA runtime beside itself too.
+# libtorch_cpu also searches for the CUDA runtime in its own folder.
 cp "$torch"/torch/lib/*.so "$torch"/nvidia/cu13/lib/*.so.13 "$stage/lib/"
 faiss="$PALATE_CACHE_DIR/$(faiss_folder)/lib"
 for level in 2 3 4; do
@@ -29,7 +30,7 @@ cp -rL "$build/share/models" "$stage/share/"
 cp LICENSE NOTICE "$doc/"
 cp -r "$torch"/*.dist-info "$doc/"
 
-# The Debian packages that own the other libraries, for an image to install.
+# The Debian packages of the other libraries, which an image must install.
 for binary in "$stage"/bin/*; do ldd "$binary"; done | sed -n 's/^\t[^ ]* => \(\/[^ ]*\) .*/\1/p' | sort -u |
   { grep -v "^$PWD/\|^$PALATE_CACHE_DIR/" || true; } |
   while IFS= read -r library; do dpkg-query -S "$library" "$(realpath "$library")" "/usr$library" 2>/dev/null || true; done |

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Formats the C++ sources with the pinned clang-format; with --check changes nothing and fails where something would change.
+# Formats the C++ sources with the pinned clang-format. With --check it changes nothing, and fails if
+# a file is not formatted.
 # Usage: scripts/format.sh [--check]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
-# 14 is Debian 12's. Another version formats differently, so no other is accepted.
+# Version 14 is Debian 12's. Other versions format differently, so they are not accepted.
 command -v clang-format-14 >/dev/null || fail "clang-format-14 is missing; run scripts/setup.sh --checks"
 mode=(-i)
 [[ "${1:-}" != --check ]] || mode=(--dry-run -Werror)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the fuzzers of tests/fuzz with clang and AddressSanitizer and UndefinedBehaviorSanitizer, and runs them one after the other.
+# Builds the fuzzers of tests/fuzz with clang, AddressSanitizer and UndefinedBehaviorSanitizer, and
+# runs them one after the other.
 # Usage: scripts/fuzz.sh [SECONDS] [NAME...]     default: 600 seconds of each
 #
-# An input that breaks something is written to build-fuzz/found/NAME; `build-fuzz/bin/fuzz_NAME FILE` runs it again. Once understood it goes to
-# tests/fuzz/corpus/NAME, where every build's tests see it.
+# An input that fails is written to build-fuzz/found/NAME; `build-fuzz/bin/fuzz_NAME FILE` runs it
+# again. After the fix, add it to tests/fuzz/corpus/NAME, which the tests of every build read.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
@@ -15,13 +16,14 @@ names=("$@")
 [[ ${#names[@]} -gt 0 ]] || names=(safetensors config model_config image text)
 build=build-fuzz
 
-# 16 is the oldest clang of Debian 12 that takes the C++20 of gcc 12's library.
+# Version 16 is the oldest clang of Debian 12 that supports the C++20 of gcc 12's library.
 command -v clang++-16 >/dev/null || fail "clang++-16 is missing: apt-get install clang-16 libclang-rt-16-dev llvm-16"
 cmake -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang-16 -DCMAKE_CXX_COMPILER=clang++-16 -DPALATE_FUZZ=ON \
   >/dev/null
 cmake --build "$build" -j "${JOBS:-$(nproc)}" --target "${names[@]/#/fuzz_}"
 
-# Libraries that were not built with the sanitizers keep some memory to the end, and LibTorch's vector types fool one check.
+# Leak and container checks are off: libraries that were not built with the sanitizers do not free all
+# memory, and LibTorch's vector types cause false container overflows.
 export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:detect_container_overflow=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export ASAN_SYMBOLIZER_PATH="/usr/bin/llvm-symbolizer-16"

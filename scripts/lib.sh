@@ -1,4 +1,5 @@
-# Shared by the scripts of this folder: versions, the cache's place, progress and failure. Sourced, never run.
+# Shared by the scripts of this folder: versions, the cache folder, progress and errors. Sourced, not
+# run.
 
 # Versions are written once, here; cmake/Versions.cmake reads them from this file.
 LIBTORCH_VERSION=2.11.0
@@ -14,17 +15,17 @@ RUST_MINIMUM_VERSION=1.85
 PALATE_CACHE_DIR="${PALATE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/palate}"
 export PALATE_CACHE_DIR
 
-# step TEXT: says what is being done, with the seconds since the first of the scripts began.
+# step TEXT: prints the current step, with the seconds since the first script started.
 export PALATE_STARTED="${PALATE_STARTED:-$EPOCHSECONDS}"
 step() { printf '[%4ds] %s\n' "$((EPOCHSECONDS - PALATE_STARTED))" "$*" >&2; }
 
-# fail TEXT: says why the script stops, and stops it.
+# fail TEXT: prints an error and ends the script.
 fail() {
   printf 'error: %s\n' "$*" >&2
   exit 1
 }
 
-# The highest x86-64 level (2, 3 or 4) of this processor, as the loader sees it.
+# processor_level: the highest x86-64 level (2, 3 or 4) of this processor, according to the loader.
 processor_level() {
   local help level
   help="$(/lib64/ld-linux-x86-64.so.2 --help)"
@@ -37,16 +38,18 @@ processor_level() {
   fail "this processor is below x86-64-v2 (SSE4.2 and POPCNT), the lowest that FAISS is built for"
 }
 
-# Folder of the built FAISS within the cache. The compiler is part of its name: the library's ABI depends on it.
+# faiss_folder: the folder of the built FAISS in the cache. Its name has the compiler, because the
+# library's ABI depends on it.
 faiss_folder() { echo "faiss-$FAISS_VERSION-gcc$(c++ -dumpversion)"; }
 
-# write_stamp FOLDER KEY: records that FOLDER is complete: KEY, then the size and path of every file.
+# write_stamp FOLDER KEY: records that FOLDER is complete, by KEY and the size and path of every file.
 write_stamp() {
   { echo "$2" && list_files "$1"; } >"$1/.stamp.part"
   mv "$1/.stamp.part" "$1/.stamp"
 }
 
-# stamp_holds FOLDER KEY: whether FOLDER is what write_stamp recorded. Compares sizes, not contents, so that it is instant.
+# stamp_holds FOLDER KEY: whether FOLDER is what write_stamp recorded. Compares sizes, not contents, to
+# be fast.
 stamp_holds() {
   [[ -f "$1/.stamp" ]] && [[ "$(cat "$1/.stamp")" == "$(echo "$2" && list_files "$1")" ]]
 }

