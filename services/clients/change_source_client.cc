@@ -17,7 +17,8 @@ namespace catalog_pb = palate::catalog::v1;
 using StoreAsync = store_pb::FeatureStoreService::StubInterface::async_interface;
 using CatalogAsync = catalog_pb::CatalogService::StubInterface::async_interface;
 
-// Everything that an index holds of an item, vectors of a model that is being switched to included.
+// Requests everything that an index stores of an item, including the vectors of a model that a
+// space is being switched to.
 void WantVectors(store_pb::ItemView& view) {
   view.set_all_spaces(true);
   view.set_all_fingerprints(true);
@@ -44,7 +45,7 @@ struct ChangeSourceClient::Stream {
   BoundContext context;
   store_pb::WatchChangesRequest request;
   StreamReader<store_pb::WatchChangesResponse> reader;
-  std::string position;  // behind what was read last
+  std::string position;  // after the last change that was read
 };
 
 ChangeSourceClient::ChangeSourceClient(ChannelProvider channel, absl::Duration call_timeout)
@@ -88,7 +89,7 @@ absl::StatusOr<std::vector<retrieval::CatalogConfig>> ChangeSourceClient::ListCa
 }
 
 absl::StatusOr<std::string> ChangeSourceClient::CurrentPosition() {
-  // The stream's first message says where the feed ends; the stream then goes on from there.
+  // The stream's first message has the position of the feed's end; later messages continue from it.
   CloseStream();
   PALATE_ASSIGN_OR_RETURN(stream_, OpenStream(""));
   return stream_->position;
@@ -137,7 +138,7 @@ absl::StatusOr<std::unique_ptr<ChangeSourceClient::Stream>> ChangeSourceClient::
   bool timed_out = false;
   if (!stream->reader.Read(first, absl::Now() + call_timeout_, &timed_out)) {
     if (timed_out)
-      return absl::DeadlineExceededError("the feature store did not begin to send changes");
+      return absl::DeadlineExceededError("the feature store did not start to send changes");
     PALATE_RETURN_IF_ERROR(stream->reader.Finish());
     return absl::UnavailableError("the feature store ended the stream of changes");
   }

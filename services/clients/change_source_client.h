@@ -1,5 +1,11 @@
-// retrieval::ChangeSource over FeatureStoreService and CatalogService. Used by one thread, Cancel()
-// by any.
+// Implements retrieval::ChangeSource over FeatureStoreService and CatalogService. Used by one
+// thread; Cancel() may be called from any thread.
+//
+// Usage:
+//   ChangeSourceClient source(TcpChannel(address), /*call_timeout=*/absl::Seconds(10));
+//   PALATE_ASSIGN_OR_RETURN(const std::string position, source.CurrentPosition());
+//   PALATE_ASSIGN_OR_RETURN(const retrieval::ChangeBatch batch,
+//                           source.WatchChanges(position, /*timeout=*/absl::Milliseconds(10)));
 #pragma once
 
 #include <memory>
@@ -17,7 +23,7 @@ namespace palate::services {
 
 class ChangeSourceClient final : public retrieval::ChangeSource {
  public:
-  // `call_timeout` bounds every call but the stream of changes.
+  // `call_timeout` limits every call except the stream of changes.
   ChangeSourceClient(ChannelProvider channel, absl::Duration call_timeout);
   ~ChangeSourceClient() override;
 
@@ -34,7 +40,7 @@ class ChangeSourceClient final : public retrieval::ChangeSource {
  private:
   CallContext NewContext() const { return {absl::Now() + call_timeout_, cancellation_}; }
 
-  // A stream of changes that is read on from call to call.
+  // A stream of changes that stays open between calls.
   struct Stream;
 
   absl::StatusOr<std::unique_ptr<Stream>> OpenStream(const std::string& position);
@@ -43,7 +49,7 @@ class ChangeSourceClient final : public retrieval::ChangeSource {
   LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
   LazyStub<palate::catalog::v1::CatalogService> catalogs_;
   const absl::Duration call_timeout_;
-  // Ends everything that this object starts.
+  // Cancels every call of this object.
   const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
   std::unique_ptr<Stream> stream_;
 };

@@ -15,7 +15,7 @@ namespace {
 namespace embedding_pb = palate::embedding::v1;
 using EmbeddingAsync = embedding_pb::EmbeddingService::StubInterface::async_interface;
 
-// What one message can carry, with room for text.
+// Image bytes of one item that fit into one message, with room for text.
 constexpr size_t kMaxImageBytesPerItem = 30u << 20;
 
 size_t ImageBytes(const featurestore::EmbedItem& item) {
@@ -24,7 +24,7 @@ size_t ImageBytes(const featurestore::EmbedItem& item) {
   return bytes;
 }
 
-// The declared spaces by what one Embed call can make together.
+// The declared spaces, grouped by what one Embed call can compute together: model and dimensions.
 std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(
     const Catalog& catalog) {
   std::map<std::pair<std::string, int>, std::vector<std::string>> groups;
@@ -33,8 +33,8 @@ std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(
   return groups;
 }
 
-// Vectors cut to fewer dimensions have a fingerprint of their own; the service names it with the
-// vectors, and this is how it is known before.
+// Vectors truncated to fewer dimensions have a different fingerprint, which the service returns
+// with them. This computes it in advance.
 std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions,
                           int model_dimensions) {
   const std::string& whole = space.space().fingerprint();
@@ -42,8 +42,8 @@ std::string FingerprintOf(const embedding_pb::SpaceInfo& space, int dimensions,
                                                            : absl::StrCat(whole, "@", dimensions);
 }
 
-// The path in a query of a field of the EmbedRequest made of it: "inputs[0].images[0]" ->
-// "query.image".
+// Maps a field path of an EmbedRequest to the path in the query that it was made from:
+// "inputs[0].images[0]" -> "query.image".
 std::string QueryPath(const std::string& path) {
   const FieldStep list = FirstStep(path);
   if (list.name != "inputs") return path;

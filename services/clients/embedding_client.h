@@ -1,5 +1,11 @@
-// EmbeddingService as the pipeline and the embedding worker need it. Thread-safe; calls block the
-// calling thread.
+// Clients of EmbeddingService for the pipeline and for the feature store. Thread-safe; calls block.
+//
+// Usage:
+//   EmbeddingClient embedder(TcpChannel(address));
+//   pipeline::EmbedQuery query;
+//   query.text = "a red lamp";
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<pipeline::QueryVector> vectors,
+//                           embedder.Embed(query, context));
 #pragma once
 
 #include <map>
@@ -15,7 +21,7 @@
 
 namespace palate::services {
 
-// Queries, on the interactive lane.
+// Embeds queries, on the interactive lane.
 class EmbeddingClient final : public pipeline::QueryEmbedder {
  public:
   explicit EmbeddingClient(ChannelProvider channel) : stub_(std::move(channel)) {}
@@ -27,10 +33,10 @@ class EmbeddingClient final : public pipeline::QueryEmbedder {
   LazyStub<palate::embedding::v1::EmbeddingService> stub_;
 };
 
-// Items, on the bulk lane.
+// Embeds items, on the bulk lane.
 class ItemEmbedderClient final : public featurestore::ItemEmbedder {
  public:
-  // `call_timeout` bounds one call; a call that takes longer is tried again by the worker.
+  // `call_timeout` limits one call; the worker retries calls that take longer.
   ItemEmbedderClient(ChannelProvider channel, absl::Duration call_timeout)
       : stub_(std::move(channel)), call_timeout_(call_timeout) {}
 
@@ -38,15 +44,15 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
   absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
       const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) override;
 
-  // Makes the call in progress, and every later one, end with Cancelled soon. From any thread.
+  // Ends the call in progress and every later one with Cancelled. May be called from any thread.
   void Cancel() { cancellation_->Cancel(); }
 
  private:
   CallContext NewContext() const { return {absl::Now() + call_timeout_, cancellation_}; }
 
   using Results = std::vector<std::vector<SpaceVector>>;
-  // The items' vectors in the spaces `names`, which share a model and dimensions, added to
-  // `results`; failures to `failures`.
+  // Adds the items' vectors in the spaces `names`, which share a model and dimensions, to
+  // `results`, and failed items to `failures`.
   absl::Status EmbedGroup(const std::string& catalog, const SpaceDeclaration& group,
                           const std::vector<std::string>& names,
                           const std::vector<featurestore::EmbedItem>& items, Results& results,
@@ -57,7 +63,7 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
   const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
 };
 
-// What the embedding service remembers of users.
+// Drops the vectors that the embedding service caches for users.
 class QueryVectorsClient {
  public:
   explicit QueryVectorsClient(ChannelProvider channel) : stub_(std::move(channel)) {}

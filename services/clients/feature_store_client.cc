@@ -39,12 +39,13 @@ absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::
     PALATE_RETURN_IF_ERROR(
         CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, context));
 
-    // The answer keeps the order of the ids and leaves out those that are not there.
+    // The response has the order of the ids and omits items that do not exist.
     size_t next = begin;
     for (const types_pb::ItemRecord& record : response.items()) {
       while (next < end && item_ids[next] != record.item().id()) ++next;
       if (next == end)
-        return absl::InternalError("the feature store answered items in another order than asked");
+        return absl::InternalError(
+            "the feature store returned items in another order than requested");
       PALATE_ASSIGN_OR_RETURN(items[next++], FromProto(record));
     }
   }

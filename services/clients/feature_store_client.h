@@ -1,5 +1,11 @@
-// pipeline::FeatureReader over FeatureStoreService. Thread-safe; calls block the calling thread
-// until their deadline at most.
+// Implements pipeline::FeatureReader over FeatureStoreService. Thread-safe; calls block, at most
+// until their deadline.
+//
+// Usage:
+//   FeatureStoreClient store(TcpChannel(address));
+//   PALATE_ASSIGN_OR_RETURN(
+//       const UserContext user,
+//       store.GetUserContext({.catalog = "shop", .user_id = "u1"}, context));
 #pragma once
 
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"

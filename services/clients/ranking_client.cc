@@ -25,7 +25,7 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ",
                                             input.candidates.size(), " candidates"));
   }
-  // The pipeline blends all scores or none; a candidate without one would silently sink.
+  // The pipeline blends all scores or none: a candidate without a score would silently lose rank.
   if (!response.failures().empty()) {
     const auto& failure = response.failures(0);
     return absl::UnavailableError(absl::StrCat(response.failures_size(), " of ",

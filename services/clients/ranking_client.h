@@ -1,5 +1,13 @@
-// pipeline::CandidateRanker over RankingService. Thread-safe; calls block the calling thread until
-// their deadline at most.
+// Implements pipeline::CandidateRanker over RankingService. Thread-safe; calls block, at most until
+// their deadline.
+//
+// Usage:
+//   RankingClient ranker(TcpChannel(address));
+//   ranking::RankInput input;
+//   input.candidates.resize(1);
+//   input.candidates[0].item_id = "lamp";
+//   input.candidates[0].title = "Red lamp";
+//   PALATE_ASSIGN_OR_RETURN(const ranking::RankOutput output, ranker.Rank(input, context));
 #pragma once
 
 #include "palate/ranking/v1/ranking_service.grpc.pb.h"

@@ -21,8 +21,8 @@ retrieval_pb::SearchRequest SearchRequestFor(const pipeline::RetrievalRequest& r
   retrieval_pb::SearchRequest out;
   out.set_catalog(request.catalog);
   out.set_filter(request.filter);
-  // A user may have seen more than the service excludes; the pipeline drops the rest of them from
-  // the answer.
+  // A user may have seen more items than the service accepts; the pipeline drops the others from
+  // the result.
   const size_t excluded = std::min<size_t>(request.exclude_item_ids.size(), kMaxExcludedItems);
   out.mutable_exclude_item_ids()->Assign(request.exclude_item_ids.begin(),
                                          request.exclude_item_ids.begin() + excluded);

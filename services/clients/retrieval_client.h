@@ -1,5 +1,13 @@
-// pipeline::Retriever over RetrievalService. Thread-safe; calls block the calling thread until
-// their deadline at most.
+// Implements pipeline::Retriever over RetrievalService. Thread-safe; calls block, at most until
+// their deadline.
+//
+// Usage:
+//   RetrievalClient retriever(TcpChannel(address));
+//   pipeline::RetrievalRequest request;
+//   request.catalog = "shop";
+//   request.queries = {{.vector = vector, .k = 10}};
+//   PALATE_ASSIGN_OR_RETURN(const std::vector<pipeline::RetrievalResult> results,
+//                           retriever.Search(request, context));
 #pragma once
 
 #include "palate/retrieval/v1/retrieval_service.grpc.pb.h"

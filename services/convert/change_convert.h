@@ -1,5 +1,5 @@
-// Between the feature store's change feed (featurestore.v1) and the types of both of its ends: the
-// store, which writes it, and the retrieval follower, which reads it (see
+// Converts the feature store's change feed (featurestore.v1) from the types of the store, which
+// writes it, and to the types of the retrieval follower, which reads it (see
 // services/convert/types_convert.h).
 #pragma once
 
@@ -18,14 +18,14 @@ namespace palate::services {
 namespace store_pb = palate::featurestore::v1;
 
 store_pb::ChangeKind ToProto(featurestore::ChangeKind kind);
-// `catalog` is whose feed the change is of.
+// `catalog` is the catalog of the feed that has the change.
 store_pb::Change ToProto(const featurestore::Change& change, const std::string& catalog);
 
-// What an index has to do about the change; nullopt: nothing.
+// The change to an index; nullopt when the index is not affected.
 absl::StatusOr<std::optional<retrieval::Change::Kind>> FromProto(store_pb::ChangeKind kind);
 absl::StatusOr<std::optional<retrieval::Change>> FromProto(const store_pb::Change& change);
 
-// What an index holds of an item. Fills an empty update.
+// Fills `out`, which must be empty, with what an index stores of an item.
 absl::Status FromProto(const types_pb::ItemRecord& record, retrieval::ItemUpdate& out);
 
 }  // namespace palate::services

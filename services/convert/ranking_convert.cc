@@ -23,7 +23,7 @@ absl::Status CheckSize(absl::string_view list, int size, int low, int high) {
                       absl::StrCat(low, " to ", high));
 }
 
-// Candidates or documents, not both.
+// The request must have either candidates or documents.
 absl::Status CheckWhatIsRanked(const ranking_pb::RankRequest& request) {
   if (request.documents().empty())
     return CheckSize("candidates", request.candidates_size(), 1, kMaxCandidates);

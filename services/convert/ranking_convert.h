@@ -1,4 +1,5 @@
-// Between RankingService's messages and ranking/ranking_types.h, for the server and its clients.
+// Converts between RankingService's messages and ranking/ranking_types.h, for the server and its
+// clients (see services/convert/types_convert.h).
 #pragma once
 
 #include <vector>
@@ -11,7 +12,7 @@ namespace palate::services {
 
 namespace ranking_pb = palate::ranking::v1;
 
-// A mode that is not set is the model's own.
+// An unset mode is the model's own.
 ranking_pb::RankMode ToProto(ranking::RankMode mode);
 absl::StatusOr<ranking::RankMode> FromProto(ranking_pb::RankMode mode);
 
@@ -25,16 +26,15 @@ absl::StatusOr<ranking::RankContent> FromProto(const ranking_pb::RankContent& co
 ranking_pb::RankRequest ToProto(const ranking::RankInput& input);
 absl::StatusOr<ranking::RankInput> FromProto(const ranking_pb::RankRequest& request);
 
-// Without failures, which are statuses: they are converted where gRPC is known
-// (services/runtime/status_convert.h).
+// Without the failures, which services/runtime/status_convert.h converts.
 ranking_pb::RankResponse ToProto(const ranking::RankOutput& output);
 ranking::RankOutput FromProto(const ranking_pb::RankResponse& response);
 
-// The input's model is the request's, not its own.
+// Without the model, which belongs to the request.
 ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input);
 absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input);
 
-// The inputs share the model of the first.
+// REQUIRES: all inputs name the same model.
 ranking_pb::ExplainRequest ToProto(const std::vector<ranking::ExplainInput>& inputs,
                                    bool stream_text);
 absl::StatusOr<std::vector<ranking::ExplainInput>> FromProto(

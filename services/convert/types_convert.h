@@ -1,20 +1,20 @@
-// Between the shared public messages (palate.types.v1) and the domain's types (domain/,
+// Converts between the shared public messages (palate.types.v1) and the domain's types (domain/,
 // ranking/ranking_types.h).
 //
 // Every conversion between messages and our types, here and in the *_convert.h of each service, is
 // an overload of two functions:
 //
-//   types_pb::Item message = ToProto(item);
-//   PALATE_ASSIGN_OR_RETURN(Item item, PrefixFields(FromProto(request.item()), "item"));
+// Usage:
+//   const types_pb::Item message = ToProto(item);
+//   PALATE_ASSIGN_OR_RETURN(const Item back, PrefixFields(FromProto(message), "item"));
 //
-// ToProto never fails. FromProto checks what only the message can get wrong (times out of range, an
-// attribute without a value, vectors of a broken length, enum numbers that we do not know) and
-// returns InvalidField with paths relative to the message; limits and declarations are the
-// libraries' to check. Pure functions, thread-safe.
+// ToProto never fails. FromProto checks what can be wrong only in a message (times out of range, an
+// attribute without a value, vectors of a wrong length, unknown enum numbers) and returns
+// InvalidField with paths relative to the message; the libraries check limits and declarations.
+// Pure functions, thread-safe.
 //
-// Enums are converted by switches without a default, so that the compiler finds a value that is
-// missing. Generated enums have two sentinels for the numbers that the definition does not name;
-// their cases lead to the error.
+// Enums are converted by switches without a default, so that the compiler finds missing values.
+// Generated enums have two sentinels for undefined numbers; their cases lead to the error.
 #pragma once
 
 #include <string>
@@ -45,12 +45,11 @@ namespace types_pb = palate::types::v1;
 
 google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
-// `field` names the time in errors. Between 1970 and 9999.
+// The time must be between 1970 and 9999; errors name it `field`.
 absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time,
                                      absl::string_view field);
 
-// InvalidField of an enum's number that has no meaning here; the path is empty. `type` is the
-// enum's name.
+// InvalidField with an empty path for an undefined number of the enum that is named `type`.
 absl::Status UnknownValue(int value, absl::string_view type);
 
 types_pb::AttributeType ToProto(AttributeType type);
@@ -65,7 +64,7 @@ absl::StatusOr<AttributeValue> FromProto(const types_pb::AttributeValue& value);
 
 using AttributeMap = google::protobuf::Map<std::string, types_pb::AttributeValue>;
 void ToProto(const Attributes& attributes, AttributeMap& out);
-// Errors are named "attributes[...]", as the field is called in every message.
+// Error paths start with "attributes[...]", the field's name in every message.
 absl::StatusOr<Attributes> FromProto(const AttributeMap& attributes);
 
 types_pb::AttributeDeclaration ToProto(const AttributeDeclaration& attribute);
@@ -78,9 +77,9 @@ types_pb::Catalog ToProto(const Catalog& catalog);
 absl::StatusOr<Catalog> FromProto(const types_pb::Catalog& catalog);
 
 types_pb::Item ToProto(const Item& item);
-// Without the images: what a write says of them is services/featurestore's to read.
+// Without the images; services/featurestore reads those of writes.
 absl::StatusOr<Item> FromProto(const types_pb::Item& item);
-// Without the bytes.
+// Without the image's bytes.
 types_pb::ItemImage ToProto(const ImageRef& image);
 ImageRef FromProto(const types_pb::ItemImage& image);
 
@@ -94,11 +93,11 @@ absl::StatusOr<Event> FromProto(const types_pb::Event& event, bool time_required
 types_pb::SpaceKey ToProto(const SpaceKey& space);
 SpaceKey FromProto(const types_pb::SpaceKey& space);
 types_pb::Vector ToProto(const SpaceVector& vector);
-// Refuses lengths that are no multiple of four and values that are not finite.
+// Refuses lengths that are not a multiple of four bytes, and values that are not finite.
 absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector);
 
 types_pb::ItemRecord ToProto(const ItemWithVectors& item);
-// With the images' descriptions, without their bytes.
+// With the images, but without their bytes.
 absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record);
 
 types_pb::Evidence ToProto(const ranking::Evidence& evidence);
@@ -106,7 +105,8 @@ absl::StatusOr<ranking::Evidence> FromProto(const types_pb::Evidence& evidence);
 types_pb::Explanation ToProto(const ranking::Explanation& explanation);
 absl::StatusOr<ranking::Explanation> FromProto(const types_pb::Explanation& explanation);
 
-// Appends the converted elements of a repeated field. Errors are named by their element, "list[3]":
+// Appends the converted elements of a repeated field. Error paths start with the element,
+// "list[3]":
 //   ConvertList(request.history(), "history", FromProto, out.history)
 template <typename Message, typename Value>
 absl::Status ConvertList(const google::protobuf::RepeatedPtrField<Message>& elements,

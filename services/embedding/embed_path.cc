@@ -16,18 +16,18 @@ using embedding::EmbedResult;
 using embedding::ImageFetcher;
 
 static_assert(kMaxEmbedImages <= static_cast<int>(ImageFetcher::kMaxUris),
-              "the pictures of one input are fetched together");
+              "the images of one input are fetched together");
 
-// The path in an EmbedInput message of a field of the library's input, whose first `own_images`
-// images came as bytes; the others were fetched from `image_uris`.
+// Maps a field path of the library's input to the path in its EmbedInput message. The first
+// `own_images` images came as bytes; the others were fetched from `image_uris`.
 std::string MessagePath(const std::string& path, size_t own_images) {
   const FieldStep step = FirstStep(path);
   if (step.name != "images" || !step.index.has_value() || *step.index < own_images) return path;
   return JoinPaths(absl::StrCat("image_uris[", *step.index - own_images, "]"), step.rest);
 }
 
-// Groups of inputs that are embedded together: first all without URIs, then the others, by how many
-// URIs may be fetched at once.
+// Groups of inputs that are embedded together: first all inputs without URIs, then the others, in
+// groups of as many URIs as may be fetched together.
 std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs,
                                         const std::vector<EmbedResult>& results) {
   std::vector<std::vector<size_t>> groups(1);
@@ -82,8 +82,8 @@ absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) con
 
   const std::string names = absl::StrJoin(
       models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
-  return absl::NotFoundError(absl::StrCat("model: there is no embedding model ",
-                                          QuoteForMessage(model), "; there are: ", names));
+  return absl::NotFoundError(absl::StrCat("model: unknown embedding model ", QuoteForMessage(model),
+                                          "; available: ", names));
 }
 
 absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model,
@@ -143,12 +143,12 @@ absl::StatusOr<std::vector<EmbedResult>> EmbedPath::Embed(std::vector<WireInput>
 absl::Status EmbedPath::CheckUris(const WireInput& input) const {
   if (parts_.fetcher == nullptr) {
     return AtField(absl::FailedPreconditionError(
-                       "pictures by URI are off: embedding.uri.allowed_hosts names no host"),
+                       "images by URI are disabled: embedding.uri.allowed_hosts is empty"),
                    "image_uris[0]");
   }
   const size_t images = input.input.images.size() + input.image_uris.size();
   if (images <= kMaxEmbedImages) return absl::OkStatus();
-  return InvalidField("image_uris", absl::StrCat("and images have ", images, " pictures together"),
+  return InvalidField("image_uris", absl::StrCat("and images have ", images, " images together"),
                       absl::StrCat("at most ", kMaxEmbedImages));
 }
 

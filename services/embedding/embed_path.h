@@ -1,5 +1,5 @@
-// The way of inputs through the service, whichever RPC they came by: settings checked, pictures
-// fetched, caches asked, the rest computed.
+// Shared by Embed and EmbedStream: validates settings, fetches images, consults the caches and
+// computes the rest.
 #pragma once
 
 #include <atomic>
@@ -20,29 +20,29 @@
 
 namespace palate::services {
 
-// One model as it is served. The embedder is borrowed.
+// A model with its cache. The embedder is borrowed.
 struct ServedModel {
   std::string name;
   embedding::Embedder* embedder = nullptr;
   std::unique_ptr<embedding::CachedEmbedder> cached;
 };
 
-// What a call asks for.
+// The settings of one call or stream.
 struct EmbedSettings {
   const ServedModel* model = nullptr;
   embedding::EmbedOptions options;
   embedding::CachedEmbedder::Caller caller;
 };
 
-// An input whose pictures are not all here yet.
+// An input whose images by URI have not been fetched yet.
 struct WireInput {
   embedding::EmbedInput input;
-  std::vector<std::string> image_uris;  // come after input.images
-  absl::Status status;                  // why the message is not an input; OK when it is
+  std::vector<std::string> image_uris;  // follow input.images
+  absl::Status status;                  // an error when the message is not a valid input
 };
 WireInput FromProto(const palate::embedding::v1::EmbedInput& input);
 
-// Thread-safe. Borrows what it is given.
+// Thread-safe. Borrows the parts.
 class EmbedPath {
  public:
   struct Parts {
@@ -50,13 +50,13 @@ class EmbedPath {
     std::string default_model;                              // one of them
     embedding::ItemCache* items = nullptr;                  // null: items are not cached
     embedding::QueryCache* queries = nullptr;               // null: queries are not cached
-    embedding::ImageFetcher* fetcher = nullptr;             // null: pictures by URI are off
-    int max_uri_calls = 8;  // calls with URIs at once; one more is ResourceExhausted
+    embedding::ImageFetcher* fetcher = nullptr;             // null: images by URI are disabled
+    int max_uri_calls = 8;  // concurrent calls with URIs; more are ResourceExhausted
   };
   explicit EmbedPath(Parts parts);
 
-  // Settings of an EmbedRequest or of EmbedStreamSettings. InvalidArgument names the field;
-  // NotFound names the models that there are.
+  // Validates the settings of an EmbedRequest or of EmbedStreamSettings. InvalidArgument names the
+  // field; NotFound lists the available models.
   template <typename Message>
   absl::StatusOr<EmbedSettings> Open(const Message& message) const {
     EmbedSettings settings;
@@ -68,8 +68,9 @@ class EmbedPath {
     return Check(message.model(), std::move(settings));
   }
 
-  // One result per input, in order; inputs fail alone, with field paths relative to the EmbedInput
-  // message. Blocks. Errors of the call as a whole are Embedder::Embed's.
+  // Returns one result per input, in order. Each input fails alone, with field paths relative to
+  // its EmbedInput message. Blocks. Errors of the whole call are those of Embedder::Embed, and
+  // ResourceExhausted when too many calls with URIs run.
   absl::StatusOr<std::vector<embedding::EmbedResult>> Embed(std::vector<WireInput> inputs,
                                                             const EmbedSettings& settings,
                                                             const CallContext& context);
@@ -80,17 +81,18 @@ class EmbedPath {
 
  private:
   absl::StatusOr<EmbedSettings> Check(const std::string& model, EmbedSettings settings) const;
-  // Embeds the inputs `group` once their pictures are here. At most ImageFetcher::kMaxUris URIs.
+  // Fetches the images of the inputs `group` and embeds them. At most ImageFetcher::kMaxUris URIs.
   absl::Status EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs,
                           const EmbedSettings& settings,
                           std::vector<embedding::EmbedResult>& results, const CallContext& context);
-  // Fetches the pictures of `group`; an input whose pictures did not all come has its status set
-  // and leaves the group.
+  // Fetches the images of `group`. An input with an image that could not be fetched gets its status
+  // and is removed from the group. Returns the memory of the images, to be held until they are
+  // embedded.
   absl::StatusOr<std::shared_ptr<void>> FetchImages(std::vector<size_t>& group,
                                                     std::vector<WireInput>& inputs,
                                                     std::vector<embedding::EmbedResult>& results,
                                                     const CallContext& context);
-  // Whether the input's URIs may be fetched at all.
+  // Whether the input's URIs may be fetched.
   absl::Status CheckUris(const WireInput& input) const;
 
   const Parts parts_;

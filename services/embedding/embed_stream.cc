@@ -19,12 +19,12 @@ namespace {
 namespace pb = palate::embedding::v1;
 using embedding::EmbedResult;
 
-// Inputs embedded by one call, whose results go out together. Small, so that results come soon; the
-// model's own batches mix calls.
+// Inputs that are embedded by one call and whose results are sent together. Small, so that results
+// are sent soon; the model batches across calls.
 constexpr size_t kChunkInputs = 32;
-// Chunks of one stream in the works: while one is computed, the next is prepared.
+// Chunks of one stream that run at the same time: while one is computed, the next is prepared.
 constexpr int kChunksAtOnce = 2;
-// Tasks of one stream that may wait for a thread: its chunks, and one message to be parsed.
+// Tasks of one stream that may wait for a thread: its chunks, and the parsing of one message.
 constexpr size_t kTasksPerStream = kChunksAtOnce + 1;
 
 struct StreamInput {
@@ -33,31 +33,30 @@ struct StreamInput {
   int64_t bytes = 0;
 };
 
-// Results on their way out, and what they free once they are out.
+// Results to be sent, and what they subtract from the stream's limits once they are sent.
 struct Outgoing {
   grpc::ByteBuffer buffer;
   int inputs = 0;
   int64_t bytes = 0;
 };
 
-// An input's error as its caller reads it. The caller knows the input by its id, so that paths are
-// relative to the input.
+// An input's error for the caller, who identifies the input by its id: field paths are relative to
+// the input.
 absl::Status OfInput(const absl::Status& status) {
   return MapFields(status,
                    [](const std::string& path) { return path.empty() ? "the input" : path; });
 }
 
-// Whether an error of a whole call is about the moment: the inputs may be sent again on the same
-// stream.
+// Whether an error of a whole call is temporary: its inputs may be sent again on the same stream.
 bool IsPassing(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsInternal(status);
 }
 
 }  // namespace
 
-// One stream. Everything below the mutex is a state that Advance moves on as far as it goes;
-// whoever changes the state calls it. gRPC never calls back from within a Start or Finish, so that
-// they may be called with the mutex held.
+// One stream. Every change of the state that the mutex guards is followed by Advance, which starts
+// what the new state allows. gRPC never calls back from within a Start or Finish, so they may be
+// called with the mutex held.
 class EmbedStreams::Stream final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public std::enable_shared_from_this<Stream> {
@@ -100,7 +99,7 @@ class EmbedStreams::Stream final
     inputs_ -= outgoing_.front().inputs;
     bytes_ -= outgoing_.front().bytes;
     outgoing_.pop_front();
-    if (!ok) Fail(absl::CancelledError("the caller has gone"));
+    if (!ok) Fail(absl::CancelledError("the caller cancelled the stream"));
     Advance();
   }
 
@@ -114,14 +113,14 @@ class EmbedStreams::Stream final
   void OnDone() override {
     owner_.Leave(shared_from_this());
     if (entered_.ok()) service_.Leave();
-    std::shared_ptr<Stream>
-        self;  // the last reference may go with the end of this function, after the lock
+    // May be the last reference, so it is declared before the lock and destroyed after it.
+    std::shared_ptr<Stream> self;
     const MutexLock lock(mutex_);
     self.swap(self_);
   }
 
  private:
-  // Starts whatever may start now.
+  // Starts everything that may start now.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (finished_) return;
     while (!failed_ && chunks_ < kChunksAtOnce && !pending_.empty()) {
@@ -154,8 +153,8 @@ class EmbedStreams::Stream final
     }
   }
 
-  // Ends the stream as soon as nothing of it runs any more; what is not out by then stays
-  // unanswered. The first reason counts.
+  // Ends the stream as soon as none of its work runs any more; results that are not sent by then
+  // are dropped. Only the first error counts.
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (failed_) return;
     failed_ = true;
@@ -163,7 +162,7 @@ class EmbedStreams::Stream final
     call_.Cancel();  // running chunks end soon
   }
 
-  // Runs `work` on the lane's pool and counts it in `running` until it ends.
+  // Runs `work` on the lane's pool, and counts it in `running` while it runs.
   void Submit(absl::Status (Stream::*work)(), int& running) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ++running;
     ThreadPool& pool =
@@ -180,7 +179,7 @@ class EmbedStreams::Stream final
     Fail(queued);
   }
 
-  // The message that was read becomes pending inputs.
+  // Turns the message that was read into pending inputs.
   absl::Status Parse() ABSL_LOCKS_EXCLUDED(mutex_) {
     pb::EmbedStreamRequest request;
     PALATE_RETURN_IF_ERROR(ParseRequest(incoming_, request));
@@ -225,7 +224,7 @@ class EmbedStreams::Stream final
     return absl::OkStatus();
   }
 
-  // The oldest claimed chunk becomes a message of results.
+  // Embeds the oldest claimed chunk and queues a message with its results.
   absl::Status EmbedChunk() ABSL_LOCKS_EXCLUDED(mutex_) {
     std::vector<StreamInput> chunk;
     EmbedSettings settings;
@@ -273,16 +272,19 @@ class EmbedStreams::Stream final
   Call call_;
 
   Mutex mutex_;
-  std::shared_ptr<Stream> self_ ABSL_GUARDED_BY(mutex_);  // gRPC's reference: from Start to OnDone
-  grpc::ByteBuffer incoming_;  // gRPC's while reading_, Parse's while parsing_
+  // Keeps the object alive for gRPC, from Start to OnDone.
+  std::shared_ptr<Stream> self_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer incoming_;  // used by gRPC while reading_, by Parse while parsing_
   // Set by the first message's Parse, which runs before any other work of the stream.
   bool has_settings_ = false;
   EmbedSettings settings_;
   std::deque<StreamInput> pending_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::vector<StreamInput>> claimed_
-      ABSL_GUARDED_BY(mutex_);                             // chunks whose work has not begun
-  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mutex_);  // the first is gRPC's while writing_
-  int inputs_ ABSL_GUARDED_BY(mutex_) = 0;  // in the works: pending, claimed, computed, outgoing
+  // Chunks whose work has not started.
+  std::deque<std::vector<StreamInput>> claimed_ ABSL_GUARDED_BY(mutex_);
+  // gRPC uses the first while writing_.
+  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mutex_);
+  // Unanswered inputs (pending, claimed, computing or outgoing) and their bytes.
+  int inputs_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -308,7 +310,7 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* EmbedStreams::Open(
     RpcService& service, grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<Stream>(*this, service, context);
   stream->Start(Admit(stream));
-  return stream.get();  // which holds itself until OnDone
+  return stream.get();  // which keeps itself alive until OnDone
 }
 
 absl::Status EmbedStreams::Admit(const std::shared_ptr<Stream>& stream) {

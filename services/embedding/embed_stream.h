@@ -1,11 +1,10 @@
 // All EmbedStream calls of the service.
 //
-// gRPC's threads only move a stream's state on; parsing, embedding and serializing run on pools,
-// one for each lane, so that bulk streams do not keep interactive ones waiting. A stream is read
-// only while it has room: that, and HTTP/2's own flow control behind it, is what slows its caller
-// down.
+// gRPC's threads only advance a stream's state; parsing, embedding and serializing run on pools,
+// one per lane, so that bulk streams do not delay interactive ones. A stream is read only while it
+// is below its limits of unanswered inputs; HTTP/2's flow control then slows its caller down.
 //
-// Thread-safe. Borrows the path. Must outlive the server that runs the streams.
+// Thread-safe. Borrows the EmbedPath. Must outlive the server that runs the streams.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -25,9 +24,10 @@ class EmbedStreams {
  public:
   struct Options {
     int max_streams = 32;
-    int threads = 4;  // for each lane; they wait while the model computes
-    // What one stream may have in the works (read, but its result not handed to the transport)
-    // before it is no longer read. The message that goes beyond is still taken.
+    int threads = 4;  // per lane; they wait while the model computes
+    // Limits of the unanswered inputs of one stream: read, but the result not passed to the
+    // transport. At a limit the stream is no longer read; the message that exceeds it is still
+    // processed.
     int max_inputs = 256;
     int64_t max_bytes = 16 << 20;
   };
@@ -36,13 +36,12 @@ class EmbedStreams {
   EmbedStreams(const EmbedStreams&) = delete;
   EmbedStreams& operator=(const EmbedStreams&) = delete;
 
-  // Starts a stream of `service`; the reactor owns itself. A refusal ends the stream with its
-  // status.
+  // Starts a stream of `service`; the reactor owns itself. A refused stream ends with an error.
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(
       RpcService& service, grpc::CallbackServerContext* context);
 
-  // No stream is read any more: each ends with UNAVAILABLE once its results are out; later ones are
-  // refused. Idempotent.
+  // Stops reading from streams: each ends with UNAVAILABLE once its results are sent. Later streams
+  // are refused. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   int open() const ABSL_LOCKS_EXCLUDED(mutex_);

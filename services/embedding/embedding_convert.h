@@ -1,4 +1,4 @@
-// Between EmbeddingService's messages and the embedding library's types (see
+// Converts between EmbeddingService's messages and the embedding library's types (see
 // services/convert/types_convert.h).
 #pragma once
 
@@ -16,7 +16,7 @@ namespace palate::services {
 
 namespace embedding_pb = palate::embedding::v1;
 
-// A role that is not set is an item's; a lane that is not set is the interactive one.
+// An unset role is an item's; an unset lane is the interactive one.
 absl::StatusOr<embedding::EmbedRole> FromProto(embedding_pb::EmbedRole role);
 absl::StatusOr<embedding::Lane> FromProto(embedding_pb::Lane lane);
 

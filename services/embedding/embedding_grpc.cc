@@ -16,7 +16,7 @@ namespace {
 
 namespace pb = palate::embedding::v1;
 
-// Adds what the cached embedders of all models have counted to what their cache says of itself.
+// Adds the counts of all models' cached embedders to the statistics of their cache.
 embedding::CacheStats Sum(embedding::CacheStats cache,
                           const std::map<std::string, ServedModel>& models,
                           embedding::CacheStats (embedding::CachedEmbedder::*counts)() const) {
@@ -55,7 +55,7 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request,
   const absl::Cleanup leave = [&] { bulk_calls_ -= bulk ? 1 : 0; };
   if (running > max_bulk_calls_) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "embedding: ", max_bulk_calls_, " bulk calls run already, which is the limit"));
+        "embedding: ", max_bulk_calls_, " bulk calls are running, which is the limit"));
   }
 
   if (request.inputs().empty() || request.inputs_size() > kMaxEmbedInputs) {

@@ -1,4 +1,5 @@
-// EmbeddingService over the embedding library: converts, calls, converts.
+// Serves EmbeddingService with the embedding library: converts requests, calls, and converts
+// results. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -13,9 +14,9 @@ namespace palate::services {
 
 class EmbeddingGrpc final : public RpcService {
  public:
-  // Handlers of Embed block while their call is computed, so at most `max_bulk_calls` of the
-  // threads of `pool` serve bulk calls; one more is RESOURCE_EXHAUSTED. What is quick (information,
-  // DropUser) runs on `quick` and does not wait behind them. Borrows everything.
+  // Handlers of Embed block while their call is computed, so at most `max_bulk_calls` threads of
+  // `pool` serve bulk calls; further bulk calls are RESOURCE_EXHAUSTED. Short calls (DropUser,
+  // GetModelInfo, GetStats) run on `quick` and do not wait behind them. Borrows everything.
   EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bulk_calls, ThreadPool& pool,
                 ThreadPool& quick);
 

@@ -18,89 +18,95 @@ constexpr int kQuickThreads = 2;
 
 void BindModels(EmbeddingConfig& own, Config& config) {
   config.AddMap("embedding.models", &own.models,
-                "Model folders by the name that requests and catalogs give.");
+                "Model folders by the model name that requests and catalogs use.");
   config.AddString("embedding.default_model", &own.default_model,
-                   "The model of requests and catalogs that name none.");
+                   "The model for requests and catalogs that name none.");
 
-  config.AddString(
-      "embedding.dtype", &own.load.dtype,
-      "Numeric type of the models: fp32, bf16, fp16, or auto: what the device really accelerates.");
+  config.AddString("embedding.dtype", &own.load.dtype,
+                   "Numeric type of the models: fp32, bf16, fp16 or auto (the type that the device "
+                   "accelerates).");
   config.AddString(
       "embedding.device", &own.load.device,
-      "Where the models run: cpu, cuda, cuda:1, or auto: the first GPU, if there is one.");
+      "Device of the models: cpu, cuda, cuda:1 or auto (the first GPU, if there is one).");
 
   config.AddInt64("embedding.max_text_tokens", &own.load.max_text_tokens, 0, 1 << 20,
-                  "Longest text, beyond which it is cut; 0: the model's own limit.");
+                  "Maximum tokens of a text; longer texts are cut off. 0: the model's limit.");
   config.AddInt64("embedding.min_pixels", &own.load.min_pixels, 0, 1 << 28,
-                  "Smallest picture that a vision-language model sees; 0: the model's own.");
+                  "Minimum pixels of an image for a vision-language model; smaller images are "
+                  "scaled up. 0: the model's default.");
   config.AddInt64("embedding.max_pixels", &own.load.max_pixels, 0, 1 << 28,
-                  "Largest picture that a vision-language model sees; 0: the model's own.");
-  config.AddMap("embedding.adapters", &own.adapters,
-                "LoRA folders, merged at load, by the name of their model.");
+                  "Maximum pixels of an image for a vision-language model; larger images are "
+                  "scaled down. 0: the model's default.");
+  config.AddMap(
+      "embedding.adapters", &own.adapters,
+      "Folders of LoRA adapters by model name; an adapter is merged when its model is loaded.");
 }
 
 void BindEmbedder(embedding::EmbedderOptions& options, Config& config) {
   config.AddInt64("embedding.batch_tokens", &options.batch_tokens, 64, 1 << 20,
-                  "Work of one batch in tokens; a picture counts its patches.");
+                  "Size of one batch in tokens; an image counts its patches.");
   config.AddDouble("embedding.bulk_share", &options.bulk_share, 0, 1,
                    "Share of a batch for bulk work while interactive work waits.");
 
   config.AddInt64("embedding.max_queued_tokens_interactive", &options.max_queued_tokens_interactive,
-                  1024, int64_t{1} << 32, "Waiting interactive work, in tokens; more is refused.");
+                  1024, int64_t{1} << 32,
+                  "Maximum tokens that wait in the interactive lane; more are refused.");
   config.AddInt64("embedding.max_queued_tokens_bulk", &options.max_queued_tokens_bulk, 1024,
-                  int64_t{1} << 32, "Waiting bulk work, in tokens; more is refused.");
+                  int64_t{1} << 32, "Maximum tokens that wait in the bulk lane; more are refused.");
 
   config.AddInt("embedding.prepare_threads", &options.prepare_threads, 1, 256,
-                "Threads that tokenize, decode and resize, for each model.");
+                "Threads per model that tokenize texts and decode and resize images.");
   config.AddInt("embedding.max_concurrent_decodes", &options.max_concurrent_decodes, 1, 64,
-                "Pictures decoded at once; each may take 3 bytes a pixel.");
+                "Images decoded at the same time; each may take 3 bytes per pixel.");
   config.AddInt("embedding.intra_op_threads", &options.intra_op_threads, 0, 256,
-                "Threads of one matrix operation; 0 leaves LibTorch's choice.");
+                "Threads for one matrix operation; 0: LibTorch's default.");
 }
 
 void BindCache(EmbeddingConfig& own, Config& config) {
-  config.AddString("embedding.cache.dir", &own.item_cache.dir,
-                   "Folder for the vectors of items, so that content is embedded once. One process "
-                   "at a time may open it. Empty: none is kept "
-                   "(palate serve: <data_dir>/embedding-cache).");
-  config.AddInt64("embedding.cache.max_bytes", &own.item_cache.max_bytes,
-                  embedding::ItemCache::kMinBytes, int64_t{1} << 44,
-                  "Bytes that the folder may take; beyond, the oldest vectors go.");
-
+  config.AddString(
+      "embedding.cache.dir", &own.item_cache.dir,
+      "Folder of the cache of item vectors, so that content is embedded once. Only one process at "
+      "a time may open it. Empty: no cache (palate serve: <data_dir>/embedding-cache).");
   config.AddInt64(
-      "embedding.cache.query_max_bytes", &own.query_cache.max_bytes, 0, int64_t{1} << 40,
-      "Memory for vectors of users' queries, which are never written to disk. 0: none are kept.");
+      "embedding.cache.max_bytes", &own.item_cache.max_bytes, embedding::ItemCache::kMinBytes,
+      int64_t{1} << 44,
+      "Maximum size of the folder in bytes; beyond it, the oldest vectors are removed.");
+
+  config.AddInt64("embedding.cache.query_max_bytes", &own.query_cache.max_bytes, 0,
+                  int64_t{1} << 40,
+                  "Bytes of memory for vectors of users' queries, which are never written to disk. "
+                  "0: no cache.");
   config.AddMilliseconds("embedding.cache.query_life_ms", &own.query_cache.life, 1,
                          absl::ToInt64Milliseconds(embedding::QueryCache::kLongestLife),
-                         "How long a query's vectors are kept at most.");
+                         "How long a query's vectors are cached at most.");
 }
 
 void BindUri(EmbeddingConfig& own, Config& config) {
   config.AddString("embedding.uri.allowed_hosts", &own.allowed_hosts,
-                   "Hosts that pictures may be fetched from, separated by commas: img.example.com, "
-                   "*.cdn.example.com (all below it), with :port "
-                   "where it is not the scheme's own. Empty: pictures by URI are off.");
+                   "Hosts that images may be fetched from, separated by commas: img.example.com, "
+                   "*.cdn.example.com (all its subdomains), with :port unless it is the scheme's "
+                   "default. Empty: images by URI are disabled.");
 
   config.AddBool("embedding.uri.allow_http", &own.fetch.allow_http,
-                 "Whether http is fetched as well as https.");
+                 "Whether to fetch http URIs as well as https.");
   config.AddInt64("embedding.uri.max_bytes", &own.fetch.max_bytes, 1024, kMaxImageBytes,
-                  "Largest picture that is fetched, in bytes.");
+                  "Largest image that is fetched, in bytes.");
   config.AddMilliseconds(
       "embedding.uri.timeout_ms", &own.fetch.timeout, 10, 120'000,
-      "How long fetching one picture may take, from the name's look-up to the last byte.");
+      "How long fetching one image may take, from the DNS lookup to the last byte.");
   config.AddInt("embedding.uri.max_concurrent", &own.fetch.max_concurrent, 1, 256,
-                "Pictures fetched at once.");
+                "Images fetched at the same time.");
   config.AddInt64("embedding.uri.max_bytes_held", &own.fetch.max_bytes_held, 1 << 20,
                   int64_t{1} << 40,
-                  "Memory for fetched pictures that are not embedded yet; calls wait for room. "
-                  "Never less than 16 of the largest.");
+                  "Bytes of memory for fetched images that are not embedded yet; calls wait when "
+                  "it is full. At least 16 times embedding.uri.max_bytes is used.");
 
-  config.AddInt("embedding.uri.max_calls", &own.max_uri_calls, 1, 256,
-                "Calls with URIs in progress, so that others find a thread; more are refused.");
+  config.AddInt(
+      "embedding.uri.max_calls", &own.max_uri_calls, 1, 256,
+      "Calls with URIs in progress; more are refused, so that other calls find a thread.");
   config.AddBool("embedding.uri.unsafe_admit_loopback", &own.fetch.admit_loopback,
-                 "For tests only: also fetches from addresses of this machine. Lets whoever writes "
-                 "items reach every service that trusts "
-                 "local callers.");
+                 "For tests only: also fetch from addresses of this machine. Gives everyone who "
+                 "can write items access to services that trust local callers.");
 }
 
 void BindServing(EmbeddingConfig& own, Config& config) {
@@ -108,36 +114,36 @@ void BindServing(EmbeddingConfig& own, Config& config) {
                 "Calls in progress; they wait for the model.");
   config.AddInt("embedding.queue_limit", &own.queue_limit, 1, 100'000,
                 "Calls that wait for a thread; more are refused.");
-  config.AddInt("embedding.max_bulk_calls", &own.max_bulk_calls, 1, 256,
-                "Bulk calls in progress, so that interactive ones find a thread.");
+  config.AddInt(
+      "embedding.max_bulk_calls", &own.max_bulk_calls, 1, 256,
+      "Bulk calls in progress; more are refused, so that interactive calls find a thread.");
 
   config.AddMilliseconds("embedding.stuck_after_ms", &own.stuck_after, 10, 86'400'000,
-                         "Health turns NOT_SERVING when a model has been at one batch for so long, "
-                         "or has left work lie; above what the largest "
-                         "batch takes.");
+                         "Health turns NOT_SERVING when a model that has work makes no progress "
+                         "for this long. Must exceed the time of the largest batch.");
 
   config.AddInt("embedding.stream.max_streams", &own.streams.max_streams, 1, 10'000,
-                "EmbedStream calls at once.");
+                "EmbedStream calls that may be open; more are refused.");
   config.AddInt("embedding.stream.threads", &own.streams.threads, 1, 256,
-                "Threads of all streams of one lane; they wait for the model.");
+                "Threads per lane for all streams; they wait for the model.");
   config.AddInt("embedding.stream.max_inputs", &own.streams.max_inputs, 1, 100'000,
-                "Inputs of one stream in the works; beyond, it is not read.");
+                "Unanswered inputs of one stream; beyond this, the stream is not read.");
   config.AddInt64("embedding.stream.max_bytes", &own.streams.max_bytes, 1024, int64_t{1} << 32,
-                  "Bytes of one stream's inputs in the works; beyond, it is not read.");
+                  "Bytes of one stream's unanswered inputs; beyond this, the stream is not read.");
 }
 
-// OK while the engine answers or has nothing to do.
+// OK while the engine makes progress or has nothing to do.
 absl::Status CheckEngine(const std::string& name, const embedding::Embedder& embedder,
                          absl::Duration stuck_after) {
   const absl::Duration stalled = embedder.stats().stalled_for();
 
   if (stalled < stuck_after) return absl::OkStatus();
   return absl::UnavailableError(
-      absl::StrCat("embedding model ", name, " is stuck: nothing has come of its work for ",
+      absl::StrCat("embedding model ", name, " is stuck: it has made no progress for ",
                    absl::ToInt64Milliseconds(stalled), " ms (embedding.stuck_after_ms)"));
 }
 
-// The caches and the fetcher, as far as they are configured.
+// Creates the caches and the fetcher that are configured.
 absl::Status MakeParts(const EmbeddingConfig& config, ServiceSet& set, EmbedPath::Parts& parts) {
   if (!config.item_cache.dir.empty()) {
     auto items = embedding::ItemCache::Open(config.item_cache);
@@ -158,7 +164,7 @@ absl::Status MakeParts(const EmbeddingConfig& config, ServiceSet& set, EmbedPath
     parts.fetcher = set.Own(std::make_unique<embedding::ImageFetcher>(fetch));
   if (fetch.admit_loopback)
     spdlog::warn(
-        "embedding.uri.unsafe_admit_loopback is set: URIs may lead to services of this machine");
+        "embedding.uri.unsafe_admit_loopback is set: URIs can reach services of this machine");
 
   parts.max_uri_calls = config.max_uri_calls;
   return absl::OkStatus();

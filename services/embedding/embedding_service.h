@@ -1,4 +1,4 @@
-// The embedding service as a whole: configuration, models, caches, and the gRPC service over them.
+// The complete embedding service: configuration, models, caches and the gRPC service.
 #pragma once
 
 #include <map>
@@ -22,16 +22,16 @@ struct EmbeddingConfig {
   std::map<std::string, std::string> models = {
       {"dual_encoder", SharedFile("models/dual_encoder")}};  // folders by name
   std::string default_model = "dual_encoder";
-  embedding::EmbeddingModelOptions load;        // of every model; the adapter apart
-  std::map<std::string, std::string> adapters;  // LoRA folders by the model's name
+  embedding::EmbeddingModelOptions load;        // for every model; `adapters` has the adapters
+  std::map<std::string, std::string> adapters;  // folders of LoRA adapters by model name
   int threads = 16;
   int queue_limit = 256;
   int max_bulk_calls = 4;
   absl::Duration stuck_after = absl::Seconds(60);
   embedding::EmbedderOptions embedder;
-  embedding::ItemCache::Options item_cache;  // an empty dir: items are not cached
+  embedding::ItemCache::Options item_cache;  // empty dir: items are not cached
   embedding::QueryCache::Options query_cache;
-  std::string allowed_hosts;  // HostList::Parse's; empty: pictures by URI are off
+  std::string allowed_hosts;  // for HostList::Parse; empty: images by URI are disabled
   embedding::FetchOptions fetch;
   int max_uri_calls = 8;
   EmbedStreams::Options streams;
@@ -39,11 +39,11 @@ struct EmbeddingConfig {
   void Bind(Config& config);
 };
 
-// Loads every model. FailedPrecondition when the default is none of them; otherwise a model's own
-// error, naming its folder.
+// Loads every model. FailedPrecondition when the default model is not one of them; otherwise the
+// error of the model that failed to load, with its folder.
 absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config);
 
-// Over models by name that the caller has loaded; config.models is not looked at.
+// Uses the caller's loaded models, by name, instead of config.models.
 using EmbeddingModels = std::map<std::string, std::shared_ptr<const embedding::EmbeddingModel>>;
 absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config,
                                                  const EmbeddingModels& models);

@@ -1,4 +1,4 @@
-// Between the feature store's public messages and its library types (see
+// Converts between the feature store's public messages and its library types (see
 // services/convert/types_convert.h).
 #pragma once
 
@@ -19,7 +19,7 @@
 namespace palate::services {
 
 absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write);
-// InvalidField for a path that no catalog has. An empty mask means every field.
+// InvalidField for a path that is not a field of a catalog. An empty mask means every field.
 absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask);
 featurestore::ItemReadOptions FromProto(const store_pb::ItemView& view);
 
@@ -27,18 +27,17 @@ types_pb::ItemRecord ToProto(const featurestore::StoredItem& item);
 store_pb::SpaceStats ToProto(const featurestore::ActiveSpace& space);
 store_pb::CatalogStats ToProto(const featurestore::CatalogStats& stats);
 store_pb::EmbeddingWorkerStats ToProto(const featurestore::EmbeddingWorker::Stats& stats);
-// Without the embedding worker's part.
+// Without the statistics of the embedding worker.
 store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats);
 
-// The elements of a request that could be converted, with their places in it; the others are
-// failures already.
+// The elements of a request that could be converted, with their indexes in the request.
 template <typename Value>
 struct Batch {
   std::vector<Value> values;
   std::vector<size_t> positions;
 };
 
-// The elements of the request's list `list` by `convert`; those that it refuses are added to
+// Converts the elements of the request's list `list` with `convert`. Adds those that it refuses to
 // `failures`.
 template <typename Value, typename Elements, typename Convert>
 Batch<Value> ConvertBatch(absl::string_view list, const Elements& elements, FailureList& failures,

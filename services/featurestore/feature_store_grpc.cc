@@ -19,7 +19,7 @@ namespace {
 namespace pb = palate::featurestore::v1;
 using google::protobuf::RepeatedPtrField;
 
-// Leaves room in the message cap for what a size estimate misses.
+// Leaves room below the message limit for errors of the size estimate.
 constexpr size_t kMaxPageBytes = 24 << 20;
 
 // The library sees only the elements that could be converted, so the request's own size is checked
@@ -69,7 +69,7 @@ absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& 
       "writes", request.writes(), *response.mutable_failures(),
       [](const types_pb::ItemWrite& write) { return FromProto(write); });
   response.mutable_revisions()->Resize(request.writes_size(), 0);
-  // An unknown catalog is an error even where no element is left to write.
+  // An unknown catalog is an error even if no element is left to write.
   if (batch.values.empty()) return store_.GetCatalog(request.catalog()).status();
 
   PALATE_ASSIGN_OR_RETURN(const featurestore::UpsertItemsResult result,
@@ -177,11 +177,11 @@ absl::Status FeatureStoreGrpc::PurgeUser(Call& call, const pb::PurgeUserRequest&
   response.set_removed_impressions(report.impressions);
   response.set_removed_profile(report.had_profile);
 
-  // Last: what is asked for the user until here is dropped with the rest. A failure is no reason to
-  // fail a purge that is done.
+  // Last, so that vectors of queries that arrived during the purge are dropped too. A failure does
+  // not fail the purge, which is complete.
   const absl::Status dropped = drop_queries_(request.catalog(), request.user_id(), call.context());
   if (!dropped.ok())
-    spdlog::warn("a purged user's query vectors were not dropped: {}; they expire by themselves",
+    spdlog::warn("a purged user's query vectors were not dropped: {}; they will expire",
                  dropped.ToString());
   response.set_dropped_query_vectors(dropped.ok());
   return absl::OkStatus();

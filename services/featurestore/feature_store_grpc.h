@@ -1,4 +1,5 @@
-// FeatureStoreService and CatalogService over the feature store library: converts, calls, converts.
+// Serves FeatureStoreService and CatalogService with the feature store library: converts requests,
+// calls, and converts results. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -15,12 +16,12 @@ namespace palate::services {
 class FeatureStoreGrpc final : public RpcService {
  public:
   using WorkerStats = std::function<featurestore::EmbeddingWorker::Stats()>;
-  // Has what is remembered elsewhere of a user's queries dropped; may block for seconds.
+  // Drops the user's cached query vectors in the embedding service; may block for seconds.
   using DropQueries = std::function<absl::Status(
       const std::string& catalog, const std::string& user_id, const CallContext& context)>;
 
-  // Borrows the rest. Reads and writes have pools of their own, so that an import does not keep
-  // recommendations waiting.
+  // Borrows the other arguments. Reads and writes have separate pools, so that an import does not
+  // delay recommendations.
   FeatureStoreGrpc(featurestore::FeatureStore& store, WorkerStats worker_stats,
                    DropQueries drop_queries, WatchStreams& watch, ThreadPool& reads,
                    ThreadPool& writes);

@@ -15,8 +15,8 @@ namespace {
 // How long a purge waits for the embedding service.
 constexpr absl::Duration kDropLimit = absl::Seconds(5);
 
-// The embedding worker starts when it is made; this makes it when the server has started and ends
-// it before the server stops. Thread-safe.
+// Holds the embedding worker, which runs from its construction to its destruction: creates it once
+// the server has started, and destroys it before the server stops. Thread-safe.
 class WorkerSlot {
  public:
   WorkerSlot(featurestore::FeatureStore* store, ItemEmbedderClient* embedder,
@@ -50,48 +50,50 @@ class WorkerSlot {
 
 void FeatureStoreConfig::Bind(Config& config) {
   config.AddString("featurestore.dir", &store.dir,
-                   "Folder of the data. Required; one process at a time may open it.");
+                   "Data folder. Required. Only one process at a time may open it.");
   config.AddBool("featurestore.relaxed_durability", &relaxed_durability,
-                 "Acknowledge writes before they are on disk: they survive the end of the process, "
-                 "not the loss of power.");
+                 "Acknowledge writes before they are on disk: they survive a crash of the process, "
+                 "but not a power failure.");
   config.AddString("featurestore.embedding", &embedding,
                    "Address of the embedding service, host:port.");
 
   config.AddInt("featurestore.read_threads", &read_threads, 1, 256, "Reads in progress.");
   config.AddInt("featurestore.write_threads", &write_threads, 1, 256,
-                "Writes in progress; those that wait for the disk share its syncs.");
+                "Writes in progress; concurrent writes share disk syncs.");
   config.AddInt("featurestore.queue_limit", &queue_limit, 1, 100'000,
                 "Calls that wait for a thread; more are refused.");
   config.AddInt("featurestore.max_watchers", &max_watchers, 1, 10'000,
-                "Streams of changes at once.");
+                "WatchChanges streams that may be open; more are refused.");
 
   config.AddMilliseconds("featurestore.embedding_timeout_ms", &embedding_timeout, 100, 3'600'000,
                          "How long embedding one batch may take.");
   config.AddInt("featurestore.embedding_batch_items", &worker.batch_items, 1, 512,
                 "Items in one call to the embedding service.");
 
-  config.AddInt64("featurestore.feed_max_entries", &store.feed_max_entries, 1000, int64_t{1} << 40,
-                  "Changes kept for each catalog; who is further behind lists anew.");
+  config.AddInt64(
+      "featurestore.feed_max_entries", &store.feed_max_entries, 1000, int64_t{1} << 40,
+      "Changes kept per catalog; readers that are further behind must list all items again.");
   config.AddMilliseconds("featurestore.feed_max_age_ms", &store.feed_max_age, 60'000,
-                         31'536'000'000, "Age to which changes are kept.");
+                         31'536'000'000, "How long changes are kept.");
   config.AddMilliseconds("featurestore.max_event_lateness_ms", &store.max_event_lateness, 0,
                          3'153'600'000'000,
-                         "Older events are refused unless the writer allows them.");
-  config.AddMilliseconds("featurestore.max_event_lead_ms", &store.max_event_lead, 0, 31'536'000'000,
-                         "Events further ahead of the clock are refused.");
+                         "Maximum age of an event when it is written; older events are refused "
+                         "unless the request allows them.");
+  config.AddMilliseconds(
+      "featurestore.max_event_lead_ms", &store.max_event_lead, 0, 31'536'000'000,
+      "How far the time of an event may lie in the future; later events are refused.");
 
   config.AddInt64("featurestore.block_cache_bytes", &store.block_cache_bytes, 1 << 20,
-                  int64_t{1} << 40, "Memory for data read from disk.");
+                  int64_t{1} << 40, "Bytes of memory for caching data read from disk.");
   config.AddInt64("featurestore.write_buffer_bytes", &store.write_buffer_bytes, 1 << 20,
                   int64_t{1} << 34,
-                  "Memory for data not written to tables yet, for each column family.");
+                  "Bytes of memory per column family for data that is not written to tables yet.");
 }
 
 absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& config,
                                                     ChannelProvider embedding) {
   if (config.store.dir.empty())
-    return absl::InvalidArgumentError(
-        "featurestore.dir is empty; it must name the folder of the data");
+    return absl::InvalidArgumentError("featurestore.dir is empty; it must name the data folder");
 
   featurestore::StoreOptions options = config.store;
   options.durability = config.relaxed_durability ? featurestore::Durability::kRelaxed

@@ -1,5 +1,5 @@
-// The feature-store service as a whole: configuration, the store with its embedding worker, and the
-// gRPC services over them.
+// The complete feature-store service: configuration, the store with its embedding worker, and the
+// gRPC services.
 #pragma once
 
 #include <string>
@@ -30,7 +30,7 @@ struct FeatureStoreConfig {
 // `embedding` is called once the server has started.
 absl::StatusOr<ServiceSet> MakeFeatureStoreServices(const FeatureStoreConfig& config,
                                                     ChannelProvider embedding);
-// Over TCP to config.embedding.
+// The same, with a TCP channel to config.embedding.
 absl::StatusOr<ServiceSet> MakeRemoteFeatureStoreServices(const FeatureStoreConfig& config);
 
 }  // namespace palate::services

@@ -35,7 +35,7 @@ std::string EncodeFeedToken(const FeedPositions& positions) {
 
 absl::StatusOr<FeedPositions> DecodeFeedToken(absl::string_view token) {
   const absl::Status wrong = InvalidField(
-      "resume_token", absl::StrCat("of ", token.size(), " bytes is not known"), "a next_token");
+      "resume_token", absl::StrCat("of ", token.size(), " bytes is unknown"), "a next_token");
   if (token.empty() || token[0] != kFormat) return wrong;
   token.remove_prefix(1);
 

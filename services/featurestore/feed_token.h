@@ -1,8 +1,8 @@
-// The resume token of WatchChanges: how far each catalog's feed was followed, in one opaque text.
+// The resume token of WatchChanges: the position in each catalog's feed, in one opaque string.
 //
-// Layout: a format byte 1, then for each feed two length-prefixed texts (32-bit big-endian
-// lengths): the catalog's id, empty for the feed of catalogs coming and going, and the store's own
-// token. A vector of positions of another kind fits the same form.
+// Layout: a format byte 1, then for each feed two length-prefixed strings (32-bit big-endian
+// lengths): the catalog's id, empty for the feed of created, changed and deleted catalogs, and the
+// store's token. Other kinds of positions can use the same format.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@ namespace palate::services {
 using FeedPositions = std::map<std::string, std::string>;
 
 std::string EncodeFeedToken(const FeedPositions& positions);
-// InvalidField("resume_token", …) for what EncodeFeedToken did not make.
+// InvalidField("resume_token", …) for a token that EncodeFeedToken did not make.
 absl::StatusOr<FeedPositions> DecodeFeedToken(absl::string_view token);
 
 }  // namespace palate::services

@@ -1,4 +1,4 @@
-// palate-featurestore: what is known of items, users and events. Serves FeatureStoreService and
+// palate-featurestore: stores items, users and events. Serves FeatureStoreService and
 // CatalogService.
 
 #include "services/featurestore/feature_store_service.h"
@@ -7,6 +7,6 @@
 int main(int argc, char** argv) {
   using palate::services::FeatureStoreConfig;
   return palate::services::RunService<FeatureStoreConfig>(
-      argc, argv, "palate-featurestore", "Keeps what is known of items, users and events.", 7101,
+      argc, argv, "palate-featurestore", "Stores items, users and events.", 7101,
       &palate::services::MakeRemoteFeatureStoreServices);
 }

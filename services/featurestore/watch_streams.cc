@@ -18,7 +18,7 @@ using featurestore::ChangeBatch;
 using featurestore::ChangeKind;
 
 constexpr int kMaxChangesPerMessage = 1000;
-const char kCatalogsFeed[] = "";  // the store's feed of catalogs coming, changing and going
+const char kCatalogsFeed[] = "";  // the store's feed of created, changed and deleted catalogs
 
 }  // namespace
 
@@ -33,8 +33,8 @@ absl::Status FeedCursor::Start(const std::string& token) {
     return absl::OkStatus();
   }
 
-  // The catalogs' feed first: a catalog that comes while the others are listed is then seen twice
-  // rather than never.
+  // The catalogs' feed first: a catalog that is created while the others are listed is then seen
+  // twice rather than never.
   PALATE_ASSIGN_OR_RETURN(positions_[catalog_], store_.GetFeedToken(catalog_));
   std::string page_token;
   do {
@@ -65,7 +65,7 @@ absl::Status FeedCursor::ReadFeed(const std::string& catalog, pb::WatchChangesRe
   absl::StatusOr<ChangeBatch> batch =
       store_.ReadChanges(catalog, positions_[catalog], room, absl::InfinitePast());
   if (absl::IsNotFound(batch.status()) && catalog_.empty()) {
-    // Deleted; the catalogs' feed says so.
+    // The catalog was deleted; the catalogs' feed reports it.
     positions_.erase(catalog);
     return absl::OkStatus();
   }
@@ -91,8 +91,8 @@ absl::Status FeedCursor::Read(pb::WatchChangesResponse& out) {
   return absl::OkStatus();
 }
 
-// One stream. The thread of WatchStreams is the only one that writes to it and ends it; after
-// Finish nobody but gRPC touches it.
+// One stream. Only the thread of WatchStreams writes to it and ends it; after Finish only gRPC uses
+// it.
 class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   Stream(WatchStreams& owner, std::string catalog, std::string token)
@@ -109,9 +109,10 @@ class WatchStreams::Stream final : public grpc::ServerWriteReactor<grpc::ByteBuf
   }
   void OnDone() override { delete this; }
 
-  // Sends what is new. False when the stream has ended: the object must not be used any more.
+  // Sends new changes. Returns false when the stream has ended; the object must not be used any
+  // more.
   bool Advance() {
-    if (cancelled_) return End(absl::CancelledError("the caller has gone"));
+    if (cancelled_) return End(absl::CancelledError("the caller cancelled the stream"));
     if (writing_) return true;
 
     pb::WatchChangesResponse message;
@@ -167,7 +168,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStreams::Open(const grpc::ByteB
     stream->End(absl::UnavailableError("the server is shutting down"));
   } else if (streams_.size() >= max_streams_) {
     stream->End(absl::ResourceExhaustedError(
-        absl::StrCat(streams_.size(), " callers watch already, the limit is ", max_streams_)));
+        absl::StrCat(streams_.size(), " streams are open; the limit is ", max_streams_)));
   } else {
     streams_.insert(stream);
     dirty_ = true;

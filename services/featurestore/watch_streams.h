@@ -1,8 +1,8 @@
-// All WatchChanges streams of a feature store, served by one thread: streams live for days and must
-// not hold a thread each.
+// All WatchChanges streams of a feature store, served by one thread: streams stay open for days and
+// must not occupy one thread each.
 //
-// The thread sleeps until the store's feed grows or a stream's reader has taken in what was sent; a
-// slow reader waits for itself alone. Thread-safe. Borrows the store.
+// The thread sleeps until the store's feed grows or the transport has taken a stream's message, so
+// a slow reader delays only its own stream. Thread-safe. Borrows the store.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -20,23 +20,24 @@
 
 namespace palate::services {
 
-// What one stream follows, and how far it is.
+// The feeds that one stream follows, and its position in them. Not thread-safe. Borrows the store.
 class FeedCursor {
  public:
   // One catalog, or all of them for an empty id.
   FeedCursor(featurestore::FeatureStore& store, std::string catalog)
       : store_(store), catalog_(std::move(catalog)) {}
 
-  // Goes to where `token` says, or to the feed's end when it is empty.
+  // Moves to the position of `token`, or to the feed's end when it is empty. InvalidField for a
+  // token of another choice of catalogs.
   absl::Status Start(const std::string& token);
-  // The changes since; `changes` stays empty when there are none.
+  // Reads the changes since then, at most one message; `changes` stays empty when there are none.
   absl::Status Read(palate::featurestore::v1::WatchChangesResponse& out);
   std::string token() const { return EncodeFeedToken(positions_); }
 
  private:
   absl::Status ReadFeed(const std::string& catalog,
                         palate::featurestore::v1::WatchChangesResponse& out);
-  // Begins and ends following catalogs that came and went.
+  // Starts to follow created catalogs, and stops following deleted ones.
   void FollowCatalogs(const std::vector<featurestore::Change>& changes);
 
   featurestore::FeatureStore& store_;
@@ -51,7 +52,7 @@ class WatchStreams {
   WatchStreams(const WatchStreams&) = delete;
   WatchStreams& operator=(const WatchStreams&) = delete;
 
-  // Starts a stream; the reactor owns itself. A refusal ends the stream with its status.
+  // Starts a stream; the reactor owns itself. A refused stream ends with an error.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Open(const grpc::ByteBuffer& request);
 
   // Ends every stream with UNAVAILABLE; later ones are refused. Idempotent.

@@ -10,7 +10,7 @@ namespace palate::services {
 namespace {
 
 const google::protobuf::ServiceDescriptor& Definition() {
-  // By way of a message, so that the linker keeps the generated definition.
+  // Found through a message, so that the linker keeps the generated definition.
   return *palate::catalog::v1::GetCatalogRequest::descriptor()->file()->FindServiceByName(
       "CatalogService");
 }

@@ -1,5 +1,5 @@
-// CatalogService passed on from the gateway to the feature store, so that a product backend needs
-// to know one address only.
+// Forwards CatalogService from the gateway to the feature store, so that a product backend needs
+// only one address.
 //
 // Thread-safe.
 #pragma once
@@ -13,7 +13,8 @@ namespace palate::services {
 
 class CatalogProxy final : public RpcService {
  public:
-  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`.
+  // `store` is a channel to the feature store. Calls without a deadline end after
+  // `default_timeout`.
   CatalogProxy(ChannelProvider store, absl::Duration default_timeout, ThreadPool& pool);
 
  private:

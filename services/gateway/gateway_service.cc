@@ -24,45 +24,46 @@ void BindPipeline(GatewayConfig& own, Config& config) {
   config.AddInt("pipeline.max_events", &options.max_events, 1, kMaxUserEvents,
                 "Events of the user that one request reads, newest first.");
   config.AddInt("pipeline.candidates_per_source", &options.candidates_per_source, 10, 500,
-                "Candidates asked of each source.");
-  config.AddInt("pipeline.rerank_candidates", &options.rerank_candidates, 1, kMaxCandidates,
-                "Candidates that the language model orders; the rest keeps its order below them.");
+                "Candidates requested from each source.");
+  config.AddInt(
+      "pipeline.rerank_candidates", &options.rerank_candidates, 1, kMaxCandidates,
+      "Candidates that the language model reranks; the rest follow in first-stage order.");
   config.AddInt("pipeline.max_llm_explanations", &options.max_llm_explanations, 0, kMaxExplanations,
-                "Results that the language model explains; the rest gets template texts.");
+                "Results that the language model explains; templates explain the rest.");
 
   config.AddMilliseconds("pipeline.source_budget_ms", &options.source_budget, 1, 60'000,
-                         "Time for retrieval and for embedding the query; what is late is left "
-                         "out, and the answer says so.");
+                         "Time limit for retrieval and for embedding the query; late results are "
+                         "left out, and the response reports it.");
   config.AddMilliseconds("pipeline.rerank_reserve_ms", &options.rerank_reserve, 0, 60'000,
-                         "Time kept of the deadline for what follows the language model.");
+                         "Time reserved before the deadline for the stages after reranking.");
   config.AddMilliseconds("pipeline.default_deadline_ms", &own.default_timeout, 1, 600'000,
-                         "Deadline of callers that set none.");
+                         "Timeout of calls without a deadline.");
 
   config.AddInt("pipeline.max_centroids", &options.user_model.max_centroids, 1, 32,
-                "Interests told apart per space.");
+                "Maximum number of interests per space.");
   config.AddDouble("pipeline.join_similarity", &options.user_model.join_similarity, -1, 1,
-                   "Cosine from which an item belongs to an interest that is already known.");
-  config.AddMilliseconds("pipeline.half_life_ms", &options.user_model.half_life, 1000,
-                         3'153'600'000'000,
-                         "An event this much older than the user's newest one counts half.");
+                   "Minimum cosine similarity for an item to join an existing interest.");
+  config.AddMilliseconds(
+      "pipeline.half_life_ms", &options.user_model.half_life, 1000, 3'153'600'000'000,
+      "An event that is older than the user's newest one by this time counts half.");
 
   pipeline::ScoreWeights& weights = options.score;
   config.AddDouble("pipeline.score.text_interest", &weights.text_interest, 0, 100,
-                   "Weight of closeness to what the user liked, by text.");
+                   "Weight of similarity to what the user liked, by text.");
   config.AddDouble("pipeline.score.image_interest", &weights.image_interest, 0, 100,
-                   "The same by picture.");
+                   "Weight of similarity to what the user liked, by image.");
   config.AddDouble("pipeline.score.dislike", &weights.dislike, 0, 100,
-                   "Weight of closeness to what the user disliked; subtracted.");
+                   "Weight of similarity to what the user disliked; subtracted.");
   config.AddDouble("pipeline.score.query", &weights.query, 0, 100,
-                   "Weight of the match with the query.");
+                   "Weight of similarity to the query.");
   config.AddDouble("pipeline.score.context", &weights.context, 0, 100,
-                   "Weight of closeness to the items at hand.");
+                   "Weight of similarity to the context items.");
   config.AddDouble("pipeline.score.trending", &weights.trending, 0, 100,
-                   "Weight of being popular lately.");
-  config.AddDouble("pipeline.score.fresh", &weights.fresh, 0, 100, "Weight of being new.");
+                   "Weight of recent popularity.");
+  config.AddDouble("pipeline.score.fresh", &weights.fresh, 0, 100, "Weight of freshness.");
 }
 
-// The pipeline's parts, in the order in which they need each other.
+// The pipeline's parts.
 struct Clients {
   explicit Clients(const GatewayChannels& channels)
       : features(channels.feature_store),
@@ -87,7 +88,7 @@ void GatewayConfig::Bind(Config& config) {
   config.AddString("gateway.ranking", &ranking, "Address of the ranking service, host:port.");
 
   config.AddInt("gateway.threads", &threads, 1, 1024,
-                "Requests in progress; most of their time is waiting for the other services.");
+                "Requests in progress; they mostly wait for the other services.");
   config.AddInt("gateway.queue_limit", &queue_limit, 1, 100'000,
                 "Requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED.");
   BindPipeline(*this, config);
@@ -107,7 +108,7 @@ absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
 
   pipeline::Recommender* recommender =
       set.Own(std::make_unique<pipeline::Recommender>(parts, clients->clock, config.pipeline));
-  // In one process, the feature store's channel goes with the server.
+  // In one process, the feature store's channel ends with the server.
   set.OnStopping([recommender] { recommender->StopRecording(); });
 
   ThreadPool* pool =

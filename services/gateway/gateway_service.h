@@ -1,4 +1,5 @@
-// The gateway as a whole: configuration, and the services over channels to the four parts.
+// The complete gateway: configuration, and the gRPC services over channels to the four other
+// services.
 #pragma once
 
 #include <string>
@@ -12,15 +13,15 @@
 namespace palate::services {
 
 struct GatewayConfig {
-  // Addresses of the parts, host:port. Not used in one process.
+  // Addresses of the other services, host:port. Not used in one process.
   std::string feature_store = "127.0.0.1:7101";
   std::string embedding = "127.0.0.1:7102";
   std::string retrieval = "127.0.0.1:7103";
   std::string ranking = "127.0.0.1:7104";
-  int threads = 32;  // requests in progress; most of their time is waiting for other parts
-  int queue_limit =
-      256;  // requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED
-  // Of callers that set no deadline.
+  int threads = 32;  // requests in progress; they mostly wait for other services
+  // Requests that wait for a thread; more are refused with RESOURCE_EXHAUSTED.
+  int queue_limit = 256;
+  // For calls without a deadline.
   absl::Duration default_timeout = absl::Seconds(10);
   pipeline::PipelineOptions pipeline;
 
@@ -37,11 +38,11 @@ struct GatewayChannels {
 // TCP channels to the configured addresses.
 GatewayChannels DialParts(const GatewayConfig& config);
 
-// RecommenderService alone: beside a feature store in the same server, which serves CatalogService
-// itself.
+// RecommenderService only, for a server whose feature store serves CatalogService.
 absl::StatusOr<ServiceSet> MakeRecommenderServices(const GatewayConfig& config,
                                                    const GatewayChannels& channels);
-// RecommenderService, and CatalogService passed on: what palate-gateway serves, over DialParts.
+// The services of palate-gateway, over DialParts: RecommenderService, and CatalogService, which is
+// forwarded.
 absl::StatusOr<ServiceSet> MakeGatewayServices(const GatewayConfig& config);
 
 }  // namespace palate::services

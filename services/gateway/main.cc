@@ -1,5 +1,5 @@
-// palate-gateway: what product backends call. Serves RecommenderService and CatalogService over the
-// four other services.
+// palate-gateway: the server that product backends call. Serves RecommenderService and
+// CatalogService over the four other services.
 
 #include "services/gateway/gateway_service.h"
 #include "services/runtime/run_service.h"

@@ -24,7 +24,7 @@ absl::StatusOr<absl::Time> RequestTime(const Request& request) {
   return FromProto(request.request_time(), "request_time");
 }
 
-// Events without a time happen now: a visit's events are the newest that there are.
+// Events without a time happen at the time of the request: a visit's events are the newest ones.
 absl::StatusOr<std::vector<Event>> SessionEvents(
     const google::protobuf::RepeatedPtrField<types_pb::Event>& events, absl::Time now) {
   std::vector<Event> out;
@@ -38,7 +38,7 @@ absl::StatusOr<std::vector<Event>> SessionEvents(
   return out;
 }
 
-// What all four answers have.
+// Fills the fields that all four responses have.
 template <typename Response>
 void FillCommon(const RecommendResult& result, Response& response) {
   for (const pipeline::ResultItem& item : result.results) *response.add_results() = ToProto(item);

@@ -1,8 +1,6 @@
-// Between RecommenderService's messages and the pipeline's requests and results (see
+// Converts between RecommenderService's messages and the pipeline's requests and results (see
 // services/convert/types_convert.h).
 //
-// FromProto checks what only the message can get wrong; limits are the pipeline's to check. Errors
-// are InvalidField with paths in the message.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -14,7 +12,7 @@ namespace palate::services {
 
 namespace recommender_pb = palate::recommender::v1;
 
-// A mode that is not set means no explanations.
+// An unset mode means no explanations.
 types_pb::ExplainMode ToProto(pipeline::ExplainMode value);
 absl::StatusOr<pipeline::ExplainMode> FromProto(types_pb::ExplainMode value);
 recommender_pb::CandidateSource ToProto(pipeline::Source value);
@@ -45,14 +43,14 @@ absl::StatusOr<pipeline::SimilarQuery> FromProto(
     const recommender_pb::SimilarItemsRequest& request);
 absl::StatusOr<pipeline::RankQuery> FromProto(const recommender_pb::RankRequest& request);
 
-// One result answers four RPCs; each response has its part of it. Fills an empty response.
+// Fill `response`, which must be empty, with the fields of the result that it has.
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::RecommendResponse& response);
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::SearchResponse& response);
 void ToProto(const pipeline::RecommendResult& result,
              recommender_pb::SimilarItemsResponse& response);
 void ToProto(const pipeline::RecommendResult& result, recommender_pb::RankResponse& response);
 
-// The other direction, for clients of ours.
+// The other direction, for our clients.
 recommender_pb::RecommendRequest ToProto(const pipeline::RecommendQuery& query);
 absl::StatusOr<pipeline::RecommendResult> FromProto(
     const recommender_pb::RecommendResponse& response);

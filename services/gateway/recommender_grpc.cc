@@ -26,7 +26,7 @@ RecommenderGrpc::RecommenderGrpc(const pipeline::Recommender& recommender, Chann
       recommender_(recommender),
       store_(store),
       writes_(std::move(store), store_pb::FeatureStoreService::service_full_name()) {
-  Forward("PurgeUser", writes_);  // takes as long as it takes
+  Forward("PurgeUser", writes_);  // before SetDefaultTimeout: a purge has no default timeout
   SetDefaultTimeout(default_timeout);
   Unary("Recommend", this, &RecommenderGrpc::Recommend);
   ServerStream("RecommendStream", this, &RecommenderGrpc::RecommendStream);
@@ -130,13 +130,14 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
   store_pb::GetUserContextRequest passed;
   passed.set_catalog(request.catalog());
   passed.set_user_id(request.user_id());
-  passed.set_max_events(std::max(1, request.max_events()));  // one tells whether anything is known
+  passed.set_max_events(
+      std::max(1, request.max_events()));  // one event shows whether the user is known
   store_pb::GetUserContextResponse answer;
   PALATE_RETURN_IF_ERROR(
       CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));
 
   if (!answer.has_user() && answer.events().empty()) {
-    return absl::NotFoundError(absl::StrCat("nothing is known of user ",
+    return absl::NotFoundError(absl::StrCat("nothing is known about user ",
                                             QuoteForMessage(request.user_id()), " in catalog ",
                                             QuoteForMessage(request.catalog())));
   }

@@ -1,5 +1,5 @@
-// RecommenderService over the pipeline, and the writes and user calls that the gateway passes on to
-// the feature store.
+// Serves RecommenderService with the pipeline, and forwards writes and user calls to the feature
+// store.
 //
 // Thread-safe. Borrows everything. Handlers convert and call; the pipeline runs on `pool`.
 #pragma once
@@ -15,8 +15,8 @@ namespace palate::services {
 
 class RecommenderGrpc final : public RpcService {
  public:
-  // `store` leads to the feature store. Calls without a deadline end after `default_timeout`, but
-  // for PurgeUser.
+  // `store` is a channel to the feature store. Calls without a deadline end after
+  // `default_timeout`, except PurgeUser.
   RecommenderGrpc(const pipeline::Recommender& recommender, ChannelProvider store,
                   absl::Duration default_timeout, ThreadPool& pool);
 
@@ -37,7 +37,7 @@ class RecommenderGrpc final : public RpcService {
 
   const pipeline::Recommender& recommender_;
   LazyStub<palate::featurestore::v1::FeatureStoreService> store_;
-  ForwardTarget writes_;  // the feature store, for what is passed on as it comes
+  ForwardTarget writes_;  // the feature store, for forwarded calls
 };
 
 }  // namespace palate::services

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Hands the parts a channel to the server that they are in, once it runs.
+// A channel to the server that runs the services, available once it has started.
 ChannelProvider OwnChannel(const std::shared_ptr<const Server*>& server) {
   return [server] { return (*server)->InProcessChannel(); };
 }
@@ -20,7 +20,7 @@ ChannelProvider OwnChannel(const std::shared_ptr<const Server*>& server) {
 
 void StackConfig::Bind(Config& config) {
   config.AddString("data_dir", &data_dir,
-                   "Folder of the data; made when absent. One process at a time may open it.");
+                   "Data folder; created when absent. Only one process at a time may open it.");
   server.Bind(config);
   gateway.Bind(config);
   embedding.Bind(config);
@@ -34,7 +34,7 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   RetrievalConfig retrieval = config.retrieval;
   EmbeddingConfig embedding = config.embedding;
   if (config.data_dir.empty() && feature_store.store.dir.empty()) {
-    return absl::InvalidArgumentError("data_dir is empty; it must name the folder of the data");
+    return absl::InvalidArgumentError("data_dir is empty; it must name the data folder");
   }
 
   if (feature_store.store.dir.empty())
@@ -57,7 +57,8 @@ absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config) {
   ServiceSet set;
   set.OnStarted([server](const Server& started) { *server = &started; });
 
-  // The store first: a folder that is open elsewhere is said before models are loaded.
+  // The store first: an error for a folder that another process has open is returned before models
+  // are loaded.
   PALATE_ASSIGN_OR_RETURN(ServiceSet store_services, MakeFeatureStoreServices(feature_store, here));
   set.Merge(std::move(store_services));
   PALATE_ASSIGN_OR_RETURN(ServiceSet embedding_services, MakeEmbeddingServices(embedding));

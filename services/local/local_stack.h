@@ -1,5 +1,10 @@
-// All five services in one process, over one folder of data and one gRPC server: the same code as
-// the five binaries, no ports needed.
+// All five services in one process, with one data folder and one gRPC server: the same code as the
+// five binaries, without ports.
+//
+// Usage:
+//   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalStack> stack,
+//                           LocalStack::Open(data_dir, config_path, "127.0.0.1:0"));
+//   const std::string address = absl::StrCat("127.0.0.1:", stack->port());
 //
 // Used by `palate serve`, by client commands with --data-dir, by the demo and by tests.
 #pragma once
@@ -17,10 +22,10 @@
 
 namespace palate::services {
 
-// The configuration of every part. Addresses of parts are not used: they are all here.
+// The configuration of all services. Their addresses are not used.
 struct StackConfig {
-  // Folder of the data: the store is in <data_dir>/store, index snapshots in <data_dir>/index, the
-  // cache of item vectors in <data_dir>/embedding-cache, unless their own keys say otherwise.
+  // Data folder: the store is in <data_dir>/store, index snapshots are in <data_dir>/index, and the
+  // cache of item vectors is in <data_dir>/embedding-cache, unless their own keys are set.
   std::string data_dir;
   ServerConfig server;
   GatewayConfig gateway;
@@ -32,23 +37,22 @@ struct StackConfig {
   void Bind(Config& config);
 };
 
-// InvalidArgument when no folder for the data is given; FailedPrecondition when another process has
-// it open.
+// InvalidArgument when no data folder is set; FailedPrecondition when another process has it open.
 absl::StatusOr<ServiceSet> MakeStackServices(const StackConfig& config);
 
 // Thread-safe after Open.
 class LocalStack {
  public:
-  // Over `data_dir`, with the keys of the file `config_path` and the environment. `listen` is an
-  // address to serve on too; empty: none, whatever the configuration says.
+  // Starts all services over `data_dir`, configured by the file `config_path` and the environment.
+  // `listen` is an address to serve on as well; empty means none. Both override the configuration.
   static absl::StatusOr<std::unique_ptr<LocalStack>> Open(const std::string& data_dir,
                                                           const std::string& config_path = "",
                                                           const std::string& listen = "");
   static absl::StatusOr<std::unique_ptr<LocalStack>> Start(const StackConfig& config);
 
-  // To every service. Must not be used after the stack is gone.
+  // A channel to all services. Must not be used after the stack was destroyed.
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
-  // 0 when it does not listen.
+  // The port of `listen`; 0 when it is empty.
   int port() const { return server_->port(); }
 
  private:

@@ -1,4 +1,4 @@
-// palate-ranking: candidates to an ordered, explained list. Serves RankingService.
+// palate-ranking: ranks and explains candidates. Serves RankingService.
 
 #include "services/ranking/ranking_service.h"
 #include "services/runtime/run_service.h"
@@ -6,6 +6,6 @@
 int main(int argc, char** argv) {
   using palate::services::RankingConfig;
   return palate::services::RunService<RankingConfig>(
-      argc, argv, "palate-ranking", "Orders and explains candidates with a language model.", 7104,
+      argc, argv, "palate-ranking", "Ranks and explains candidates with a language model.", 7104,
       &palate::services::MakeRankingServices);
 }

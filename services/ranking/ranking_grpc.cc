@@ -77,7 +77,7 @@ absl::Status RankingGrpc::GetModelInfo(Call&, const pb::GetModelInfoRequest& req
 
   if (response.models().empty() && !request.model().empty()) {
     return absl::NotFoundError(
-        absl::StrCat("model: there is no language model ", QuoteForMessage(request.model())));
+        absl::StrCat("model: unknown language model ", QuoteForMessage(request.model())));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// RankingService over the ranking library: converts, calls, converts.
+// Serves RankingService with the ranking library: converts requests, calls, and converts results.
+// Thread-safe.
 #pragma once
 
 #include "palate/ranking/v1/ranking_service.pb.h"
@@ -9,7 +10,7 @@ namespace palate::services {
 
 class RankingGrpc final : public RpcService {
  public:
-  // Borrows both. Handlers block while the model works, on threads of `pool`.
+  // Borrows both. Handlers block threads of `pool` while the model computes.
   RankingGrpc(const ranking::Ranker& ranker, ThreadPool& pool);
 
  private:

@@ -1,4 +1,4 @@
-// RetrievalService's statistics as messages (see services/convert/types_convert.h).
+// Converts RetrievalService's statistics to messages (see services/convert/types_convert.h).
 #pragma once
 
 #include "palate/retrieval/v1/retrieval_service.pb.h"

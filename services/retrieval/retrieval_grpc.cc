@@ -32,8 +32,8 @@ absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& re
   return search;
 }
 
-// Adds the queries to `search`. Those whose vector cannot be read are returned with the reason, by
-// their place; they are added without a vector, so that results have the places of queries.
+// Adds the queries to `search`. Returns the errors of queries whose vector cannot be read, by
+// index; these are added without a vector, so that results have the same indexes as queries.
 std::map<size_t, absl::Status> ReadQueries(const pb::SearchRequest& request,
                                            retrieval::SearchRequest& search) {
   std::map<size_t, absl::Status> unreadable;

@@ -1,4 +1,5 @@
-// RetrievalService over the retrieval library: converts, calls, converts.
+// Serves RetrievalService with the retrieval library: converts requests, calls, and converts
+// results. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,7 @@ namespace palate::services {
 
 class RetrievalGrpc final : public RpcService {
  public:
-  // Borrows everything. `pool` converts; the searches themselves run on the index set's own pool.
+  // Borrows everything. Conversions run on `pool`, searches on the index set's pool.
   RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower,
                 ThreadPool& pool);
 

@@ -15,7 +15,7 @@ void RetrievalConfig::Bind(Config& config) {
   config.AddString("retrieval.feature_store", &feature_store,
                    "Address of the feature store, host:port.");
   config.AddInt("retrieval.threads", &threads, 1, 256,
-                "Calls in progress; the searches themselves run on search_threads.");
+                "Calls in progress; searches run on search_threads.");
   config.AddInt("retrieval.queue_limit", &queue_limit, 1, 100'000,
                 "Calls that wait for a thread; more are refused.");
   config.AddMilliseconds("retrieval.call_timeout_ms", &call_timeout, 100, 600'000,
@@ -25,20 +25,21 @@ void RetrievalConfig::Bind(Config& config) {
                 "Threads that search; each search uses one.");
   config.AddString(
       "retrieval.snapshot_dir", &indexes.snapshot_dir,
-      "Folder of index snapshots. Empty: none are kept, and every start lists all items.");
-  config.AddMilliseconds(
-      "retrieval.snapshot_interval_ms", &indexes.snapshot_interval, 0, 86'400'000,
-      "How often a snapshot is written when something changed; 0: only at the end and when asked.");
+      "Folder of index snapshots. Empty: none are written, and every start lists all items.");
+  config.AddMilliseconds("retrieval.snapshot_interval_ms", &indexes.snapshot_interval, 0,
+                         86'400'000,
+                         "How often a snapshot is written if something has changed. 0: only at "
+                         "shutdown and on request.");
 
   config.AddInt64("retrieval.delta_rows", &indexes.index.delta_rows, 1, 1'000'000,
-                  "A segment with fewer rows belongs to the delta.");
+                  "Segments with fewer rows belong to the delta.");
   config.AddInt64("retrieval.max_segment_rows", &indexes.index.max_segment_rows, 1,
-                  int64_t{1} << 32, "Merging makes no larger segments.");
+                  int64_t{1} << 32, "Maximum rows of a segment that merging creates.");
 
   config.AddMilliseconds("retrieval.retire_after_ms", &indexes.index.retire_after, 0, 86'400'000,
                          "How long vectors of a replaced model can still be searched.");
   config.AddMilliseconds("retrieval.watch_timeout_ms", &follower.watch_timeout, 100, 600'000,
-                         "How long the follower waits for changes before it looks around.");
+                         "How long one wait of the follower for changes may take.");
 }
 
 absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config,

@@ -1,5 +1,5 @@
-// The retrieval service as a whole: configuration, the indexes with their follower, and the gRPC
-// service over them.
+// The complete retrieval service: configuration, the indexes with their follower, and the gRPC
+// service.
 #pragma once
 
 #include <string>
@@ -27,7 +27,7 @@ struct RetrievalConfig {
 // `feature_store` is called once the server has started.
 absl::StatusOr<ServiceSet> MakeRetrievalServices(const RetrievalConfig& config,
                                                  ChannelProvider feature_store);
-// Over TCP to config.feature_store.
+// The same, with a TCP channel to config.feature_store.
 absl::StatusOr<ServiceSet> MakeRemoteRetrievalServices(const RetrievalConfig& config);
 
 }  // namespace palate::services

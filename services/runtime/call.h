@@ -1,14 +1,14 @@
-// One RPC in progress, as the server that runs it sees it: owns the cancellation of everything that
-// is started for it.
+// One RPC in progress on its server. Owns the cancellation of all work that is started for the RPC.
 //
-//   absl::Status RankingGrpc::Rank(Call& call, const pb::RankRequest& request, pb::RankResponse&
-//   response) {
-//     PALATE_ASSIGN_OR_RETURN(const RankOutput output, ranker_.Rank(input, call.context()));
-//     ...
+// Usage:
+//   absl::Status GetCatalog(Call& call, const pb::GetCatalogRequest& request,
+//                           pb::GetCatalogResponse& response) {
+//     return CallUnary(store_.async(), &CatalogStub::GetCatalog, request, response,
+//                      call.context());
 //   }
 //
-// Handlers hand context() to whatever they call; a caller that goes away then stops it, in other
-// processes too. Thread-safe.
+// Handlers pass context() to everything that they call, so that a caller's cancellation stops the
+// work, also in other processes. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -30,10 +30,10 @@ class Call {
   const CallContext& context() const { return context_; }
   bool cancelled() const { return context_.cancelled(); }
 
-  // OK while somebody waits for the answer.
+  // Cancelled or DeadlineExceeded when the caller no longer waits for the response.
   absl::Status Check() const;
 
-  // Marks the call as abandoned and runs what waits for that, once.
+  // Cancels the call and runs the callbacks that wait for it, once.
   void Cancel() { cancellation_->Cancel(); }
 
  private:

@@ -1,4 +1,9 @@
-// How our servers reach each other.
+// Channels and stubs by which servers call each other.
+//
+// Usage:
+//   LazyStub<pb::CatalogService> catalogs(TcpChannel("127.0.0.1:7101"));
+//   const absl::Status status =
+//       CallUnary(catalogs.async(), &CatalogStub::GetCatalog, request, response, context);
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,17 +16,17 @@
 
 namespace palate::services {
 
-// A TCP channel that returns within about a second of its server's return, and fails calls at once
-// while the server is away.
+// A TCP channel that reconnects within about a second once its server is reachable again. While the
+// server is unreachable, calls fail immediately.
 std::shared_ptr<grpc::Channel> DialTcp(const std::string& address);
 
-// Gives the channel when it is first needed: in one process it exists only once the server has
-// started. Called once for each stub.
+// Returns the channel when it is first needed: in one process it exists only after the server has
+// started. Called once per stub.
 using ChannelProvider = std::function<std::shared_ptr<grpc::Channel>()>;
 
 ChannelProvider TcpChannel(const std::string& address);
 
-// A stub of `Service` (generated code) made at its first use. Thread-safe.
+// A stub of the generated class `Service`, created at its first use. Thread-safe.
 template <typename Service>
 class LazyStub {
  public:

@@ -1,7 +1,19 @@
-// Calls through callback stubs that block the calling thread until the answer is there.
+// Blocking calls through callback stubs.
 //
-// A call ends when its CallContext does: at the deadline, or when it is cancelled. Not to be used
-// from gRPC's callback threads. All functions are thread-safe.
+// Usage:
+//   PALATE_RETURN_IF_ERROR(
+//       CallUnary(stub.async(), &StoreStub::GetItems, request, response, context));
+//
+//   BoundContext bound(context);
+//   StreamReader<store_pb::WatchChangesResponse> reader;
+//   reader.Start([&](grpc::ClientReadReactor<store_pb::WatchChangesResponse>* reactor) {
+//     stub.async()->WatchChanges(bound.get(), &watch, reactor);
+//   });
+//   while (reader.Read(message)) changes += message.changes_size();
+//   PALATE_RETURN_IF_ERROR(reader.Finish());
+//
+// A call ends when its CallContext ends: at the deadline, or when it is cancelled. Must not be used
+// from gRPC's callback threads. Functions are thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -46,8 +58,8 @@ class StatusWaiter {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-// CallUnary(stub.async(), &pb::XService::StubInterface::async_interface::Method, request, response,
-// context)
+// Calls `method` of a generated stub's async_interface and blocks until it has finished. `response`
+// is filled when the status is OK.
 template <typename Async, typename Request, typename Response, typename Interface>
 absl::Status CallUnary(Async* async,
                        void (Interface::*method)(grpc::ClientContext*, const Request*, Response*,
@@ -68,13 +80,13 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
   // Starts the call: `start` hands this reactor to the stub.
   void Start(const std::function<void(grpc::ClientReadReactor<Response>*)>& start) {
     start(this);
-    this->AddHold();  // between two reads the call must not end under us
+    this->AddHold();  // the call must not finish between two reads
     this->StartRead(&buffer_);
     this->StartCall();
   }
 
-  // The next message. False when the stream has ended, or with `*timed_out` when `deadline` came
-  // first.
+  // Reads the next message. Returns false when the stream has ended, or sets `*timed_out` and
+  // returns false when `deadline` has passed.
   bool Read(Response& response, absl::Time deadline = absl::InfiniteFuture(),
             bool* timed_out = nullptr) {
     {
@@ -101,8 +113,8 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
     return true;
   }
 
-  // Waits for the end, passing over what was not read; the caller cancels the call first if it
-  // should end early.
+  // Waits for the end of the stream and discards unread messages. To end the stream early, cancel
+  // the call first.
   absl::Status Finish() {
     while (true) {
       {

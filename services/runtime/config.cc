@@ -135,7 +135,7 @@ absl::Status Config::Set(const Entry& entry, absl::string_view value,
   return Annotate(entry.set(value), where);
 }
 
-// Walks a parsed document and hands each leaf to its entry.
+// Traverses a parsed document and passes each leaf to its entry.
 class ConfigYamlReader {
  public:
   ConfigYamlReader(const Config& config, const std::string& origin)
@@ -156,7 +156,8 @@ class ConfigYamlReader {
       const std::string name = child.first.as<std::string>();
       const std::string path = key.empty() ? name : absl::StrCat(key, ".", name);
       if (!seen_.insert({path, true}).second)
-        return absl::InvalidArgumentError(absl::StrCat(Where(child.first, path), ": stands twice"));
+        return absl::InvalidArgumentError(
+            absl::StrCat(Where(child.first, path), ": is duplicated"));
       const bool known = config_.entries_.contains(path) || IsSection(path);
       if (!known)
         return absl::InvalidArgumentError(absl::StrCat(Where(child.first, path), ": unknown key"));
@@ -188,7 +189,7 @@ class ConfigYamlReader {
 
     if (!node.IsScalar()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(where, ": must have ", entry.is_map ? "a map of texts" : "one value"));
+          absl::StrCat(where, ": must have ", entry.is_map ? "a map of strings" : "one value"));
     }
     return config_.Set(entry, node.as<std::string>(), where);
   }
@@ -199,7 +200,7 @@ class ConfigYamlReader {
 };
 
 absl::Status Config::LoadYaml(const std::string& text, const std::string& origin) {
-  // yaml-cpp throws; this is its one seam.
+  // yaml-cpp throws; its exceptions are converted only here.
   try {
     return ConfigYamlReader(*this, origin).Read(YAML::Load(text), "");
   } catch (const YAML::Exception& error) {

@@ -1,14 +1,31 @@
-// Configuration: every key has a default, may stand in a YAML file, and has an environment variable
-// and a flag as twins.
+// Configuration: every key has a default and can be set in a YAML file, by an environment variable,
+// and by a flag.
 //
-// A struct registers its fields under dotted keys; then a file, the environment and flags are
-// applied in this order, so that a flag wins:
+// Usage:
+//   struct CacheConfig {
+//     std::string dir;
+//     int max_entries = 1000;
+//
+//     void Bind(Config& config) {
+//       config.AddString("cache.dir", &dir, "Folder of the cache.");
+//       config.AddInt("cache.max_entries", &max_entries, 1, 1'000'000, "Entries kept.");
+//     }
+//   };
+//
+//   CacheConfig cache;
+//   Config config;
+//   cache.Bind(config);
+//   PALATE_RETURN_IF_ERROR(config.LoadFile(path));
+//   PALATE_RETURN_IF_ERROR(config.SetFlag("cache.max_entries", "10"));
+//
+// A struct registers its fields under dotted keys. Then the file, the environment and the flags are
+// applied in this order; later sources win:
 //   retrieval:
 //     search_threads: 2            PALATE_RETRIEVAL_SEARCH_THREADS=2 --retrieval.search-threads=2
 // Unknown keys, values of the wrong type and values out of range are errors that name the file, the
 // line and the key.
 //
-// Not thread-safe: used by main before anything else runs. Borrows the registered fields.
+// Not thread-safe: used by main before other threads start. Borrows the registered fields.
 #pragma once
 
 #include <cstdint>
@@ -35,13 +52,13 @@ class Config {
   // The value is a whole number of milliseconds; the key ends in "_ms".
   void AddMilliseconds(std::string key, absl::Duration* target, int64_t low, int64_t high,
                        const std::string& help);
-  // In YAML a map of texts, elsewhere "name=value,name=value".
+  // In YAML a map of strings, elsewhere "name=value,name=value".
   void AddMap(std::string key, std::map<std::string, std::string>* target, std::string help);
 
   absl::Status LoadFile(const std::string& path);
-  // `origin` stands before the line in errors.
+  // `origin` precedes the line number in errors.
   absl::Status LoadYaml(const std::string& text, const std::string& origin);
-  // `lookup` is getenv or a test's own.
+  // `lookup` is getenv, or a test's replacement.
   absl::Status LoadEnvironment(const std::function<const char*(const char*)>& lookup);
   // `key` with dashes or underscores.
   absl::Status SetFlag(absl::string_view key, absl::string_view value);
@@ -49,7 +66,7 @@ class Config {
   // "retrieval.search_threads" -> "PALATE_RETRIEVAL_SEARCH_THREADS".
   static std::string EnvironmentName(absl::string_view key);
 
-  // One paragraph for each key: flag, meaning, range, value now.
+  // One paragraph per key: flag with its current value, meaning and range.
   std::string Help() const;
   // "key=value key=value …", for the log.
   std::string Summary() const;
@@ -60,8 +77,8 @@ class Config {
   struct Entry {
     std::string help;
     bool is_map = false;
-    std::function<absl::Status(absl::string_view)>
-        set;  // an error says what is wrong with the value
+    // Returns an error that describes what is wrong with the value.
+    std::function<absl::Status(absl::string_view)> set;
     std::function<std::string()> get;
   };
 

@@ -1,20 +1,21 @@
-// Passes unary calls on from one service to another: the bytes of request and response travel as
-// they came, neither parsed nor copied.
+// Forwards unary calls from one service to another. The bytes of request and response are neither
+// parsed nor copied.
 //
-//   class CatalogProxy final : public RpcService {
+// Usage:
+//   class CatalogRelay final : public RpcService {
 //    public:
-//     CatalogProxy(ChannelProvider store, ThreadPool& pool)
-//         : RpcService("palate.catalog.v1.CatalogService", pool), store_(std::move(store),
-//         "palate.catalog.v1.CatalogService") {
+//     CatalogRelay(ChannelProvider store, ThreadPool& pool)
+//         : RpcService("palate.catalog.v1.CatalogService", pool),
+//           store_(std::move(store), "palate.catalog.v1.CatalogService") {
 //       Forward("GetCatalog", store_);
-//       CheckComplete();
 //     }
+//
 //    private:
 //     ForwardTarget store_;
 //   };
 //
 // The target's method has the same name, and its messages have the same fields; RpcService::Forward
-// checks this at start-up. Text that is not UTF-8 is the target's to find.
+// checks this at startup. The target checks that text is UTF-8.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>
@@ -31,7 +32,7 @@
 
 namespace palate::services {
 
-// A service that calls are passed on to. Thread-safe.
+// The service that calls are forwarded to. Thread-safe.
 class ForwardTarget {
  public:
   // `service_name` is the full name, as generated code gives it.
@@ -39,8 +40,8 @@ class ForwardTarget {
 
   const std::string& service_name() const { return service_name_; }
 
-  // Calls `method` and blocks until the response is there or `context` ends. Errors are the
-  // target's, with their field violations.
+  // Calls `method` and blocks until it has finished or `context` ends. Returns the target's errors,
+  // including their field violations.
   absl::Status Call(const std::string& method, const grpc::ByteBuffer& request,
                     grpc::ByteBuffer& response, const CallContext& context);
 
@@ -53,8 +54,8 @@ class ForwardTarget {
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
-// Whether bytes of one message type may be read as the other: both have the same fields by number,
-// name, type and cardinality. Messages and enums inside must be of the same type.
+// Whether the bytes of one message type can be read as the other: both have the same fields by
+// number, name, type and cardinality. Messages and enums inside must be of the same type.
 // FailedPrecondition names the first difference.
 absl::Status CheckSameFields(const google::protobuf::Descriptor& one,
                              const google::protobuf::Descriptor& other);

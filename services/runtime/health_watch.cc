@@ -12,7 +12,7 @@ HealthWatch::HealthWatch(grpc::HealthCheckServiceInterface& health, const Servic
     : health_(health), services_(services) {
   {
     const MutexLock lock(mutex_);
-    Ask();
+    RunChecks();
   }
 
   if (services.health_checks().empty()) return;
@@ -35,12 +35,12 @@ void HealthWatch::Stop() {
 void HealthWatch::Run() {
   const MutexLock lock(mutex_);
   while (!stopping_) {
-    Ask();
+    RunChecks();
     stopped_.WaitFor(mutex_, kPeriod);
   }
 }
 
-void HealthWatch::Ask() {
+void HealthWatch::RunChecks() {
   std::map<std::string, bool> serving = {{"", true}};
   for (const RpcService* service : services_.services()) serving[service->service_name()] = true;
   for (const ServiceSet::HealthCheck& check : services_.health_checks()) {

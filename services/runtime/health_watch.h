@@ -1,6 +1,6 @@
-// What a server says about its health: SERVING for itself and each of its services, NOT_SERVING
-// where a health check fails, and NOT_SERVING for all once it stops. Who asks is answered at once,
-// also while everything else is stuck.
+// The health that a server reports: SERVING for itself and each of its services, NOT_SERVING where
+// a health check fails, and NOT_SERVING for all once it stops. Health requests are answered
+// immediately, even when every worker is blocked.
 #pragma once
 
 #include <grpcpp/health_check_service_interface.h>
@@ -17,21 +17,21 @@ namespace palate::services {
 // Thread-safe. Borrows `health`, and the checks of `services`.
 class HealthWatch {
  public:
-  // How often checks are asked.
+  // How often the checks are run.
   static constexpr absl::Duration kPeriod = absl::Milliseconds(250);
 
-  // Asks every check once before it returns; with checks, starts a thread.
+  // Runs every check once before it returns. Starts a thread if there are checks.
   HealthWatch(grpc::HealthCheckServiceInterface& health, const ServiceSet& services);
   ~HealthWatch();
   HealthWatch(const HealthWatch&) = delete;
   HealthWatch& operator=(const HealthWatch&) = delete;
 
-  // From now on everything is NOT_SERVING. Idempotent.
+  // Reports NOT_SERVING for everything from now on. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run();
-  void Ask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunChecks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   grpc::HealthCheckServiceInterface& health_;
   const ServiceSet& services_;

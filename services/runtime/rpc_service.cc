@@ -69,14 +69,14 @@ class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public 
 
     MutexLock lock(mutex_);
     while (writing_) {
-      // A caller that does not read must not keep a thread for ever. The cancellation ends the
+      // A caller that does not read must not occupy a thread forever. The cancellation ends the
       // write.
       if (!written_.WaitFor(mutex_, kLongestWrite) && writing_) context_->TryCancel();
     }
     return ok_;
   }
 
-  // gRPC always ends a write, also of a cancelled call.
+  // gRPC calls this for every write, also of a cancelled call.
   void OnWriteDone(bool ok) override {
     MutexLock lock(mutex_);
     writing_ = false;
@@ -100,7 +100,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<ByteBuffer>, public 
   bool ok_ ABSL_GUARDED_BY(mutex_) = true;
 };
 
-// Queues `work` with the reactor's call; a refusal finishes the call at once.
+// Queues `work` with the reactor's call. A refused call is finished immediately.
 template <typename Reactor, typename Work>
 void Start(Reactor* reactor, ThreadPool& pool, Work work) {
   if (!reactor->entered().ok()) {
@@ -196,7 +196,7 @@ void RpcService::AddServerStream(const std::string& method, ThreadPool* pool,
 void RpcService::Forward(const std::string& method, ForwardTarget& target) {
   const absl::Status forwardable = CheckForwardable(service_name_, target.service_name(), method);
   if (!forwardable.ok()) {
-    spdlog::critical("{}.{} cannot be passed on: {}", service_name_, method,
+    spdlog::critical("{}.{} cannot be forwarded: {}", service_name_, method,
                      forwardable.ToString());
     std::abort();
   }
@@ -258,7 +258,7 @@ absl::Status RunGuarded(const std::function<absl::Status()>& handler) {
 }
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context, absl::Duration default_timeout) {
-  // gRPC says "none" with the largest time, which must not wrap around.
+  // gRPC represents "none" by the largest time, whose conversion must not overflow.
   const std::chrono::system_clock::time_point deadline = context.deadline();
   if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365))
     return absl::Now() + default_timeout;

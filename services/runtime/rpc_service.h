@@ -1,23 +1,29 @@
-// What an adapter derives from: a gRPC service whose RPCs cost one line each.
+// Base class of gRPC services whose RPCs are registered with one line each.
 //
-//   class RetrievalGrpc : public RpcService {
+// Usage:
+//   class CatalogEcho final : public RpcService {
 //    public:
-//     explicit RetrievalGrpc(...) : RpcService("palate.retrieval.v1.RetrievalService", pool) {
-//       Unary("Search", this, &RetrievalGrpc::Search);
-//       CheckComplete();
+//     explicit CatalogEcho(ThreadPool& pool)
+//         : RpcService("palate.catalog.v1.CatalogService", pool) {
+//       Unary("GetCatalog", this, &CatalogEcho::GetCatalog);
 //     }
+//
 //    private:
-//     absl::Status Search(Call& call, const pb::SearchRequest& request, pb::SearchResponse&
-//     response);
+//     absl::Status GetCatalog(Call&, const pb::GetCatalogRequest& request,
+//                             pb::GetCatalogResponse& response) {
+//       response.mutable_catalog()->set_id(request.catalog());
+//       return absl::OkStatus();
+//     }
 //   };
 //
-// Handlers pass call.context() on to whatever they call.
+// A constructor that registers every RPC of its service ends with CheckComplete(). Handlers pass
+// call.context() to everything that they call.
 //
-// gRPC's callback threads only queue: parsing, the handler and serialization run on `pool`, and a
-// full pool answers RESOURCE_EXHAUSTED at once. A request whose caller has gone, or whose deadline
-// passed in the queue, is not begun. An exception that a library lets out becomes INTERNAL.
-// Requests with invalid UTF-8 reach the handler as they are (services/runtime/wire_text.h), which
-// names the field.
+// gRPC's callback threads only queue calls: parsing, the handler and serialization run on `pool`.
+// When the pool is full, calls fail with RESOURCE_EXHAUSTED immediately. A call that was cancelled,
+// or whose deadline passed in the queue, is not started. An exception that escapes a library
+// becomes INTERNAL. Text that is not UTF-8 reaches the handler unchanged
+// (services/runtime/wire_text.h), so that the check of its field can name it.
 //
 // Registration happens in the constructor; afterwards the object is immutable and thread-safe.
 // Borrows the pools.
@@ -43,12 +49,12 @@
 
 namespace palate::services {
 
-// Where a streaming handler writes its answer. Used from the handler's thread only.
+// Writes the responses of a streaming handler. Used from the handler's thread only.
 class MessageWriter {
  public:
   virtual ~MessageWriter() = default;
-  // Blocks until the message was handed to the transport: a slow reader slows the handler. False
-  // when the caller has gone.
+  // Blocks until the transport has taken the message, so a slow reader slows the handler. Returns
+  // false when the call was cancelled.
   virtual bool Write(const google::protobuf::Message& message) = 0;
 };
 
@@ -64,17 +70,17 @@ class ResponseWriter {
 
 class RpcService : public grpc::Service {
  public:
-  // The full name, by which health is asked for.
+  // The full name, which is also the name for health requests.
   const std::string& service_name() const { return service_name_; }
 
-  // From now on calls from other processes are UNAVAILABLE; those from this process, which calls in
-  // progress may need, are still taken.
+  // From now on calls from other processes are UNAVAILABLE. Calls from this process are still
+  // accepted, because calls in progress may need them.
   void RefuseNewCalls() { refusing_ = true; }
-  // Waits until no call of the registered handlers is in progress. False when `deadline` passed.
-  // Reactor() methods do not count.
+  // Waits until no call of the registered handlers is in progress. Returns false when `deadline`
+  // passed. Calls of Reactor() and BidiReactor() methods do not count.
   bool WaitUntilIdle(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // For the calls themselves: a call that was let in has to leave.
+  // Used by the calls themselves: every successful Enter needs one Leave.
   absl::Status Enter(const std::string& peer) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -82,12 +88,12 @@ class RpcService : public grpc::Service {
   // `service_name` is the full name, as generated code gives it.
   RpcService(std::string service_name, ThreadPool& pool);
 
-  // Methods that are registered from now on end `timeout` after their start where the caller set no
-  // deadline. Infinite by default.
+  // Calls without a deadline of methods that are registered after this end `timeout` after their
+  // start. Infinite by default.
   void SetDefaultTimeout(absl::Duration timeout) { default_timeout_ = timeout; }
 
-  // `handler` is a member `absl::Status (Call&, const Request&, Response&)`. With `pool`, that pool
-  // instead of the service's.
+  // `handler` is a member `absl::Status (Call&, const Request&, Response&)`. `pool` replaces the
+  // service's pool.
   template <typename Self, typename Request, typename Response>
   void Unary(const std::string& method, Self* self,
              absl::Status (Self::*handler)(Call&, const Request&, Response&),
@@ -115,12 +121,12 @@ class RpcService : public grpc::Service {
         });
   }
 
-  // Passes the method on to the method of the same name of `target`, which is borrowed
+  // Forwards the method to the method of the same name of `target`, which is borrowed
   // (services/runtime/forward.h). Aborts unless the messages of both methods have the same fields.
   void Forward(const std::string& method, ForwardTarget& target);
 
-  // For streams that live long: `make` returns a reactor that owns itself. Called from a gRPC
-  // thread: it must not block.
+  // For long-lived streams: `make` returns a reactor that owns itself. gRPC's threads call it: it
+  // must not block.
   using ReactorMaker = std::function<grpc::ServerWriteReactor<grpc::ByteBuffer>*(
       grpc::CallbackServerContext*, const grpc::ByteBuffer*)>;
   void Reactor(const std::string& method, ReactorMaker make);
@@ -131,8 +137,8 @@ class RpcService : public grpc::Service {
           grpc::CallbackServerContext*)>;
   void BidiReactor(const std::string& method, BidiReactorMaker make);
 
-  // Aborts unless exactly the methods of the service's descriptor were registered: a forgotten RPC
-  // shows in the first test.
+  // Aborts unless exactly the methods of the service's descriptor were registered, so that the
+  // first test finds a forgotten RPC.
   void CheckComplete() const;
 
  private:
@@ -153,7 +159,7 @@ class RpcService : public grpc::Service {
 
   const std::string service_name_;
   ThreadPool& pool_;
-  absl::Duration default_timeout_ = absl::InfiniteDuration();  // of the constructor only
+  absl::Duration default_timeout_ = absl::InfiniteDuration();  // used by the constructor only
   std::deque<std::string> method_names_;                       // gRPC keeps pointers to them
 
   std::atomic<bool> refusing_ = false;
@@ -162,15 +168,15 @@ class RpcService : public grpc::Service {
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// The deadline that the caller set; `default_timeout` from now when it set none.
+// The caller's deadline, or `default_timeout` from now when it set none.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context,
                       absl::Duration default_timeout = absl::InfiniteDuration());
 
-// Runs a handler. Libraries report errors as statuses; what they throw nevertheless is INTERNAL and
-// must not end the process.
+// Runs a handler. Libraries report errors as statuses; an exception that they throw nevertheless
+// becomes INTERNAL and must not end the process.
 absl::Status RunGuarded(const std::function<absl::Status()>& handler);
 
-// Parse and serialize, with errors that a caller understands.
+// Parse and serialize messages, with errors that callers can understand.
 absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message& request);
 absl::Status SerializeResponse(const google::protobuf::Message& response, grpc::ByteBuffer& bytes);
 

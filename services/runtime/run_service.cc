@@ -27,8 +27,8 @@ sigset_t TerminationSignals() {
   return signals;
 }
 
-// Protobuf would write a line to standard error for each bad text that a caller sends; the caller
-// is told, and the log stays bounded.
+// Protobuf would write a line to standard error for each string of a caller that is not UTF-8. The
+// caller gets an error anyway, and must not be able to fill the log.
 void QuietProtobuf() {
   google::protobuf::SetLogHandler(
       [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
@@ -50,11 +50,11 @@ absl::Status Serve(const ServiceProgram& program) {
   std::cout << program.name << " serves on port " << server->port() << std::endl;
 
   WaitForTermination();
-  spdlog::info("{}: ends; calls in flight have {} ms", program.name,
+  spdlog::info("{}: shutting down; calls in progress have {} ms", program.name,
                absl::ToInt64Milliseconds(program.server->drain));
   server->Drain();
   server.reset();
-  spdlog::info("{}: ended", program.name);
+  spdlog::info("{}: shut down", program.name);
   return absl::OkStatus();
 }
 
@@ -91,13 +91,13 @@ absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::strin
 
   if (!help) return true;
   std::cout << usage
-            << "\nFlags, with their values now; each has a key in the file of --config and an "
+            << "\nFlags, with their current values; each has a key in the file of --config and an "
                "environment variable\n"
-            << "(--server.port-file: server.port_file, PALATE_SERVER_PORT_FILE). Flags win over "
-               "the environment, which wins over the\n"
-            << "file.\n\n"
+            << "(--server.port-file: server.port_file, PALATE_SERVER_PORT_FILE). Flags override "
+               "the environment, which overrides\n"
+            << "the file.\n\n"
             << "  --config=FILE\n      YAML file, see deploy/config.\n"
-            << "  --version\n      Prints the version and ends.\n"
+            << "  --version\n      Prints the version and exits.\n"
             << config.Help();
   return false;
 }

@@ -1,13 +1,14 @@
-// The one bootstrap of every server binary: configuration, logging, serving, SIGTERM -> NOT_SERVING
-// -> drain -> exit 0.
+// The bootstrap of all server binaries: configuration, logging, serving, then SIGTERM ->
+// NOT_SERVING -> drain -> exit 0.
 //
+// Usage:
 //   int main(int argc, char** argv) {
-//     return RunService<RankingConfig>(argc, argv, "palate-ranking", "Orders and explains
-//     candidates.", &MakeRankingServices);
+//     return RunService<EchoConfig>(argc, argv, "palate-echo", "Returns what it is sent.",
+//                                   /*default_port=*/7105, &MakeEchoServices);
 //   }
 //
 // A service's configuration is a struct with `void Bind(Config&)`. Exit codes: 0 after an orderly
-// end, --help or --version, 1 when the service could not start, 2 for a wrong command line or
+// shutdown, --help or --version, 1 when the service could not start, 2 for a wrong command line or
 // configuration.
 #pragma once
 
@@ -31,25 +32,25 @@ struct ServiceProgram {
   std::function<absl::StatusOr<ServiceSet>()> make;
 };
 
-// Blocks SIGTERM and SIGINT in this thread and those it starts: they are waited for, never handled.
-// Called first in main.
+// Blocks SIGTERM and SIGINT in this thread and the threads it starts; WaitForTermination waits for
+// them instead of a handler. Call it first in main.
 void BlockTerminationSignals();
-// Waits for one of them.
+// Blocks until SIGTERM or SIGINT arrives. REQUIRES: BlockTerminationSignals() was called.
 void WaitForTermination();
 
-// Applies --config, the environment and flags. Returns false when --help was asked for (and
-// printed).
+// Applies --config, the environment and flags. Returns false after it has printed the help for
+// --help.
 absl::StatusOr<bool> LoadConfiguration(const CommandLine& line, const std::string& usage,
                                        Config& config);
 
-// Writes a file with the port's number, whole or not at all.
+// Writes the port number to a file, atomically.
 absl::Status WritePortFile(const std::string& path, int port);
 
-// Serves until a termination signal came and everything has drained; with --version or --help
-// prints and returns. InvalidArgument for a wrong command line or configuration. REQUIRES:
+// Serves until a termination signal arrives, then drains; with --version or --help it prints and
+// returns. InvalidArgument for a wrong command line or configuration. REQUIRES:
 // BlockTerminationSignals() was called.
 absl::Status RunProgram(const std::vector<std::string>& arguments, const ServiceProgram& program);
-// The same as the whole of a main function.
+// The same as a complete main function; returns the exit code.
 int RunMain(int argc, char** argv, const ServiceProgram& program);
 
 template <typename ServiceConfig>

@@ -31,7 +31,7 @@ void ApplyLimits(const ServerConfig& config, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>(absl::ToInt64Milliseconds(config.min_ping_interval)));
 
-  // Two servers on one port would each get a part of the calls.
+  // Two servers on one port would each get some of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
@@ -39,7 +39,7 @@ void ApplyLimits(const ServerConfig& config, grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
                                                       ServiceSet services) {
-  // Both plugins act on every server that is built afterwards.
+  // Both plugins apply to every server that is built afterwards.
   static const bool plugins = [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -62,8 +62,9 @@ absl::Status Server::Build() {
 
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || (!config_.listen.empty() && bound == 0)) {
-    return absl::UnavailableError(absl::StrCat("cannot serve on ", config_.listen,
-                                               ": the address is in use or not this machine's"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot serve on ", config_.listen,
+                     ": the address is in use or does not belong to this machine"));
   }
 
   port_ = bound;
@@ -85,7 +86,7 @@ void Server::Drain() {
   if (health_ != nullptr) health_->Stop();
   services_.RunStopping();
 
-  // Calls in progress may still call services of this server, so it must not close before they have
+  // Calls in progress may call services of this server, so it must not close before they have
   // ended.
   const absl::Time deadline = absl::Now() + config_.drain;
   for (RpcService* service : services_.services()) service->RefuseNewCalls();

@@ -1,4 +1,12 @@
-// A running gRPC server over a ServiceSet: health checking, reflection, limits, and an orderly end.
+// A running gRPC server of a ServiceSet, with health checks, reflection, limits and an orderly
+// shutdown.
+//
+// Usage:
+//   ServerConfig config;
+//   config.listen = "127.0.0.1:0";
+//   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Server> server,
+//                           Server::Start(config, std::move(services)));
+//   const std::string address = absl::StrCat("127.0.0.1:", server->port());
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -14,8 +22,8 @@ namespace palate::services {
 
 class Server {
  public:
-  // Starts serving. An empty config.listen serves in-process channels only. Unavailable when the
-  // address cannot be bound.
+  // Starts serving. With an empty config.listen, only in-process channels are served. Unavailable
+  // when the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerConfig& config,
                                                        ServiceSet services);
   // Drains.
@@ -23,14 +31,14 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // The bound port; 0 when it serves in-process channels only.
+  // The bound port; 0 when only in-process channels are served.
   int port() const { return port_; }
-  // A channel to this server without a socket. Thread-safe; must not be used after the server is
-  // gone.
+  // A channel to this server without a socket. Thread-safe. The channel must not be used after the
+  // server was destroyed.
   std::shared_ptr<grpc::Channel> InProcessChannel() const;
 
-  // Health turns NOT_SERVING, new calls are refused, calls in flight get config.drain to end; what
-  // is left then is cancelled. Idempotent.
+  // Turns health NOT_SERVING, refuses new calls, and waits at most config.drain for calls in
+  // progress; then cancels the remaining ones. Idempotent.
   void Drain();
 
  private:

@@ -1,4 +1,4 @@
-// What every server of ours can be told: where it listens and what it lets callers use up.
+// Configuration that all servers share: where to listen, and limits on what callers may use.
 #pragma once
 
 #include <cstdint>

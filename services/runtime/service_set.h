@@ -1,7 +1,14 @@
-// The gRPC services of one server with what they stand on, and what has to happen when the server
-// starts and stops.
+// The gRPC services of one server, the objects that they depend on, and the hooks that run when the
+// server starts and stops.
 //
-// Movable. Not thread-safe: built by a factory, then owned by a Server.
+// Usage:
+//   ServiceSet services;
+//   ThreadPool* pool = services.Own(
+//       std::make_unique<ThreadPool>("echo", /*threads=*/2, /*queue_limit=*/16));
+//   const RpcService* echo = services.Add(std::make_unique<CatalogEcho>(*pool));
+//   services.AddHealthCheck(echo, [] { return absl::OkStatus(); });
+//
+// Movable. Not thread-safe: a factory builds it, then a Server owns it.
 #pragma once
 
 #include <functional>
@@ -18,7 +25,8 @@ class Server;
 
 class ServiceSet {
  public:
-  // Keeps `part` alive until the server has stopped; parts go in the reverse order of their adding.
+  // Keeps `part` alive until the server has stopped. Parts are destroyed in the reverse order of
+  // their addition.
   template <typename Part>
   Part* Own(std::unique_ptr<Part> part) {
     Part* raw = part.get();
@@ -33,22 +41,21 @@ class ServiceSet {
     return Own(std::move(service));
   }
 
-  // Runs once the server takes calls: the place to start what calls other services, in this process
-  // too.
+  // Runs once the server accepts calls. Start here what calls services of this process or of
+  // others.
   using StartedHook = std::function<void(const Server& server)>;
   void OnStarted(StartedHook hook) { started_.push_back(std::move(hook)); }
-  // Runs when the server begins to stop, before calls in flight are waited for: ends what would
-  // never end by itself.
+  // Runs when the server begins to stop, before it waits for calls in progress. End here what would
+  // not end otherwise.
   void OnStopping(std::function<void()> hook) { stopping_.push_back(std::move(hook)); }
 
-  // Asked again and again while the server serves, from a thread of its own; quick. While it says
-  // anything but OK, the health of `service` and of the server as a whole is NOT_SERVING; calls are
-  // still taken.
+  // Polled every 250 ms from a dedicated thread; must not block. While it returns an error, the
+  // health of `service` and of the server is NOT_SERVING; calls are still accepted.
   void AddHealthCheck(const RpcService* service, std::function<absl::Status()> check) {
     checks_.push_back({service, std::move(check)});
   }
 
-  // Takes over everything of `other`.
+  // Moves everything out of `other`.
   void Merge(ServiceSet other) {
     Append(services_, other.services_);
     Append(checks_, other.checks_);

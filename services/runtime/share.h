@@ -1,4 +1,4 @@
-// Where the files that come with the binaries are.
+// Paths of the files that are installed with the binaries.
 #pragma once
 
 #include <string>

@@ -1,5 +1,9 @@
-// The one place where absl::Status and gRPC's status meet. Codes are the same numbers; field
-// violations travel as google.rpc.BadRequest.
+// Conversions between absl::Status, gRPC's status and google.rpc.Status. The codes are equal; field
+// violations become google.rpc.BadRequest details.
+//
+// Usage:
+//   const grpc::Status sent = ToGrpcStatus(InvalidField("k", "is 0", "1 to 1000"));
+//   const absl::Status received = ToAbslStatus(sent);
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -17,7 +21,7 @@
 namespace palate::services {
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
-// Violations come back as base/status.h's.
+// google.rpc.BadRequest details become the field violations of base/status.h.
 absl::Status ToAbslStatus(const grpc::Status& status);
 
 google::rpc::Status ToRpcStatus(const absl::Status& status);
@@ -29,8 +33,8 @@ using FailureList = google::protobuf::RepeatedPtrField<palate::types::v1::ItemFa
 
 // Adds the failures of the request's list `list` to `out`, which stays ordered by index. The field
 // paths of a failure, relative to its element, become paths in the request: "item.title" ->
-// "writes[3].item.title". `positions` leads from a failure's index to that in the request; empty:
-// they are the same.
+// "writes[3].item.title". `positions` maps a failure's index to the index in the request; empty
+// means that they are equal.
 //
 //   AddFailures("writes", result.failures, batch.positions, *response.mutable_failures());
 void AddFailures(absl::string_view list, const std::vector<ElementFailure>& failures,

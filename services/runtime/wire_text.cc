@@ -26,8 +26,8 @@ using google::protobuf::io::StringOutputStream;
 // Deeper than any message of ours; protobuf's own limit is 100.
 constexpr int kMaxDepth = 32;
 
-// Leads from the message to a field: which field, and where in it when it repeats. Entries of a map
-// are found by their key.
+// One step from a message to a field: the field, and the index if it is repeated. Entries of a map
+// are identified by their key.
 struct Step {
   const FieldDescriptor* field;
   int index;
@@ -57,10 +57,10 @@ std::string ReplaceInvalid(const std::string& text) {
   return out;
 }
 
-// Copies a message's wire form with every bad text replaced, and remembers what stood there.
+// Copies a message's wire format without its invalid strings, and records them with their paths.
 class Cleaner {
  public:
-  // False when the bytes are no message.
+  // Returns false when the bytes are not a message.
   bool Clean(const std::string& bytes, const Descriptor* type, std::string& out) {
     if (path_.size() > kMaxDepth) return false;
     CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),

@@ -1,10 +1,13 @@
-// Parsing of requests whose text may not be UTF-8.
+// Parsing of requests whose text may not be valid UTF-8.
 //
-// Protobuf refuses a whole message for one bad text in it, without saying which: one bad item would
-// fail its batch, and nobody would learn why. Here the message is parsed nevertheless and the bad
-// text is put back as it came, so that the code that checks fields finds it, names it and fails
-// only the element that holds it. A bad key of a map, which cannot be put back, has its bad bytes
-// replaced by U+FFFD.
+// Protobuf refuses a whole message for one invalid string and does not name it, so one bad item
+// would fail its batch without a usable error. ParseTolerantly parses the message nevertheless and
+// keeps the invalid string, so that the code that checks fields finds it, names it, and fails only
+// its element. In map keys, where the string cannot be kept, invalid bytes are replaced by U+FFFD.
+//
+// Usage:
+//   pb::GetCatalogRequest request;
+//   PALATE_RETURN_IF_ERROR(ParseTolerantly(bytes, request));
 #pragma once
 
 #include <string>
@@ -14,7 +17,7 @@
 
 namespace palate::services {
 
-// InvalidArgument when `bytes` are no message of `message`'s type, texts apart.
+// InvalidArgument when `bytes` are not a message of `message`'s type, apart from invalid UTF-8.
 absl::Status ParseTolerantly(const std::string& bytes, google::protobuf::Message& message);
 
 }  // namespace palate::services

@@ -1,5 +1,5 @@
-// Conversions between messages and the domain's types: enums both ways, and where a message cannot
-// be read.
+// Conversions between messages and the domain's types: enums in both directions, and messages that
+// cannot be converted.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,8 +17,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Every value that `Message` defines is one of ours and comes back as itself, except for the
-// `without` values that ours has none for; the number behind the last one is refused by name.
+// Expects that every value of `Message` except those in `without` converts to a value of ours and
+// back to itself, and that the number after the last one is refused with the enum's name.
 template <typename Message>
 void ExpectRoundTrips(const google::protobuf::EnumDescriptor* type,
                       const std::vector<Message>& without) {

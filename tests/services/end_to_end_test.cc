@@ -1,5 +1,5 @@
-// The five services as five processes over TCP: what a product backend does, and how a process
-// starts and ends.
+// The five services as five processes over TCP: the calls of a product backend, and the start and
+// end of processes.
 #include <gmock/gmock.h>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -43,7 +43,7 @@ absl::Status CheckHealth(const std::string& address) {
   return serving ? absl::OkStatus() : absl::UnavailableError("not serving");
 }
 
-// What the command line prints, read back as the message that it stands for.
+// Runs a command with --json and parses its output as a message.
 template <typename Response>
 Response RunJson(std::vector<std::string> arguments) {
   arguments.push_back("--json");
@@ -156,7 +156,7 @@ TEST(BinariesTest, HelpExitsZero) {
   }
 }
 
-TEST(Binaries, VersionIsPrintedByEveryProgram) {
+TEST(BinariesTest, VersionIsPrintedByEveryProgram) {
   for (const char* program :
        {"palate-gateway", "palate-embedding", "palate-retrieval", "palate-ranking",
         "palate-featurestore", "palate", "palate-train", "palate-golden-check"}) {
@@ -166,7 +166,7 @@ TEST(Binaries, VersionIsPrintedByEveryProgram) {
   }
 }
 
-TEST(Binaries, DashesAndUnderscoresInFlagsMeanTheSame) {
+TEST(BinariesTest, DashesAndUnderscoresInFlagsMeanTheSame) {
   for (const char* flag : {"--retrieval.snapshot-dir=a_b-c", "--retrieval.snapshot_dir=a_b-c"}) {
     const Outcome outcome = RunToEnd("palate-retrieval", {flag, "--help"});
     EXPECT_EQ(outcome.exit, 0) << flag;
@@ -188,8 +188,7 @@ TEST(Binaries, DashesAndUnderscoresInFlagsMeanTheSame) {
   }
 }
 
-// Each file of deploy/config names every key that its binary knows, with a value that it takes, and
-// no other.
+// Each file of deploy/config has every key of its binary with a valid value, and no other key.
 TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
   const std::string folder = std::string(PALATE_SOURCE_DIR) + "/deploy/config/";
   const std::map<std::string, std::vector<std::string>> programs = {

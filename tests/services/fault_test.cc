@@ -1,5 +1,5 @@
-// What callers see while a part is down, and how soon it heals: each of the five processes is
-// killed in turn under load.
+// What callers see while a service is down, and how soon the system recovers: each of the five
+// processes is killed in turn under load.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,9 +21,9 @@ namespace {
 
 constexpr absl::Duration kHealLimit = absl::Seconds(5);
 constexpr absl::Duration kCallLimit =
-    absl::Seconds(20);  // generous: a busy machine must not look like a fault
+    absl::Seconds(20);  // generous, because a busy machine is not a fault
 
-// Callers that ask without a pause, and a tally of what they saw.
+// Callers that send requests without a pause, and counts of the results.
 class Load {
  public:
   explicit Load(std::shared_ptr<grpc::Channel> channel) {
@@ -39,7 +39,7 @@ class Load {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  // What was seen since the last call: statuses, and outages that good answers name.
+  // The results since the last call: statuses, and the outages that successful responses report.
   std::map<std::string, int> Take() {
     std::lock_guard<std::mutex> lock(mutex_);
     return std::exchange(seen_, {});
@@ -90,7 +90,7 @@ class FaultTest : public ::testing::Test {
   }
   void TearDown() override { load_.reset(); }
 
-  // Taste is found by retrieval, words by embedding, and nothing is down.
+  // Whether recommendations use retrieval and ranking, and searches use embedding.
   bool Healthy() {
     const auto recommended = shop_->Recommend("u0", kCallLimit);
     if (!recommended.ok() || Notes(FindStage(*recommended, shop_pb::STAGE_SOURCE),
@@ -105,9 +105,9 @@ class FaultTest : public ::testing::Test {
     return found.ok() && found->results_size() == 5;
   }
 
-  // Kills the part, waits until `seen_down` holds and the load has met it, starts it again and
-  // checks that everything is well within five seconds. In all that time callers may see OK and,
-  // with `may_fail`, UNAVAILABLE; nothing else.
+  // Kills the service, waits until `seen_down` holds and the load has had responses without it,
+  // starts it again and checks that the system is healthy within five seconds. During this time
+  // callers may see OK and, with `may_fail`, UNAVAILABLE, and no other status.
   template <typename Condition>
   void KillAndHeal(const std::string& part, bool may_fail, const Condition& seen_down) {
     load_->Take();
@@ -125,7 +125,7 @@ class FaultTest : public ::testing::Test {
     const absl::Duration healed = absl::Now() - started;
     EXPECT_LE(healed, kHealLimit) << part;
 
-    Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after it served again"),
+    Report(absl::StrCat(part, " healed ", absl::FormatDuration(healed), " after its restart"),
            load_->Take(), may_fail);
   }
 
@@ -199,7 +199,7 @@ TEST_F(FaultTest, FeatureStoreDownIsUnavailable) {
     return shop_->Recommend("u0", kCallLimit).status().code() == absl::StatusCode::kUnavailable;
   });
 
-  // What was acknowledged before the kill is there.
+  // Writes that were acknowledged before the kill are not lost.
   const auto answer = shop_->Recommend("u0", kCallLimit);
   ASSERT_TRUE(answer.ok());
   for (const shop_pb::RankedItem& result : answer->results())

@@ -1,5 +1,5 @@
-// The five services as five processes over TCP, as an operator runs them: started, killed and
-// started again by tests.
+// Starts, kills and restarts the five services as five processes over TCP, as an operator runs
+// them.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -15,7 +15,7 @@
 
 namespace palate::services {
 
-// A folder of its own under /tmp, removed at the end.
+// A new folder under /tmp, which the destructor removes.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -26,11 +26,11 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// One child process; killed when this object goes, and when the test dies.
+// One child process. It is killed when this object is destroyed, and when the test process dies.
 class Process {
  public:
-  // `program` is the name of one of our binaries. Both streams go to `log_path`, standard output
-  // elsewhere when `output_path` is given.
+  // `program` is the name of one of our binaries. Both output streams are appended to `log_path`;
+  // if `output_path` is given, standard output is appended to it instead.
   Process(const std::string& program, const std::vector<std::string>& arguments,
           const std::string& log_path, const std::string& output_path = "");
   ~Process();
@@ -40,7 +40,8 @@ class Process {
   int pid() const { return pid_; }
   void Signal(int signal) const;
   bool running();
-  // The exit status, or 128 + the signal that ended it. Waits.
+  // Waits for the end. Returns the exit status, or 128 + the number of the signal that ended the
+  // process.
   int Wait();
 
  private:
@@ -53,13 +54,14 @@ struct Outcome {
   std::string output;
   std::string errors;
 };
-// Runs one of our binaries to its end.
+// Runs one of our binaries and waits for its end.
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments);
 
-// How long a test waits for what must happen; generous, so that a busy machine is no failure.
+// How long a test waits for an expected event; generous, so that a busy machine does not cause
+// failures.
 inline constexpr absl::Duration kLimit = absl::Seconds(120);
 
-// Asks until `condition` holds. False when `limit` passed first.
+// Polls until `condition` holds. Returns false when `limit` passed first.
 template <typename Condition>
 bool Eventually(const Condition& condition, absl::Duration limit) {
   const absl::Time end = absl::Now() + limit;
@@ -75,10 +77,10 @@ class Palate {
   // Starts all five and waits until each serves.
   explicit Palate(const std::string& folder);
 
-  // "embedding", "ranking", "featurestore", "retrieval" or "gateway", on the port that it had
-  // before.
+  // "embedding", "ranking", "featurestore", "retrieval" or "gateway", on the port of its previous
+  // start, if any.
   void Start(const std::string& part);
-  // kill -9, and waits for the end.
+  // Kills the process (SIGKILL) and waits for its end.
   void Kill(const std::string& part);
   Process& process(const std::string& part) { return *processes_.at(part); }
 
@@ -96,14 +98,14 @@ class Palate {
 
 std::string ReadFile(const std::string& path);
 
-// Folder of a model that comes with the binaries: "dual_encoder", "shopper-lm".
+// Folder of a built-in model: "dual_encoder", "shopper-lm".
 std::string BuiltinModel(const std::string& name);
 
-// The built-in language model may be missing from a build; then ranking runs without one and
+// Whether this build has the built-in language model. Without it ranking runs without a model, and
 // templates explain.
 bool HasLanguageModel();
 
-// A picture of one color, as a PNG file's bytes.
+// The bytes of a PNG file with an image of one color.
 std::string MakePng(int width, int height, unsigned char red, unsigned char green,
                     unsigned char blue);
 

@@ -1,5 +1,5 @@
-// A caller that goes away takes with it what was started for its request: in other services, and on
-// other threads of the gateway.
+// Cancelling a request stops the work that was started for it, in other services and on other
+// threads of the gateway.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -26,7 +26,7 @@ namespace embedding_pb = palate::embedding::v1;
 namespace pb = palate::recommender::v1;
 using Stub = pb::RecommenderService::StubInterface::async_interface;
 
-// Embed works until its caller has gone.
+// Embed runs until its call is cancelled.
 class EndlessEmbedding final : public RpcService {
  public:
   explicit EndlessEmbedding(ThreadPool& pool)
@@ -48,7 +48,7 @@ class EndlessEmbedding final : public RpcService {
 class RecommendCancelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // No step of the request may end before its caller does.
+    // No time limit may end a step of the request before its cancellation.
     pipeline::PipelineOptions options;
     options.source_budget = absl::Minutes(5);
 

@@ -1,5 +1,5 @@
-// RetrievalService at the gRPC edge, over a real index that follows a feature store of one catalog,
-// and the pipeline's client of it.
+// RetrievalService by gRPC, with a real index that follows a feature store of one catalog, and the
+// pipeline's client of the service.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -139,14 +139,14 @@ class RetrievalServiceTest : public ::testing::Test {
                      {.deadline = absl::Now() + absl::Seconds(20)});
   }
 
-  // The field that BadRequest names, or the status.
+  // The field that google.rpc.BadRequest names, or the status.
   static std::string WrongField(const absl::Status& status) {
     const std::vector<FieldViolation> violations = FieldViolations(status);
     return absl::IsInvalidArgument(status) && violations.size() == 1 ? violations.front().field
                                                                      : status.ToString();
   }
 
-  // The field for which the whole request fails after `spoil`.
+  // The field that the error of the whole request names after `spoil` has changed the request.
   std::string RefusedField(const std::function<void(retrieval_pb::SearchRequest&)>& spoil) {
     retrieval_pb::SearchRequest request = Request();
     spoil(request);

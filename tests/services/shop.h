@@ -1,5 +1,4 @@
-// A small shop behind any channel: what end-to-end tests write and ask, through the public API
-// only.
+// A small shop for end-to-end tests, written and queried over any channel through the public API.
 #pragma once
 
 #include <string>
@@ -20,10 +19,10 @@ class Shop {
       : recommender_(shop_pb::RecommenderService::NewStub(channel)),
         catalogs_(shop_catalog_pb::CatalogService::NewStub(channel)) {}
 
-  // Catalog "shop" with 24 items (some with pictures), and three shoppers' events: u0 likes chairs,
-  // u1 lamps, u2 tents.
+  // Creates catalog "shop" with 24 items, some with images, and the events of three users: u0 likes
+  // chairs, u1 lamps, u2 tents.
   absl::Status Fill();
-  // One more item without a picture.
+  // Adds an item without an image.
   absl::Status Add(const std::string& id, const std::string& title);
 
   absl::StatusOr<shop_pb::RecommendResponse> Recommend(
@@ -44,7 +43,7 @@ class Shop {
   std::unique_ptr<shop_catalog_pb::CatalogService::Stub> catalogs_;
 };
 
-// The stage's report.
+// The report of `stage`; empty when there is none.
 shop_pb::StageReport FindStage(const shop_pb::RecommendResponse& response, shop_pb::Stage stage);
 bool Notes(const shop_pb::StageReport& report, shop_pb::Degradation degradation);
 

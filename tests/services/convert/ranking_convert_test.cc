@@ -1,5 +1,5 @@
-// Limits of RankingService's messages: the value at the limit is taken, one above is refused with
-// field, value and limit.
+// Limits of RankingService's messages: the value at the limit is accepted, one above it is refused
+// with field, value and limit.
 #include "services/convert/ranking_convert.h"
 
 #include <functional>
@@ -19,7 +19,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct Edge {
-  std::string field;  // as the refusal names it
+  std::string field;  // as the error names it
   size_t limit;
   std::function<absl::Status(size_t size)> convert;  // a message whose field has `size` bytes
 };

@@ -153,9 +153,9 @@ store_pb::GetUserContextResponse FullResponse() {
   return response;
 }
 
-// Adds the paths of fields that no message under `message` sets, so that a field that is added
-// later is not forgotten here. A oneof counts as set when one of its fields is. The bytes of
-// pictures do not travel with a context.
+// Adds the paths of fields that no message under `message` sets to `unset`, so that the test finds
+// fields that are added later. A oneof counts as set when one of its fields is set. A context has
+// no image bytes.
 void FindUnset(const google::protobuf::Message& message, const std::string& path,
                std::string& unset) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();

@@ -1,5 +1,5 @@
 // The embedding service over the built-in dual encoder: a real server, real models, and a real web
-// server for pictures by URI.
+// server for images by URI.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -129,7 +129,7 @@ TEST_F(EmbeddingServiceTest, SecondEmbeddingOfAnItemIsTheSameBytesFromTheCacheAl
   EXPECT_EQ(stats.items().hits(), 1);
   EXPECT_EQ(stats.items().vectors(), 6);
   EXPECT_EQ(stats.items().max_bytes(), embedding::ItemCache::kMinBytes);
-  EXPECT_EQ(stats.engines(0).batches(), 0) << "the model was not asked";
+  EXPECT_EQ(stats.engines(0).batches(), 0) << "the model was not used";
 }
 
 TEST_F(EmbeddingServiceTest, QueriesAreRememberedInMemoryUntilTheirUserIsDropped) {
@@ -178,7 +178,8 @@ TEST_F(EmbeddingServiceTest, NoFileOfTheCacheHoldsAQuery) {
   }
 
   Start();
-  EXPECT_EQ(server_->Stats().items().vectors(), 3) << "the lamp's, of the call without a user";
+  EXPECT_EQ(server_->Stats().items().vectors(), 3)
+      << "those of the lamp, from the call without a user";
 }
 
 TEST_F(EmbeddingServiceTest, PicturesByUriComeAfterThoseByBytes) {
@@ -202,7 +203,7 @@ TEST_F(EmbeddingServiceTest, PicturesByUriComeAfterThoseByBytes) {
     EXPECT_EQ(response.results(i).SerializeAsString(), response.results(0).SerializeAsString())
         << i;
   EXPECT_EQ(server_->Stats().fetches().fetched(), 3);
-  EXPECT_EQ(server_->Stats().items().misses(), 1) << "the same content, however it came";
+  EXPECT_EQ(server_->Stats().items().misses(), 1) << "the same content by bytes and by URI";
 }
 
 TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone) {
@@ -233,7 +234,7 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
        "allowed"},
       {absl::StatusCode::kInvalidArgument, "inputs[4].image_uris[0] has the scheme \"file\""},
       {absl::StatusCode::kInvalidArgument,
-       "inputs[5].image_uris and images have 17 pictures together"}};
+       "inputs[5].image_uris and images have 17 images together"}};
 
   for (size_t i = 0; i < expected.size(); ++i) {
     const absl::Status status = FailureOf(response, static_cast<int>(i) + 1);

@@ -1,4 +1,4 @@
-// EmbedStream as a caller sees it: a real server, a real stream.
+// EmbedStream from the caller's view: a real server and a real stream.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -183,8 +183,8 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
   });
 
   EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
-  // In process a write ends when the other side has taken the message. One may be under way beyond
-  // the four.
+  // With an in-process channel a write ends when the server has taken the message. One message
+  // beyond the four may be in transit.
   for (int i = 0; i < 20; ++i) {
     server_->Stats();
     ASSERT_LE(written, 5);
@@ -231,7 +231,7 @@ TEST_F(EmbeddingStreamTest, CancelledStreamStopsCosting) {
   context_.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit))
-      << "though its batch still hangs";
+      << "although its batch still hangs";
 }
 
 TEST_F(EmbeddingStreamTest, StreamEndsAtItsDeadline) {

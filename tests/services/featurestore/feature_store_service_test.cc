@@ -1,4 +1,4 @@
-// FeatureStoreService and CatalogService at the gRPC edge, over the real store.
+// FeatureStoreService and CatalogService by gRPC, with a real store.
 #include "services/featurestore/feature_store_service.h"
 
 #include <gmock/gmock.h>
@@ -67,7 +67,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
   void Start() {
     FeatureStoreConfig config;
     config.store.dir = dir_;
-    // Nothing listens there: items wait to be embedded.
+    // No server listens there: items wait to be embedded.
     auto services = MakeFeatureStoreServices(config, TcpChannel("127.0.0.1:1"));
     ASSERT_TRUE(services.ok()) << services.status();
 
@@ -373,7 +373,7 @@ TEST_F(FeatureStoreServiceTest, FollowerSeesChangesOfCatalogsThatComeLater) {
   while (!seen) {
     const auto batch = source.WatchChanges(*position, absl::Seconds(20));
     ASSERT_TRUE(batch.ok()) << batch.status();
-    ASSERT_FALSE(batch->changes.empty()) << "no change within the time";
+    ASSERT_FALSE(batch->changes.empty()) << "no change before the timeout";
     for (const retrieval::Change& change : batch->changes)
       seen |= change.catalog == "later" && change.item_id == "x";
     position = batch->next_position;
@@ -437,7 +437,7 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   ASSERT_TRUE(Call(store_->async(), &Store::PurgeUser, purge, purged).ok());
   EXPECT_EQ(purged.removed_events(), 1);
   EXPECT_FALSE(purged.dropped_query_vectors())
-      << "the embedding service is away here, which is said";
+      << "the embedding service is not reachable in this test";
 
   store_pb::GetUserContextRequest context;
   context.set_catalog("shop");

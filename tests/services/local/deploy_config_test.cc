@@ -1,4 +1,4 @@
-// The files of deploy/config: what an operator reads there is what the program does.
+// The files of deploy/config have the defaults of the code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,8 +39,8 @@ void CheckFile(const std::string& name, Config& config) {
   ASSERT_TRUE(loaded.ok()) << loaded;
   for (const auto& [key, value] : Values(config)) {
     EXPECT_THAT(text.str(), HasSubstr(absl::StrCat(NameOf(key), ":")))
-        << key << " does not stand in " << path;
-    // Folders are given as an installation would.
+        << key << " is missing in " << path;
+    // Folders are those of an installation.
     if (NameOf(key) == "dir" || NameOf(key) == "data_dir") continue;
     EXPECT_EQ(value, defaults.at(key)) << key << " in " << path;
   }

@@ -1,4 +1,4 @@
-// Everything in one process: bad input at the public edge, streams, and the data folder.
+// All services in one process: wrong requests to the public API, streams, and the data folder.
 #include "services/local/local_stack.h"
 
 #include <gmock/gmock.h>
@@ -244,14 +244,15 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
     return Call(&Stub::Search, request, response).ok();
   };
 
-  // On a busy machine a query may come too late for its own answer, and is asked again.
+  // On a busy machine a query's vectors may be ready too late for its response; the request is then
+  // repeated.
   const int64_t before = queries().vectors();
   EXPECT_TRUE(Eventually([&] { return recommend() && queries().vectors() == before + 1; }, kLimit));
   EXPECT_TRUE(Eventually([&] { return search() && queries().vectors() == before + 2; }, kLimit));
 
   const int64_t computed = queries().misses();
   ASSERT_TRUE(recommend() && search());
-  EXPECT_EQ(queries().misses(), computed) << "remembered";
+  EXPECT_EQ(queries().misses(), computed) << "cached";
 
   shop_pb::PurgeUserRequest purge;
   purge.set_catalog("shop");
@@ -262,7 +263,7 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
 
   EXPECT_EQ(queries().vectors(), before);
   EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }, kLimit))
-      << "computed anew";
+      << "computed again";
 }
 
 TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {

@@ -1,9 +1,9 @@
-// Whether a picture helps or harms the finding of its item, on real movies through the whole stack.
-// Slow, and skipped without the data.
+// Whether images help or harm finding their items, on real movies with all services. Slow, and
+// skipped without the data.
 //
-// The set: every movie of MovieLens (ml-latest-small, in the shared data) that has a poster, and as
-// many without one, drawn by a seed; about 3,000 items, plots where there are any. Queries are
-// titles without their year.
+// The data: every movie of MovieLens (ml-latest-small, in the shared data) that has a poster, and
+// equally many without one, drawn with a fixed seed; about 3,000 items, with plots if available.
+// Queries are titles without their year.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ constexpr char kCatalog[] = "movielens";
 constexpr uint64_t kSeed = 7;
 constexpr size_t kTitles = 100;  // of each kind
 constexpr size_t kPosters = 50;
-constexpr int kWithinPoints = 2;  // of a hundred: how far the two recalls may lie apart
+constexpr int kWithinPoints = 2;  // largest difference of the two recalls, in percent
 constexpr int kMinRecall = 90;
 constexpr size_t kMinFoundFirst = 45;
 
@@ -43,7 +43,7 @@ std::string DataFolder() {
                       "/data/movielens");
 }
 
-// `count` of the movies with (or without) a poster, in a shuffled order.
+// Draws `count` of the movies with (or without) a poster, in random order.
 std::vector<Movie> Draw(const std::vector<Movie>& movies, bool with_poster, size_t count) {
   std::vector<Movie> drawn;
   for (const Movie& movie : movies) {

@@ -1,5 +1,5 @@
-// A catalog that is deleted and created again under its name, seen from outside over TCP: from the
-// deletion's answer on, no answer may name anything of the predecessor.
+// A catalog that is deleted and created again with the same id, over TCP: once DeleteCatalog has
+// returned, no response may have data of the deleted catalog.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,16 +21,16 @@ using RecommenderStub = shop_pb::RecommenderService::StubInterface::async_interf
 using CatalogStub = shop_catalog_pb::CatalogService::StubInterface::async_interface;
 
 constexpr absl::Duration kCall = absl::Seconds(30);
-// More than a source asks of the index, so that leftovers of the predecessor would crowd its
-// successor out.
+// More than a source requests from the index, so that leftovers of the deleted catalog would
+// displace the items of the new one.
 constexpr int kOldItems = 120;
 constexpr int kNewItems = 3;
 constexpr char kUser[] = "u";
 
 struct Scenario {
   const char* name;
-  bool same_create_time;  // the declaration is written back as it was read
-  bool same_ids;          // the new items take ids of old ones
+  bool same_create_time;  // the new declaration repeats the old create_time
+  bool same_ids;          // the new items have ids of old ones
 };
 
 class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
@@ -41,7 +41,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     config.data_dir = folder_->path();
     config.server.listen = "127.0.0.1:0";
     config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
-    config.ranking.models.clear();  // which order is not the question
+    config.ranking.models.clear();  // the order does not matter here
 
     auto stack = LocalStack::Start(config);
     ASSERT_TRUE(stack.ok()) << stack.status();
@@ -140,7 +140,7 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     return response;
   }
 
-  // How many results there are, every one of which must be a new item.
+  // The number of results, each of which must be a new item; -1 for an error.
   template <typename Response>
   static int CountNew(const absl::StatusOr<Response>& answer) {
     if (!answer.ok()) return -1;
@@ -186,13 +186,13 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
   EXPECT_EQ(CountNew(Recommend()), 0);
   EXPECT_EQ(Similar(OldId(1)).status().code(), absl::StatusCode::kNotFound);
 
-  // While the new items are embedded and indexed, and ever after.
+  // While the new items are embedded and indexed, and afterwards.
   ASSERT_TRUE(WriteItems(kNewItems, NewId, "reading lamp").ok());
   EXPECT_TRUE(Eventually([&] { return CountNew(Search("a tent")) == kNewItems; }, kLimit));
   EXPECT_TRUE(Eventually([&] { return CountNew(Similar(NewId(0))) == kNewItems - 1; }, kLimit));
   EXPECT_EQ(CountNew(Recommend()), kNewItems);  // nothing counts as seen
 
-  // What the user did in the predecessor is no taste here.
+  // Events in the deleted catalog do not count as interests.
   const auto recommended = Recommend();
   ASSERT_TRUE(recommended.ok()) << recommended.status();
   for (const auto& result : recommended->results()) {

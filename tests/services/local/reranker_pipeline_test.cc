@@ -1,4 +1,4 @@
-// A published reranker as the server's default ranking model: the pipeline's rerank stage takes its
+// A published reranker as the server's default ranking model: the pipeline's rerank stage uses its
 // scores.
 #include <gtest/gtest.h>
 

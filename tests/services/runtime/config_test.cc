@@ -65,10 +65,10 @@ TEST_F(ConfigTest, UnknownSectionFails) {
               HasSubstr("f.yaml:1: other: unknown key"));
 }
 
-TEST_F(ConfigTest, KeyThatStandsTwiceFails) {
+TEST_F(ConfigTest, RejectsDuplicateKey) {
   EXPECT_THAT(
       std::string(config_.LoadYaml("part:\n  threads: 3\n  threads: 4\n", "f.yaml").message()),
-      HasSubstr("stands twice"));
+      HasSubstr("is duplicated"));
 }
 
 TEST_F(ConfigTest, ValueOutOfRangeFailsNamingTheRange) {

@@ -14,7 +14,7 @@ namespace {
 namespace pb = palate::recommender::v1;
 using ::testing::HasSubstr;
 
-TEST(StatusConvertTest, FieldViolationsSurviveTheWay) {
+TEST(StatusConvertTest, FieldViolationsRoundTrip) {
   const absl::Status there = InvalidField("items[3].title", "has 70000 bytes", "at most 1024");
   const absl::Status back = ToAbslStatus(ToGrpcStatus(there));
   EXPECT_EQ(back.code(), absl::StatusCode::kInvalidArgument);
@@ -23,7 +23,7 @@ TEST(StatusConvertTest, FieldViolationsSurviveTheWay) {
   EXPECT_EQ(FieldViolations(back)[0].description, FieldViolations(there)[0].description);
 }
 
-TEST(StatusConvertTest, CodesAndMessagesSurviveTheWay) {
+TEST(StatusConvertTest, CodesAndMessagesRoundTrip) {
   const absl::Status back = ToAbslStatus(ToGrpcStatus(absl::AbortedError("revision 4 is stored")));
   EXPECT_EQ(back, absl::AbortedError("revision 4 is stored"));
   EXPECT_TRUE(ToAbslStatus(ToGrpcStatus(absl::OkStatus())).ok());
@@ -33,7 +33,7 @@ const char kBad[] =
     "a\xFF\xFE"
     "b";
 
-TEST(ParseTolerantlyTest, KeepsBadTextWhereItStood) {
+TEST(ParseTolerantlyTest, KeepsBadTextInItsField) {
   pb::UpsertItemsRequest request;
   request.set_catalog("shop");
   request.add_writes()->mutable_item()->set_title("good");
@@ -77,7 +77,7 @@ TEST(ParseTolerantlyTest, RefusesBytesThatAreNoMessage) {
   EXPECT_EQ(ParseTolerantly("\xFF\xFF\xFF", parsed).code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(TypesConvertTest, ItemSurvivesTheWay) {
+TEST(TypesConvertTest, ItemRoundTrips) {
   Item item;
   item.id = "1";
   item.title = "Chair";

@@ -1,4 +1,5 @@
-// The bootstrap: a real gRPC server over a service whose handlers do what each test needs.
+// RpcService, Forward and Server: a real gRPC server with a service whose handlers do what the
+// tests need.
 #include "services/runtime/rpc_service.h"
 
 #include <gmock/gmock.h>
@@ -28,7 +29,7 @@ using Stub = catalog_pb::CatalogService::StubInterface::async_interface;
 using ::testing::HasSubstr;
 
 // GetCatalog: "block" waits until it is cancelled or released, "throw" throws, "refuse" is an
-// invalid field, anything else comes back.
+// invalid field, any other id is returned.
 class TestService final : public RpcService {
  public:
   explicit TestService(ThreadPool& pool)
@@ -45,7 +46,8 @@ class TestService final : public RpcService {
   static constexpr absl::Duration kDefaultTimeout = absl::Minutes(7);
 
   absl::Notification entered, cancelled, release;
-  // Of the last ListCatalogs, which has no default timeout, and DeleteCatalog, which has.
+  // The deadlines of the last ListCatalogs, which has no default timeout, and DeleteCatalog, which
+  // has one.
   absl::Time list_deadline, delete_deadline;
 
  private:
@@ -174,7 +176,7 @@ TEST_F(RpcServiceTest, FullPoolRefusesAtOnce) {
   std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
   service_->entered.WaitForNotification();
 
-  // The second call waits in the queue, whatever its caller thinks of that; the third is refused.
+  // The second call waits in the queue even after its deadline; the third is refused.
   EXPECT_EQ(Get("second", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
   const absl::Status refused = Get("third");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
@@ -228,7 +230,7 @@ TEST_F(RpcServiceTest, CallInQueueWhoseDeadlinePassedIsNotBegun) {
   std::thread running([&] { EXPECT_TRUE(Get("block").ok()); });
   service_->entered.WaitForNotification();
 
-  // "throw" would come back as INTERNAL had it been begun.
+  // "throw" would return INTERNAL if it had been started.
   EXPECT_EQ(Get("throw", absl::Milliseconds(100)).code(), absl::StatusCode::kDeadlineExceeded);
 
   service_->release.Notify();
@@ -266,7 +268,7 @@ TEST_F(RpcServiceTest, BytesThatAreNoMessageAreInvalidArgument) {
       absl::StatusCode::kInvalidArgument);
 }
 
-// CatalogService, passed on.
+// Forwards CatalogService.
 class TestProxy final : public RpcService {
  public:
   TestProxy(ChannelProvider target, absl::Duration default_timeout, ThreadPool& pool)
@@ -286,7 +288,7 @@ class TestProxy final : public RpcService {
 
 class ForwardTest : public RpcServiceTest {
  protected:
-  // The stub then leads to the proxy.
+  // After this, stub_ calls the proxy.
   void StartBoth(absl::Duration default_timeout = absl::InfiniteDuration()) {
     Start(/*threads=*/2, /*queue_limit=*/4);
     ServiceSet set;
