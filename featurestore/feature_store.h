@@ -39,12 +39,6 @@
 
 namespace palate::featurestore {
 
-class StoreCore;
-
-// The change feed's key for a user: a digest of catalog and user id. Whoever knows the id can match
-// it; the feed never holds the id.
-std::string UserFeedKey(absl::string_view catalog, absl::string_view user_id);
-
 class FeatureStore {
  public:
   // Opens or creates the store in options.dir; older formats are migrated.
@@ -178,9 +172,10 @@ class FeatureStore {
   absl::Status VerifyChecksums() const;
 
  private:
-  explicit FeatureStore(std::unique_ptr<StoreCore> core);
+  struct Parts;  // keeps RocksDB out of this header
+  explicit FeatureStore(std::unique_ptr<Parts> parts);
 
-  const std::unique_ptr<StoreCore> core_;
+  const std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace palate::featurestore

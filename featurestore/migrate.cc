@@ -1,53 +1,62 @@
 #include "featurestore/migrate.h"
 
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "featurestore/items/item_batch.h"
+#include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
 namespace {
 
-constexpr int kRowsPerBatch = 10000;
+constexpr int kMigratedRowsPerBatch = 10000;
 
 // Fills the counters of one catalog from its other rows.
 class CounterRebuild {
  public:
-  CounterRebuild(StoreCore& core, uint32_t catalog)
-      : core_(core), catalog_(catalog), prefix_(CatalogPrefix(catalog)) {}
+  CounterRebuild(Database& database, uint32_t catalog)
+      : database_(database), catalog_(catalog), prefix_(CatalogPrefix(catalog)) {}
 
   absl::Status Run() {
-    batch_.DeleteRange(core_.family(kCounters), prefix_, PrefixEnd(prefix_));
+    batch_.DeleteRange(database_.family(kCounters), prefix_, PrefixEnd(prefix_));
     PALATE_RETURN_IF_ERROR(LoadTargets());
     PALATE_RETURN_IF_ERROR(Items());
     PALATE_RETURN_IF_ERROR(Users());
     PALATE_RETURN_IF_ERROR(Events());
     for (const auto& [digest, record] : blobs_) {
-      PutRecord(batch_, core_.family(kCounters), BlobRefKey(catalog_, digest), record);
+      PutRecord(batch_, database_.family(kCounters), BlobRefKey(catalog_, digest), record);
     }
     Sum(CounterTag::kItems, items_);
     Sum(CounterTag::kUsers, users_);
     Sum(CounterTag::kEvents, events_);
     if (events_ > 0) Sum(CounterTag::kNewestEvent, newest_us_);
-    return core_.Write(batch_);
+    return database_.Write(batch_);
   }
 
  private:
   void Sum(CounterTag tag, int64_t value) {
-    batch_.Merge(core_.family(kCounters), CounterPrefix(catalog_, tag), EncodeCount(value));
+    batch_.Merge(database_.family(kCounters), CounterPrefix(catalog_, tag), EncodeCount(value));
   }
 
   absl::Status WriteWhenLarge() {
-    if (batch_.Count() < kRowsPerBatch) return absl::OkStatus();
-    PALATE_RETURN_IF_ERROR(core_.Write(batch_));
+    if (batch_.Count() < kMigratedRowsPerBatch) return absl::OkStatus();
+    PALATE_RETURN_IF_ERROR(database_.Write(batch_));
     batch_.Clear();
     return absl::OkStatus();
   }
 
   absl::Status LoadTargets() {
     const std::string prefix = SpacePrefix(catalog_);
-    return core_.ScanPrefix(
+    return database_.ScanPrefix(
         kMeta, prefix, "", {},
         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
           PALATE_ASSIGN_OR_RETURN(const auto record,
@@ -61,7 +70,7 @@ class CounterRebuild {
     for (const SpaceKey& target : targets_) {
       PALATE_ASSIGN_OR_RETURN(
           const auto vector,
-          core_.GetRecord<storage::VectorRecord>(
+          database_.GetRecord<storage::VectorRecord>(
               kVectors, VectorKey(catalog_, item_id, target.name, target.fingerprint)));
       if (vector.has_value() && vector->content_revision() == content_revision) return true;
     }
@@ -69,7 +78,7 @@ class CounterRebuild {
   }
 
   absl::Status Items() {
-    return core_.ScanPrefix(
+    return database_.ScanPrefix(
         kItems, prefix_, "", {},
         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
           std::string id;
@@ -79,14 +88,14 @@ class CounterRebuild {
           const int64_t content_revision = record.content_revision();
           const Item item = FromRecord(id, std::move(record));
           ++items_;
-          PutFresh(batch_, core_, catalog_, item);
+          PutFresh(batch_, database_, catalog_, item);
           for (const ImageRef& image : item.images) CountImage(image);
           if (IsEmbeddable(item)) {
             PALATE_ASSIGN_OR_RETURN(const bool embedded, IsEmbedded(id, content_revision));
             storage::EmbeddingRecord pending;
             pending.set_content_revision(content_revision);
             if (!embedded)
-              PutRecord(batch_, core_.family(kCounters),
+              PutRecord(batch_, database_.family(kCounters),
                         TaggedItemKey(catalog_, CounterTag::kEmbedding, id), pending);
           }
           PALATE_RETURN_IF_ERROR(WriteWhenLarge());
@@ -105,7 +114,7 @@ class CounterRebuild {
 
   absl::Status Users() {
     std::string last;
-    return core_.ScanPrefix(
+    return database_.ScanPrefix(
         kUsers, prefix_, "", {},
         [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
           std::string id;
@@ -121,7 +130,7 @@ class CounterRebuild {
   }
 
   absl::Status Events() {
-    return core_.ScanPrefix(
+    return database_.ScanPrefix(
         kEvents, prefix_, "", {},
         [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
           std::string user_id;
@@ -134,7 +143,7 @@ class CounterRebuild {
           ++events_;
           newest_us_ = std::max(newest_us_, time_us);
           if (record.popularity_micros() != 0) {
-            batch_.Merge(core_.family(kCounters),
+            batch_.Merge(database_.family(kCounters),
                          TimedItemKey(catalog_, CounterTag::kPopularity, PopularityBucket(time_us),
                                       record.item_id()),
                          EncodeCount(record.popularity_micros()));
@@ -144,7 +153,7 @@ class CounterRebuild {
         });
   }
 
-  StoreCore& core_;
+  Database& database_;
   const uint32_t catalog_;
   const std::string prefix_;
   rocksdb::WriteBatch batch_;
@@ -156,24 +165,60 @@ class CounterRebuild {
   int64_t newest_us_ = 0;
 };
 
-absl::Status FromVersion1(StoreCore& core) {
-  return core.ScanPrefix(kCatalogs, std::string(1, kKeyFormat), "", {},
-                         [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
-                           PALATE_ASSIGN_OR_RETURN(
-                               const auto record,
-                               ParseRecord<storage::CatalogRecord>(value, "catalog"));
-                           PALATE_RETURN_IF_ERROR(CounterRebuild(core, record.number()).Run());
-                           return true;
-                         });
+absl::Status FromVersion1(Database& database) {
+  return database.ScanPrefix(
+      kCatalogs, std::string(1, kKeyFormat), "", {},
+      [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
+        PALATE_ASSIGN_OR_RETURN(const auto record,
+                                ParseRecord<storage::CatalogRecord>(value, "catalog"));
+        PALATE_RETURN_IF_ERROR(CounterRebuild(database, record.number()).Run());
+        return true;
+      });
+}
+
+absl::Status WriteFormatVersion(Database& database) {
+  rocksdb::WriteBatch batch;
+  batch.Put(database.family(kMeta), ToSlice(kFormatVersionKey), absl::StrCat(kFormatVersion));
+  return database.Write(batch);
+}
+
+// The first Open may have died between making the database and writing its version; then nothing
+// else is in it.
+absl::Status MarkNewDatabase(Database& database) {
+  bool empty = true;
+  PALATE_RETURN_IF_ERROR(
+      database.ScanPrefix(kCatalogs, "", "", {}, [&](absl::string_view, absl::string_view) {
+        empty = false;
+        return false;
+      }));
+  return empty ? WriteFormatVersion(database) : database.Damaged("its format version is missing");
+}
+
+absl::Status Migrate(Database& database, int version) {
+  if (version <= 1) PALATE_RETURN_IF_ERROR(FromVersion1(database));
+  return WriteFormatVersion(database);
 }
 
 }  // namespace
 
-absl::Status Migrate(StoreCore& core, int version) {
-  if (version <= 1) PALATE_RETURN_IF_ERROR(FromVersion1(core));
-  rocksdb::WriteBatch batch;
-  batch.Put(core.family(kMeta), ToSlice(kFormatVersionKey), absl::StrCat(kFormatVersion));
-  return core.Write(batch);
+absl::Status MigrateToCurrentFormat(Database& database) {
+  PALATE_ASSIGN_OR_RETURN(const std::optional<std::string> stored,
+                          database.Get(kMeta, kFormatVersionKey));
+  if (!stored.has_value()) return MarkNewDatabase(database);
+
+  int version = 0;
+  if (!absl::SimpleAtoi(*stored, &version) || version < 1)
+    return database.Damaged(absl::StrCat("its format version is ", QuoteForMessage(*stored)));
+  if (version > kFormatVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the feature store in ", database.dir(), " has format version ", version,
+                     "; this program reads up to ", kFormatVersion, ": use a newer one"));
+  }
+  if (version == kFormatVersion) return absl::OkStatus();
+
+  spdlog::info("feature store in {}: migrating format version {} to {}", database.dir(), version,
+               kFormatVersion);
+  return Annotate(Migrate(database, version), "migrating the feature store in ", database.dir());
 }
 
 }  // namespace palate::featurestore

@@ -1,16 +1,20 @@
-// From older formats on disk to the present one. Private to featurestore/.
+// The format on disk: its version, and the migration from older ones. Private to featurestore/.
 //
 // Version 1: as version 2, without the column family `counters`; everything in it is derived from
 // items, users, events and vectors.
 #pragma once
 
 #include "absl/status/status.h"
-#include "featurestore/storage/store_core.h"
+#include "featurestore/storage/database.h"
 
 namespace palate::featurestore {
 
-// Brings a store of `version` (older than kFormatVersion) to kFormatVersion. The version is written
-// last, so that a migration that was cut short begins anew.
-absl::Status Migrate(StoreCore& core, int version);
+inline constexpr int kFormatVersion = 2;
+
+// Brings the database to kFormatVersion: marks an empty one and migrates an older one. The version
+// is written last, so that a migration that was cut short begins anew. FAILED_PRECONDITION when a
+// newer version wrote the database; DATA_LOSS when its version is missing or damaged. Called while
+// opening, before any catalog is read.
+absl::Status MigrateToCurrentFormat(Database& database);
 
 }  // namespace palate::featurestore

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "domain/catalog.h"
 #include "domain/element_failure.h"
@@ -152,6 +153,10 @@ enum class ChangeKind {
   kCatalogDeleted,
   kSpacesSwitched,  // key: the catalog's id; another fingerprint became active
 };
+
+// The change feed's key for a user: a digest of catalog and user id. Code that knows the id can
+// match it; the feed never holds the id.
+std::string UserFeedKey(absl::string_view catalog, absl::string_view user_id);
 
 struct Change {
   ChangeKind kind = ChangeKind::kItemUpserted;

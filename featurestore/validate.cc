@@ -137,6 +137,14 @@ absl::Status ValidateBatchSize(absl::string_view field, size_t size, int max) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<int> ValidatePageSize(int page_size, const StoreLimits& limits) {
+  if (page_size < 0 || page_size > limits.max_page) {
+    return InvalidField("page_size", absl::StrCat("is ", page_size),
+                        absl::StrCat("from 0 to ", limits.max_page));
+  }
+  return page_size == 0 ? limits.max_page : page_size;
+}
+
 absl::Status ValidateCatalog(const Catalog& catalog) {
   PALATE_RETURN_IF_ERROR(ValidateCatalogId(catalog.id));
   PALATE_RETURN_IF_ERROR(ValidateText("display_name", catalog.display_name, kMaxDisplayNameBytes));
@@ -210,6 +218,18 @@ absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreL
   if (item.expire_time.has_value())
     PALATE_RETURN_IF_ERROR(ValidateTime("expire_time", *item.expire_time));
   return absl::OkStatus();
+}
+
+absl::Status ValidateSpaceKey(absl::string_view field, const SpaceKey& space,
+                              const Catalog& catalog, const StoreLimits& limits) {
+  if (FindSpace(catalog, space.name) == nullptr) {
+    return InvalidField(absl::StrCat(field, ".name"),
+                        absl::StrCat("is ", QuoteForMessage(space.name)),
+                        absl::StrCat("a space that catalog ", catalog.id, " declares"));
+  }
+  PALATE_RETURN_IF_ERROR(
+      ValidateId(absl::StrCat(field, ".fingerprint"), space.fingerprint, limits));
+  return ValidateText(absl::StrCat(field, ".fingerprint"), space.fingerprint, kMaxFingerprintBytes);
 }
 
 absl::Status ValidateUser(const User& user, const StoreLimits& limits) {

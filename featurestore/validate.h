@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
 #include "domain/user.h"
+#include "domain/vector.h"
 #include "featurestore/options.h"
 #include "featurestore/types.h"
 
@@ -26,6 +28,8 @@ absl::Status ValidateOptionalId(absl::string_view field, absl::string_view id,
 absl::Status ValidateText(absl::string_view field, absl::string_view text, size_t max_bytes);
 // `size` is between 1 and `max`.
 absl::Status ValidateBatchSize(absl::string_view field, size_t size, int max);
+// 1 to max_page; 0 becomes max_page.
+absl::StatusOr<int> ValidatePageSize(int page_size, const StoreLimits& limits);
 
 absl::Status ValidateCatalog(const Catalog& catalog);
 // FAILED_PRECONDITION when `now` removes an attribute of `before` or changes its type.
@@ -33,6 +37,9 @@ absl::Status ValidateCatalogChange(const Catalog& before, const Catalog& now);
 
 // Everything of an item but its pictures.
 absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreLimits& limits);
+// A space that the catalog declares, and a fingerprint.
+absl::Status ValidateSpaceKey(absl::string_view field, const SpaceKey& space,
+                              const Catalog& catalog, const StoreLimits& limits);
 absl::Status ValidateUser(const User& user, const StoreLimits& limits);
 
 struct EventTimeBounds {

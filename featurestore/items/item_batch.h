@@ -14,8 +14,10 @@
 
 #include "absl/status/status.h"
 #include "domain/item.h"
-#include "featurestore/storage/blobs.h"
-#include "featurestore/storage/store_core.h"
+#include "featurestore/storage/blob_ledger.h"
+#include "featurestore/storage/catalog_state.h"
+#include "featurestore/storage/item_record_cache.h"
+#include "featurestore/storage/storage.h"
 
 namespace palate::featurestore {
 
@@ -29,8 +31,13 @@ Availability AvailabilityOf(const std::optional<Item>& item);
 
 class ItemBatch {
  public:
-  ItemBatch(StoreCore& core, CatalogState& state)
-      : core_(core), state_(state), blobs_(core, state.number) {}
+  // Borrows everything.
+  ItemBatch(Storage& storage, ItemRecordCache& cache, CatalogState& state)
+      : database_(storage.database()),
+        changes_(storage.changes()),
+        cache_(cache),
+        state_(state),
+        blobs_(storage.database(), state.number()) {}
 
   // Reads the items. Pictures are loaded separately, when their digests are locked.
   absl::Status Load(const std::vector<std::string>& ids);
@@ -46,7 +53,7 @@ class ItemBatch {
   // Records a change; `now` absent removes the item. The blob ledger is told by the caller. Returns
   // the change's number.
   size_t Change(const std::string& id, std::optional<Item> now);
-  size_t num_changes() const { return changes_.size(); }
+  size_t num_changes() const { return notes_.size(); }
 
   // Gives every change its revision, writes everything, and updates what is kept in memory. Change
   // n has revision first + n.
@@ -73,17 +80,18 @@ class ItemBatch {
                                    rocksdb::WriteBatch& batch);
   void UpdateMemory();
 
-  StoreCore& core_;
+  Database& database_;
+  ChangeLog& changes_;
+  ItemRecordCache& cache_;
   CatalogState& state_;
   BlobLedger blobs_;
   std::map<std::string, Work> works_;
-  std::vector<ChangeNote> changes_;
-  int64_t items_delta_ = 0;
-  int64_t pending_delta_ = 0;
-  int64_t failed_delta_ = 0;
+  std::vector<ChangeNote> notes_;  // by number
+  CatalogCounts delta_;
 };
 
 // The row that lists a visible item among the fresh ones.
-void PutFresh(rocksdb::WriteBatch& batch, StoreCore& core, uint32_t catalog, const Item& item);
+void PutFresh(rocksdb::WriteBatch& batch, const Database& database, uint32_t catalog,
+              const Item& item);
 
 }  // namespace palate::featurestore

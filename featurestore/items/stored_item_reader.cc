@@ -7,11 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "featurestore/validate.h"
+#include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
 
-absl::StatusOr<StoredItemReader> StoredItemReader::Create(const StoreCore& core,
+absl::StatusOr<StoredItemReader> StoredItemReader::Create(const Database& database,
+                                                          ItemRecordCache& cache,
                                                           const CatalogState& state,
                                                           const ItemReadOptions& options,
                                                           const rocksdb::ReadOptions& read) {
@@ -23,7 +24,7 @@ absl::StatusOr<StoredItemReader> StoredItemReader::Create(const StoreCore& core,
                           absl::StrCat("a space that catalog ", catalog->id, " declares"));
     }
   }
-  StoredItemReader reader(core, state, read);
+  StoredItemReader reader(database, cache, state, read);
   for (const auto& [name, record] : state.Spaces()) {
     if (!options.all_spaces &&
         std::find(options.spaces.begin(), options.spaces.end(), name) == options.spaces.end())
@@ -44,7 +45,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(
   keys.reserve(ids.size());
   for (const std::string& id : ids) keys.push_back(ItemKey(catalog_, id));
   PALATE_ASSIGN_OR_RETURN(auto records,
-                          core_.MultiGetRecords<storage::ItemRecord>(kItems, keys, read_));
+                          database_.MultiGetRecords<storage::ItemRecord>(kItems, keys, read_));
   std::vector<std::optional<StoredItem>> items(ids.size());
   std::vector<StoredItem*> known;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -59,32 +60,32 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(
 
 absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCached(
     const std::vector<std::string>& ids) const {
-  ItemRecordCache& cache = core_.item_cache;
   // Before the fingerprints: should they change in between, what is read goes under a key that
   // nobody looks up any more.
-  const int64_t switches = state_.switches;
+  const int64_t switches = state_.switches();
   std::vector<std::shared_ptr<const ItemWithVectors>> entries(ids.size());
   std::vector<std::string> missing;
   std::vector<size_t> missing_index;
   std::vector<uint64_t> tickets;
   for (size_t i = 0; i < ids.size(); ++i) {
-    const std::string key = StoreCore::CacheKey(state_, switches, ids[i]);
-    entries[i] = cache.Find(key);
+    const std::string key = ItemRecordCache::Key(catalog_, switches, ids[i]);
+    entries[i] = cache_.Find(key);
     if (entries[i] != nullptr) continue;
     missing.push_back(ids[i]);
     missing_index.push_back(i);
-    tickets.push_back(cache.Ticket(key));
+    tickets.push_back(cache_.Ticket(key));
   }
   if (!missing.empty()) {
     // Not at the snapshot: the cache holds what is committed now.
-    PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader,
-                            Create(core_, state_, {.all_spaces = true}, rocksdb::ReadOptions()));
+    PALATE_ASSIGN_OR_RETURN(
+        const StoredItemReader reader,
+        Create(database_, cache_, state_, {.all_spaces = true}, rocksdb::ReadOptions()));
     PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(missing));
     for (size_t i = 0; i < missing.size(); ++i) {
       if (!items[i].has_value()) continue;
       auto entry =
           std::make_shared<const ItemWithVectors>(static_cast<ItemWithVectors&&>(*items[i]));
-      cache.Insert(StoreCore::CacheKey(state_, switches, missing[i]), entry, tickets[i]);
+      cache_.Insert(ItemRecordCache::Key(catalog_, switches, missing[i]), entry, tickets[i]);
       entries[missing_index[i]] = std::move(entry);
     }
   }
@@ -109,7 +110,7 @@ absl::Status StoredItemReader::AddVectors(const std::vector<StoredItem*>& items)
     for (const SpaceKey& space : spaces_)
       keys.push_back(VectorKey(catalog_, item->item.id, space.name, space.fingerprint));
   }
-  PALATE_ASSIGN_OR_RETURN(const auto rows, core_.MultiGet(kVectors, keys, read_));
+  PALATE_ASSIGN_OR_RETURN(const auto rows, database_.MultiGet(kVectors, keys, read_));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].has_value()) continue;
     PALATE_ASSIGN_OR_RETURN(const auto record,
@@ -131,7 +132,8 @@ int64_t StoredItemReader::ImageBytes(const Item& item) {
 
 absl::Status StoredItemReader::AddImages(StoredItem& item) const {
   for (const ImageRef& image : item.item.images) {
-    PALATE_ASSIGN_OR_RETURN(auto bytes, core_.Get(kBlobs, BlobKey(catalog_, image.sha256), read_));
+    PALATE_ASSIGN_OR_RETURN(auto bytes,
+                            database_.Get(kBlobs, BlobKey(catalog_, image.sha256), read_));
     if (!bytes.has_value())
       return absl::DataLossError("a picture that an item shows is missing from the store");
     item.image_bytes.push_back(*std::move(bytes));

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "featurestore/storage/store_core.h"
+#include "featurestore/storage/catalog_state.h"
+#include "featurestore/storage/database.h"
+#include "featurestore/storage/item_record_cache.h"
 #include "featurestore/types.h"
 
 namespace palate::featurestore {
@@ -16,7 +18,8 @@ namespace palate::featurestore {
 class StoredItemReader {
  public:
   // INVALID_ARGUMENT when an option names a space that the catalog does not declare.
-  static absl::StatusOr<StoredItemReader> Create(const StoreCore& core, const CatalogState& state,
+  static absl::StatusOr<StoredItemReader> Create(const Database& database, ItemRecordCache& cache,
+                                                 const CatalogState& state,
                                                  const ItemReadOptions& options,
                                                  const rocksdb::ReadOptions& read);
 
@@ -36,11 +39,12 @@ class StoredItemReader {
   static int64_t ImageBytes(const Item& item);
 
  private:
-  StoredItemReader(const StoreCore& core, const CatalogState& state,
+  StoredItemReader(const Database& database, ItemRecordCache& cache, const CatalogState& state,
                    const rocksdb::ReadOptions& read)
-      : core_(core), state_(state), catalog_(state.number), read_(read) {}
+      : database_(database), cache_(cache), state_(state), catalog_(state.number()), read_(read) {}
 
-  const StoreCore& core_;
+  const Database& database_;
+  ItemRecordCache& cache_;
   const CatalogState& state_;
   const uint32_t catalog_;
   const rocksdb::ReadOptions read_;

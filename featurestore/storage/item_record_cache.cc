@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "base/bytes.h"
 
 namespace palate::featurestore {
 namespace {
@@ -25,6 +26,14 @@ int64_t BytesOf(absl::string_view key, const ItemWithVectors& entry) {
 }
 
 }  // namespace
+
+std::string ItemRecordCache::Key(uint32_t catalog, int64_t switches, absl::string_view item_id) {
+  std::string key;
+  AppendBigEndian32(catalog, key);
+  AppendBigEndian64(static_cast<uint64_t>(switches), key);
+  key.append(item_id.data(), item_id.size());
+  return key;
+}
 
 ItemRecordCache::Shard& ItemRecordCache::ShardOf(absl::string_view key) {
   return shards_[absl::HashOf(key) % kShards];

@@ -24,6 +24,10 @@ class ItemRecordCache {
  public:
   explicit ItemRecordCache(int64_t capacity_bytes) : shard_capacity_(capacity_bytes / kShards) {}
 
+  // The key of an item as long as its catalog's active fingerprints stay; `switches` is
+  // CatalogState::switches().
+  static std::string Key(uint32_t catalog, int64_t switches, absl::string_view item_id);
+
   // nullptr when the key is not held. An entry's vectors are those of every space's active
   // fingerprint.
   std::shared_ptr<const ItemWithVectors> Find(absl::string_view key);

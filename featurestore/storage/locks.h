@@ -1,5 +1,5 @@
 // Locks of the feature store: a reader-writer lock that does not starve writers, and a table of
-// mutexes that stands for one mutex per key.
+// mutexes that acts as one mutex per key. Thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -12,27 +12,27 @@
 
 namespace palate::featurestore {
 
-// Many holders of the shared side or one of the exclusive side. Who waits for the exclusive side
-// goes before new shared holders.
-class RwLock {
+// Many holders of the shared side or one of the exclusive side. A thread that waits for the
+// exclusive side goes before new shared holders.
+class ABSL_LOCKABLE RwLock {
  public:
-  void LockShared() {
+  void LockShared() ABSL_SHARED_LOCK_FUNCTION() {
     MutexLock lock(mutex_);
     while (exclusive_ || waiting_exclusive_ > 0) changed_.Wait(mutex_);
     ++shared_;
   }
-  void UnlockShared() {
+  void UnlockShared() ABSL_UNLOCK_FUNCTION() {
     MutexLock lock(mutex_);
     if (--shared_ == 0) changed_.SignalAll();
   }
-  void LockExclusive() {
+  void LockExclusive() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
     MutexLock lock(mutex_);
     ++waiting_exclusive_;
     while (exclusive_ || shared_ > 0) changed_.Wait(mutex_);
     --waiting_exclusive_;
     exclusive_ = true;
   }
-  void UnlockExclusive() {
+  void UnlockExclusive() ABSL_UNLOCK_FUNCTION() {
     MutexLock lock(mutex_);
     exclusive_ = false;
     changed_.SignalAll();
@@ -46,13 +46,16 @@ class RwLock {
   bool exclusive_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Scoped holders. Not re-entrant: a thread that waits for the exclusive side behind its own shared
-// hold waits for ever.
+// Holds the shared side. Movable, so that a call can hand it on, and therefore invisible to clang's
+// analysis. Not re-entrant: a thread that waits for the exclusive side behind its own shared hold
+// waits forever.
 class SharedHold {
  public:
-  explicit SharedHold(RwLock& lock) : lock_(&lock) { lock_->LockShared(); }
+  explicit SharedHold(RwLock& lock) ABSL_NO_THREAD_SAFETY_ANALYSIS : lock_(&lock) {
+    lock_->LockShared();
+  }
   ~SharedHold() { Release(); }
-  void Release() {
+  void Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (lock_ != nullptr) lock_->UnlockShared();
     lock_ = nullptr;
   }
@@ -64,10 +67,13 @@ class SharedHold {
   RwLock* lock_;
 };
 
-class ExclusiveHold {
+// Holds the exclusive side for a scope.
+class ABSL_SCOPED_LOCKABLE ExclusiveHold {
  public:
-  explicit ExclusiveHold(RwLock& lock) : lock_(lock) { lock_.LockExclusive(); }
-  ~ExclusiveHold() { lock_.UnlockExclusive(); }
+  explicit ExclusiveHold(RwLock& lock) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock) : lock_(lock) {
+    lock_.LockExclusive();
+  }
+  ~ExclusiveHold() ABSL_UNLOCK_FUNCTION() { lock_.UnlockExclusive(); }
   ExclusiveHold(const ExclusiveHold&) = delete;
   ExclusiveHold& operator=(const ExclusiveHold&) = delete;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
 
@@ -289,6 +290,37 @@ absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind) {
   }
   return absl::DataLossError(
       absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
+}
+
+std::string EncodeCount(int64_t value) {
+  std::string bytes;
+  AppendBigEndian64(static_cast<uint64_t>(value), bytes);
+  return bytes;
+}
+
+absl::StatusOr<int64_t> DecodeCount(absl::string_view bytes) {
+  uint64_t value = 0;
+  if (!ConsumeBigEndian64(bytes, value) || !bytes.empty())
+    return absl::DataLossError("a stored counter is damaged");
+  return static_cast<int64_t>(value);
+}
+
+std::string EncodePageToken(absl::string_view last_id) {
+  storage::PageToken token;
+  token.set_last_id(std::string(last_id));
+  return absl::WebSafeBase64Escape(token.SerializeAsString());
+}
+
+absl::StatusOr<std::string> DecodePageToken(absl::string_view token) {
+  std::string bytes;
+  storage::PageToken parsed;
+  if (token.empty()) return std::string();
+  if (!absl::WebSafeBase64Unescape(token, &bytes) || !parsed.ParseFromString(bytes) ||
+      parsed.last_id().empty()) {
+    return InvalidField("page_token", absl::StrCat("is ", QuoteForMessage(token)),
+                        "a token from the page before");
+  }
+  return parsed.last_id();
 }
 
 std::string DeriveEventId(const Event& event) {

@@ -51,6 +51,15 @@ Event FromRecord(std::string user_id, std::string event_id, int64_t time_us,
 storage::ChangeKind ToRecord(ChangeKind kind);
 absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind);
 
+// Operands and values of the counters that merge: 8 bytes, big-endian. DATA_LOSS for other bytes.
+std::string EncodeCount(int64_t value);
+absl::StatusOr<int64_t> DecodeCount(absl::string_view bytes);
+
+// Opaque page tokens that hold the last id of a page; "" is the first page. INVALID_ARGUMENT for
+// bytes that are no token.
+std::string EncodePageToken(absl::string_view last_id);
+absl::StatusOr<std::string> DecodePageToken(absl::string_view token);
+
 // An event's identity when the caller gives none: the same content has the same id.
 std::string DeriveEventId(const Event& event);
 

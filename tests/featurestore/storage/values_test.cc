@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "featurestore/items/image_properties.h"
-#include "featurestore/storage/feed.h"
+#include "featurestore/storage/feed_sequencer.h"
 #include "featurestore/storage/keys.h"
 #include "featurestore/storage/record_codec.h"
 #include "tests/featurestore/store_fixture.h"

@@ -1,4 +1,5 @@
-// UpsertItems and DeleteItems.
+#include "featurestore/items/item_write.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -6,23 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "featurestore/feature_store.h"
 #include "featurestore/items/image_properties.h"
-#include "featurestore/items/item_batch.h"
-#include "featurestore/storage/store_core.h"
 #include "featurestore/validate.h"
 
 namespace palate::featurestore {
 namespace {
 
 constexpr absl::string_view kAttributePath = "attributes.";
-
-// An element after the checks that need no stored state.
-struct PreparedWrite {
-  absl::Status status;
-  std::vector<ImageRef>
-      images;  // parallel to ItemWrite::images; of a picture named by digest only sha256 is set
-};
 
 absl::Status ValidateMask(const std::vector<std::string>& mask) {
   for (size_t i = 0; i < mask.size(); ++i) {
@@ -50,11 +41,13 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
     return InvalidField(absl::StrCat(field, ".sha256"),
                         absl::StrCat("has ", image.sha256.size(), " bytes"), "of 32 bytes");
   }
+
   const int64_t size = static_cast<int64_t>(image.bytes.size());
   if (size > limits.max_image_bytes) {
     return InvalidField(field, absl::StrCat("has ", size, " bytes"),
                         absl::StrCat("at most ", limits.max_image_bytes));
   }
+
   const absl::StatusOr<ImageProperties> header = ReadImageProperties(image.bytes);
   if (!header.ok())
     return InvalidField(field, absl::StrCat("is ", header.status().message()),
@@ -65,25 +58,6 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
                         absl::StrCat("at most ", limits.max_image_pixels, " pixels"));
   }
   return ImageRef{Sha256(image.bytes), header->media_type, header->width, header->height, size};
-}
-
-PreparedWrite Prepare(const ItemWrite& write, const Catalog& catalog, const StoreLimits& limits) {
-  PreparedWrite prepared;
-  prepared.status = PrefixFields(ValidateItem(write.item, catalog, limits), "item");
-  if (prepared.status.ok() && write.update_mask.has_value())
-    prepared.status = ValidateMask(*write.update_mask);
-  if (prepared.status.ok() && write.images.size() > static_cast<size_t>(limits.max_images)) {
-    prepared.status =
-        InvalidField("item.images", absl::StrCat("has ", write.images.size(), " elements"),
-                     absl::StrCat("at most ", limits.max_images));
-  }
-  for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
-    absl::StatusOr<ImageRef> image =
-        PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
-    prepared.status = image.status();
-    if (image.ok()) prepared.images.push_back(*std::move(image));
-  }
-  return prepared;
 }
 
 // Fills in what the catalog knows of pictures that the writer only named.
@@ -129,6 +103,7 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images,
     item = write.item;
     item.images = images;
   }
+
   if (item.create_time == absl::UnixEpoch())
     item.create_time = stored.has_value() ? stored->create_time : now;
   // To the microsecond, as it is stored, so that writing the same again is no change.
@@ -153,26 +128,44 @@ absl::Status CheckPreconditions(const ItemWrite& write, const std::optional<Item
   return absl::OkStatus();
 }
 
-// Where the revision of an element comes from.
-struct Outcome {
-  absl::Status status;
-  std::optional<size_t> change;  // in the batch
-  int64_t revision = 0;          // when unchanged
-};
+}  // namespace
 
-// Applies one element to the batch.
-Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch,
-              std::map<std::string, size_t>& last_change, absl::Time now) {
+PreparedItemWrite PrepareItemWrite(const ItemWrite& write, const Catalog& catalog,
+                                   const StoreLimits& limits) {
+  PreparedItemWrite prepared;
+  prepared.status = PrefixFields(ValidateItem(write.item, catalog, limits), "item");
+  if (prepared.status.ok() && write.update_mask.has_value())
+    prepared.status = ValidateMask(*write.update_mask);
+  if (prepared.status.ok() && write.images.size() > static_cast<size_t>(limits.max_images)) {
+    prepared.status =
+        InvalidField("item.images", absl::StrCat("has ", write.images.size(), " elements"),
+                     absl::StrCat("at most ", limits.max_images));
+  }
+
+  for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
+    absl::StatusOr<ImageRef> image =
+        PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
+    prepared.status = image.status();
+    if (image.ok()) prepared.images.push_back(*std::move(image));
+  }
+  return prepared;
+}
+
+ItemWriteOutcome ApplyItemWrite(const ItemWrite& write, PreparedItemWrite& prepared,
+                                ItemBatch& batch, std::map<std::string, size_t>& last_change,
+                                absl::Time now) {
   const std::optional<Item>& stored = batch.Current(write.item.id);
   if (absl::Status status = CheckPreconditions(write, stored); !status.ok()) return {status, {}, 0};
   if (absl::Status status = ResolveImages(batch.blobs(), prepared.images); !status.ok())
     return {status, {}, 0};
+
   Item item = Merge(write, prepared.images, stored, now);
   if (stored.has_value() && SameItem(*stored, item)) {
     const auto changed = last_change.find(item.id);
     if (changed != last_change.end()) return {absl::OkStatus(), changed->second, 0};
     return {absl::OkStatus(), {}, stored->revision};
   }
+
   for (const ImageRef& image : item.images) {
     const auto input =
         std::find_if(prepared.images.begin(), prepared.images.end(),
@@ -185,104 +178,11 @@ Outcome Apply(const ItemWrite& write, PreparedWrite& prepared, ItemBatch& batch,
   if (stored.has_value()) {
     for (const ImageRef& image : stored->images) batch.blobs().Remove(image.sha256);
   }
+
   const std::string id = item.id;
   const size_t change = batch.Change(id, std::move(item));
   last_change[id] = change;
   return {absl::OkStatus(), change, 0};
-}
-
-std::vector<absl::string_view> Views(const std::vector<std::string>& texts) {
-  return std::vector<absl::string_view>(texts.begin(), texts.end());
-}
-
-}  // namespace
-
-absl::StatusOr<UpsertItemsResult> FeatureStore::UpsertItems(absl::string_view catalog,
-                                                            const std::vector<ItemWrite>& writes) {
-  PALATE_ASSIGN_OR_RETURN(const auto access, core_->BeginWrite(catalog));
-  PALATE_RETURN_IF_ERROR(
-      ValidateBatchSize("items", writes.size(), core_->options.limits.max_batch));
-  std::vector<PreparedWrite> prepared;
-  std::vector<std::string> ids;
-  std::vector<std::string> digests;
-  for (const ItemWrite& write : writes) {
-    prepared.push_back(Prepare(write, *access.catalog, core_->options.limits));
-    if (!prepared.back().status.ok()) continue;
-    ids.push_back(write.item.id);
-    for (const ImageRef& image : prepared.back().images) digests.push_back(image.sha256);
-  }
-  const LockTable::Hold items_held(core_->item_locks, Views(ids));
-  ItemBatch batch(*core_, *access.state);
-  PALATE_RETURN_IF_ERROR(batch.Load(ids));
-  for (std::string& digest : batch.ShownDigests()) digests.push_back(std::move(digest));
-  const LockTable::Hold blobs_held(core_->blob_locks, Views(digests));
-  PALATE_RETURN_IF_ERROR(batch.blobs().Load(digests));
-
-  std::vector<Outcome> outcomes(writes.size());
-  std::map<std::string, size_t> last_change;
-  const absl::Time now = core_->Now();
-  for (size_t i = 0; i < writes.size(); ++i) {
-    outcomes[i] = prepared[i].status.ok() ? Apply(writes[i], prepared[i], batch, last_change, now)
-                                          : Outcome{prepared[i].status, {}, 0};
-  }
-  PALATE_ASSIGN_OR_RETURN(const int64_t first, batch.Commit());
-  core_->MaybeTrimFeed(*access.state);
-
-  UpsertItemsResult result;
-  result.num_changed = static_cast<int>(batch.num_changes());
-  for (size_t i = 0; i < writes.size(); ++i) {
-    const Outcome& outcome = outcomes[i];
-    result.revisions.push_back(outcome.change.has_value()
-                                   ? first + static_cast<int64_t>(*outcome.change)
-                                   : outcome.revision);
-    if (!outcome.status.ok()) result.failures.push_back({i, outcome.status});
-  }
-  return result;
-}
-
-absl::StatusOr<std::vector<ElementFailure>> FeatureStore::DeleteItems(
-    absl::string_view catalog, const std::vector<std::string>& ids) {
-  PALATE_ASSIGN_OR_RETURN(auto access, core_->BeginWrite(catalog));
-  PALATE_RETURN_IF_ERROR(
-      ValidateBatchSize("item_ids", ids.size(), core_->options.limits.max_batch));
-  std::vector<ElementFailure> failures;
-  std::vector<std::pair<size_t, std::string>> valid;
-  std::vector<std::string> valid_ids;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    absl::Status status = ValidateId("", ids[i], core_->options.limits);
-    if (!status.ok()) {
-      failures.push_back({i, std::move(status)});
-      continue;
-    }
-    valid.emplace_back(i, ids[i]);
-    valid_ids.push_back(ids[i]);
-  }
-  {
-    const LockTable::Hold items_held(core_->item_locks, Views(valid_ids));
-    ItemBatch batch(*core_, *access.state);
-    PALATE_RETURN_IF_ERROR(batch.Load(valid_ids));
-    const std::vector<std::string> digests = batch.ShownDigests();
-    const LockTable::Hold blobs_held(core_->blob_locks, Views(digests));
-    PALATE_RETURN_IF_ERROR(batch.blobs().Load(digests));
-    for (const auto& [index, id] : valid) {
-      const std::optional<Item>& stored = batch.Current(id);
-      if (!stored.has_value()) {
-        failures.push_back({index, absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(id),
-                                                                    " is not known"))});
-        continue;
-      }
-      for (const ImageRef& image : stored->images) batch.blobs().Remove(image.sha256);
-      batch.Change(id, std::nullopt);
-    }
-    PALATE_RETURN_IF_ERROR(batch.Commit().status());
-  }
-  core_->MaybeTrimFeed(*access.state);
-  // The last item that waited for vectors may be gone.
-  access.alive.Release();
-  PALATE_RETURN_IF_ERROR(core_->MaybeSwitchSpaces(*access.state));
-  std::sort(failures.begin(), failures.end(),
-            [](const ElementFailure& a, const ElementFailure& b) { return a.index < b.index; });
-  return failures;
 }
 
 }  // namespace palate::featurestore

@@ -1,6 +1,7 @@
-#include "featurestore/storage/blobs.h"
+#include "featurestore/storage/blob_ledger.h"
 
 #include "base/status.h"
+#include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
 
@@ -9,7 +10,7 @@ absl::Status BlobLedger::Load(const std::vector<std::string>& digests) {
   keys.reserve(digests.size());
   for (const std::string& digest : digests) keys.push_back(BlobRefKey(catalog_, digest));
   PALATE_ASSIGN_OR_RETURN(const auto records,
-                          core_.MultiGetRecords<storage::BlobRefRecord>(kCounters, keys));
+                          database_.MultiGetRecords<storage::BlobRefRecord>(kCounters, keys));
   for (size_t i = 0; i < digests.size(); ++i) {
     Entry& entry = entries_[digests[i]];
     if (!records[i].has_value()) continue;
@@ -40,8 +41,8 @@ void BlobLedger::Write(rocksdb::WriteBatch& batch) const {
   for (const auto& [digest, entry] : entries_) {
     if (entry.now == entry.before) continue;
     if (entry.now <= 0) {
-      batch.Delete(core_.family(kCounters), BlobRefKey(catalog_, digest));
-      batch.Delete(core_.family(kBlobs), BlobKey(catalog_, digest));
+      batch.Delete(database_.family(kCounters), BlobRefKey(catalog_, digest));
+      batch.Delete(database_.family(kBlobs), BlobKey(catalog_, digest));
       continue;
     }
     storage::BlobRefRecord record;
@@ -50,9 +51,9 @@ void BlobLedger::Write(rocksdb::WriteBatch& batch) const {
     record.set_width(entry.image.width);
     record.set_height(entry.image.height);
     record.set_size_bytes(entry.image.size_bytes);
-    PutRecord(batch, core_.family(kCounters), BlobRefKey(catalog_, digest), record);
+    PutRecord(batch, database_.family(kCounters), BlobRefKey(catalog_, digest), record);
     if (entry.before == 0)
-      batch.Put(core_.family(kBlobs), BlobKey(catalog_, digest), ToSlice(entry.bytes));
+      batch.Put(database_.family(kBlobs), BlobKey(catalog_, digest), ToSlice(entry.bytes));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "featurestore/storage/feed.h"
+#include "featurestore/storage/feed_sequencer.h"
 
 #include <utility>
 

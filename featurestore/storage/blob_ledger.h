@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "domain/item.h"
-#include "featurestore/storage/store_core.h"
+#include "featurestore/storage/database.h"
 
 namespace palate::featurestore {
 
@@ -19,7 +19,7 @@ namespace palate::featurestore {
 // locks from Load() to the commit.
 class BlobLedger {
  public:
-  BlobLedger(StoreCore& core, uint32_t catalog) : core_(core), catalog_(catalog) {}
+  BlobLedger(const Database& database, uint32_t catalog) : database_(database), catalog_(catalog) {}
 
   // Reads what is stored under these digests. Must come first, with every digest that is used
   // below.
@@ -44,7 +44,7 @@ class BlobLedger {
     absl::string_view bytes;
   };
 
-  StoreCore& core_;
+  const Database& database_;
   const uint32_t catalog_;
   std::map<std::string, Entry> entries_;
 };

@@ -1,0 +1,59 @@
+// Reads the rows of one user that a user context carries, from one snapshot. Private to
+// featurestore/.
+//
+// Used by one thread. Borrows everything that the constructor gets.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "domain/user_context.h"
+#include "featurestore/storage/catalog_state.h"
+#include "featurestore/storage/database.h"
+
+namespace palate::featurestore {
+
+class UserHistoryReader {
+ public:
+  // What was known at `request_time`; query.request_time is not read.
+  UserHistoryReader(const Database& database, const CatalogState& state,
+                    const UserContextQuery& query, absl::Time request_time,
+                    const rocksdb::ReadOptions& read);
+
+  // Fills in the profile, at most `max_seen` seen items, and the events with their weights, but not
+  // the events' items.
+  absl::Status Read(int max_seen, UserContext& context);
+  // Whether the user has any event, at whatever time.
+  bool has_events() const { return has_events_; }
+
+ private:
+  // Events up to the request's time, newest first: time, the key behind the time, value.
+  using EventVisitor = std::function<absl::StatusOr<bool>(int64_t time_us, absl::string_view key,
+                                                          absl::string_view value)>;
+  absl::Status ScanEvents(const EventVisitor& visit) const;
+
+  absl::Status ReadProfile(UserContext& context) const;
+  absl::Status ReadAggregate();
+  absl::Status ReadMeanOfEarlierRatings();
+  absl::Status ReadSeen(size_t max_seen, UserContext& context) const;
+  absl::Status ReadEvents(UserContext& context) const;
+  double Weight(const Event& event) const;
+
+  const Database& database_;
+  const std::shared_ptr<const Catalog> catalog_;
+  const std::string prefix_;
+  const UserContextQuery& query_;
+  const absl::Time request_time_;
+  const rocksdb::ReadOptions read_;
+  bool has_events_ = false;
+  std::optional<double> rating_mean_;  // of the user, up to the request's time
+};
+
+}  // namespace palate::featurestore
