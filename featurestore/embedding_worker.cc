@@ -1,8 +1,6 @@
 #include "featurestore/embedding_worker.h"
 
 #include <algorithm>
-#include <map>
-#include <thread>
 #include <utility>
 #include <variant>
 
@@ -10,7 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
-#include "base/mutex.h"
 #include "base/status.h"
 
 namespace palate::featurestore {
@@ -26,7 +23,7 @@ struct ValueText {
   std::string operator()(bool value) const { return value ? "yes" : "no"; }
 };
 
-// Errors that say nothing about the item.
+// Errors that have nothing to do with the item.
 bool IsTransient(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
@@ -40,7 +37,7 @@ bool IsTransient(const absl::Status& status) {
   }
 }
 
-// Another writer got there first; the item's new state is in the backlog or gone.
+// Another writer changed the item first: it is in the backlog again, or deleted.
 bool IsOvertaken(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
 }
@@ -68,226 +65,204 @@ EmbedItem ToEmbedItem(const StoredItem& item) {
   return embed;
 }
 
-class EmbeddingWorker::Impl {
- public:
-  Impl(FeatureStore* store, ItemEmbedder* embedder, EmbeddingWorkerOptions options)
-      : store_(store),
-        embedder_(embedder),
-        options_(options),
-        listener_(store->AddFeedListener([this] { Wake(); })),
-        thread_([this] { Run(); }) {}
-
-  ~Impl() {
-    store_->RemoveFeedListener(listener_);
-    {
-      MutexLock lock(mutex_);
-      stopping_ = true;
-      wake_.SignalAll();
-    }
-    thread_.join();
-  }
-
-  Stats stats() const {
-    MutexLock lock(mutex_);
-    return stats_;
-  }
-
-  bool WaitUntilIdle(absl::Time deadline) const {
-    while (true) {
-      int64_t seen = 0;
-      {
-        MutexLock lock(mutex_);
-        seen = rounds_;
-      }
-      // Without the lock: a writer may be waking this worker from inside the store.
-      const absl::StatusOr<int64_t> backlog = store_->EmbeddingBacklog();
-      MutexLock lock(mutex_);
-      // The last vector is stored some moments before the round that stored it has counted it.
-      if (backlog.ok() && *backlog == 0 && !in_round_) return true;
-      while (rounds_ == seen) {
-        const absl::Duration left = deadline - absl::Now();
-        if (left <= absl::ZeroDuration() || stopping_) return false;
-        round_done_.WaitFor(mutex_, left);
-      }
-    }
-  }
-
- private:
-  // How one pass over the backlog went.
-  enum class Round { kClean, kRetry };
-
-  void Wake() {
-    MutexLock lock(mutex_);
-    woken_ = true;
-    wake_.SignalAll();
-  }
-
-  bool Stopping() const {
-    MutexLock lock(mutex_);
-    return stopping_;
-  }
-
-  void Run() {
-    absl::Duration backoff = options_.retry_min;
-    absl::Time look_again = absl::InfinitePast();
-    while (!Stopping()) {
-      if (absl::Now() >= look_again) {
-        targets_known_.clear();
-        look_again = absl::Now() + options_.rescan;
-      }
-      {
-        MutexLock lock(mutex_);
-        woken_ = false;
-        in_round_ = true;
-      }
-      const Round round = RunRound();
-      MutexLock lock(mutex_);
-      in_round_ = false;
-      ++rounds_;
-      round_done_.SignalAll();
-      if (round == Round::kClean) {
-        backoff = options_.retry_min;
-        while (!woken_ && !stopping_ && absl::Now() < look_again)
-          wake_.WaitFor(mutex_, look_again - absl::Now());
-        continue;
-      }
-      // A new item does not shorten the wait: the embedder is away for it as well.
-      const absl::Time again = absl::Now() + backoff;
-      while (!stopping_ && absl::Now() < again) wake_.WaitFor(mutex_, again - absl::Now());
-      backoff = std::min(backoff * 2, options_.retry_max);
-    }
-  }
-
-  Round RunRound() {
-    Round round = Round::kClean;
-    std::string token;
-    do {
-      const absl::StatusOr<CatalogPage> page = store_->ListCatalogs(0, token);
-      if (!page.ok()) return Retry(page.status());
-      for (const Catalog& catalog : page->catalogs) {
-        if (RunCatalog(catalog) == Round::kRetry) round = Round::kRetry;
-        if (Stopping()) return round;
-      }
-      token = page->next_page_token;
-    } while (!token.empty());
-    return round;
-  }
-
-  Round Retry(const absl::Status& status) {
-    targets_known_.clear();
-    MutexLock lock(mutex_);
-    ++stats_.failed_calls;
-    if (stats_.last_error != status)
-      spdlog::warn("embedding worker: {}; trying again", status.ToString());
-    stats_.last_error = status;
-    return Round::kRetry;
-  }
-
-  // Tells the store which models fill the catalog's spaces now.
-  absl::Status LearnTargets(const Catalog& catalog) {
-    const auto known = targets_known_.find(catalog.id);
-    if (known != targets_known_.end() && known->second == catalog.revision) return absl::OkStatus();
-    PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> targets, embedder_->Spaces(catalog));
-    PALATE_RETURN_IF_ERROR(store_->SetTargetSpaces(catalog.id, targets));
-    targets_known_[catalog.id] = catalog.revision;
-    return absl::OkStatus();
-  }
-
-  Round RunCatalog(const Catalog& catalog) {
-    if (absl::Status status = LearnTargets(catalog); !status.ok()) {
-      return absl::IsNotFound(status) ? Round::kClean : Retry(status);
-    }
-    Round round = Round::kClean;
-    std::string after;
-    while (!Stopping()) {
-      const auto pending =
-          store_->ListPending(catalog.id, options_.batch_items, after, options_.batch_image_bytes);
-      if (!pending.ok())
-        return absl::IsNotFound(pending.status()) ? round : Retry(pending.status());
-      if (pending->empty()) return round;
-      after = pending->back().item.id;
-      std::vector<EmbedItem> items;
-      for (const StoredItem& item : *pending) items.push_back(ToEmbedItem(item));
-      auto embedded = embedder_->Embed(catalog, items);
-      if (embedded.ok() && embedded->size() != items.size()) {
-        embedded = absl::InternalError(absl::StrCat("the embedder answered ", embedded->size(),
-                                                    " of ", items.size(), " items"));
-      }
-      if (!embedded.ok()) return Retry(embedded.status());
-      for (size_t i = 0; i < items.size(); ++i) {
-        if (absl::Status status = Store(catalog, (*pending)[i].item, (*embedded)[i]);
-            !status.ok()) {
-          round = Retry(status);
-          // The models may have changed under way; what follows waits for the next round, which
-          // asks.
-          if (absl::IsFailedPrecondition(status)) return round;
-        }
-      }
-    }
-    return round;
-  }
-
-  // OK also when the item has moved on. Other codes: to be tried again.
-  absl::Status Store(const Catalog& catalog, const Item& item,
-                     const absl::StatusOr<std::vector<SpaceVector>>& vectors) {
-    absl::Status status;
-    absl::Status failure = vectors.status();
-    if (vectors.ok()) {
-      status = store_->PutVectors(catalog.id, item.id, item.revision, *vectors, /*complete=*/true);
-      // Vectors that the store cannot take are a failure for good.
-      if (absl::IsInvalidArgument(status)) failure = status;
-    } else if (IsTransient(failure)) {
-      return failure;
-    }
-    if (!failure.ok()) {
-      status = store_->SetEmbeddingFailure(catalog.id, item.id, item.revision, failure);
-    }
-    if (absl::IsFailedPrecondition(status) && StillPending(catalog.id, item)) return status;
-    if (IsOvertaken(status)) return absl::OkStatus();
-    if (!status.ok()) return status;
-    MutexLock lock(mutex_);
-    ++(failure.ok() ? stats_.embedded : stats_.failed);
-    return absl::OkStatus();
-  }
-
-  // True when a refusal was about the vectors' fingerprint, not about the item's revision.
-  bool StillPending(const std::string& catalog, const Item& item) const {
-    const auto stored = store_->GetItems(catalog, {item.id});
-    return stored.ok() && stored->items[0].has_value() &&
-           stored->items[0]->item.revision == item.revision;
-  }
-
-  FeatureStore* const store_;
-  ItemEmbedder* const embedder_;
-  const EmbeddingWorkerOptions options_;
-
-  // Used by the thread only: the catalogs whose targets the store has been told, with their
-  // revision then.
-  std::map<std::string, int64_t> targets_known_;
-
-  mutable Mutex mutex_;
-  mutable CondVar wake_;
-  mutable CondVar round_done_;
-  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  int64_t rounds_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool in_round_ ABSL_GUARDED_BY(mutex_) = false;
-  Stats stats_ ABSL_GUARDED_BY(mutex_);
-
-  const int64_t listener_;
-  std::thread thread_;
-};
-
 EmbeddingWorker::EmbeddingWorker(FeatureStore* store, ItemEmbedder* embedder,
                                  EmbeddingWorkerOptions options)
-    : impl_(std::make_unique<Impl>(store, embedder, options)) {}
+    : store_(store),
+      embedder_(embedder),
+      options_(options),
+      listener_(store->AddFeedListener([this] { Wake(); })),
+      thread_([this] { Run(); }) {}
 
-EmbeddingWorker::~EmbeddingWorker() = default;
+EmbeddingWorker::~EmbeddingWorker() {
+  store_->RemoveFeedListener(listener_);
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.SignalAll();
+  }
+  thread_.join();
+}
 
-EmbeddingWorker::Stats EmbeddingWorker::stats() const { return impl_->stats(); }
+EmbeddingWorker::Stats EmbeddingWorker::stats() const {
+  MutexLock lock(mutex_);
+  return stats_;
+}
 
 bool EmbeddingWorker::WaitUntilIdle(absl::Time deadline) const {
-  return impl_->WaitUntilIdle(deadline);
+  while (true) {
+    int64_t seen = 0;
+    {
+      MutexLock lock(mutex_);
+      seen = rounds_;
+    }
+    // Without the lock: a writer may be waking this worker from inside the store.
+    const absl::StatusOr<int64_t> backlog = store_->EmbeddingBacklog();
+
+    MutexLock lock(mutex_);
+    // The last vector is stored some moments before the round that stored it has counted it.
+    if (backlog.ok() && *backlog == 0 && !in_round_) return true;
+    while (rounds_ == seen) {
+      const absl::Duration left = deadline - absl::Now();
+      if (left <= absl::ZeroDuration() || stopping_) return false;
+      round_done_.WaitFor(mutex_, left);
+    }
+  }
+}
+
+void EmbeddingWorker::Wake() {
+  MutexLock lock(mutex_);
+  woken_ = true;
+  wake_.SignalAll();
+}
+
+bool EmbeddingWorker::Stopping() const {
+  MutexLock lock(mutex_);
+  return stopping_;
+}
+
+void EmbeddingWorker::Run() {
+  absl::Duration backoff = options_.retry_min;
+  absl::Time next_rescan = absl::InfinitePast();
+  while (!Stopping()) {
+    if (absl::Now() >= next_rescan) {
+      targets_known_.clear();
+      next_rescan = absl::Now() + options_.rescan;
+    }
+
+    {
+      MutexLock lock(mutex_);
+      woken_ = false;
+      in_round_ = true;
+    }
+    const Round round = RunRound();
+    MutexLock lock(mutex_);
+    in_round_ = false;
+    ++rounds_;
+    round_done_.SignalAll();
+
+    if (round == Round::kClean) {
+      backoff = options_.retry_min;
+      while (!woken_ && !stopping_ && absl::Now() < next_rescan)
+        wake_.WaitFor(mutex_, next_rescan - absl::Now());
+      continue;
+    }
+
+    // A new item does not shorten the wait: the embedder would refuse it as well.
+    const absl::Time next_try = absl::Now() + backoff;
+    while (!stopping_ && absl::Now() < next_try) wake_.WaitFor(mutex_, next_try - absl::Now());
+    backoff = std::min(backoff * 2, options_.retry_max);
+  }
+}
+
+EmbeddingWorker::Round EmbeddingWorker::RunRound() {
+  Round round = Round::kClean;
+  std::string token;
+  do {
+    const absl::StatusOr<CatalogPage> page = store_->ListCatalogs(0, token);
+    if (!page.ok()) return Retry(page.status());
+    for (const Catalog& catalog : page->catalogs) {
+      if (RunCatalog(catalog) == Round::kRetry) round = Round::kRetry;
+      if (Stopping()) return round;
+    }
+    token = page->next_page_token;
+  } while (!token.empty());
+  return round;
+}
+
+EmbeddingWorker::Round EmbeddingWorker::Retry(const absl::Status& status) {
+  targets_known_.clear();
+  MutexLock lock(mutex_);
+  ++stats_.failed_calls;
+  if (stats_.last_error != status)
+    spdlog::warn("embedding worker: {}; trying again", status.ToString());
+  stats_.last_error = status;
+  return Round::kRetry;
+}
+
+absl::Status EmbeddingWorker::LearnTargets(const Catalog& catalog) {
+  const auto known = targets_known_.find(catalog.id);
+  if (known != targets_known_.end() && known->second == catalog.revision) return absl::OkStatus();
+
+  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> targets, embedder_->Spaces(catalog));
+  PALATE_RETURN_IF_ERROR(store_->SetTargetSpaces(catalog.id, targets));
+  targets_known_[catalog.id] = catalog.revision;
+  return absl::OkStatus();
+}
+
+EmbeddingWorker::Round EmbeddingWorker::RunCatalog(const Catalog& catalog) {
+  if (absl::Status status = LearnTargets(catalog); !status.ok()) {
+    return absl::IsNotFound(status) ? Round::kClean : Retry(status);
+  }
+
+  Round round = Round::kClean;
+  std::string after;
+  bool stop = false;
+  while (!stop && !Stopping()) {
+    const auto pending =
+        store_->ListPending(catalog.id, options_.batch_items, after, options_.batch_image_bytes);
+    if (!pending.ok()) return absl::IsNotFound(pending.status()) ? round : Retry(pending.status());
+    if (pending->empty()) return round;
+    after = pending->back().item.id;
+    if (EmbedAndStore(catalog, *pending, stop) == Round::kRetry) round = Round::kRetry;
+  }
+  return round;
+}
+
+EmbeddingWorker::Round EmbeddingWorker::EmbedAndStore(const Catalog& catalog,
+                                                      const std::vector<StoredItem>& pending,
+                                                      bool& stop) {
+  std::vector<EmbedItem> items;
+  for (const StoredItem& item : pending) items.push_back(ToEmbedItem(item));
+  auto embedded = embedder_->Embed(catalog, items);
+  if (embedded.ok() && embedded->size() != items.size()) {
+    embedded = absl::InternalError(
+        absl::StrCat("the embedder answered ", embedded->size(), " of ", items.size(), " items"));
+  }
+  if (!embedded.ok()) {
+    stop = true;
+    return Retry(embedded.status());
+  }
+
+  Round round = Round::kClean;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const absl::Status status = Store(catalog, pending[i].item, (*embedded)[i]);
+    if (status.ok()) continue;
+    round = Retry(status);
+    // The models may have changed meanwhile; the other items wait for the next round, which asks
+    // for the spaces again.
+    stop = absl::IsFailedPrecondition(status);
+    if (stop) return round;
+  }
+  return round;
+}
+
+absl::Status EmbeddingWorker::Store(const Catalog& catalog, const Item& item,
+                                    const absl::StatusOr<std::vector<SpaceVector>>& vectors) {
+  absl::Status status;
+  absl::Status failure = vectors.status();
+  if (vectors.ok()) {
+    status = store_->PutVectors(catalog.id, item.id, item.revision, *vectors, /*complete=*/true);
+    // Vectors that the store cannot take are a failure for good.
+    if (absl::IsInvalidArgument(status)) failure = status;
+  } else if (IsTransient(failure)) {
+    return failure;
+  }
+  if (!failure.ok()) {
+    status = store_->SetEmbeddingFailure(catalog.id, item.id, item.revision, failure);
+  }
+
+  if (absl::IsFailedPrecondition(status) && StillPending(catalog.id, item)) return status;
+  if (IsOvertaken(status)) return absl::OkStatus();
+  if (!status.ok()) return status;
+  MutexLock lock(mutex_);
+  ++(failure.ok() ? stats_.embedded : stats_.failed);
+  return absl::OkStatus();
+}
+
+bool EmbeddingWorker::StillPending(const std::string& catalog, const Item& item) const {
+  const auto stored = store_->GetItems(catalog, {item.id});
+  return stored.ok() && stored->items[0].has_value() &&
+         stored->items[0]->item.revision == item.revision;
 }
 
 }  // namespace palate::featurestore

@@ -4,13 +4,15 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "domain/catalog.h"
 #include "domain/item.h"
 #include "domain/vector.h"
@@ -59,7 +61,7 @@ struct EmbeddingWorkerOptions {
       absl::Seconds(30);  // models and backlog are looked at again at least so often
 };
 
-// Thread-safe. Borrows `store`, `embedder`; both must outlive it.
+// Thread-safe. Borrows `store` and `embedder`; both must outlive it.
 class EmbeddingWorker {
  public:
   struct Stats {
@@ -75,14 +77,54 @@ class EmbeddingWorker {
   EmbeddingWorker(const EmbeddingWorker&) = delete;
   EmbeddingWorker& operator=(const EmbeddingWorker&) = delete;
 
-  Stats stats() const;
-  // Waits until every catalog's backlog is empty (items that failed for good apart). False when
-  // `deadline` passed.
-  bool WaitUntilIdle(absl::Time deadline) const;
+  Stats stats() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits until every catalog's backlog is empty; items that failed for good do not count. False
+  // when `deadline` passed.
+  bool WaitUntilIdle(absl::Time deadline) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  class Impl;
-  const std::unique_ptr<Impl> impl_;
+  // How one pass over the backlog ended.
+  enum class Round { kClean, kRetry };
+
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Stopping() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The thread's loop, and the parts of one round.
+  void Run();
+  Round RunRound();
+  Round RunCatalog(const Catalog& catalog);
+  // Embeds `pending` and stores the results. `stop`: the rest of the catalog has to wait for the
+  // next round.
+  Round EmbedAndStore(const Catalog& catalog, const std::vector<StoredItem>& pending, bool& stop);
+  // Tells the store which models fill the catalog's spaces now.
+  absl::Status LearnTargets(const Catalog& catalog);
+  // OK also when the item has changed since. Other codes: to be tried again.
+  absl::Status Store(const Catalog& catalog, const Item& item,
+                     const absl::StatusOr<std::vector<SpaceVector>>& vectors);
+  // True when a refusal was about the vectors' fingerprint, not about the item's revision.
+  bool StillPending(const std::string& catalog, const Item& item) const;
+  // Counts a failed call.
+  Round Retry(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  FeatureStore* const store_;
+  ItemEmbedder* const embedder_;
+  const EmbeddingWorkerOptions options_;
+
+  // Used by the thread only: the catalogs whose targets the store has been told, with their
+  // revision then.
+  std::map<std::string, int64_t> targets_known_;
+
+  mutable Mutex mutex_;
+  mutable CondVar wake_;
+  mutable CondVar round_done_;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t rounds_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool in_round_ ABSL_GUARDED_BY(mutex_) = false;
+  Stats stats_ ABSL_GUARDED_BY(mutex_);
+
+  const int64_t listener_;
+  std::thread thread_;  // last, so that it starts when all the rest is there
 };
 
 }  // namespace palate::featurestore
