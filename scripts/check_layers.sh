@@ -29,6 +29,16 @@ may_include() {
   esac
 }
 
+# may_include_inside FOLDER: the folders of featurestore/ that one of these folders may include; each may
+# also include types.h, options.h and validate.h.
+may_include_inside() {
+  case "$1" in
+    featurestore/storage) echo featurestore/storage ;;
+    featurestore/items) echo featurestore/storage featurestore/items ;;
+    featurestore/users) echo featurestore/storage featurestore/users ;;
+  esac
+}
+
 # may_know LIBRARY: the folders whose files may include a library's headers. Tests and benchmarks may include all.
 may_know() {
   case "$1" in
@@ -87,6 +97,10 @@ while IFS=: read -r file line path; do
   fi
   target="${path%%/*}"
   [[ "$path" == */* && " $folders " == *" $target "* ]] || continue
+  allowed="$(may_include_inside "${file%/*}")"
+  if [[ -n "$allowed" && "$path" == featurestore/* && ! "$path" =~ ^featurestore/(types|options|validate)\.h$ ]]; then
+    holds "$path" $allowed || report "$file:$line: \"$path\": ${file%/*} must not include it"
+  fi
   layer="$top"
   [[ "$file" != ranking/engine/* ]] || layer=ranking/engine
   [[ " $(may_include "$layer") " == *" $target "* ]] || report "$file:$line: \"$path\": $layer must not include $target"
