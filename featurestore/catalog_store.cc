@@ -29,7 +29,7 @@ bool SameDeclarations(const Catalog& a, const Catalog& b) {
          a.rerank_weight == b.rerank_weight;
 }
 
-// Vectors of a space would lose their declaration, or be measured against another length.
+// Refuses changes under which stored vectors would lose their space or contradict its dimensions.
 absl::Status CheckSpaces(const Catalog& before, const Catalog& now, const SpaceRecords& filled) {
   for (const auto& [name, record] : filled) {
     const SpaceDeclaration* old = FindSpace(before, name);

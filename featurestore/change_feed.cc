@@ -31,8 +31,8 @@ absl::StatusOr<int64_t> DecodeToken(absl::string_view token, uint32_t catalog) {
                         "a token from this feed");
   }
   if (parsed.catalog_number() != catalog) {
-    // A catalog that was deleted and made again under its name has another number: what the reader
-    // knows of it is gone.
+    // A catalog that was deleted and made again under its name has another number: the
+    // entries of the old one are gone.
     return absl::OutOfRangeError("the resume token is of another catalog; list anew");
   }
   return parsed.position();

@@ -29,7 +29,7 @@ class ChangeFeed {
   absl::Status Trim();
 
  private:
-  // Appends what is behind `position` now, up to `max_changes` changes in all, and moves `position`
+  // Appends the changes after `position`, up to `max_changes` changes in all, and moves `position`
   // to the last entry read, or to the feed's end. OUT_OF_RANGE when entries were trimmed meanwhile.
   absl::Status ReadNow(const CatalogState& state, size_t max_changes, int64_t& position,
                        std::vector<Change>& changes);

@@ -1,6 +1,12 @@
-// The embedding worker: follows the feature store's own backlog and has items turned into vectors,
-// as a component of the process that owns the store. One thread. Nothing is lost when the embedder
-// is away: items stay pending in the store and are retried with backoff.
+// The embedding worker: follows the backlog of a feature store in the same process, has its items
+// turned into vectors, and stores these. One thread. Nothing is lost while the embedder is
+// unavailable: items stay pending in the store and are retried with backoff.
+//
+// Usage:
+//   EmbeddingWorker worker(&store, &embedder);  // embedder: an ItemEmbedder
+//   if (!worker.WaitUntilIdle(absl::Now() + absl::Minutes(1))) {
+//     return absl::DeadlineExceededError(worker.stats().last_error.ToString());
+//   }
 #pragma once
 
 #include <cstdint>
@@ -20,7 +26,7 @@
 
 namespace palate::featurestore {
 
-// What an embedder is given of one item.
+// The parts of one item that an embedder gets.
 struct EmbedItem {
   std::string item_id;
   std::vector<std::string> text_fields;  // field 1: title and attributes; field 2: description;
@@ -53,12 +59,12 @@ class ItemEmbedder {
 
 struct EmbeddingWorkerOptions {
   int batch_items = 32;                  // at most so many items in one Embed call
-  int64_t batch_image_bytes = 16 << 20;  // nor more encoded bytes; one item always goes
+  int64_t batch_image_bytes = 16 << 20;  // nor more encoded bytes; one item is always sent
   absl::Duration retry_min = absl::Milliseconds(100);  // first wait after a failed call; doubles
   absl::Duration retry_max =
-      absl::Seconds(2);  // so that a returned embedder is used again within 5 s
+      absl::Seconds(2);  // short, so that an embedder that is back is used within 5 s
   absl::Duration rescan =
-      absl::Seconds(30);  // models and backlog are looked at again at least so often
+      absl::Seconds(30);  // models and backlog are read again at least this often
 };
 
 // Thread-safe. Borrows `store` and `embedder`; both must outlive it.
@@ -66,7 +72,7 @@ class EmbeddingWorker {
  public:
   struct Stats {
     int64_t embedded = 0;
-    int64_t failed = 0;        // items, for good
+    int64_t failed = 0;        // items that cannot be embedded
     int64_t failed_calls = 0;  // tried again later
     absl::Status last_error;
   };
@@ -98,7 +104,7 @@ class EmbeddingWorker {
   Round EmbedAndStore(const Catalog& catalog, const std::vector<StoredItem>& pending, bool& stop);
   // Tells the store which models fill the catalog's spaces now.
   absl::Status LearnTargets(const Catalog& catalog);
-  // OK also when the item has changed since. Other codes: to be tried again.
+  // OK also when the item has changed since. Other codes: try again.
   absl::Status Store(const Catalog& catalog, const Item& item,
                      const absl::StatusOr<std::vector<SpaceVector>>& vectors);
   // True when a refusal was about the vectors' fingerprint, not about the item's revision.
@@ -110,8 +116,8 @@ class EmbeddingWorker {
   ItemEmbedder* const embedder_;
   const EmbeddingWorkerOptions options_;
 
-  // Used by the thread only: the catalogs whose targets the store has been told, with their
-  // revision then.
+  // Used by the thread only: the revision at which each catalog's targets were set in the
+  // store, by catalog id.
   std::map<std::string, int64_t> targets_known_;
 
   mutable Mutex mutex_;

@@ -1,5 +1,29 @@
-// The single owner of what is known of catalogs, items, users and events: durable state and change
-// feed on RocksDB.
+// The single owner of the durable state: catalogs, items, users and events, with a change feed, on
+// RocksDB.
+//
+// Usage:
+//   StoreOptions options;
+//   options.dir = dir;
+//   PALATE_ASSIGN_OR_RETURN(const auto store, FeatureStore::Open(options));
+//
+//   Catalog catalog;
+//   catalog.id = "shop";
+//   catalog.event_types = {{.name = "view", .weight = 1, .marks_seen = true}};
+//   PALATE_RETURN_IF_ERROR(store->CreateCatalog(catalog).status());
+//
+//   ItemWrite write;
+//   write.item.id = "chair";
+//   write.item.title = "A chair";
+//   PALATE_RETURN_IF_ERROR(store->UpsertItems("shop", {write}).status());
+//
+//   Event event;
+//   event.user_id = "u1";
+//   event.item_id = "chair";
+//   event.type = "view";
+//   event.time = absl::Now();
+//   PALATE_RETURN_IF_ERROR(store->WriteEvents("shop", {event}).status());
+//
+//   return store->GetUserContext({.catalog = "shop", .user_id = "u1"});
 //
 // Thread safety: every method may be called from any thread at any time. Methods block on disk
 // (never longer than their work, except ReadChanges, which waits for its deadline), so call them
@@ -77,7 +101,7 @@ class FeatureStore {
   absl::StatusOr<GetItemsResult> GetItems(absl::string_view catalog,
                                           const std::vector<std::string>& ids,
                                           const ItemReadOptions& options = {}) const;
-  // Failures: NOT_FOUND for ids that are not there. Pictures that no item shows any more go with
+  // Failures: NOT_FOUND for unknown ids. Pictures that no item shows any more are deleted with
   // them.
   absl::StatusOr<std::vector<ElementFailure>> DeleteItems(absl::string_view catalog,
                                                           const std::vector<std::string>& ids);
@@ -91,7 +115,8 @@ class FeatureStore {
   // changed since; NOT_FOUND for the item. Vectors are normalized to unit length; zero, non-finite
   // or wrongly sized ones (against the catalog's declaration or other vectors of the same
   // fingerprint) are refused. `complete`: these are all the vectors that the current models make of
-  // the item, so others of the target fingerprints go and the item is no longer pending.
+  // the item, so its other vectors of the target fingerprints are removed and it is
+  // no longer pending.
   absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision,
                           const std::vector<SpaceVector>& vectors, bool complete = false);
   // The item cannot be embedded: recorded, and out of the backlog until the item or the model
@@ -100,9 +125,9 @@ class FeatureStore {
                                    int64_t revision, const absl::Status& failure);
   absl::StatusOr<EmbeddingStatus> GetEmbeddingStatus(absl::string_view catalog,
                                                      absl::string_view item_id) const;
-  // Items that wait for vectors, by id, behind `after_item_id`: at most `limit`, with together at
-  // most `max_image_bytes` of pictures (one item always comes). They carry their image bytes and no
-  // vectors.
+  // Items that wait for vectors, by id, after `after_item_id`: at most `limit`, with together at
+  // most `max_image_bytes` of pictures (one item is always returned). They carry their image bytes
+  // and no vectors.
   absl::StatusOr<std::vector<StoredItem>> ListPending(absl::string_view catalog, int limit,
                                                       absl::string_view after_item_id = "",
                                                       int64_t max_image_bytes = 16 << 20) const;
@@ -110,7 +135,7 @@ class FeatureStore {
   absl::StatusOr<int64_t> EmbeddingBacklog() const;
   // Declares the models that now fill the catalog's spaces. A space without an active fingerprint
   // takes it at once; where it differs every item becomes pending again, the old vectors stay in
-  // use, and the switch-over happens by itself when nothing is pending any more.
+  // use, and the store switches over when nothing is pending any more.
   absl::Status SetTargetSpaces(absl::string_view catalog, const std::vector<SpaceKey>& targets);
   absl::StatusOr<std::vector<ActiveSpace>> GetActiveSpaces(absl::string_view catalog) const;
 
@@ -146,15 +171,15 @@ class FeatureStore {
                                                           int limit) const;
 
   // ---- Change feed ----
-  // Each catalog has its feed; the feed of the empty catalog name carries catalogs coming, changing
-  // and going. Tokens are opaque and outlive restarts. To build a view: GetFeedToken, list
-  // everything, then read on from the token.
+  // Each catalog has its feed; the feed of the empty catalog name reports the creation, change and
+  // deletion of catalogs. Tokens are opaque and outlive restarts. To build a view: GetFeedToken,
+  // list everything, then read the changes after the token.
 
   // The feed's end now.
   absl::StatusOr<std::string> GetFeedToken(absl::string_view catalog) const;
-  // Changes behind `token` ("" : from the beginning), at most `max_changes` (1 to 10,000). When
+  // Changes after `token` ("": from the beginning), at most `max_changes` (1 to 10,000). When
   // there are none it waits for some until `deadline` (InfinitePast: does not wait). OUT_OF_RANGE
-  // when changes behind the token have been trimmed or lost: list anew.
+  // when changes after the token have been trimmed or lost: list everything again.
   absl::StatusOr<ChangeBatch> ReadChanges(absl::string_view catalog, absl::string_view token,
                                           int max_changes, absl::Time deadline) const;
   // `listener` is called, from a writer's thread and after its commit, whenever a feed has grown:
@@ -162,7 +187,7 @@ class FeatureStore {
   // RemoveFeedListener returns when the listener no longer runs.
   int64_t AddFeedListener(std::function<void()> listener);
   void RemoveFeedListener(int64_t id);
-  // Drops what is past retention; runs by itself as the feed grows.
+  // Drops the entries past retention. Writers also do this as the feed grows.
   absl::Status TrimFeed();
 
   // ---- Operation ----

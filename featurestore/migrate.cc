@@ -87,6 +87,7 @@ class CounterRebuild {
           PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
           const int64_t content_revision = record.content_revision();
           const Item item = FromRecord(id, std::move(record));
+
           ++items_;
           PutFresh(batch_, database_, catalog_, item);
           for (const ImageRef& image : item.images) CountImage(image);
@@ -98,6 +99,7 @@ class CounterRebuild {
               PutRecord(batch_, database_.family(kCounters),
                         TaggedItemKey(catalog_, CounterTag::kEmbedding, id), pending);
           }
+
           PALATE_RETURN_IF_ERROR(WriteWhenLarge());
           return true;
         });
@@ -140,6 +142,7 @@ class CounterRebuild {
             return absl::DataLossError("a stored event has a damaged key");
           PALATE_ASSIGN_OR_RETURN(const auto record,
                                   ParseRecord<storage::EventRecord>(value, "event"));
+
           ++events_;
           newest_us_ = std::max(newest_us_, time_us);
           if (record.popularity_micros() != 0) {
@@ -148,6 +151,7 @@ class CounterRebuild {
                                       record.item_id()),
                          EncodeCount(record.popularity_micros()));
           }
+
           PALATE_RETURN_IF_ERROR(WriteWhenLarge());
           return true;
         });

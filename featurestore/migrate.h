@@ -12,7 +12,7 @@ namespace palate::featurestore {
 inline constexpr int kFormatVersion = 2;
 
 // Brings the database to kFormatVersion: marks an empty one and migrates an older one. The version
-// is written last, so that a migration that was cut short begins anew. FAILED_PRECONDITION when a
+// is written last, so that an interrupted migration begins again. FAILED_PRECONDITION when a
 // newer version wrote the database; DATA_LOSS when its version is missing or damaged. Called while
 // opening, before any catalog is read.
 absl::Status MigrateToCurrentFormat(Database& database);

@@ -1,4 +1,4 @@
-// How a feature store is opened: where, how durable, and the limits on what it takes.
+// How a feature store is opened: its directory, its durability, and the limits on its input.
 #pragma once
 
 #include <cstdint>
@@ -42,13 +42,14 @@ struct StoreOptions {
   std::shared_ptr<const Clock> clock = std::make_shared<SystemClock>();
   StoreLimits limits;
 
-  // The change feed keeps at most this much; consumers further behind list anew.
+  // The change feed keeps at most this much; consumers that are further behind must list everything
+  // again.
   int64_t feed_max_entries = 1'000'000;  // per catalog
   absl::Duration feed_max_age = absl::Hours(7 * 24);
 
   // Events older than this are refused, unless the writer skips the bound.
   absl::Duration max_event_lateness = absl::Hours(30 * 24);
-  // Events further ahead of the clock than this are refused, always.
+  // Events further ahead of the clock than this are always refused.
   absl::Duration max_event_lead = absl::Hours(24);
 
   absl::Duration trending_refresh = absl::Seconds(1);

@@ -1,5 +1,5 @@
-// What the feature store takes and gives, beside the shared nouns of domain/. Plain values,
-// copyable, no thread safety of their own.
+// Arguments and results of the feature store, in addition to the types of domain/. Plain values:
+// copyable, not synchronized.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ struct CatalogPage {
 
 // ---- Items ----
 
-// One picture of an item as it is written: the encoded bytes, or the digest of a picture that the
+// One picture in a write: the encoded bytes, or the digest of a picture that the
 // catalog already holds.
 struct ImageInput {
   std::string bytes;   // JPEG, PNG or WebP
@@ -59,14 +59,14 @@ struct ItemWrite {
 };
 
 struct UpsertItemsResult {
-  // By element: the item's revision after the call; 0 where the element failed. Writing what is
-  // already there makes no new revision.
+  // By element: the item's revision after the call; 0 where the element failed. Writing the
+  // same content again makes no new revision.
   std::vector<int64_t> revisions;
   std::vector<ElementFailure> failures;  // by index
   int num_changed = 0;
 };
 
-// The vectors and pictures that come with an item when asked for.
+// Which vectors and pictures are read with an item.
 struct ItemReadOptions {
   // Names of spaces whose vectors are wanted; empty: none.
   std::vector<std::string> spaces = {};
@@ -166,7 +166,7 @@ struct Change {
 
 struct ChangeBatch {
   std::vector<Change> changes;  // in commit order; empty when the deadline passed
-  std::string next_token;       // where to go on
+  std::string next_token;       // where the next read continues
 };
 
 // ---- Statistics ----

@@ -76,12 +76,14 @@ absl::Status ValidateAttributeValue(absl::string_view field, const AttributeValu
       number != nullptr && !std::isfinite(*number)) {
     return InvalidField(field, absl::StrCat("is ", *number), "finite");
   }
+
   const auto* list = std::get_if<std::vector<std::string>>(&value);
   if (list == nullptr) return absl::OkStatus();
   if (list->size() > static_cast<size_t>(limits.max_list_values)) {
     return InvalidField(field, absl::StrCat("has ", list->size(), " values"),
                         absl::StrCat("at most ", limits.max_list_values));
   }
+
   for (size_t i = 0; i < list->size(); ++i) {
     PALATE_RETURN_IF_ERROR(
         ValidateText(absl::StrCat(field, "[", i, "]"), (*list)[i], limits.max_attribute_bytes));
@@ -150,6 +152,7 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
   PALATE_RETURN_IF_ERROR(ValidateText("display_name", catalog.display_name, kMaxDisplayNameBytes));
   PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("attributes", catalog.attributes, kMaxAttributes));
   PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("event_types", catalog.event_types, kMaxEventTypes));
+
   for (size_t i = 0; i < catalog.event_types.size(); ++i) {
     const double weight = catalog.event_types[i].weight;
     if (!std::isfinite(weight) || std::abs(weight) > kMaxEventWeight) {
@@ -158,6 +161,7 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
           absl::StrCat("finite and from ", -kMaxEventWeight, " to ", kMaxEventWeight));
     }
   }
+
   for (size_t i = 0; i < catalog.spaces.size(); ++i) {
     const SpaceDeclaration& space = catalog.spaces[i];
     const std::string path = absl::StrCat("spaces[", i, "]");
@@ -173,6 +177,7 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
     PALATE_RETURN_IF_ERROR(
         ValidateText(absl::StrCat(path, ".model"), space.model, kMaxModelNameBytes));
   }
+
   PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("spaces", catalog.spaces, kMaxSpaces));
   if (!(catalog.rerank_weight >= 0 && catalog.rerank_weight <= 1)) {
     return InvalidField("rerank_weight", absl::StrCat("is ", catalog.rerank_weight), "from 0 to 1");
@@ -202,6 +207,7 @@ absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreL
   PALATE_RETURN_IF_ERROR(ValidateText("title", item.title, limits.max_title_bytes));
   PALATE_RETURN_IF_ERROR(
       ValidateText("description", item.description, limits.max_description_bytes));
+
   for (const auto& [name, value] : item.attributes) {
     const std::string path = absl::StrCat("attributes[", QuoteForMessage(name), "]");
     const AttributeDeclaration* declared = FindAttribute(catalog, name);
@@ -214,6 +220,7 @@ absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreL
     }
     PALATE_RETURN_IF_ERROR(ValidateAttributeValue(path, value, limits));
   }
+
   PALATE_RETURN_IF_ERROR(ValidateTime("create_time", item.create_time));
   if (item.expire_time.has_value())
     PALATE_RETURN_IF_ERROR(ValidateTime("expire_time", *item.expire_time));
@@ -255,6 +262,7 @@ absl::Status ValidateEvent(const Event& event, const Catalog& catalog,
   PALATE_RETURN_IF_ERROR(ValidateId("item_id", event.item_id, limits));
   PALATE_RETURN_IF_ERROR(ValidateOptionalId("session_id", event.session_id, limits));
   PALATE_RETURN_IF_ERROR(ValidateOptionalId("recommendation_id", event.recommendation_id, limits));
+
   const EventTypeDeclaration* type = FindEventType(catalog, event.type);
   if (type == nullptr) {
     return InvalidField("event_type", absl::StrCat("is ", QuoteForMessage(event.type)),
@@ -264,6 +272,7 @@ absl::Status ValidateEvent(const Event& event, const Catalog& catalog,
     return InvalidField("value", absl::StrCat("is ", *event.value), "finite");
   if (type->value_is_rating && !event.value.has_value())
     return InvalidField("value", "is absent", "given: the event is a rating");
+
   PALATE_RETURN_IF_ERROR(ValidateTime("event_time", event.time));
   if (event.time > bounds.latest) {
     return InvalidField("event_time", absl::StrCat("is ", absl::FormatTime(event.time)),

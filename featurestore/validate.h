@@ -1,4 +1,4 @@
-// What input the store takes. Every refusal is InvalidField(field, value, limit) with the field's
+// Checks of the store's input. Every error is InvalidField(field, value, limit) with the field's
 // path inside the element, named as the public messages name it ("event_time"). Pure functions,
 // thread-safe.
 #pragma once
@@ -35,7 +35,7 @@ absl::Status ValidateCatalog(const Catalog& catalog);
 // FAILED_PRECONDITION when `now` removes an attribute of `before` or changes its type.
 absl::Status ValidateCatalogChange(const Catalog& before, const Catalog& now);
 
-// Everything of an item but its pictures.
+// Checks everything but the pictures.
 absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreLimits& limits);
 // A space that the catalog declares, and a fingerprint.
 absl::Status ValidateSpaceKey(absl::string_view field, const SpaceKey& space,

@@ -63,6 +63,7 @@ absl::StatusOr<ImageProperties> ReadJpeg(absl::string_view bytes) {
   while (at + 4 <= bytes.size()) {
     if (bytes[at] != '\xff') return Damaged("JPEG with a damaged segment");
     const uint8_t marker = static_cast<uint8_t>(bytes[at + 1]);
+
     if (marker == 0xFF) {  // fill byte
       ++at;
       continue;
@@ -71,6 +72,7 @@ absl::StatusOr<ImageProperties> ReadJpeg(absl::string_view bytes) {
       at += 2;
       continue;
     }
+
     const size_t length = BigEndian(bytes, at + 2, 2);
     if (length < 2 || at + 2 + length > bytes.size()) return Damaged("JPEG is truncated");
     if (IsStartOfFrame(marker)) {

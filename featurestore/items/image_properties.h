@@ -1,5 +1,5 @@
-// What the header of an encoded picture says, without decoding it: enough to refuse a bomb, a
-// truncated file or another format at the door. Pure functions, thread-safe; safe on hostile input.
+// Reads the header of an encoded picture without decoding it: enough to refuse a decompression
+// bomb, a truncated file or another format. Pure functions, thread-safe; safe on hostile input.
 #pragma once
 
 #include <cstdint>

@@ -46,17 +46,20 @@ void PutFresh(rocksdb::WriteBatch& batch, const Database& database, uint32_t cat
 
 absl::Status ItemBatch::Load(const std::vector<std::string>& ids) {
   for (const std::string& id : ids) works_.try_emplace(id);
+
   std::vector<std::string> item_keys;
   std::vector<std::string> embedding_keys;
   for (const auto& [id, work] : works_) {
     item_keys.push_back(ItemKey(state_.number(), id));
     embedding_keys.push_back(TaggedItemKey(state_.number(), CounterTag::kEmbedding, id));
   }
+
   PALATE_ASSIGN_OR_RETURN(auto items,
                           database_.MultiGetRecords<storage::ItemRecord>(kItems, item_keys));
   PALATE_ASSIGN_OR_RETURN(
       const auto embeddings,
       database_.MultiGetRecords<storage::EmbeddingRecord>(kCounters, embedding_keys));
+
   size_t i = 0;
   for (auto& [id, work] : works_) {
     if (items[i].has_value()) {
@@ -98,10 +101,12 @@ absl::StatusOr<int64_t> ItemBatch::Commit() {
   if (notes_.empty()) return 0;
   const auto reservation = changes_.Reserve(static_cast<int64_t>(notes_.size()));
   const int64_t first = reservation->first();
+
   rocksdb::WriteBatch batch;
   for (auto& [id, work] : works_) {
     if (work.last_change.has_value()) PALATE_RETURN_IF_ERROR(WriteItem(id, work, first, batch));
   }
+
   blobs_.Write(batch);
   for (size_t i = 0; i < notes_.size(); ++i) {
     const int64_t position = first + static_cast<int64_t>(i);
@@ -111,6 +116,7 @@ absl::StatusOr<int64_t> ItemBatch::Commit() {
     batch.Merge(database_.family(kCounters), CounterPrefix(state_.number(), CounterTag::kItems),
                 EncodeCount(delta_.items));
   }
+
   PALATE_RETURN_IF_ERROR(database_.Write(batch));
   UpdateMemory();
   return first;
@@ -139,13 +145,14 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
                                             rocksdb::WriteBatch& batch) {
   const std::string key = TaggedItemKey(state_.number(), CounterTag::kEmbedding, id);
   const bool pending = work.now.has_value() && IsEmbeddable(*work.now);
+
   if (pending) {
     storage::EmbeddingRecord record;
     record.set_content_revision(work.content_revision);
     PutRecord(batch, database_.family(kCounters), key, record);
   } else {
     batch.Delete(database_.family(kCounters), key);
-    // Vectors of the content before stay in use until new ones come, unless none will come.
+    // Vectors of the previous content stay in use until new ones are stored, if there will be any.
     PALATE_RETURN_IF_ERROR(database_.ScanPrefix(kVectors, VectorPrefix(state_.number(), id), "", {},
                                                 [&](absl::string_view vector, absl::string_view) {
                                                   batch.Delete(database_.family(kVectors),
@@ -153,6 +160,7 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
                                                   return true;
                                                 }));
   }
+
   delta_.pending += static_cast<int64_t>(pending) - static_cast<int64_t>(work.was_pending);
   delta_.failed -= static_cast<int64_t>(work.was_failed);
   return absl::OkStatus();

@@ -50,7 +50,7 @@ class ItemBatch {
   const std::optional<Item>& Current(const std::string& id) const { return works_.at(id).now; }
   static constexpr int64_t kNewRevision = -1;
 
-  // Records a change; `now` absent removes the item. The blob ledger is told by the caller. Returns
+  // Records a change; `now` absent removes the item. The caller updates the blob ledger. Returns
   // the change's number.
   size_t Change(const std::string& id, std::optional<Item> now);
   size_t num_changes() const { return notes_.size(); }

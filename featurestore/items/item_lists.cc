@@ -65,6 +65,7 @@ absl::StatusOr<std::vector<ScoredItem>> ReadFreshItems(const Database& database,
                                                        const rocksdb::ReadOptions& read) {
   std::vector<ScoredItem> items;
   if (count == 0) return items;
+
   const std::string prefix = CounterPrefix(state.number(), CounterTag::kFresh);
   std::string from = prefix;
   AppendInvertedTime(ToMicros(request_time), from);
@@ -77,11 +78,13 @@ absl::StatusOr<std::vector<ScoredItem>> ReadFreshItems(const Database& database,
         if (!ConsumeInvertedTime(key, created_us) || !ConsumeId(key, fresh.item_id)) {
           return absl::DataLossError("a stored fresh item has a damaged key");
         }
+
         uint64_t expire_us = 0;
         if (!value.empty() && !ConsumeBigEndian64(value, expire_us))
           return absl::DataLossError("a stored fresh item is damaged");
         if (expire_us != 0 && FromMicros(static_cast<int64_t>(expire_us)) <= request_time)
           return true;
+
         fresh.score = static_cast<double>(created_us) * 1e-6;
         items.push_back(std::move(fresh));
         return items.size() < static_cast<size_t>(count);
@@ -100,7 +103,7 @@ absl::StatusOr<std::vector<ScoredItem>> ReadTrendingItems(Storage& storage, Cata
   // A board can be dropped for others between its making and its reading; then it is made again.
   for (int attempt = 0; attempt < 3; ++attempt) {
     if (!state.trending().Has(half_life)) {
-      // No event may be committed beside: it would be counted twice or never.
+      // No event may be committed meanwhile: it would be counted twice or never.
       const ExclusiveHold alone(state.lifecycle());
       PALATE_RETURN_IF_ERROR(state.trending().Build(half_life, state.newest_event_us(), source));
     }

@@ -125,7 +125,7 @@ absl::StatusOr<std::vector<ElementFailure>> ItemStore::Delete(absl::string_view 
   }
 
   changes_.TrimIfLong(*access.state);
-  // The last item that waited for vectors may be gone.
+  // The last item that waited for vectors may have been deleted.
   access.alive.Release();
   PALATE_RETURN_IF_ERROR(spaces_.SwitchIfDone(*access.state));
   std::sort(failures.begin(), failures.end(),

@@ -34,7 +34,8 @@ class ItemStore {
   absl::StatusOr<ItemPage> List(absl::string_view catalog, int page_size,
                                 absl::string_view page_token, const ItemReadOptions& options);
 
-  // For code that reads or writes items beside this class.
+  // ---- For the other classes of featurestore/ that read or write items ----
+
   // A reader of the catalog's items as of the snapshot in `read`.
   absl::StatusOr<StoredItemReader> Reader(const CatalogState& state, const ItemReadOptions& options,
                                           const rocksdb::ReadOptions& read);

@@ -60,7 +60,7 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
   return ImageRef{Sha256(image.bytes), header->media_type, header->width, header->height, size};
 }
 
-// Fills in what the catalog knows of pictures that the writer only named.
+// Completes the references to pictures that the writer named by digest.
 absl::Status ResolveImages(const BlobLedger& blobs, std::vector<ImageRef>& images) {
   for (size_t i = 0; i < images.size(); ++i) {
     if (!images[i].media_type.empty()) continue;

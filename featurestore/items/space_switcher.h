@@ -31,7 +31,7 @@ class SpaceSwitcher {
   // holds no lifecycle lock.
   absl::Status SwitchIfDone(CatalogState& state)
       ABSL_LOCKS_EXCLUDED(state.spaces_mutex(), state.lifecycle());
-  // Deletes the vectors that a process that died left behind. Called while opening.
+  // Deletes the stale vectors that an interrupted switch left. Called while opening.
   absl::Status FinishInterrupted();
 
  private:

@@ -24,6 +24,7 @@ absl::StatusOr<StoredItemReader> StoredItemReader::Create(const Database& databa
                           absl::StrCat("a space that catalog ", catalog->id, " declares"));
     }
   }
+
   StoredItemReader reader(database, cache, state, read);
   for (const auto& [name, record] : state.Spaces()) {
     if (!options.all_spaces &&
@@ -35,6 +36,7 @@ absl::StatusOr<StoredItemReader> StoredItemReader::Create(const Database& databa
     if (options.all_fingerprints && switching)
       reader.spaces_.push_back({name, record.target_fingerprint()});
   }
+
   std::sort(reader.spaces_.begin(), reader.spaces_.end());
   return reader;
 }
@@ -60,9 +62,10 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(
 
 absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCached(
     const std::vector<std::string>& ids) const {
-  // Before the fingerprints: should they change in between, what is read goes under a key that
-  // nobody looks up any more.
+  // Before the fingerprints: if they change in between, the entry is inserted under a key that is
+  // no longer looked up.
   const int64_t switches = state_.switches();
+
   std::vector<std::shared_ptr<const ItemWithVectors>> entries(ids.size());
   std::vector<std::string> missing;
   std::vector<size_t> missing_index;
@@ -75,6 +78,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
     missing_index.push_back(i);
     tickets.push_back(cache_.Ticket(key));
   }
+
   if (!missing.empty()) {
     // Not at the snapshot: the cache holds what is committed now.
     PALATE_ASSIGN_OR_RETURN(
@@ -89,6 +93,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
       entries[missing_index[i]] = std::move(entry);
     }
   }
+
   std::vector<std::optional<StoredItem>> items(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) {
     if (entries[i] == nullptr) continue;
@@ -104,12 +109,14 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
 
 absl::Status StoredItemReader::AddVectors(const std::vector<StoredItem*>& items) const {
   if (spaces_.empty() || items.empty()) return absl::OkStatus();
+
   std::vector<std::string> keys;
   keys.reserve(items.size() * spaces_.size());
   for (const StoredItem* item : items) {
     for (const SpaceKey& space : spaces_)
       keys.push_back(VectorKey(catalog_, item->item.id, space.name, space.fingerprint));
   }
+
   PALATE_ASSIGN_OR_RETURN(const auto rows, database_.MultiGet(kVectors, keys, read_));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].has_value()) continue;

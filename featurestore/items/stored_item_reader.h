@@ -1,4 +1,5 @@
-// Reads items with what was asked for beside them, from one snapshot. Private to featurestore/.
+// Reads items with the vectors and pictures that were asked for, from one snapshot. Private to
+// featurestore/.
 #pragma once
 
 #include <cstdint>

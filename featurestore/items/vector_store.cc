@@ -56,7 +56,7 @@ absl::Status WrongDimensions(const SpaceVector& vector, int32_t expected) {
       absl::StrCat(expected, ", like other vectors of fingerprint ", vector.space.fingerprint));
 }
 
-// Checks the vector against what fills its space and, for a first vector, notes it.
+// Checks the vector against the fingerprints and dimensions of its space; a first vector sets them.
 absl::Status FitIntoSpace(const SpaceVector& vector, storage::SpaceRecord& record) {
   const std::string& fingerprint = vector.space.fingerprint;
   const int32_t size = static_cast<int32_t>(vector.values.size());
@@ -274,6 +274,7 @@ absl::StatusOr<std::vector<std::string>> VectorStore::PendingIds(
   const std::string from =
       after_item_id.empty() ? prefix
                             : TaggedItemKey(state.number(), CounterTag::kEmbedding, after_item_id);
+
   std::vector<std::string> ids;
   PALATE_RETURN_IF_ERROR(database_.ScanPrefix(
       kCounters, prefix, from, read,
@@ -282,6 +283,7 @@ absl::StatusOr<std::vector<std::string>> VectorStore::PendingIds(
         PALATE_ASSIGN_OR_RETURN(const auto record,
                                 ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
         if (record.failure_code() != 0) return true;
+
         std::string id;
         key.remove_prefix(prefix.size());
         if (!ConsumeId(key, id))

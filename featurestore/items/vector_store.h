@@ -49,7 +49,7 @@ class VectorStore {
   // Removes the item's vectors of target fingerprints that are not among `vectors`.
   void DropOthers(const CatalogState& state, absl::string_view item_id,
                   const std::vector<SpaceVector>& vectors, rocksdb::WriteBatch& batch) const;
-  // Ids of pending items behind `after_item_id`.
+  // Ids of pending items after `after_item_id`.
   absl::StatusOr<std::vector<std::string>> PendingIds(const CatalogState& state, int limit,
                                                       absl::string_view after_item_id,
                                                       const rocksdb::ReadOptions& read) const;

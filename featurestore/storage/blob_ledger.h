@@ -1,5 +1,5 @@
-// Pictures of one catalog: bytes once per digest, counted by the items that show them, gone with
-// the last one.
+// Pictures of one catalog: the bytes are stored once per digest, with the number of items that show
+// them, and deleted with the last of these items.
 #pragma once
 
 #include <cstdint>

@@ -99,7 +99,7 @@ void ChangeLog::Add(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t positi
 void ChangeLog::TrimIfLong(CatalogState& state) {
   const int64_t slack = std::max<int64_t>(1, options_.feed_max_entries / kTrimSlackShare);
   if (state.counts().feed_entries <= options_.feed_max_entries + slack) return;
-  // The caller's write is done and acknowledged whatever becomes of the trim; the next write tries
+  // The caller's write is done and acknowledged even when the trim fails; the next write tries
   // again.
   (void)Trim(state);
 }

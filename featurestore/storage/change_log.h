@@ -23,7 +23,7 @@ class ChangeLog {
   ChangeLog(Database& database, const StoreOptions& options);
 
   // Finds the feeds' ends, also those of the feed of catalogs, and begins an epoch of positions
-  // behind them. Called once, before any other method.
+  // after them. Called once, before any other method.
   absl::Status Start(const CatalogRegistry& catalogs);
 
   // Positions for `count` entries, at least 1: see FeedSequencer.
@@ -40,7 +40,7 @@ class ChangeLog {
   // The same once the feed has grown well past its bound.
   void TrimIfLong(CatalogState& state) ABSL_LOCKS_EXCLUDED(trim_mutex_);
 
-  // Whether positions right behind `position` were lost.
+  // Whether positions right after `position` were lost.
   bool LostBehind(int64_t position) const;
   FeedSequencer& positions() { return positions_; }
 

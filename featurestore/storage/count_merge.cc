@@ -22,7 +22,7 @@ class CountMerge final : public rocksdb::AssociativeMergeOperator {
     if (existing != nullptr) {
       const absl::StatusOr<int64_t> before = DecodeCount(View(*existing));
       if (!before.ok()) return false;
-      // The tag stands behind the format byte and the catalog number.
+      // The tag follows the format byte and the catalog number.
       const bool maximum = key.size() > 5 && key[5] == static_cast<char>(CounterTag::kNewestEvent);
       value = maximum ? std::max(*before, *added) : *before + *added;
     }

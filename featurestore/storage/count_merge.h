@@ -8,7 +8,7 @@
 namespace palate::featurestore {
 
 // For the column family counters: sums, and the maximum for CounterTag::kNewestEvent. A row or
-// operand that is no count is reported as corruption.
+// operand that is not a count is reported as corruption.
 std::shared_ptr<rocksdb::MergeOperator> MakeCountMerge();
 
 }  // namespace palate::featurestore

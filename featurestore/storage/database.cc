@@ -53,7 +53,7 @@ rocksdb::DBOptions DatabaseOptions(bool create) {
   // open instead of losing writes silently.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
-  // Every change of the file set writes a new manifest, so that a purged user's keys do not live on
+  // Every change of the file set writes a new manifest, so that a purged user's keys do not remain
   // as file bounds in an old one.
   options.max_manifest_file_size = 1;
   options.max_total_wal_size = 256 << 20;

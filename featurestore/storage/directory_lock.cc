@@ -45,12 +45,14 @@ absl::StatusOr<DirectoryLock> DirectoryLock::Acquire(const std::string& dir) {
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0)
     return absl::InternalError(absl::StrCat(path, " cannot be opened: ", strerror(errno)));
+
   DirectoryLock lock(file);
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return absl::InternalError(absl::StrCat(path, " cannot be locked: ", strerror(errno)));
     return absl::FailedPreconditionError(absl::StrCat(dir, " is in use by ", ReadOwner(file)));
   }
+
   const std::string owner =
       absl::StrCat("process ", getpid(), " since ",
                    absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()), "\n");

@@ -1,5 +1,5 @@
-// One process owns a directory: an advisory file lock that the kernel drops with the process, and
-// the owner's number inside the file.
+// Makes one process the owner of a directory, with an advisory file lock that the kernel releases
+// when the process ends. The file holds the owner's process id.
 #pragma once
 
 #include <string>

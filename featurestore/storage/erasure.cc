@@ -16,7 +16,7 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kPoll = absl::Milliseconds(1);
 
-// Readers keep what they see alive; theirs are short, so they are waited for.
+// A reader keeps the deleted rows of its snapshot in use. Reads are short, so this waits for them.
 absl::Status WaitForOlderSnapshots(rocksdb::DB& db, uint64_t sequence) {
   const absl::Time give_up = absl::Now() + kPatience;
   while (true) {
@@ -58,9 +58,9 @@ absl::StatusOr<std::set<std::string>> LiveFiles(rocksdb::DB& db) {
   return live;
 }
 
-// Replaced files are deleted in the background, and not while an iterator reads them. Logs of
-// before the flush go; of all other files those go that are neither in use now nor become so (the
-// output of a compaction that runs beside).
+// RocksDB deletes replaced files in the background, and not while an iterator reads them. Waits
+// until the logs from before the flush are gone, and all other present files that are neither in
+// use now nor become so (the output of a compaction that runs meanwhile).
 absl::Status WaitForReplacedFiles(rocksdb::DB& db, const std::string& dir,
                                   const std::set<std::string>& before) {
   const absl::Time give_up = absl::Now() + kPatience;
@@ -72,6 +72,7 @@ absl::Status WaitForReplacedFiles(rocksdb::DB& db, const std::string& dir,
       const bool new_log = absl::EndsWith(name, ".log") && !before.contains(name);
       return new_log || live.contains(name) || !present.contains(name);
     });
+
     if (waiting.empty()) return absl::OkStatus();
     if (absl::Now() > give_up) {
       return absl::UnavailableError(absl::StrCat("replaced files are still in use, ",

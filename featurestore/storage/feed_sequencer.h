@@ -1,5 +1,5 @@
-// Positions of the change feed: given out in order, seen by readers only when every earlier one is
-// committed or given up.
+// Positions of the change feed: given out in order, visible to readers only when every earlier one
+// is committed or abandoned.
 //
 // Writers commit concurrently, so position 5 may be on disk before position 4. Readers therefore
 // read up to the watermark, the last position before the oldest one still being written.

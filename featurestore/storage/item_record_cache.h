@@ -1,9 +1,9 @@
-// Items with their vectors, decoded, so that the hydrate stage of a request does not parse the same
-// hundreds of records again and again.
+// Items with their vectors, decoded, so that requests do not parse the same hundreds of records
+// again and again.
 //
-// Holds what is committed, never more: a writer invalidates after its commit and before it answers,
-// and a reader that read before the invalidation cannot insert behind it (see Ticket). Thread-safe.
-// Bounded in bytes; what was not used for longest goes first.
+// Holds committed data only: a writer invalidates after its commit and before it answers,
+// and a reader that read before the invalidation cannot insert after it (see Ticket). Thread-safe.
+// Bounded in bytes; the least recently used entry is dropped first.
 #pragma once
 
 #include <array>

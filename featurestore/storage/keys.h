@@ -25,7 +25,7 @@ bool ConsumeId(absl::string_view& in, std::string& id);
 void AppendInvertedTime(int64_t time_us, std::string& out);
 bool ConsumeInvertedTime(absl::string_view& in, int64_t& time_us);
 
-// The first key behind all keys that start with `prefix`; empty when there is none.
+// The first key after all keys that start with `prefix`; empty when there is none.
 std::string PrefixEnd(absl::string_view prefix);
 
 std::string CatalogPrefix(uint32_t catalog);
@@ -55,7 +55,7 @@ std::string VectorKey(uint32_t catalog, absl::string_view item_id, absl::string_
 // blobs.
 std::string BlobKey(uint32_t catalog, absl::string_view sha256);
 
-// counters: rows that are derived from other rows, told apart by a tag.
+// counters: rows that are derived from other rows, distinguished by a tag.
 enum class CounterTag : char {
   kItems = 'i',        // sum
   kUsers = 'u',        // sum

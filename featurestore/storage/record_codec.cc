@@ -114,6 +114,7 @@ storage::CatalogRecord ToRecord(const Catalog& catalog, uint32_t number) {
   storage::CatalogRecord record;
   record.set_number(number);
   record.set_display_name(catalog.display_name);
+
   for (const AttributeDeclaration& attribute : catalog.attributes) {
     storage::AttributeDeclaration* out = record.add_attributes();
     out->set_name(attribute.name);
@@ -133,6 +134,7 @@ storage::CatalogRecord ToRecord(const Catalog& catalog, uint32_t number) {
     out->set_model(space.model);
     out->set_dimensions(space.dimensions);
   }
+
   record.set_rerank_weight(catalog.rerank_weight);
   record.set_create_time_us(ToMicros(catalog.create_time));
   record.set_revision(catalog.revision);
@@ -143,6 +145,7 @@ absl::StatusOr<Catalog> FromRecord(const std::string& id, const storage::Catalog
   Catalog catalog;
   catalog.id = id;
   catalog.display_name = record.display_name();
+
   for (const storage::AttributeDeclaration& attribute : record.attributes()) {
     PALATE_ASSIGN_OR_RETURN(const AttributeType type, FromRecord(attribute.type()));
     catalog.attributes.push_back({attribute.name(), type, attribute.filterable()});
@@ -154,6 +157,7 @@ absl::StatusOr<Catalog> FromRecord(const std::string& id, const storage::Catalog
   for (const storage::SpaceDeclaration& space : record.spaces()) {
     catalog.spaces.push_back({space.name(), space.model(), space.dimensions()});
   }
+
   catalog.rerank_weight = record.rerank_weight();
   catalog.create_time = FromMicros(record.create_time_us());
   catalog.revision = record.revision();
@@ -165,6 +169,7 @@ storage::ItemRecord ToRecord(const Item& item, int64_t content_revision) {
   record.set_title(item.title);
   record.set_description(item.description);
   WriteAttributes(item.attributes, record.mutable_attributes());
+
   for (const ImageRef& image : item.images) {
     storage::Image* out = record.add_images();
     out->set_sha256(image.sha256);
@@ -173,6 +178,7 @@ storage::ItemRecord ToRecord(const Item& item, int64_t content_revision) {
     out->set_height(image.height);
     out->set_size_bytes(image.size_bytes);
   }
+
   record.set_hidden(item.hidden);
   record.set_create_time_us(ToMicros(item.create_time));
   if (item.expire_time.has_value()) record.set_expire_time_us(ToMicros(*item.expire_time));

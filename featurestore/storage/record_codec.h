@@ -1,4 +1,4 @@
-// Between the domain's values (base/types.h) and the records on disk (proto/palate/storage/v1).
+// Converts between the domain's values (domain/) and the records on disk (proto/palate/storage/v1).
 // Pure functions, thread-safe.
 #pragma once
 
@@ -43,7 +43,7 @@ storage::UserRecord ToRecord(const User& user);
 User FromRecord(std::string id, storage::UserRecord&& record);
 
 storage::EventRecord ToRecord(const Event& event, int64_t popularity_micros);
-// What the key says comes from the key.
+// The fields that the key holds are arguments.
 Event FromRecord(std::string user_id, std::string event_id, int64_t time_us,
                  storage::EventRecord&& record);
 

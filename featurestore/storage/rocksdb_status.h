@@ -1,4 +1,4 @@
-// The one place where RocksDB's statuses become ours.
+// Converts RocksDB's statuses to absl::Status.
 #pragma once
 
 #include <rocksdb/status.h>

@@ -48,6 +48,7 @@ absl::Status TrendingBoards::Build(absl::Duration half_life, int64_t newest_us,
   Board board;
   board.hours = Hours(half_life);
   if (FindLocked(board.hours) != nullptr) return absl::OkStatus();
+
   board.reference_us = PopularityBucket(newest_us);
   const int64_t horizon_us =
       std::min(newest_us, board.hours * kPopularityBucketUs * kHorizonHalfLives);
@@ -57,6 +58,7 @@ absl::Status TrendingBoards::Build(absl::Duration half_life, int64_t newest_us,
             counter.micros * 1e-6 *
             std::exp2(Exponent(counter.bucket_us, board.reference_us, board.hours));
       }));
+
   if (boards_.size() >= kMaxBoards) {
     boards_.erase(std::min_element(boards_.begin(), boards_.end(),
                                    [](const Board& a, const Board& b) { return a.used < b.used; }));
@@ -97,6 +99,7 @@ absl::StatusOr<std::vector<ScoredItem>> TrendingBoards::Top(absl::Duration half_
     rank = too_short || (outdated && !ranking_);
     if (rank) ranking_ = true;
   }
+
   if (rank) {
     MutexLock lock(mutex_);
     Board* board = FindLocked(hours);
@@ -116,6 +119,7 @@ absl::StatusOr<std::vector<ScoredItem>> TrendingBoards::Top(absl::Duration half_
     ranking_ = false;
     PALATE_RETURN_IF_ERROR(status);
   }
+
   std::vector<ScoredItem> top;
   for (const Entry& entry : *list) {
     if (top.size() >= static_cast<size_t>(num)) break;
@@ -132,6 +136,7 @@ absl::Status TrendingBoards::RankLocked(Board& board, int64_t newest_us,
   for (const auto& [item_id, score] : board.scores) {
     if (score > kNothing) order.emplace_back(-score, item_id);
   }
+
   const double to_newest =
       std::exp2(-Exponent(PopularityBucket(newest_us), board.reference_us, board.hours));
   auto list = std::make_shared<List>();
@@ -150,6 +155,7 @@ absl::Status TrendingBoards::RankLocked(Board& board, int64_t newest_us,
     }
     begin = end;
   }
+
   board.list = std::move(list);
   board.stale = false;
   return absl::OkStatus();

@@ -65,7 +65,7 @@ absl::Status EventBatch::Load(const std::vector<EventRows>& rows) {
 bool EventBatch::Add(const EventRows& row) {
   if (!known_.insert(row.idempotence_key).second) return false;
   const EventTypeDeclaration& type = *FindEventType(catalog_, row.event.type);
-  // Popularity counts encounters: what a user thought of the item is the user's own weight.
+  // Popularity counts encounters: a negative weight matters to the user's own context only.
   const int64_t micros = type.weight > 0 ? std::llround(type.weight * 1e6) : 0;
 
   PutRecord(batch_, database_.family(kEvents),

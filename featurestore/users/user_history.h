@@ -34,7 +34,7 @@ class UserHistoryReader {
   bool has_events() const { return has_events_; }
 
  private:
-  // Events up to the request's time, newest first: time, the key behind the time, value.
+  // Events up to the request's time, newest first: time, the key after the time, value.
   using EventVisitor = std::function<absl::StatusOr<bool>(int64_t time_us, absl::string_view key,
                                                           absl::string_view value)>;
   absl::Status ScanEvents(const EventVisitor& visit) const;

@@ -53,7 +53,7 @@ absl::Status LoadUsers(const Database& database, uint32_t catalog,
   return absl::OkStatus();
 }
 
-// What the user's rows add to counters, to be taken back.
+// What the user's rows add to the counters; a purge subtracts it.
 struct Contribution {
   PurgeReport report;
   bool exists = false;

@@ -21,6 +21,7 @@ TEST_F(CatalogsTest, AreReadAsTheyWereCreatedAlsoAfterReopening) {
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->create_time, kNow);
   EXPECT_GT(created->revision, 0);
+
   Open();
   const auto read = store_->GetCatalog("shop");
   ASSERT_TRUE(read.ok()) << read.status();
@@ -47,6 +48,7 @@ TEST_F(CatalogsTest, RefuseWrongDeclarationsNamingTheField) {
     const auto created = store_->CreateCatalog(catalog);
     return created.ok() ? std::string("accepted") : WrongField(created.status());
   };
+
   EXPECT_EQ(field([](Catalog& c) { c.id = ""; }), "id");
   EXPECT_EQ(field([](Catalog& c) { c.id = "Shop"; }), "id");
   EXPECT_EQ(field([](Catalog& c) { c.id = "-shop"; }), "id");

@@ -17,7 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Makes small vectors from the text's length; behaves badly on request. Thread-safe.
+// Makes small vectors from the text's length; fails on request. Thread-safe.
 class TinyEmbedder final : public ItemEmbedder {
  public:
   using Result = absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>>;

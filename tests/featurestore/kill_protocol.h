@@ -22,12 +22,13 @@ inline std::string KillUser(int round, int thread) {
   return absl::StrCat("user-", round, "-", thread);
 }
 
-// Everything of the item says its version, so that a torn one shows.
+// Every part of the item holds its version, so that a torn write is visible.
 inline ItemWrite KillItem(const std::string& group, int index, int64_t version) {
   ItemWrite write;
   write.item.id = KillItemId(group, index);
   write.item.title = absl::StrCat("version ", version);
   for (int i = 0; i < 40; ++i) absl::StrAppend(&write.item.description, version, ";");
+
   // A PNG of one pixel by header, with the version as its comment.
   std::string png("\x89PNG\r\n\x1a\n", 8);
   const auto chunk = [&png](absl::string_view type, const std::string& data) {
@@ -36,10 +37,11 @@ inline ItemWrite KillItem(const std::string& group, int index, int64_t version) 
   };
   chunk("IHDR", std::string("\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0", 13));
   std::string comment;
-  // The first picture is large enough for a blob file of its own.
+  // The first picture is large enough for a separate blob file.
   for (int i = 0; i < (index == 0 ? 600 : 10); ++i) absl::StrAppend(&comment, version, " ");
   chunk("tEXt", comment);
   chunk("IEND", "");
+
   write.images.push_back({png, ""});
   return write;
 }

@@ -1,5 +1,5 @@
-// Fifty times: a process writes to the store, is killed at a random moment, and what it left is
-// checked against what it was promised.
+// Fifty times: a process writes to the store and is killed at a random moment, and the store is
+// checked against the writes that were acknowledged.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -28,7 +28,7 @@ namespace {
 constexpr int kRounds = 50;
 constexpr int64_t kDeleted = -1;
 
-// A group of items: what was acknowledged last, and what was begun behind it and may or may not
+// A group of items: what was acknowledged last, and what was begun after it and may or may not
 // have happened.
 struct GroupPromise {
   int64_t acknowledged = kDeleted;
@@ -56,9 +56,11 @@ class KillNineTest : public ::testing::Test {
     EXPECT_EQ(posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     close(pipe_ends[1]);
+
     // Most kills fall into the writing, some into the opening.
     const absl::Duration run = absl::Microseconds(static_cast<int64_t>(random_() % 150'000));
     const bool while_opening = round < 3 || round % 10 == 9;
+
     std::string output;
     absl::Time end = while_opening ? absl::Now() + run / 4 : absl::InfiniteFuture();
     bool killed = false;
@@ -68,6 +70,7 @@ class KillNineTest : public ::testing::Test {
         kill(child, SIGKILL);
         killed = true;
       }
+
       fd_set readable;
       FD_ZERO(&readable);
       FD_SET(pipe_ends[0], &readable);
@@ -78,6 +81,7 @@ class KillNineTest : public ::testing::Test {
       if (output.empty() && !while_opening) end = absl::Now() + run;
       output.append(buffer, static_cast<size_t>(size));
     }
+
     close(pipe_ends[0]);
     int state = 0;
     waitpid(child, &state, 0);
@@ -86,7 +90,7 @@ class KillNineTest : public ::testing::Test {
     return output;
   }
 
-  // Brings the promises up to date.
+  // Updates the promises from the writer's output.
   void Note(const std::string& output) {
     for (const absl::string_view line : absl::StrSplit(output, '\n', absl::SkipEmpty())) {
       const std::vector<std::string> words = absl::StrSplit(line, ' ');
@@ -94,6 +98,7 @@ class KillNineTest : public ::testing::Test {
       int64_t number = 0;
       ASSERT_TRUE(absl::SimpleAtoi(words[3], &number)) << line;
       const bool acknowledged = words[0] == "A";
+
       acknowledged_ += acknowledged ? 1 : 0;
       if (words[1] == "evt") {
         (acknowledged ? acknowledged_batches_ : begun_batches_)[words[2]] =
@@ -122,6 +127,7 @@ class KillNineTest : public ::testing::Test {
       ASSERT_TRUE(groups_.empty());
       return;
     }
+
     for (auto& [name, group] : groups_) CheckGroup(store, name, group);
     for (const auto& [user, begun] : begun_batches_)
       CheckUser(store, user, acknowledged_batches_[user], begun);
@@ -131,6 +137,7 @@ class KillNineTest : public ::testing::Test {
           << user << " was purged";
     }
     purged_.clear();
+
     CheckCounts(store);
   }
 
@@ -139,6 +146,7 @@ class KillNineTest : public ::testing::Test {
     for (int i = 0; i < kGroupSize; ++i) ids.push_back(KillItemId(name, i));
     const auto read = store.GetItems(kKillCatalog, ids, {.image_bytes = true});
     ASSERT_TRUE(read.ok()) << read.status();
+
     int64_t version = kDeleted;
     for (int i = 0; i < kGroupSize; ++i) {
       const std::optional<StoredItem>& item = read->items[i];
@@ -152,6 +160,7 @@ class KillNineTest : public ::testing::Test {
       if (i == 0) version = found;
       EXPECT_EQ(found, version) << "half of a batch in group " << name;
     }
+
     EXPECT_TRUE(version == group.acknowledged ||
                 (group.begun.has_value() && version == *group.begun))
         << "group " << name << " is at " << version << ", acknowledged was " << group.acknowledged;
@@ -176,9 +185,11 @@ class KillNineTest : public ::testing::Test {
     ASSERT_TRUE(page.ok());
     EXPECT_EQ(stats->catalogs[0].items, static_cast<int64_t>(page->items.size()));
     EXPECT_EQ(stats->catalogs[0].embedding_backlog, static_cast<int64_t>(page->items.size()));
+
     const auto pending = store.ListPending(kKillCatalog, 1000);
     ASSERT_TRUE(pending.ok());
     EXPECT_EQ(pending->size(), page->items.size());
+
     std::set<int64_t> in_feed;
     std::string token;
     while (true) {
@@ -188,6 +199,7 @@ class KillNineTest : public ::testing::Test {
       for (const Change& change : changes->changes) in_feed.insert(change.revision);
       token = changes->next_token;
     }
+
     for (const StoredItem& item : page->items)
       EXPECT_TRUE(in_feed.contains(item.item.revision)) << item.item.id;
   }

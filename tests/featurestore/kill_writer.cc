@@ -1,4 +1,4 @@
-// Writes to a feature store until it is killed, and says on standard output what it begins and what
+// Writes to a feature store until it is killed, and prints what it begins and what
 // was acknowledged, one line each:
 //   B put GROUP VERSION | A put GROUP VERSION      five items at once, all of that version
 //   B del GROUP VERSION | A del GROUP VERSION      the five items deleted
@@ -108,7 +108,9 @@ int Main(char** arguments) {
       std::string(arguments[2]) == "sync" ? Durability::kSync : Durability::kRelaxed;
   // Small, so that kills also fall into flushes and compactions.
   options.write_buffer_bytes = 64 << 10;
+
   const int round = std::atoi(arguments[3]);
+
   auto store = FeatureStore::Open(options);
   MustBeOk(store.status());
   if (absl::IsNotFound((*store)->GetCatalog(kKillCatalog).status())) {
@@ -117,6 +119,7 @@ int Main(char** arguments) {
     catalog.event_types = {{"view", 1.0, true, false}};
     MustBeOk((*store)->CreateCatalog(catalog).status());
   }
+
   Say("ready");
   std::vector<std::thread> threads;
   for (int thread = 0; thread < kKillThreads; ++thread) {

@@ -1,5 +1,5 @@
-// What the feature store's tests share: a store in a folder of its own, with a clock that stands
-// still, and short ways to write.
+// Shared by the feature store's tests: a store in a temporary folder, with a manual clock, and
+// short helpers for writes and reads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@
 
 namespace palate::featurestore {
 
-// Removed with all that is in it.
+// Removed with its content.
 class TempDir {
  public:
   TempDir() {
@@ -36,7 +36,7 @@ class TempDir {
 
 inline const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
-// The smallest file that declares such a PNG; its pixels are nobody's business here.
+// The smallest file that declares such a PNG; it has no pixels.
 inline std::string Png(uint32_t width, uint32_t height, absl::string_view comment = "") {
   std::string png("\x89PNG\r\n\x1a\n", 8);
   const auto chunk = [&png](absl::string_view type, const std::string& data) {
@@ -96,7 +96,7 @@ class StoreTest : public ::testing::Test {
     StoreOptions options;
     options.dir = dir_.path();
     options.clock = clock_;
-    // A test writes thousands of times and loses no power.
+    // Tests write thousands of times, and no power loss is simulated.
     options.durability = Durability::kRelaxed;
     options.trending_refresh = absl::ZeroDuration();
     return options;
@@ -154,7 +154,7 @@ class StoreTest : public ::testing::Test {
     return result->failures.empty() ? absl::OkStatus() : result->failures[0].status;
   }
 
-  // Of catalog "shop"; `query` says the rest.
+  // Of catalog "shop"; `query` has the other fields.
   UserContext Context(const std::string& user, UserContextQuery query = {},
                       const UserContextOptions& options = {}) {
     query.catalog = "shop";
@@ -176,7 +176,7 @@ class StoreTest : public ::testing::Test {
     return token.value_or("");
   }
 
-  // What is behind the token now.
+  // The changes after the token now.
   std::vector<Change> Changes(const std::string& token, const std::string& catalog = "shop") {
     const auto batch = store_->ReadChanges(catalog, token, 10000, absl::InfinitePast());
     EXPECT_TRUE(batch.ok()) << batch.status();
@@ -188,7 +188,7 @@ class StoreTest : public ::testing::Test {
   std::unique_ptr<FeatureStore> store_;
 };
 
-// The only field path that the status complains about.
+// The field path of the status's only violation.
 inline std::string WrongField(const absl::Status& status) {
   const std::vector<FieldViolation> violations = FieldViolations(status);
   return violations.size() == 1

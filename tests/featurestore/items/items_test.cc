@@ -37,7 +37,9 @@ TEST_F(ItemsTest, AreReadAsTheyWereWritten) {
   write.item.expire_time = kNow + absl::Hours(5);
   write.images = {{Png(3, 2), ""}};
   const int64_t revision = Put(write);
+
   Open();
+
   const StoredItem stored = Read("a", {.image_bytes = true});
   EXPECT_EQ(stored.item.title, write.item.title);
   EXPECT_EQ(stored.item.description, write.item.description);
@@ -61,6 +63,7 @@ TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\n"; }), "item.id");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "a\xc2\x85"; }), "item.id");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.id = "\xff"; }), "item.id");
+
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = std::string(1025, 'a'); }), "item.title");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.title = "\xc3"; }), "item.title");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.description = std::string((64 << 10) + 1, 'a'); }),
@@ -86,6 +89,7 @@ TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.item.expire_time = absl::InfiniteFuture(); }),
             "item.expire_time");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.update_mask = {{"colour"}}; }), "update_mask[0]");
+
   EXPECT_FALSE(Exists("a"));
 }
 
@@ -110,6 +114,7 @@ TEST_F(ItemsTest, RefuseBadPicturesNamingThem) {
               w.images = {{"", std::string(32, 'x')}};
             }),
             "item.images[0].sha256");
+
   const absl::Status bomb = TryPut([] {
     ItemWrite write = Write("a");
     write.images = {{Png(50000, 50000), ""}};
@@ -183,17 +188,20 @@ TEST_F(ItemsTest, MaskedUpdateChangesOnlyWhatItNames) {
   write.item.attributes = {{"brand", std::string("b")}, {"year", int64_t{1}}};
   write.images = {{Png(3, 2), ""}};
   Put(write);
+
   ItemWrite update;
   update.item.id = "a";
   update.item.title = "two";
   update.item.attributes = {{"brand", std::string("c")}};
   update.update_mask = {{"title", "attributes.brand", "attributes.year"}};
   Put(update);
+
   const StoredItem stored = Read("a", {.image_bytes = true});
   EXPECT_EQ(stored.item.title, "two");
   EXPECT_EQ(stored.item.description, "kept");
   EXPECT_EQ(stored.item.attributes, (Attributes{{"brand", std::string("c")}}));
   EXPECT_EQ(stored.image_bytes.size(), 1u);
+
   update.item.id = "unknown";
   EXPECT_EQ(TryPut(update).code(), absl::StatusCode::kNotFound);
 }
@@ -232,13 +240,16 @@ TEST_F(ItemsTest, PicturesAreSharedByDigestAndGoWithTheLastItem) {
   b.images = {{"", Sha256(png)}};
   Put(b);
   EXPECT_THAT(Read("b", {.image_bytes = true}).image_bytes, ElementsAre(png));
+
   ASSERT_TRUE(store_->DeleteItems("shop", {"a"}).ok());
   EXPECT_THAT(Read("b", {.image_bytes = true}).image_bytes, ElementsAre(png));
+
   b.images.clear();
   Put(b);
   ItemWrite c = Write("c");
   c.images = {{"", Sha256(png)}};
   EXPECT_EQ(WrongField(TryPut(c)), "item.images[0].sha256");
+
   c.images = {{png, ""}};
   Put(c);
   EXPECT_THAT(Read("c", {.image_bytes = true}).image_bytes, ElementsAre(png));
@@ -264,10 +275,12 @@ TEST_F(ItemsTest, AnAnswerHoldsABoundedAmountOfPictures) {
     write.images = {{Png(10, 10, std::string(1 << 20, static_cast<char>('a' + i))), ""}};
     Put(write);
   }
+
   const auto read = store_->GetItems("shop", ids, {.image_bytes = true});
   ASSERT_TRUE(read.ok());
   ASSERT_EQ(read->failures.size(), 2u);
   EXPECT_EQ(read->failures[0].status.code(), absl::StatusCode::kResourceExhausted);
+
   const auto page = store_->ListItems("shop", 0, "", {.image_bytes = true});
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->items.size(), 2u);

@@ -85,6 +85,7 @@ TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
   const auto refused = [&](const SpaceVector& vector) {
     return store_->PutVectors("shop", "a", revision, {vector});
   };
+
   EXPECT_EQ(WrongField(refused(Vector("audio", "m1", {1, 0}))), "vectors[0].space.name");
   EXPECT_EQ(WrongField(refused(Vector("text", "", {1, 0}))), "vectors[0].space.fingerprint");
   EXPECT_THAT(
@@ -98,8 +99,10 @@ TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {std::numeric_limits<float>::infinity(), 1}))),
             "vectors[0].values");
   EXPECT_EQ(WrongField(store_->PutVectors("shop", "a", revision, {})), "vectors");
+
   ASSERT_TRUE(refused(Vector("text", "m1", {1, 0})).ok());
   EXPECT_EQ(WrongField(refused(Vector("text", "m1", {1, 0, 0}))), "vectors");
+
   const absl::Status other = refused(Vector("text", "m2", {1, 0}));
   EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(other.message(), HasSubstr("m1"));

@@ -186,8 +186,10 @@ TEST_F(FeedTest, ListThenWatchUnderConcurrentWritersMissesNothing) {
       }
     });
   }
+
   while (written < kWriters * kWrites / 3) std::this_thread::yield();
-  // The reader's view: a listing, then every change behind the token of before the listing.
+
+  // The reader's view: a listing, then every change after the token from before the listing.
   std::string token = Token();
   std::map<std::string, int64_t> view;
   const auto listed = store_->ListItems("shop", 0, "");
@@ -208,10 +210,12 @@ TEST_F(FeedTest, ListThenWatchUnderConcurrentWritersMissesNothing) {
     token = batch->next_token;
     return !batch->changes.empty();
   };
+
   while (written < kWriters * kWrites) apply(absl::Now() + absl::Milliseconds(5));
   for (std::thread& writer : writers) writer.join();
   while (apply(absl::InfinitePast())) {
   }
+
   std::map<std::string, int64_t> truth;
   const auto last = store_->ListItems("shop", 0, "");
   ASSERT_TRUE(last.ok());
@@ -258,6 +262,7 @@ TEST_F(FeedTest, ReadersAndWritersOfEverythingRunSideBySide) {
     for (int i = 0; !stop; ++i)
       (void)store_->SetTargetSpaces("shop", {{"text", i % 2 == 0 ? "m" : "n"}});
   });
+
   for (std::thread& thread : threads) thread.join();
 }
 

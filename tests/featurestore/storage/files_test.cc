@@ -381,7 +381,7 @@ TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
     EXPECT_EQ(context.trending, trending_before);
     EXPECT_TRUE(Changes(token).empty());
   }
-  // The pictures' counts came back: the last item takes the bytes along.
+  // The pictures' counts came back: the last item deletes the bytes.
   ASSERT_TRUE(store_->DeleteItems("shop", {"a"}).ok());
   EXPECT_THAT(Read("b", {.image_bytes = true}).image_bytes, ElementsAre(Png(4, 4)));
   ASSERT_TRUE(store_->DeleteItems("shop", {"b"}).ok());

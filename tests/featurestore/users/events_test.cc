@@ -103,6 +103,7 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
                   ->PutVectors("shop", "a", revision,
                                {Vector("text", "m1", {0, 1}), Vector("image", "m1", {1, 0})})
                   .ok());
+
   Event full = View("u", "a", kNow - absl::Minutes(3));
   full.session_id = "s";
   full.recommendation_id = "r";
@@ -114,11 +115,13 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
                                  View("u", "gone", kNow - absl::Minutes(2)),
                                  View("u", "a", kNow - absl::Minutes(4)), View("uu", "a", kNow)})
           .ok());
+
   const UserContext context = Context("u", {.spaces = {"text"}});
   ASSERT_EQ(context.events.size(), 4u);
   EXPECT_EQ(context.events[0].event.item_id, "b");
   EXPECT_EQ(context.events[1].event.item_id, "gone");
   EXPECT_EQ(context.events[1].item_index, -1);
+
   const ContextEvent& read = context.events[2];
   EXPECT_EQ(read.event.event_id, "e");
   EXPECT_EQ(read.event.session_id, "s");
@@ -127,12 +130,14 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
   EXPECT_THAT(read.event.value, Optional(2.5));
   EXPECT_EQ(context.items.size(), 2u);
   EXPECT_EQ(read.item_index, context.events[3].item_index);
+
   const ItemWithVectors* item = context.ItemOf(read);
   ASSERT_NE(item, nullptr);
   EXPECT_EQ(item->item.title, "A");
   ASSERT_EQ(item->vectors.size(), 1u);
   EXPECT_THAT(item->vectors[0].values, ElementsAre(0, 1));
   EXPECT_EQ(context.ItemOf(context.events[1]), nullptr);
+
   EXPECT_EQ(context.catalog.display_name, "A shop");
   EXPECT_THAT(context.seen_item_ids, ElementsAre("a", "b", "gone"));
 }
@@ -146,9 +151,11 @@ TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
   EXPECT_TRUE(Context("u", {.max_events = 0}).has_more_events);
   EXPECT_EQ(Context("u", {.max_events = 10}).events.size(), 10u);
   EXPECT_FALSE(Context("u", {.max_events = 10}).has_more_events);
+
   const UserContext past = Context("u", {.max_events = 2, .request_time = kNow - absl::Minutes(5)});
   ASSERT_EQ(past.events.size(), 2u);
   EXPECT_EQ(past.events[0].event.item_id, "i5");
+
   EXPECT_EQ(
       WrongField(
           store_->GetUserContext({.catalog = "shop", .user_id = "u", .max_events = -1}).status()),
@@ -271,18 +278,22 @@ TEST_F(TrendingTest, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
   Views("new", 1, kNow);
   Views("never stored", 5, kNow);
   EXPECT_THAT(Top(), ElementsAre("old", "mid", "new"));
+
   ItemWrite hide = Write("old");
   hide.item.hidden = true;
   Put(hide);
   EXPECT_THAT(Top(), ElementsAre("mid", "new"));
+
   ItemWrite expire = Write("mid");
   expire.item.expire_time = kNow + absl::Minutes(1);
   Put(expire);
   EXPECT_THAT(Top(), ElementsAre("mid", "new"));
   clock_->Advance(absl::Minutes(1));
   EXPECT_THAT(Top(), ElementsAre("new"));
+
   ASSERT_TRUE(store_->DeleteItems("shop", {"new"}).ok());
   EXPECT_THAT(Top(), IsEmpty());
+
   clock_->Advance(absl::Hours(1));
   hide.item.hidden = false;
   Put(hide);
@@ -316,6 +327,7 @@ TEST_F(TrendingTest, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes)
     if (expiry.has_value()) write.item.expire_time = kNow + *expiry;
     Put(write);
   };
+
   ASSERT_TRUE(store_->DeleteItems("shop", {"old", "new", "mid"}).ok());
   put("a", absl::Hours(3), false, std::nullopt);
   put("b", absl::Hours(1), false, absl::Hours(1));
@@ -323,11 +335,14 @@ TEST_F(TrendingTest, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes)
   put("hidden", absl::Hours(1), true, std::nullopt);
   put("expired", absl::Hours(1), false, absl::ZeroDuration());
   put("future", -absl::Hours(1), false, std::nullopt);
+
   const auto fresh = [&](int num) { return Ids(Context("someone", {.num_fresh = num}).fresh); };
   EXPECT_THAT(fresh(10), ElementsAre("b", "c", "a"));
   EXPECT_THAT(fresh(2), ElementsAre("b", "c"));
+
   put("a", absl::Minutes(1), false, std::nullopt);
   EXPECT_THAT(fresh(10), ElementsAre("a", "b", "c"));
+
   clock_->Advance(absl::Hours(1));
   EXPECT_THAT(fresh(10), ElementsAre("future", "a", "c"));
 }
@@ -343,15 +358,18 @@ TEST_F(UsersTest, AreReadAsTheyWereWritten) {
   user.profile_text = "Likes walnut.";
   user.persona = "minimalist";
   user.attributes = {{"age", int64_t{30}}};
+
   const std::string token = Token();
   ASSERT_THAT(*store_->UpsertUsers("shop", {user}), IsEmpty());
   const std::vector<Change> changes = Changes(token);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].kind, ChangeKind::kUserChanged);
   EXPECT_EQ(changes[0].key, UserFeedKey("shop", "u"));
+
   clock_->Advance(absl::Hours(1));
   ASSERT_THAT(*store_->UpsertUsers("shop", {user}), IsEmpty());
   EXPECT_EQ(Changes(token).size(), 1u);
+
   Open();
   const auto read = store_->GetUser("shop", "u");
   ASSERT_TRUE(read.ok());
@@ -361,6 +379,7 @@ TEST_F(UsersTest, AreReadAsTheyWereWritten) {
   EXPECT_EQ(read->update_time, kNow);
   EXPECT_EQ(Context("u").user->persona, "minimalist");
   EXPECT_EQ(Stats().users, 1);
+
   ASSERT_TRUE(Record(View("u", "a", kNow)).ok());
   EXPECT_EQ(Stats().users, 1);
   EXPECT_EQ(store_->GetUser("shop", "v").status().code(), absl::StatusCode::kNotFound);

@@ -112,17 +112,21 @@ TEST_F(PurgeTest, LeavesNoByteInOlderTablesLogsAndManifests) {
   WriteEverythingOf("aaa-before");
   WriteEverythingOf(kUser);
   SettleIntoTables();
+
   EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty()));
+
   // More rows in newer tables and in the log, and the store opened again in between.
   Open();
   WriteEverythingOf("zzz-behind");
   ASSERT_TRUE(Record(View(kUser, "another", kNow)).ok());
   SettleIntoTables();
   ASSERT_TRUE(Record(View(kUser, "yet another", kNow)).ok());
+
   ASSERT_TRUE(store_->PurgeUser("shop", kUser).ok());
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
   EXPECT_EQ(Context("aaa-before").events.size(), 40u);
   EXPECT_EQ(Context("zzz-behind").events.size(), 40u);
+
   store_.reset();
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
   Open();
@@ -166,12 +170,14 @@ TEST_F(PurgeTest, HoldsWhileOthersReadAndWrite) {
       Context(kUser);
     }
   });
+
   for (int round = 0; round < 3; ++round) {
     WriteEverythingOf(kUser);
     const auto purged = store_->PurgeUser("shop", kUser);
     ASSERT_TRUE(purged.ok()) << purged.status();
     EXPECT_THAT(FilesHolding(kUser), IsEmpty());
   }
+
   stop = true;
   for (std::thread& thread : threads) thread.join();
 }
@@ -181,6 +187,7 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
   WriteEverythingOf(kUser);
   SettleIntoTables();
   store_.reset();
+
   {
     std::vector<std::string> names;
     ASSERT_TRUE(
@@ -190,6 +197,7 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
     for (const std::string& name : names) {
       if (name != "counters") families.emplace_back(name, rocksdb::ColumnFamilyOptions());
     }
+
     rocksdb::ColumnFamilyOptions counters;
     counters.merge_operator = MakeCountMerge();
     families.emplace_back("counters", counters);
@@ -197,6 +205,7 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
     ASSERT_TRUE(
         rocksdb::DB::Open(rocksdb::DBOptions(), dir_.path() + "/state", families, &handles, &raw)
             .ok());
+
     const std::unique_ptr<rocksdb::DB> db(raw);
     const std::string prefix = UserPrefix(kFirstCatalog, kUser);
     const std::set<std::string> of_users = {"users", "events", "impressions", "idempotence"};
@@ -207,14 +216,17 @@ TEST_F(PurgeTest, ThatWasCutShortIsCompletedByTheNextOpen) {
         ASSERT_TRUE(db->DeleteRange({}, handle, prefix, PrefixEnd(prefix)).ok());
       }
     }
+
     for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
   }
+
   EXPECT_THAT(FilesHolding(kUser), ::testing::Not(IsEmpty()));
-  // The informational log that RocksDB writes by default is this test's doing.
+  // The informational log that RocksDB writes by default comes from this test.
   for (const auto& file : std::filesystem::directory_iterator(dir_.path() + "/state")) {
     if (absl::StartsWith(file.path().filename().string(), "LOG"))
       std::filesystem::remove(file.path());
   }
+
   Open();
   EXPECT_THAT(FilesHolding(kUser), IsEmpty());
 }
