@@ -1,5 +1,6 @@
-// The command line of every program: flags, typed and taken one by one, and the rest.
+// The command line of every program: typed flags and positional arguments.
 //
+// Usage:
 //   PALATE_ASSIGN_OR_RETURN(Flags flags, Flags::Parse(arguments, {"resume", "help"}));
 //   const std::string out = flags.Text("out");
 //   PALATE_ASSIGN_OR_RETURN(const int threads, flags.Int("threads", 1, 1, 64));
@@ -23,8 +24,8 @@
 namespace palate {
 
 struct CommandLine {
-  std::vector<std::pair<std::string, std::string>>
-      flags;  // in order; names have dashes; switches have the value "true"
+  // In order. Names have dashes; switches have the value "true".
+  std::vector<std::pair<std::string, std::string>> flags;
   std::vector<std::string> positional;
 };
 
@@ -36,8 +37,8 @@ std::string FlagName(absl::string_view name);
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
                                              const std::set<std::string>& switches);
 
-// A parsed command line whose flags are taken one by one. Flags are named with dashes here. Used by
-// one thread.
+// A parsed command line. The getters mark flags as used; CheckAllUsed() refuses the others. Flag
+// names have dashes here. Not thread-safe.
 class Flags {
  public:
   // `switches` are the flags without a value.
@@ -60,7 +61,7 @@ class Flags {
   absl::StatusOr<absl::Time> Time(const std::string& name, absl::Time fallback);
 
   const std::vector<std::string>& positional() const { return line_.positional; }
-  // InvalidArgument naming a flag that was given and never taken.
+  // InvalidArgument naming the first flag that no getter read.
   absl::Status CheckAllUsed() const;
 
  private:

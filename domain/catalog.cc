@@ -1,6 +1,7 @@
 #include "domain/catalog.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace palate {
 namespace {
@@ -15,6 +16,17 @@ const Declaration* FindByName(const std::vector<Declaration>& declarations,
 }
 
 }  // namespace
+
+const CatalogField* FindCatalogField(absl::string_view name) {
+  const auto* found = std::find_if(std::begin(kCatalogFields), std::end(kCatalogFields),
+                                   [&](const CatalogField& field) { return field.name == name; });
+  return found == std::end(kCatalogFields) ? nullptr : found;
+}
+
+bool SameDeclarations(const Catalog& a, const Catalog& b) {
+  return std::all_of(std::begin(kCatalogFields), std::end(kCatalogFields),
+                     [&](const CatalogField& field) { return field.equal(a, b); });
+}
 
 std::vector<SpaceDeclaration> DefaultSpaces() {
   std::vector<SpaceDeclaration> spaces;

@@ -67,6 +67,38 @@ struct Catalog {
   int64_t revision = 0;
 };
 
+// A field of a catalog that an update can replace.
+struct CatalogField {
+  const char* name;  // as update masks spell it
+  void (*copy)(const Catalog& from, Catalog& to);
+  bool (*equal)(const Catalog& a, const Catalog& b);
+};
+
+template <auto Member>
+constexpr CatalogField CatalogFieldOf(const char* name) {
+  return {name, [](const Catalog& from, Catalog& to) { to.*Member = from.*Member; },
+          [](const Catalog& a, const Catalog& b) { return a.*Member == b.*Member; }};
+}
+
+// Every field that an update can replace: update masks and the comparison of declarations follow
+// this list.
+inline constexpr CatalogField kCatalogFields[] = {
+    CatalogFieldOf<&Catalog::display_name>("display_name"),
+    CatalogFieldOf<&Catalog::attributes>("attributes"),
+    CatalogFieldOf<&Catalog::event_types>("event_types"),
+    CatalogFieldOf<&Catalog::spaces>("spaces"),
+    CatalogFieldOf<&Catalog::rerank_weight>("rerank_weight"),
+};
+
+// The fields that one update replaces, of kCatalogFields.
+using CatalogUpdateMask = std::vector<const CatalogField*>;
+
+// The field with that name, or nullptr.
+const CatalogField* FindCatalogField(absl::string_view name);
+
+// Whether all fields of kCatalogFields are equal.
+bool SameDeclarations(const Catalog& a, const Catalog& b);
+
 // Every space of kSpaceNames, with the server's default model.
 std::vector<SpaceDeclaration> DefaultSpaces();
 

@@ -14,19 +14,9 @@ namespace {
 
 Catalog Masked(const Catalog& before, const Catalog& update, const CatalogUpdateMask& mask) {
   Catalog catalog = before;
-  if (mask.display_name) catalog.display_name = update.display_name;
-  if (mask.attributes) catalog.attributes = update.attributes;
-  if (mask.event_types) catalog.event_types = update.event_types;
-  if (mask.spaces) catalog.spaces = update.spaces;
-  if (mask.rerank_weight) catalog.rerank_weight = update.rerank_weight;
+  for (const CatalogField* field : mask) field->copy(update, catalog);
   if (catalog.spaces.empty()) catalog.spaces = DefaultSpaces();
   return catalog;
-}
-
-bool SameDeclarations(const Catalog& a, const Catalog& b) {
-  return a.display_name == b.display_name && a.attributes == b.attributes &&
-         a.event_types == b.event_types && a.spaces == b.spaces &&
-         a.rerank_weight == b.rerank_weight;
 }
 
 // Refuses changes under which stored vectors would lose their space or contradict its dimensions.

@@ -21,15 +21,6 @@ namespace palate::featurestore {
 
 // ---- Catalogs ----
 
-// Which fields of a Catalog an update replaces.
-struct CatalogUpdateMask {
-  bool display_name = false;
-  bool attributes = false;
-  bool event_types = false;
-  bool spaces = false;
-  bool rerank_weight = false;
-};
-
 struct CatalogPage {
   std::vector<Catalog> catalogs;  // by id
   std::string next_page_token;    // empty on the last page

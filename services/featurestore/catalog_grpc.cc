@@ -43,7 +43,7 @@ absl::Status CatalogGrpc::UpdateCatalog(Call&, const catalog_pb::UpdateCatalogRe
                                         catalog_pb::UpdateCatalogResponse& response) {
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog,
                           PrefixFields(FromProto(request.catalog()), "catalog"));
-  PALATE_ASSIGN_OR_RETURN(const featurestore::CatalogUpdateMask mask,
+  PALATE_ASSIGN_OR_RETURN(const CatalogUpdateMask mask,
                           PrefixFields(FromProto(request.update_mask()), "update_mask"));
   std::optional<int64_t> expected;
   if (request.has_expected_revision()) expected = request.expected_revision();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "services/convert/types_convert.h"
@@ -30,25 +31,23 @@ absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& wri
   return out;
 }
 
-absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask) {
-  if (mask.paths().empty()) return featurestore::CatalogUpdateMask{true, true, true, true, true};
-
-  featurestore::CatalogUpdateMask out;
-  const std::pair<const char*, bool*> fields[] = {{"display_name", &out.display_name},
-                                                  {"attributes", &out.attributes},
-                                                  {"event_types", &out.event_types},
-                                                  {"spaces", &out.spaces},
-                                                  {"rerank_weight", &out.rerank_weight}};
+absl::StatusOr<CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask) {
+  CatalogUpdateMask out;
+  if (mask.paths().empty()) {
+    for (const CatalogField& field : kCatalogFields) out.push_back(&field);
+    return out;
+  }
 
   for (const std::string& path : mask.paths()) {
-    bool known = false;
-    for (const auto& [name, flag] : fields) {
-      if (path == name) known = *flag = true;
-    }
-    if (!known) {
+    const CatalogField* const field = FindCatalogField(path);
+    if (field == nullptr) {
+      const auto append = [](std::string* text, const CatalogField& known) {
+        absl::StrAppend(text, known.name);
+      };
       return InvalidField("", absl::StrCat("names ", QuoteForMessage(path)),
-                          "of display_name, attributes, event_types, spaces, rerank_weight");
+                          absl::StrCat("of ", absl::StrJoin(kCatalogFields, ", ", append)));
     }
+    out.push_back(field);
   }
   return out;
 }

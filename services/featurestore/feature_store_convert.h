@@ -20,7 +20,7 @@ namespace palate::services {
 
 absl::StatusOr<featurestore::ItemWrite> FromProto(const types_pb::ItemWrite& write);
 // InvalidField for a path that is not a field of a catalog. An empty mask means every field.
-absl::StatusOr<featurestore::CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask);
+absl::StatusOr<CatalogUpdateMask> FromProto(const google::protobuf::FieldMask& mask);
 featurestore::ItemReadOptions FromProto(const store_pb::ItemView& view);
 
 types_pb::ItemRecord ToProto(const featurestore::StoredItem& item);

@@ -30,5 +30,26 @@ TEST(AttributeTest, TypeIsThatOfTheAlternative) {
   EXPECT_EQ(AttributeTypeName(TypeOf(std::vector<std::string>())), "a list of strings");
 }
 
+TEST(CatalogFieldsTest, CopyAndCompareTheFieldThatTheyName) {
+  Catalog changed;
+  changed.display_name = "Shop";
+  changed.attributes = {{.name = "color"}};
+  changed.event_types = {{.name = "view"}};
+  changed.spaces = DefaultSpaces();
+  changed.rerank_weight = 0.25;
+  Catalog catalog;
+
+  for (const CatalogField& field : kCatalogFields) {
+    EXPECT_EQ(FindCatalogField(field.name), &field);
+    EXPECT_FALSE(field.equal(catalog, changed)) << field.name;
+    EXPECT_FALSE(SameDeclarations(catalog, changed)) << field.name;
+    field.copy(changed, catalog);
+    EXPECT_TRUE(field.equal(catalog, changed)) << field.name;
+  }
+
+  EXPECT_TRUE(SameDeclarations(catalog, changed));
+  EXPECT_EQ(FindCatalogField("revision"), nullptr);
+}
+
 }  // namespace
 }  // namespace palate

@@ -72,7 +72,7 @@ TEST_F(CatalogsTest, UpdateReplacesOnlyMaskedFields) {
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
   update.rerank_weight = 0;
-  const auto updated = store_->UpdateCatalog(update, {.rerank_weight = true});
+  const auto updated = store_->UpdateCatalog(update, {FindCatalogField("rerank_weight")});
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_EQ(updated->display_name, "A shop");
   EXPECT_EQ(updated->rerank_weight, 0);
@@ -85,7 +85,8 @@ TEST_F(CatalogsTest, UpdateWithoutAChangeKeepsTheRevision) {
   const std::string token = Token();
   EXPECT_EQ(store_
                 ->UpdateCatalog(ShopCatalog(),
-                                {.display_name = true, .attributes = true, .event_types = true})
+                                {FindCatalogField("display_name"), FindCatalogField("attributes"),
+                                 FindCatalogField("event_types")})
                 ->revision,
             before);
   EXPECT_TRUE(Changes(token).empty());
@@ -96,24 +97,28 @@ TEST_F(CatalogsTest, UpdateChecksTheExpectedRevision) {
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
   const int64_t revision = store_->GetCatalog("shop")->revision;
-  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision + 1).status().code(),
+  EXPECT_EQ(store_->UpdateCatalog(update, {FindCatalogField("display_name")}, revision + 1)
+                .status()
+                .code(),
             absl::StatusCode::kAborted);
-  EXPECT_TRUE(store_->UpdateCatalog(update, {.display_name = true}, revision).ok());
-  EXPECT_EQ(store_->UpdateCatalog(update, {.display_name = true}, revision).status().code(),
-            absl::StatusCode::kAborted);
+  EXPECT_TRUE(store_->UpdateCatalog(update, {FindCatalogField("display_name")}, revision).ok());
+  EXPECT_EQ(
+      store_->UpdateCatalog(update, {FindCatalogField("display_name")}, revision).status().code(),
+      absl::StatusCode::kAborted);
 }
 
 TEST_F(CatalogsTest, AttributesCanBeAddedButNeitherRemovedNorRetyped) {
   OpenWithShop();
   Catalog update = ShopCatalog();
   update.attributes.push_back({"colour", AttributeType::kString, true});
-  ASSERT_TRUE(store_->UpdateCatalog(update, {.attributes = true}).ok());
+  ASSERT_TRUE(store_->UpdateCatalog(update, {FindCatalogField("attributes")}).ok());
   update.attributes.erase(update.attributes.begin());
-  EXPECT_EQ(store_->UpdateCatalog(update, {.attributes = true}).status().code(),
+  EXPECT_EQ(store_->UpdateCatalog(update, {FindCatalogField("attributes")}).status().code(),
             absl::StatusCode::kFailedPrecondition);
   update = ShopCatalog();
   update.attributes.push_back({"colour", AttributeType::kBool, true});
-  const absl::Status retyped = store_->UpdateCatalog(update, {.attributes = true}).status();
+  const absl::Status retyped =
+      store_->UpdateCatalog(update, {FindCatalogField("attributes")}).status();
   EXPECT_EQ(retyped.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(retyped.message(), HasSubstr("colour"));
 }
@@ -163,7 +168,8 @@ TEST_F(CatalogsTest, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
   }
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());
   EXPECT_EQ(store_->GetItems("shop", {"a"}).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(store_->GetItems("other", {"a"}, {.image_bytes = true})->items[0].has_value());
+  EXPECT_TRUE(
+      store_->GetItems("other", {"a"}, {FindCatalogField("image_bytes")})->items[0].has_value());
   EXPECT_EQ(store_->GetUserContext({.catalog = "other", .user_id = "u"})->events.size(), 1u);
 
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
@@ -179,7 +185,7 @@ TEST_F(CatalogsTest, TheirFeedTellsOfComingChangingAndGoing) {
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
   Catalog update = ShopCatalog();
   update.display_name = "Renamed";
-  ASSERT_TRUE(store_->UpdateCatalog(update, {.display_name = true}).ok());
+  ASSERT_TRUE(store_->UpdateCatalog(update, {FindCatalogField("display_name")}).ok());
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());
   const std::vector<Change> changes = Changes(token, "");
   ASSERT_EQ(changes.size(), 3u);
