@@ -44,6 +44,7 @@ absl::StatusOr<AttributeType> FromRecord(storage::AttributeType type) {
     case storage::AttributeType_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return absl::DataLossError(
       absl::StrCat("a stored attribute has the unknown type ", static_cast<int>(type)));
 }
@@ -268,6 +269,7 @@ storage::ChangeKind ToRecord(ChangeKind kind) {
     case ChangeKind::kSpacesSwitched:
       return storage::CHANGE_KIND_SPACES_SWITCHED;
   }
+
   return storage::CHANGE_KIND_UNSPECIFIED;
 }
 
@@ -294,6 +296,7 @@ absl::StatusOr<ChangeKind> FromRecord(storage::ChangeKind kind) {
     case storage::ChangeKind_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
+
   return absl::DataLossError(
       absl::StrCat("a stored change has the unknown kind ", static_cast<int>(kind)));
 }

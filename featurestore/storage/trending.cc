@@ -185,6 +185,7 @@ void TrendingBoards::ItemChanged(absl::string_view item_id, const Availability& 
   MutexLock lock(mutex_);
   for (Board& board : boards_) {
     if (!board.scores.contains(item_id)) continue;
+
     board.stale = true;
     if (board.list != nullptr) {
       const auto listed =
@@ -201,6 +202,7 @@ void TrendingBoards::ItemChanged(absl::string_view item_id, const Availability& 
         board.list = std::move(changed);
       }
     }
+
     PublishLocked(board);
   }
 }

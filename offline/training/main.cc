@@ -86,6 +86,7 @@ absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
   constexpr int kMost = std::numeric_limits<int>::max();
   constexpr int64_t kMost64 = std::numeric_limits<int64_t>::max();
   constexpr double kMostNumber = std::numeric_limits<double>::max();
+
   TrainFlags taken;
   taken.out = flags.Text("out");
   PALATE_ASSIGN_OR_RETURN(taken.seed, flags.Int64("seed", 1, 0, kMost64));
@@ -97,6 +98,7 @@ absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
                           flags.Number("learning-rate", taken.learning_rate, 0, kMostNumber));
   PALATE_ASSIGN_OR_RETURN(taken.accumulation,
                           flags.Int("accumulation", taken.accumulation, 1, kMost));
+
   taken.tokenizer = flags.Text("tokenizer");
   taken.text = flags.Text("text");
   taken.lm = flags.Text("lm");
@@ -106,6 +108,7 @@ absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
   PALATE_ASSIGN_OR_RETURN(taken.rerank_weight,
                           flags.Number("rerank-weight", taken.rerank_weight, 0, 1));
   taken.json = flags.Text("json");
+
   PALATE_RETURN_IF_ERROR(flags.CheckAllUsed());
   return taken;
 }

@@ -172,6 +172,7 @@ TEST(BinariesTest, DashesAndUnderscoresInFlagsMeanTheSame) {
     EXPECT_EQ(outcome.exit, 0) << flag;
     EXPECT_THAT(outcome.output, HasSubstr("--retrieval.snapshot-dir=a_b-c\n")) << flag;
   }
+
   for (const char* flag : {"--data-dir", "--data_dir"}) {
     const Outcome serve = RunToEnd("palate", {"serve", flag, "a_b", "--help"});
     EXPECT_THAT(serve.output, HasSubstr("--data-dir=a_b\n")) << flag;
@@ -180,6 +181,7 @@ TEST(BinariesTest, DashesAndUnderscoresInFlagsMeanTheSame) {
     EXPECT_EQ(status.exit, 1) << flag;
     EXPECT_THAT(status.errors, HasSubstr("/proc/version")) << flag;
   }
+
   for (const char* flag : {"--rerank-weight", "--rerank_weight"}) {
     const Outcome train = RunToEnd("palate-train", {"evaluate", flag, "2"});
     EXPECT_EQ(train.exit, 2) << flag;
