@@ -168,8 +168,7 @@ TEST_F(CatalogsTest, DeletionTakesEverythingAlongAndLeavesOthersAlone) {
   }
   ASSERT_TRUE(store_->DeleteCatalog("shop").ok());
   EXPECT_EQ(store_->GetItems("shop", {"a"}).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(
-      store_->GetItems("other", {"a"}, {FindCatalogField("image_bytes")})->items[0].has_value());
+  EXPECT_TRUE(store_->GetItems("other", {"a"}, {.image_bytes = true})->items[0].has_value());
   EXPECT_EQ(store_->GetUserContext({.catalog = "other", .user_id = "u"})->events.size(), 1u);
 
   ASSERT_TRUE(store_->CreateCatalog(ShopCatalog()).ok());
