@@ -12,6 +12,7 @@
 #include "models/families/vit/vit.h"
 #include "models/image/processor.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::embedding {
 
@@ -67,7 +68,7 @@ class DualEncoderFolder {
 
  private:
   models::Golden golden_;
-  models::TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 }  // namespace palate::embedding

@@ -12,6 +12,7 @@
 #include "models/image/image.h"
 #include "tests/embedding/dual_encoder_folder.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::embedding {
 namespace {
@@ -387,7 +388,7 @@ TEST(ReferenceEmbedderTest, ReferenceVectorsHoldThroughTheDualEncoder) {
   if (!models::FileExists(models::MiniLmFolder() + "/config.json"))
     GTEST_SKIP() << models::MiniLmFolder() << " is absent";
 
-  const models::TemporaryFolder folder;
+  const TempFolder folder;
   std::filesystem::create_directory_symlink(models::MiniLmFolder(), folder.file("text"));
   const std::string dual_encoder_json =
       std::string(PALATE_SOURCE_DIR) + "/assets/dual_encoder/dual_encoder.json";

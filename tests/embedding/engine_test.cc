@@ -15,7 +15,8 @@
 #include "embedding/embedder.h"
 #include "embedding/embedding_model.h"
 #include "tests/embedding/inputs.h"
-#include "tests/embedding/scripted_encoder.h"
+#include "tests/eventually.h"
+#include "tests/fakes/scripted_encoder.h"
 
 namespace palate::embedding {
 namespace {
@@ -247,16 +248,13 @@ TEST_F(EngineTest, HeartbeatTellsHowLongABatchHasTaken) {
   encoder_->Hold();
   std::thread caller = Call({Text("stuck")}, {}, occupied);
   encoder_->WaitForBatches(2);
-  const absl::Time begun = absl::Now();
-  while (embedder_->stats().stalled_for() < absl::Milliseconds(20)) {
-    ASSERT_LT(absl::Now() - begun, absl::Seconds(30));
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(
+      Eventually([&] { return embedder_->stats().stalled_for() >= absl::Milliseconds(20); }));
 
   encoder_->Open();
   caller.join();
   EXPECT_TRUE(embedder_->Embed({Text("a")}).ok());
-  while (embedder_->stats().stalled_for() > absl::ZeroDuration()) std::this_thread::yield();
+  EXPECT_TRUE(Eventually([&] { return embedder_->stats().stalled_for() == absl::ZeroDuration(); }));
 }
 
 TEST_F(EngineTest, TextsOfLikeLengthAreComputedTogether) {

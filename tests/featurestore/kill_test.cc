@@ -19,6 +19,7 @@
 #include "featurestore/feature_store.h"
 #include "tests/featurestore/kill_protocol.h"
 #include "tests/featurestore/store_fixture.h"
+#include "tests/temp_folder.h"
 
 extern char** environ;
 
@@ -204,7 +205,7 @@ class KillNineTest : public ::testing::Test {
       EXPECT_TRUE(in_feed.contains(item.item.revision)) << item.item.id;
   }
 
-  TempDir dir_;
+  TempFolder dir_;
   std::mt19937 random_{20260101};
   std::map<std::string, GroupPromise> groups_;
   std::map<std::string, int> acknowledged_batches_;

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,24 +14,9 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "featurestore/feature_store.h"
+#include "tests/temp_folder.h"
 
 namespace palate::featurestore {
-
-// Removed with its content.
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "palate_store_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
@@ -183,7 +167,7 @@ class StoreTest : public ::testing::Test {
     return batch.ok() ? batch->changes : std::vector<Change>();
   }
 
-  TempDir dir_;
+  TempFolder dir_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kNow);
   std::unique_ptr<FeatureStore> store_;
 };

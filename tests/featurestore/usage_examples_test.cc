@@ -14,6 +14,7 @@
 #include "featurestore/embedding_worker.h"
 #include "featurestore/feature_store.h"
 #include "tests/featurestore/store_fixture.h"
+#include "tests/temp_folder.h"
 
 namespace palate::featurestore {
 namespace {
@@ -49,7 +50,7 @@ absl::StatusOr<UserContext> FeatureStoreExample(const std::string& dir) {
 
 TEST(UsageExamplesTest, FeatureStore) {
   ExpectExampleOf("featurestore/feature_store.h");
-  const TempDir dir;
+  const TempFolder dir;
   const absl::StatusOr<UserContext> context = FeatureStoreExample(dir.path());
 
   ASSERT_TRUE(context.ok()) << context.status();

@@ -53,24 +53,6 @@ inline std::string MiniLmFolder() {
   return std::string(home == nullptr ? "" : home) + "/.cache/palate/all-MiniLM-L6-v2";
 }
 
-// An empty folder that is deleted with its contents.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = std::filesystem::temp_directory_path() / "palate-test-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
 inline std::string ReadAll(const std::string& path) {
   auto content = ReadFileToString(path);
   EXPECT_TRUE(content.ok()) << content.status();

@@ -35,6 +35,7 @@
 #include "models/text/tokenizer.h"
 #include "models/torch_status.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -76,7 +77,7 @@ absl::Status UseConfig(const std::string& folder) {
 TEST(UsageExampleTest, Config) {
   ExpectExampleOf("models/checkpoint/json_config.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("config.json"), R"({"num_hidden_layers": 3})");
   const absl::Status status = UseConfig(folder.path());
   EXPECT_TRUE(status.ok()) << status;
@@ -99,7 +100,7 @@ absl::Status UseParameters(const std::string& folder, int64_t hidden_size) {
 TEST(UsageExampleTest, Parameters) {
   ExpectExampleOf("models/checkpoint/parameters.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("config.json"), "{}");
   const absl::Status status = UseParameters(folder.path(), 8);
   EXPECT_TRUE(status.ok()) << status;
@@ -118,7 +119,7 @@ absl::Status UseSafetensors(const std::string& path) {
 TEST(UsageExampleTest, Safetensors) {
   ExpectExampleOf("models/checkpoint/safetensors.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   ASSERT_TRUE(SaveTensors({{"x", at::ones({3})}}, folder.file("x.safetensors")).ok());
   const absl::Status status = UseSafetensors(folder.file("x.safetensors"));
   EXPECT_TRUE(status.ok()) << status;
@@ -136,7 +137,7 @@ absl::Status UseAdapter(const std::string& folder, const ParameterList& list) {
 TEST(UsageExampleTest, Adapter) {
   ExpectExampleOf("models/checkpoint/adapter.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::filesystem::create_directory(folder.file("base"));
   std::filesystem::create_directory(folder.file("adapter"));
   WriteAll(folder.file("base/config.json"), "{}");
@@ -311,7 +312,7 @@ absl::Status UseImageProcessor(const std::string& folder, const std::string& enc
 TEST(UsageExampleTest, ImageProcessor) {
   ExpectExampleOf("models/image/processor.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("preprocessor_config.json"),
            R"({"image_processor_type": "ViTImageProcessor"})");
   const absl::Status status = UseImageProcessor(folder.path(), EncodedImage());
@@ -330,7 +331,7 @@ absl::Status UseVlImageProcessor(const std::string& folder, const std::string& e
 TEST(UsageExampleTest, VlImageProcessor) {
   ExpectExampleOf("models/image/vl_processor.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("preprocessor_config.json"),
            R"({"image_processor_type": "Qwen2VLImageProcessor"})");
   const absl::Status status = UseVlImageProcessor(folder.path(), EncodedImage());

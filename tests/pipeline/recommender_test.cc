@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 #include "ranking/explain/explanation_plan.h"
-#include "tests/pipeline/fake_parts.h"
+#include "tests/fakes/fake_pipeline_parts.h"
 
 namespace palate::pipeline {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "tests/pipeline/fake_parts.h"
+#include "tests/fakes/fake_pipeline_parts.h"
 
 namespace palate::pipeline {
 namespace {

@@ -7,7 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "tests/retrieval/exact_segments.h"
+#include "tests/fakes/exact_segments.h"
 #include "tests/retrieval/test_items.h"
 
 namespace palate::retrieval {

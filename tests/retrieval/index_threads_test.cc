@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "retrieval/index.h"
-#include "tests/retrieval/exact_segments.h"
+#include "tests/fakes/exact_segments.h"
 #include "tests/retrieval/test_items.h"
 
 namespace palate::retrieval {

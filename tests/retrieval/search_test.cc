@@ -12,7 +12,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "retrieval/faiss_segment.h"
-#include "tests/retrieval/exact_segments.h"
+#include "tests/fakes/exact_segments.h"
 #include "tests/retrieval/test_items.h"
 
 namespace palate::retrieval {

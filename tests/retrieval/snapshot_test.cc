@@ -11,8 +11,8 @@
 #include "retrieval/faiss_segment.h"
 #include "retrieval/index_set.h"
 #include "retrieval/row_segment.h"
-#include "tests/retrieval/temporary_dir.h"
 #include "tests/retrieval/test_items.h"
+#include "tests/temp_folder.h"
 
 namespace palate::retrieval {
 namespace {
@@ -67,7 +67,7 @@ class SnapshotTest : public ::testing::Test {
     ASSERT_TRUE(set->Save().ok());
   }
 
-  TemporaryDir dir_;
+  TempFolder dir_;
   std::mt19937 random_{3};
   SystemClock clock_;
 };
@@ -79,7 +79,7 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   CatalogIndex index(config, {.delta_rows = 100}, FaissSegments(), clock_);
   FillIndex(index);
 
-  const std::string path = dir_.File("movies.index");
+  const std::string path = dir_.file("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   absl::StatusOr<CatalogSnapshot> snapshot = ReadCatalogSnapshot(path, FaissSegments());
   ASSERT_TRUE(snapshot.ok()) << snapshot.status();
@@ -105,7 +105,7 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
 TEST_F(SnapshotTest, FindsDamageOfEveryByte) {
   CatalogIndex index(TestConfig(), {.delta_rows = 8}, FaissSegments(), clock_);
   ASSERT_TRUE(index.Apply(TestItems(random_, 12, 4), {}).ok());
-  const std::string path = dir_.File("movies.index");
+  const std::string path = dir_.file("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   const std::string good = ReadFile(path);
 
@@ -129,7 +129,7 @@ TEST_F(SnapshotTest, FindsDamageOfEveryByte) {
 TEST_F(SnapshotTest, FindsTruncationAtEveryLengthAndAppendedBytes) {
   CatalogIndex index(TestConfig(), {}, FaissSegments(), clock_);
   ASSERT_TRUE(index.Apply(TestItems(random_, 5, 4), {}).ok());
-  const std::string path = dir_.File("movies.index");
+  const std::string path = dir_.file("movies.index");
   ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
   const std::string good = ReadFile(path);
 
@@ -140,7 +140,7 @@ TEST_F(SnapshotTest, FindsTruncationAtEveryLengthAndAppendedBytes) {
 
   WriteFile(path, good + "x");
   EXPECT_TRUE(absl::IsDataLoss(ReadCatalogSnapshot(path, FaissSegments()).status()));
-  EXPECT_TRUE(absl::IsNotFound(ReadCatalogSnapshot(dir_.File("absent"), FaissSegments()).status()));
+  EXPECT_TRUE(absl::IsNotFound(ReadCatalogSnapshot(dir_.file("absent"), FaissSegments()).status()));
 }
 
 // Wrong bytes with correct checksums, such as those of a faulty writer, may be rejected or
@@ -204,7 +204,7 @@ TEST_F(SnapshotTest, SavesLastChangesOnClose) {
 
 TEST_F(SnapshotTest, SetsCorruptTruncatedAndNewerFilesAsideAndGoesOn) {
   SaveOne();
-  const std::string path = dir_.File("movies.index");
+  const std::string path = dir_.file("movies.index");
   const std::string good = ReadFile(path);
   std::string newer = good;
   newer[8] = 2;  // the format, after the magic number
@@ -224,25 +224,25 @@ TEST_F(SnapshotTest, SetsCorruptTruncatedAndNewerFilesAsideAndGoesOn) {
 
 TEST_F(SnapshotTest, ForgetsPositionButServesCatalogsWhenManifestIsCorrupt) {
   SaveOne();
-  std::string bytes = ReadFile(dir_.File("manifest"));
+  std::string bytes = ReadFile(dir_.file("manifest"));
   bytes.back() ^= 1;
-  WriteFile(dir_.File("manifest"), bytes);
+  WriteFile(dir_.file("manifest"), bytes);
   const std::unique_ptr<IndexSet> set = Open();
   EXPECT_EQ(set->position(), "");
   EXPECT_THAT(set->RestoredCatalogs(), IsEmpty());
   EXPECT_THAT(set->Catalogs(), ElementsAre("movies"));
-  EXPECT_TRUE(std::filesystem::exists(dir_.File("manifest.bad-1")));
+  EXPECT_TRUE(std::filesystem::exists(dir_.file("manifest.bad-1")));
 }
 
 TEST_F(SnapshotTest, RemovesFilesOfDroppedCatalogsAndOfInterruptedWrites) {
   SaveOne();
-  WriteFile(dir_.File("movies.index.tmp"), "half");
+  WriteFile(dir_.file("movies.index.tmp"), "half");
   const std::unique_ptr<IndexSet> set = Open();
-  EXPECT_FALSE(std::filesystem::exists(dir_.File("movies.index.tmp")));
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("movies.index.tmp")));
   EXPECT_TRUE(set->Drop("movies"));
   EXPECT_FALSE(set->Drop("movies"));
   ASSERT_TRUE(set->Save().ok());
-  EXPECT_FALSE(std::filesystem::exists(dir_.File("movies.index")));
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("movies.index")));
 }
 
 TEST_F(SnapshotTest, RefusesSaveWithoutDirectory) {
@@ -255,10 +255,10 @@ TEST_F(SnapshotTest, RefusesSaveWithoutDirectory) {
 
 TEST_F(SnapshotTest, SetsFileOfAnotherCatalogAside) {
   SaveOne();
-  std::filesystem::rename(dir_.File("movies.index"), dir_.File("shop.index"));
+  std::filesystem::rename(dir_.file("movies.index"), dir_.file("shop.index"));
   const std::unique_ptr<IndexSet> set = Open();
   EXPECT_THAT(set->Catalogs(), IsEmpty());
-  EXPECT_TRUE(std::filesystem::exists(dir_.File("shop.index.bad-1")));
+  EXPECT_TRUE(std::filesystem::exists(dir_.file("shop.index.bad-1")));
 }
 
 }  // namespace

@@ -36,9 +36,9 @@
 #include "retrieval/section_file.h"
 #include "retrieval/snapshot.h"
 #include "retrieval/vector_segment.h"
-#include "tests/retrieval/exact_segments.h"
-#include "tests/retrieval/temporary_dir.h"
+#include "tests/fakes/exact_segments.h"
 #include "tests/retrieval/test_items.h"
+#include "tests/temp_folder.h"
 
 namespace palate::retrieval {
 namespace {
@@ -339,8 +339,8 @@ absl::Status UseSectionFile(const std::string& path) {
 TEST(UsageExampleTest, SectionFile) {
   ExpectExampleOf("retrieval/section_file.h");
 
-  const TemporaryDir dir;
-  const absl::Status status = UseSectionFile(dir.File("sections"));
+  const TempFolder dir;
+  const absl::Status status = UseSectionFile(dir.file("sections"));
   EXPECT_TRUE(status.ok()) << status;
 }
 
@@ -364,8 +364,8 @@ absl::Status UseSnapshot(const std::string& path) {
 TEST(UsageExampleTest, Snapshot) {
   ExpectExampleOf("retrieval/snapshot.h");
 
-  const TemporaryDir dir;
-  const absl::Status status = UseSnapshot(dir.File("catalog.index"));
+  const TempFolder dir;
+  const absl::Status status = UseSnapshot(dir.file("catalog.index"));
   EXPECT_TRUE(status.ok()) << status;
 }
 

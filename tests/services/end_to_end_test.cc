@@ -15,8 +15,10 @@
 #include "base/status.h"
 #include "base/version.h"
 #include "services/runtime/channel.h"
+#include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -82,7 +84,7 @@ void CheckCommands(Palate& palate, const std::string& folder) {
 }
 
 TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
-  TemporaryFolder folder;
+  TempFolder folder;
   Palate palate(folder.path());
   if (HasFatalFailure()) return;
   for (const char* part : {"embedding", "ranking", "featurestore", "retrieval", "gateway"}) {
@@ -92,13 +94,11 @@ TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
   ASSERT_TRUE(shop.Fill().ok());
 
   // Everything written is embedded and searchable without a rebuild.
-  ASSERT_TRUE(Eventually(
-      [&] {
-        const auto found = shop.Search("a tent for the mountains", absl::Seconds(10));
-        return found.ok() && found->results_size() == 5 &&
-               found->results(4).item_id().find("tents") == 0;
-      },
-      kLimit));
+  ASSERT_TRUE(Eventually([&] {
+    const auto found = shop.Search("a tent for the mountains", absl::Seconds(10));
+    return found.ok() && found->results_size() == 5 &&
+           found->results(4).item_id().find("tents") == 0;
+  }));
 
   const auto recommended =
       shop.Recommend("u1", absl::Seconds(20), types::v1::EXPLAIN_MODE_TEMPLATE);
@@ -133,7 +133,7 @@ TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
 }
 
 TEST(BinariesTest, UnknownConfigurationKeyFailsWithFileAndLine) {
-  TemporaryFolder folder;
+  TempFolder folder;
   const std::string file = folder.path() + "/gateway.yaml";
   std::ofstream(file) << "gateway:\n  threads: 4\n  thread: 5\n";
   const Outcome outcome = RunToEnd("palate-gateway", {"--config=" + file});

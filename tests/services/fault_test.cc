@@ -13,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
 #include "services/runtime/channel.h"
+#include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -84,7 +86,7 @@ class FaultTest : public ::testing::Test {
 
     shop_ = std::make_unique<Shop>(palate_->gateway());
     ASSERT_TRUE(shop_->Fill().ok());
-    ASSERT_TRUE(Eventually([&] { return Healthy(); }, kLimit));
+    ASSERT_TRUE(Eventually([&] { return Healthy(); }));
 
     load_ = std::make_unique<Load>(palate_->gateway());
   }
@@ -113,7 +115,7 @@ class FaultTest : public ::testing::Test {
     load_->Take();
     palate_->Kill(part);
     EXPECT_TRUE(Eventually(seen_down, absl::Seconds(30))) << part;
-    EXPECT_TRUE(Eventually([&] { return load_->answers() >= 30; }, kLimit));
+    EXPECT_TRUE(Eventually([&] { return load_->answers() >= 30; }));
 
     Report(part + " down", load_->Take(), may_fail);
 
@@ -121,7 +123,7 @@ class FaultTest : public ::testing::Test {
     if (HasFatalFailure()) return;
 
     const absl::Time started = absl::Now();
-    EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit)) << part;
+    EXPECT_TRUE(Eventually([&] { return Healthy(); })) << part;
     const absl::Duration healed = absl::Now() - started;
     EXPECT_LE(healed, kHealLimit) << part;
 
@@ -150,7 +152,7 @@ class FaultTest : public ::testing::Test {
     return status.ok() && stats.catalogs_size() == 1 ? stats.catalogs(0).embedding_backlog() : -1;
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   std::unique_ptr<Palate> palate_;
   std::unique_ptr<Shop> shop_;
   std::unique_ptr<Load> load_;
@@ -175,7 +177,7 @@ TEST_F(FaultTest, EmbeddingDownKeepsRecommendAndGrowsTheBacklog) {
                absl::StatusCode::kUnavailable &&
            Backlog() >= added;
   });
-  EXPECT_TRUE(Eventually([&] { return Backlog() == 0; }, kLimit));
+  EXPECT_TRUE(Eventually([&] { return Backlog() == 0; }));
 }
 
 TEST_F(FaultTest, RetrievalDownGivesTrendingOnlyAndSaysSo) {

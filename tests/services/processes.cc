@@ -15,13 +15,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/runtime/channel.h"
+#include "tests/eventually.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr absl::Duration kStartLimit = absl::Seconds(120);
 
 std::string BinaryFolder() {
   const char* configured = std::getenv("PALATE_BIN_DIR");
@@ -31,16 +31,6 @@ std::string BinaryFolder() {
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  char pattern[] = "/tmp/palate-test-XXXXXX";
-  path_ = ::mkdtemp(pattern);
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
 
 Process::Process(const std::string& program, const std::vector<std::string>& arguments,
                  const std::string& log_path, const std::string& output_path) {
@@ -91,7 +81,7 @@ int Process::Wait() {
 }
 
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments) {
-  TemporaryFolder folder;
+  TempFolder folder;
   const std::string output = folder.path() + "/output";
   const std::string errors = folder.path() + "/errors";
   Process process(program, arguments, errors, output);
@@ -159,9 +149,7 @@ void Palate::Start(const std::string& part) {
   fs::remove(port_file);
   const std::string log = folder_ + "/" + part + ".log";
   auto process = std::make_unique<Process>("palate-" + part, Arguments(part), log);
-  const bool started =
-
-      Eventually([&] { return fs::exists(port_file) || !process->running(); }, kStartLimit);
+  const bool started = Eventually([&] { return fs::exists(port_file) || !process->running(); });
   ASSERT_TRUE(started && process->running()) << part << " does not serve:\n" << ReadFile(log);
 
   ports_[part] = std::stoi(ReadFile(port_file));

@@ -7,24 +7,9 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
-
 namespace palate::services {
-
-// A new folder under /tmp, which the destructor removes.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // One child process. It is killed when this object is destroyed, and when the test process dies.
 class Process {
@@ -56,21 +41,6 @@ struct Outcome {
 };
 // Runs one of our binaries and waits for its end.
 Outcome RunToEnd(const std::string& program, const std::vector<std::string>& arguments);
-
-// How long a test waits for an expected event; generous, so that a busy machine does not cause
-// failures.
-inline constexpr absl::Duration kLimit = absl::Seconds(120);
-
-// Polls until `condition` holds. Returns false when `limit` passed first.
-template <typename Condition>
-bool Eventually(const Condition& condition, absl::Duration limit) {
-  const absl::Time end = absl::Now() + limit;
-  while (!condition()) {
-    if (absl::Now() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
 
 class Palate {
  public:

@@ -19,8 +19,10 @@
 #include "services/clients/retrieval_client.h"
 #include "services/local/local_stack.h"
 #include "services/runtime/channel.h"
+#include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace usage_examples {
@@ -88,12 +90,10 @@ absl::Status UseRanker(const std::string& address, const CallContext& context) {
 absl::Status UseClients(const std::string& address) {
   Shop shop(DialTcp(address));
   PALATE_RETURN_IF_ERROR(shop.Fill());
-  EXPECT_TRUE(Eventually(
-      [&] {
-        const auto found = shop.Search("a red lamp", absl::Seconds(20));
-        return found.ok() && found->results_size() == 5;
-      },
-      kLimit));
+  EXPECT_TRUE(Eventually([&] {
+    const auto found = shop.Search("a red lamp", absl::Seconds(20));
+    return found.ok() && found->results_size() == 5;
+  }));
 
   const CallContext context{.deadline = absl::Now() + absl::Seconds(60)};
   PALATE_RETURN_IF_ERROR(UseStore(address, context));
@@ -116,7 +116,7 @@ TEST(ServicesUsageExampleTest, ClientsOfALocalStack) {
     ExpectExampleOf(absl::StrCat("services/clients/", client, "_client.h"));
   ExpectExampleOf("services/local/local_stack.h");
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string config = folder.path() + "/palate.yaml";
   // The built-in models are not where a test binary looks for them.
   std::ofstream(config) << "embedding:\n  models:\n    dual_encoder: "

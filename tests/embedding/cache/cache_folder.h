@@ -1,7 +1,6 @@
 // A temporary folder for a cache, and entries for it.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <numeric>
 #include <string>
@@ -9,24 +8,14 @@
 
 #include "base/bytes.h"
 #include "embedding/cache/cached_vector.h"
+#include "tests/temp_folder.h"
 
 namespace palate::embedding {
 
 class CacheFolder {
  public:
-  CacheFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "palate-cache-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~CacheFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  CacheFolder(const CacheFolder&) = delete;
-  CacheFolder& operator=(const CacheFolder&) = delete;
-
   // Created by the cache.
-  std::string dir() const { return path_ + "/cache"; }
+  std::string dir() const { return folder_.file("cache"); }
 
   // The size of all files.
   int64_t bytes() const {
@@ -49,7 +38,7 @@ class CacheFolder {
     return sizes;
   }
 
-  std::string path_;
+  TempFolder folder_;
 };
 
 // A vector that differs for every number.

@@ -5,10 +5,8 @@
 
 #include <fstream>
 
-#include "absl/functional/function_ref.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "tests/embedding/cache/cache_folder.h"
+#include "tests/eventually.h"
 
 namespace palate::embedding {
 namespace {
@@ -32,16 +30,11 @@ class ItemCacheTest : public ::testing::Test {
   void Put(int number) { cache_->Put({{KeyOf(number), VectorOf(number)}}); }
   // RocksDB writes, merges and drops files on background threads, and a flush may exceed the limit
   // briefly.
-  static bool Becomes(absl::FunctionRef<bool()> holds) {
-    const absl::Time limit = absl::Now() + absl::Seconds(60);
-    while (!holds() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
-    return holds();
-  }
   bool SettlesWithin(int64_t bytes) const {
-    return Becomes([&] { return folder_.bytes() <= bytes; });
+    return Eventually([&] { return folder_.bytes() <= bytes; });
   }
   bool SettlesWithinTables(size_t tables) const {
-    return Becomes([&] { return folder_.tables().size() <= tables; });
+    return Eventually([&] { return folder_.tables().size() <= tables; });
   }
   bool Holds(int number) {
     const std::string key = KeyOf(number);

@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "tests/embedding/cache/cache_folder.h"
+#include "tests/eventually.h"
 
 namespace palate::embedding {
 namespace {
@@ -56,9 +55,7 @@ TEST(QueryCacheExpiryTest, ForgetsWhatHasExpiredThoughNobodyAsks) {
   const SystemClock clock;
   QueryCache cache({.max_bytes = 1 << 20, .life = absl::Milliseconds(30)}, clock);
   cache.Put(kAda, cache.generation(), {{ContentOf(1), VectorOf(1)}});
-  const absl::Time limit = absl::Now() + absl::Seconds(20);
-  while (cache.stats().vectors > 0 && absl::Now() < limit) std::this_thread::yield();
-  EXPECT_EQ(cache.stats().vectors, 0);
+  EXPECT_TRUE(Eventually([&] { return cache.stats().vectors == 0; }));
   EXPECT_EQ(cache.stats().bytes, 0);
 }
 

@@ -18,6 +18,7 @@
 #include "tests/embedding/inputs.h"
 #include "tests/models/golden.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::embedding {
 namespace {
@@ -305,7 +306,7 @@ class SentenceLayoutTest : public ::testing::Test {
   }
 
   const Golden golden_{"qwen3-gqa"};
-  models::TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {

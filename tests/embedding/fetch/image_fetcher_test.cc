@@ -10,7 +10,8 @@
 
 #include "absl/time/clock.h"
 #include "base/status.h"
-#include "tests/embedding/fetch/http_server.h"
+#include "tests/eventually.h"
+#include "tests/fakes/http_server.h"
 
 namespace palate::embedding {
 namespace {
@@ -207,7 +208,7 @@ TEST_F(ImageFetcherTest, CancelledCallStopsFetching) {
     status = fetcher.Fetch({server_.uri("/silent")}, {.cancellation = cancellation}).status();
   });
 
-  while (server_.connections() == 0) std::this_thread::yield();
+  EXPECT_TRUE(Eventually([&] { return server_.connections() > 0; }));
   cancellation->Cancel();
   caller.join();
 

@@ -13,6 +13,7 @@
 #include "featurestore/storage/count_merge.h"
 #include "featurestore/storage/keys.h"
 #include "tests/featurestore/store_fixture.h"
+#include "tests/temp_folder.h"
 
 namespace palate::featurestore {
 namespace {
@@ -165,7 +166,7 @@ TEST_F(FilesTest, WholeStoresPassVerification) {
 
 TEST_F(FilesTest, DamagedTablesAreReportedAtStart) {
   Fill();
-  TempDir saved;
+  TempFolder saved;
   CopyTo(saved.path());
   std::mt19937 random(1);
   const std::vector<std::string> tables = FilesNamed(".sst");
@@ -182,7 +183,7 @@ TEST_F(FilesTest, DamagedTablesAreReportedAtStart) {
 
 TEST_F(FilesTest, DamagedTablesOfLargeStoresAreReportedAtStartOrWhenRead) {
   Fill();
-  TempDir saved;
+  TempFolder saved;
   CopyTo(saved.path());
   std::mt19937 random(2);
   for (const std::string& table : FilesNamed(".sst")) {
@@ -210,7 +211,7 @@ TEST_F(FilesTest, DamagedPicturesAreReported) {
 
 TEST_F(FilesTest, DamagedManifestsLogsAndPointersAreReported) {
   Fill();
-  TempDir saved;
+  TempFolder saved;
   CopyTo(saved.path());
   std::mt19937 random(4);
   for (const char* name : {"MANIFEST-", "CURRENT", ".log"}) {
@@ -228,7 +229,7 @@ TEST_F(FilesTest, DamagedManifestsLogsAndPointersAreReported) {
 
 TEST_F(FilesTest, MissingFilesAreReported) {
   Fill();
-  TempDir saved;
+  TempFolder saved;
   CopyTo(saved.path());
   for (const char* name : {"CURRENT", "MANIFEST-", ".sst", ".blob"}) {
     RestoreFrom(saved.path());
@@ -240,7 +241,7 @@ TEST_F(FilesTest, MissingFilesAreReported) {
 
 TEST_F(FilesTest, TruncatedTablesAndManifestsAreReported) {
   Fill();
-  TempDir saved;
+  TempFolder saved;
   CopyTo(saved.path());
   for (const char* name : {".sst", "MANIFEST-", "CURRENT"}) {
     RestoreFrom(saved.path());

@@ -12,6 +12,7 @@
 
 #include "models/image/image.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -264,7 +265,7 @@ TEST_P(GoldenVlTest, EveryLayoutOfTensorNamesLoads) {
        std::vector<std::pair<std::string, std::string>>{{"model.visual.", "model.language_model."},
                                                         {"visual.", "model."},
                                                         {"visual.", "language_model."}}) {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     CopyFolder(golden_.checkpoint(), folder.file("lm"));
     RenameTensors(folder.file("lm"),
                   {{vision, new_vision}, {"lm_head.", "lm_head."}, {decoder, new_decoder}});
@@ -308,7 +309,7 @@ TEST_P(GoldenVlTest, AnAdapterReachesTowerAndDecoder) {
        older ? "model.layers.0.self_attn.q_proj"
              : "model.language_model.layers.0.self_attn.q_proj"}};
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(golden_.checkpoint(), folder.file("merged"));
   auto weights = LoadTensors(golden_.checkpoint() + "/model.safetensors");
   ASSERT_TRUE(weights.ok());
@@ -328,7 +329,7 @@ TEST_P(GoldenVlTest, AnAdapterReachesTowerAndDecoder) {
 }
 
 TEST_P(GoldenVlTest, LoadsAsAnEncoderWithoutItsOutputMatrix) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(golden_.checkpoint(), folder.file("lm"));
 
   auto tensors = LoadTensors(folder.file("lm/model.safetensors"));
@@ -390,7 +391,7 @@ TEST_P(GoldenVlTest, ChecksWhatItIsGiven) {
 TEST_P(GoldenVlTest, FilesThatDoNotFitAreRefusedByName) {
   const auto refusal = [&](const std::string& file,
                            const std::function<void(nlohmann::json&)>& change) {
-    const TemporaryFolder folder;
+    const TempFolder folder;
     CopyFolder(golden_.checkpoint(), folder.file("lm"));
     nlohmann::json json = nlohmann::json::parse(ReadAll(folder.file("lm/" + file)));
     change(json);
@@ -442,7 +443,7 @@ TEST(CausalLmTest, ReadsAFlatConfigNestedAsLaterVersionsSaveIt) {
   PALATE_SKIP_WITHOUT(golden);
 
   const c10::InferenceMode inference;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(golden.checkpoint(), folder.file("lm"));
 
   nlohmann::json flat = nlohmann::json::parse(ReadAll(folder.file("lm/config.json")));
@@ -518,7 +519,7 @@ TEST(CausalLmTest, AnAdapterFolderLoadsItsBase) {
   }
 
   // The config names its base relative to its own folder.
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(base.checkpoint(), folder.file("base"));
   CopyFolder(adapter.checkpoint(), folder.file("adapter"));
   nlohmann::json config =
@@ -538,7 +539,7 @@ TEST(CausalLmTest, AnAdapterFolderLoadsItsBase) {
 }
 
 TEST(CausalLmTest, SaysWhatIsMissing) {
-  const TemporaryFolder empty;
+  const TempFolder empty;
   EXPECT_EQ(CausalLm::Load(empty.path()).status().code(), absl::StatusCode::kNotFound);
   const Golden bert("clip-base");
   PALATE_SKIP_WITHOUT(bert);

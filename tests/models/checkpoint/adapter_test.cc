@@ -8,6 +8,7 @@
 
 #include "models/decoder/decoder.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -89,8 +90,8 @@ class AdapterTest : public ::testing::Test {
     config_ = before;
   }
 
-  TemporaryFolder base_;
-  TemporaryFolder folder_;
+  TempFolder base_;
+  TempFolder folder_;
   const std::map<std::string, at::Tensor> weights_ = {{"layers.0.q_proj.weight", at::randn({4, 3})},
                                                       {"layers.1.q_proj.weight", at::randn({4, 3})},
                                                       {"embed_tokens.weight", at::randn({5, 3})}};
@@ -217,7 +218,7 @@ TEST_F(AdapterTest, NamesABaseThatIsNoFolder) {
 }
 
 TEST(DecoderModelTest, RefusesAnAdapterOfSharedEmbeddings) {
-  const TemporaryFolder base, folder;
+  const TempFolder base, folder;
   DecoderConfig config;
   config.vocab_size = 5;
   config.hidden_size = 8;

@@ -8,6 +8,7 @@
 #include "models/checkpoint/parameters.h"
 #include "models/registry.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -34,7 +35,7 @@ class CheckpointTest : public ::testing::Test {
                           options);
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   at::Tensor a_;
   at::Tensor b_;
 };

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -38,7 +39,7 @@ class SafetensorsFileTest : public ::testing::Test {
     EXPECT_THAT(std::string(file.status().message()), HasSubstr(problem));
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(SafetensorsFileTest, ReturnsWhatWasWrittenWithTypesShapesAndMetadata) {

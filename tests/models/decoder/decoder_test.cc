@@ -10,6 +10,7 @@
 #include "models/device.h"
 #include "models/torch_status.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -343,7 +344,7 @@ TEST_P(DecoderFamilyTest, EmbeddingsAndPositionsOfTheCallerEqualIds) {
 }
 
 TEST_P(DecoderFamilyTest, SavedFolderLoadsAsTheSameModel) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   ASSERT_TRUE(model_->Save(folder.path()).ok());
   const auto loaded = LoadFolder(folder.path());
   ASSERT_TRUE(loaded.ok()) << loaded.status();
@@ -423,7 +424,7 @@ TEST(DecoderModelTest, DeepstackIsAddedToItsRowsAfterItsLayer) {
 }
 
 TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   DecoderConfig config = SmallConfig();
   config.tie_word_embeddings = false;
   const auto model = *DecoderModel::CreateRandom(config, 1);
@@ -452,7 +453,7 @@ TEST(DecoderModelTest, FolderStoredAsAnEncoderLoadsWithoutItsOutput) {
 }
 
 TEST(DecoderModelTest, TablesOfEarlyCheckpointsAreNoLeftOvers) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto model = RandomModel();
 
   ASSERT_TRUE(model->Save(folder.path()).ok());
@@ -607,7 +608,7 @@ TEST(DecoderModelTest, LossFallsWhenItsGradientIsFollowed) {
 }
 
 TEST(DecoderModelTest, SavedFolderLoadsAsTheSameModel) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   for (const bool tied : {true, false}) {
     DecoderConfig config = SmallConfig();
     config.tie_word_embeddings = tied;
@@ -631,7 +632,7 @@ TEST(DecoderModelTest, SavedFolderLoadsAsTheSameModel) {
 }
 
 TEST(DecoderModelTest, TrainableCopyOfASavedFolderGivesTheSameLogits) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto model = RandomModel();
   ASSERT_TRUE(model->Save(folder.path()).ok());
   const auto trainable = DecoderModel::LoadTrainable(*Checkpoint::Open(folder.path()));
@@ -644,7 +645,7 @@ TEST(DecoderModelTest, TrainableCopyOfASavedFolderGivesTheSameLogits) {
 }
 
 TEST(SaveTokenizerConfigTest, CompletesTheFolderOfATrainedTokenizer) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   ASSERT_TRUE(SaveTokenizerConfig({.bos_token = "",
                                    .eos_token = "<|end|>",
                                    .pad_token = "<|pad|>",

@@ -11,6 +11,7 @@
 
 #include "models/decoder/decoder.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -116,7 +117,7 @@ class LoadMemoryTest : public ::testing::Test {
     return config;
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   int64_t stored_bytes_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include "models/image/processor.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -88,7 +89,7 @@ TEST(ImageProcessorConfigTest, TakesAPlainSizeAsItsClassDoes) {
 }
 
 TEST(ImageProcessorTest, TakesTheTypeOfTheModelWhereTheFileNamesNone) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("preprocessor_config.json"),
            R"({"do_normalize": true, "size": 24, "image_mean": [0.5, 0.5, 0.5]})");
   EXPECT_EQ(ImageProcessor::Load(folder.path()).status().code(), absl::StatusCode::kUnimplemented);

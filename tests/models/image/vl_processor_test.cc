@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -112,7 +113,7 @@ TEST(VlProcessorConfigTest, NamesWhatIsWrong) {
 }
 
 TEST(VlImageProcessorTest, LoadsASettingThatIsNestedOrNamesNoType) {
-  const TemporaryFolder nested;
+  const TempFolder nested;
   WriteAll(
       nested.file("processor_config.json"),
       R"({"processor_class": "Qwen3VLProcessor", "image_processor": {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 16}})");
@@ -120,11 +121,11 @@ TEST(VlImageProcessorTest, LoadsASettingThatIsNestedOrNamesNoType) {
   ASSERT_TRUE(from_nested.ok()) << from_nested.status();
   EXPECT_EQ(from_nested->config().patch_size, 16);
 
-  const TemporaryFolder untyped;
+  const TempFolder untyped;
   WriteAll(untyped.file("preprocessor_config.json"), R"({"patch_size": 16})");
   WriteAll(untyped.file("config.json"), R"({"model_type": "qwen3_vl"})");
   EXPECT_TRUE(VlImageProcessor::Load(untyped.path()).ok());
-  EXPECT_EQ(VlImageProcessor::Load(TemporaryFolder().path()).status().code(),
+  EXPECT_EQ(VlImageProcessor::Load(TempFolder().path()).status().code(),
             absl::StatusCode::kNotFound);
 }
 

@@ -5,6 +5,7 @@
 
 #include "models/text/tokenizer.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -84,13 +85,13 @@ TEST(ChatTemplateTest, RefusesMessagesThatAreNotUtf8) {
 }
 
 TEST(ChatTemplateTest, SaysWhenAFolderHasNone) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("tokenizer_config.json"), "{}");
   EXPECT_TRUE(absl::IsNotFound(ChatTemplate::Load(folder.path()).status()));
 }
 
 TEST(ChatTemplateTest, PrefersTheProcessorsFilesToTheTokenizers) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(folder.file("tokenizer_config.json"), R"({"chat_template": "tokenizer"})");
   WriteAll(folder.file("chat_template.json"), R"({"chat_template": "older file"})");
   const auto render = [&] { return *(*ChatTemplate::Load(folder.path()))->Render(Json::object()); };
@@ -101,7 +102,7 @@ TEST(ChatTemplateTest, PrefersTheProcessorsFilesToTheTokenizers) {
 }
 
 TEST(ChatTemplateTest, TakesTheDefaultOfNamedTemplatesAndTokensGivenAsObjects) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteAll(
       folder.file("tokenizer_config.json"),
       R"({"eos_token": {"content": "<e>"}, "chat_template": [{"name": "tool", "template": "no"},

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -159,7 +160,7 @@ TEST_F(QwenTokenizerTest, EncodesFromManyThreads) {
 }
 
 TEST(TokenizerTest, ReportsAnUnusableFile) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load(folder.path()).status()));
   for (const char* content : {"", "{", "[]", "{\"version\": \"1.0\"}", "\xff"}) {
     WriteAll(folder.file("tokenizer.json"), content);
@@ -180,7 +181,7 @@ std::vector<std::string> TrainingTexts() {
 }
 
 TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const BpeTrainingOptions options = {.vocab_size = 400, .special_tokens = {"<|end|>", "<|yes|>"}};
 
   ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(), options, folder.file("tokenizer.json")).ok());
@@ -203,7 +204,7 @@ TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
 }
 
 TEST(TrainByteLevelBpeTest, IsDeterministic) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   for (const char* name : {"1.json", "2.json"}) {
     ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 350}, folder.file(name)).ok());
   }
@@ -211,7 +212,7 @@ TEST(TrainByteLevelBpeTest, IsDeterministic) {
 }
 
 TEST(TrainByteLevelBpeTest, RefusesAVocabularyWithoutRoomForBytes) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto status =
       TrainByteLevelBpe(TrainingTexts(), {.vocab_size = 100}, folder.file("t.json"));
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

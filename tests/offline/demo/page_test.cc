@@ -1,11 +1,11 @@
 #include "offline/demo/page.h"
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temp_folder.h"
 
 namespace palate::demo {
 namespace {
@@ -91,17 +91,16 @@ TEST(ImageDataUriTest, EncodesBytesAsBase64) {
 }
 
 TEST(WritePageTest, WritesTheFileAndNamesAPathThatCannotBeWritten) {
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / "palate_page_test.html";
+  const TempFolder folder;
+  const std::string path = folder.file("page.html");
   const Page page = OneShopper({.item = {.title = "T"}});
 
-  ASSERT_TRUE(WritePage(page, path.string()).ok());
+  ASSERT_TRUE(WritePage(page, path).ok());
 
   std::stringstream written;
   written << std::ifstream(path).rdbuf();
   EXPECT_EQ(written.str(), RenderPage(page));
 
-  std::filesystem::remove(path);
   const absl::Status status = WritePage(page, "/nonexistent/folder/page.html");
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("/nonexistent/folder/page.html"));

@@ -17,6 +17,7 @@
 #include "models/image/image.h"
 #include "nlohmann/json.hpp"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::offline {
 namespace {
@@ -75,7 +76,7 @@ class EmbedFileTest : public ::testing::Test {
     return names;
   }
 
-  models::TemporaryFolder folder_;
+  TempFolder folder_;
   std::unique_ptr<embedding::Embedder> embedder_;
   EmbedFileOptions options_;
   std::vector<std::pair<int64_t, int64_t>> progress_;

@@ -14,6 +14,7 @@
 #include "offline/embed/embed_file.h"
 #include "offline/embed/vector_file.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::offline {
 namespace {
@@ -42,7 +43,7 @@ TEST(UsageExampleTest, EmbedFile) {
   const auto embedder = embedding::Embedder::Create(*model);
   ASSERT_TRUE(embedder.ok()) << embedder.status();
 
-  const models::TemporaryFolder folder;
+  const TempFolder folder;
   models::WriteAll(folder.file("items.jsonl"), R"({"id": "lamp", "title": "Walnut lamp"})");
   const absl::Status status = UseEmbedFile(**embedder, folder.path());
   EXPECT_TRUE(status.ok()) << status;
@@ -58,7 +59,7 @@ absl::Status UseVectorFile(const std::string& path, const SpaceKey& space) {
 
 TEST(UsageExampleTest, VectorFile) {
   ExpectExampleOf("offline/embed/vector_file.h");
-  const models::TemporaryFolder folder;
+  const TempFolder folder;
   const std::string path = folder.file("vectors.safetensors");
 
   const absl::Status status = UseVectorFile(path, {.name = "text", .fingerprint = "example"});

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "tests/offline/fake_client.h"
+#include "tests/fakes/fake_offline_client.h"
 
 namespace palate::evaluation {
 namespace {

@@ -13,6 +13,7 @@
 #include "offline/golden/json_node.h"
 #include "offline/golden/run.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::golden {
 namespace {
@@ -101,7 +102,7 @@ class DamagedFixtureTest : public ::testing::Test {
   }
 
  private:
-  models::TemporaryFolder temporary_;
+  TempFolder temporary_;
 };
 
 TEST_F(DamagedFixtureTest, IntactCopyPasses) {
@@ -214,7 +215,7 @@ int ExitCode(const std::string& arguments) {
 }
 
 TEST(GoldenCheckBinaryTest, ExitCodesTellUsageFromFailure) {
-  const models::TemporaryFolder empty;
+  const TempFolder empty;
   EXPECT_EQ(ExitCode(""), 2);
   EXPECT_EQ(ExitCode("a b"), 2);
   EXPECT_EQ(ExitCode("--unknown " + OwnFixtures()), 2);

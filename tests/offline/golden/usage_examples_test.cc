@@ -12,6 +12,7 @@
 #include "offline/golden/json_node.h"
 #include "offline/golden/report.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::golden {
 namespace {
@@ -32,7 +33,7 @@ absl::Status UseJsonNode(const std::string& path) {
 
 TEST(UsageExampleTest, JsonNode) {
   ExpectExampleOf("offline/golden/json_node.h");
-  const models::TemporaryFolder folder;
+  const TempFolder folder;
   models::WriteAll(folder.file("inputs.json"), R"({"texts": ["a lamp"], "images": []})");
 
   const absl::Status status = UseJsonNode(folder.file("inputs.json"));

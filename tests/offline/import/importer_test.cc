@@ -6,7 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/offline/fake_client.h"
+#include "tests/fakes/fake_offline_client.h"
+#include "tests/temp_folder.h"
 
 namespace palate::offline {
 namespace {
@@ -56,14 +57,14 @@ class ImporterTest : public ::testing::Test {
     options_.source_name = "test";
     options_.max_batch_items = 4;
     options_.max_batch_events = 4;
-    options_.checkpoint_path = ::testing::TempDir() + "/importer_test.checkpoint";
-    std::filesystem::remove(options_.checkpoint_path);
+    options_.checkpoint_path = folder_.file("checkpoint");
     catalog_.id = "shop";
     catalog_.attributes = {{"price", AttributeType::kDouble, true}};
   }
 
   static void Ignore(int64_t, int64_t) {}
 
+  TempFolder folder_;
   FakeClient client_;
   ImportOptions options_;
   Catalog catalog_;

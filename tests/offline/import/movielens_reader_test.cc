@@ -5,7 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/offline/temp_folder.h"
+#include "tests/temp_folder.h"
 
 namespace palate::offline {
 namespace {

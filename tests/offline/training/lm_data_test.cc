@@ -1,10 +1,8 @@
 #include "offline/training/lm_data.h"
 
-#include <filesystem>
-
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "offline/training/tokenizer_corpus.h"
+#include "tests/temp_folder.h"
 
 namespace palate::training {
 namespace {
@@ -12,9 +10,10 @@ namespace {
 class LmDataTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const std::string folder = absl::StrCat(testing::TempDir(), "/lm_data_test");
-    ASSERT_TRUE(TrainTokenizer({.seed = 1, .vocab_size = 1500, .shops = 3}, folder).ok());
-    tokenizer_ = new std::shared_ptr<const models::Tokenizer>(*models::Tokenizer::Load(folder));
+    const TempFolder folder;
+    ASSERT_TRUE(TrainTokenizer({.seed = 1, .vocab_size = 1500, .shops = 3}, folder.path()).ok());
+    tokenizer_ =
+        new std::shared_ptr<const models::Tokenizer>(*models::Tokenizer::Load(folder.path()));
   }
   static void TearDownTestSuite() { delete tokenizer_; }
 

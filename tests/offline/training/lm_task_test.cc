@@ -7,16 +7,17 @@
 
 #include <filesystem>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "models/checkpoint/checkpoint.h"
 #include "offline/training/tokenizer_corpus.h"
+#include "tests/temp_folder.h"
 
 namespace palate::training {
 namespace {
 
 std::string Folder(const std::string& name) {
-  return absl::StrCat(testing::TempDir(), "/lm_task_test/", name);
+  static const TempFolder folder;
+  return folder.file(name);
 }
 
 LmTaskOptions TinyTask() {
@@ -46,7 +47,6 @@ LoopOptions TinyLoop(const std::string& out, int64_t steps) {
 class LmTaskTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    std::filesystem::remove_all(Folder(""));
     ASSERT_TRUE(
         TrainTokenizer({.seed = 1, .vocab_size = 1200, .shops = 2}, Folder("tokenizer")).ok());
     at::set_num_threads(1);

@@ -5,20 +5,13 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 
-#include <filesystem>
 #include <limits>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/temp_folder.h"
 
 namespace palate::training {
 namespace {
-
-std::string FreshFolder(const std::string& name) {
-  const std::string folder = absl::StrCat(testing::TempDir(), "/training_loop_test_", name);
-  std::filesystem::remove_all(folder);
-  return folder;
-}
 
 // Fits y = x W to data that follows from the batch's index.
 class LinearTask : public TrainingTask {
@@ -61,7 +54,8 @@ LoopOptions Options(const std::string& out, int64_t steps) {
 TEST(TrainingLoopTest, LossGoesDownOnALinearTask) {
   LinearTask task;
   const double before = task.ComputeLoss(1000)->loss.item<double>();
-  const auto result = RunTraining(task, Options(FreshFolder("down"), 200));
+  const TempFolder folder;
+  const auto result = RunTraining(task, Options(folder.file("out"), 200));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->finished);
 
@@ -71,10 +65,10 @@ TEST(TrainingLoopTest, LossGoesDownOnALinearTask) {
 TEST(TrainingLoopTest, ResumedRunEqualsUninterruptedRunBitForBit) {
   at::set_num_threads(1);
   LinearTask whole;
-  ASSERT_TRUE(RunTraining(whole, Options(FreshFolder("whole"), 40)).ok());
+  const TempFolder folder;
+  ASSERT_TRUE(RunTraining(whole, Options(folder.file("whole"), 40)).ok());
 
-  const std::string out = FreshFolder("halves");
-  LoopOptions options = Options(out, 40);
+  LoopOptions options = Options(folder.file("halves"), 40);
   {
     LinearTask first;
     options.step_limit = 17;
@@ -97,14 +91,16 @@ TEST(TrainingLoopTest, FailsNamingTheStepWhenTheLossIsNotFinite) {
   LinearTask task;
 
   task.broken_at = 6;
-  const auto result = RunTraining(task, Options(FreshFolder("broken"), 40));
+  const TempFolder folder;
+  const auto result = RunTraining(task, Options(folder.file("out"), 40));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
   EXPECT_NE(result.status().message().find("step 3"), std::string::npos) << result.status();
 }
 
 TEST(TrainingLoopTest, RefusesOptionsOutOfRangeNamingTheField) {
   LinearTask task;
-  const auto result = RunTraining(task, Options(FreshFolder("options"), 0));
+  const TempFolder folder;
+  const auto result = RunTraining(task, Options(folder.file("out"), 0));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(result.status().message().find("steps"), std::string::npos);
 }

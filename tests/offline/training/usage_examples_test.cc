@@ -5,15 +5,14 @@
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "offline/training/loop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::training {
 namespace {
@@ -45,11 +44,10 @@ absl::Status UseLoop(TrainingTask& task, const std::string& folder) {
 }
 
 TEST(UsageExampleTest, Loop) {
-  const std::string folder = absl::StrCat(::testing::TempDir(), "/training_usage_examples_test");
-  std::filesystem::remove_all(folder);
+  const TempFolder folder;
 
   OneWeightTask task;
-  const absl::Status status = UseLoop(task, folder);
+  const absl::Status status = UseLoop(task, folder.path());
   EXPECT_TRUE(status.ok()) << status;
   ExpectTestHasExampleOf("offline/training/loop.h",
                          "tests/offline/training/usage_examples_test.cc");

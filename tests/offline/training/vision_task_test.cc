@@ -12,12 +12,14 @@
 #include "gtest/gtest.h"
 #include "models/checkpoint/checkpoint.h"
 #include "offline/training/splits.h"
+#include "tests/temp_folder.h"
 
 namespace palate::training {
 namespace {
 
 std::string VisionFolder(const std::string& name) {
-  return absl::StrCat(testing::TempDir(), "/vision_task_test/", name);
+  static const TempFolder folder;
+  return folder.file(name);
 }
 
 VisionTaskOptions TinyVisionTask() {
@@ -64,7 +66,6 @@ TEST(VisionTaskTest, LossGoesDownAndTheFolderLoadsWithEqualVectors) {
   VisionTaskOptions options = TinyVisionTask();
   if (!std::filesystem::exists(options.text + "/config.json"))
     GTEST_SKIP() << "no text tower in " << options.text;
-  std::filesystem::remove_all(VisionFolder(""));
   at::set_num_threads(1);
 
   const auto task = VisionTask::Create(options);

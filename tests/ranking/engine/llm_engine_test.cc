@@ -17,8 +17,10 @@
 #include "ranking/engine/loaded_model.h"
 #include "ranking/engine/scorer.h"
 #include "ranking/ranker.h"
+#include "tests/eventually.h"
 #include "tests/ranking/engine/tiny_model.h"
 #include "tests/ranking/ranking_test_data.h"
+#include "tests/temp_folder.h"
 
 namespace palate::ranking {
 namespace {
@@ -28,10 +30,11 @@ using ::testing::HasSubstr;
 class LlmEngineTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = ::testing::TempDir() + "/tiny_lm_" + std::to_string(::getpid());
+    temp_folder_ = std::make_unique<TempFolder>();
+    folder_ = temp_folder_->file("tiny_lm");
     ASSERT_TRUE(WriteTinyModel(folder_).ok());
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+  static void TearDownTestSuite() { temp_folder_.reset(); }
 
   static std::unique_ptr<LlmEngine> Load(const EngineOptions& options = {}) {
     absl::StatusOr<std::unique_ptr<LlmEngine>> engine = LlmEngine::Load(folder_, options);
@@ -52,6 +55,7 @@ class LlmEngineTest : public ::testing::Test {
     return inputs;
   }
 
+  static inline std::unique_ptr<TempFolder> temp_folder_;
   static inline std::string folder_;
 };
 
@@ -370,7 +374,7 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
   const auto cancellation = std::make_shared<Cancellation>();
   std::thread canceller([&] {
     // Waits until the endless request has started.
-    while (engine->stats().queued_explanations == 0) std::this_thread::yield();
+    EXPECT_TRUE(Eventually([&] { return engine->stats().queued_explanations > 0; }));
     cancellation->Cancel();
   });
 
@@ -383,7 +387,7 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
             absl::StatusCode::kCancelled);
   // If the endless request were still running, this one would wait for it.
   EXPECT_TRUE(engine->Rank(Input(8, 20), {}).ok());
-  while (engine->stats().queued_explanations > 0) std::this_thread::yield();
+  EXPECT_TRUE(Eventually([&] { return engine->stats().queued_explanations == 0; }));
 }
 
 TEST_F(LlmEngineTest, StopsWhenTheStreamIsClosed) {

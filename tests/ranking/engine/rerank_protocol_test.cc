@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/models/golden.h"
+#include "tests/temp_folder.h"
 
 namespace palate::ranking {
 namespace {
@@ -224,7 +225,7 @@ TEST(RerankProtocolTest, RefusesTextThatIsNotUtf8) {
 }
 
 TEST(RerankProtocolTest, RefusesAVocabularyWithoutItsTokens) {
-  const models::TemporaryFolder folder;
+  const TempFolder folder;
   const std::vector<std::string> texts = {"yes", "yes", "yes", "no", "no", "no"};
   models::BpeTrainingOptions options;
   options.vocab_size = 280;

@@ -2,9 +2,7 @@
 #include "tests/usage_examples.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +18,7 @@
 #include "tests/models/golden.h"
 #include "tests/ranking/engine/tiny_model.h"
 #include "tests/ranking/ranking_test_data.h"
+#include "tests/temp_folder.h"
 
 namespace palate::ranking {
 namespace {
@@ -41,11 +40,13 @@ RankInput ChairAndMug() {
 class UsageExampleTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = ::testing::TempDir() + "/usage_lm_" + std::to_string(::getpid());
+    temp_folder_ = std::make_unique<TempFolder>();
+    folder_ = temp_folder_->path();
     ASSERT_TRUE(WriteTinyModel(folder_).ok());
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+  static void TearDownTestSuite() { temp_folder_.reset(); }
 
+  static inline std::unique_ptr<TempFolder> temp_folder_;
   static inline std::string folder_;
 };
 

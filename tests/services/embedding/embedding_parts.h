@@ -1,7 +1,6 @@
 // Shared by the tests of the embedding service: a model that can be blocked, and a running server.
 #pragma once
 
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -10,73 +9,18 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "embedding/embedding_model.h"
-#include "embedding/encoder.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"
 #include "services/embedding/embedding_service.h"
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
+#include "tests/fakes/valve_encoder.h"
 #include "tests/services/health.h"
 
 namespace palate::services {
 
 namespace embedding_pb = palate::embedding::v1;
 using EmbeddingStub = embedding_pb::EmbeddingService::StubInterface::async_interface;
-
-// Blocks threads in Pass() while it is closed. Thread-safe.
-class Valve {
- public:
-  void Set(bool open) {
-    const MutexLock lock(mutex_);
-    open_ = open;
-    changed_.SignalAll();
-  }
-  void Pass() {
-    const MutexLock lock(mutex_);
-    while (!open_) changed_.Wait(mutex_);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  bool open_ ABSL_GUARDED_BY(mutex_) = true;
-};
-
-// A text encoder whose batches each pass a valve. All its vectors are equal.
-class ValveEncoder final : public embedding::Encoder {
- public:
-  explicit ValveEncoder(std::shared_ptr<Valve> valve) : valve_(std::move(valve)) {
-    info_.name = info_.family = "valve";
-    info_.dimensions = 4;
-    info_.pooling = "mean";
-    info_.spaces = {{.name = "text", .fingerprint = "valve", .available = true, .calibration = {}}};
-  }
-  bool sees_images() const override { return false; }
-  bool is_joint() const override { return false; }
-  int64_t EstimateImage(int64_t, int64_t) const override { return 1; }
-  absl::StatusOr<embedding::EncoderImage> PrepareImage(const models::Image&) const override {
-    return absl::InvalidArgumentError("reads no images");
-  }
-  absl::StatusOr<embedding::PreparedPass> Prepare(
-      const embedding::PassContent& content) const override {
-    embedding::PreparedPass pass;
-    pass.ids = {static_cast<int64_t>(content.text.size())};
-    pass.tokens = 1;
-    return pass;
-  }
-  absl::StatusOr<at::Tensor> Encode(
-      absl::Span<const embedding::PreparedPass* const> passes) const override {
-    valve_->Pass();
-    at::Tensor vectors = at::zeros({static_cast<int64_t>(passes.size()), info_.dimensions});
-    vectors.select(1, 0).fill_(1);
-    return vectors;
-  }
-
- private:
-  const std::shared_ptr<Valve> valve_;
-};
 
 // A server with only the embedding service, reached by an in-process channel.
 class EmbeddingServer {

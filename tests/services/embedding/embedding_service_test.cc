@@ -9,9 +9,11 @@
 
 #include "base/status.h"
 #include "services/runtime/status_convert.h"
-#include "tests/embedding/fetch/http_server.h"
+#include "tests/eventually.h"
+#include "tests/fakes/http_server.h"
 #include "tests/services/embedding/embedding_parts.h"
 #include "tests/services/processes.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -77,7 +79,7 @@ class EmbeddingServiceTest : public ::testing::Test {
   }
 
   static EmbeddingModels* models_;
-  TemporaryFolder folder_;
+  TempFolder folder_;
   EmbeddingConfig config_;
   std::unique_ptr<EmbeddingServer> server_;
 };
@@ -340,9 +342,9 @@ TEST(EmbeddingConfigTest, WrongHostsAreAnErrorAtStartThatNamesTheKey) {
   config.allowed_hosts = "https://img.example.com/";
   config.default_model = "valve";
   const auto services = MakeEmbeddingServices(
-      config,
-      EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
-                                    std::make_unique<ValveEncoder>(std::make_shared<Valve>()))}});
+      config, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                            std::make_unique<embedding::ValveEncoder>(
+                                                std::make_shared<embedding::Valve>()))}});
   EXPECT_EQ(services.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(services.status().message()), HasSubstr("embedding.uri.allowed_hosts"));
 }
@@ -361,13 +363,14 @@ class StuckEngineTest : public ::testing::Test {
 
     config_.stuck_after = absl::Milliseconds(100);
     server_ = std::make_unique<EmbeddingServer>(
-        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
-                                               std::make_unique<ValveEncoder>(valve_))}});
+        config_,
+        EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                      std::make_unique<embedding::ValveEncoder>(valve_))}});
   }
   bool Healthy() { return server_->Serves("") && server_->Serves(kService); }
   bool Red() { return !server_->Serves("") && !server_->Serves(kService); }
 
-  std::shared_ptr<Valve> valve_ = std::make_shared<Valve>();
+  std::shared_ptr<embedding::Valve> valve_ = std::make_shared<embedding::Valve>();
   EmbeddingConfig config_;
   std::unique_ptr<EmbeddingServer> server_;
 };
@@ -383,11 +386,11 @@ TEST_F(StuckEngineTest, HealthIsRedWhileTheEngineIsStuckAndGreenAgainAfterwards)
     EXPECT_TRUE(server_->Embed(request, response).ok());
   });
 
-  EXPECT_TRUE(Eventually([&] { return Red(); }, kLimit));
+  EXPECT_TRUE(Eventually([&] { return Red(); }));
   EXPECT_GT(server_->Stats().engines(0).stalled_ms(), 0);
 
   valve_->Set(true);
-  EXPECT_TRUE(Eventually([&] { return Healthy(); }, kLimit));
+  EXPECT_TRUE(Eventually([&] { return Healthy(); }));
   caller.join();
 }
 

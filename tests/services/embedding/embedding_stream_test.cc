@@ -6,9 +6,10 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "services/runtime/status_convert.h"
+#include "tests/eventually.h"
 #include "tests/services/embedding/embedding_parts.h"
-#include "tests/services/processes.h"
 
 namespace palate::services {
 namespace {
@@ -17,8 +18,6 @@ using ::testing::HasSubstr;
 using Stream =
     grpc::ClientReaderWriter<embedding_pb::EmbedStreamRequest, embedding_pb::EmbedStreamResponse>;
 
-constexpr absl::Duration kStreamLimit = absl::Seconds(120);
-
 class EmbeddingStreamTest : public ::testing::Test {
  protected:
   void SetUp() override { Start(); }
@@ -26,8 +25,9 @@ class EmbeddingStreamTest : public ::testing::Test {
   void Start() {
     config_.default_model = "valve";
     server_ = std::make_unique<EmbeddingServer>(
-        config_, EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
-                                               std::make_unique<ValveEncoder>(valve_))}});
+        config_,
+        EmbeddingModels{{"valve", embedding::EmbeddingModel::FromEncoder(
+                                      std::make_unique<embedding::ValveEncoder>(valve_))}});
   }
 
   std::unique_ptr<Stream> Open() { return server_->stub().EmbedStream(&context_); }
@@ -60,7 +60,7 @@ class EmbeddingStreamTest : public ::testing::Test {
     return ToAbslStatus(stream->Finish());
   }
 
-  std::shared_ptr<Valve> valve_ = std::make_shared<Valve>();
+  std::shared_ptr<embedding::Valve> valve_ = std::make_shared<embedding::Valve>();
   EmbeddingConfig config_;
   std::unique_ptr<EmbeddingServer> server_;
   grpc::ClientContext context_;
@@ -182,7 +182,7 @@ TEST_F(EmbeddingStreamTest, StreamIsNotReadBeyondItsRoom) {
     stream->WritesDone();
   });
 
-  EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return written >= 4; }));
   // With an in-process channel a write ends when the server has taken the message. One message
   // beyond the four may be in transit.
   for (int i = 0; i < 20; ++i) {
@@ -210,7 +210,7 @@ TEST_F(EmbeddingStreamTest, StreamWhoseResultsAreNotReadIsNotReadEither) {
     while (written < 1000 && stream->Write(With("a", "text"))) ++written;
   });
 
-  EXPECT_TRUE(Eventually([&] { return written >= 4; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return written >= 4; }));
   for (int i = 0; i < 20; ++i) {
     server_->Stats();
     ASSERT_LE(written, 40) << "the caller has not read one result";
@@ -225,12 +225,11 @@ TEST_F(EmbeddingStreamTest, CancelledStreamStopsCosting) {
   valve_->Set(false);
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
-                         kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }));
 
   context_.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit))
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }))
       << "although its batch still hangs";
 }
 
@@ -238,7 +237,7 @@ TEST_F(EmbeddingStreamTest, StreamEndsAtItsDeadline) {
   valve_->Set(false);
   context_.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(300)));
   EXPECT_EQ(Run({With("a", "text", First())}).code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 0; }));
 }
 
 TEST_F(EmbeddingStreamTest, StreamBeyondTheLimitIsRefusedAtOnce) {
@@ -246,7 +245,7 @@ TEST_F(EmbeddingStreamTest, StreamBeyondTheLimitIsRefusedAtOnce) {
   Start();
   const auto first = Open();
   ASSERT_TRUE(first->Write(First()));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 1; }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().open_streams() == 1; }));
 
   grpc::ClientContext context;
   const auto second = server_->stub().EmbedStream(&context);
@@ -265,8 +264,7 @@ TEST_F(EmbeddingStreamTest, FullLaneFailsInputsNotTheStream) {
 
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("first", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
-                         kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }));
 
   ASSERT_TRUE(stream->Write(With("second", "text")));
   embedding_pb::EmbedStreamResponse response;
@@ -289,11 +287,10 @@ TEST_F(EmbeddingStreamTest, ServerThatShutsDownAnswersWhatItTookAndEndsTheStream
   valve_->Set(false);
   const auto stream = Open();
   ASSERT_TRUE(stream->Write(With("a", "text", First())));
-  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; },
-                         kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return server_->Stats().engines(0).queued_tokens_bulk() > 0; }));
 
   std::thread draining([&] { server_->server().Drain(); });
-  EXPECT_TRUE(Eventually([&] { return !server_->Serves(""); }, kStreamLimit));
+  EXPECT_TRUE(Eventually([&] { return !server_->Serves(""); }));
 
   valve_->Set(true);
   embedding_pb::EmbedStreamResponse response;

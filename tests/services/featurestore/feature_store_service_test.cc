@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "absl/time/clock.h"
@@ -17,6 +15,7 @@
 #include "services/convert/types_convert.h"
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -42,8 +41,6 @@ std::vector<std::string> Fields(const absl::Status& status) {
 class FeatureStoreServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/palate-services-XXXXXX";
-    dir_ = ::mkdtemp(pattern);
     Start();
 
     catalog_pb::CreateCatalogRequest request;
@@ -59,14 +56,11 @@ class FeatureStoreServiceTest : public ::testing::Test {
     catalog_pb::CreateCatalogResponse response;
     ASSERT_TRUE(Call(catalogs_->async(), &Catalogs::CreateCatalog, request, response).ok());
   }
-  void TearDown() override {
-    server_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void TearDown() override { server_.reset(); }
 
   void Start() {
     FeatureStoreConfig config;
-    config.store.dir = dir_;
+    config.store.dir = folder_.path();
     // No server listens there: items wait to be embedded.
     auto services = MakeFeatureStoreServices(config, TcpChannel("127.0.0.1:1"));
     ASSERT_TRUE(services.ok()) << services.status();
@@ -128,7 +122,7 @@ class FeatureStoreServiceTest : public ::testing::Test {
                                        : FromRpcStatus(response.failures(0).status());
   }
 
-  std::string dir_;
+  TempFolder folder_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<store_pb::FeatureStoreService::Stub> store_;
@@ -311,7 +305,7 @@ TEST_F(FeatureStoreServiceTest, CatalogDeclarationIsCheckedByField) {
 
 TEST_F(FeatureStoreServiceTest, FolderThatIsOpenSaysByWhichProcess) {
   FeatureStoreConfig config;
-  config.store.dir = dir_;
+  config.store.dir = folder_.path();
   const absl::Status status = MakeFeatureStoreServices(config, TcpChannel("127.0.0.1:1")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr(std::to_string(::getpid())));

@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"
+#include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -42,19 +44,17 @@ StackConfig ConfigFor(const std::string& folder) {
 class LocalStackTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = new TemporaryFolder();
+    folder_ = new TempFolder();
     auto stack = LocalStack::Start(ConfigFor(folder_->path()));
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = stack->release();
 
     Shop shop(stack_->channel());
     ASSERT_TRUE(shop.Fill().ok());
-    ASSERT_TRUE(Eventually(
-        [&] {
-          const auto found = shop.Search("a tent", absl::Seconds(20));
-          return found.ok() && found->results_size() == 5;
-        },
-        kLimit));
+    ASSERT_TRUE(Eventually([&] {
+      const auto found = shop.Search("a tent", absl::Seconds(20));
+      return found.ok() && found->results_size() == 5;
+    }));
   }
   static void TearDownTestSuite() {
     delete stack_;
@@ -86,12 +86,12 @@ class LocalStackTest : public ::testing::Test {
     return Call(&Stub::Search, request, response);
   }
 
-  static TemporaryFolder* folder_;
+  static TempFolder* folder_;
   static LocalStack* stack_;
   Shop shop_{stack_->channel()};
 };
 
-TemporaryFolder* LocalStackTest::folder_ = nullptr;
+TempFolder* LocalStackTest::folder_ = nullptr;
 LocalStack* LocalStackTest::stack_ = nullptr;
 
 TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
@@ -205,12 +205,10 @@ TEST_F(LocalStackTest, StreamSendsRankedItemsFirstThenExplanationsThenStages) {
 
 TEST_F(LocalStackTest, NewItemIsFoundByItsWords) {
   ASSERT_TRUE(shop_.Add("kettle", "whistling copper kettle").ok());
-  EXPECT_TRUE(Eventually(
-      [&] {
-        const auto found = shop_.Search("copper kettle", absl::Seconds(20));
-        return found.ok() && found->results_size() > 0 && found->results(0).item_id() == "kettle";
-      },
-      kLimit));
+  EXPECT_TRUE(Eventually([&] {
+    const auto found = shop_.Search("copper kettle", absl::Seconds(20));
+    return found.ok() && found->results_size() > 0 && found->results(0).item_id() == "kettle";
+  }));
 }
 
 TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
@@ -247,8 +245,8 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   // On a busy machine a query's vectors may be ready too late for its response; the request is then
   // repeated.
   const int64_t before = queries().vectors();
-  EXPECT_TRUE(Eventually([&] { return recommend() && queries().vectors() == before + 1; }, kLimit));
-  EXPECT_TRUE(Eventually([&] { return search() && queries().vectors() == before + 2; }, kLimit));
+  EXPECT_TRUE(Eventually([&] { return recommend() && queries().vectors() == before + 1; }));
+  EXPECT_TRUE(Eventually([&] { return search() && queries().vectors() == before + 2; }));
 
   const int64_t computed = queries().misses();
   ASSERT_TRUE(recommend() && search());
@@ -262,7 +260,7 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
   EXPECT_TRUE(purged.dropped_query_vectors());
 
   EXPECT_EQ(queries().vectors(), before);
-  EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }, kLimit))
+  EXPECT_TRUE(Eventually([&] { return search() && queries().misses() > computed; }))
       << "computed again";
 }
 
@@ -273,7 +271,7 @@ TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {
 }
 
 TEST(LocalStackStartTest, MissingModelFolderIsAClearErrorAtStart) {
-  TemporaryFolder folder;
+  TempFolder folder;
   StackConfig config = ConfigFor(folder.path());
   config.embedding.models = {{"dual_encoder", folder.path() + "/nothing"}};
   const absl::Status status = LocalStack::Start(config).status();

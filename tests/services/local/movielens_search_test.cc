@@ -22,6 +22,7 @@
 #include "services/runtime/client_call.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -70,7 +71,7 @@ class MovieLensSearchTest : public ::testing::Test {
     const std::vector<Movie> others = Draw(all->movies, false, data_->movies.size());
     data_->movies.insert(data_->movies.end(), others.begin(), others.end());
 
-    folder_ = new TemporaryFolder();
+    folder_ = new TempFolder();
     StackConfig config;
     config.data_dir = folder_->path();
     config.server.listen = "";
@@ -137,12 +138,12 @@ class MovieLensSearchTest : public ::testing::Test {
   }
 
   static offline::MovieLens* data_;
-  static TemporaryFolder* folder_;
+  static TempFolder* folder_;
   static LocalStack* stack_;
 };
 
 offline::MovieLens* MovieLensSearchTest::data_ = nullptr;
-TemporaryFolder* MovieLensSearchTest::folder_ = nullptr;
+TempFolder* MovieLensSearchTest::folder_ = nullptr;
 LocalStack* MovieLensSearchTest::stack_ = nullptr;
 
 TEST_F(MovieLensSearchTest, FindsMoviesByTheirTitleAsWellWithAPosterAsWithout) {

@@ -11,8 +11,10 @@
 #include "services/convert/types_convert.h"
 #include "services/local/local_stack.h"
 #include "services/runtime/channel.h"
+#include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -36,7 +38,7 @@ struct Scenario {
 class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
  protected:
   static void SetUpTestSuite() {
-    folder_ = new TemporaryFolder();
+    folder_ = new TempFolder();
     StackConfig config;
     config.data_dir = folder_->path();
     config.server.listen = "127.0.0.1:0";
@@ -151,12 +153,12 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
     return answer->results_size();
   }
 
-  static TemporaryFolder* folder_;
+  static TempFolder* folder_;
   static LocalStack* stack_;
   static Shop* shop_;
 };
 
-TemporaryFolder* RecreatedCatalogTest::folder_ = nullptr;
+TempFolder* RecreatedCatalogTest::folder_ = nullptr;
 LocalStack* RecreatedCatalogTest::stack_ = nullptr;
 Shop* RecreatedCatalogTest::shop_ = nullptr;
 
@@ -166,13 +168,10 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
   ASSERT_TRUE(WriteItems(kOldItems, OldId, "mountain tent").ok());
   ASSERT_TRUE(View(OldId(0)).ok());
   ASSERT_TRUE(Eventually(
-      [&] { return Search("a tent").value_or(shop_pb::SearchResponse()).results_size() == 10; },
-      kLimit));
-  ASSERT_TRUE(Eventually(
-      [&] {
-        return Similar(OldId(1)).value_or(shop_pb::SimilarItemsResponse()).results_size() == 10;
-      },
-      kLimit));
+      [&] { return Search("a tent").value_or(shop_pb::SearchResponse()).results_size() == 10; }));
+  ASSERT_TRUE(Eventually([&] {
+    return Similar(OldId(1)).value_or(shop_pb::SimilarItemsResponse()).results_size() == 10;
+  }));
 
   ASSERT_TRUE(Delete().ok());
   EXPECT_EQ(Search("a tent").status().code(), absl::StatusCode::kNotFound);
@@ -188,8 +187,8 @@ TEST_P(RecreatedCatalogTest, AnswersNothingOfItsPredecessor) {
 
   // While the new items are embedded and indexed, and afterwards.
   ASSERT_TRUE(WriteItems(kNewItems, NewId, "reading lamp").ok());
-  EXPECT_TRUE(Eventually([&] { return CountNew(Search("a tent")) == kNewItems; }, kLimit));
-  EXPECT_TRUE(Eventually([&] { return CountNew(Similar(NewId(0))) == kNewItems - 1; }, kLimit));
+  EXPECT_TRUE(Eventually([&] { return CountNew(Search("a tent")) == kNewItems; }));
+  EXPECT_TRUE(Eventually([&] { return CountNew(Similar(NewId(0))) == kNewItems - 1; }));
   EXPECT_EQ(CountNew(Recommend()), kNewItems);  // nothing counts as seen
 
   // Events in the deleted catalog do not count as interests.

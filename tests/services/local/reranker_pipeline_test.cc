@@ -6,6 +6,7 @@
 #include "tests/models/golden.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -14,7 +15,7 @@ TEST(RerankerPipelineTest, OrdersRecommendationsAsTheDefaultModel) {
   const models::Golden golden("qwen3-gqa");
   PALATE_SKIP_WITHOUT(golden);
 
-  const TemporaryFolder folder;
+  const TempFolder folder;
 
   StackConfig config;
   config.data_dir = folder.path();

@@ -15,9 +15,9 @@
 #include "services/ranking/ranking_service.h"
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
+#include "tests/eventually.h"
 #include "tests/models/golden.h"
 #include "tests/services/health.h"
-#include "tests/services/processes.h"
 
 namespace palate::services {
 namespace {
@@ -147,17 +147,17 @@ TEST_F(RerankerServiceTest, HealthIsRedWhileTheModelIsStuckAndGreenAgainAfterwar
   const std::string service = "palate.ranking.v1.RankingService";
   const auto healthy = [&] { return Serves(channel_, "") && Serves(channel_, service); };
   const auto red = [&] { return !Serves(channel_, "") && !Serves(channel_, service); };
-  EXPECT_TRUE(Eventually(healthy, kLimit));
+  EXPECT_TRUE(Eventually(healthy));
 
   std::atomic<bool> stop = false;
   std::thread caller([&] {
     const pb::RankRequest request = Request("q", std::vector<std::string>(100, "a document"));
     while (!stop) EXPECT_TRUE(Rank(request).ok());
   });
-  EXPECT_TRUE(Eventually(red, kLimit));
+  EXPECT_TRUE(Eventually(red));
   stop = true;
   caller.join();
-  EXPECT_TRUE(Eventually(healthy, kLimit));
+  EXPECT_TRUE(Eventually(healthy));
 }
 
 TEST(RerankerConfigTest, RefusesModesThatNameNoModelOrNoMode) {

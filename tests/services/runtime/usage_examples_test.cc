@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +24,7 @@
 #include "services/runtime/service_set.h"
 #include "services/runtime/status_convert.h"
 #include "services/runtime/wire_text.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace usage_examples {
@@ -275,8 +275,9 @@ absl::Status UseConfig(const std::string& path) {
 TEST(RuntimeUsageExampleTest, Configuration) {
   ExpectExampleOf("services/runtime/config.h");
 
-  const std::string path = absl::StrCat(::testing::TempDir(), "/palate-usage-example.yaml");
-  std::ofstream(path) << "cache:\n  dir: /var/cache\n  max_entries: 5\n";
+  const TempFolder folder;
+  const std::string path =
+      folder.Write("config.yaml", "cache:\n  dir: /var/cache\n  max_entries: 5\n");
   const absl::Status status = UseConfig(path);
   EXPECT_TRUE(status.ok()) << status;
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -131,7 +132,7 @@ class DamagedSentenceEncoderTest : public ::testing::Test {
     WriteAll(Path(file), json.dump());
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(DamagedSentenceEncoderTest, IntactCopyLoads) {
@@ -215,7 +216,7 @@ class SentenceModulesTest : public ::testing::Test {
     WriteAll(Path("modules.json"), modules.dump());
   }
 
-  TemporaryFolder folder_;
+  TempFolder folder_;
   std::vector<std::string> sentences_;
   at::Tensor states_;
 };

@@ -6,6 +6,7 @@
 
 #include "models/text/padded_tokenizer.h"
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -102,7 +103,7 @@ TEST_F(GoldenClipTest, Bfloat16IsCloseToFloat32) {
 
 // The small checkpoint with another end token.
 TEST_F(GoldenClipTest, NamedEndTokenIsPooledAtItsFirstOccurrence) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(golden_.checkpoint(), folder.file("model"));
   nlohmann::json config = Golden::Read(folder.file("model/config.json"));
   config["text_config"]["eos_token_id"] = 320;
@@ -170,7 +171,7 @@ TEST(ClipConfigTest, NamesWhatIsWrong) {
 }
 
 TEST_F(GoldenClipTest, TensorsThatDoNotFitAreListed) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CopyFolder(golden_.checkpoint(), folder.file("model"));
   nlohmann::json config = Golden::Read(folder.file("model/config.json"));
   config["vision_config"]["num_hidden_layers"] = 4;

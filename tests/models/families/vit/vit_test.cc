@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/models/golden_tensors.h"
+#include "tests/temp_folder.h"
 
 namespace palate::models {
 namespace {
@@ -79,7 +80,7 @@ VitConfig SmallConfig(VitConfig::Layout layout) {
 class VitLayoutTest : public ::testing::TestWithParam<VitConfig::Layout> {};
 
 TEST_P(VitLayoutTest, SavedFolderLoadsAsTheSameModel) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto model = VitModel::CreateRandom(SmallConfig(GetParam()), 5);
   ASSERT_TRUE((*model)->Save(folder.path()).ok());
 
@@ -131,7 +132,7 @@ TEST(VitConfigTest, NamesWhatIsWrong) {
 }
 
 TEST(VitModelTest, ListsTensorsOfAnotherShape) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto model = VitModel::CreateRandom(SmallConfig(VitConfig::Layout::kClipVision), 5);
   ASSERT_TRUE((*model)->Save(folder.path()).ok());
 

@@ -11,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "retrieval/faiss_segment.h"
 #include "services/clients/retrieval_client.h"
@@ -20,6 +19,8 @@
 #include "services/runtime/client_call.h"
 #include "services/runtime/server.h"
 #include "services/runtime/status_convert.h"
+#include "tests/eventually.h"
+#include "tests/fakes/fake_change_source.h"
 
 namespace palate::services {
 namespace {
@@ -49,46 +50,16 @@ std::vector<retrieval::ItemUpdate> Items() {
   return items;
 }
 
-// A feature store that holds one catalog and never changes.
-class OneCatalog final : public retrieval::ChangeSource {
- public:
-  absl::StatusOr<std::vector<retrieval::CatalogConfig>> ListCatalogs() override {
-    retrieval::CatalogConfig config;
-    config.id = "shop";
-    config.attributes = {{"price", AttributeType::kInt64, true}};
-    config.spaces = {"text", "image"};
-    return std::vector<retrieval::CatalogConfig>{config};
-  }
-  absl::StatusOr<std::string> CurrentPosition() override { return std::string("end"); }
-  absl::StatusOr<retrieval::ItemPage> ListItems(const std::string&, const std::string&) override {
-    return retrieval::ItemPage{.items = Items(), .next_page_token = ""};
-  }
-  absl::StatusOr<std::vector<retrieval::ItemUpdate>> GetItems(
-      const std::string&, const std::vector<std::string>&) override {
-    return absl::InternalError("nothing changes in this test");
-  }
-  absl::StatusOr<retrieval::ChangeBatch> WatchChanges(const std::string& position,
-                                                      absl::Duration timeout) override {
-    MutexLock lock(mutex_);
-    if (!cancelled_) changed_.WaitFor(mutex_, timeout);
-    if (cancelled_) return absl::CancelledError("the follower stops");
-    return retrieval::ChangeBatch{.changes = {}, .next_position = position};
-  }
-  void Cancel() override {
-    MutexLock lock(mutex_);
-    cancelled_ = true;
-    changed_.SignalAll();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
 class RetrievalServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    retrieval::CatalogConfig catalog;
+    catalog.id = "shop";
+    catalog.attributes = {{"price", AttributeType::kInt64, true}};
+    catalog.spaces = {"text", "image"};
+    source_.PutCatalog(catalog);
+    for (retrieval::ItemUpdate& item : Items()) source_.PutItem(std::move(item), "shop");
+
     auto indexes = retrieval::IndexSet::Create({}, retrieval::FaissSegments(), clock_);
     ASSERT_TRUE(indexes.ok()) << indexes.status();
     indexes_ = *std::move(indexes);
@@ -113,9 +84,7 @@ class RetrievalServiceTest : public ::testing::Test {
 
   void Follow() {
     follower_->Start();
-    const absl::Time end = absl::Now() + absl::Seconds(20);
-    while (!follower_->ready() && absl::Now() < end) absl::SleepFor(absl::Milliseconds(2));
-    ASSERT_TRUE(follower_->ready());
+    ASSERT_TRUE(Eventually([&] { return follower_->ready(); }));
   }
 
   static void AddQuery(const SpaceKey& space, std::vector<float> values, int k,
@@ -161,7 +130,7 @@ class RetrievalServiceTest : public ::testing::Test {
   }
 
   const SystemClock clock_;
-  OneCatalog source_;
+  retrieval::FakeChangeSource source_;
   std::unique_ptr<retrieval::IndexSet> indexes_;
   std::unique_ptr<retrieval::Follower> follower_;
   std::unique_ptr<Server> server_;

@@ -17,7 +17,7 @@
 #include "services/runtime/client_call.h"
 #include "services/runtime/rpc_service.h"
 #include "services/runtime/server.h"
-#include "tests/pipeline/fake_parts.h"
+#include "tests/fakes/fake_pipeline_parts.h"
 
 namespace palate::services {
 namespace {
