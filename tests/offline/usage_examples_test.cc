@@ -16,8 +16,8 @@
 #include "offline/evaluation/metrics.h"
 #include "offline/import/importer.h"
 #include "offline/import/jsonl_reader.h"
-#include "tests/offline/fake_client.h"
-#include "tests/offline/temp_folder.h"
+#include "tests/fakes/fake_offline_client.h"
+#include "tests/temp_folder.h"
 
 namespace palate {
 namespace {

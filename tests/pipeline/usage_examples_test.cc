@@ -15,7 +15,7 @@
 #include "pipeline/recommender.h"
 #include "pipeline/stage.h"
 #include "pipeline/user_model.h"
-#include "tests/pipeline/fake_parts.h"
+#include "tests/fakes/fake_pipeline_parts.h"
 
 namespace palate::pipeline {
 namespace {
