@@ -104,7 +104,7 @@ TEST_F(EmbeddingModelTest, CorruptVisionWeightsAreAnErrorAndNotSilence) {
 TEST_F(EmbeddingModelTest, TowersOfDifferentDimensionsAreRefused) {
   folder_.WriteVision(/*dimensions=*/32);
   ExpectError(absl::StatusCode::kInvalidArgument,
-              "gives vectors of 32 dimensions, the text tower of 64");
+              "produces vectors of 32 dimensions, but the text tower's have 64");
 }
 
 TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {

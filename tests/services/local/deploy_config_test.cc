@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "services/local/local_stack.h"
 
@@ -21,7 +22,10 @@ std::map<std::string, std::string> Values(const Config& config) {
   for (absl::string_view line : absl::StrSplit(help, '\n')) {
     const std::pair<absl::string_view, absl::string_view> flag =
         absl::StrSplit(line, absl::MaxSplits('=', 1));
-    if (line.substr(0, 4) == "  --") values.emplace(flag.first.substr(4), flag.second);
+    if (line.substr(0, 4) != "  --") continue;
+
+    // Help has dashes where the file has underscores.
+    values.emplace(absl::StrReplaceAll(flag.first.substr(4), {{"-", "_"}}), flag.second);
   }
   return values;
 }
