@@ -232,8 +232,7 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
       {absl::StatusCode::kNotFound, "inputs[1].image_uris[1]: the server answered with status 404"},
       {absl::StatusCode::kInvalidArgument, "inputs[2].image_uris[1]"},
       {absl::StatusCode::kFailedPrecondition,
-       "inputs[3].image_uris[0]: the host \"img.example.com\" with port 443 is not one that is "
-       "allowed"},
+       "inputs[3].image_uris[0]: the host \"img.example.com\" with port 443 is not allowed"},
       {absl::StatusCode::kInvalidArgument, "inputs[4].image_uris[0] has the scheme \"file\""},
       {absl::StatusCode::kInvalidArgument,
        "inputs[5].image_uris and images have 17 images together"}};
