@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks every source with clang 16: all warnings and the thread-safety annotations as errors, each file by itself, without
-# precompiled headers. Makes no code; what was checked and has not changed is not checked again.
-# Usage: scripts/check_clang.sh [--without-torch]     --without-torch leaves out the sources that include LibTorch's headers
+# Checks every source with clang 16, without precompiled headers: warnings and thread-safety annotations are errors.
+# Generates no code. Sources that have not changed since the last run are not checked again.
+# Usage: scripts/check_clang.sh [--without-torch]     --without-torch skips the sources that include LibTorch's headers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs clang-tidy 16 with the checks of .clang-tidy, and looks for unused includes of the standard library.
 # Usage: scripts/tidy.sh                     every source
-#        scripts/tidy.sh FILE...             these
-#        scripts/tidy.sh --changed [BASE]    the sources that differ from BASE, or from where this branch left origin/main; a changed
-#                                            header stands for one source that includes it
-# PALATE_TIDY_SECONDS ends a run that takes longer: files that are left are named and count as passed. Default: no limit.
+#        scripts/tidy.sh FILE...             these files
+#        scripts/tidy.sh --changed [BASE]    the sources that differ from BASE, by default from the merge base with
+#                                            origin/main; for a changed header, one source that includes it
+# PALATE_TIDY_SECONDS ends a run after that time; the files that are left are named and count as passed. PALATE_TIDY_FILES
+# skips --changed when more files differ. Default: no limits.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
@@ -39,6 +40,10 @@ if [[ "${1:-}" == --changed ]]; then
   fi
   mapfile -t files < <(changed_files "$base")
   echo "tidy: ${#files[@]} files differ from $base"
+  if [[ -n "${PALATE_TIDY_FILES:-}" && ${#files[@]} -gt "$PALATE_TIDY_FILES" ]]; then
+    echo "tidy: skipped, because more than $PALATE_TIDY_FILES files differ; run scripts/tidy.sh without a limit"
+    exit
+  fi
 elif [[ $# -eq 0 ]]; then
   mapfile -t files < <(git ls-files --cached --others --exclude-standard -- '*.cc' '*.h')
 fi
