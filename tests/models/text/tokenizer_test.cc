@@ -110,7 +110,7 @@ TEST_F(QwenTokenizerTest, LooksUpTokens) {
   EXPECT_EQ(tokenizer_->IdToToken(id), "<|im_start|>");
   EXPECT_EQ(tokenizer_->IdToToken(-1), std::nullopt);
   EXPECT_EQ(tokenizer_->IdToToken(1 << 30), std::nullopt);
-  EXPECT_FALSE(tokenizer_->Decode({{-1}}).ok());
+  EXPECT_FALSE(tokenizer_->Decode(std::vector<int64_t>{-1}).ok());
 }
 
 TEST_F(QwenTokenizerTest, StreamedTextEqualsTheWholeAndNeverSplitsACharacter) {
