@@ -52,6 +52,11 @@ absl::Status ToAbslStatus(const grpc::Status& status) {
   google::rpc::Status rpc;
   if (!status.error_details().empty() && rpc.ParseFromString(status.error_details()))
     return FromRpcStatus(rpc);
+
+  // gRPC sends no message when a server lacks the service or the method.
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && status.error_message().empty()) {
+    return absl::UnimplementedError("the server has no such service or method");
+  }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 

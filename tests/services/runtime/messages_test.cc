@@ -29,6 +29,12 @@ TEST(StatusConvertTest, CodesAndMessagesRoundTrip) {
   EXPECT_TRUE(ToAbslStatus(ToGrpcStatus(absl::OkStatus())).ok());
 }
 
+TEST(StatusConvertTest, NamesTheReasonWhenTheServerLacksTheMethod) {
+  const absl::Status status = ToAbslStatus(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, ""));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no such service or method"));
+}
+
 const char kBad[] =
     "a\xFF\xFE"
     "b";
