@@ -1,8 +1,6 @@
 // offline::Client over gRPC, for import and demo. Thread-safe. Owns the channel provider.
 #pragma once
 
-#include <memory>
-
 #include "offline/client.h"
 #include "palate/catalog/v1/catalog_service.grpc.pb.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"

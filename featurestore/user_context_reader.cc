@@ -1,6 +1,5 @@
 #include "featurestore/user_context_reader.h"
 
-#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"

@@ -23,11 +23,9 @@
 // are const and thread-safe; a RequestState belongs to one request and one thread at a time.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"

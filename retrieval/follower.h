@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"

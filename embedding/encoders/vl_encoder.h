@@ -3,8 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <utility>
 
 #include "absl/status/statusor.h"
 #include "embedding/encoder.h"

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <vector>
 
 #include "absl/time/time.h"
 #include "base/mutex.h"

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <optional>
 #include <regex>
-#include <set>
 #include <system_error>
 
 #include "absl/strings/escaping.h"

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <utility>
-
 namespace palate::models {
 
 // Rotary embedding for given positions: cos and sin are [tokens, 1, head_dim / 2], to broadcast

@@ -1,7 +1,6 @@
 #include "models/decoder/decoder_config.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"

@@ -1,7 +1,6 @@
 #include "models/image/exif.h"
 
 #include <cstdint>
-#include <utility>
 
 #include "absl/strings/match.h"
 

@@ -12,9 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"

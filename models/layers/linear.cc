@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <utility>
-
 namespace palate::models {
 namespace {
 

@@ -1,5 +1,4 @@
 // Bags, shoes and clothes.
-#include <string>
 
 #include "absl/strings/str_format.h"
 #include "offline/demo/drawings.h"

@@ -1,7 +1,5 @@
 #include <ATen/ATen.h>
 
-#include <memory>
-
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/checkpoint/checkpoint.h"

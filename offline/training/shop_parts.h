@@ -6,9 +6,7 @@
 // borrow the shop and its vectors, which must outlive them.
 #pragma once
 
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"

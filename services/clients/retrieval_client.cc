@@ -1,7 +1,6 @@
 #include "services/clients/retrieval_client.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"

@@ -1,7 +1,6 @@
 #include "services/convert/ranking_convert.h"
 
 #include <cmath>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"

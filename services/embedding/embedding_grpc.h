@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <string>
 
 #include "palate/embedding/v1/embedding_service.pb.h"
 #include "services/embedding/embed_path.h"

@@ -1,7 +1,6 @@
 #include "services/gateway/gateway_service.h"
 
 #include <memory>
-#include <utility>
 
 #include "base/clock.h"
 #include "base/status.h"

@@ -1,6 +1,5 @@
 #include "services/ranking/ranking_grpc.h"
 
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"

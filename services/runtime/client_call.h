@@ -20,7 +20,6 @@
 #include <grpcpp/support/client_callback.h>
 
 #include <functional>
-#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"

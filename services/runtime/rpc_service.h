@@ -37,7 +37,6 @@
 #include <atomic>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"

@@ -6,7 +6,6 @@
 #include <latch>
 #include <memory>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 #include "base/mutex.h"

@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <map>
-#include <set>
 
 #include "absl/time/clock.h"
 #include "base/mutex.h"

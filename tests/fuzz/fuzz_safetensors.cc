@@ -2,8 +2,6 @@
 // inside the file, and must be unchanged after they are written and read again.
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
 

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <vector>
 
 #include "models/checkpoint/json_config.h"
 #include "nlohmann/json.hpp"

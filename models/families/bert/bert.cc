@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"

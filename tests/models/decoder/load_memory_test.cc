@@ -6,7 +6,6 @@
 #include <malloc.h>
 
 #include <fstream>
-#include <sstream>
 #include <string>
 
 #include "models/decoder/decoder.h"

@@ -3,11 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "embedding/embedding_model.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"

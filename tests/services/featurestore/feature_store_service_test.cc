@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "palate/catalog/v1/catalog_service.grpc.pb.h"
