@@ -25,6 +25,7 @@ find_package(CURL REQUIRED)
 find_package(GTest CONFIG REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(utf8cpp CONFIG REQUIRED)
+find_package(roaring CONFIG REQUIRED)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
 pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
 pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
@@ -43,6 +44,7 @@ function(palate_alias name target)
 endfunction()
 
 palate_alias(rocksdb RocksDB::rocksdb-shared)
+palate_alias(roaring roaring::roaring)  # CRoaring, compressed sets of 32-bit numbers
 palate_alias(webp PkgConfig::webp)
 palate_alias(cairo PkgConfig::cairo)
 palate_alias(crc32c PkgConfig::isal)  # crc32_iscsi() of <isa-l/crc.h> is CRC32C

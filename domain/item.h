@@ -36,6 +36,9 @@ struct Item {
   absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
   std::optional<absl::Time> expire_time;       // not returned at or after this time
   int64_t revision = 0;                        // grows with every change; 0 means never stored
+  // The feature store's number for the item's id, the same for ever; no other id of the catalog
+  // gets it. 0 means never stored.
+  uint32_t number = 0;
 };
 
 // An item with its vectors in the requested spaces, as far as it has them.

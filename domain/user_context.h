@@ -21,6 +21,7 @@
 #include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/item_number_set.h"
 #include "domain/user.h"
 
 namespace palate {
@@ -29,12 +30,14 @@ struct UserContextQuery {
   std::string catalog = {};
   std::string user_id = {};  // empty: only the catalog, trending and fresh items are returned
   int max_events = 200;      // newest first
-  // Later events are not read, and expire times are compared with it. Infinite means now.
+  // What was known then: later events are not read and do not make an item seen. Expire times are
+  // compared with it. Infinite means now, without a bound on the events.
   absl::Time request_time = absl::InfiniteFuture();
   std::vector<std::string> spaces =
       {};  // the events' items have vectors of these spaces, of the active fingerprint
   int num_trending = 0;
   int num_fresh = 0;
+  bool omit_seen = false;  // leaves `seen` empty
 };
 
 struct ContextEvent {
@@ -54,7 +57,7 @@ struct UserContext {
   std::vector<ContextEvent> events;    // newest first
   bool has_more_events = false;        // whether max_events cut off older ones
   std::vector<ItemWithVectors> items;  // of these events, each once
-  std::vector<std::string> seen_item_ids;
+  ItemNumberSet seen;                  // every item that the user has seen
   // Best first, ties by id; the score decays with the age relative to the catalog's newest event.
   // Without hidden and expired items.
   std::vector<ScoredItem> trending;

@@ -159,7 +159,7 @@ absl::Status CatalogStore::Delete(absl::string_view id) {
   const std::string end = PrefixEnd(begin);
   rocksdb::WriteBatch batch;
   for (const Family family : {kItems, kUsers, kEvents, kVectors, kBlobs, kCounters, kChanges,
-                              kImpressions, kIdempotence}) {
+                              kImpressions, kIdempotence, kNumbers}) {
     batch.DeleteRange(database_.family(family), begin, end);
   }
   batch.Delete(database_.family(kCatalogs), CatalogKey(id));

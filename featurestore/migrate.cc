@@ -1,24 +1,34 @@
 #include "featurestore/migrate.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "domain/item_number_set.h"
 #include "featurestore/items/item_batch.h"
+#include "featurestore/storage/item_numbers.h"
 #include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
 namespace {
 
 constexpr int kMigratedRowsPerBatch = 10000;
+
+absl::Status WriteFormatVersion(Database& database, int version) {
+  rocksdb::WriteBatch batch;
+  batch.Put(database.family(kMeta), ToSlice(kFormatVersionKey), absl::StrCat(version));
+  return database.Write(batch);
+}
 
 // Fills the counters of one catalog from its other rows.
 class CounterRebuild {
@@ -169,21 +179,113 @@ class CounterRebuild {
   int64_t newest_us_ = 0;
 };
 
-absl::Status FromVersion1(Database& database) {
-  return database.ScanPrefix(
+// Numbers the items of one catalog and turns its users' seen rows into sets of numbers. Every batch
+// leaves rows of which the rest can be done later.
+class NumberItems {
+ public:
+  NumberItems(Database& database, uint32_t catalog)
+      : database_(database),
+        catalog_(catalog),
+        prefix_(CatalogPrefix(catalog)),
+        numbers_(catalog) {}
+
+  absl::Status Run() {
+    PALATE_RETURN_IF_ERROR(numbers_.Load(database_));
+    PALATE_RETURN_IF_ERROR(Items());
+    return Users();
+  }
+
+ private:
+  absl::Status Items() {
+    std::vector<std::string> ids;
+    std::vector<storage::ItemRecord> records;
+    PALATE_RETURN_IF_ERROR(database_.ScanPrefix(
+        kItems, prefix_, "", {},
+        [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+          key.remove_prefix(prefix_.size());
+          if (!ConsumeId(key, ids.emplace_back()))
+            return absl::DataLossError("a stored item has a damaged key");
+          PALATE_ASSIGN_OR_RETURN(records.emplace_back(),
+                                  ParseRecord<storage::ItemRecord>(value, "item"));
+          if (ids.size() >= kItemsPerBatch) PALATE_RETURN_IF_ERROR(WriteItems(ids, records));
+          return true;
+        }));
+    return WriteItems(ids, records);
+  }
+
+  absl::Status WriteItems(std::vector<std::string>& ids,
+                          std::vector<storage::ItemRecord>& records) {
+    PALATE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, numbers_.Assign(database_, ids));
+    rocksdb::WriteBatch batch;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      records[i].set_number(numbers[i]);
+      PutRecord(batch, database_.family(kItems), ItemKey(catalog_, ids[i]), records[i]);
+    }
+    ids.clear();
+    records.clear();
+    return database_.Write(batch);
+  }
+
+  absl::Status Users() {
+    std::string user_prefix;
+    std::vector<std::string> items;
+    PALATE_RETURN_IF_ERROR(
+        database_.ScanPrefix(kUsers, prefix_, "", {},
+                             [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+                               std::string user;
+                               absl::string_view rest = key.substr(prefix_.size());
+                               if (!ConsumeId(rest, user))
+                                 return absl::DataLossError("a stored user has a damaged key");
+                               const std::string prefix = UserPrefix(catalog_, user);
+                               if (!absl::StartsWith(key, OldSeenPrefix(prefix))) return true;
+
+                               if (prefix != user_prefix || items.size() >= kMigratedRowsPerBatch)
+                                 PALATE_RETURN_IF_ERROR(WriteSeen(user_prefix, items));
+                               user_prefix = prefix;
+                               rest.remove_prefix(OldSeenPrefix(prefix).size() - prefix.size());
+                               if (!ConsumeId(rest, items.emplace_back()))
+                                 return absl::DataLossError("a stored seen item has a damaged key");
+                               return true;
+                             }));
+    return WriteSeen(user_prefix, items);
+  }
+
+  absl::Status WriteSeen(const std::string& user_prefix, std::vector<std::string>& items) {
+    if (items.empty()) return absl::OkStatus();
+    PALATE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, numbers_.Assign(database_, items));
+    ItemNumberSet seen;
+    rocksdb::WriteBatch batch;
+    for (size_t i = 0; i < items.size(); ++i) {
+      seen.Add(numbers[i]);
+      std::string old_key = OldSeenPrefix(user_prefix);
+      AppendId(items[i], old_key);
+      batch.Delete(database_.family(kUsers), old_key);
+    }
+    batch.Merge(database_.family(kUsers), SeenKey(user_prefix), seen.Serialize());
+    items.clear();
+    return database_.Write(batch);
+  }
+
+  static constexpr size_t kItemsPerBatch = 256;
+
+  Database& database_;
+  const uint32_t catalog_;
+  const std::string prefix_;
+  ItemNumbers numbers_;
+};
+
+// Does the step for every catalog, by its number, and then writes the version that it leads to.
+absl::Status MigrateCatalogs(Database& database, int to_version,
+                             const std::function<absl::Status(uint32_t catalog)>& step) {
+  PALATE_RETURN_IF_ERROR(database.ScanPrefix(
       kCatalogs, std::string(1, kKeyFormat), "", {},
       [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
         PALATE_ASSIGN_OR_RETURN(const auto record,
                                 ParseRecord<storage::CatalogRecord>(value, "catalog"));
-        PALATE_RETURN_IF_ERROR(CounterRebuild(database, record.number()).Run());
+        PALATE_RETURN_IF_ERROR(step(record.number()));
         return true;
-      });
-}
-
-absl::Status WriteFormatVersion(Database& database) {
-  rocksdb::WriteBatch batch;
-  batch.Put(database.family(kMeta), ToSlice(kFormatVersionKey), absl::StrCat(kFormatVersion));
-  return database.Write(batch);
+      }));
+  return WriteFormatVersion(database, to_version);
 }
 
 // The first Open may have died between making the database and writing its version; then nothing
@@ -195,12 +297,17 @@ absl::Status MarkNewDatabase(Database& database) {
         empty = false;
         return false;
       }));
-  return empty ? WriteFormatVersion(database) : database.Damaged("its format version is missing");
+  return empty ? WriteFormatVersion(database, kFormatVersion)
+               : database.Damaged("its format version is missing");
 }
 
 absl::Status Migrate(Database& database, int version) {
-  if (version <= 1) PALATE_RETURN_IF_ERROR(FromVersion1(database));
-  return WriteFormatVersion(database);
+  if (version <= 1) {
+    PALATE_RETURN_IF_ERROR(MigrateCatalogs(
+        database, 2, [&](uint32_t catalog) { return CounterRebuild(database, catalog).Run(); }));
+  }
+  return MigrateCatalogs(database, 3,
+                         [&](uint32_t catalog) { return NumberItems(database, catalog).Run(); });
 }
 
 }  // namespace

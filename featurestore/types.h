@@ -120,7 +120,6 @@ struct WriteEventsResult {
 
 // How GetUserContext reads what its query asks for.
 struct UserContextOptions {
-  int max_seen = 20000;
   // Halves an event's part in the trending score; measured from the catalog's newest event. At
   // least an hour.
   absl::Duration trending_half_life = absl::Hours(7 * 24);

@@ -19,7 +19,6 @@ absl::Status ValidateQuery(const UserContextQuery& query, const UserContextOptio
     return InvalidField(field, absl::StrCat("is ", value), absl::StrCat("from 0 to ", max));
   };
   PALATE_RETURN_IF_ERROR(within("max_events", query.max_events, limits.max_context_events));
-  PALATE_RETURN_IF_ERROR(within("max_seen", options.max_seen, 1'000'000));
   PALATE_RETURN_IF_ERROR(within("num_trending", query.num_trending, limits.max_context_list));
   PALATE_RETURN_IF_ERROR(within("num_fresh", query.num_fresh, limits.max_context_list));
   if (options.trending_half_life < absl::Hours(1) ||
@@ -48,8 +47,8 @@ absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& quer
   const absl::Time request_time =
       query.request_time == absl::InfiniteFuture() ? store.clock->Now() : query.request_time;
 
-  UserHistoryReader history(storage_.database(), state, query, request_time, snapshot.read());
-  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(history.Read(options.max_seen, context));
+  UserHistoryReader history(storage_.database(), state, query, snapshot.read());
+  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(history.Read(context));
   if (history.has_events())
     PALATE_RETURN_IF_ERROR(ReadItems(state, query.spaces, snapshot.read(), context));
 

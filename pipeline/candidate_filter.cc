@@ -6,6 +6,7 @@ namespace palate::pipeline {
 
 bool FilterStage::Admits(const RequestState& state, const Item& item) {
   if (item.hidden || state.excluded.count(item.id) > 0) return false;
+  if (state.excluded_numbers.Contains(item.number)) return false;
   if (item.expire_time.has_value() && *item.expire_time <= state.now) return false;
   return state.filter == nullptr || state.filter->Matches(item.attributes);
 }

@@ -61,7 +61,10 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
     ContextEvent event{events[i], type->weight, index_of[events[i].item_id]};
     if (type->value_is_rating && events[i].value.has_value())
       event.weight *= *events[i].value - mean;
-    if (type->marks_seen) context.seen_item_ids.push_back(events[i].item_id);
+    // An item that is not in the catalog cannot be a candidate.
+    const ItemWithVectors* item = context.ItemOf(event);
+    if (type->marks_seen && item != nullptr && item->item.number != 0)
+      context.seen.Add(item->item.number);
     context.events.push_back(std::move(event));
   }
   std::stable_sort(
@@ -95,6 +98,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.max_events = options_.max_events;
   query.request_time = state.now;
   query.spaces = {kTextSpace, kImageSpace};
+  query.omit_seen = state.query.include_seen;
   query.num_trending = options_.candidates_per_source;
   query.num_fresh = options_.candidates_per_source / 2;
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
@@ -111,9 +115,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
 
   state.excluded.insert(state.query.exclude_item_ids.begin(), state.query.exclude_item_ids.end());
   state.excluded.insert(state.query.context_item_ids.begin(), state.query.context_item_ids.end());
-  if (!state.query.include_seen) {
-    state.excluded.insert(state.context.seen_item_ids.begin(), state.context.seen_item_ids.end());
-  }
+  if (!state.query.include_seen) state.excluded_numbers = state.context.seen;
   state.user_model = BuildUserModel(state.context, options_.user_model);
   return absl::OkStatus();
 }

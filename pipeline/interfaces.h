@@ -18,6 +18,7 @@
 #include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/item_number_set.h"
 #include "domain/user_context.h"
 #include "domain/vector.h"
 #include "ranking/ranking_types.h"
@@ -73,6 +74,7 @@ struct RetrievalRequest {
   std::string catalog;
   std::string filter;  // filter expression; empty means none
   std::vector<std::string> exclude_item_ids;
+  ItemNumberSet exclude_item_numbers;
   absl::Time request_time = absl::InfiniteFuture();
   std::vector<VectorQuery> queries;  // their spaces may differ
 };

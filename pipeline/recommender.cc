@@ -39,7 +39,7 @@ ResultItem ToResult(const Candidate& candidate) {
 // Counts of the state that the stages worked with.
 std::map<std::string, std::string> DebugOf(const RequestState& state) {
   return {{"events", absl::StrCat(state.context.events.size())},
-          {"excluded_items", absl::StrCat(state.excluded.size())},
+          {"excluded_items", absl::StrCat(state.excluded.size() + state.excluded_numbers.size())},
           {"likes", absl::StrCat(state.user_model.likes.size())},
           {"dislikes", absl::StrCat(state.user_model.dislikes.size())},
           {"filtered_items", absl::StrCat(state.filtered_item_ids.size())},
@@ -248,6 +248,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   retrieval.catalog = query.catalog;
   retrieval.filter = query.filter;
   retrieval.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
+  retrieval.exclude_item_numbers = state.excluded_numbers;
   retrieval.request_time = state.now;
   retrieval.queries = {{std::move(vector), query.num_results}};
   PALATE_ASSIGN_OR_RETURN(const std::vector<RetrievalResult> results,

@@ -48,6 +48,7 @@ RetrievalRequest MakeRequest(const RequestState& state) {
   request.catalog = state.query.catalog;
   request.filter = state.query.filter;
   request.exclude_item_ids.assign(state.excluded.begin(), state.excluded.end());
+  request.exclude_item_numbers = state.excluded_numbers;
   request.request_time = state.now;
   return request;
 }

@@ -32,6 +32,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/call_context.h"
+#include "domain/item_number_set.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/request.h"
 #include "pipeline/user_model.h"
@@ -64,8 +65,11 @@ struct RequestState {
   absl::string_view query_user_id;  // borrowed; the user under whom the query's vectors are cached
   UserContext context;
   std::unique_ptr<retrieval::Filter> filter;  // null: none
-  // The request's list, the context items and, unless the request includes them, the seen items.
+  // The request's list and the context items.
   std::set<std::string> excluded;
+  // Numbers of the seen items, unless the request includes them. The sources exclude them in the
+  // index; the filter drops those that trending and fresh still hold.
+  ItemNumberSet excluded_numbers;
   UserModel user_model;
   std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;

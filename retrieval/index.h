@@ -49,6 +49,7 @@
 #include "base/mutex.h"
 #include "domain/attribute.h"
 #include "domain/catalog.h"
+#include "domain/item_number_set.h"
 #include "domain/limits.h"
 #include "domain/vector.h"
 #include "retrieval/filter.h"
@@ -69,6 +70,7 @@ struct ItemUpdate {
   bool hidden = false;
   std::optional<absl::Time> expire_time;
   std::vector<SpaceVector> vectors;  // unit length
+  uint32_t number = 0;               // of the item's id in the feature store; 0: unknown
 };
 
 struct ItemDelete {
@@ -103,6 +105,7 @@ struct SearchRequest {
                                               // kMaxSearchResults; their spaces may differ
   std::shared_ptr<const Filter> filter;       // null: no filter
   std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; may be unknown
+  ItemNumberSet exclude_item_numbers;         // in addition; any number
   absl::Time now = absl::InfiniteFuture();    // items with an expire_time at or before it are not
                                               // returned; infinite: the index's clock
   CallContext context;  // checked between pieces of work, against the index's clock

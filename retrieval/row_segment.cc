@@ -34,6 +34,25 @@ std::optional<uint32_t> RowSegment::Find(absl::string_view item_id) const {
   return found->second;
 }
 
+void RowSegment::ForEachRowOf(const ItemNumberSet& numbers,
+                              absl::FunctionRef<void(size_t row)> visit) const {
+  // A look-up by number costs about as much as the test of several rows.
+  constexpr size_t kRowsPerLookUp = 8;
+  if (numbers.size() > rows_by_number_.size() / kRowsPerLookUp) {
+    for (const uint32_t row : rows_by_number_) {
+      if (numbers.Contains(numbers_[row])) visit(row);
+    }
+    return;
+  }
+
+  numbers.ForEach([&](uint32_t number) {
+    const auto found =
+        std::lower_bound(rows_by_number_.begin(), rows_by_number_.end(), number,
+                         [&](uint32_t row, uint32_t wanted) { return numbers_[row] < wanted; });
+    if (found != rows_by_number_.end() && numbers_[*found] == number) visit(*found);
+  });
+}
+
 const SpacePart* RowSegment::FindSpace(const SpaceKey& key) const {
   const auto found =
       std::lower_bound(spaces_.begin(), spaces_.end(), key,
@@ -43,8 +62,8 @@ const SpacePart* RowSegment::FindSpace(const SpaceKey& key) const {
 
 bool RowSegment::Equals(size_t row, const ItemUpdate& update) const {
   const int64_t expire = expire_micros_.empty() ? kNeverExpires : expire_micros_[row];
-  if (hidden_.Test(row) != update.hidden || expire != ExpireMicros(update) ||
-      columns_.Get(row) != update.attributes)
+  if (numbers_[row] != update.number || hidden_.Test(row) != update.hidden ||
+      expire != ExpireMicros(update) || columns_.Get(row) != update.attributes)
     return false;
 
   const auto has_vector = [&](const SpacePart& part) {
@@ -71,8 +90,16 @@ absl::Status RowSegment::Index() {
     if (!row_of_id_.emplace(item_id(row), row).second) return MalformedRows("duplicate item id");
   }
 
+  for (uint32_t row = 0; row < rows(); ++row) {
+    if (numbers_[row] != 0) rows_by_number_.push_back(row);
+  }
+  std::sort(rows_by_number_.begin(), rows_by_number_.end(),
+            [&](uint32_t a, uint32_t b) { return numbers_[a] < numbers_[b]; });
+
   memory_bytes_ = ids_.size() + id_offsets_.size() * sizeof(uint64_t) +
-                  revisions_.size() * sizeof(int64_t) + expire_micros_.size() * sizeof(int64_t) +
+                  revisions_.size() * sizeof(int64_t) +
+                  (numbers_.size() + rows_by_number_.size()) * sizeof(uint32_t) +
+                  expire_micros_.size() * sizeof(int64_t) +
                   row_of_id_.capacity() * (sizeof(absl::string_view) + sizeof(uint64_t)) +
                   columns_.memory_bytes();
   for (const SpacePart& part : spaces_) {
@@ -86,6 +113,7 @@ void RowSegment::EncodeRows(ByteWriter& out) const {
   out.Array(revisions_);
   out.Array(id_offsets_);
   out.String(ids_);
+  out.Array(numbers_);
   out.Array(hidden_.words());
   out.Array(expire_micros_);
   columns_.Encode(out);
@@ -112,6 +140,8 @@ absl::StatusOr<std::shared_ptr<const RowSegment>> RowSegment::Decode(ByteReader&
     return MalformedRows("item ids");
   }
 
+  segment->numbers_ = in.Array<uint32_t>();
+  if (segment->numbers_.size() != rows) return MalformedRows("item numbers");
   if (!Bitmap::FromWords(rows, in.Array<uint64_t>(), segment->hidden_))
     return MalformedRows("hidden flags");
   segment->expire_micros_ = in.Array<int64_t>();
@@ -164,10 +194,12 @@ void RowSegmentBuilder::BuildRows(RowSegment& out) const {
     out.id_offsets_.push_back(out.ids_.size());
     if (source.update != nullptr) {
       out.revisions_.push_back(source.update->revision);
+      out.numbers_.push_back(source.update->number);
       if (source.update->hidden) out.hidden_.Set(row);
       expire[row] = ExpireMicros(*source.update);
     } else {
       out.revisions_.push_back(source.segment->revision(source.row));
+      out.numbers_.push_back(source.segment->number(source.row));
       if (source.segment->hidden().Test(source.row)) out.hidden_.Set(row);
       if (!source.segment->expire_micros().empty())
         expire[row] = source.segment->expire_micros()[source.row];

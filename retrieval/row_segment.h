@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "domain/item_number_set.h"
 #include "domain/vector.h"
 #include "retrieval/bitmap.h"
 #include "retrieval/columns.h"
@@ -51,6 +52,10 @@ class RowSegment {
   }
   std::optional<uint32_t> Find(absl::string_view item_id) const;
   int64_t revision(size_t row) const { return revisions_[row]; }
+  // The item's number in the feature store; 0: unknown.
+  uint32_t number(size_t row) const { return numbers_[row]; }
+  // Calls `visit` with the row of each number in `numbers` that the segment has.
+  void ForEachRowOf(const ItemNumberSet& numbers, absl::FunctionRef<void(size_t row)> visit) const;
   const AttributeColumns& columns() const { return columns_; }
   const Bitmap& hidden() const { return hidden_; }
   // Microseconds since the epoch per row; empty when no row expires.
@@ -79,6 +84,8 @@ class RowSegment {
   std::string ids_;                   // one after the other
   std::vector<uint64_t> id_offsets_;  // rows + 1
   std::vector<int64_t> revisions_;
+  std::vector<uint32_t> numbers_;         // per row
+  std::vector<uint32_t> rows_by_number_;  // rows with a number, in the order of their numbers
   Bitmap hidden_;
   std::vector<int64_t> expire_micros_;
   AttributeColumns columns_;

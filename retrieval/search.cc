@@ -184,6 +184,7 @@ absl::StatusOr<std::shared_ptr<const Bitmap>> StateSearch::AllowedRows(const Seg
     const std::optional<uint32_t> row = rows.Find(id);
     if (row.has_value()) restricted().Clear(*row);
   }
+  rows.ForEachRowOf(request_.exclude_item_numbers, [&](size_t row) { restricted().Clear(row); });
   return allowed;
 }
 

@@ -34,7 +34,7 @@
 
 namespace palate::retrieval {
 
-inline constexpr uint32_t kSnapshotFormat = 1;
+inline constexpr uint32_t kSnapshotFormat = 2;
 
 struct CatalogSnapshot {
   CatalogConfig config;

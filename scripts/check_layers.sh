@@ -47,6 +47,7 @@ may_know() {
     rocksdb) echo featurestore embedding/cache ;;
     curl) echo embedding/fetch ;;
     faiss) echo retrieval ;;
+    roaring) echo domain ;;
     torch) echo models embedding ranking/engine offline/training offline/golden ;;
   esac
 }
@@ -61,6 +62,7 @@ library_of() {
     rocksdb/*) echo rocksdb ;;
     curl/*) echo curl ;;
     faiss/*) echo faiss ;;
+    roaring/*) echo roaring ;;
     ATen/* | torch/* | c10/* | caffe2/*) echo torch ;;
   esac
 }

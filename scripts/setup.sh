@@ -18,7 +18,7 @@ debian_packages=(
   make cmake ninja-build ccache g++ pkg-config git ca-certificates unzip
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libyaml-cpp-dev libspdlog-dev nlohmann-json3-dev libutfcpp-dev
-  libisal-dev libssl-dev libcurl4-openssl-dev
+  libisal-dev libroaring-dev libssl-dev libcurl4-openssl-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libcairo2-dev
   libgtest-dev libgmock-dev
   libopenblas-serial-dev

@@ -99,6 +99,7 @@ size_t ItemBatch::Change(const std::string& id, std::optional<Item> now) {
 
 absl::StatusOr<int64_t> ItemBatch::Commit() {
   if (notes_.empty()) return 0;
+  PALATE_RETURN_IF_ERROR(NumberNewItems());
   const auto reservation = changes_.Reserve(static_cast<int64_t>(notes_.size()));
   const int64_t first = reservation->first();
 
@@ -120,6 +121,17 @@ absl::StatusOr<int64_t> ItemBatch::Commit() {
   PALATE_RETURN_IF_ERROR(database_.Write(batch));
   UpdateMemory();
   return first;
+}
+
+absl::Status ItemBatch::NumberNewItems() {
+  std::vector<std::string> ids;
+  for (const auto& [id, work] : works_) {
+    if (work.now.has_value() && work.now->number == 0) ids.push_back(id);
+  }
+  PALATE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers,
+                          state_.item_numbers().Assign(database_, ids));
+  for (size_t i = 0; i < ids.size(); ++i) works_.at(ids[i]).now->number = numbers[i];
+  return absl::OkStatus();
 }
 
 absl::Status ItemBatch::WriteItem(const std::string& id, Work& work, int64_t first,

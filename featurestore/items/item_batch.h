@@ -73,6 +73,8 @@ class ItemBatch {
     ChangeKind kind;
   };
 
+  // Gives a number to every item that is new.
+  absl::Status NumberNewItems();
   absl::Status WriteItem(const std::string& id, Work& work, int64_t first,
                          rocksdb::WriteBatch& batch);
   absl::Status WriteEmbeddingState(const std::string& id, const Work& work,

@@ -104,6 +104,8 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images,
     item.images = images;
   }
 
+  // A new item gets its number when the batch is committed.
+  item.number = stored.has_value() ? stored->number : 0;
   if (item.create_time == absl::UnixEpoch())
     item.create_time = stored.has_value() ? stored->create_time : now;
   // To the microsecond, as it is stored, so that writing the same again is no change.

@@ -31,6 +31,7 @@ absl::Status CatalogRegistry::Load() {
   for (const std::shared_ptr<CatalogState>& state : All()) {
     PALATE_RETURN_IF_ERROR(LoadCounts(*state));
     PALATE_RETURN_IF_ERROR(LoadSpaces(*state));
+    PALATE_RETURN_IF_ERROR(state->item_numbers().Load(database_));
   }
   return absl::OkStatus();
 }

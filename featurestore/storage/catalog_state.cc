@@ -9,7 +9,8 @@
 
 namespace palate::featurestore {
 
-CatalogState::CatalogState(uint32_t number, std::string id) : number_(number), id_(std::move(id)) {}
+CatalogState::CatalogState(uint32_t number, std::string id)
+    : number_(number), id_(std::move(id)), item_numbers_(number) {}
 
 absl::Status CatalogState::CheckNotDeleted() const {
   MutexLock lock(mutex_);

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "domain/catalog.h"
+#include "featurestore/storage/item_numbers.h"
 #include "featurestore/storage/locks.h"
 #include "featurestore/storage/record_codec.h"
 #include "featurestore/storage/trending.h"
@@ -83,6 +84,7 @@ class CatalogState {
   void SetTrimPosition(int64_t position) ABSL_LOCKS_EXCLUDED(mutex_);
 
   TrendingBoards& trending() { return trending_; }
+  ItemNumbers& item_numbers() { return item_numbers_; }
 
  private:
   const uint32_t number_;
@@ -90,6 +92,7 @@ class CatalogState {
   RwLock lifecycle_;
   Mutex spaces_mutex_;
   TrendingBoards trending_;
+  ItemNumbers item_numbers_;
 
   mutable Mutex mutex_;
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;

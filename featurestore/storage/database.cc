@@ -19,6 +19,7 @@
 #include "featurestore/storage/count_merge.h"
 #include "featurestore/storage/keys.h"
 #include "featurestore/storage/rocksdb_status.h"
+#include "featurestore/storage/seen_merge.h"
 
 namespace palate::featurestore {
 namespace {
@@ -82,6 +83,12 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const StoreOptions& st
     options.min_blob_size = 4 << 10;
     options.enable_blob_garbage_collection = true;
   }
+  if (family == kUsers) {
+    options.merge_operator = MakeSeenMerge();
+    // Keeps reads of a busy user's seen items short between flushes: every so many additions the
+    // writer combines them with the row, which is some tens of KiB at most.
+    options.max_successive_merges = 4;
+  }
   if (family == kCounters) {
     options.merge_operator = MakeCountMerge();
     // Keeps reads of a busy counter short between flushes.
@@ -126,8 +133,8 @@ absl::Status OpenFailure(const Database& database, const rocksdb::Status& status
 
 absl::string_view FamilyName(Family family) {
   constexpr absl::string_view kNames[kNumFamilies] = {
-      "meta",  "catalogs", "items",   "users",       "events",     "vectors",
-      "blobs", "counters", "changes", "impressions", "idempotence"};
+      "meta",  "catalogs", "items",   "users",       "events",      "vectors",
+      "blobs", "counters", "changes", "impressions", "idempotence", "numbers"};
   return kNames[family];
 }
 
@@ -239,6 +246,10 @@ absl::Status Database::Write(rocksdb::WriteBatch& batch) {
   return FromRocksDb(db_->Write(write, &batch), "writing to the store");
 }
 
+absl::Status Database::WriteUnsynced(rocksdb::WriteBatch& batch) {
+  return FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch), "writing to the store");
+}
+
 absl::StatusOr<std::optional<std::string>> Database::Get(Family family, absl::string_view key,
                                                          const rocksdb::ReadOptions& read) const {
   std::string value;
@@ -278,6 +289,21 @@ absl::Status Database::ScanPrefix(Family family, absl::string_view prefix, absl:
     if (!more) return absl::OkStatus();
   }
   return FromRocksDb(rows->status(), absl::StrCat("reading from ", FamilyName(family)));
+}
+
+absl::StatusOr<std::optional<std::string>> Database::LastKey(Family family,
+                                                             absl::string_view prefix) const {
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      db_->NewIterator(rocksdb::ReadOptions(), handles_[family]));
+  const std::string end = PrefixEnd(prefix);
+  rows->SeekForPrev(end);
+  // The end itself belongs to the next prefix.
+  if (rows->Valid() && ToView(rows->key()) == end) rows->Prev();
+  PALATE_RETURN_IF_ERROR(
+      FromRocksDb(rows->status(), absl::StrCat("reading from ", FamilyName(family))));
+  if (!rows->Valid() || !absl::StartsWith(ToView(rows->key()), prefix))
+    return std::optional<std::string>();
+  return std::optional<std::string>(rows->key().ToString());
 }
 
 absl::Status Database::VerifyChecksums() const {

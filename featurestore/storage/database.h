@@ -41,6 +41,7 @@ enum Family : int {
   kChanges,
   kImpressions,
   kIdempotence,
+  kNumbers,
   kNumFamilies,
 };
 // The column family's name on disk.
@@ -78,6 +79,9 @@ class Database {
 
   // Commits with the store's durability.
   absl::Status Write(rocksdb::WriteBatch& batch);
+  // Commits without waiting for the disk. The log keeps the order of writes, so that a power
+  // failure that loses this one also loses every later Write().
+  absl::Status WriteUnsynced(rocksdb::WriteBatch& batch);
   // Absent when there is no such row.
   absl::StatusOr<std::optional<std::string>> Get(Family family, absl::string_view key,
                                                  const rocksdb::ReadOptions& options = {}) const;
@@ -118,6 +122,9 @@ class Database {
       std::function<absl::StatusOr<bool>(absl::string_view key, absl::string_view value)>;
   absl::Status ScanPrefix(Family family, absl::string_view prefix, absl::string_view from,
                           const rocksdb::ReadOptions& options, const Visitor& visit) const;
+
+  // The last key with `prefix`; absent when there is none.
+  absl::StatusOr<std::optional<std::string>> LastKey(Family family, absl::string_view prefix) const;
 
   // Reads every table. DATA_LOSS names the file.
   absl::Status VerifyChecksums() const;

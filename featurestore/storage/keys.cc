@@ -12,7 +12,12 @@ constexpr char kTerminator = '\x01';
 
 constexpr char kProfileTag = 'p';
 constexpr char kAggregateTag = 'a';
-constexpr char kSeenTag = 's';
+constexpr char kSeenTag = 'b';     // a bitmap
+constexpr char kOldSeenTag = 's';  // until format 2
+
+// Of column family numbers.
+constexpr char kNumberOfIdTag = 'n';
+constexpr char kIdOfNumberTag = 'i';
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 
@@ -94,14 +99,12 @@ std::string AggregateKey(absl::string_view user_prefix) {
   return absl::StrCat(user_prefix, std::string(1, kAggregateTag));
 }
 
-std::string SeenPrefix(absl::string_view user_prefix) {
+std::string SeenKey(absl::string_view user_prefix) {
   return absl::StrCat(user_prefix, std::string(1, kSeenTag));
 }
 
-std::string SeenKey(absl::string_view user_prefix, absl::string_view item_id) {
-  std::string key = SeenPrefix(user_prefix);
-  AppendId(item_id, key);
-  return key;
+std::string OldSeenPrefix(absl::string_view user_prefix) {
+  return absl::StrCat(user_prefix, std::string(1, kOldSeenTag));
 }
 
 std::string EventKey(absl::string_view user_prefix, int64_t time_us, absl::string_view event_id) {
@@ -160,6 +163,23 @@ std::string TaggedItemKey(uint32_t catalog, CounterTag tag, absl::string_view it
 
 std::string BlobRefKey(uint32_t catalog, absl::string_view sha256) {
   return absl::StrCat(CounterPrefix(catalog, CounterTag::kBlobRef), sha256);
+}
+
+std::string NumberOfIdKey(uint32_t catalog, absl::string_view item_id) {
+  std::string key = CatalogPrefix(catalog);
+  key.push_back(kNumberOfIdTag);
+  AppendId(item_id, key);
+  return key;
+}
+
+std::string IdOfNumberPrefix(uint32_t catalog) {
+  return absl::StrCat(CatalogPrefix(catalog), std::string(1, kIdOfNumberTag));
+}
+
+std::string IdOfNumberKey(uint32_t catalog, uint32_t number) {
+  std::string key = IdOfNumberPrefix(catalog);
+  AppendBigEndian32(number, key);
+  return key;
 }
 
 std::string ChangeKey(uint32_t catalog, int64_t position) {

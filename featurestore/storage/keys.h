@@ -40,8 +40,10 @@ std::string ItemKey(uint32_t catalog, absl::string_view item_id);
 std::string UserPrefix(uint32_t catalog, absl::string_view user_id);
 std::string ProfileKey(absl::string_view user_prefix);
 std::string AggregateKey(absl::string_view user_prefix);
-std::string SeenPrefix(absl::string_view user_prefix);
-std::string SeenKey(absl::string_view user_prefix, absl::string_view item_id);
+// The numbers of the items that the user has seen: one row.
+std::string SeenKey(absl::string_view user_prefix);
+// Until format 2: one row for each item.
+std::string OldSeenPrefix(absl::string_view user_prefix);
 std::string EventKey(absl::string_view user_prefix, int64_t time_us, absl::string_view event_id);
 std::string IdempotenceKey(absl::string_view user_prefix, absl::string_view event_id);
 std::string ImpressionKey(absl::string_view user_prefix, int64_t time_us,
@@ -73,6 +75,11 @@ std::string TimedItemKey(uint32_t catalog, CounterTag tag, int64_t time_us,
 std::string TaggedItemKey(uint32_t catalog, CounterTag tag,
                           absl::string_view item_id);  // kEmbedding
 std::string BlobRefKey(uint32_t catalog, absl::string_view sha256);
+
+// numbers: the number of each item id, 4 bytes big-endian, and the id of each number.
+std::string NumberOfIdKey(uint32_t catalog, absl::string_view item_id);
+std::string IdOfNumberPrefix(uint32_t catalog);
+std::string IdOfNumberKey(uint32_t catalog, uint32_t number);
 
 // changes.
 std::string ChangeKey(uint32_t catalog, int64_t position);

@@ -185,6 +185,7 @@ storage::ItemRecord ToRecord(const Item& item, int64_t content_revision) {
   if (item.expire_time.has_value()) record.set_expire_time_us(ToMicros(*item.expire_time));
   record.set_revision(item.revision);
   record.set_content_revision(content_revision);
+  record.set_number(item.number);
   return record;
 }
 
@@ -203,6 +204,7 @@ Item FromRecord(std::string id, storage::ItemRecord&& record) {
   item.create_time = FromMicros(record.create_time_us());
   if (record.has_expire_time_us()) item.expire_time = FromMicros(record.expire_time_us());
   item.revision = record.revision();
+  item.number = record.number();
   return item;
 }
 

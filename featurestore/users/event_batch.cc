@@ -41,7 +41,11 @@ absl::Status EventBatch::Load(const std::vector<EventRows>& rows) {
     if (known[i].has_value()) known_.insert(keys[i]);
     users_.try_emplace(rows[i].user_prefix);
   }
+  PALATE_RETURN_IF_ERROR(LoadUsers());
+  return NumberItems(rows);
+}
 
+absl::Status EventBatch::LoadUsers() {
   std::vector<std::string> aggregate_keys;
   std::vector<std::string> profile_keys;
   for (const auto& [prefix, user] : users_) {
@@ -62,6 +66,19 @@ absl::Status EventBatch::Load(const std::vector<EventRows>& rows) {
   return absl::OkStatus();
 }
 
+absl::Status EventBatch::NumberItems(const std::vector<EventRows>& rows) {
+  std::vector<std::string> ids;
+  for (const EventRows& row : rows) {
+    if (known_.contains(row.idempotence_key)) continue;
+    if (numbers_.try_emplace(row.event.item_id, 0).second) ids.push_back(row.event.item_id);
+  }
+
+  PALATE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers,
+                          state_.item_numbers().Assign(database_, ids));
+  for (size_t i = 0; i < ids.size(); ++i) numbers_[ids[i]] = numbers[i];
+  return absl::OkStatus();
+}
+
 bool EventBatch::Add(const EventRows& row) {
   if (!known_.insert(row.idempotence_key).second) return false;
   const EventTypeDeclaration& type = *FindEventType(catalog_, row.event.type);
@@ -72,13 +89,12 @@ bool EventBatch::Add(const EventRows& row) {
             EventKey(row.user_prefix, row.time_us, row.event.event_id),
             ToRecord(row.event, micros));
   batch_.Put(database_.family(kIdempotence), row.idempotence_key, "");
-  if (type.marks_seen)
-    batch_.Put(database_.family(kUsers), SeenKey(row.user_prefix, row.event.item_id), "");
   if (micros != 0)
     popularity_.push_back({row.event.item_id, PopularityBucket(row.time_us), micros});
 
   UserChange& user = users_.at(row.user_prefix);
   user.changed = true;
+  if (type.marks_seen) user.seen.Add(numbers_.at(row.event.item_id));
   user.aggregate.set_newest_event_us(user.aggregate.num_events() == 0
                                          ? row.time_us
                                          : std::max(user.aggregate.newest_event_us(), row.time_us));
@@ -98,6 +114,8 @@ int64_t EventBatch::WriteUsers() {
   for (const auto& [prefix, user] : users_) {
     if (!user.changed) continue;
     PutRecord(batch_, database_.family(kUsers), AggregateKey(prefix), user.aggregate);
+    if (!user.seen.empty())
+      batch_.Merge(database_.family(kUsers), SeenKey(prefix), user.seen.Serialize());
     new_users += user.is_new ? 1 : 0;
   }
   return new_users;

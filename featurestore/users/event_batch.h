@@ -12,6 +12,7 @@
 #include "domain/catalog.h"
 #include "domain/element_failure.h"
 #include "domain/event.h"
+#include "domain/item_number_set.h"
 #include "featurestore/options.h"
 #include "featurestore/storage/catalog_state.h"
 #include "featurestore/storage/database.h"
@@ -44,7 +45,7 @@ class EventBatch {
   EventBatch(Database& database, CatalogState& state, const Catalog& catalog)
       : database_(database), state_(state), catalog_(catalog) {}
 
-  // Reads which events are known and what is stored of the users.
+  // Reads which events are known and what is stored of the users, and numbers the items.
   absl::Status Load(const std::vector<EventRows>& rows);
   // False for an event that is already known, from before or from this batch.
   bool Add(const EventRows& row);
@@ -54,11 +55,14 @@ class EventBatch {
  private:
   struct UserChange {
     storage::UserAggregateRecord aggregate;
+    ItemNumberSet seen;  // by the events of this batch
     bool is_new = false;
     bool changed = false;
   };
 
-  // Adds the users' aggregates to the batch. Returns how many users are new.
+  absl::Status LoadUsers();
+  absl::Status NumberItems(const std::vector<EventRows>& rows);
+  // Adds the users' aggregates and seen items to the batch. Returns how many users are new.
   int64_t WriteUsers();
   void WriteCounters(int64_t new_users);
 
@@ -67,6 +71,7 @@ class EventBatch {
   const Catalog& catalog_;
   std::set<std::string> known_;              // idempotence keys
   std::map<std::string, UserChange> users_;  // by prefix
+  std::map<std::string, uint32_t> numbers_;  // by item id
   std::vector<PopularityDelta> popularity_;
   rocksdb::WriteBatch batch_;
   int64_t newest_us_ = -1;

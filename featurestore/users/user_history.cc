@@ -1,27 +1,32 @@
 #include "featurestore/users/user_history.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/status.h"
 #include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
 
-UserHistoryReader::UserHistoryReader(const Database& database, const CatalogState& state,
-                                     const UserContextQuery& query, absl::Time request_time,
+UserHistoryReader::UserHistoryReader(const Database& database, CatalogState& state,
+                                     const UserContextQuery& query,
                                      const rocksdb::ReadOptions& read)
     : database_(database),
+      item_numbers_(state.item_numbers()),
       catalog_(state.Declarations()),
       prefix_(UserPrefix(state.number(), query.user_id)),
       query_(query),
-      request_time_(request_time),
+      request_time_(query.request_time),
       read_(read) {}
 
-absl::Status UserHistoryReader::Read(int max_seen, UserContext& context) {
+absl::Status UserHistoryReader::Read(UserContext& context) {
   PALATE_RETURN_IF_ERROR(ReadProfile(context));
   PALATE_RETURN_IF_ERROR(ReadAggregate());
   if (!has_events_) return absl::OkStatus();
-  PALATE_RETURN_IF_ERROR(ReadSeen(static_cast<size_t>(max_seen), context));
+  if (!query_.omit_seen)
+    PALATE_RETURN_IF_ERROR(has_later_events_ ? ReadEarlierSeen(context) : ReadSeen(context));
   return ReadEvents(context);
 }
 
@@ -39,7 +44,8 @@ absl::Status UserHistoryReader::ReadAggregate() {
 
   has_events_ = true;
   // For a request time in the past: the aggregate already holds what came later.
-  if (FromMicros(aggregate->newest_event_us()) > request_time_) return ReadMeanOfEarlierRatings();
+  has_later_events_ = FromMicros(aggregate->newest_event_us()) > request_time_;
+  if (has_later_events_) return ReadMeanOfEarlierRatings();
   if (aggregate->num_ratings() > 0)
     rating_mean_ = aggregate->rating_sum() / static_cast<double>(aggregate->num_ratings());
   return absl::OkStatus();
@@ -63,18 +69,32 @@ absl::Status UserHistoryReader::ReadMeanOfEarlierRatings() {
   return absl::OkStatus();
 }
 
-absl::Status UserHistoryReader::ReadSeen(size_t max_seen, UserContext& context) const {
-  const std::string prefix = SeenPrefix(prefix_);
-  return database_.ScanPrefix(
-      kUsers, prefix, "", read_,
-      [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
-        if (context.seen_item_ids.size() >= max_seen) return false;
-        std::string id;
-        key.remove_prefix(prefix.size());
-        if (!ConsumeId(key, id)) return absl::DataLossError("a stored seen item has a damaged key");
-        context.seen_item_ids.push_back(std::move(id));
+absl::Status UserHistoryReader::ReadSeen(UserContext& context) const {
+  PALATE_ASSIGN_OR_RETURN(const auto row, database_.Get(kUsers, SeenKey(prefix_), read_));
+  if (!row.has_value()) return absl::OkStatus();
+  absl::StatusOr<ItemNumberSet> seen = ItemNumberSet::Parse(*row);
+  if (!seen.ok()) return absl::DataLossError("a user's stored seen items are damaged");
+  context.seen = *std::move(seen);
+  return absl::OkStatus();
+}
+
+absl::Status UserHistoryReader::ReadEarlierSeen(UserContext& context) const {
+  absl::flat_hash_set<std::string> ids;
+  PALATE_RETURN_IF_ERROR(
+      ScanEvents([&](int64_t, absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
+        PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::EventRecord>(value, "event"));
+        const EventTypeDeclaration* type = FindEventType(*catalog_, record.type());
+        if (type != nullptr && type->marks_seen) ids.insert(std::move(*record.mutable_item_id()));
         return true;
-      });
+      }));
+
+  PALATE_ASSIGN_OR_RETURN(
+      const std::vector<uint32_t> numbers,
+      item_numbers_.Find(database_, std::vector<std::string>(ids.begin(), ids.end()), read_));
+  for (const uint32_t number : numbers) {
+    if (number != 0) context.seen.Add(number);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status UserHistoryReader::ReadEvents(UserContext& context) const {

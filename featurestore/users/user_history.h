@@ -22,14 +22,13 @@ namespace palate::featurestore {
 
 class UserHistoryReader {
  public:
-  // What was known at `request_time`; query.request_time is not read.
-  UserHistoryReader(const Database& database, const CatalogState& state,
-                    const UserContextQuery& query, absl::Time request_time,
+  // What was known at query.request_time; infinite: everything, also events ahead of the clock.
+  UserHistoryReader(const Database& database, CatalogState& state, const UserContextQuery& query,
                     const rocksdb::ReadOptions& read);
 
-  // Fills in the profile, at most `max_seen` seen items, and the events with their weights, but not
-  // the events' items.
-  absl::Status Read(int max_seen, UserContext& context);
+  // Fills in the profile, the seen items, and the events with their weights, but not the events'
+  // items.
+  absl::Status Read(UserContext& context);
   // Whether the user has any event, at whatever time.
   bool has_events() const { return has_events_; }
 
@@ -42,17 +41,21 @@ class UserHistoryReader {
   absl::Status ReadProfile(UserContext& context) const;
   absl::Status ReadAggregate();
   absl::Status ReadMeanOfEarlierRatings();
-  absl::Status ReadSeen(size_t max_seen, UserContext& context) const;
+  absl::Status ReadSeen(UserContext& context) const;
+  // From the events up to the request's time, by the event types as they are declared now.
+  absl::Status ReadEarlierSeen(UserContext& context) const;
   absl::Status ReadEvents(UserContext& context) const;
   double Weight(const Event& event) const;
 
   const Database& database_;
+  const ItemNumbers& item_numbers_;
   const std::shared_ptr<const Catalog> catalog_;
   const std::string prefix_;
   const UserContextQuery& query_;
   const absl::Time request_time_;
   const rocksdb::ReadOptions read_;
   bool has_events_ = false;
+  bool has_later_events_ = false;      // than the request's time
   std::optional<double> rating_mean_;  // of the user, up to the request's time
 };
 

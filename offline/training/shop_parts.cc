@@ -23,6 +23,9 @@ void KeepBest(std::vector<ScoredItem>& items, size_t num) {
   if (items.size() > num) items.resize(num);
 }
 
+// As the feature store numbers items: from 1 on.
+uint32_t NumberOf(size_t product) { return static_cast<uint32_t>(product) + 1; }
+
 }  // namespace
 
 ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
@@ -35,6 +38,7 @@ ShopFeatures::ShopFeatures(const demo::Shop& shop, const ShopVectors& vectors)
 ItemWithVectors ShopFeatures::RecordOf(size_t product,
                                        const std::vector<std::string>& spaces) const {
   ItemWithVectors record{shop_.products[product].item, {}};
+  record.item.number = NumberOf(product);
   for (const std::string& space : spaces) {
     if (space == kTextSpace)
       record.vectors.push_back({{space, kFingerprint}, vectors_.text[product]});
@@ -53,13 +57,13 @@ absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
   const auto shopper = shopper_of_.find(query.user_id);
   if (shopper == shopper_of_.end()) return context;
 
-  absl::flat_hash_set<std::string> seen;
   absl::flat_hash_map<size_t, int> index_of;  // by product, into context.items
   const std::vector<const Event*>& events = histories_.EventsOf(shopper->second);
   for (size_t i = events.size(); i > 0; --i) {
     const Event& event = *events[i - 1];
     if (event.time >= query.request_time) continue;
-    if (histories_.MarksSeen(event.type)) seen.insert(event.item_id);
+    if (histories_.MarksSeen(event.type))
+      context.seen.Add(NumberOf(histories_.ProductOf(event.item_id)));
     if (static_cast<int>(context.events.size()) >= query.max_events) {
       context.has_more_events = true;
       continue;
@@ -69,8 +73,6 @@ absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
     if (added) context.items.push_back(RecordOf(product, query.spaces));
     context.events.push_back({event, weight_of_.at(event.type), index->second});
   }
-  context.seen_item_ids.assign(seen.begin(), seen.end());
-  std::sort(context.seen_item_ids.begin(), context.seen_item_ids.end());
   return context;
 }
 
@@ -123,6 +125,7 @@ std::vector<ScoredItem> ShopFeatures::Fresh(absl::Time time, size_t num) const {
 
 std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query,
                                                  const absl::flat_hash_set<std::string>& excluded,
+                                                 const ItemNumberSet& excluded_numbers,
                                                  absl::Time time) const {
   const bool images = query.vector.space.name == kImageSpace;
   const std::vector<std::vector<float>>& vectors = images ? vectors_.image : vectors_.text;
@@ -130,7 +133,9 @@ std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query,
   std::vector<ScoredItem> hits;
   for (size_t i = 0; i < shop_.products.size(); ++i) {
     const Item& item = shop_.products[i].item;
-    if (excluded.contains(item.id) || item.create_time > time) continue;
+    if (excluded.contains(item.id) || excluded_numbers.Contains(NumberOf(i)) ||
+        item.create_time > time)
+      continue;
     hits.push_back({item.id, Dot(vectors[i], query.vector.values)});
   }
   KeepBest(hits, static_cast<size_t>(query.k));
@@ -143,7 +148,8 @@ absl::StatusOr<std::vector<pipeline::RetrievalResult>> ShopRetriever::Search(
                                                   request.exclude_item_ids.end());
   std::vector<pipeline::RetrievalResult> results;
   for (const VectorQuery& query : request.queries)
-    results.push_back(SearchOne(query, excluded, request.request_time));
+    results.push_back(
+        SearchOne(query, excluded, request.exclude_item_numbers, request.request_time));
   return results;
 }
 

@@ -66,7 +66,7 @@ class ShopRetriever : public pipeline::Retriever {
  private:
   std::vector<ScoredItem> SearchOne(const VectorQuery& query,
                                     const absl::flat_hash_set<std::string>& excluded,
-                                    absl::Time time) const;
+                                    const ItemNumberSet& excluded_numbers, absl::Time time) const;
 
   const demo::Shop& shop_;
   const ShopVectors& vectors_;

@@ -20,11 +20,12 @@ retrieval_pb::SearchRequest SearchRequestFor(const pipeline::RetrievalRequest& r
   retrieval_pb::SearchRequest out;
   out.set_catalog(request.catalog);
   out.set_filter(request.filter);
-  // A user may have seen more items than the service accepts; the pipeline drops the others from
-  // the result.
+  // The request's list and its context items may be more than the service accepts; the pipeline
+  // drops the others from the result.
   const size_t excluded = std::min<size_t>(request.exclude_item_ids.size(), kMaxExcludedItems);
   out.mutable_exclude_item_ids()->Assign(request.exclude_item_ids.begin(),
                                          request.exclude_item_ids.begin() + excluded);
+  out.set_exclude_item_numbers(request.exclude_item_numbers.Serialize());
   if (request.request_time != absl::InfiniteFuture())
     *out.mutable_request_time() = ToProto(request.request_time);
 

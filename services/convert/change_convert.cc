@@ -84,6 +84,7 @@ absl::Status FromProto(const types_pb::ItemRecord& record, retrieval::ItemUpdate
   out.attributes = std::move(item.attributes);
   out.hidden = item.hidden;
   out.expire_time = item.expire_time;
+  out.number = record.number();
 
   return ConvertList(record.vectors(), "vectors", FromProto, out.vectors);
 }

@@ -409,6 +409,7 @@ types_pb::ItemRecord ToProto(const ItemWithVectors& item) {
   types_pb::ItemRecord out;
   *out.mutable_item() = ToProto(item.item);
   for (const SpaceVector& vector : item.vectors) *out.add_vectors() = ToProto(vector);
+  out.set_number(item.item.number);
   return out;
 }
 
@@ -417,6 +418,7 @@ absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(record.item()), "item"));
   for (const types_pb::ItemImage& image : record.item().images())
     out.item.images.push_back(FromProto(image));
+  out.item.number = record.number();
 
   PALATE_RETURN_IF_ERROR(ConvertList(record.vectors(), "vectors", FromProto, out.vectors));
   return out;

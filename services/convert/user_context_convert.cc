@@ -63,6 +63,7 @@ context_pb::GetUserContextRequest ToProto(UserContextQuery query) {
   for (std::string& space : query.spaces) request.add_spaces(std::move(space));
   request.set_num_trending(query.num_trending);
   request.set_num_fresh(query.num_fresh);
+  request.set_omit_seen_items(query.omit_seen);
   return request;
 }
 
@@ -77,6 +78,7 @@ absl::StatusOr<UserContextQuery> FromProto(const context_pb::GetUserContextReque
   query.spaces.assign(request.spaces().begin(), request.spaces().end());
   query.num_trending = request.num_trending();
   query.num_fresh = request.num_fresh();
+  query.omit_seen = request.omit_seen_items();
   return query;
 }
 
@@ -91,7 +93,7 @@ context_pb::GetUserContextResponse ToProto(UserContext context) {
   }
   response.set_has_more_events(context.has_more_events);
   for (const ItemWithVectors& item : context.items) *response.add_items() = ToProto(item);
-  for (std::string& id : context.seen_item_ids) response.add_seen_item_ids(std::move(id));
+  response.set_seen_item_numbers(context.seen.Serialize());
   MoveScored(std::move(context.trending), *response.mutable_trending());
   MoveScored(std::move(context.fresh), *response.mutable_fresh());
   return response;
@@ -106,9 +108,7 @@ absl::StatusOr<UserContext> FromProto(context_pb::GetUserContextResponse respons
   PALATE_RETURN_IF_ERROR(ConvertList(response.items(), "items", FromProto, context.items));
   PALATE_ASSIGN_OR_RETURN(context.events, EventsFrom(response.events(), context.items));
   context.has_more_events = response.has_more_events();
-  context.seen_item_ids.reserve(static_cast<size_t>(response.seen_item_ids_size()));
-  for (std::string& id : *response.mutable_seen_item_ids())
-    context.seen_item_ids.push_back(std::move(id));
+  PALATE_ASSIGN_OR_RETURN(context.seen, ItemNumberSet::Parse(response.seen_item_numbers()));
   context.trending = MoveScored(*response.mutable_trending());
   context.fresh = MoveScored(*response.mutable_fresh());
   return context;

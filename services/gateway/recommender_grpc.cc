@@ -132,6 +132,7 @@ absl::Status RecommenderGrpc::GetUser(Call& call, const pb::GetUserRequest& requ
   passed.set_user_id(request.user_id());
   passed.set_max_events(
       std::max(1, request.max_events()));  // one event shows whether the user is known
+  passed.set_omit_seen_items(true);
   store_pb::GetUserContextResponse answer;
   PALATE_RETURN_IF_ERROR(
       CallUnary(store_.async(), &StoreStub::GetUserContext, passed, answer, call.context()));

@@ -26,6 +26,13 @@ absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& re
   }
   search.exclude_item_ids.assign(request.exclude_item_ids().begin(),
                                  request.exclude_item_ids().end());
+  absl::StatusOr<ItemNumberSet> numbers = ItemNumberSet::Parse(request.exclude_item_numbers());
+  if (!numbers.ok()) {
+    return InvalidField("exclude_item_numbers",
+                        absl::StrCat("has ", request.exclude_item_numbers().size(), " other bytes"),
+                        "a roaring bitmap in the portable format");
+  }
+  search.exclude_item_numbers = *std::move(numbers);
   if (request.has_request_time()) {
     PALATE_ASSIGN_OR_RETURN(search.now, FromProto(request.request_time(), "request_time"));
   }

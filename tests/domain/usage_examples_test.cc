@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "domain/attribute.h"
 #include "domain/catalog.h"
+#include "domain/item_number_set.h"
 #include "domain/limits.h"
 #include "domain/user_context.h"
 #include "domain/vector.h"
@@ -30,6 +31,21 @@ TEST(UsageExampleTest, Attribute) {
   const bool is_number = TypeOf(attributes.at("price")) == AttributeType::kDouble;
 
   EXPECT_TRUE(is_number);
+}
+
+TEST(UsageExampleTest, ItemNumberSet) {
+  ExpectExampleOf("domain/item_number_set.h");
+
+  const auto run = []() -> absl::StatusOr<bool> {
+    ItemNumberSet seen;
+    seen.Add(7);
+    const std::string bytes = seen.Serialize();
+    PALATE_ASSIGN_OR_RETURN(const ItemNumberSet same, ItemNumberSet::Parse(bytes));
+    const bool known = same.Contains(7);
+    return known;
+  };
+
+  EXPECT_TRUE(run().value());
 }
 
 TEST(UsageExampleTest, Catalog) {

@@ -38,6 +38,7 @@ class FakeFeatures final : public FeatureReader {
     record.item.id = id;
     record.item.title = absl::StrCat("Item ", id);
     record.item.revision = 1;
+    if (record.item.number == 0) record.item.number = static_cast<uint32_t>(items.size());
     Normalize(text_vector);
     record.vectors = {{kText, std::move(text_vector)}};
     return record;
@@ -51,7 +52,7 @@ class FakeFeatures final : public FeatureReader {
     event.weight = weight;
     event.item_index = IndexOf(item_id);
     context.events.push_back(std::move(event));
-    context.seen_item_ids.push_back(item_id);
+    context.seen.Add(items.at(item_id).item.number);
   }
 
   absl::StatusOr<UserContext> GetUserContext(UserContextQuery query, const CallContext&) override {
@@ -64,7 +65,7 @@ class FakeFeatures final : public FeatureReader {
     if (last_query.user_id.empty()) {
       answer.events.clear();
       answer.items.clear();
-      answer.seen_item_ids.clear();
+      answer.seen = {};
     }
     return answer;
   }

@@ -148,6 +148,18 @@ class StoreTest : public ::testing::Test {
     return context.ok() ? *std::move(context) : UserContext{};
   }
 
+  // The ids of the items that the user has seen, as far as they are in the catalog, sorted.
+  std::vector<std::string> Seen(const UserContext& context) {
+    std::vector<std::string> ids;
+    const auto page = store_->ListItems("shop", 0, "");
+    EXPECT_TRUE(page.ok()) << page.status();
+    if (!page.ok()) return ids;
+    for (const StoredItem& item : page->items) {
+      if (context.seen.Contains(item.item.number)) ids.push_back(item.item.id);
+    }
+    return ids;
+  }
+
   CatalogStats Stats() {
     const auto stats = store_->GetStats();
     EXPECT_TRUE(stats.ok());

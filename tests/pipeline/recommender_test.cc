@@ -102,6 +102,30 @@ TEST_F(RecommenderTest, ReportsEveryStageWithItsOutcome) {
   EXPECT_THAT(Notes(Report(*result, StageId::kExplain)), ElementsAre(Degradation::kNotRequested));
 }
 
+TEST_F(RecommenderTest, DropsSeenItemsThatTheSourcesStillHold) {
+  retriever_.down = true;
+  features_.context.trending = {{"liked", 9}, {"far", 1}};
+  const auto result = recommender_.Recommend(Query(), Within());
+  ASSERT_TRUE(result.ok());
+  EXPECT_THAT(Ids(*result), Contains("far"));
+  EXPECT_THAT(Ids(*result), ::testing::Not(Contains("liked")));
+}
+
+TEST_F(RecommenderTest, AnItemOfTheSessionIsSeenByItsNumber) {
+  auto query = Query();
+  Event view;
+  view.item_id = "near";
+  view.type = "like";
+  view.time = kNow;
+  Event unknown = view;
+  unknown.item_id = "not in the catalog";
+  query.session_events = {view, unknown};
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ::testing::Not(Contains("near")));
+  EXPECT_THAT(Ids(*result), Contains("far"));
+}
+
 TEST_F(RecommenderTest, ReturnsSeenItemsWhenAsked) {
   auto query = Query();
   query.include_seen = true;
@@ -207,7 +231,9 @@ TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
   for (const RetrievalRequest& request : retriever_.requests) {
     EXPECT_EQ(request.catalog, "shop");
     EXPECT_EQ(request.filter, query.filter);
-    EXPECT_THAT(request.exclude_item_ids, ElementsAre("far", "liked", "middle"));
+    EXPECT_THAT(request.exclude_item_ids, ElementsAre("far", "middle"));
+    EXPECT_THAT(request.exclude_item_numbers.Numbers(),
+                ElementsAre(features_.items.at("liked").item.number));
     EXPECT_EQ(request.request_time, kNow);
   }
 }

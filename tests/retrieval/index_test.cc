@@ -143,6 +143,20 @@ TEST_F(CatalogIndexTest, MakesQueriesUnitVectors) {
   EXPECT_NEAR(found->front().score, 1.0f, 1e-5);
 }
 
+TEST_F(CatalogIndexTest, AnItemThatGetsItsNumberLaterIsExcludedByIt) {
+  CatalogIndex index = Make();
+  ItemUpdate item = TestItem(random_, 0);
+  item.number = 0;
+  ASSERT_TRUE(index.Apply({item}, {}).ok());
+  SearchRequest request = RequestFor(RandomUnitVector(random_, 16), 10);
+  request.exclude_item_numbers.Add(0);
+  request.exclude_item_numbers.Add(7);
+  EXPECT_EQ(Find(index, request).size(), 1u) << "number 0 is no number";
+  item.number = 7;  // of the same revision, as after a migration of the store
+  ASSERT_TRUE(index.Apply({item}, {}).ok());
+  EXPECT_EQ(Find(index, request).size(), 0u);
+}
+
 TEST_F(CatalogIndexTest, LeavesOutHiddenExpiredAndExcludedItems) {
   CatalogIndex index = Make();
   std::vector<ItemUpdate> items = TestItems(random_, 6);

@@ -262,6 +262,34 @@ TEST_F(SearchTest, GivesAllVectorsTheSameBitmapAndNoneWhereAllRowsMayBeReturned)
       << "one for each segment: text and image share it, because every row has both";
 }
 
+// Few numbers are looked up, many are tested row by row; both find the same rows in each segment.
+TEST_F(SearchTest, ItemsExcludedByNumberAreLeftOutHoweverMany) {
+  CatalogIndex index(TestConfig(), {.delta_rows = 50}, FaissSegments(), clock_);
+  Fill(index);
+  SearchRequest request;
+  request.filter = ParsedFilter(index, "year < 450 AND genres: ANY(\"even\")");
+  request.queries = {QueryFor(kText, RandomUnitVector(random_, kTextDimensions), 1000)};
+  std::set<std::string> excluded;
+  std::vector<ItemUpdate> order = items_;
+  std::shuffle(order.begin(), order.end(), random_);
+  for (const bool merged : {false, true}) {
+    if (merged) {
+      ASSERT_TRUE(MaintainFully(index).ok());
+    }
+    excluded.clear();
+    request.exclude_item_numbers = {};
+    for (size_t i = 0; i < order.size(); ++i) {
+      excluded.insert(order[i].item_id);
+      request.exclude_item_numbers.Add(order[i].number);
+      request.exclude_item_numbers.Add(1'000'000 + static_cast<uint32_t>(i));  // of no item here
+      if (i % 50 != 0 && i + 1 != order.size()) continue;
+      const SearchResult found = FirstResult(index.Search(request));
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_EQ(IdsOf(*found), Expected(request.queries[0], excluded)) << i << " excluded";
+    }
+  }
+}
+
 TEST_F(SearchTest, WrongExclusionsFailTheRequest) {
   CatalogIndex index(TestConfig(), {}, FaissSegments(), clock_);
   SearchRequest request = RequestFor(RandomUnitVector(random_, kTextDimensions), 10);

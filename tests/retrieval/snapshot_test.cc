@@ -98,6 +98,7 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
     SearchRequest request = RequestFor(RandomUnitVector(random_, 8), 50);
     request.filter =
         std::make_shared<const Filter>(*loaded.ParseFilter("year > 50 AND genres: ANY(\"odd\")"));
+    for (uint32_t number = 1; number < 300; number += 3) request.exclude_item_numbers.Add(number);
     EXPECT_EQ(*FirstResult(index.Search(request)), *FirstResult(loaded.Search(request)));
   }
 }
@@ -202,17 +203,19 @@ TEST_F(SnapshotTest, SavesLastChangesOnClose) {
   EXPECT_TRUE((*set->Find("movies"))->GetVector("item-000900", kText).ok());
 }
 
-TEST_F(SnapshotTest, SetsCorruptTruncatedAndNewerFilesAsideAndGoesOn) {
+TEST_F(SnapshotTest, SetsCorruptTruncatedNewerAndOlderFilesAsideAndGoesOn) {
   SaveOne();
   const std::string path = dir_.file("movies.index");
   const std::string good = ReadFile(path);
   std::string newer = good;
-  newer[8] = 2;  // the format, after the magic number
+  newer[8] = kSnapshotFormat + 1;  // the format, after the magic number
+  std::string older = good;
+  older[8] = kSnapshotFormat - 1;  // without item numbers
   std::string flipped = good;
   flipped[good.size() / 2] ^= 1;
   int bad = 0;
   for (const std::string& bytes :
-       {newer, flipped, good.substr(0, good.size() / 2), std::string()}) {
+       {newer, older, flipped, good.substr(0, good.size() / 2), std::string()}) {
     WriteFile(path, bytes);
     const std::unique_ptr<IndexSet> set = Open();
     EXPECT_EQ(set->GetStats().snapshots_set_aside, 1);

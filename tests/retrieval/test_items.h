@@ -48,6 +48,7 @@ inline ItemUpdate TestItem(std::mt19937& random, int number, int dimensions = 16
   ItemUpdate item;
   item.item_id = absl::StrFormat("item-%06d", number);
   item.revision = revision;
+  item.number = static_cast<uint32_t>(number) + 1;
   item.attributes["year"] = int64_t{number};
   item.attributes["genres"] = std::vector<std::string>{number % 2 == 0 ? "even" : "odd"};
   item.vectors.push_back({.space = kText, .values = RandomUnitVector(random, dimensions)});

@@ -7,10 +7,13 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "featurestore/storage/count_merge.h"
 #include "featurestore/storage/keys.h"
+#include "featurestore/storage/record_codec.h"
+#include "featurestore/storage/seen_merge.h"
 #include "tests/featurestore/store_fixture.h"
 #include "tests/temp_folder.h"
 
@@ -102,6 +105,7 @@ class FilesTest : public StoreTest {
     for (const std::string& name : names) {
       rocksdb::ColumnFamilyOptions options;
       if (name == "counters") options.merge_operator = MakeCountMerge();
+      if (name == "users") options.merge_operator = MakeSeenMerge();
       families.emplace_back(name, options);
     }
     rocksdb::DB* db = nullptr;
@@ -298,11 +302,11 @@ TEST_F(FilesTest, ANewerFormatIsRefused) {
   store_.reset();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   auto db = OpenRaw(handles);
-  ASSERT_TRUE(db->Put({}, Named(handles, "meta"), std::string(kFormatVersionKey), "3").ok());
+  ASSERT_TRUE(db->Put({}, Named(handles, "meta"), std::string(kFormatVersionKey), "4").ok());
   CloseRaw(std::move(db), handles);
   const auto opened = FeatureStore::Open(Options());
   EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(opened.status().message(), HasSubstr("version 3"));
+  EXPECT_THAT(opened.status().message(), HasSubstr("version 4"));
 }
 
 TEST_F(FilesTest, AColumnFamilyOfANewerVersionIsRefused) {
@@ -373,7 +377,7 @@ TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
     EXPECT_EQ(after.users, 3);
     EXPECT_EQ(after.events, 3);
     EXPECT_EQ(after.embedding_backlog, 2);
-    EXPECT_EQ(store_->GetStats()->format_version, 2);
+    EXPECT_EQ(store_->GetStats()->format_version, 3);
     const UserContext context = Context("u", {.num_trending = 5, .num_fresh = 5});
     EXPECT_THAT(Ids(context.trending), ElementsAre("b", "a"));
     EXPECT_THAT(Ids(context.fresh), ElementsAre("a", "b", "empty"));
@@ -388,6 +392,104 @@ TEST_F(FilesTest, VersionOneIsMigratedWithAllThatFollowsFromItsRows) {
   ItemWrite c = Write("c");
   c.images = {{"", Sha256(Png(4, 4))}};
   EXPECT_EQ(WrongField(TryPut(c)), "item.images[0].sha256");
+}
+
+// tests/featurestore/format_2 was written by a program of version 2: catalogs `shop` and `other`;
+// in `shop` the items a, b, late and unseen, the deleted item `deleted`; user u with views of a,
+// deleted, unknown and b, and a removal of `unseen`; user v with views of 300 items that were never
+// in the catalog; w with a profile only. Part of it is in tables, the rest in the log.
+class FormatTwoTest : public FilesTest {
+ protected:
+  void SetUp() override {
+    std::filesystem::copy(std::string(PALATE_SOURCE_DIR) + "/tests/featurestore/format_2",
+                          dir_.path(), std::filesystem::copy_options::recursive);
+  }
+
+  // Everything of version 3 that follows from the rows of version 2.
+  void ExpectMigrated() {
+    EXPECT_EQ(store_->GetStats()->format_version, 3);
+    EXPECT_EQ(Stats().catalog, "other");
+    std::set<uint32_t> numbers;
+    const auto page = store_->ListItems("shop", 0, "");
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const StoredItem& item : page->items) numbers.insert(item.item.number);
+    EXPECT_EQ(page->items.size(), 4u);
+    EXPECT_EQ(numbers.size(), 4u);
+    EXPECT_FALSE(numbers.contains(0));
+
+    const UserContext u = Context("u", {.num_trending = 10});
+    EXPECT_EQ(u.events.size(), 5u);
+    EXPECT_EQ(u.seen.size(), 4u) << "a, b, deleted and unknown";
+    EXPECT_THAT(Seen(u), ElementsAre("a", "b"));
+    EXPECT_THAT(Ids(u.trending), ::testing::UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(Seen(Context("u", {.request_time = kNow - absl::Minutes(1)})), ElementsAre("a"));
+    EXPECT_EQ(Context("v").seen.size(), 300u);
+    EXPECT_TRUE(Context("w").user.has_value());
+    EXPECT_TRUE(Context("w").seen.empty());
+  }
+};
+
+TEST_F(FormatTwoTest, IsMigratedWithNumbersAndSeenSets) {
+  for (int round = 0; round < 2; ++round) {
+    Open();
+    ExpectMigrated();
+  }
+  // An item that comes back is still seen, and new items get numbers of their own.
+  Put(Write("deleted"));
+  Put(Write("new"));
+  EXPECT_THAT(Seen(Context("u")), ElementsAre("a", "b", "deleted"));
+  EXPECT_FALSE(Context("v").seen.Contains(Read("new").item.number));
+}
+
+TEST_F(FormatTwoTest, HoldsNoSeenRowsOfTheOldFormatAfterwards) {
+  Open();
+  store_.reset();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  auto db = OpenRaw(handles);
+  int rows = 0;
+  std::unique_ptr<rocksdb::Iterator> users(db->NewIterator({}, Named(handles, "users")));
+  for (users->SeekToFirst(); users->Valid(); users->Next()) {
+    ++rows;
+    for (const char* user : {"u", "v"}) {
+      EXPECT_FALSE(users->key().starts_with(OldSeenPrefix(UserPrefix(kFirstCatalog, user))));
+    }
+  }
+  users.reset();
+  CloseRaw(std::move(db), handles);
+  EXPECT_EQ(rows, 7) << "u and v: aggregate and seen set; w: profile; u of `other`: both";
+}
+
+// Part of the work is done and the version is still 2, as after a kill at any moment.
+TEST_F(FormatTwoTest, AnInterruptedMigrationContinues) {
+  Open();
+  const uint32_t number = Read("a").item.number;
+  store_.reset();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  auto db = OpenRaw(handles);
+  rocksdb::WriteBatch batch;
+  batch.Put(Named(handles, "meta"), std::string(kFormatVersionKey), "2");
+  // One item without its number, one seen row that is not in the set yet, one that is there twice.
+  storage::ItemRecord record;
+  std::string bytes;
+  ASSERT_TRUE(db->Get({}, Named(handles, "items"), ItemKey(kFirstCatalog, "a"), &bytes).ok());
+  ASSERT_TRUE(record.ParseFromString(bytes));
+  record.set_number(0);
+  batch.Put(Named(handles, "items"), ItemKey(kFirstCatalog, "a"), record.SerializeAsString());
+  const std::string v = UserPrefix(kFirstCatalog, "v");
+  for (const char* id : {"many7", "unseen"}) {
+    std::string key = OldSeenPrefix(v);
+    AppendId(id, key);
+    batch.Put(Named(handles, "users"), key, "");
+  }
+  ASSERT_TRUE(db->Write({}, &batch).ok());
+  CloseRaw(std::move(db), handles);
+
+  Open();
+  EXPECT_EQ(store_->GetStats()->format_version, 3);
+  EXPECT_EQ(Read("a").item.number, number);
+  EXPECT_EQ(Context("v").seen.size(), 301u);
+  EXPECT_THAT(Seen(Context("v")), ElementsAre("unseen"));
+  EXPECT_THAT(Seen(Context("u")), ElementsAre("a", "b"));
 }
 
 }  // namespace

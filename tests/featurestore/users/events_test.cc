@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <set>
+#include <thread>
 
 #include "tests/featurestore/store_fixture.h"
 
@@ -139,7 +142,8 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
   EXPECT_EQ(context.ItemOf(context.events[1]), nullptr);
 
   EXPECT_EQ(context.catalog.display_name, "A shop");
-  EXPECT_THAT(context.seen_item_ids, ElementsAre("a", "b", "gone"));
+  EXPECT_THAT(Seen(context), ElementsAre("a", "b"));
+  EXPECT_EQ(context.seen.size(), 3u) << "and an item that the catalog does not hold";
 }
 
 TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
@@ -178,7 +182,8 @@ TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
   const UserContext context = Context("u");
   // The mean is 3.5.
   EXPECT_THAT(Weights(context), ElementsAre(DoubleEq(3), DoubleEq(-3), DoubleEq(1), DoubleEq(-1)));
-  EXPECT_THAT(context.seen_item_ids, ElementsAre("bad", "good", "seen"));
+  for (const char* id : {"bad", "good", "removed", "seen"}) Put(Write(id));
+  EXPECT_THAT(Seen(context), ElementsAre("bad", "good", "seen"));
 }
 
 TEST_F(EventsTest, ALookIntoThePastKnowsOnlyEarlierRatings) {
@@ -199,14 +204,99 @@ TEST_F(EventsTest, UsersWhoseIdsBeginAlikeAreApart) {
     const UserContext context = Context(user);
     ASSERT_EQ(context.events.size(), 1u);
     EXPECT_EQ(context.events[0].event.item_id, absl::StrCat("of ", user));
-    EXPECT_EQ(context.seen_item_ids.size(), 1u);
+    EXPECT_EQ(context.seen.size(), 1u);
   }
 }
 
-TEST_F(EventsTest, SeenSetIsCutWhereAsked) {
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow)).ok());
-  EXPECT_EQ(Context("u", {}, {.max_seen = 3}).seen_item_ids.size(), 3u);
-  EXPECT_EQ(Context("u", {}, {.max_seen = 5}).seen_item_ids.size(), 5u);
+TEST_F(EventsTest, TheSeenSetIsWholeHoweverManyItems) {
+  constexpr int kViews = 20'001;
+  std::vector<Event> events;
+  for (int i = 0; i < kViews; ++i) {
+    events.push_back(View("u", absl::StrCat("a", i), kNow));
+    if (events.size() < 1000 && i + 1 < kViews) continue;
+    ASSERT_TRUE(store_->WriteEvents("shop", events).ok());
+    events.clear();
+  }
+  ASSERT_TRUE(Record(View("u", "z", kNow)).ok());
+  Put(Write("z"));
+  for (int round = 0; round < 2; ++round) {
+    const UserContext context = Context("u");
+    EXPECT_EQ(context.seen.size(), kViews + 1u);
+    EXPECT_THAT(Seen(context), ElementsAre("z"));
+    Open();
+  }
+}
+
+TEST_F(EventsTest, TheSeenSetIsLeftOutWhereAsked) {
+  ASSERT_TRUE(Record(View("u", "a", kNow)).ok());
+  EXPECT_TRUE(Context("u", {.omit_seen = true}).seen.empty());
+  EXPECT_EQ(Context("u", {.omit_seen = true}).events.size(), 1u);
+}
+
+TEST_F(EventsTest, ALookIntoThePastHasSeenOnlyWhatWasSeenThen) {
+  for (const char* id : {"early", "late", "removed"}) Put(Write(id));
+  ASSERT_TRUE(Record(View("u", "early", kNow - absl::Hours(2))).ok());
+  Event removal = View("u", "removed", kNow - absl::Hours(2));
+  removal.type = "remove";
+  ASSERT_TRUE(Record(removal).ok());
+  ASSERT_TRUE(Record(View("u", "late", kNow)).ok());
+  EXPECT_THAT(Seen(Context("u", {.request_time = kNow - absl::Hours(1)})), ElementsAre("early"));
+  EXPECT_THAT(Seen(Context("u", {.request_time = kNow - absl::Hours(3)})), IsEmpty());
+  EXPECT_THAT(Seen(Context("u", {.request_time = kNow})), ElementsAre("early", "late"));
+  EXPECT_THAT(Seen(Context("u")), ElementsAre("early", "late"));
+}
+
+TEST_F(EventsTest, AnEventAheadOfTheClockCountsAtOnceWithoutARequestTime) {
+  Put(Write("a"));
+  ASSERT_TRUE(Record(View("u", "a", kNow + absl::Minutes(1))).ok());
+  EXPECT_EQ(Context("u").events.size(), 1u);
+  EXPECT_THAT(Seen(Context("u")), ElementsAre("a"));
+  EXPECT_THAT(Seen(Context("u", {.request_time = kNow})), IsEmpty());
+}
+
+TEST_F(EventsTest, AnItemKeepsItsNumberWhenItIsDeletedAndComesBack) {
+  ASSERT_TRUE(Record(View("u", "later", kNow)).ok());
+  Put(Write("a"));
+  Put(Write("b"));
+  Put(Write("later"));
+  const uint32_t a = Read("a").item.number;
+  const uint32_t b = Read("b").item.number;
+  EXPECT_EQ(Read("later").item.number, 1u) << "given with its first event";
+  EXPECT_NE(a, b);
+  ASSERT_TRUE(store_->DeleteItems("shop", {"a", "b"}).ok());
+  Open();
+  Put(Write("c"));
+  EXPECT_GT(Read("c").item.number, std::max(a, b));
+  Put(Write("b", "Another title"));
+  EXPECT_EQ(Read("b").item.number, b);
+  Put(Write("b", "A third title"));
+  EXPECT_EQ(Read("b").item.number, b);
+  EXPECT_EQ(store_->ListItems("shop", 0, "")->items.front().item.number, b);
+}
+
+TEST_F(EventsTest, ItemsNumberedByManyWritersAtOnceHaveDifferentNumbers) {
+  std::vector<std::thread> writers;
+  for (int t = 0; t < 4; ++t) {
+    writers.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        const std::string id = absl::StrCat("item", i);
+        if (t % 2 == 0) {
+          EXPECT_TRUE(store_->UpsertItems("shop", {Write(id)}).ok());
+        } else {
+          EXPECT_TRUE(store_->WriteEvents("shop", {View(absl::StrCat("user", t), id, kNow)}).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+
+  std::set<uint32_t> numbers;
+  for (const StoredItem& item : store_->ListItems("shop", 0, "")->items)
+    numbers.insert(item.item.number);
+  EXPECT_EQ(numbers.size(), 100u);
+  EXPECT_EQ(*numbers.begin(), 1u);
+  EXPECT_EQ(*numbers.rbegin(), 100u);
+  EXPECT_EQ(Seen(Context("user1")).size(), 100u);
 }
 
 TEST_F(EventsTest, UnknownAndAnonymousUsersGetAnEmptyContext) {

@@ -78,14 +78,14 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   const UserContext gone = Context(kUser);
   EXPECT_FALSE(gone.user.has_value());
   EXPECT_THAT(gone.events, IsEmpty());
-  EXPECT_THAT(gone.seen_item_ids, IsEmpty());
+  EXPECT_TRUE(gone.seen.empty());
   EXPECT_THAT(*store_->ListImpressions("shop", kUser, 10), IsEmpty());
   EXPECT_EQ(store_->GetUser("shop", kUser).status().code(), absl::StatusCode::kNotFound);
 
   const UserContext other = Context("person-4711");
   EXPECT_TRUE(other.user.has_value());
   EXPECT_EQ(other.events.size(), 40u);
-  EXPECT_EQ(other.seen_item_ids.size(), 10u);
+  EXPECT_EQ(other.seen.size(), 10u);
   EXPECT_EQ(Stats().users, 1);
   EXPECT_EQ(Stats().events, 40);
   const std::vector<Change> changes = Changes(token);
@@ -98,6 +98,18 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   const UserContext again = Context(kUser);
   ASSERT_EQ(again.events.size(), 1u);
   EXPECT_EQ(again.events[0].weight, 0);
+}
+
+TEST_F(PurgeTest, LeavesNoByteOfTheSeenSetInAnyFile) {
+  WriteEverythingOf(kUser);
+  Event last = View(kUser, "item7", kNow);
+  ASSERT_TRUE(Record(last).ok());
+  const std::string seen = Context(kUser).seen.Serialize();
+  SettleIntoTables();
+  EXPECT_THAT(FilesHolding(seen), ::testing::Not(IsEmpty()))
+      << "the scan must find the set before the purge";
+  ASSERT_TRUE(store_->PurgeUser("shop", kUser).ok());
+  EXPECT_THAT(FilesHolding(seen), IsEmpty());
 }
 
 TEST_F(PurgeTest, LeavesNoByteOfTheUserInAnyFile) {

@@ -27,6 +27,7 @@ constexpr char kRequest[] = R"pb(
   spaces: "image"
   num_trending: 8
   num_fresh: 9
+  omit_seen_items: true
 )pb";
 
 // Vectors are bytes, which AddVectors() fills in.
@@ -130,8 +131,7 @@ constexpr char kResponse[] = R"pb(
       expire_time { seconds: 1910000000 nanos: 5 }
     }
   }
-  seen_item_ids: "b"
-  seen_item_ids: "gone"
+  seen_item_numbers: "\072\060\000\000\002\000\000\000\000\000\000\000\001\000\000\000\030\000\000\000\032\000\000\000\003\000\160\021"
   trending { item_id: "t" score: 3.5 }
   fresh { item_id: "f" score: 1.7e9 }
   has_more_events: true

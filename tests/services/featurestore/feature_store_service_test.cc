@@ -328,7 +328,8 @@ TEST_F(FeatureStoreServiceTest, ReaderGetsContextWithItemsOfTheEvents) {
   EXPECT_EQ(context->events[0].weight, 1);
   ASSERT_NE(context->ItemOf(context->events[0]), nullptr);
   EXPECT_EQ(context->ItemOf(context->events[0])->item.title, "Chair");
-  EXPECT_THAT(context->seen_item_ids, ElementsAre("a"));
+  EXPECT_THAT(context->seen.Numbers(),
+              ElementsAre(context->ItemOf(context->events[0])->item.number));
   EXPECT_EQ(context->fresh.size(), 1u);
 }
 
@@ -439,7 +440,7 @@ TEST_F(FeatureStoreServiceTest, PurgedUserIsGone) {
   ASSERT_TRUE(Call(store_->async(), &Store::GetUserContext, context, answer).ok());
 
   EXPECT_THAT(answer.events(), IsEmpty());
-  EXPECT_THAT(answer.seen_item_ids(), IsEmpty());
+  EXPECT_THAT(answer.seen_item_numbers(), IsEmpty());
 }
 
 TEST_F(FeatureStoreServiceTest, ItemsWaitWhileEmbeddingIsAway) {

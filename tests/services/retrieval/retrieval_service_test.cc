@@ -42,6 +42,7 @@ std::vector<retrieval::ItemUpdate> Items() {
   for (size_t i = 0; i < items.size(); ++i) {
     items[i].item_id = std::string(1, static_cast<char>('a' + i));
     items[i].revision = 1;
+    items[i].number = static_cast<uint32_t>(i) + 1;
     items[i].attributes["price"] = static_cast<int64_t>(10 * (i + 1));
     items[i].vectors = {{.space = kText, .values = vectors[i]}};
   }
@@ -172,6 +173,8 @@ TEST_F(RetrievalServiceTest,
               for (int i = 0; i <= 10'000; ++i) request.add_exclude_item_ids(absl::StrCat(i));
             }),
             "exclude_item_ids");
+  EXPECT_EQ(RefusedField([](auto& request) { request.set_exclude_item_numbers("no set"); }),
+            "exclude_item_numbers");
 
   EXPECT_EQ(RefusedField([](auto& request) {
               request.mutable_request_time()->set_seconds(int64_t{1} << 40);
@@ -243,6 +246,22 @@ TEST_F(RetrievalServiceTest, UnknownCatalogFailsTheRequest) {
       << "the catalog may come with the first listing";
   Follow();
   EXPECT_TRUE(absl::IsNotFound(Search(request, response)));
+}
+
+TEST_F(RetrievalServiceTest, ClientExcludesASetOfAnySizeByNumber) {
+  Follow();
+  RetrievalClient client([this] { return server_->InProcessChannel(); });
+  pipeline::RetrievalRequest request;
+  request.catalog = "shop";
+  for (uint32_t number = 2; number < 200'000; ++number) {
+    if (number != 3) request.exclude_item_numbers.Add(number);
+  }
+  request.queries = {{{kText, {1, 0}}, 10}};
+  const auto results = client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)});
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_THAT(*(*results)[0], SizeIs(2));
+  EXPECT_EQ((*results)[0]->front().item_id, "a");
+  EXPECT_EQ((*results)[0]->back().item_id, "c");
 }
 
 TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsAWhole) {
