@@ -1,5 +1,8 @@
 #include "domain/attribute.h"
 
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <type_traits>
 
 namespace palate {
@@ -36,6 +39,18 @@ absl::string_view AttributeTypeName(AttributeType type) {
       return "a boolean";
   }
   return "of an unknown type";
+}
+
+std::string NumberText(double value) {
+  // Without an exponent where people write none: then the text has at most 24 characters.
+  const double size = std::abs(value);
+  const bool plain = value == 0 || (size >= 1e-6 && size < 1e16);
+  std::array<char, 64> text = {};
+  char* const end = text.data() + text.size();
+  const std::to_chars_result written =
+      plain ? std::to_chars(text.data(), end, value, std::chars_format::fixed)
+            : std::to_chars(text.data(), end, value);
+  return std::string(text.data(), written.ptr);
 }
 
 }  // namespace palate

@@ -35,4 +35,8 @@ AttributeType TypeOf(const AttributeValue& value);
 // number" or "a boolean".
 absl::string_view AttributeTypeName(AttributeType type);
 
+// The number as text from which the same number can be read back, in as few digits as that takes:
+// "12.5", "1234567", "1e+300". Two different numbers have different texts.
+std::string NumberText(double value);
+
 }  // namespace palate

@@ -40,8 +40,8 @@ struct EventTypeDeclaration {
   std::string name;     // [a-z][a-z0-9_]{0,63}
   double weight = 1.0;  // signed strength of one such event; finite
   bool marks_seen = true;
-  // The event's value is a rating: the event's weight is `weight` times (value - the user's mean
-  // value), so that a rating below the mean is negative.
+  // The event's value is a rating: the event's weight is `weight` times (value - the baseline of
+  // the user's ratings, domain/rating.h), so that a rating below it is negative.
   bool value_is_rating = false;
   bool operator==(const EventTypeDeclaration&) const = default;
 };

@@ -42,9 +42,8 @@ struct UserContextQuery {
 
 struct ContextEvent {
   Event event;
-  // Signed strength: the type's weight; for ratings weight * (value - user's mean), which is
-  // negative below the mean and 0 for a user whose ratings are all equal; 0 for a type that is no
-  // longer declared.
+  // Signed strength, EventWeight of domain/rating.h: for ratings negative below the baseline of the
+  // user's ratings; 0 for a type that is no longer declared.
   double weight = 0;
   // Index into UserContext::items; -1 if the item is not in the catalog.
   int item_index = -1;

@@ -20,7 +20,7 @@ namespace palate::embedding {
 class Encoder;
 
 struct EmbeddingModelOptions {
-  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": chosen for the device
+  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": the fastest (see Load)
   std::string device = "cpu";  // "cpu", "cuda", "cuda:1", or "auto"
   // Folder of a LoRA adapter to merge; empty: none. A model folder may be an adapter, which names
   // its base.
@@ -31,6 +31,8 @@ struct EmbeddingModelOptions {
   // Pixel budget of a vision-language model; 0: the family's (4,096 and 1,843,200).
   int64_t min_pixels = 0;
   int64_t max_pixels = 0;
+  // File in which measurements for "auto" are remembered; empty: in this process only.
+  std::string race_file = {};
 };
 
 // Immutable; thread-safe.
@@ -44,6 +46,11 @@ class EmbeddingModel {
   //   CLIP, SigLIP                     a dual encoder
   //   Qwen2.5-VL, Qwen3-VL             a vision-language model (such as Qwen3-VL-Embedding)
   //   adapter_config.json              the model that the adapter names, with the adapter merged
+  //
+  // "auto" takes bf16 or fp16 on a GPU and fp32 on a processor without instructions for bf16. On
+  // one with them, a model of up to 2 GiB is loaded in both types, embeds a few texts in each,
+  // which takes less than a second for small models, and keeps the faster; ModelInfo::dtype_reason
+  // says so. The outcome is remembered for the model and the processor. Larger models take bf16.
   //
   // Unimplemented names another family, or a feature that the family lacks (adapters, types). A
   // dual encoder whose vision folder has no weights loads as text only and logs this; corrupt

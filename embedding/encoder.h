@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -55,6 +56,8 @@ class Encoder {
 
   const ModelInfo& info() const { return info_; }
   const FusionWeights& fusion() const { return fusion_; }
+  // For ModelInfo::dtype_reason. Before the encoder is shared.
+  void set_dtype_reason(std::string reason) { info_.dtype_reason = std::move(reason); }
   // Whether the model can embed images.
   virtual bool sees_images() const = 0;
   // Whether `fused` is one pass over images and text together.

@@ -58,6 +58,7 @@ struct ModelInfo {
   std::string weights_digest;  // hex SHA-256 of the loaded weights, adapter included
   std::string adapter;         // folder of the merged LoRA adapter; empty: none
   std::string dtype = "fp32";  // of the computation: "fp32", "bf16" or "fp16"
+  std::string dtype_reason;    // why "auto" took it; empty where the type was given
   std::string device = "cpu";
 
   std::vector<SpaceInfo> spaces;

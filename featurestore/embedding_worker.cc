@@ -19,7 +19,7 @@ struct ValueText {
     return absl::StrJoin(values, ", ");
   }
   std::string operator()(int64_t value) const { return absl::StrCat(value); }
-  std::string operator()(double value) const { return absl::StrCat(value); }
+  std::string operator()(double value) const { return NumberText(value); }
   std::string operator()(bool value) const { return value ? "yes" : "no"; }
 };
 

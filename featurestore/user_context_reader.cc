@@ -47,6 +47,7 @@ absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& quer
   const absl::Time request_time =
       query.request_time == absl::InfiniteFuture() ? store.clock->Now() : query.request_time;
 
+  // Events ahead of the clock count at once unless the query asks for an earlier time.
   UserHistoryReader history(storage_.database(), state, query, snapshot.read());
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(history.Read(context));
   if (history.has_events())

@@ -13,10 +13,10 @@
 
 namespace palate::models {
 
-// Parses "fp32", "bf16", "fp16" or "auto". "auto" is bf16 if the device multiplies it faster than
-// fp32 (a GPU of compute capability 8 or higher, or a processor with AMX or AVX512_BF16 that the
-// operating system enables), fp16 on older GPUs, and fp32 otherwise. InvalidArgument for another
-// name.
+// Parses "fp32", "bf16", "fp16" or "auto". "auto" is the guess by the device's instructions: bf16
+// where it has some for it (a GPU of compute capability 8 or higher, or a processor with AMX or
+// AVX512_BF16 that the operating system enables), fp16 on older GPUs, and fp32 otherwise. Models
+// measure where a guess may be wrong (dtype_race.h). InvalidArgument for another name.
 absl::StatusOr<at::ScalarType> ParseDtype(absl::string_view name, const c10::Device& device);
 
 // "fp32", "bf16", "fp16"; "" for any other type.

@@ -16,6 +16,8 @@ std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute
         using T = std::decay_t<decltype(value)>;
         if constexpr (std::is_same_v<T, std::vector<std::string>>) {
           return value;
+        } else if constexpr (std::is_same_v<T, double>) {
+          return {NumberText(value)};
         } else {
           return {absl::StrCat(value)};
         }
@@ -23,11 +25,14 @@ std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute
       found->second);
 }
 
-ranking::DiversityCandidate ToCandidate(const Candidate& candidate,
+// `ordered`: whether the language model ordered a part of the list.
+ranking::DiversityCandidate ToCandidate(const Candidate& candidate, bool ordered,
                                         const std::vector<ranking::AttributeCap>& caps) {
   ranking::DiversityCandidate out;
   out.item_id = candidate.item_id;
   out.score = candidate.score;
+  // What the model did not order does not pass what it did.
+  out.tier = ordered && !candidate.rerank_score.has_value() ? 1 : 0;
   // Vectors of different spaces cannot be compared. Nearly every item has one in the text space.
   for (const SpaceVector& vector : candidate.record.vectors) {
     if (vector.space.name == kTextSpace) out.vector = vector.values;
@@ -66,8 +71,11 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
       state.candidates.resize(options.num_results);
   } else {
     std::vector<ranking::DiversityCandidate> candidates;
+    const bool ordered =
+        std::any_of(state.candidates.begin(), state.candidates.end(),
+                    [](const Candidate& candidate) { return candidate.rerank_score.has_value(); });
     for (const Candidate& candidate : state.candidates)
-      candidates.push_back(ToCandidate(candidate, options.caps));
+      candidates.push_back(ToCandidate(candidate, ordered, options.caps));
     std::vector<Candidate> picked;
     for (const ranking::DiversityPick& pick : ranking::Diversify(candidates, options)) {
       // Caps are strict: the result has fewer items rather than one over a cap.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "pipeline/recommend_stages.h"
 #include "ranking/explain/template_explainer.h"
@@ -27,6 +28,12 @@ std::vector<ranking::ExplainInput> InputsOf(const RequestState& state,
   return inputs;
 }
 
+// Whether explanations can be written in the language, a BCP 47 tag.
+bool WritesIn(absl::string_view language) {
+  const absl::string_view primary = language.substr(0, language.find('-'));
+  return language.empty() || absl::EqualsIgnoreCase(primary, "en");
+}
+
 }  // namespace
 
 void ExplainStage::ExplainWithModel(RequestState& state,
@@ -51,14 +58,19 @@ void ExplainStage::ExplainWithModel(RequestState& state,
   }
 
   size_t replaced = 0;
+  std::string cause;
   for (size_t i = 0; i < head; ++i) {
-    replaced += (*explanations)[i].source == ranking::ExplanationSource::kTemplate;
+    if ((*explanations)[i].source == ranking::ExplanationSource::kTemplate) {
+      ++replaced;
+      if (cause.empty()) cause = (*explanations)[i].rejected_reason;
+    }
     state.candidates[i].explanation = std::move((*explanations)[i]);
   }
 
   if (replaced + (inputs.size() - head) > 0) {
     state.Degrade(Degradation::kTemplateFallback,
-                  absl::StrCat(replaced, " of ", head, " texts failed the evidence check; ",
+                  absl::StrCat(replaced, " of ", head, " texts are templates",
+                               cause.empty() ? "" : absl::StrCat(" (the first: ", cause, ")"), "; ",
                                inputs.size() - head, " results lie beyond the limit of ",
                                options_.max_llm_explanations));
   }
@@ -72,6 +84,11 @@ absl::Status ExplainStage::Run(RequestState& state) const {
   if (state.candidates.empty()) {
     state.Skip(Degradation::kNoCandidates, "there are no results to explain");
     return absl::OkStatus();
+  }
+
+  if (!WritesIn(state.query.language)) {
+    state.Note(Degradation::kInputNotUsed,
+               absl::StrCat("language ", state.query.language, ": explanations are in English"));
   }
 
   const std::vector<ranking::ExplainInput> inputs = InputsOf(state, options_);

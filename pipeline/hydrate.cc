@@ -5,24 +5,23 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/rating.h"
 #include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
 namespace {
 
-// The mean of the session's ratings, which estimates the user's mean for events that are not
-// stored.
-double MeanRating(const std::vector<Event>& events, const Catalog& catalog) {
-  double sum = 0;
-  int count = 0;
-  for (const Event& event : events) {
-    const EventTypeDeclaration* type = FindEventType(catalog, event.type);
-    if (type == nullptr || !type->value_is_rating || !event.value.has_value()) continue;
-    sum += *event.value;
-    ++count;
-  }
-
-  return count == 0 ? 0 : sum / count;
+// The ratings of the session and the stored ones that the context has.
+RatingStats RatingsOf(const RequestState& state) {
+  RatingStats ratings;
+  const auto add = [&](const Event& event) {
+    const EventTypeDeclaration* type = FindEventType(state.context.catalog, event.type);
+    if (type != nullptr && type->value_is_rating && event.value.has_value())
+      ratings.Add(*event.value);
+  };
+  for (const ContextEvent& event : state.context.events) add(event.event);
+  for (const Event& event : state.query.session_events) add(event);
+  return ratings;
 }
 
 }  // namespace
@@ -51,16 +50,15 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
   }
 
   // Weigh the events and merge them with the stored ones.
-  const double mean = MeanRating(events, context.catalog);
+  const double baseline = RatingsOf(state).Baseline();
   for (size_t i = 0; i < events.size(); ++i) {
     const EventTypeDeclaration* type = FindEventType(context.catalog, events[i].type);
     if (type == nullptr) {
       return InvalidField(absl::StrCat("session_events[", i, "].event_type"),
                           QuoteForMessage(events[i].type), "a declared event type");
     }
-    ContextEvent event{events[i], type->weight, index_of[events[i].item_id]};
-    if (type->value_is_rating && events[i].value.has_value())
-      event.weight *= *events[i].value - mean;
+    ContextEvent event{events[i], EventWeight(type, events[i], baseline),
+                       index_of[events[i].item_id]};
     // An item that is not in the catalog cannot be a candidate.
     const ItemWithVectors* item = context.ItemOf(event);
     if (type->marks_seen && item != nullptr && item->item.number != 0)
@@ -96,7 +94,8 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.catalog = state.query.catalog;
   query.user_id = state.query.user_id;
   query.max_events = options_.max_events;
-  query.request_time = state.now;
+  // Not the gateway's clock: an event of a client whose clock is ahead counts at once.
+  query.request_time = state.query.request_time;
   query.spaces = {kTextSpace, kImageSpace};
   query.omit_seen = state.query.include_seen;
   query.num_trending = options_.candidates_per_source;
@@ -116,7 +115,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   state.excluded.insert(state.query.exclude_item_ids.begin(), state.query.exclude_item_ids.end());
   state.excluded.insert(state.query.context_item_ids.begin(), state.query.context_item_ids.end());
   if (!state.query.include_seen) state.excluded_numbers = state.context.seen;
-  state.user_model = BuildUserModel(state.context, options_.user_model);
+  state.user_model = BuildUserModel(state.context, options_.user_model, state.now);
   return absl::OkStatus();
 }
 

@@ -81,7 +81,8 @@ class ScoreStage final : public Stage {
 void ScoreByQuery(RequestState& state);
 
 // 5. The language model orders the head of the list; its log-odds are blended with the first-stage
-// score by the catalog's weight.
+// score by the catalog's weight. Candidates that the model did not score follow in their
+// first-stage order, with scores below all of the head's. No error of the model fails the request.
 class RerankStage final : public Stage {
  public:
   RerankStage(CandidateRanker& ranker, const Clock& clock, const PipelineOptions& options)
@@ -90,13 +91,17 @@ class RerankStage final : public Stage {
   absl::Status Run(RequestState& state) const override;
 
  private:
+  // Skips the stage: the first-stage order stands.
+  static absl::Status Without(RequestState& state, Degradation why, std::string detail);
+
   CandidateRanker& ranker_;
   const Clock& clock_;
   const PipelineOptions& options_;
 };
 
 // 6. Applies maximal marginal relevance, attribute caps and exploration, and cuts the list to the
-// requested number of results.
+// requested number of results. Where the model ordered a part of the list, all of that part goes
+// before the rest.
 class DiversifyStage final : public Stage {
  public:
   StageId id() const override { return StageId::kDiversify; }

@@ -133,7 +133,7 @@ absl::Status Recommender::Explain(RequestState& state, RecommendResult& result,
 absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& query,
                                                        const StreamSink& sink,
                                                        const CallContext& context) const {
-  PALATE_RETURN_IF_ERROR(Validate(query));
+  PALATE_RETURN_IF_ERROR(Validate(query, clock_.Now()));
 
   RequestState state = NewState(query, context);
   std::vector<StageReport> reports;
@@ -157,7 +157,7 @@ absl::StatusOr<RecommendResult> Recommender::Recommend(const RecommendQuery& que
 
 absl::StatusOr<RecommendResult> Recommender::Rank(const RankQuery& query,
                                                   const CallContext& context) const {
-  PALATE_RETURN_IF_ERROR(Validate(query));
+  PALATE_RETURN_IF_ERROR(Validate(query, clock_.Now()));
 
   const RecommendQuery recommend = ToRecommendQuery(query);
   RequestState state = NewState(recommend, context);

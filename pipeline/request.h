@@ -48,11 +48,13 @@ enum class Degradation {
   kRankingUnavailable,    // the results have the first-stage order
   kDeadlineShort,         // too little time was left
   kWeightZero,            // the catalog gives the language model no weight
-  kNoHistory,             // the user has too few informative events for the language model
+  kNoHistory,             // the user has no informative events for the language model
+  kLittleHistory,         // the user has informative events, but too few for the language model
   kNotRequested,          // the request did not ask for the stage
   kTemplateFallback,      // template texts replace texts of the language model
   kFewerThanRequested,    // too few candidates passed the filters and the caps
   kNoCandidates,
+  kInputNotUsed,  // the model cannot use a part of the request, which the note names
 };
 const char* DegradationName(Degradation degradation);
 
@@ -70,9 +72,9 @@ struct StageReport {
 
 struct Diversity {
   double mmr_lambda = 0;  // 0 keeps the order, 1 looks only at difference; in [0, 1]
-  std::map<std::string, int>
-      attribute_caps;  // at most so many results per value of the attribute; 1 to
-                       // kMaxCappedResults, for at most kMaxAttributeCaps
+  // At most so many results per value of the attribute; 1 to kMaxCappedResults, for at most
+  // kMaxAttributeCaps.
+  std::map<std::string, int> attribute_caps = {};
   double exploration_share =
       0;  // share of the results drawn from below the cut; 0 to kMaxExplorationShare
 };

@@ -23,6 +23,10 @@ void RequestState::Skip(Degradation why, std::string detail) {
   report->notes.push_back({why, std::move(detail)});
 }
 
+void RequestState::Note(Degradation degradation, std::string detail) {
+  report->notes.push_back({degradation, std::move(detail)});
+}
+
 absl::Status RunStage(const Stage& stage, RequestState& state, std::vector<StageReport>& reports) {
   StageReport report;
   report.id = stage.id();
@@ -116,6 +120,10 @@ const char* DegradationName(Degradation degradation) {
       return "weight_zero";
     case Degradation::kNoHistory:
       return "no_history";
+    case Degradation::kLittleHistory:
+      return "little_history";
+    case Degradation::kInputNotUsed:
+      return "input_not_used";
     case Degradation::kNotRequested:
       return "not_requested";
     case Degradation::kTemplateFallback:

@@ -83,6 +83,8 @@ struct RequestState {
 
   void Degrade(Degradation degradation, std::string detail);
   void Skip(Degradation why, std::string detail);
+  // Adds a note without a change of the outcome.
+  void Note(Degradation degradation, std::string detail);
 };
 
 class Stage {

@@ -85,22 +85,24 @@ void AppendInterests(const SpaceKey& space, std::vector<Cluster> clusters,
 }  // namespace
 
 std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
-                                   absl::Duration half_life) {
+                                   absl::Duration half_life, absl::Time now) {
+  const auto time_of = [now](const ContextEvent& event) { return std::min(event.event.time, now); };
   absl::Time newest = absl::InfinitePast();
-  for (const ContextEvent& event : events) newest = std::max(newest, event.event.time);
+  for (const ContextEvent& event : events) newest = std::max(newest, time_of(event));
 
   std::vector<double> weights;
   weights.reserve(events.size());
   for (const ContextEvent& event : events) {
     weights.push_back(event.weight *
-                      std::exp2(-absl::FDivDuration(newest - event.event.time, half_life)));
+                      std::exp2(-absl::FDivDuration(newest - time_of(event), half_life)));
   }
   return weights;
 }
 
-UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options) {
+UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options,
+                         absl::Time now) {
   const std::vector<ContextEvent>& events = context.events;
-  const std::vector<double> weights = DecayedWeights(events, options.half_life);
+  const std::vector<double> weights = DecayedWeights(events, options.half_life, now);
 
   std::map<SpaceKey, std::map<std::string, WeightedItem>> spaces;
   for (size_t i = 0; i < events.size(); ++i) {

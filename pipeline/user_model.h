@@ -41,12 +41,15 @@ struct UserModel {
 };
 
 // The decayed, signed weight of each event: weight * 2^(-age / half_life), age measured from the
-// newest event in `events`, so that old data sets are as usable as live events.
+// newest event in `events`, so that old data sets are as usable as live events. Events after `now`
+// count as of then, so that one far ahead does not decay all others.
 std::vector<double> DecayedWeights(const std::vector<ContextEvent>& events,
-                                   absl::Duration half_life);
+                                   absl::Duration half_life,
+                                   absl::Time now = absl::InfiniteFuture());
 
 // Ignores events whose item is not in the catalog or has no vector in the space. The weights of
 // several events on one item add up.
-UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options);
+UserModel BuildUserModel(const UserContext& context, const UserModelOptions& options,
+                         absl::Time now = absl::InfiniteFuture());
 
 }  // namespace palate::pipeline

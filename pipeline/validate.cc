@@ -78,7 +78,7 @@ absl::Status CheckSearchInput(absl::string_view field, const SearchInput& input)
   return absl::OkStatus();
 }
 
-absl::Status CheckSessionEvents(const std::vector<Event>& events) {
+absl::Status CheckSessionEvents(const std::vector<Event>& events, absl::Time now) {
   if (static_cast<int>(events.size()) > kMaxSessionEvents) {
     return InvalidField("session_events", absl::StrCat("has ", events.size(), " entries"),
                         absl::StrCat("at most ", kMaxSessionEvents));
@@ -101,6 +101,12 @@ absl::Status CheckSessionEvents(const std::vector<Event>& events) {
     }
     if (events[i].time < absl::UnixEpoch())
       return InvalidField(absl::StrCat(field, ".event_time"), "is before 1970", "1970 or later");
+    if (events[i].time > now + kMaxSessionEventLead) {
+      return InvalidField(
+          absl::StrCat(field, ".event_time"),
+          absl::StrCat("is ", absl::FormatTime(events[i].time, absl::UTCTimeZone())),
+          "at most 24 hours ahead of the server's clock");
+    }
   }
   return absl::OkStatus();
 }
@@ -125,14 +131,14 @@ absl::Status CheckDiversity(const Diversity& diversity) {
 
 }  // namespace
 
-absl::Status Validate(const RecommendQuery& query) {
+absl::Status Validate(const RecommendQuery& query, absl::Time now) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
   PALATE_RETURN_IF_ERROR(CheckText("scenario", query.scenario, kMaxIdBytes));
   PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
-  PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));
+  PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events, now));
   PALATE_RETURN_IF_ERROR(CheckIds("context_item_ids", query.context_item_ids, kMaxContextItems));
   PALATE_RETURN_IF_ERROR(CheckIds("exclude_item_ids", query.exclude_item_ids, kMaxExcludedItems));
   PALATE_RETURN_IF_ERROR(CheckSearchInput("query", query.query));
@@ -164,7 +170,7 @@ absl::Status Validate(const SimilarQuery& query) {
   return CheckTime(query.request_time);
 }
 
-absl::Status Validate(const RankQuery& query) {
+absl::Status Validate(const RankQuery& query, absl::Time now) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
   if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
   if (query.item_ids.empty())
@@ -180,7 +186,7 @@ absl::Status Validate(const RankQuery& query) {
     }
   }
 
-  PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events));
+  PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events, now));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));

@@ -12,16 +12,16 @@
 namespace palate::ranking {
 namespace {
 
+double MeanOf(absl::Span<const double> scores) {
+  return std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(scores.size());
+}
+
 std::vector<double> Standardized(absl::Span<const double> scores) {
-  const double n = static_cast<double>(scores.size());
-  const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / n;
-  double squares = 0;
-  for (const double score : scores) squares += (score - mean) * (score - mean);
-  const double deviation = std::sqrt(squares / n);
+  const double mean = MeanOf(scores);
+  const double deviation = DeviationOf(scores);
 
   std::vector<double> standardized(scores.size(), 0.0);
-  // A deviation of this size is rounding noise of equal scores.
-  if (!(deviation > 1e-12 * std::max(1.0, std::abs(mean)))) return standardized;
+  if (deviation == 0) return standardized;
   for (size_t i = 0; i < scores.size(); ++i) standardized[i] = (scores[i] - mean) / deviation;
   return standardized;
 }
@@ -52,6 +52,16 @@ double GatedWeight(double weight, int informative_events, const GateOptions& opt
   if (steps <= 0) return informative_events >= options.min_history ? weight : 0.0;
   const double open = static_cast<double>(informative_events - options.min_history + 1) / steps;
   return weight * std::clamp(open, 0.0, 1.0);
+}
+
+double DeviationOf(absl::Span<const double> scores) {
+  if (scores.empty()) return 0;
+  const double mean = MeanOf(scores);
+  double squares = 0;
+  for (const double score : scores) squares += (score - mean) * (score - mean);
+  const double deviation = std::sqrt(squares / static_cast<double>(scores.size()));
+  // A deviation of this size is rounding noise of equal scores.
+  return deviation > 1e-12 * std::max(1.0, std::abs(mean)) ? deviation : 0;
 }
 
 absl::StatusOr<std::vector<double>> Normalize(absl::Span<const double> scores,

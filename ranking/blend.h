@@ -26,6 +26,9 @@ struct GateOptions {
 // short history tells the model little about the user.
 double GatedWeight(double weight, int informative_events, const GateOptions& options = {});
 
+// The standard deviation over the scores; 0 for none, and for equal scores up to rounding.
+double DeviationOf(absl::Span<const double> scores);
+
 enum class Normalization {
   // (score - mean) / standard deviation: preserves the distances between scores.
   kStandard,

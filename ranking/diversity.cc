@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 namespace palate::ranking {
@@ -44,11 +45,12 @@ class Picker {
     const size_t wanted =
         std::min(candidates_.size(), static_cast<size_t>(std::max(options_.num_results, 0)));
     const std::vector<size_t> explored = ChooseExplored(wanted);
+    const std::vector<size_t> places = PlacesOf(explored, wanted);
 
     std::vector<DiversityPick> picks;
     size_t next = 0;
     while (picks.size() < wanted) {
-      if (next < explored.size() && picks.size() == ExploredPlace(next, explored.size(), wanted)) {
+      if (next < explored.size() && picks.size() == places[next]) {
         Take(explored[next++], /*explored=*/true, picks);
         continue;
       }
@@ -60,16 +62,20 @@ class Picker {
   }
 
  private:
+  // Within each tier.
   void ScaleScores() {
-    if (candidates_.empty()) return;
-    const auto [low, high] =
-        std::minmax_element(candidates_.begin(), candidates_.end(),
-                            [](const auto& a, const auto& b) { return a.score < b.score; });
-    const double width = high->score - low->score;
-    if (!(width > 0)) return;
+    std::map<int, std::pair<double, double>> ranges;  // least and largest score by tier
+    for (const DiversityCandidate& candidate : candidates_) {
+      auto& [low, high] =
+          ranges.try_emplace(candidate.tier, candidate.score, candidate.score).first->second;
+      low = std::min(low, candidate.score);
+      high = std::max(high, candidate.score);
+    }
 
-    for (size_t i = 0; i < candidates_.size(); ++i)
-      relevance_[i] = (candidates_[i].score - low->score) / width;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      const auto& [low, high] = ranges.at(candidates_[i].tier);
+      if (high > low) relevance_[i] = (candidates_[i].score - low) / (high - low);
+    }
   }
 
   // Draws the explored items by seeded hash from those beyond the first `wanted` by score, and
@@ -79,12 +85,15 @@ class Picker {
     std::vector<size_t> order(candidates_.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::sort(order.begin(), order.end(), [this](size_t a, size_t b) {
+      if (candidates_[a].tier != candidates_[b].tier)
+        return candidates_[a].tier < candidates_[b].tier;
       return Before(candidates_[a].score, a, candidates_[b].score, b);
     });
 
-    std::vector<std::pair<uint64_t, size_t>> beyond;
+    std::vector<std::tuple<int, uint64_t, size_t>> beyond;
     for (size_t i = wanted; i < order.size(); ++i) {
-      beyond.emplace_back(SeededHash(candidates_[order[i]].item_id, options_.seed), order[i]);
+      const DiversityCandidate& candidate = candidates_[order[i]];
+      beyond.emplace_back(candidate.tier, SeededHash(candidate.item_id, options_.seed), order[i]);
     }
     std::sort(beyond.begin(), beyond.end());
 
@@ -92,7 +101,7 @@ class Picker {
     count = std::min({count, beyond.size(), wanted > 0 ? wanted - 1 : 0});
 
     std::vector<size_t> explored;
-    for (const auto& [hash, index] : beyond) {
+    for (const auto& [tier, hash, index] : beyond) {
       if (explored.size() == count) break;
       if (OverCap(index)) continue;
       reserved_.push_back(index);
@@ -101,9 +110,23 @@ class Picker {
     return explored;
   }
 
-  // The i-th of `count` explored places: evenly spread, the last one at the end of the list.
-  static size_t ExploredPlace(size_t i, size_t count, size_t wanted) {
-    return (i + 1) * wanted / count - 1;
+  // The places of the explored candidates, ascending: those of the first place's tier are spread
+  // evenly over the places after the first, and those of higher tiers, which may not go before
+  // anything of the first's, are the last.
+  std::vector<size_t> PlacesOf(const std::vector<size_t>& explored, size_t wanted) const {
+    int first_tier = std::numeric_limits<int>::max();
+    for (const DiversityCandidate& candidate : candidates_)
+      first_tier = std::min(first_tier, candidate.tier);
+    const auto spread =
+        static_cast<size_t>(std::count_if(explored.begin(), explored.end(), [&](size_t index) {
+          return candidates_[index].tier == first_tier;
+        }));
+
+    const size_t end = wanted - (explored.size() - spread);
+    std::vector<size_t> places;
+    for (size_t i = 0; i < spread; ++i) places.push_back((i + 1) * (end - 1) / spread);
+    for (size_t i = end; i < wanted; ++i) places.push_back(i);
+    return places;
   }
 
   bool Before(double score_a, size_t a, double score_b, size_t b) const {
@@ -121,7 +144,11 @@ class Picker {
           std::find(reserved_.begin(), reserved_.end(), i) != reserved_.end())
         continue;
       const double value = (1 - strength) * relevance_[i] - strength * similarity_[i];
-      if (best == candidates_.size() || Before(value, i, best_value, best)) {
+      const bool lower = best != candidates_.size() && candidates_[i].tier < candidates_[best].tier;
+      const bool higher =
+          best != candidates_.size() && candidates_[i].tier > candidates_[best].tier;
+      if (higher) continue;
+      if (best == candidates_.size() || lower || Before(value, i, best_value, best)) {
         best = i;
         best_value = value;
       }

@@ -28,6 +28,8 @@ struct DiversityCandidate {
   // capped_values[c] are the item's values of the attribute of DiversityOptions::caps[c]. May have
   // fewer elements than there are caps.
   std::vector<std::vector<std::string>> capped_values;
+  // Candidates of a higher tier follow all those of lower tiers that the caps let in.
+  int tier = 0;
 };
 
 struct AttributeCap {
@@ -41,7 +43,8 @@ struct DiversityOptions {
   double strength = 0.3;
   std::vector<AttributeCap> caps = {};
   // Share of the results, rounded down, drawn from the candidates beyond the first num_results by
-  // score. Explored results are spread evenly and, up to a share of one half, never come first.
+  // score, lower tiers first. Explored results of the first result's tier are spread evenly; those
+  // of higher tiers come last. The first result is never an explored one, whatever the share.
   double exploration_share = 0;
   uint64_t seed = 0;
 };
@@ -57,8 +60,8 @@ struct DiversityPick {
 //
 //   (1 - strength) * score - strength * (largest inner product with the picks so far),
 //
-// where scores are scaled to [0, 1] over the candidates. Ties are broken by item id. Candidates
-// over a cap are taken only when no other is left.
+// of the lowest tier, where scores are scaled to [0, 1] over the tier. Ties are broken by item id.
+// Candidates over a cap are taken only when no other is left.
 std::vector<DiversityPick> Diversify(const std::vector<DiversityCandidate>& candidates,
                                      const DiversityOptions& options);
 

@@ -73,7 +73,8 @@ struct RankInput {
   std::vector<ItemFacts> candidates;
   std::string instruction;             // a rule from the caller in natural language; may be empty
   RankMode mode = RankMode::kOfModel;  // any other mode than the model's is an error
-  // For pointwise models only. Without a query, one is written from the history (pointwise_text.h).
+  // For pointwise models, which do not read the history then. Without a query, one is written from
+  // the history (pointwise_text.h).
   std::optional<RankContent> query = std::nullopt;
   std::vector<RankContent> documents = {};  // replaces candidates
 };
@@ -85,10 +86,13 @@ struct RankOutput {
   std::string model_fingerprint;
   int prompt_tokens = 0;      // over all prompts
   int truncated_history = 0;  // items of the history that are not in the prompt
+  // Fields of the input that are given and that the model cannot use: "instruction", "query",
+  // "history".
+  std::vector<std::string> unused_fields = {};
+  std::vector<ElementFailure> failures = {};  // candidates or documents without a score, by index
   // For pointwise models only. The published score of each element, the sigmoid of its log-odds.
   std::vector<float> relevance = {};
-  int truncated_documents = 0;                // candidates or documents that were truncated
-  std::vector<ElementFailure> failures = {};  // candidates or documents without a score, by index
+  int truncated_documents = 0;  // candidates or documents that were truncated
 };
 
 enum class ExplanationSource { kTemplate, kLlm };

@@ -217,8 +217,9 @@ absl::Status LoadSiglip(const models::Checkpoint& checkpoint, const Placement& p
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
-    const std::string& folder, models::ModelFamily family, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<Encoder>> LoadClipEncoder(const std::string& folder,
+                                                         models::ModelFamily family,
+                                                         const EmbeddingModelOptions& options) {
   const std::string family_name = FamilyId(family);
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, family_name));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
@@ -244,7 +245,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
       {.name = kImageSpace, .fingerprint = fingerprint, .available = true, .calibration = {}},
       {.name = kFusedSpace, .fingerprint = fused, .available = true, .calibration = {}}};
 
-  return std::make_unique<const TowerEncoder>(std::move(parts));
+  return std::make_unique<TowerEncoder>(std::move(parts));
 }
 
 }  // namespace palate::embedding

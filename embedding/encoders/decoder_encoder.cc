@@ -152,9 +152,9 @@ absl::StatusOr<std::string> ContentOf(const models::CausalLm& lm, const ModelInf
                       info.max_text_tokens);
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(
-    std::shared_ptr<const models::CausalLm> lm, const models::SentenceLayout& layout,
-    ModelInfo info) {
+absl::StatusOr<std::unique_ptr<Encoder>> MakeTextEncoder(std::shared_ptr<const models::CausalLm> lm,
+                                                         const models::SentenceLayout& layout,
+                                                         ModelInfo info) {
   TowerEncoder::Parts parts;
   parts.prompts = PromptsFrom(layout.prompts);
   PALATE_ASSIGN_OR_RETURN(std::string content, ContentOf(*lm, info));
@@ -168,12 +168,13 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeTextEncoder(
 
   parts.text = std::make_unique<LmTextTower>(std::move(lm), layout.pooling, info.max_text_tokens);
   parts.info = std::move(info);
-  return std::make_unique<const TowerEncoder>(std::move(parts));
+  return std::make_unique<TowerEncoder>(std::move(parts));
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(
-    std::shared_ptr<const models::CausalLm> lm, const models::SentenceLayout& layout,
-    const EmbeddingModelOptions& options, ModelInfo info) {
+absl::StatusOr<std::unique_ptr<Encoder>> MakeVlEncoder(std::shared_ptr<const models::CausalLm> lm,
+                                                       const models::SentenceLayout& layout,
+                                                       const EmbeddingModelOptions& options,
+                                                       ModelInfo info) {
   info.min_pixels = options.min_pixels > 0 ? options.min_pixels : kMinPixels;
   info.max_pixels = options.max_pixels > 0 ? options.max_pixels : kMaxPixels;
   if (info.min_pixels > info.max_pixels) {
@@ -199,14 +200,14 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeVlEncoder(
         {.name = name, .fingerprint = fingerprint, .available = true, .calibration = {}});
   }
 
-  return std::make_unique<const VlEncoder>(std::move(lm), std::move(prompt), layout.pooling,
+  return std::make_unique<VlEncoder>(std::move(lm), std::move(prompt), layout.pooling,
                                            std::move(info));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder,
-                                                           const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<Encoder>> LoadDecoder(const std::string& folder,
+                                                     const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::CausalLm> lm,
                           models::CausalLm::Load(folder, {.dtype = placement.dtype,

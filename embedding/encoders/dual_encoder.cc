@@ -197,8 +197,8 @@ absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPo
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
-    const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<Encoder>> LoadSentenceEncoder(const std::string& folder,
+                                                             const EmbeddingModelOptions& options) {
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, "bert"));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(TextHalf half, LoadTextHalf(folder, placement));
@@ -214,11 +214,11 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
 
   parts.text = std::make_unique<SentenceTower>(std::move(half.encoder));
   parts.prompts = std::move(half.prompts);
-  return std::make_unique<const TowerEncoder>(std::move(parts));
+  return std::make_unique<TowerEncoder>(std::move(parts));
 }
 
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
-    const std::string& folder, const EmbeddingModelOptions& options) {
+absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& folder,
+                                                         const EmbeddingModelOptions& options) {
   PALATE_RETURN_IF_ERROR(RefuseDecoderOptions(options, "dual_encoder"));
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig description,
@@ -273,7 +273,7 @@ absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
   parts.text = std::make_unique<SentenceTower>(std::move(text.encoder));
   parts.image = std::move(image.tower);
   parts.prompts = std::move(text.prompts);
-  return std::make_unique<const TowerEncoder>(std::move(parts));
+  return std::make_unique<TowerEncoder>(std::move(parts));
 }
 
 }  // namespace palate::embedding

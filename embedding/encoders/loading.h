@@ -47,13 +47,14 @@ absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::st
 absl::Status RefusePixelBudget(const EmbeddingModelOptions& options, absl::string_view family);
 
 // One loader per kind of folder; EmbeddingModel::Load chooses.
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDualEncoder(
-    const std::string& folder, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadSentenceEncoder(
-    const std::string& folder, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadClipEncoder(
-    const std::string& folder, models::ModelFamily family, const EmbeddingModelOptions& options);
-absl::StatusOr<std::unique_ptr<const Encoder>> LoadDecoder(const std::string& folder,
-                                                           const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& folder,
+                                                         const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<Encoder>> LoadSentenceEncoder(const std::string& folder,
+                                                             const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<Encoder>> LoadClipEncoder(const std::string& folder,
+                                                         models::ModelFamily family,
+                                                         const EmbeddingModelOptions& options);
+absl::StatusOr<std::unique_ptr<Encoder>> LoadDecoder(const std::string& folder,
+                                                     const EmbeddingModelOptions& options);
 
 }  // namespace palate::embedding

@@ -45,28 +45,22 @@ absl::Status UserHistoryReader::ReadAggregate() {
   has_events_ = true;
   // For a request time in the past: the aggregate already holds what came later.
   has_later_events_ = FromMicros(aggregate->newest_event_us()) > request_time_;
-  if (has_later_events_) return ReadMeanOfEarlierRatings();
-  if (aggregate->num_ratings() > 0)
-    rating_mean_ = aggregate->rating_sum() / static_cast<double>(aggregate->num_ratings());
+  if (has_later_events_) return ReadEarlierRatings();
+  ratings_.sum = aggregate->rating_sum();
+  ratings_.count = aggregate->num_ratings();
   return absl::OkStatus();
 }
 
-absl::Status UserHistoryReader::ReadMeanOfEarlierRatings() {
-  double sum = 0;
-  int64_t count = 0;
-  PALATE_RETURN_IF_ERROR(ScanEvents([&](int64_t, absl::string_view,
-                                        absl::string_view value) -> absl::StatusOr<bool> {
+absl::Status UserHistoryReader::ReadEarlierRatings() {
+  return ScanEvents([&](int64_t, absl::string_view,
+                        absl::string_view value) -> absl::StatusOr<bool> {
     PALATE_ASSIGN_OR_RETURN(const auto record, ParseRecord<storage::EventRecord>(value, "event"));
     const EventTypeDeclaration* type = FindEventType(*catalog_, record.type());
     if (type != nullptr && type->value_is_rating && record.has_value()) {
-      sum += record.value();
-      ++count;
+      ratings_.Add(record.value());
     }
     return true;
-  }));
-
-  if (count > 0) rating_mean_ = sum / static_cast<double>(count);
-  return absl::OkStatus();
+  });
 }
 
 absl::Status UserHistoryReader::ReadSeen(UserContext& context) const {
@@ -97,8 +91,8 @@ absl::Status UserHistoryReader::ReadEarlierSeen(UserContext& context) const {
   return absl::OkStatus();
 }
 
-absl::Status UserHistoryReader::ReadEvents(UserContext& context) const {
-  return ScanEvents(
+absl::Status UserHistoryReader::ReadEvents(UserContext& context) {
+  PALATE_RETURN_IF_ERROR(ScanEvents(
       [&](int64_t time_us, absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
         if (context.events.size() >= static_cast<size_t>(query_.max_events)) {
           context.has_more_events = true;
@@ -110,19 +104,24 @@ absl::Status UserHistoryReader::ReadEvents(UserContext& context) const {
           return absl::DataLossError("a stored event has a damaged key");
         ContextEvent event;
         event.event = FromRecord(query_.user_id, std::move(event_id), time_us, std::move(record));
-        event.weight = Weight(event.event);
         context.events.push_back(std::move(event));
         return true;
-      });
+      }));
+  WeighEvents(context);
+  return absl::OkStatus();
 }
 
-double UserHistoryReader::Weight(const Event& event) const {
-  const EventTypeDeclaration* type = FindEventType(*catalog_, event.type);
-  if (type == nullptr) return 0;
-  if (!type->value_is_rating) return type->weight;
-  return rating_mean_.has_value() && event.value.has_value()
-             ? type->weight * (*event.value - *rating_mean_)
-             : 0;
+void UserHistoryReader::WeighEvents(UserContext& context) {
+  for (const ContextEvent& event : context.events) {
+    const EventTypeDeclaration* type = FindEventType(*catalog_, event.event.type);
+    if (type != nullptr && type->value_is_rating && event.event.value.has_value())
+      ratings_.AddToRange(*event.event.value);
+  }
+
+  const double baseline = ratings_.Baseline();
+  for (ContextEvent& event : context.events) {
+    event.weight = EventWeight(FindEventType(*catalog_, event.event.type), event.event, baseline);
+  }
 }
 
 absl::Status UserHistoryReader::ScanEvents(const EventVisitor& visit) const {

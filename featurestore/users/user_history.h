@@ -7,13 +7,13 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "domain/rating.h"
 #include "domain/user_context.h"
 #include "featurestore/storage/catalog_state.h"
 #include "featurestore/storage/database.h"
@@ -40,12 +40,12 @@ class UserHistoryReader {
 
   absl::Status ReadProfile(UserContext& context) const;
   absl::Status ReadAggregate();
-  absl::Status ReadMeanOfEarlierRatings();
+  absl::Status ReadEarlierRatings();
   absl::Status ReadSeen(UserContext& context) const;
   // From the events up to the request's time, by the event types as they are declared now.
   absl::Status ReadEarlierSeen(UserContext& context) const;
-  absl::Status ReadEvents(UserContext& context) const;
-  double Weight(const Event& event) const;
+  absl::Status ReadEvents(UserContext& context);
+  void WeighEvents(UserContext& context);
 
   const Database& database_;
   const ItemNumbers& item_numbers_;
@@ -55,8 +55,8 @@ class UserHistoryReader {
   const absl::Time request_time_;
   const rocksdb::ReadOptions read_;
   bool has_events_ = false;
-  bool has_later_events_ = false;      // than the request's time
-  std::optional<double> rating_mean_;  // of the user, up to the request's time
+  bool has_later_events_ = false;  // than the request's time
+  RatingStats ratings_;            // of the user, up to the request's time
 };
 
 }  // namespace palate::featurestore

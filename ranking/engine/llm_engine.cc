@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -83,26 +85,21 @@ absl::Status LlmEngine::Impl::WarmUp() {
     input.candidates.push_back(item);
   }
 
-  // The first run loads the weights and fills caches; the second one measures the cost.
-  for (int i = 0; i < 2; ++i) {
-    PALATE_ASSIGN_OR_RETURN(
-        const EncodedRankPrompt prompt,
-        loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_,
-                                                loaded_.encoder->Counter())));
-    const absl::Time began = absl::Now();
+  PALATE_ASSIGN_OR_RETURN(
+      const EncodedRankPrompt prompt,
+      loaded_.encoder->Encode(BuildRankPrompt(input, Summarize(input.history), prompt_options_,
+                                              loaded_.encoder->Counter())));
+  return rankings_queue_.MeasureWarmUps([&]() -> absl::StatusOr<int64_t> {
     PALATE_RETURN_IF_ERROR(ScoreCandidates(loaded_, prompt, options_.max_forward_tokens, [] {
                              return true;
                            }).status());
-    if (i == 1) rankings_queue_.Measured(prompt.num_tokens(), absl::Now() - began);
-  }
-  return absl::OkStatus();
+    return prompt.num_tokens();
+  });
 }
 
 absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input,
                                                  const CallContext& context) {
   rankings_.fetch_add(1, std::memory_order_relaxed);
-  if (input.query.has_value())
-    return InvalidField("query", "is given", "none: the model ranks candidates for a history");
   if (!input.documents.empty())
     return InvalidField("documents", "are given", "none: the model ranks candidates for a history");
 
@@ -119,8 +116,17 @@ absl::StatusOr<RankOutput> LlmEngine::Impl::Rank(const RankInput& input,
   output.model_fingerprint = loaded_.fingerprint;
   output.prompt_tokens = static_cast<int>(tokens);
   output.truncated_history = prompt.truncated_history;
+  if (!input.instruction.empty()) output.unused_fields.push_back("instruction");
+  if (input.query.has_value()) output.unused_fields.push_back("query");
   if (input.candidates.empty()) return output;
   PALATE_ASSIGN_OR_RETURN(output.scores, Score(std::move(encoded), context));
+
+  for (size_t i = 0; i < output.scores.size(); ++i) {
+    if (std::isfinite(output.scores[i])) continue;
+    output.scores[i] = std::numeric_limits<float>::quiet_NaN();
+    output.failures.push_back(
+        {i, absl::InternalError("the model computed a score that is not finite")});
+  }
   return output;
 }
 
@@ -156,12 +162,12 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
 
   const size_t waves = (inputs.size() - 1) / options_.max_decode_batch + 1;
   const double ahead = static_cast<double>(executor_.waiting(Lane::kDecoding));
-  const absl::Duration needed =
-      decode_cost_.Estimate(kUsualTextTokens * static_cast<double>(waves) * (1 + ahead));
-  const absl::Duration remaining = context.deadline - absl::Now() - kTemplateReserve;
-  if (needed > remaining) {
+  const double steps = kUsualTextTokens * static_cast<double>(waves);
+  const absl::Status admitted = decode_cost_.Admit(
+      {.ahead = steps * ahead, .units = steps}, context.deadline - absl::Now() - kTemplateReserve);
+  if (!admitted.ok()) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
-    return TooLate(needed, remaining);
+    return admitted;
   }
 
   PALATE_ASSIGN_OR_RETURN(
@@ -215,8 +221,9 @@ EngineStats LlmEngine::Impl::stats() const {
 absl::Status LlmEngine::Impl::Health() const {
   const absl::Duration running = executor_.RunningFor();
   if (running <= options_.stuck_after) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("the model has been busy with one step for ", absl::FormatDuration(running)));
+  return absl::UnavailableError(absl::StrCat("the model is stuck: it has made no progress for ",
+                                             absl::FormatDuration(running),
+                                             " (ranking.stuck_after_ms)"));
 }
 
 absl::StatusOr<std::unique_ptr<LlmEngine>> LlmEngine::Load(const std::string& folder,

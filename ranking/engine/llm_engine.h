@@ -59,7 +59,8 @@ struct EngineOptions {
   int max_attempts = 8;
   // 0 always takes the likeliest token, so that wordings hardly vary between items.
   double temperature = 0.7;
-  // The engine is unhealthy while a step runs longer than this.
+  // The engine is unhealthy when it makes no progress on its work for this long. Must exceed the
+  // time of one forward of max_forward_tokens and of one decode step.
   absl::Duration stuck_after = absl::Seconds(30);
 };
 
@@ -78,8 +79,9 @@ class LlmEngine final : public RankingModel {
   LlmEngine& operator=(const LlmEngine&) = delete;
 
   // One score per candidate, in order; no candidates give no scores. InvalidArgument when the
-  // prompt exceeds max_rank_tokens, or when there is a query or documents, which the prompt does
-  // not support.
+  // prompt exceeds max_rank_tokens, or when there are documents, which the prompt does not support.
+  // It has no place for an instruction or a query either: RankOutput::unused_fields names them. A
+  // candidate whose score is not finite fails alone, in RankOutput::failures.
   absl::StatusOr<RankOutput> Rank(const RankInput& input, const CallContext& context) override;
 
   // One explanation per input, in order, in English whatever `language` is. Texts, including
@@ -96,7 +98,7 @@ class LlmEngine final : public RankingModel {
   // The longest prompt of one candidate, limited by the positions of the model.
   int max_prompt_tokens() const override;
   EngineStats stats() const override;
-  // Unavailable while a step has been running for longer than stuck_after.
+  // Unavailable while the model has made no progress on its work for longer than stuck_after.
   absl::Status Health() const override;
 
  private:

@@ -42,6 +42,11 @@ absl::Status ModelExecutor::Submit(Lane lane, Step step) {
   return absl::OkStatus();
 }
 
+void ModelExecutor::NoteProgress() {
+  MutexLock lock(mutex_);
+  step_began_ = absl::Now();
+}
+
 absl::Duration ModelExecutor::RunningFor() const {
   MutexLock lock(mutex_);
   return std::max(absl::Now() - step_began_, absl::ZeroDuration());

@@ -38,7 +38,9 @@ class ModelExecutor {
   // ResourceExhausted, at once, when the lane is full; Unavailable during shutdown.
   absl::Status Submit(Lane lane, Step step) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The duration of the running step so far; zero if none runs.
+  // Called by a step that has finished a part of its work, such as one forward of several.
+  void NoteProgress() ABSL_LOCKS_EXCLUDED(mutex_);
+  // How long the running step has been going without progress; zero if none runs.
   absl::Duration RunningFor() const ABSL_LOCKS_EXCLUDED(mutex_);
   size_t waiting(Lane lane) const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -51,7 +53,7 @@ class ModelExecutor {
   std::deque<Step> scoring_ ABSL_GUARDED_BY(mutex_);
   std::deque<Step> decoding_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // InfiniteFuture while no step runs.
+  // Or its last progress; InfiniteFuture while no step runs.
   absl::Time step_began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   std::thread thread_;
 };

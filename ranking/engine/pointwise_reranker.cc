@@ -201,6 +201,7 @@ absl::StatusOr<RankOutput> PointwiseReranker::Impl::Rank(const RankInput& input,
   output.prompt_tokens =
       static_cast<int>(std::min<int64_t>(request.tokens, std::numeric_limits<int>::max()));
   output.truncated_documents = request.truncated;
+  if (input.query.has_value() && !input.history.empty()) output.unused_fields = {"history"};
   output.failures = std::move(request.failures);
   const size_t count = input.documents.empty() ? input.candidates.size() : input.documents.size();
   output.scores.assign(count, std::numeric_limits<float>::quiet_NaN());
@@ -241,18 +242,15 @@ absl::Status PointwiseReranker::Impl::WarmUp() {
   input.query = RankContent{"a chair of walnut"};
   input.documents.assign(4, RankContent{"A walnut chair with a woven seat, made to last."});
 
-  // The first run loads the weights and fills caches; the second one measures the cost.
-  for (int i = 0; i < 2; ++i) {
-    PALATE_ASSIGN_OR_RETURN(PreparedRequest request, Prepare(input));
-    if (request.sequences.empty()) return request.failures.front().status;
-    const absl::Time began = absl::Now();
-    PairScoring scoring(head_, std::move(request.sequences), ScoringOptions());
+  PALATE_ASSIGN_OR_RETURN(const PreparedRequest request, Prepare(input));
+  if (request.sequences.empty()) return request.failures.front().status;
+  return queue_.MeasureWarmUps([&]() -> absl::StatusOr<int64_t> {
+    PairScoring scoring(head_, request.sequences, ScoringOptions());
     absl::StatusOr<bool> more = true;
     while (more.ok() && *more) more = scoring.Step([] { return true; });
     PALATE_RETURN_IF_ERROR(more.status());
-    if (i == 1) queue_.Measured(scoring.num_tokens(), absl::Now() - began);
-  }
-  return absl::OkStatus();
+    return scoring.num_tokens();
+  });
 }
 
 EngineStats PointwiseReranker::Impl::stats() const {
@@ -268,8 +266,9 @@ EngineStats PointwiseReranker::Impl::stats() const {
 absl::Status PointwiseReranker::Impl::Health() const {
   const absl::Duration running = executor_.RunningFor();
   if (running <= options_.stuck_after) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("the reranker has been busy with one step for ", absl::FormatDuration(running)));
+  return absl::UnavailableError(absl::StrCat("the reranker is stuck: it has made no progress for ",
+                                             absl::FormatDuration(running),
+                                             " (ranking.reranker_stuck_after_ms)"));
 }
 
 absl::StatusOr<std::unique_ptr<PointwiseReranker>> PointwiseReranker::Load(

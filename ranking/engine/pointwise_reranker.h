@@ -39,7 +39,7 @@ namespace palate::ranking {
 struct RerankerOptions {
   // Threads of one operation, set once for the process; 0 keeps LibTorch's default.
   int intra_op_threads = 0;
-  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": chosen for the device
+  std::string dtype = "fp32";  // "fp32", "bf16", "fp16", or "auto": a guess by the device
   std::string device = "cpu";  // "cpu", "cuda", "cuda:1", or "auto"
   // Waiting requests, beyond which calls are refused with RESOURCE_EXHAUSTED.
   size_t max_queued_rankings = 64;
@@ -49,7 +49,8 @@ struct RerankerOptions {
   int64_t max_forward_tokens = 2048;
   // Compute the common prefix of all pairs of a request once.
   bool share_prefix = true;
-  // The reranker is unhealthy while a step runs longer than this.
+  // The reranker is unhealthy when it makes no progress on its work for this long. Must exceed the
+  // time of one forward of max_forward_tokens.
   absl::Duration stuck_after = absl::Seconds(120);
 };
 
@@ -82,7 +83,7 @@ class PointwiseReranker final : public RankingModel {
   int max_prompt_tokens() const override;
   // The counters of explanations are 0.
   EngineStats stats() const override;
-  // Unavailable while a step has been running for longer than stuck_after.
+  // Unavailable while the model has made no progress on its work for longer than stuck_after.
   absl::Status Health() const override;
 
  private:

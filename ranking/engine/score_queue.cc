@@ -1,21 +1,15 @@
 #include "ranking/engine/score_queue.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/mutex.h"
+#include "base/status.h"
 
 namespace palate::ranking {
-
-absl::Status TooLate(absl::Duration needed, absl::Duration remaining) {
-  return absl::DeadlineExceededError(absl::StrCat(
-      "the model needs about ", absl::FormatDuration(absl::Trunc(needed, absl::Microseconds(1))),
-      ", but the remaining time is ",
-      absl::FormatDuration(absl::Trunc(remaining, absl::Microseconds(1)))));
-}
 
 // Shared by the executor and the waiting caller.
 struct ScoreQueue::Job {
@@ -29,12 +23,12 @@ struct ScoreQueue::Job {
 };
 
 absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& context) {
-  const absl::Duration needed =
-      cost_.Estimate(static_cast<double>(backlog_.load(std::memory_order_relaxed) + tokens));
-  const absl::Duration remaining = context.deadline - absl::Now();
-  if (needed > remaining) {
+  const auto ahead = static_cast<double>(backlog_.load(std::memory_order_relaxed));
+  const absl::Status admitted = cost_.Admit({.ahead = ahead, .units = static_cast<double>(tokens)},
+                                            context.deadline - absl::Now());
+  if (!admitted.ok()) {
     refused_for_deadline_.fetch_add(1, std::memory_order_relaxed);
-    return TooLate(needed, remaining);
+    return admitted;
   }
 
   const auto job = std::make_shared<Job>();
@@ -71,12 +65,34 @@ absl::Status ScoreQueue::Run(int64_t tokens, Step step, const CallContext& conte
   return *job->result;
 }
 
+absl::Status ScoreQueue::MeasureWarmUps(const WarmUpFn& work) {
+  constexpr int kRuns = 3;
+  constexpr absl::Duration kEnough = absl::Seconds(2);
+  PALATE_RETURN_IF_ERROR(work().status());
+
+  double least = 0;
+  const absl::Time began_all = absl::Now();
+  for (int run = 0; run < kRuns && absl::Now() - began_all < kEnough; ++run) {
+    const absl::Time began = absl::Now();
+    PALATE_ASSIGN_OR_RETURN(const int64_t tokens, work());
+    if (tokens <= 0) continue;
+    const double seconds = absl::ToDoubleSeconds(absl::Now() - began) / static_cast<double>(tokens);
+    least = run == 0 ? seconds : std::min(least, seconds);
+  }
+
+  cost_.Add(1, absl::Seconds(least));
+  return absl::OkStatus();
+}
+
 // On the executor's thread.
 bool ScoreQueue::RunStep(Job& job) {
   absl::StatusOr<bool> more = false;
   if (!job.abandoned) {
     const absl::Time began = absl::Now();
-    more = job.step([&job] { return !job.abandoned; });
+    more = job.step([this, &job] {
+      executor_.NoteProgress();
+      return !job.abandoned;
+    });
     job.spent += absl::Now() - began;
     if (more.ok() && *more && !job.abandoned) return true;
     if (more.ok() && !job.abandoned) cost_.Add(static_cast<double>(job.tokens), job.spent);

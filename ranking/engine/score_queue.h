@@ -2,7 +2,9 @@
 //
 //   RESOURCE_EXHAUSTED  at once, when the executor's scoring lane is full
 //   DEADLINE_EXCEEDED   at once, when the waiting work and this request would exceed the deadline,
-//                       by the measured cost of a token; or when the deadline passes
+//                       by the measured cost of a token; or when the deadline passes. When nothing
+//                       waits, a request is let in from time to time against the estimate
+//                       (cost_meter.h)
 //   CANCELLED           at once, when the call is cancelled
 //
 // No further step is computed for a request whose caller has returned. Thread-safe.
@@ -21,13 +23,11 @@
 
 namespace palate::ranking {
 
-// DeadlineExceeded naming the estimated and the remaining time.
-absl::Status TooLate(absl::Duration needed, absl::Duration remaining);
-
 class ScoreQueue {
  public:
   // Runs one bounded step on the executor's thread; returns true if more remain. A long step may
-  // call `wanted` and stop when it returns false. Must not throw.
+  // call `wanted` and stop when it returns false. Each call of `wanted` counts as progress for
+  // ModelExecutor::RunningFor. Must not throw.
   using Step = std::function<absl::StatusOr<bool>(const std::function<bool()>& wanted)>;
 
   // Borrows the executor, whose thread must be joined before this object is destroyed.
@@ -38,10 +38,12 @@ class ScoreQueue {
   // it must own what it uses.
   absl::Status Run(int64_t tokens, Step step, const CallContext& context);
 
-  // Adds a measurement of work that did not pass through the queue.
-  void Measured(int64_t tokens, absl::Duration elapsed) {
-    cost_.Add(static_cast<double>(tokens), elapsed);
-  }
+  // Does work of a typical shape on the calling thread; returns its tokens.
+  using WarmUpFn = std::function<absl::StatusOr<int64_t>()>;
+  // Runs `work` once to load weights and fill caches, then up to three times, for two seconds or
+  // so, and takes the least cost of a token: the machine may be busy while a model loads. The first
+  // error of `work`.
+  absl::Status MeasureWarmUps(const WarmUpFn& work);
 
   double seconds_per_token() const { return cost_.seconds_per_unit(); }
   int64_t refused_for_overload() const { return refused_for_overload_; }

@@ -25,15 +25,14 @@ absl::StatusOr<ranking::RankOutput> RankingClient::Rank(const ranking::RankInput
     return absl::InternalError(absl::StrCat(response.scores_size(), " scores for ",
                                             input.candidates.size(), " candidates"));
   }
-  // The pipeline blends all scores or none: a candidate without a score would silently lose rank.
-  if (!response.failures().empty()) {
-    const auto& failure = response.failures(0);
-    return absl::UnavailableError(absl::StrCat(response.failures_size(), " of ",
-                                               input.candidates.size(),
-                                               " candidates were not scored: candidate ",
-                                               failure.index(), ": ", failure.status().message()));
+
+  ranking::RankOutput output = FromProto(response);
+  for (const auto& failure : response.failures()) {
+    output.failures.push_back({static_cast<size_t>(failure.index()),
+                               absl::Status(static_cast<absl::StatusCode>(failure.status().code()),
+                                            failure.status().message())});
   }
-  return FromProto(response);
+  return output;
 }
 
 absl::StatusOr<std::vector<ranking::Explanation>> RankingClient::Explain(

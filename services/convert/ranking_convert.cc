@@ -160,6 +160,7 @@ ranking_pb::RankResponse ToProto(const ranking::RankOutput& output) {
   out.set_truncated_history(output.truncated_history);
   out.set_truncated_documents(output.truncated_documents);
   out.mutable_relevance()->Add(output.relevance.begin(), output.relevance.end());
+  out.mutable_unused_fields()->Assign(output.unused_fields.begin(), output.unused_fields.end());
   return out;
 }
 
@@ -171,6 +172,7 @@ ranking::RankOutput FromProto(const ranking_pb::RankResponse& response) {
   out.truncated_history = response.truncated_history();
   out.truncated_documents = response.truncated_documents();
   out.relevance.assign(response.relevance().begin(), response.relevance().end());
+  out.unused_fields.assign(response.unused_fields().begin(), response.unused_fields().end());
   return out;
 }
 

@@ -84,6 +84,7 @@ embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelI
   }
 
   out.set_numeric_type(info.dtype);
+  out.set_numeric_type_reason(info.dtype_reason);
   out.set_device(info.device);
   return out;
 }

@@ -23,8 +23,8 @@ void BindModels(EmbeddingConfig& own, Config& config) {
                    "The model for requests and catalogs that name none.");
 
   config.AddString("embedding.dtype", &own.load.dtype,
-                   "Numeric type of the models: fp32, bf16, fp16 or auto (the type that the device "
-                   "accelerates).");
+                   "Numeric type of the models: fp32, bf16, fp16 or auto (the fastest; on a "
+                   "processor with instructions for bf16 it is measured once).");
   config.AddString(
       "embedding.device", &own.load.device,
       "Device of the models: cpu, cuda, cuda:1 or auto (the first GPU, if there is one).");
@@ -192,6 +192,9 @@ absl::StatusOr<ServiceSet> MakeEmbeddingServices(const EmbeddingConfig& config) 
   EmbeddingModels models;
   for (const auto& [name, folder] : config.models) {
     embedding::EmbeddingModelOptions options = config.load;
+    // Beside the vectors, whose keys depend on the type.
+    if (!config.item_cache.dir.empty())
+      options.race_file = config.item_cache.dir + ".numeric-types";
     if (const auto adapter = config.adapters.find(name); adapter != config.adapters.end())
       options.adapter = adapter->second;
     auto model = embedding::EmbeddingModel::Load(folder, options);

@@ -220,6 +220,10 @@ recommender_pb::Degradation ToProto(pipeline::Degradation value) {
       return recommender_pb::DEGRADATION_FEWER_THAN_REQUESTED;
     case pipeline::Degradation::kNoCandidates:
       return recommender_pb::DEGRADATION_NO_CANDIDATES;
+    case pipeline::Degradation::kInputNotUsed:
+      return recommender_pb::DEGRADATION_INPUT_NOT_USED;
+    case pipeline::Degradation::kLittleHistory:
+      return recommender_pb::DEGRADATION_LITTLE_HISTORY;
     case pipeline::Degradation::kNone:
       break;
   }
@@ -253,6 +257,10 @@ absl::StatusOr<pipeline::Degradation> FromProto(recommender_pb::Degradation valu
       return pipeline::Degradation::kFewerThanRequested;
     case recommender_pb::DEGRADATION_NO_CANDIDATES:
       return pipeline::Degradation::kNoCandidates;
+    case recommender_pb::DEGRADATION_INPUT_NOT_USED:
+      return pipeline::Degradation::kInputNotUsed;
+    case recommender_pb::DEGRADATION_LITTLE_HISTORY:
+      return pipeline::Degradation::kLittleHistory;
     case recommender_pb::Degradation_INT_MIN_SENTINEL_DO_NOT_USE_:
     case recommender_pb::Degradation_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;

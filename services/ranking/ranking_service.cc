@@ -51,6 +51,16 @@ void RankingConfig::Bind(Config& config) {
   config.AddInt64("ranking.reranker_max_forward_tokens", &reranker.max_forward_tokens, 64, 1 << 20,
                   "Tokens in one forward pass of a pointwise reranker.");
 
+  config.AddMilliseconds("ranking.stuck_after_ms", &engine.stuck_after, 10, 86'400'000,
+                         "Health turns NOT_SERVING when a listwise model that has work makes no "
+                         "progress for this long. Must exceed the time of one forward pass of "
+                         "ranking.max_forward_tokens tokens.");
+  config.AddMilliseconds(
+      "ranking.reranker_stuck_after_ms", &reranker.stuck_after, 10, 86'400'000,
+      "Health turns NOT_SERVING when a pointwise reranker that has work makes no "
+      "progress for this long. Must exceed the time of one forward pass of "
+      "ranking.reranker_max_forward_tokens tokens.");
+
   config.AddInt("ranking.intra_op_threads", &engine.intra_op_threads, 0, 256,
                 "Threads for one matrix operation; 0: LibTorch's default.");
 }

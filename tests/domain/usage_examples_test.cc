@@ -13,6 +13,7 @@
 #include "domain/catalog.h"
 #include "domain/item_number_set.h"
 #include "domain/limits.h"
+#include "domain/rating.h"
 #include "domain/user_context.h"
 #include "domain/vector.h"
 
@@ -46,6 +47,16 @@ TEST(UsageExampleTest, ItemNumberSet) {
   };
 
   EXPECT_TRUE(run().value());
+}
+
+TEST(UsageExampleTest, Rating) {
+  ExpectExampleOf("domain/rating.h");
+
+  RatingStats ratings;
+  for (const double value : {5.0, 5.0, 2.0}) ratings.Add(value);
+  const double baseline = ratings.Baseline();
+  EXPECT_GT(5.0, baseline);
+  EXPECT_LT(2.0, baseline);
 }
 
 TEST(UsageExampleTest, Catalog) {

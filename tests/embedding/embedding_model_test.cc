@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/embedding/dual_encoder_folder.h"
+#include "tests/temp_folder.h"
 
 namespace palate::embedding {
 namespace {
@@ -47,6 +48,29 @@ TEST_F(EmbeddingModelTest, DualEncoderServesThreeSpaces) {
   EXPECT_EQ(info.FindSpace("image")->calibration.mean, 0.3);
   EXPECT_NEAR(info.FindSpace("fused")->calibration.mean, 0.15, 1e-12);
   EXPECT_EQ(info.FindSpace("audio"), nullptr);
+}
+
+TEST_F(EmbeddingModelTest, AutomaticTypeIsMeasuredOnceAndSaysWhy) {
+  const TempFolder memory;
+  EmbeddingModelOptions options;
+  options.dtype = "auto";
+  options.race_file = memory.path() + "/types";
+  const auto first = EmbeddingModel::Load(folder_.path(), options);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const ModelInfo& info = (*first)->info();
+  EXPECT_THAT(info.dtype, testing::AnyOf("fp32", "bf16"));
+  EXPECT_FALSE(info.dtype_reason.empty());
+
+  // The second load takes what the first one measured, so that vectors stay comparable.
+  const auto second = EmbeddingModel::Load(folder_.path(), options);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->info().dtype, info.dtype);
+  EXPECT_EQ((*second)->info().dtype_reason, info.dtype_reason);
+  EXPECT_EQ((*second)->info().FindSpace("text")->fingerprint, info.FindSpace("text")->fingerprint);
+
+  const auto given = EmbeddingModel::Load(folder_.path());
+  ASSERT_TRUE(given.ok());
+  EXPECT_EQ((*given)->info().dtype_reason, "");
 }
 
 TEST_F(EmbeddingModelTest, DualEncoderWithoutVisionWeightsServesTextOnly) {

@@ -210,6 +210,7 @@ class FakeRanker final : public CandidateRanker {
 
     ranking::RankOutput output;
     output.model_fingerprint = "lm-1";
+    output.unused_fields = unused_fields;
     for (const ranking::ItemFacts& item : input.candidates) {
       const auto found = scores.find(item.item_id);
       output.scores.push_back(found == scores.end() ? 0 : found->second);
@@ -238,6 +239,7 @@ class FakeRanker final : public CandidateRanker {
   absl::Status rank_status;
   absl::Status explain_status;
   std::map<std::string, float> scores;
+  std::vector<std::string> unused_fields;
   std::vector<ranking::ExplainInput> explained;  // inputs of the last request
   int rank_calls = 0;
   ranking::RankInput last_input;

@@ -184,7 +184,13 @@ TEST_F(RecommenderTest, DoesNotAskTheLanguageModelAboutAUserOfWhomLittleIsKnown)
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(ranker_.rank_calls, 0);
   EXPECT_EQ(result->rerank_weight, 0);
-  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kNoHistory));
+  EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kLittleHistory))
+      << "one event tells something";
+
+  features_.context.events.clear();
+  const auto unknown = recommender_.Recommend(Query(), Within());
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_THAT(Notes(Report(*unknown, StageId::kRerank)), ElementsAre(Degradation::kNoHistory));
 }
 
 TEST_F(RecommenderTest, ReturnsTheFirstStageOrderMarkedWhenRankingIsDown) {
@@ -204,6 +210,139 @@ TEST_F(RecommenderTest, SaysThatTheDeadlineWasTooShortForTheLanguageModel) {
   const auto result = recommender_.Recommend(Query(), Within());
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(Notes(Report(*result, StageId::kRerank)), ElementsAre(Degradation::kDeadlineShort));
+}
+
+// Errors that the request did not cause: no configured model, a prompt beyond a limit, a model that
+// is gone.
+TEST_F(RecommenderTest, RecommendsInFirstStageOrderMarkedWhateverErrorTheModelAnswers) {
+  AddLongHistory();
+  for (const absl::Status& error :
+       {absl::FailedPreconditionError("no language model is configured"),
+        absl::InvalidArgumentError("candidates: make a prompt of 70000 tokens"),
+        absl::NotFoundError("no language model is named 'x'"), absl::DataLossError("damaged"),
+        absl::UnimplementedError("older server")}) {
+    ranker_.rank_status = error;
+    const auto result = recommender_.Recommend(Query(), Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
+    EXPECT_EQ(result->rerank_weight, 0);
+    const StageReport& report = Report(*result, StageId::kRerank);
+    EXPECT_EQ(report.outcome, StageOutcome::kSkipped);
+    EXPECT_THAT(Notes(report), ElementsAre(Degradation::kRankingUnavailable));
+    EXPECT_THAT(report.notes[0].detail, HasSubstr(std::string(error.message())));
+  }
+}
+
+TEST_F(RecommenderTest, CandidateWhoseScoreIsNotANumberFollowsTheOthersMarked) {
+  AddLongHistory();
+  features_.context.catalog.rerank_weight = 1;
+  ranker_.scores = {{"near", std::nanf("")}, {"middle", 1}, {"far", 2}};
+  for (const double lambda : {0.0, 0.001}) {
+    auto query = Query();
+    query.diversity.mmr_lambda = lambda;
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(Ids(*result), ElementsAre("far", "middle", "near"));
+    EXPECT_FALSE(result->results[2].rerank_score.has_value());
+    EXPECT_LT(result->results[2].score, result->results[1].score);
+    const StageReport& report = Report(*result, StageId::kRerank);
+    EXPECT_EQ(report.outcome, StageOutcome::kDegraded);
+    ASSERT_THAT(report.notes, testing::SizeIs(1));
+    EXPECT_THAT(report.notes[0].detail, HasSubstr("1 of 3 candidates have no score"));
+  }
+}
+
+TEST_F(RecommenderTest, KeepsTheFirstStageOrderMarkedWhenNoScoreIsANumber) {
+  AddLongHistory();
+  for (const char* id : {"near", "middle", "far"}) ranker_.scores[id] = INFINITY;
+  const auto result = recommender_.Recommend(Query(), Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("near", "middle", "far"));
+  EXPECT_EQ(Report(*result, StageId::kRerank).outcome, StageOutcome::kSkipped);
+}
+
+TEST_F(RecommenderTest, NoItemThatTheModelDidNotOrderPassesOneThatItDid) {
+  AddLongHistory();
+  features_.context.catalog.rerank_weight = 1;
+  for (int i = 0; i < 120; ++i) {
+    const float angle = 0.01f * static_cast<float>(i);
+    features_.AddItem(absl::StrCat("item", 100 + i), {std::cos(angle), std::sin(angle)})
+        .item.attributes = {{"color", i % 2 == 0 ? "red" : "blue"}};
+    ranker_.scores[absl::StrCat("item", 100 + i)] = static_cast<float>(i % 7);
+  }
+
+  for (const Diversity& diversity :
+       {Diversity{.mmr_lambda = 1e-6}, Diversity{.mmr_lambda = 0.9},
+        Diversity{.attribute_caps = {{"color", 20}}}, Diversity{.exploration_share = 0.5}}) {
+    auto query = Query();
+    query.num_results = 40;
+    query.diversity = diversity;
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_THAT(result->results, Not(IsEmpty()));
+    bool scored = true;
+    for (const ResultItem& item : result->results) {
+      EXPECT_TRUE(scored || !item.rerank_score.has_value()) << item.item.id;
+      scored = item.rerank_score.has_value();
+    }
+  }
+}
+
+TEST_F(RecommenderTest, AMinuteLambdaChangesNothingOfTheOrder) {
+  AddLongHistory();
+  for (int i = 0; i < 120; ++i) {
+    const float angle = 0.01f * static_cast<float>(i);
+    features_.AddItem(absl::StrCat("item", 100 + i), {std::cos(angle), std::sin(angle)});
+    ranker_.scores[absl::StrCat("item", 100 + i)] = static_cast<float>((i * 37) % 101);
+  }
+  auto query = Query();
+  query.num_results = 20;
+  const auto plain = recommender_.Recommend(query, Within());
+  query.diversity.mmr_lambda = 1e-9;
+  const auto minute = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(plain.ok() && minute.ok());
+  EXPECT_EQ(Ids(*plain), Ids(*minute));
+}
+
+TEST_F(RecommenderTest, PassesTheQueryToTheModelAndNotesWhatItDoesNotUse) {
+  AddLongHistory();
+  ranker_.unused_fields = {"instruction", "query"};
+  auto query = Query();
+  query.query.text = "something red";
+  query.instruction = "prefer wood";
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_TRUE(ranker_.last_input.query.has_value());
+  EXPECT_EQ(ranker_.last_input.query->text, "something red");
+  EXPECT_EQ(ranker_.last_input.instruction, "prefer wood");
+  const StageReport& report = Report(*result, StageId::kRerank);
+  EXPECT_EQ(report.outcome, StageOutcome::kRan);
+  EXPECT_THAT(Notes(report), ElementsAre(Degradation::kInputNotUsed));
+  EXPECT_THAT(report.notes[0].detail, HasSubstr("instruction, query"));
+}
+
+TEST_F(RecommenderTest, NotesALanguageInWhichNothingIsWritten) {
+  auto query = Query();
+  query.explain = ExplainMode::kTemplate;
+  for (const auto& [language, noted] :
+       std::map<std::string, bool>{{"", false}, {"en-GB", false}, {"EN", false}, {"de", true}}) {
+    query.language = language;
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(Notes(Report(*result, StageId::kExplain)).contains(Degradation::kInputNotUsed), noted)
+        << language;
+  }
+}
+
+TEST_F(RecommenderTest, AttributeCapsTellLargeNumbersApart) {
+  for (const char* id : {"near", "middle", "far"}) features_.items[id].item.attributes.clear();
+  features_.items["near"].item.attributes = {{"price", 1234567.0}};
+  features_.items["middle"].item.attributes = {{"price", 1234571.0}};
+  auto query = Query();
+  query.diversity.attribute_caps = {{"price", 1}};
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ::testing::UnorderedElementsAre("near", "middle", "far"));
 }
 
 TEST_F(RecommenderTest, ConsidersTrendingAndFreshOnlyWhenRetrievalIsDown) {
@@ -281,6 +420,30 @@ TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
   const auto result = recommender_.Recommend(query, Within());
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
+}
+
+TEST_F(RecommenderTest, OneTopRatingOfASessionCountsAsLiking) {
+  auto query = Query();
+  query.user_id.clear();
+  Event event;
+  event.item_id = "far";
+  event.type = "rating";
+  event.value = 5;
+  event.time = kNow;
+  query.session_events = {event};
+  features_.context.catalog.rerank_weight = 0;
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
+}
+
+TEST_F(RecommenderTest, AsksForAnEarlierTimeOnlyWhenTheRequestDoes) {
+  auto query = Query();
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
+  EXPECT_EQ(features_.last_query.request_time, absl::InfiniteFuture());
+  query.request_time = kNow;
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
+  EXPECT_EQ(features_.last_query.request_time, kNow);
 }
 
 TEST_F(RecommenderTest, ReadsEachItemOfASessionOnceAndOnlyWhenItIsNotKnownYet) {

@@ -26,6 +26,19 @@ TEST(UserModelTest, HalvesAWeightPerHalfLifeBehindTheNewestEvent) {
   EXPECT_DOUBLE_EQ(weights[2], -0.5);
 }
 
+TEST(UserModelTest, EventAheadOfTheClockDoesNotDecayTheOthers) {
+  FakeFeatures features;
+  features.AddItem("a", {1, 0});
+  features.AddEvent("a", 1, kNewest + absl::Hours(24 * 36500));
+  features.AddEvent("a", 1, kNewest);
+  features.AddEvent("a", 1, kNewest - absl::Hours(24));
+  const std::vector<double> weights =
+      DecayedWeights(features.context.events, absl::Hours(24), kNewest);
+  EXPECT_DOUBLE_EQ(weights[0], 1);
+  EXPECT_DOUBLE_EQ(weights[1], 1);
+  EXPECT_DOUBLE_EQ(weights[2], 0.5);
+}
+
 TEST(UserModelTest, KeepsUnrelatedInterestsApart) {
   FakeFeatures features;
   features.AddItem("a", {1, 0});

@@ -118,6 +118,25 @@ INSTANTIATE_TEST_SUITE_P(
              }}),
     [](const auto& info) { return info.param.name; });
 
+TEST(SessionEventLimitTest, EventAheadOfTheClockIsAcceptedForADay) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  RecommendQuery query;
+  query.catalog = "shop";
+  query.session_events = {SessionEvent("a")};
+  query.session_events[0].time = now + absl::Hours(24);
+  EXPECT_EQ(Validate(query, now), absl::OkStatus());
+  query.session_events[0].time += absl::Seconds(1);
+  const absl::Status late = Validate(query, now);
+  ASSERT_TRUE(absl::IsInvalidArgument(late));
+  EXPECT_EQ(FieldViolations(late)[0].field, "session_events[0].event_time");
+
+  RankQuery rank;
+  rank.catalog = "shop";
+  rank.item_ids = {"a"};
+  rank.session_events = query.session_events;
+  EXPECT_TRUE(absl::IsInvalidArgument(Validate(rank, now)));
+}
+
 TEST(RankLimitTest, LanguageAndInstructionAreThoseOfRecommend) {
   RankQuery query;
   query.catalog = "shop";

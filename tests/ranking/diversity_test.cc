@@ -88,6 +88,70 @@ TEST(DiversifyTest, ExploresTheAskedShareFromBeyondTheTopAndNeverFirst) {
   EXPECT_NE(Ids(candidates, picks), Ids(candidates, Diversify(candidates, other)));
 }
 
+// The first `low` candidates are of tier 0, the others of tier 1 though their scores are higher.
+std::vector<DiversityCandidate> Tiered(int low, int count) {
+  std::vector<DiversityCandidate> candidates = Numbered(count);
+  for (int i = 0; i < count; ++i) {
+    candidates[static_cast<size_t>(i)].tier = i < low ? 0 : 1;
+    if (i >= low) candidates[static_cast<size_t>(i)].score += 1000;
+  }
+  return candidates;
+}
+
+TEST(DiversifyTest, CandidateOfAHigherTierPassesNoneOfALowerWithMarginalRelevance) {
+  const std::vector<float> east = {1, 0}, north = {0, 1};
+  std::vector<DiversityCandidate> candidates = Tiered(5, 10);
+  for (size_t i = 0; i < 10; ++i) candidates[i].vector = i < 5 ? east : north;
+  for (const double strength : {0.0, 1e-6, 0.5, 1.0}) {
+    const std::vector<DiversityPick> picks =
+        Diversify(candidates, {.num_results = 8, .strength = strength});
+    for (size_t i = 0; i < picks.size(); ++i) EXPECT_EQ(picks[i].index < 5, i < 5) << strength;
+  }
+}
+
+TEST(DiversifyTest, HigherTierFollowsWhereTheCapsLetNoMoreOfTheLowerIn) {
+  std::vector<DiversityCandidate> candidates = Tiered(3, 5);
+  for (size_t i = 0; i < 5; ++i) candidates[i].capped_values = {{i < 3 ? "lighting" : "garden"}};
+  const std::vector<DiversityPick> picks =
+      Diversify(candidates, {.num_results = 4, .strength = 0, .caps = {{"category", 2}}});
+  EXPECT_THAT(Ids(candidates, picks), ElementsAre("i100", "i101", "i103", "i104"));
+}
+
+TEST(DiversifyTest, ExploresWithinTheLowerTierBeforeTheHigher) {
+  const std::vector<DiversityCandidate> candidates = Tiered(20, 50);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const DiversityOptions options{
+        .num_results = 10, .strength = 0, .exploration_share = 0.5, .seed = seed};
+    for (const DiversityPick& pick : Diversify(candidates, options)) EXPECT_LT(pick.index, 20u);
+  }
+}
+
+TEST(DiversifyTest, ExploredResultsOfAHigherTierComeLast) {
+  const std::vector<DiversityCandidate> candidates = Tiered(10, 50);
+  const std::vector<DiversityPick> picks = Diversify(
+      candidates, {.num_results = 10, .strength = 0, .exploration_share = 0.3, .seed = 3});
+  for (size_t i = 0; i < picks.size(); ++i) {
+    EXPECT_EQ(picks[i].index >= 10, i >= 7);
+    EXPECT_EQ(picks[i].explored, i >= 7);
+  }
+}
+
+TEST(DiversifyTest, FirstResultIsNeverExploredWhateverTheShare) {
+  for (const double share : {0.1, 0.5, 0.6, 0.9, 1.0}) {
+    for (const int wanted : {1, 2, 3, 7, 10}) {
+      const std::vector<DiversityPick> picks =
+          Diversify(Numbered(50),
+                    {.num_results = wanted, .strength = 0, .exploration_share = share, .seed = 11});
+      ASSERT_EQ(picks.size(), static_cast<size_t>(wanted));
+      EXPECT_FALSE(picks[0].explored) << share << " of " << wanted;
+      EXPECT_EQ(std::count_if(picks.begin(), picks.end(),
+                              [](const DiversityPick& pick) { return pick.explored; }),
+                std::min(static_cast<int>(share * wanted), wanted - 1))
+          << share << " of " << wanted;
+    }
+  }
+}
+
 TEST(DiversifyTest, ServesWhatThereIs) {
   EXPECT_TRUE(Diversify({}, {.num_results = 5}).empty());
   EXPECT_TRUE(Diversify(Numbered(3), {.num_results = 0}).empty());

@@ -81,8 +81,9 @@ TEST_F(EventsTest, TheSameEventCountsOnceWithinAndAcrossBatches) {
   EXPECT_EQ(Stats().events, 2);
   EXPECT_EQ(Stats().users, 1);
   EXPECT_EQ(Context("u").events.size(), 2u);
-  // Around the mean of 4.5, at weight 2 a point.
-  EXPECT_THAT(Weights(Context("u")), UnorderedElementsAre(DoubleEq(-1), DoubleEq(1)));
+  // Around the baseline of (4 + 5 + 5 * 3) / 7, at weight 2 a point.
+  EXPECT_THAT(Weights(Context("u")),
+              UnorderedElementsAre(DoubleEq(2 * (4 - 24.0 / 7)), DoubleEq(2 * (5 - 24.0 / 7))));
 }
 
 TEST_F(EventsTest, TheCallersEventIdIsTheIdentity) {
@@ -170,6 +171,23 @@ TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
       "max_events");
 }
 
+TEST_F(EventsTest, EqualTopRatingsCountAsLiking) {
+  for (int i = 0; i < 6; ++i)
+    ASSERT_TRUE(Record(Rating("six", absl::StrCat("a", i), 5, kNow - absl::Minutes(i))).ok());
+  ASSERT_TRUE(Record(Rating("one", "a", 5, kNow)).ok());
+  const std::vector<double> six = Weights(Context("six"));
+  ASSERT_EQ(six.size(), 6u);
+  for (const double weight : six) EXPECT_GT(weight, 1);
+  EXPECT_GT(Weights(Context("one"))[0], 1);
+}
+
+TEST_F(EventsTest, EventAheadOfTheClockCountsAtOnceUnlessAnEarlierTimeIsAsked) {
+  ASSERT_TRUE(Record(View("u", "a", kNow - absl::Hours(1))).ok());
+  ASSERT_TRUE(Record(View("u", "b", kNow + absl::Hours(2))).ok());
+  EXPECT_EQ(Context("u").events.size(), 2u);
+  EXPECT_EQ(Context("u", {.request_time = kNow}).events.size(), 1u);
+}
+
 TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
   ASSERT_TRUE(store_
                   ->WriteEvents("shop", {Rating("u", "good", 5, kNow),
@@ -180,8 +198,10 @@ TEST_F(EventsTest, RatingsBelowTheUsersOwnMeanWeighNegative) {
   removal.type = "remove";
   ASSERT_TRUE(Record(removal).ok());
   const UserContext context = Context("u");
-  // The mean is 3.5.
-  EXPECT_THAT(Weights(context), ElementsAre(DoubleEq(3), DoubleEq(-3), DoubleEq(1), DoubleEq(-1)));
+  // The baseline is (5 + 2 + 5 * 3) / 7.
+  EXPECT_THAT(Weights(context),
+              ElementsAre(DoubleEq(2 * (5 - 22.0 / 7)), DoubleEq(2 * (2 - 22.0 / 7)), DoubleEq(1),
+                          DoubleEq(-1)));
   for (const char* id : {"bad", "good", "removed", "seen"}) Put(Write(id));
   EXPECT_THAT(Seen(context), ElementsAre("bad", "good", "seen"));
 }
@@ -192,7 +212,7 @@ TEST_F(EventsTest, ALookIntoThePastKnowsOnlyEarlierRatings) {
                                          Rating("u", "b", 4, kNow - absl::Hours(1)),
                                          Rating("u", "c", 5, kNow)})
                   .ok());
-  // The mean is 3 then, not 11 / 3.
+  // The baseline is 3 then, not (11 + 15) / 8.
   EXPECT_THAT(Weights(Context("u", {.request_time = kNow - absl::Minutes(30)})),
               ElementsAre(DoubleEq(2), DoubleEq(-2)));
 }

@@ -93,11 +93,11 @@ TEST_F(PurgeTest, RemovesEveryRowOfTheUserAndNoOther) {
   EXPECT_EQ(changes[0].kind, ChangeKind::kUserPurged);
   EXPECT_EQ(changes[0].key, UserFeedKey("shop", kUser));
 
-  // The mean of the removed ratings is gone too: a first rating is its own mean.
+  // The mean of the removed ratings is gone too: a first rating meets the prior alone.
   ASSERT_TRUE(Record(Rating(kUser, "item0", 4, kNow)).ok());
   const UserContext again = Context(kUser);
   ASSERT_EQ(again.events.size(), 1u);
-  EXPECT_EQ(again.events[0].weight, 0);
+  EXPECT_DOUBLE_EQ(again.events[0].weight, 2 * (4 - 19.0 / 6));
 }
 
 TEST_F(PurgeTest, LeavesNoByteOfTheSeenSetInAnyFile) {

@@ -374,7 +374,7 @@ TEST_F(LlmEngineTest, StopsForACallerWhoCancels) {
   const auto cancellation = std::make_shared<Cancellation>();
   std::thread canceller([&] {
     // Waits until the endless request has started.
-    EXPECT_TRUE(Eventually([&] { return engine->stats().queued_explanations > 0; }));
+    EXPECT_TRUE(Eventually([&] { return engine->stats().seconds_per_decode_step > 0; }));
     cancellation->Cancel();
   });
 
@@ -412,6 +412,19 @@ TEST_F(LlmEngineTest, RefusesAPromptBeyondItsLimit) {
   const absl::Status status = engine->Rank(Input(10, 60), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("at most 100"));
+}
+
+TEST_F(LlmEngineTest, RanksWithoutWhatItsPromptHasNoPlaceForAndNamesIt) {
+  const auto engine = Load();
+  RankInput input = Input(11, 5);
+  const auto plain = engine->Rank(input, {});
+  input.instruction = "prefer wood";
+  input.query = RankContent{"a chair"};
+  const auto ranking = engine->Rank(input, {});
+  ASSERT_TRUE(plain.ok() && ranking.ok()) << ranking.status();
+  EXPECT_TRUE(plain->unused_fields.empty());
+  EXPECT_EQ(ranking->unused_fields, (std::vector<std::string>{"instruction", "query"}));
+  EXPECT_EQ(ranking->scores, plain->scores);
 }
 
 TEST_F(LlmEngineTest, IsHealthyWhenIdleAndHasAStableFingerprint) {

@@ -102,6 +102,20 @@ TEST(ModelExecutorTest, SaysHowLongAStepHasBeenRunning) {
   gate.open.count_down();
 }
 
+TEST(ModelExecutorTest, SlowStepThatMakesProgressDoesNotCountAsLongRunning) {
+  Gate gate;
+  ModelExecutor executor("test", {});
+  ASSERT_TRUE(executor.Submit(Lane::kScoring, [&] { return gate.Step(); }).ok());
+  gate.entered.wait();
+  while (executor.RunningFor() < absl::Milliseconds(20)) {
+  }
+  const absl::Time progress = absl::Now();
+  executor.NoteProgress();
+  const absl::Duration since = executor.RunningFor();
+  EXPECT_LE(since, absl::Now() - progress);
+  gate.open.count_down();
+}
+
 TEST(ModelExecutorTest, EndsUnfinishedTasksWhenDestroyed) {
   const auto held = std::make_shared<int>(0);
   std::latch running(1);

@@ -70,6 +70,27 @@ TEST_F(ScoreQueueTest, DeadlineEndsTheWaitWhileItsStepRuns) {
   may_end_.count_down();
 }
 
+TEST_F(ScoreQueueTest, RequestIsServedThoughTheWarmUpsWereFarTooSlow) {
+  int runs = 0;
+  ASSERT_TRUE(queue_
+                  .MeasureWarmUps([&]() -> absl::StatusOr<int64_t> {
+                    // A loaded machine: 5 ms or more for a token, or 500 s for the request below.
+                    absl::SleepFor(absl::Milliseconds(5));
+                    ++runs;
+                    return 1;
+                  })
+                  .ok());
+  EXPECT_EQ(runs, 4);
+  const auto step = [](const std::function<bool()>&) -> absl::StatusOr<bool> { return false; };
+  for (int i = 0; i < 3; ++i) {
+    const absl::Status status =
+        queue_.Run(100'000, step, {.deadline = absl::Now() + absl::Seconds(10)});
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  EXPECT_LT(queue_.seconds_per_token(), 1e-4);
+  EXPECT_EQ(queue_.refused_for_deadline(), 0);
+}
+
 TEST_F(ScoreQueueTest, CallThatIsAlreadyCancelledIsNotComputed) {
   const auto cancellation = std::make_shared<Cancellation>();
   cancellation->Cancel();
