@@ -14,14 +14,13 @@ namespace {
 
 constexpr int kMaxChanges = 10000;
 
-std::string EncodeToken(uint32_t catalog, int64_t position) {
-  storage::FeedToken token;
-  token.set_catalog_number(catalog);
-  token.set_position(position);
-  return token.SerializeAsString();
+absl::Status TooOld() {
+  return absl::OutOfRangeError(
+      "changes behind the resume token have been trimmed or lost; list anew");
 }
 
-absl::StatusOr<int64_t> DecodeToken(absl::string_view token, uint32_t catalog) {
+absl::StatusOr<int64_t> DecodeToken(absl::string_view token, uint32_t catalog,
+                                    const ChangeLog& changes) {
   if (token.empty()) return 0;
   storage::FeedToken parsed;
   if (!parsed.ParseFromArray(token.data(), static_cast<int>(token.size())) ||
@@ -35,18 +34,22 @@ absl::StatusOr<int64_t> DecodeToken(absl::string_view token, uint32_t catalog) {
     // entries of the old one are gone.
     return absl::OutOfRangeError("the resume token is of another catalog; list anew");
   }
+  if (!changes.Holds(parsed.incarnation(), parsed.position())) return TooOld();
   return parsed.position();
-}
-
-absl::Status TooOld() {
-  return absl::OutOfRangeError(
-      "changes behind the resume token have been trimmed or lost; list anew");
 }
 
 }  // namespace
 
 ChangeFeed::ChangeFeed(Storage& storage)
     : database_(storage.database()), catalogs_(storage.catalogs()), changes_(storage.changes()) {}
+
+std::string ChangeFeed::EncodeToken(uint32_t catalog, int64_t position) const {
+  storage::FeedToken token;
+  token.set_catalog_number(catalog);
+  token.set_position(position);
+  token.set_incarnation(changes_.incarnation());
+  return token.SerializeAsString();
+}
 
 absl::StatusOr<std::string> ChangeFeed::GetToken(absl::string_view catalog) {
   PALATE_ASSIGN_OR_RETURN(const auto access, catalogs_.BeginReadFeed(catalog));
@@ -61,8 +64,7 @@ absl::StatusOr<ChangeBatch> ChangeFeed::Read(absl::string_view catalog, absl::st
     return InvalidField("max_changes", absl::StrCat("is ", max_changes),
                         absl::StrCat("from 1 to ", kMaxChanges));
   }
-  PALATE_ASSIGN_OR_RETURN(int64_t position, DecodeToken(token, state.number()));
-  if (changes_.LostBehind(position)) return TooOld();
+  PALATE_ASSIGN_OR_RETURN(int64_t position, DecodeToken(token, state.number(), changes_));
 
   ChangeBatch batch;
   do {

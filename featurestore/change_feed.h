@@ -34,6 +34,8 @@ class ChangeFeed {
   absl::Status ReadNow(const CatalogState& state, size_t max_changes, int64_t& position,
                        std::vector<Change>& changes);
 
+  std::string EncodeToken(uint32_t catalog, int64_t position) const;
+
   Database& database_;
   CatalogRegistry& catalogs_;
   ChangeLog& changes_;

@@ -202,6 +202,7 @@ absl::StatusOr<StoreStats> FeatureStore::GetStats() const {
   stats.format_version = kFormatVersion;
   stats.disk_bytes = database.disk_bytes();
   stats.memory_bytes = database.memory_bytes() + parts_->items.cache_bytes();
+  stats.incarnation = parts_->storage->changes().incarnation_name();
 
   for (const std::shared_ptr<CatalogState>& state : parts_->storage->catalogs().All()) {
     const CatalogCounts counts = state->counts();

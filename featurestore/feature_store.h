@@ -172,8 +172,10 @@ class FeatureStore {
 
   // ---- Change feed ----
   // Each catalog has its feed; the feed of the empty catalog name reports the creation, change and
-  // deletion of catalogs. Tokens are opaque and outlive restarts. To build a view: GetFeedToken,
-  // list everything, then read the changes after the token.
+  // deletion of catalogs. Tokens are opaque and outlive restarts, but not the history they are of:
+  // once a power loss or a restored copy took changes back, a token from after them is
+  // OUT_OF_RANGE. To build a view: GetFeedToken, list everything, then read the changes after the
+  // token.
 
   // The feed's end now.
   absl::StatusOr<std::string> GetFeedToken(absl::string_view catalog) const;

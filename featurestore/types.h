@@ -177,6 +177,7 @@ struct StoreStats {
   int64_t disk_bytes = 0;    // tables, blobs and logs
   int64_t memory_bytes = 0;  // memtables and caches
   int format_version = 0;
+  std::string incarnation;  // random; another one after each Open
 };
 
 }  // namespace palate::featurestore

@@ -30,7 +30,8 @@ struct Follower::Impl {
   void Run();
   absl::Status Follow();
   absl::Status RefreshCatalogs();
-  absl::Status ListPending();
+  absl::Status ListWhereDue();
+  void RequireListing(const std::string& catalog);
   absl::Status ListCatalog(const std::string& catalog, CatalogIndex& index);
   absl::Status ApplyBatch(const ChangeBatch& batch);
   absl::Status ApplyItems(const std::string& catalog, const ChangedItems& changed);
@@ -48,8 +49,7 @@ struct Follower::Impl {
   const Clock& clock;
   const FollowerOptions options;
 
-  // Used by the follower's thread; before that by Start().
-  std::set<std::string> pending;  // catalogs to be listed
+  // Used by the follower's thread. Which catalogs are to be listed is part of their indexes' state.
   absl::Time next_refresh = absl::InfinitePast();
   absl::Duration backoff;
 
@@ -117,10 +117,10 @@ absl::Status Follower::Impl::Follow() {
   if (list_all) {
     // Before the listing, so that changes made during the listing are in the feed after it.
     PALATE_ASSIGN_OR_RETURN(position, source.CurrentPosition());
-    for (const std::string& catalog : indexes.Catalogs()) pending.insert(catalog);
+    for (const std::string& catalog : indexes.Catalogs()) RequireListing(catalog);
   }
   PALATE_RETURN_IF_ERROR(RefreshCatalogs());
-  PALATE_RETURN_IF_ERROR(ListPending());
+  PALATE_RETURN_IF_ERROR(ListWhereDue());
   if (list_all) indexes.SetPosition(position);
   {
     MutexLock lock(mutex);
@@ -166,47 +166,48 @@ absl::Status Follower::Impl::RefreshCatalogs() {
   next_refresh = absl::Now() + kRefreshCatalogsEvery;
   std::set<std::string> existing;
   for (CatalogConfig& catalog : catalogs) {
-    const std::string id = catalog.id;
-    existing.insert(id);
-    if (indexes.Upsert(std::move(catalog)).needs_listing) pending.insert(id);
+    existing.insert(catalog.id);
+    indexes.Upsert(std::move(catalog));
   }
 
   for (const std::string& known : indexes.Catalogs()) {
     if (existing.contains(known)) continue;
     spdlog::info("retrieval: catalog {} was deleted", known);
     indexes.Drop(known);
-    pending.erase(known);
   }
   return absl::OkStatus();
 }
 
-absl::Status Follower::Impl::ListPending() {
-  while (!pending.empty()) {
-    const std::string catalog = *pending.begin();
+void Follower::Impl::RequireListing(const std::string& catalog) {
+  const absl::StatusOr<std::shared_ptr<CatalogIndex>> index = indexes.Find(catalog);
+  if (index.ok()) (*index)->RequireListing();
+}
+
+absl::Status Follower::Impl::ListWhereDue() {
+  for (const std::string& catalog : indexes.Catalogs()) {
     const absl::StatusOr<std::shared_ptr<CatalogIndex>> index = indexes.Find(catalog);
-    if (index.ok()) {
-      const absl::Status listed = ListCatalog(catalog, **index);
-      // NotFound: deleted in the meantime; the next refresh drops it.
-      if (!listed.ok() && !absl::IsNotFound(listed)) return listed;
-    }
-    pending.erase(catalog);
+    if (!index.ok() || !(*index)->listing_due()) continue;
+    const absl::Status listed = ListCatalog(catalog, **index);
+    // NotFound: deleted in the meantime; the next refresh drops it.
+    if (!listed.ok() && !absl::IsNotFound(listed)) return listed;
   }
   return absl::OkStatus();
 }
 
 absl::Status Follower::Impl::ListCatalog(const std::string& catalog, CatalogIndex& index) {
+  index.BeginListing();
   absl::flat_hash_set<std::string> listed;
   std::string page_token;
   do {
     PALATE_ASSIGN_OR_RETURN(ItemPage page, source.ListItems(catalog, page_token));
     const std::vector<ItemUpdate> items = Usable(catalog, std::move(page.items));
     for (const ItemUpdate& item : items) listed.insert(item.item_id);
-    PALATE_RETURN_IF_ERROR(index.Apply(items, {}).status());
+    PALATE_RETURN_IF_ERROR(index.ApplyListed(items).status());
     page_token = std::move(page.next_page_token);
     if (Stopping()) return absl::CancelledError("stopped");
   } while (!page_token.empty());
 
-  const int64_t removed = index.RetainOnly(listed);
+  const int64_t removed = index.EndListing(listed);
   spdlog::info("retrieval: catalog {}: listed {} items, removed {}", catalog, listed.size(),
                removed);
   MutexLock lock(mutex);
@@ -234,7 +235,7 @@ absl::Status Follower::Impl::ApplyBatch(const ChangeBatch& batch) {
 
   if (refresh) {
     PALATE_RETURN_IF_ERROR(RefreshCatalogs());
-    PALATE_RETURN_IF_ERROR(ListPending());
+    PALATE_RETURN_IF_ERROR(ListWhereDue());
   }
 
   for (const auto& [catalog, items] : changed) PALATE_RETURN_IF_ERROR(ApplyItems(catalog, items));
@@ -291,7 +292,7 @@ void Follower::Start() {
   const std::vector<std::string> restored = impl_->indexes.RestoredCatalogs();
   for (const std::string& catalog : impl_->indexes.Catalogs()) {
     if (std::find(restored.begin(), restored.end(), catalog) == restored.end())
-      impl_->pending.insert(catalog);
+      impl_->RequireListing(catalog);
   }
   impl_->thread = std::thread([this] { impl_->Run(); });
 }

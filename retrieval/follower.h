@@ -10,8 +10,10 @@
 //
 // Thread-safe; the work happens on one background thread. While the store is down, searches use the
 // items that are indexed. The follower reconnects with a backoff of at most 2 s, so that it follows
-// the feed again within 5 s of the store's return. When the feed was trimmed (OutOfRange) or a
-// snapshot is missing, it lists the catalogs again and removes items that are no longer there.
+// the feed again within 5 s of the store's return. When the feed was trimmed, or its history is not
+// the one that was followed (OutOfRange), or a snapshot is missing, it lists the catalogs again:
+// the indexes then have what the store has, also where the store has gone back. A listing that was
+// interrupted, by a restart too, starts again.
 #pragma once
 
 #include <cstdint>

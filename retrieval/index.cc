@@ -110,6 +110,7 @@ CatalogIndex::CatalogIndex(CatalogConfig config, IndexOptions options,
     : options_(options), factory_(factory), clock_(clock) {
   IndexState empty;
   empty.config = std::make_shared<const CatalogConfig>(std::move(config));
+  empty.listing_due = true;
   Publish(StateEditor(empty).Finish(absl::InfinitePast()));
 }
 
@@ -147,8 +148,28 @@ bool CatalogIndex::SetCatalog(CatalogConfig config) {
 
   StateEditor editor(*before);
   editor.SetConfig(std::make_shared<const CatalogConfig>(std::move(config)));
+  // In the same state as the declarations, so that no snapshot has them without it.
+  if (needs_listing) editor.SetListingDue(true);
   Publish(editor.Finish(clock_.Now() + options_.retire_after));
   return needs_listing;
+}
+
+bool CatalogIndex::listing_due() const { return state()->listing_due; }
+
+void CatalogIndex::RequireListing() {
+  MutexLock lock(write_mutex_);
+  const std::shared_ptr<const IndexState> before = state();
+  if (before->listing_due) return;
+  StateEditor editor(*before);
+  editor.SetListingDue(true);
+  Publish(editor.Finish(clock_.Now() + options_.retire_after));
+}
+
+void CatalogIndex::BeginListing() {
+  RequireListing();
+  MutexLock lock(write_mutex_);
+  deleted_revisions_.clear();
+  deletion_order_.clear();
 }
 
 int64_t CatalogIndex::DeletedRevision(absl::string_view item_id) const {
@@ -167,7 +188,7 @@ void CatalogIndex::RecordDeletion(const std::string& item_id, int64_t revision) 
   deletion_order_.pop_front();
 }
 
-CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates,
+CatalogIndex::Accepted CatalogIndex::Accept(Source source, absl::Span<const ItemUpdate> updates,
                                             absl::Span<const ItemDelete> deletes,
                                             const StateEditor& editor) {
   Accepted accepted;
@@ -180,13 +201,14 @@ CatalogIndex::Accepted CatalogIndex::Accept(absl::Span<const ItemUpdate> updates
     if (known == nullptr || update.revision >= known->revision) known = &update;
   }
 
-  AcceptUpdates(updates, newest, editor, accepted);
+  AcceptUpdates(source, updates, newest, editor, accepted);
   AcceptDeletes(deletes, newest, editor, accepted);
   return accepted;
 }
 
-void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest,
-                                 const StateEditor& editor, Accepted& accepted) {
+void CatalogIndex::AcceptUpdates(Source source, absl::Span<const ItemUpdate> updates,
+                                 const NewestUpdates& newest, const StateEditor& editor,
+                                 Accepted& accepted) {
   const std::map<std::string, AttributeType> types = FilterableTypes(*editor.state().config);
   VectorCheck vector_check(editor.state());
 
@@ -196,7 +218,9 @@ void CatalogIndex::AcceptUpdates(absl::Span<const ItemUpdate> updates, const New
     const std::optional<RowPlace> place = editor.Find(candidate.item_id);
     const int64_t held =
         place.has_value() ? editor.state().segments[place->segment].rows->revision(place->row) : 0;
-    if (candidate.revision < held || candidate.revision <= DeletedRevision(candidate.item_id)) {
+    const bool outdated =
+        candidate.revision < held || candidate.revision <= DeletedRevision(candidate.item_id);
+    if (source == Source::kChanges && outdated) {
       ++accepted.result.stale;
       continue;
     }
@@ -246,11 +270,21 @@ void CatalogIndex::AcceptDeletes(absl::Span<const ItemDelete> deletes, const New
 
 absl::StatusOr<ApplyResult> CatalogIndex::Apply(absl::Span<const ItemUpdate> updates,
                                                 absl::Span<const ItemDelete> deletes) {
+  return ApplyFrom(Source::kChanges, updates, deletes);
+}
+
+absl::StatusOr<ApplyResult> CatalogIndex::ApplyListed(absl::Span<const ItemUpdate> updates) {
+  return ApplyFrom(Source::kListing, updates, {});
+}
+
+absl::StatusOr<ApplyResult> CatalogIndex::ApplyFrom(Source source,
+                                                    absl::Span<const ItemUpdate> updates,
+                                                    absl::Span<const ItemDelete> deletes) {
   PALATE_RETURN_IF_ERROR(CheckChanges(updates, deletes));
 
   MutexLock lock(write_mutex_);
   StateEditor editor(*state());
-  const Accepted accepted = Accept(updates, deletes, editor);
+  const Accepted accepted = Accept(source, updates, deletes, editor);
   for (const RowPlace& place : accepted.replaced) editor.Kill(place);
 
   if (!accepted.updates.empty()) {
@@ -307,11 +341,8 @@ absl::Status CatalogIndex::FoldDelta(StateEditor& editor) {
   return absl::OkStatus();
 }
 
-int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_ids) {
+int64_t CatalogIndex::EndListing(const absl::flat_hash_set<std::string>& item_ids) {
   MutexLock lock(write_mutex_);
-  deleted_revisions_.clear();
-  deletion_order_.clear();
-
   StateEditor editor(*state());
   int64_t removed = 0;
   for (size_t i = 0; i < editor.state().segments.size(); ++i) {
@@ -323,7 +354,8 @@ int64_t CatalogIndex::RetainOnly(const absl::flat_hash_set<std::string>& item_id
     }
   }
 
-  if (removed > 0) Publish(editor.Finish(clock_.Now() + options_.retire_after));
+  editor.SetListingDue(false);
+  Publish(editor.Finish(clock_.Now() + options_.retire_after));
   return removed;
 }
 
@@ -439,11 +471,12 @@ void CatalogIndex::Install(const std::vector<SegmentView>& inputs,
 }
 
 void CatalogIndex::Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
-                           const std::set<SpaceKey>& dropped) {
+                           const std::set<SpaceKey>& dropped, bool listing_due) {
   MutexLock lock(write_mutex_);
   IndexState restored;
   restored.config = state()->config;
   restored.segments = std::move(segments);
+  restored.listing_due = listing_due;
 
   StateEditor editor(restored);
   const absl::Time retire_at = clock_.Now() + options_.retire_after;

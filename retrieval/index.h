@@ -24,7 +24,7 @@
 // from its first row to its last.
 //
 // CatalogIndex is thread-safe. Searches never wait for writers or merges. Writers (Apply,
-// RetainOnly, SetCatalog, Restore) wait only for each other; Maintain() merges without the writers'
+// EndListing, SetCatalog, Restore) wait only for each other; Maintain() merges without the writers'
 // lock.
 #pragma once
 
@@ -180,8 +180,9 @@ class CatalogIndex {
   CatalogIndex& operator=(const CatalogIndex&) = delete;
 
   // Sets the declarations and active fingerprints. The former active fingerprint of a space retires
-  // (IndexOptions::retire_after). True when the items have to be listed again, because an attribute
-  // became filterable or changed its type, or a dropped fingerprint became active.
+  // (IndexOptions::retire_after). True when the items have to be listed again for it, because an
+  // attribute became filterable or changed its type, or a dropped fingerprint became active; a
+  // listing is then due.
   bool SetCatalog(CatalogConfig config);
   CatalogConfig config() const;
   // As Filter::Parse, with the catalog's declarations.
@@ -195,9 +196,23 @@ class CatalogIndex {
   absl::StatusOr<ApplyResult> Apply(absl::Span<const ItemUpdate> updates,
                                     absl::Span<const ItemDelete> deletes);
 
-  // Ends a full listing: removes every item whose id is not in `item_ids`, forgets past deletions,
-  // and returns the number of removed items.
-  int64_t RetainOnly(const absl::flat_hash_set<std::string>& item_ids);
+  // Whether the items have to be listed from the store, because the index is new, its declarations
+  // need values that it does not hold, or RequireListing() was called. Part of the state and of its
+  // snapshot, so that a listing that was interrupted starts again after a restart. Only the end of
+  // a listing clears it.
+  bool listing_due() const;
+  void RequireListing();
+
+  // A listing: BeginListing(), ApplyListed() for each page, EndListing() with all ids. The follower
+  // applies no other changes meanwhile. What is listed replaces what the index holds whatever its
+  // revision, because a store that was restored from a copy, or has lost its last writes, has older
+  // revisions than the index. For the same reason past deletions are forgotten at the start.
+  void BeginListing();
+  // Otherwise as Apply().
+  absl::StatusOr<ApplyResult> ApplyListed(absl::Span<const ItemUpdate> updates);
+  // Removes every item whose id is not in `item_ids`, and returns the number of removed items. No
+  // listing is due any more.
+  int64_t EndListing(const absl::flat_hash_set<std::string>& item_ids);
 
   // Runs all queries on the calling thread, one after the other. Servers use IndexSet::Search,
   // which runs them on the search pool. The request fails with InvalidField for a wrong number of
@@ -230,18 +245,23 @@ class CatalogIndex {
   std::shared_ptr<const IndexState> state() const;
   // Sets the state from a snapshot. Called before any other change of the index.
   void Restore(std::vector<SegmentView> segments, const std::set<SpaceKey>& retiring,
-               const std::set<SpaceKey>& dropped);
+               const std::set<SpaceKey>& dropped, bool listing_due);
 
  private:
   // The effects of one Apply(): rows to write, rows to remove, counts.
   struct Accepted;
+  // Whether revisions decide between an update and what the index holds.
+  enum class Source { kChanges, kListing };
 
   void Publish(std::shared_ptr<const IndexState> state) ABSL_LOCKS_EXCLUDED(state_mutex_);
   using NewestUpdates = absl::flat_hash_map<absl::string_view, const ItemUpdate*>;  // by item id
-  Accepted Accept(absl::Span<const ItemUpdate> updates, absl::Span<const ItemDelete> deletes,
-                  const StateEditor& editor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  void AcceptUpdates(absl::Span<const ItemUpdate> updates, const NewestUpdates& newest,
-                     const StateEditor& editor, Accepted& accepted)
+  absl::StatusOr<ApplyResult> ApplyFrom(Source source, absl::Span<const ItemUpdate> updates,
+                                        absl::Span<const ItemDelete> deletes);
+  Accepted Accept(Source source, absl::Span<const ItemUpdate> updates,
+                  absl::Span<const ItemDelete> deletes, const StateEditor& editor)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void AcceptUpdates(Source source, absl::Span<const ItemUpdate> updates,
+                     const NewestUpdates& newest, const StateEditor& editor, Accepted& accepted)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void AcceptDeletes(absl::Span<const ItemDelete> deletes, const NewestUpdates& newest,
                      const StateEditor& editor, Accepted& accepted)

@@ -145,7 +145,8 @@ void IndexSet::Impl::LoadCatalog(const std::string& path) {
   if (!snapshot.ok()) return SetFileAside(path, snapshot.status());
 
   auto index = std::make_shared<CatalogIndex>(snapshot->config, options.index, factory, clock);
-  index->Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped);
+  index->Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped,
+                 snapshot->listing_due);
   const CatalogStats stats = index->GetStats();
   spdlog::info("retrieval: catalog {}: {} items from the snapshot", stats.catalog, stats.items);
 
@@ -381,7 +382,8 @@ IndexSet::UpsertResult IndexSet::Upsert(CatalogConfig config) {
                                              impl_->clock);
     result.index = index;
   }
-  result.needs_listing = result.created || result.index->SetCatalog(std::move(config));
+  if (!result.created) result.index->SetCatalog(std::move(config));
+  result.needs_listing = result.index->listing_due();
   return result;
 }
 

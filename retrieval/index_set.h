@@ -72,7 +72,7 @@ class IndexSet {
   struct UpsertResult {
     std::shared_ptr<CatalogIndex> index;
     bool created = false;
-    bool needs_listing = false;  // created, or CatalogIndex::SetCatalog returned true
+    bool needs_listing = false;  // CatalogIndex::listing_due, after the update
   };
   // Creates the catalog's index or updates its declarations. Replaces the index of a catalog with
   // another create_time.
@@ -84,7 +84,8 @@ class IndexSet {
   // The feed position up to which every change is applied; empty: all catalogs have to be listed.
   std::string position() const;
   void SetPosition(std::string position);
-  // The catalogs of the loaded manifest, which are complete up to its position and need no listing.
+  // The catalogs of the loaded manifest. They are complete up to its position, unless a listing is
+  // due.
   std::vector<std::string> RestoredCatalogs() const;
 
   // Writes snapshots of the changed catalogs and the manifest. Concurrent calls wait for each

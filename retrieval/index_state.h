@@ -52,6 +52,7 @@ struct IndexState {
       active;  // fingerprint by space name; absent while a space has no vectors
   std::map<SpaceKey, absl::Time> retiring;  // formerly active; can be searched until that time
   std::set<SpaceKey> dropped;  // retired: Apply() ignores their vectors, and merges drop them
+  bool listing_due = false;    // as CatalogIndex::listing_due
 };
 
 struct RowPlace {
@@ -77,6 +78,7 @@ class StateEditor {
   void Prepend(std::shared_ptr<const RowSegment> segment);
   void Remove(size_t segment);
   void SetConfig(std::shared_ptr<const CatalogConfig> config) { state_.config = std::move(config); }
+  void SetListingDue(bool due) { state_.listing_due = due; }
   // Moves the spaces whose time has come from `retiring` to `dropped`; false when there are none.
   bool Drop(absl::Time now);
   // Adds the spaces of a snapshot; those of `retiring` can be searched until `until`.

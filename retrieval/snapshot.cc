@@ -17,6 +17,7 @@ namespace {
 
 constexpr absl::string_view kCatalogMagic = "PALATEIX";
 constexpr absl::string_view kManifestMagic = "PALATEMF";
+constexpr uint32_t kManifestFormat = 1;
 
 enum SectionKind : uint32_t {
   kHeaderSection = 1,
@@ -75,6 +76,7 @@ std::string EncodeHeader(const IndexState& state, absl::string_view position) {
   EncodeKeys(state.dropped, out);
 
   out.Number<uint64_t>(state.segments.size());
+  out.Number<uint8_t>(state.listing_due ? 1 : 0);
   return out.Take();
 }
 
@@ -105,6 +107,7 @@ absl::StatusOr<uint64_t> DecodeHeader(absl::string_view payload, CatalogSnapshot
   out.dropped = DecodeKeys(in);
 
   const uint64_t num_segments = in.Number<uint64_t>();
+  out.listing_due = in.Number<uint8_t>() != 0;
   if (!in.done() || out.config.id.empty()) return Malformed("header");
   return num_segments;
 }
@@ -212,14 +215,14 @@ absl::Status WriteManifest(const std::string& path, const SnapshotManifest& mani
   for (const std::string& catalog : manifest.catalogs) out.String(catalog);
 
   PALATE_ASSIGN_OR_RETURN(SectionWriter file,
-                          SectionWriter::Create(path, kManifestMagic, kSnapshotFormat));
+                          SectionWriter::Create(path, kManifestMagic, kManifestFormat));
   PALATE_RETURN_IF_ERROR(file.Write(kManifestSection, out.bytes()));
   return file.Commit();
 }
 
 absl::StatusOr<SnapshotManifest> ReadManifest(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(SectionReader file,
-                          SectionReader::Open(path, kManifestMagic, kSnapshotFormat));
+                          SectionReader::Open(path, kManifestMagic, kManifestFormat));
   PALATE_ASSIGN_OR_RETURN(const std::string payload, file.Read(kManifestSection));
   PALATE_RETURN_IF_ERROR(file.End());
 

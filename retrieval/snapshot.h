@@ -5,7 +5,7 @@
 //   PALATE_RETURN_IF_ERROR(WriteCatalogSnapshot(path, *index.state(), position));
 //   PALATE_ASSIGN_OR_RETURN(CatalogSnapshot read, ReadCatalogSnapshot(path, factory));
 //   CatalogIndex restored(read.config, IndexOptions{}, factory, clock);
-//   restored.Restore(std::move(read.segments), read.retiring, read.dropped);
+//   restored.Restore(std::move(read.segments), read.retiring, read.dropped, read.listing_due);
 //
 // A file is written under a temporary name, synced, and renamed over the old one, so that a crash
 // leaves the old file. It consists of a magic number, a format version and sections. Each section
@@ -34,6 +34,7 @@
 
 namespace palate::retrieval {
 
+// Of index files. The manifest has its own.
 inline constexpr uint32_t kSnapshotFormat = 2;
 
 struct CatalogSnapshot {
@@ -42,6 +43,8 @@ struct CatalogSnapshot {
   std::vector<SegmentView> segments;
   std::set<SpaceKey> retiring;
   std::set<SpaceKey> dropped;
+  // As CatalogIndex::listing_due.
+  bool listing_due = true;
 };
 
 absl::Status WriteCatalogSnapshot(const std::string& path, const IndexState& state,

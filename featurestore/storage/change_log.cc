@@ -1,9 +1,12 @@
 #include "featurestore/storage/change_log.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <random>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace palate::featurestore {
@@ -15,6 +18,13 @@ constexpr int64_t kEpochGap = int64_t{1} << 20;
 // Trimming starts when the feed has grown past its bound by this share, so that it runs once in a
 // while and not at every write.
 constexpr int64_t kTrimSlackShare = 16;
+
+uint64_t RandomIncarnation() {
+  std::random_device entropy;
+  uint64_t incarnation = 0;
+  while (incarnation == 0) incarnation = (uint64_t{entropy()} << 32) | entropy();
+  return incarnation;
+}
 
 }  // namespace
 
@@ -28,13 +38,17 @@ absl::Status ChangeLog::Start(const CatalogRegistry& catalogs) {
     PALATE_RETURN_IF_ERROR(LoadFeed(*state, last));
   PALATE_RETURN_IF_ERROR(LoadEpochs(last));
 
-  const Epoch epoch = {epochs_.empty() ? last + 1 : last + 1 + kEpochGap, last};
+  const Epoch epoch = {.start = epochs_.empty() ? last + 1 : last + 1 + kEpochGap,
+                       .previous_last = last,
+                       .incarnation = RandomIncarnation()};
   storage::FeedEpochRecord record;
   record.set_start(epoch.start);
   record.set_previous_last(epoch.previous_last);
+  record.set_incarnation(epoch.incarnation);
   rocksdb::WriteBatch batch;
   PutRecord(batch, database_.family(kMeta), FeedEpochKey(epoch.start), record);
-  PALATE_RETURN_IF_ERROR(database_.Write(batch));
+  // Synced, so that no token of this epoch outlives the record of its end.
+  PALATE_RETURN_IF_ERROR(database_.WriteSynced(batch));
 
   epochs_.push_back(epoch);
   positions_.Start(epoch.start);
@@ -72,18 +86,28 @@ absl::Status ChangeLog::LoadEpochs(int64_t& last) {
       [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
         PALATE_ASSIGN_OR_RETURN(const auto record,
                                 ParseRecord<storage::FeedEpochRecord>(value, "feed epoch"));
-        epochs_.push_back({record.start(), record.previous_last()});
+        epochs_.push_back({.start = record.start(),
+                           .previous_last = record.previous_last(),
+                           .incarnation = record.incarnation()});
         last = std::max(last, record.start() - 1);
         return true;
       });
 }
 
-bool ChangeLog::LostBehind(int64_t position) const {
-  for (const Epoch& epoch : epochs_) {
-    // start - 1 is what a reader of this very epoch holds before its first entry.
-    if (epoch.start > position) return position > epoch.previous_last && position < epoch.start - 1;
-  }
-  return position > positions_.watermark();
+std::string ChangeLog::incarnation_name() const {
+  return absl::StrCat(absl::Hex(incarnation(), absl::kZeroPad16));
+}
+
+bool ChangeLog::Holds(uint64_t incarnation, int64_t position) const {
+  // A token of an older version, whose epochs cannot be told apart.
+  if (incarnation == 0) return false;
+  const auto epoch = std::find_if(epochs_.begin(), epochs_.end(), [&](const Epoch& candidate) {
+    return candidate.incarnation == incarnation;
+  });
+  if (epoch == epochs_.end()) return false;
+
+  const auto next = std::next(epoch);
+  return position <= (next == epochs_.end() ? positions_.watermark() : next->previous_last);
 }
 
 void ChangeLog::Add(rocksdb::WriteBatch& batch, uint32_t catalog, int64_t position, ChangeKind kind,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,8 +41,14 @@ class ChangeLog {
   // The same once the feed has grown well past its bound.
   void TrimIfLong(CatalogState& state) ABSL_LOCKS_EXCLUDED(trim_mutex_);
 
-  // Whether positions right after `position` were lost.
-  bool LostBehind(int64_t position) const;
+  // Of the epoch that Start() began: random, not 0. A copy of the database that is opened again
+  // gets another one, so positions of a history that was lost are not mistaken for present ones.
+  uint64_t incarnation() const { return epochs_.back().incarnation; }
+  // The same as text.
+  std::string incarnation_name() const;
+  // Whether the present history has all that a reader at `position` in the epoch of `incarnation`
+  // has read. False for an epoch that the database does not know. Trimming is not looked at.
+  bool Holds(uint64_t incarnation, int64_t position) const;
   FeedSequencer& positions() { return positions_; }
 
  private:
@@ -49,6 +56,7 @@ class ChangeLog {
   struct Epoch {
     int64_t start = 0;
     int64_t previous_last = 0;
+    uint64_t incarnation = 0;  // 0 in epochs of older versions
   };
 
   absl::Status LoadFeed(CatalogState& state, int64_t& last);

@@ -250,6 +250,12 @@ absl::Status Database::WriteUnsynced(rocksdb::WriteBatch& batch) {
   return FromRocksDb(db_->Write(rocksdb::WriteOptions(), &batch), "writing to the store");
 }
 
+absl::Status Database::WriteSynced(rocksdb::WriteBatch& batch) {
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  return FromRocksDb(db_->Write(write, &batch), "writing to the store");
+}
+
 absl::StatusOr<std::optional<std::string>> Database::Get(Family family, absl::string_view key,
                                                          const rocksdb::ReadOptions& read) const {
   std::string value;

@@ -82,6 +82,8 @@ class Database {
   // Commits without waiting for the disk. The log keeps the order of writes, so that a power
   // failure that loses this one also loses every later Write().
   absl::Status WriteUnsynced(rocksdb::WriteBatch& batch);
+  // Commits and syncs, whatever the store's durability.
+  absl::Status WriteSynced(rocksdb::WriteBatch& batch);
   // Absent when there is no such row.
   absl::StatusOr<std::optional<std::string>> Get(Family family, absl::string_view key,
                                                  const rocksdb::ReadOptions& options = {}) const;

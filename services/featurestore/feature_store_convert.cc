@@ -106,6 +106,7 @@ store_pb::GetStatsResponse ToProto(const featurestore::StoreStats& stats) {
   out.set_disk_bytes(stats.disk_bytes);
   out.set_memory_bytes(stats.memory_bytes);
   out.set_format_version(stats.format_version);
+  out.set_store_incarnation(stats.incarnation);
   return out;
 }
 

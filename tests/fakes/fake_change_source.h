@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "base/mutex.h"
 #include "retrieval/change_source.h"
@@ -50,6 +53,20 @@ class FakeChangeSource final : public ChangeSource {
     down_ = down;
     changed_.SignalAll();
   }
+  // ListItems answers this many more pages and is unavailable then.
+  void AllowPages(int pages) {
+    MutexLock lock(mutex_);
+    pages_allowed_ = pages;
+  }
+  int pages_refused() const {
+    MutexLock lock(mutex_);
+    return pages_refused_;
+  }
+  // A copy of the content, and the return to it: positions from before the return are then of
+  // another history.
+  struct Copy;
+  std::shared_ptr<const Copy> Save() const;
+  void ReturnTo(const Copy& copy);
   void Trim() {
     MutexLock lock(mutex_);
     trimmed_ = feed_.size();
@@ -60,7 +77,7 @@ class FakeChangeSource final : public ChangeSource {
   }
   std::string end() const {
     MutexLock lock(mutex_);
-    return absl::StrCat(feed_.size());
+    return Position(feed_.size());
   }
 
   absl::StatusOr<std::vector<CatalogConfig>> ListCatalogs() override {
@@ -73,7 +90,7 @@ class FakeChangeSource final : public ChangeSource {
   absl::StatusOr<std::string> CurrentPosition() override {
     MutexLock lock(mutex_);
     if (absl::Status up = Check(); !up.ok()) return up;
-    return absl::StrCat(feed_.size());
+    return Position(feed_.size());
   }
   // Pages of three items. The token is the last id of the previous page.
   absl::StatusOr<ItemPage> ListItems(const std::string& catalog,
@@ -81,6 +98,11 @@ class FakeChangeSource final : public ChangeSource {
     MutexLock lock(mutex_);
     if (absl::Status up = Check(); !up.ok()) return up;
     if (!catalogs_.contains(catalog)) return absl::NotFoundError("no such catalog");
+    if (pages_allowed_ == 0) {
+      ++pages_refused_;
+      return absl::UnavailableError("no more pages");
+    }
+    if (pages_allowed_ > 0) --pages_allowed_;
     const auto& items = catalogs_[catalog].items;
     ItemPage page;
     for (auto item = items.upper_bound(page_token); item != items.end(); ++item) {
@@ -108,10 +130,12 @@ class FakeChangeSource final : public ChangeSource {
                                            absl::Duration timeout) override {
     MutexLock lock(mutex_);
     size_t from = 0;
-    EXPECT_TRUE(absl::SimpleAtoi(position, &from));
+    const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(position, '/');
+    EXPECT_TRUE(absl::SimpleAtoi(parts.first, &from));
     const absl::Time end = absl::Now() + timeout;
     while (true) {
       if (absl::Status up = Check(); !up.ok()) return up;
+      if (position != Position(from)) return absl::OutOfRangeError("of another history");
       if (from < trimmed_) return absl::OutOfRangeError("trimmed");
       if (from > feed_.size()) return absl::InvalidArgumentError("no such position");
       if (from < feed_.size() || absl::Now() >= end) break;
@@ -119,7 +143,7 @@ class FakeChangeSource final : public ChangeSource {
     }
     ChangeBatch batch;
     while (from < feed_.size() && batch.changes.size() < 5) batch.changes.push_back(feed_[from++]);
-    batch.next_position = absl::StrCat(from);
+    batch.next_position = Position(from);
     return batch;
   }
   void Cancel() override {
@@ -134,6 +158,9 @@ class FakeChangeSource final : public ChangeSource {
     std::map<std::string, ItemUpdate> items;
   };
 
+  std::string Position(size_t entries) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return returns_ == 0 ? absl::StrCat(entries) : absl::StrCat(entries, "/", returns_);
+  }
   void Append(Change change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     feed_.push_back(std::move(change));
     changed_.SignalAll();
@@ -151,9 +178,30 @@ class FakeChangeSource final : public ChangeSource {
   std::map<std::string, Stored> catalogs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Change> feed_ ABSL_GUARDED_BY(mutex_);
   size_t trimmed_ ABSL_GUARDED_BY(mutex_) = 0;
+  int returns_ ABSL_GUARDED_BY(mutex_) = 0;
+  int pages_allowed_ ABSL_GUARDED_BY(mutex_) = -1;  // below 0: any number
+  int pages_refused_ ABSL_GUARDED_BY(mutex_) = 0;
   bool down_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   int calls_while_down_ ABSL_GUARDED_BY(mutex_) = 0;
 };
+
+struct FakeChangeSource::Copy {
+  std::map<std::string, Stored> catalogs;
+  std::vector<Change> feed;
+};
+
+inline std::shared_ptr<const FakeChangeSource::Copy> FakeChangeSource::Save() const {
+  MutexLock lock(mutex_);
+  return std::make_shared<const Copy>(Copy{.catalogs = catalogs_, .feed = feed_});
+}
+
+inline void FakeChangeSource::ReturnTo(const Copy& copy) {
+  MutexLock lock(mutex_);
+  catalogs_ = copy.catalogs;
+  feed_ = copy.feed;
+  ++returns_;
+  changed_.SignalAll();
+}
 
 }  // namespace palate::retrieval

@@ -210,6 +210,57 @@ TEST_F(FollowerTest, RebuildsFromStoreWhenSnapshotIsCorrupt) {
   EXPECT_EQ(CountItems(), 10);
 }
 
+TEST_F(FollowerTest, AListingThatARestartInterruptsStartsAgain) {
+  const TempFolder dir;
+  Reopen(dir.path());
+  CatalogConfig config = TestConfig();
+  config.attributes.back().filterable = false;  // "year"
+  store_.PutCatalog(config);
+  for (int i = 0; i < 10; ++i) store_.PutItem(TestItem(random_, i));
+  Follow(store_);
+  ASSERT_TRUE(CaughtUp(store_));
+
+  store_.AllowPages(1);
+  store_.PutCatalog(TestConfig());
+  ASSERT_TRUE(Eventually([&] { return store_.pages_refused() > 0; }));
+  ASSERT_TRUE(set_->Save().ok());
+  FakeChangeSource& same = second_store_;  // as the first one, which the follower has cancelled
+  same.ReturnTo(*store_.Save());
+  ASSERT_EQ(same.end(), store_.end() + "/1");
+  Reopen(dir.path());
+  set_->SetPosition(same.end());  // whatever the feed would repeat
+  Follow(same);
+
+  ASSERT_TRUE(Eventually([&] { return follower_->GetStats().listings == 1; }));
+  SearchRequest recent = RequestFor(RandomUnitVector(random_, 16), 100);
+  recent.filter = ParsedFilter(**set_->Find("movies"), "year >= 0");
+  EXPECT_EQ(FirstResult(set_->Search("movies", recent))->size(), 10u);
+}
+
+TEST_F(FollowerTest, TheIndexGivesWayToAStoreThatWasRestoredFromAnOlderCopy) {
+  const ItemUpdate kept = TestItem(random_, 1, 16, 1);
+  store_.PutItem(kept);
+  store_.PutItem(TestItem(random_, 2));
+  const auto copy = store_.Save();
+  Follow(store_);
+  ASSERT_TRUE(CaughtUp(store_));
+  ItemUpdate hidden = TestItem(random_, 1, 16, 9);
+  hidden.hidden = true;
+  store_.PutItem(hidden);
+  store_.DeleteItem("item-000002", 9);
+  store_.PutItem(TestItem(random_, 3, 16, 9));
+  ASSERT_TRUE(CaughtUp(store_));
+  ASSERT_THAT(Items(), ElementsAre("item-000003"));
+
+  store_.ReturnTo(*copy);
+  for (int i = 4; i < 20; ++i) store_.PutItem(TestItem(random_, i));  // past the lost positions
+  ASSERT_TRUE(CaughtUp(store_));
+  EXPECT_EQ(CountItems(), 18);
+  EXPECT_THAT(Items(), ::testing::IsSupersetOf({"item-000001", "item-000002"}));
+  EXPECT_EQ((*set_->Find("movies"))->GetVector("item-000001", kText)->values,
+            kept.vectors.front().values);
+}
+
 TEST_F(FollowerTest, ListsAnewWhenStoreDoesNotKnowThePosition) {
   const TempFolder dir;
   Reopen(dir.path());

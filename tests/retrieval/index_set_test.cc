@@ -134,6 +134,8 @@ TEST_F(IndexSetTest, ReplacesCatalogThatWasMadeAnew) {
   CatalogConfig config = TestConfig();
   EXPECT_TRUE(set->Upsert(config).created);
   ASSERT_TRUE(set->Upsert(config).index->Apply({TestItem(random_, 1)}, {}).ok());
+  EXPECT_TRUE(set->Upsert(config).needs_listing) << "still";
+  (*set->Find("movies"))->EndListing({"item-000001"});
   EXPECT_FALSE(set->Upsert(config).needs_listing);
   config.create_time += absl::Seconds(1);
   const IndexSet::UpsertResult anew = set->Upsert(config);

@@ -390,8 +390,41 @@ TEST_F(CatalogIndexTest, StopsAtDeadlineAndCancellation) {
 TEST_F(CatalogIndexTest, KeepsItemsOfOneListingOnly) {
   CatalogIndex index = Make();
   ASSERT_TRUE(index.Apply(TestItems(random_, 10), {}).ok());
-  EXPECT_EQ(index.RetainOnly({"item-000003", "item-000004", "other"}), 8);
+  EXPECT_EQ(index.EndListing({"item-000003", "item-000004", "other"}), 8);
   EXPECT_EQ(index.GetStats().items, 2);
+}
+
+TEST_F(CatalogIndexTest, AListingReplacesWhateverItsRevisionAndChangesDoNot) {
+  CatalogIndex index = Make();
+  ItemUpdate newer = TestItem(random_, 1, 16, 5);
+  newer.hidden = true;
+  ASSERT_TRUE(index.Apply({newer}, {{"item-000002", 5}}).ok());
+  const ItemUpdate older = TestItem(random_, 1, 16, 2);
+  EXPECT_EQ(index.Apply({older, TestItem(random_, 2, 16, 2)}, {})->stale, 2);
+
+  index.BeginListing();
+  EXPECT_EQ(index.ApplyListed({older, TestItem(random_, 2, 16, 2)})->applied, 2);
+  EXPECT_EQ(index.EndListing({"item-000001", "item-000002"}), 0);
+  EXPECT_EQ(Find(index, RequestFor(RandomUnitVector(random_, 16), 10)).size(), 2u);
+  EXPECT_EQ(index.GetVector("item-000001", kText)->values, older.vectors.front().values);
+}
+
+TEST_F(CatalogIndexTest, AListingIsDueUntilItsEnd) {
+  CatalogIndex index = Make();
+  EXPECT_TRUE(index.listing_due()) << "new";
+  index.BeginListing();
+  ASSERT_TRUE(index.ApplyListed({TestItem(random_, 1)}).ok());
+  EXPECT_TRUE(index.listing_due());
+  index.EndListing({"item-000001"});
+  EXPECT_FALSE(index.listing_due());
+
+  CatalogConfig config = TestConfig();
+  config.attributes.push_back({"brand", AttributeType::kString, true});
+  index.SetCatalog(config);
+  EXPECT_TRUE(index.listing_due());
+  config.attributes.pop_back();
+  index.SetCatalog(config);
+  EXPECT_TRUE(index.listing_due()) << "only the end of a listing clears it";
 }
 
 TEST_F(CatalogIndexTest, AsksForListingWhenAnAttributeBecomesFilterable) {

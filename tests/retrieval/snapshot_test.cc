@@ -87,7 +87,8 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
   EXPECT_EQ(snapshot->position, "token");
 
   CatalogIndex loaded(snapshot->config, {.delta_rows = 100}, FaissSegments(), clock_);
-  loaded.Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped);
+  loaded.Restore(std::move(snapshot->segments), snapshot->retiring, snapshot->dropped,
+                 snapshot->listing_due);
   const CatalogStats before = index.GetStats(), after = loaded.GetStats();
   EXPECT_EQ(after.items, before.items);
   EXPECT_EQ(after.tombstones, before.tombstones);
@@ -100,6 +101,17 @@ TEST_F(SnapshotTest, GivesBackWhatWasSaved) {
         std::make_shared<const Filter>(*loaded.ParseFilter("year > 50 AND genres: ANY(\"odd\")"));
     for (uint32_t number = 1; number < 300; number += 3) request.exclude_item_numbers.Add(number);
     EXPECT_EQ(*FirstResult(index.Search(request)), *FirstResult(loaded.Search(request)));
+  }
+}
+
+TEST_F(SnapshotTest, HoldsWhetherAListingIsDue) {
+  CatalogIndex index(TestConfig(), {}, FaissSegments(), clock_);
+  FillIndex(index);
+  const std::string path = dir_.file("movies.index");
+  for (const bool due : {true, false}) {
+    if (!due) index.EndListing({"item-000001"});
+    ASSERT_TRUE(WriteCatalogSnapshot(path, *index.state(), "token").ok());
+    EXPECT_EQ(ReadCatalogSnapshot(path, FaissSegments())->listing_due, due);
   }
 }
 

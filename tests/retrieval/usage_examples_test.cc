@@ -355,7 +355,7 @@ absl::Status UseSnapshot(const std::string& path) {
   PALATE_RETURN_IF_ERROR(WriteCatalogSnapshot(path, *index.state(), position));
   PALATE_ASSIGN_OR_RETURN(CatalogSnapshot read, ReadCatalogSnapshot(path, factory));
   CatalogIndex restored(read.config, IndexOptions{}, factory, clock);
-  restored.Restore(std::move(read.segments), read.retiring, read.dropped);
+  restored.Restore(std::move(read.segments), read.retiring, read.dropped, read.listing_due);
 
   EXPECT_EQ(restored.GetStats().items, 10);
   return absl::OkStatus();

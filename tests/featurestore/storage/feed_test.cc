@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "palate/storage/v1/records.pb.h"
 #include "tests/featurestore/store_fixture.h"
 
 namespace palate::featurestore {
@@ -123,6 +124,46 @@ TEST_F(FeedTest, ATokenOfAStoreThatWasReplacedIsOutOfRange) {
   std::filesystem::remove_all(dir_.path());
   OpenWithShop();
   EXPECT_EQ(ReadNow(token).status().code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(FeedTest, ATokenOfAHistoryThatARestoredCopyTookBackIsOutOfRangeHoweverLongTheNewHistoryIs) {
+  Put(Write("kept"));
+  const std::string kept = Token();
+  store_.reset();
+  const TempFolder saved;
+  std::filesystem::remove_all(saved.path());
+  std::filesystem::copy(dir_.path(), saved.path(), std::filesystem::copy_options::recursive);
+
+  Open();
+  const std::string at_open = Token();
+  for (int i = 0; i < 3; ++i) Put(Write(absl::StrCat("lost", i)));
+  const std::string lost = Token();
+  store_.reset();
+  std::filesystem::remove_all(dir_.path());
+  std::filesystem::copy(saved.path(), dir_.path(), std::filesystem::copy_options::recursive);
+
+  Open();
+  for (int i = 0; i < 10; ++i) Put(Write(absl::StrCat("new", i)));
+  EXPECT_EQ(ReadNow(lost).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(ReadNow(at_open).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Keys(ReadNow(kept)->changes).size(), 10u) << "the copy has all that this token is of";
+}
+
+TEST_F(FeedTest, TheStoreTakesAnotherIncarnationAtEachOpenAndKeepsItInBetween) {
+  const std::string first = store_->GetStats()->incarnation;
+  Put(Write("a"));
+  EXPECT_EQ(store_->GetStats()->incarnation, first);
+  EXPECT_EQ(first.size(), 16u);
+  Open();
+  EXPECT_NE(store_->GetStats()->incarnation, first);
+}
+
+TEST_F(FeedTest, ATokenWithoutIncarnationAsOlderVersionsMadeItIsOutOfRange) {
+  palate::storage::v1::FeedToken token;
+  ASSERT_TRUE(token.ParseFromString(Token()));
+  EXPECT_NE(token.incarnation(), 0u);
+  token.clear_incarnation();
+  EXPECT_EQ(ReadNow(token.SerializeAsString()).status().code(), absl::StatusCode::kOutOfRange);
 }
 
 TEST_F(FeedTest, TrimmingByCountMakesOldTokensOutOfRange) {
