@@ -120,8 +120,12 @@ inline constexpr int kMaxReasonItems = 3;
 
 // Vectors of one search.
 inline constexpr int kMaxSearchQueries = 256;
-// Results for each vector.
+// Results for each vector or list.
 inline constexpr int kMaxSearchResults = 1000;
+// Lists of candidates of one search.
+inline constexpr int kMaxCandidateLists = 8;
+// Items of one list of candidates.
+inline constexpr int kMaxListedCandidates = 1000;
 
 // --- RankingService
 

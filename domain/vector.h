@@ -46,4 +46,10 @@ struct VectorQuery {
   int k = 0;           // at least 1
 };
 
+// Items of which a search returns the first `k` that its filter, exclusions and time allow.
+struct CandidateList {
+  std::vector<std::string> item_ids;  // in order; empty: all items, the last changed first
+  int k = 0;                          // at least 1
+};
+
 }  // namespace palate

@@ -150,8 +150,8 @@ class FeatureStore {
                                                 const WriteEventsOptions& options = {});
   // A user without any row is not an error: the context is empty but for the catalog, trending and
   // fresh. The user's rows come from one snapshot; items and vectors are as committed then or
-  // later; the trending list may be up to StoreOptions::trending_refresh old, but never holds an
-  // item that was hidden or deleted before the call.
+  // later; the trending list counts all events up to now, and never holds an item that was hidden
+  // or deleted before the call.
   absl::StatusOr<UserContext> GetUserContext(const UserContextQuery& query,
                                              const UserContextOptions& options = {}) const;
   // Replaces whole profiles. update_time is set by the store.

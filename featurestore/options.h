@@ -52,8 +52,6 @@ struct StoreOptions {
   // Events further ahead of the clock than this are always refused.
   absl::Duration max_event_lead = absl::Hours(24);
 
-  absl::Duration trending_refresh = absl::Seconds(1);
-
   int64_t block_cache_bytes = 256 << 20;
   int64_t item_cache_bytes = 128 << 20;   // decoded items with their vectors
   int64_t write_buffer_bytes = 16 << 20;  // per column family

@@ -43,6 +43,7 @@ absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& quer
 
   UserContext context;
   context.catalog = *state.Declarations();
+  const int64_t begun = state.expired_fresh().Begin();
   const Snapshot snapshot(storage_.database());
   const absl::Time request_time =
       query.request_time == absl::InfiniteFuture() ? store.clock->Now() : query.request_time;
@@ -53,8 +54,8 @@ absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& quer
   if (history.has_events())
     PALATE_RETURN_IF_ERROR(ReadItems(state, query.spaces, snapshot.read(), context));
 
-  PALATE_ASSIGN_OR_RETURN(context.fresh, ReadFreshItems(storage_.database(), state, query.num_fresh,
-                                                        request_time, snapshot.read()));
+  PALATE_ASSIGN_OR_RETURN(context.fresh, ReadFreshItems(storage_, state, query.num_fresh,
+                                                        request_time, begun, snapshot.read()));
   PALATE_ASSIGN_OR_RETURN(context.trending,
                           ReadTrendingItems(storage_, state, query.num_trending,
                                             options.trending_half_life, request_time));

@@ -63,6 +63,7 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
   for (const auto& [attribute, cap] : wanted.attribute_caps)
     options.caps.push_back({attribute, cap});
 
+  const size_t found = state.candidates.size();
   const bool keep_order =
       wanted.mmr_lambda == 0 && wanted.exploration_share == 0 && options.caps.empty();
 
@@ -86,8 +87,8 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
 
   if (static_cast<int>(state.candidates.size()) < options.num_results) {
     state.Degrade(Degradation::kFewerThanRequested,
-                  absl::StrCat(state.candidates.size(), " of ", options.num_results,
-                               " results: ", state.filtered_item_ids.size(),
+                  absl::StrCat(state.candidates.size(), " of ", options.num_results, " results: ",
+                               found, " items may be shown, ", state.filtered_item_ids.size(),
                                " candidates did not pass the filters"));
   }
   return absl::OkStatus();

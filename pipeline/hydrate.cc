@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/limits.h"
 #include "domain/rating.h"
 #include "pipeline/recommend_stages.h"
 
@@ -22,6 +23,16 @@ RatingStats RatingsOf(const RequestState& state) {
   for (const ContextEvent& event : state.context.events) add(event.event);
   for (const Event& event : state.query.session_events) add(event);
   return ratings;
+}
+
+// How many items to read so that enough are left when the filter and the exclusions have been
+// applied. The catalog makes up for what is not.
+int ListLength(const RequestState& state, int wanted) {
+  if (!state.query.filter.empty()) return kMaxContextListItems;
+  const bool excludes = !state.query.user_id.empty() || !state.query.session_events.empty() ||
+                        !state.query.exclude_item_ids.empty() ||
+                        !state.query.context_item_ids.empty();
+  return excludes ? std::min(4 * wanted, kMaxContextListItems) : wanted;
 }
 
 }  // namespace
@@ -98,8 +109,10 @@ absl::Status HydrateStage::Run(RequestState& state) const {
   query.request_time = state.query.request_time;
   query.spaces = {kTextSpace, kImageSpace};
   query.omit_seen = state.query.include_seen;
-  query.num_trending = options_.candidates_per_source;
-  query.num_fresh = options_.candidates_per_source / 2;
+  if (state.wants_lists) {
+    query.num_trending = ListLength(state, NumTrending(state, options_));
+    query.num_fresh = ListLength(state, NumFresh(state, options_));
+  }
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
 
   if (!state.query.filter.empty()) {

@@ -69,7 +69,8 @@ class QueryEmbedder {
                                                          const CallContext& context) = 0;
 };
 
-// Vectors to search with, and the filter, exclusions and time that all of them share.
+// Vectors to search with, lists of candidates to be checked, and the filter, exclusions and time
+// that all of them share.
 struct RetrievalRequest {
   std::string catalog;
   std::string filter;  // filter expression; empty means none
@@ -77,18 +78,20 @@ struct RetrievalRequest {
   ItemNumberSet exclude_item_numbers;
   absl::Time request_time = absl::InfiniteFuture();
   std::vector<VectorQuery> queries;  // their spaces may differ
+  std::vector<CandidateList> lists;
 };
 
-// The items that one query found, best first, ties by item id; or the error of the query.
+// The items that one query found, best first, ties by item id; or those of one list that may be
+// returned, in its order, with score 0; or the error of the query.
 using RetrievalResult = absl::StatusOr<std::vector<ScoredItem>>;
 
 class Retriever {
  public:
   virtual ~Retriever() = default;
-  // One result for each query, in their order. A query fails alone for a wrong vector or k, or for
-  // a space of another model. The request fails as a whole for what its queries share
-  // (InvalidArgument for a wrong filter, NotFound for an unknown catalog) and when retrieval is
-  // down.
+  // One result for each query, in their order, then one for each list. A query fails alone for a
+  // wrong vector or k, or for a space of another model. The request fails as a whole for what its
+  // queries share (InvalidArgument for a wrong filter, NotFound for an unknown catalog) and when
+  // retrieval is down.
   virtual absl::StatusOr<std::vector<RetrievalResult>> Search(const RetrievalRequest& request,
                                                               const CallContext& context) = 0;
 };

@@ -23,8 +23,9 @@ struct ScoreWeights {
 struct PipelineOptions {
   UserModelOptions user_model;
   ScoreWeights score;
-  int max_events = 200;             // of the user, read in the hydrate stage; 1 to 1,000
-  int candidates_per_source = 100;  // requested from each source; 10 to 500
+  int max_events = 200;  // of the user, read in the hydrate stage; 1 to 1,000
+  // Requested from each source, and more where the request wants more results; 10 to 500.
+  int candidates_per_source = 100;
   // The first candidates, which the language model orders; the others keep their order after them.
   int rerank_candidates = 50;
   int max_llm_explanations = 10;  // results beyond these get template texts

@@ -11,6 +11,12 @@
 
 namespace palate::pipeline {
 
+class CandidateSet;
+
+// How many trending and fresh items are considered.
+int NumTrending(const RequestState& state, const PipelineOptions& options);
+int NumFresh(const RequestState& state, const PipelineOptions& options);
+
 // 1. Reads the user's events, seen items, trending and fresh items in one call to the feature
 // store, and the items of the session and the context in one call each. Then builds the user model,
 // parses the filter and collects the exclusions. Fails when the feature store is down.
@@ -31,8 +37,11 @@ class HydrateStage final : public Stage {
 
 // 2. Collects candidates from the user's interests (content), the context items, the query,
 // trending and fresh items. The query is embedded on `pool` while the calling thread searches; both
-// end within options.source_budget. Retrieval receives two requests at most: one for interests and
-// context items, and one for the query's vectors, which waits for the embedding.
+// end within options.source_budget. Retrieval receives three requests at most: one for interests,
+// context items and the lists, one for the query's vectors, which waits for the embedding, and, if
+// fewer items were found than requested, one for any items of the catalog. Filter and exclusions
+// apply before a source is cut. When retrieval is down, the filter stage applies them to longer
+// lists.
 class SourceStage final : public Stage {
  public:
   SourceStage(QueryEmbedder& embedder, Retriever& retriever, ThreadPool& pool, const Clock& clock,
@@ -42,6 +51,11 @@ class SourceStage final : public Stage {
   absl::Status Run(RequestState& state) const override;
 
  private:
+  // Interests and context items; and cuts the lists of trending and fresh items to what may be
+  // shown.
+  void SearchInterests(RetrievalRequest& request, RequestState& state, CandidateSet& candidates,
+                       const CallContext& context) const;
+
   QueryEmbedder& embedder_;
   Retriever& retriever_;
   ThreadPool& pool_;

@@ -46,6 +46,17 @@ std::map<std::string, std::string> DebugOf(const RequestState& state) {
           {"missing_items", absl::StrCat(state.missing_item_ids.size())}};
 }
 
+// Says in the last report that a search found less than it was asked for.
+void NoteFewer(const RequestState& state, std::vector<StageReport>& reports) {
+  const size_t found = state.candidates.size();
+  if (static_cast<int>(found) >= state.query.num_results) return;
+  reports.back().outcome = StageOutcome::kDegraded;
+  reports.back().notes.push_back(
+      {Degradation::kFewerThanRequested,
+       absl::StrCat(found, " of ", state.query.num_results,
+                    " results: no more items are found by the search and may be shown")});
+}
+
 // Checks every item again, so that no stage after the filter can add an item that must not be
 // shown.
 RecommendResult ToResult(RequestState& state, std::vector<StageReport> reports) {
@@ -195,11 +206,10 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
   inner.request_time = query.request_time;
   RequestState state = NewState(inner, context);
   state.query_user_id = query.user_id;
+  state.wants_lists = false;
 
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
-  state.context.trending.clear();
-  state.context.fresh.clear();
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
 
   // A search that could not search is an error, not an empty answer.
@@ -214,6 +224,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
   ScoreByQuery(state);
   if (static_cast<int>(state.candidates.size()) > query.num_results)
     state.candidates.resize(query.num_results);
+  NoteFewer(state, reports);
   return ToResult(state, std::move(reports));
 }
 
@@ -229,6 +240,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   inner.num_results = query.num_results;
   inner.request_time = query.request_time;
   RequestState state = NewState(inner, context);
+  state.wants_lists = false;
 
   std::vector<StageReport> reports;
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
@@ -267,6 +279,7 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   }
 
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
+  NoteFewer(state, reports);
   return ToResult(state, std::move(reports));
 }
 

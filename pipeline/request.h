@@ -20,7 +20,8 @@ namespace palate::pipeline {
 enum class ExplainMode { kNone, kTemplate, kLlm };
 
 // The source that found a candidate.
-enum class Source { kContent, kContext, kQuery, kTrending, kFresh, kCaller };
+// kCatalog: any item that may be shown, where the other sources found too few.
+enum class Source { kContent, kContext, kQuery, kTrending, kFresh, kCaller, kCatalog };
 // The source's name in ranking/reasons.h.
 const char* SourceName(Source source);
 

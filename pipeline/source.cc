@@ -8,20 +8,12 @@
 #include "pipeline/recommend_stages.h"
 
 namespace palate::pipeline {
-namespace {
-
-constexpr int kMinPerVector = 20;
-
-// A vector to search with, and the reason that its hits get.
-struct VectorSource {
-  VectorQuery query;
-  Source source = Source::kContent;
-  std::vector<std::string> item_ids;
-};
 
 // Collects candidates by id, with the reasons of all sources that found them.
 class CandidateSet {
  public:
+  size_t size() const { return by_id_.size(); }
+  bool Contains(const std::string& item_id) const { return by_id_.contains(item_id); }
   explicit CandidateSet(const std::set<std::string>& excluded) : excluded_(excluded) {}
 
   void Add(const std::string& item_id, Reason reason) {
@@ -42,6 +34,17 @@ class CandidateSet {
   std::map<std::string, Candidate> by_id_;
 };
 
+namespace {
+
+constexpr int kMinPerVector = 20;
+
+// A vector to search with, and the reason that its hits get.
+struct VectorSource {
+  VectorQuery query;
+  Source source = Source::kContent;
+  std::vector<std::string> item_ids;
+};
+
 // The fields that all searches of the request share.
 RetrievalRequest MakeRequest(const RequestState& state) {
   RetrievalRequest request;
@@ -53,7 +56,15 @@ RetrievalRequest MakeRequest(const RequestState& state) {
   return request;
 }
 
-std::vector<VectorSource> InterestSources(const RequestState& state, int per_source) {
+// Whether an item that the feature store lists may be one that must not be shown.
+bool IsRestricted(const RequestState& state) {
+  return state.filter != nullptr || !state.excluded.empty() ||
+         (!state.query.include_seen &&
+          !(state.query.user_id.empty() && state.query.session_events.empty()));
+}
+
+std::vector<VectorSource> InterestSources(const RequestState& state, int default_per_source) {
+  const int per_source = std::max(default_per_source, state.query.num_results);
   std::vector<VectorSource> sources;
   for (const InterestCentroid& interest : state.user_model.likes) {
     const int k = std::max(kMinPerVector, static_cast<int>(per_source * interest.weight));
@@ -64,16 +75,19 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int per_sou
         {{{interest.space, interest.centroid}, k}, Source::kContent, std::move(items)});
   }
 
+  const int items = std::max(1, static_cast<int>(state.context_items.size()));
+  const int per_context =
+      std::max({kMinPerVector, default_per_source / 2, (per_source + items - 1) / items});
   for (const ItemWithVectors& record : state.context_items) {
     for (const SpaceVector& vector : record.vectors) {
-      sources.push_back(
-          {{vector, std::max(kMinPerVector, per_source / 2)}, Source::kContext, {record.item.id}});
+      sources.push_back({{vector, per_context}, Source::kContext, {record.item.id}});
     }
   }
   return sources;
 }
 
 std::vector<VectorSource> QuerySources(const RequestState& state, int per_source) {
+  per_source = std::max(per_source, state.query.num_results);
   std::vector<VectorSource> sources;
   for (const QueryVector& vector : state.query_vectors)
     sources.push_back({{vector.vector, per_source}, Source::kQuery, {}});
@@ -85,20 +99,26 @@ Degradation DegradationFor(const absl::Status& status) {
 }
 
 // Searches with all sources in one request and collects the hits. Notes the error of the request,
-// or of each query that failed. Replaces the queries of `request`.
-void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources,
-               RetrievalRequest& request, RequestState& state, CandidateSet& candidates,
-               const CallContext& context) {
-  if (sources.empty()) return;
+// or of each query that failed. Replaces the queries of `request`. Returns what may be shown of
+// each of its lists, or nothing after an error.
+std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
+                                               const std::vector<VectorSource>& sources,
+                                               RetrievalRequest& request, RequestState& state,
+                                               CandidateSet& candidates,
+                                               const CallContext& context) {
+  std::vector<std::vector<ScoredItem>> lists;
+  if (sources.empty() && request.lists.empty()) return lists;
   request.queries.clear();
   for (const VectorSource& source : sources) request.queries.push_back(source.query);
 
   const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
-  if (!results.ok())
-    return state.Degrade(DegradationFor(results.status()),
-                         absl::StrCat("retrieval: ", results.status().ToString()));
+  if (!results.ok()) {
+    state.Degrade(DegradationFor(results.status()),
+                  absl::StrCat("retrieval: ", results.status().ToString()));
+    return lists;
+  }
 
-  for (size_t i = 0; i < results->size(); ++i) {
+  for (size_t i = 0; i < sources.size(); ++i) {
     const RetrievalResult& result = (*results)[i];
     const VectorSource& source = sources[i];
     const std::string& space = source.query.vector.space.name;
@@ -110,6 +130,53 @@ void RunSearch(Retriever& retriever, const std::vector<VectorSource>& sources,
     }
     for (const ScoredItem& hit : *result)
       candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
+  }
+  for (size_t i = sources.size(); i < results->size(); ++i)
+    lists.push_back((*results)[i].ok() ? *(*results)[i] : std::vector<ScoredItem>());
+  return lists;
+}
+
+CandidateList ListOf(const std::vector<ScoredItem>& items, int k) {
+  CandidateList list{.item_ids = {}, .k = k};
+  for (const ScoredItem& item : items) list.item_ids.push_back(item.item_id);
+  return list;
+}
+
+// Keeps the items of `allowed`, which has the order of `items`.
+void Keep(const std::vector<ScoredItem>& allowed, std::vector<ScoredItem>& items) {
+  size_t next = 0;
+  std::erase_if(items, [&](const ScoredItem& item) {
+    if (next == allowed.size() || allowed[next].item_id != item.item_id) return true;
+    ++next;
+    return false;
+  });
+}
+
+void Cut(size_t count, std::vector<ScoredItem>& items) {
+  if (items.size() > count) items.resize(count);
+}
+
+// As many candidates as the result needs. Caps and exploration choose among more.
+int NeededCandidates(const RequestState& state, int per_source) {
+  const Diversity& diversity = state.query.diversity;
+  const bool chooses = !diversity.attribute_caps.empty() || diversity.exploration_share > 0;
+  return chooses ? std::max(per_source, state.query.num_results) : state.query.num_results;
+}
+
+// The last resort: any items that may be shown.
+void AddFromCatalog(Retriever& retriever, int needed, RetrievalRequest& request,
+                    RequestState& state, CandidateSet& candidates, const CallContext& context) {
+  const int found = static_cast<int>(candidates.size());
+  if (found >= needed) return;
+
+  // As many of the answer as were found may be known already.
+  request.lists = {{.item_ids = {}, .k = std::min(kMaxSearchResults, needed + found)}};
+  for (const auto& items : RunSearch(retriever, {}, request, state, candidates, context)) {
+    for (const ScoredItem& item : items) {
+      if (static_cast<int>(candidates.size()) >= needed) return;
+      if (!candidates.Contains(item.item_id))
+        candidates.Add(item.item_id, {Source::kCatalog, 0, "", {}});
+    }
   }
 }
 
@@ -128,6 +195,48 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
 
 }  // namespace
 
+int NumTrending(const RequestState& state, const PipelineOptions& options) {
+  return std::max(options.candidates_per_source, state.query.num_results);
+}
+
+int NumFresh(const RequestState& state, const PipelineOptions& options) {
+  return std::max(options.candidates_per_source / 2, state.query.num_results);
+}
+
+void SourceStage::SearchInterests(RetrievalRequest& request, RequestState& state,
+                                  CandidateSet& candidates, const CallContext& context) const {
+  const auto num_trending = static_cast<size_t>(NumTrending(state, options_));
+  const auto num_fresh = static_cast<size_t>(NumFresh(state, options_));
+  std::vector<ScoredItem>& trending = state.context.trending;
+  std::vector<ScoredItem>& fresh = state.context.fresh;
+  const bool restricted = IsRestricted(state);
+  if (restricted) {
+    // A list without ids would mean the whole catalog.
+    for (const auto& [items, k] :
+         {std::pair(&trending, num_trending), std::pair(&fresh, num_fresh)})
+      if (!items->empty()) request.lists.push_back(ListOf(*items, static_cast<int>(k)));
+  }
+
+  const std::vector<std::vector<ScoredItem>> allowed =
+      RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state,
+                candidates, context);
+
+  const bool answered = allowed.size() == request.lists.size();
+  request.lists.clear();
+  if (restricted && answered) {
+    size_t next = 0;
+    if (!trending.empty()) Keep(allowed[next++], trending);
+    if (!fresh.empty()) Keep(allowed[next++], fresh);
+  }
+  // The filter stage has to cut what retrieval could not check.
+  if (!restricted || answered || state.filter == nullptr) {
+    std::erase_if(trending, [&](const auto& item) { return state.excluded.count(item.item_id); });
+    std::erase_if(fresh, [&](const auto& item) { return state.excluded.count(item.item_id); });
+    Cut(num_trending, trending);
+    Cut(num_fresh, fresh);
+  }
+}
+
 absl::Status SourceStage::Run(RequestState& state) const {
   const CallContext context = state.call.WithDeadline(clock_.Now() + options_.source_budget);
   std::future<absl::StatusOr<std::vector<QueryVector>>> embedding;
@@ -142,8 +251,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
 
   CandidateSet candidates(state.excluded);
   RetrievalRequest request = MakeRequest(state);
-  RunSearch(retriever_, InterestSources(state, options_.candidates_per_source), request, state,
-            candidates, context);
+  SearchInterests(request, state, candidates, context);
 
   if (embedding.valid()) {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
@@ -161,6 +269,10 @@ absl::Status SourceStage::Run(RequestState& state) const {
     candidates.Add(item.item_id, {Source::kTrending, item.score, "", {}});
   for (const ScoredItem& item : state.context.fresh)
     candidates.Add(item.item_id, {Source::kFresh, item.score, "", {}});
+  if (state.wants_lists) {
+    AddFromCatalog(retriever_, NeededCandidates(state, options_.candidates_per_source), request,
+                   state, candidates, context);
+  }
   state.candidates = candidates.Take();
   return absl::OkStatus();
 }

@@ -76,6 +76,8 @@ const char* SourceName(Source source) {
       return ranking::kFreshReason;
     case Source::kCaller:
       return ranking::kCallerReason;
+    case Source::kCatalog:
+      return ranking::kCatalogReason;
   }
 
   return "unknown";

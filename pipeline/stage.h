@@ -71,6 +71,8 @@ struct RequestState {
   // index; the filter drops those that trending and fresh still hold.
   ItemNumberSet excluded_numbers;
   UserModel user_model;
+  // Whether trending and fresh items are wanted, as candidates or as signals.
+  bool wants_lists = true;
   std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;
   std::vector<Candidate> candidates;

@@ -13,5 +13,7 @@ inline constexpr char kFreshReason[] = "fresh";        // newly arrived
 // Chosen by users who chose the same items.
 inline constexpr char kCoEngagementReason[] = "co_engagement";
 inline constexpr char kCallerReason[] = "caller";  // listed by the caller; supports no claim
+// One of all that may be shown, because there is little else; supports no claim.
+inline constexpr char kCatalogReason[] = "catalog";
 
 }  // namespace palate::ranking

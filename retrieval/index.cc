@@ -366,8 +366,10 @@ absl::StatusOr<std::unique_ptr<const PreparedSearch>> CatalogIndex::Prepare(
 
 absl::StatusOr<SearchResponse> CatalogIndex::Search(const SearchRequest& request) const {
   PALATE_ASSIGN_OR_RETURN(const std::unique_ptr<const PreparedSearch> search, Prepare(request));
-  SearchResponse response{.results = {}, .filter_evaluations = search->filter_evaluations()};
+  SearchResponse response{
+      .results = {}, .lists = {}, .filter_evaluations = search->filter_evaluations()};
   for (size_t i = 0; i < request.queries.size(); ++i) response.results.push_back(search->Run(i));
+  for (size_t i = 0; i < request.lists.size(); ++i) response.lists.push_back(search->RunList(i));
   return response;
 }
 

@@ -101,8 +101,11 @@ struct CatalogConfig {
 
 // Vectors to search with, and the restrictions on the results, which all of them share.
 struct SearchRequest {
-  std::vector<VectorQuery> queries;           // 1 to kMaxSearchQueries, each with a k of 1 to
+  std::vector<VectorQuery> queries;           // at most kMaxSearchQueries, each with a k of 1 to
                                               // kMaxSearchResults; their spaces may differ
+  std::vector<CandidateList> lists;           // at most kMaxCandidateLists, each of at most
+                                              // kMaxListedCandidates ids and with such a k; at
+                                              // least one where there is no query
   std::shared_ptr<const Filter> filter;       // null: no filter
   std::vector<std::string> exclude_item_ids;  // at most kMaxExcludedItems; may be unknown
   ItemNumberSet exclude_item_numbers;         // in addition; any number
@@ -122,8 +125,9 @@ struct SearchHit {
 using SearchResult = absl::StatusOr<std::vector<SearchHit>>;
 
 struct SearchResponse {
-  std::vector<SearchResult> results;  // one for each query, in order
-  int64_t filter_evaluations = 0;     // number of segments in which the filter was evaluated
+  std::vector<SearchResult> results;            // one for each query, in order
+  std::vector<std::vector<std::string>> lists;  // the allowed items of each list, in its order
+  int64_t filter_evaluations = 0;  // number of segments in which the filter was evaluated
 };
 
 struct SpaceStats {
@@ -166,6 +170,8 @@ class PreparedSearch {
   // The result of queries[query]. Besides the errors of a wrong query (see CatalogIndex::Search):
   // DeadlineExceeded, Cancelled.
   virtual SearchResult Run(size_t query) const = 0;
+  // The first k items of lists[list] that may be returned.
+  virtual std::vector<std::string> RunList(size_t list) const = 0;
   // As SearchResponse::filter_evaluations.
   virtual int64_t filter_evaluations() const = 0;
 };
@@ -216,12 +222,12 @@ class CatalogIndex {
 
   // Runs all queries on the calling thread, one after the other. Servers use IndexSet::Search,
   // which runs them on the search pool. The request fails with InvalidField for a wrong number of
-  // queries or exclusions. A query fails alone: InvalidField, with the path relative to the query,
-  // for a wrong vector or k; NotFound for a space that the catalog does not declare;
-  // FailedPrecondition when the index serves another fingerprint of the space, with both
-  // fingerprints in the message. DeadlineExceeded and Cancelled fail the request before its queries
-  // run, and after that each query that has not ended. A declared space without vectors has no
-  // hits.
+  // queries, lists or exclusions and for a wrong list. A query fails alone: InvalidField, with the
+  // path relative to the query, for a wrong vector or k; NotFound for a space that the catalog does
+  // not declare; FailedPrecondition when the index serves another fingerprint of the space, with
+  // both fingerprints in the message. DeadlineExceeded and Cancelled fail the request before its
+  // queries run, and after that each query that has not ended. A declared space without vectors has
+  // no hits.
   absl::StatusOr<SearchResponse> Search(const SearchRequest& request) const;
 
   // The same in two steps. `request` must outlive the result.

@@ -37,6 +37,8 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
     if (!search.ok()) return done_(search.status());
     search_ = *std::move(search);
     results_.resize(request_.queries.size(), absl::InternalError("not searched"));
+    for (size_t i = 0; i < request_.lists.size(); ++i) lists_.push_back(search_->RunList(i));
+    if (request_.queries.empty()) return Finish();
 
     const int helpers = std::min(max_helpers, static_cast<int>(request_.queries.size()) - 1);
     for (int i = 0; i < helpers; ++i) {
@@ -59,6 +61,7 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
 
   void Finish() {
     done_(SearchResponse{.results = std::move(results_),
+                         .lists = std::move(lists_),
                          .filter_evaluations = search_->filter_evaluations()});
   }
 
@@ -67,6 +70,7 @@ class SearchJob : public std::enable_shared_from_this<SearchJob> {
   const IndexSet::SearchDone done_;
   std::unique_ptr<const PreparedSearch> search_;
   std::vector<SearchResult> results_;
+  std::vector<std::vector<std::string>> lists_;
   std::atomic<size_t> next_{0};
   std::atomic<size_t> finished_{0};
 };

@@ -61,12 +61,35 @@ absl::Status CheckQuery(const IndexState& state, const VectorQuery& query) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLists(const std::vector<CandidateList>& lists) {
+  if (lists.size() > kMaxCandidateLists) {
+    return InvalidField("candidate_lists", absl::StrCat("has ", lists.size(), " elements"),
+                        absl::StrCat("at most ", kMaxCandidateLists));
+  }
+
+  for (size_t i = 0; i < lists.size(); ++i) {
+    if (lists[i].item_ids.size() > kMaxListedCandidates) {
+      return InvalidField(absl::StrCat("candidate_lists[", i, "].item_ids"),
+                          absl::StrCat("has ", lists[i].item_ids.size(), " ids"),
+                          absl::StrCat("at most ", kMaxListedCandidates));
+    }
+    if (lists[i].k < 1 || lists[i].k > kMaxSearchResults) {
+      return InvalidField(absl::StrCat("candidate_lists[", i, "].k"),
+                          absl::StrCat("is ", lists[i].k),
+                          absl::StrCat("1 to ", kMaxSearchResults));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // The error of the request as a whole.
 absl::Status CheckRequest(const SearchRequest& request) {
-  if (request.queries.empty() || request.queries.size() > kMaxSearchQueries) {
+  if ((request.queries.empty() && request.lists.empty()) ||
+      request.queries.size() > kMaxSearchQueries) {
     return InvalidField("queries", absl::StrCat("has ", request.queries.size(), " elements"),
                         absl::StrCat("1 to ", kMaxSearchQueries));
   }
+  PALATE_RETURN_IF_ERROR(CheckLists(request.lists));
   if (request.exclude_item_ids.size() > kMaxExcludedItems) {
     return InvalidField("exclude_item_ids",
                         absl::StrCat("has ", request.exclude_item_ids.size(), " ids"),
@@ -93,6 +116,7 @@ class StateSearch final : public PreparedSearch {
 
   absl::Status Prepare();
   SearchResult Run(size_t query) const override;
+  std::vector<std::string> RunList(size_t list) const override;
   int64_t filter_evaluations() const override { return filter_evaluations_; }
 
  private:
@@ -101,7 +125,14 @@ class StateSearch final : public PreparedSearch {
     absl::string_view item_id;
   };
 
+  // A segment, and which of its rows may be returned; null: all.
+  struct AllowedSegment {
+    const RowSegment* rows = nullptr;
+    std::shared_ptr<const Bitmap> allowed;
+  };
+
   absl::Status AddSegment(const SegmentView& view, int64_t now_micros);
+  std::vector<std::string> LastChanged(size_t count) const;
   absl::StatusOr<std::shared_ptr<const Bitmap>> AllowedRows(const SegmentView& view,
                                                             int64_t now_micros);
   absl::Status Collect(const Target& target, const std::vector<float>& query, int64_t k,
@@ -112,6 +143,7 @@ class StateSearch final : public PreparedSearch {
   const Clock& clock_;
   std::vector<absl::Status> checks_;                 // of each of request_.queries
   std::map<SpaceKey, std::vector<Target>> targets_;  // by the spaces of the correct queries
+  std::vector<AllowedSegment> segments_;             // only if the request has lists
   int64_t filter_evaluations_ = 0;
 };
 
@@ -132,7 +164,7 @@ absl::Status StateSearch::Prepare() {
 }
 
 // Adds the segment's targets. Which rows are allowed is evaluated once for all queries and spaces,
-// and only if at least one of the spaces has vectors in the segment.
+// and only if at least one of the spaces has vectors in the segment or the request has lists.
 absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros) {
   std::vector<std::pair<const SpacePart*, std::vector<Target>*>> parts;
   for (auto& [space, targets] : targets_) {
@@ -140,9 +172,10 @@ absl::Status StateSearch::AddSegment(const SegmentView& view, int64_t now_micros
     if (part == nullptr || view.live_vectors[part - view.rows->spaces().data()] == 0) continue;
     parts.emplace_back(part, &targets);
   }
-  if (parts.empty()) return absl::OkStatus();
+  if (parts.empty() && request_.lists.empty()) return absl::OkStatus();
 
   PALATE_ASSIGN_OR_RETURN(const std::shared_ptr<const Bitmap> rows, AllowedRows(view, now_micros));
+  if (!request_.lists.empty()) segments_.push_back({view.rows.get(), rows});
   for (const auto& [part, targets] : parts) {
     Target target{.rows = view.rows.get(), .part = part, .allowed = AllowedVectors(*part, rows)};
     if (target.allowed != nullptr) {
@@ -211,6 +244,59 @@ SearchResult StateSearch::Run(size_t query) const {
   for (size_t i = 0; i < count; ++i)
     hits.push_back({.item_id = std::string(candidates[i].item_id), .score = candidates[i].score});
   return hits;
+}
+
+std::vector<std::string> StateSearch::RunList(size_t list) const {
+  const CandidateList& wanted = request_.lists[list];
+  const auto count = static_cast<size_t>(wanted.k);
+  if (wanted.item_ids.empty()) return LastChanged(count);
+
+  std::vector<std::string> ids;
+  for (const std::string& id : wanted.item_ids) {
+    if (ids.size() == count) break;
+    const bool allowed =
+        std::any_of(segments_.begin(), segments_.end(), [&](const AllowedSegment& segment) {
+          const std::optional<uint32_t> row = segment.rows->Find(id);
+          return row.has_value() && (segment.allowed == nullptr || segment.allowed->Test(*row));
+        });
+    if (allowed) ids.push_back(id);
+  }
+  return ids;
+}
+
+// The allowed items with the highest revisions, the highest first, ties by id.
+std::vector<std::string> StateSearch::LastChanged(size_t count) const {
+  struct Row {
+    int64_t revision;
+    absl::string_view item_id;
+  };
+  const auto before = [](const Row& a, const Row& b) {
+    return a.revision != b.revision ? a.revision > b.revision : a.item_id < b.item_id;
+  };
+
+  std::vector<Row> best;  // a heap, whose front is the last of them
+  for (const AllowedSegment& segment : segments_) {
+    const auto visit = [&](size_t at) {
+      const Row row{segment.rows->revision(at), segment.rows->item_id(at)};
+      if (best.size() == count) {
+        if (!before(row, best.front())) return;
+        std::pop_heap(best.begin(), best.end(), before);
+        best.pop_back();
+      }
+      best.push_back(row);
+      std::push_heap(best.begin(), best.end(), before);
+    };
+    if (segment.allowed != nullptr) {
+      segment.allowed->ForEach(visit);
+    } else {
+      for (size_t row = 0; row < segment.rows->rows(); ++row) visit(row);
+    }
+  }
+
+  std::sort_heap(best.begin(), best.end(), before);
+  std::vector<std::string> ids;
+  for (const Row& row : best) ids.emplace_back(row.item_id);
+  return ids;
 }
 
 // Adds the segment's k best vectors and all others with the same score as the last of them, because

@@ -185,6 +185,8 @@ void ItemBatch::UpdateMemory() {
     if (!work.last_change.has_value()) continue;
     cache_.Invalidate(ItemRecordCache::Key(state_.number(), state_.switches(), id));
     state_.trending().ItemChanged(id, AvailabilityOf(work.now));
+    if (work.now.has_value() && !work.now->hidden)
+      state_.expired_fresh().RowWritten(FreshKey(state_.number(), *work.now));
   }
 }
 

@@ -14,15 +14,16 @@
 namespace palate::featurestore {
 
 // At most `count` items created up to `request_time` and not expired then, newest first; the score
-// is the create_time in Unix seconds. As of the snapshot in `read`.
-absl::StatusOr<std::vector<ScoredItem>> ReadFreshItems(const Database& database,
-                                                       const CatalogState& state, int count,
-                                                       absl::Time request_time,
+// is the create_time in Unix seconds. As of the snapshot in `read`, which was taken after
+// state.expired_fresh().Begin() had returned `begun`: rows that have expired are walked over once.
+absl::StatusOr<std::vector<ScoredItem>> ReadFreshItems(Storage& storage, CatalogState& state,
+                                                       int count, absl::Time request_time,
+                                                       int64_t begun,
                                                        const rocksdb::ReadOptions& read);
 
-// At most `count` items that are not expired at `request_time`, best first: see
-// storage/trending.h. Takes the catalog's lifecycle lock, which the caller must not hold, to make
-// the first board of a half-life. UNAVAILABLE when too many half-lives are asked for at once.
+// At most `count` items that are expired neither now nor at `request_time`, best first, by all
+// events up to now: see storage/trending.h. UNAVAILABLE when too many half-lives are asked for at
+// once.
 absl::StatusOr<std::vector<ScoredItem>> ReadTrendingItems(Storage& storage, CatalogState& state,
                                                           int count, absl::Duration half_life,
                                                           absl::Time request_time);

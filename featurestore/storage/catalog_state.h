@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "domain/catalog.h"
+#include "featurestore/storage/expired_runs.h"
 #include "featurestore/storage/item_numbers.h"
 #include "featurestore/storage/locks.h"
 #include "featurestore/storage/record_codec.h"
@@ -47,7 +48,7 @@ class CatalogState {
   const std::string& id() const { return id_; }
 
   // Shared: a writer, from its first read to its last update of this state. Exclusive: removal,
-  // change of models, first trending board. Readers of a snapshot take neither.
+  // change of models. Readers of a snapshot take neither.
   RwLock& lifecycle() ABSL_LOCK_RETURNED(lifecycle_) { return lifecycle_; }
   // Held through a change of models and the cleaning after a switch-over. Taken before lifecycle().
   Mutex& spaces_mutex() ABSL_LOCK_RETURNED(spaces_mutex_) { return spaces_mutex_; }
@@ -85,6 +86,8 @@ class CatalogState {
 
   TrendingBoards& trending() { return trending_; }
   ItemNumbers& item_numbers() { return item_numbers_; }
+  // Of the rows of fresh items.
+  ExpiredRuns& expired_fresh() { return expired_fresh_; }
 
  private:
   const uint32_t number_;
@@ -93,6 +96,7 @@ class CatalogState {
   Mutex spaces_mutex_;
   TrendingBoards trending_;
   ItemNumbers item_numbers_;
+  ExpiredRuns expired_fresh_;
 
   mutable Mutex mutex_;
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;

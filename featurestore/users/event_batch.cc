@@ -143,11 +143,11 @@ absl::Status EventBatch::Commit() {
   if (num_events_ == 0) return absl::OkStatus();
   const int64_t new_users = WriteUsers();
   WriteCounters(new_users);
-  PALATE_RETURN_IF_ERROR(database_.Write(batch_));
+  PALATE_RETURN_IF_ERROR(
+      state_.trending().CommitEvents(popularity_, [this] { return database_.Write(batch_); }));
 
   state_.AddCounts({.users = new_users, .events = num_events_});
   state_.SawEventAt(newest_us_);
-  state_.trending().ApplyEvents(popularity_);
   return absl::OkStatus();
 }
 

@@ -289,11 +289,11 @@ absl::StatusOr<PurgeReport> UserStore::DeleteRows(CatalogState& state, absl::str
   changes_.Add(batch, state.number(), reservation->first(), ChangeKind::kUserPurged,
                UserFeedKey(state.id(), user_id), reservation->first());
 
-  PALATE_RETURN_IF_ERROR(database_.Write(batch));
+  PALATE_RETURN_IF_ERROR(state.trending().CommitEvents(contribution.popularity,
+                                                       [&] { return database_.Write(batch); }));
   state.AddCounts({.users = contribution.exists ? -1 : 0,
                    .events = -contribution.report.events,
                    .feed_entries = 1});
-  state.trending().ApplyEvents(contribution.popularity);
   return contribution.report;
 }
 

@@ -144,12 +144,32 @@ std::vector<ScoredItem> ShopRetriever::SearchOne(const VectorQuery& query,
 
 absl::StatusOr<std::vector<pipeline::RetrievalResult>> ShopRetriever::Search(
     const pipeline::RetrievalRequest& request, const CallContext&) {
-  const absl::flat_hash_set<std::string> excluded(request.exclude_item_ids.begin(),
-                                                  request.exclude_item_ids.end());
+  absl::flat_hash_set<std::string> excluded(request.exclude_item_ids.begin(),
+                                            request.exclude_item_ids.end());
   std::vector<pipeline::RetrievalResult> results;
   for (const VectorQuery& query : request.queries)
     results.push_back(
         SearchOne(query, excluded, request.exclude_item_numbers, request.request_time));
+  if (request.lists.empty()) return results;
+
+  for (size_t i = 0; i < shop_.products.size(); ++i) {
+    if (request.exclude_item_numbers.Contains(NumberOf(i)))
+      excluded.insert(shop_.products[i].item.id);
+  }
+  for (const CandidateList& list : request.lists) {
+    std::vector<std::string> ids = list.item_ids;
+    if (ids.empty()) {
+      for (const demo::Product& product : shop_.products) {
+        if (product.item.create_time <= request.request_time) ids.push_back(product.item.id);
+      }
+    }
+    std::vector<ScoredItem> allowed;
+    for (const std::string& id : ids) {
+      if (static_cast<int>(allowed.size()) == list.k) break;
+      if (!excluded.contains(id)) allowed.push_back({id, 0});
+    }
+    results.push_back(std::move(allowed));
+  }
   return results;
 }
 

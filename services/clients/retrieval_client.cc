@@ -34,6 +34,11 @@ retrieval_pb::SearchRequest SearchRequestFor(const pipeline::RetrievalRequest& r
     *added->mutable_vector() = ToProto(query.vector);
     added->set_k(query.k);
   }
+  for (const CandidateList& list : request.lists) {
+    retrieval_pb::CandidateList* added = out.add_candidate_lists();
+    added->mutable_item_ids()->Assign(list.item_ids.begin(), list.item_ids.end());
+    added->set_k(list.k);
+  }
   return out;
 }
 
@@ -50,6 +55,15 @@ pipeline::RetrievalResult ResultFrom(const retrieval_pb::SearchResponse& respons
   return hits;
 }
 
+pipeline::RetrievalResult ListFrom(const retrieval_pb::SearchResponse& response, int index) {
+  if (index >= response.lists_size())
+    return absl::InternalError(absl::StrCat("no result for list ", index));
+
+  std::vector<ScoredItem> items;
+  for (const std::string& id : response.lists(index).item_ids()) items.push_back({id, 0});
+  return items;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<pipeline::RetrievalResult>> RetrievalClient::Search(
@@ -61,6 +75,8 @@ absl::StatusOr<std::vector<pipeline::RetrievalResult>> RetrievalClient::Search(
   std::vector<pipeline::RetrievalResult> results;
   for (size_t i = 0; i < request.queries.size(); ++i)
     results.push_back(ResultFrom(response, static_cast<int>(i)));
+  for (size_t i = 0; i < request.lists.size(); ++i)
+    results.push_back(ListFrom(response, static_cast<int>(i)));
   return results;
 }
 

@@ -92,6 +92,8 @@ recommender_pb::CandidateSource ToProto(pipeline::Source value) {
       return recommender_pb::CANDIDATE_SOURCE_FRESH;
     case pipeline::Source::kCaller:
       return recommender_pb::CANDIDATE_SOURCE_CALLER;
+    case pipeline::Source::kCatalog:
+      return recommender_pb::CANDIDATE_SOURCE_CATALOG;
   }
 
   return recommender_pb::CANDIDATE_SOURCE_UNSPECIFIED;
@@ -111,6 +113,8 @@ absl::StatusOr<pipeline::Source> FromProto(recommender_pb::CandidateSource value
       return pipeline::Source::kFresh;
     case recommender_pb::CANDIDATE_SOURCE_CALLER:
       return pipeline::Source::kCaller;
+    case recommender_pb::CANDIDATE_SOURCE_CATALOG:
+      return pipeline::Source::kCatalog;
     case recommender_pb::CANDIDATE_SOURCE_UNSPECIFIED:
     case recommender_pb::CandidateSource_INT_MIN_SENTINEL_DO_NOT_USE_:
     case recommender_pb::CandidateSource_INT_MAX_SENTINEL_DO_NOT_USE_:

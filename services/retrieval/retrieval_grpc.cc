@@ -16,7 +16,7 @@ namespace {
 
 namespace pb = palate::retrieval::v1;
 
-// The request without its queries. The filter is parsed here, once.
+// The request without its vectors. The filter is parsed here, once.
 absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& request,
                                                      const retrieval::CatalogIndex& index) {
   retrieval::SearchRequest search;
@@ -36,6 +36,8 @@ absl::StatusOr<retrieval::SearchRequest> ReadRequest(const pb::SearchRequest& re
   if (request.has_request_time()) {
     PALATE_ASSIGN_OR_RETURN(search.now, FromProto(request.request_time(), "request_time"));
   }
+  for (const pb::CandidateList& list : request.candidate_lists())
+    search.lists.push_back({{list.item_ids().begin(), list.item_ids().end()}, list.k()});
   return search;
 }
 
@@ -103,6 +105,8 @@ absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
       item->set_score(hit.score);
     }
   }
+  for (const std::vector<std::string>& ids : found.lists)
+    response.add_lists()->mutable_item_ids()->Assign(ids.begin(), ids.end());
   return absl::OkStatus();
 }
 

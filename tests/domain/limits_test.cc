@@ -217,7 +217,10 @@ const std::vector<ProtoLimits>& Table() {
        {{"VectorQuery.k", {kMaxSearchResults}},
         {"SearchRequest.filter", {kMaxFilterBytes}},
         {"SearchRequest.exclude_item_ids", {kMaxExcludedItems}},
-        {"SearchRequest.queries", {kMaxSearchQueries}}}},
+        {"SearchRequest.queries", {kMaxSearchQueries}},
+        {"SearchRequest.candidate_lists", {kMaxCandidateLists}},
+        {"CandidateList.item_ids", {kMaxListedCandidates}},
+        {"CandidateList.k", {kMaxSearchResults}}}},
 
       {"embedding/v1/embedding_service.proto",
        {{"EmbeddingService", {kMaxQueryVectorMinutes}},

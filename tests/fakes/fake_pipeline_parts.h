@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "pipeline/interfaces.h"
 #include "pipeline/user_model.h"
+#include "retrieval/filter.h"
 
 namespace palate::pipeline {
 
@@ -162,7 +163,7 @@ class FakeEmbedder final : public QueryEmbedder {
 };
 
 // Searches the fake features' items by brute force and ignores the filter, so that the pipeline has
-// to apply it.
+// to apply it. Lists are answered by filter and exclusions.
 class FakeRetriever final : public Retriever {
  public:
   explicit FakeRetriever(const FakeFeatures& features) : features_(features) {}
@@ -173,6 +174,7 @@ class FakeRetriever final : public Retriever {
     if (down) return absl::UnavailableError("retrieval is down");
     std::vector<RetrievalResult> results;
     for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query));
+    for (const CandidateList& list : request.lists) results.push_back(CheckList(request, list));
     return results;
   }
 
@@ -194,6 +196,28 @@ class FakeRetriever final : public Retriever {
                      [](const ScoredItem& a, const ScoredItem& b) { return a.score > b.score; });
     if (static_cast<int>(hits.size()) > query.k) hits.resize(query.k);
     return hits;
+  }
+
+  RetrievalResult CheckList(const RetrievalRequest& request, const CandidateList& list) const {
+    const absl::StatusOr<retrieval::Filter> filter = retrieval::Filter::Parse(
+        request.filter.empty() ? "" : request.filter, features_.context.catalog.attributes);
+    std::vector<std::string> ids = list.item_ids;
+    if (ids.empty()) {
+      for (const auto& [id, record] : features_.items) ids.push_back(id);
+    }
+    const auto& excluded = request.exclude_item_ids;
+    std::vector<ScoredItem> allowed;
+    for (const std::string& id : ids) {
+      const auto found = features_.items.find(id);
+      if (static_cast<int>(allowed.size()) == list.k || found == features_.items.end()) continue;
+      const Item& item = found->second.item;
+      if (item.hidden || request.exclude_item_numbers.Contains(item.number) ||
+          std::find(excluded.begin(), excluded.end(), id) != excluded.end())
+        continue;
+      if (!request.filter.empty() && filter.ok() && !filter->Matches(item.attributes)) continue;
+      allowed.push_back({id, 0});
+    }
+    return allowed;
   }
 
   const FakeFeatures& features_;

@@ -82,7 +82,6 @@ class StoreTest : public ::testing::Test {
     options.clock = clock_;
     // Tests write thousands of times, and no power loss is simulated.
     options.durability = Durability::kRelaxed;
-    options.trending_refresh = absl::ZeroDuration();
     return options;
   }
 

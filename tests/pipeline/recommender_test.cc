@@ -361,6 +361,7 @@ TEST_F(RecommenderTest, AsksRetrievalOnceForTasteAndContextAndOnceForTheQuery) {
   query.context_item_ids = {"middle"};
   query.query.text = "something red";
   query.request_time = kNow;
+  query.num_results = 1;
 
   ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
   ASSERT_EQ(retriever_.requests.size(), 2u);
@@ -638,6 +639,128 @@ TEST_F(RecommenderTest, WritesTheImpressionOfAnAnswer) {
   ASSERT_EQ(features_.impressions.size(), 1u);
   EXPECT_EQ(features_.impressions[0].user_id, "u");
   EXPECT_EQ(features_.impressions[0].item_ids.size(), 3u);
+}
+
+// 440 items, of which 40 are red; 400 others trend.
+class ManyItemsTest : public RecommenderTest {
+ protected:
+  ManyItemsTest() {
+    features_.context.fresh.clear();
+    features_.context.trending.clear();
+    for (int i = 0; i < 440; ++i) {
+      const std::string id = absl::StrCat("item-", i);
+      features_.AddItem(id, {1, i * 0.01f}).item.attributes = {{"color", i < 40 ? "red" : "blue"}};
+      if (i >= 40) features_.context.trending.push_back({id, 1000.0 - i});
+    }
+  }
+};
+
+TEST_F(ManyItemsTest, AnonymousVisitorWithAFilterGetsAllItAsksForThoughOthersTrend) {
+  RecommendQuery query;
+  query.catalog = "shop";
+  query.filter = "color: ANY(\"red\")";
+  query.num_results = 40;
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->results.size(), 40u);
+  for (const ResultItem& item : result->results)
+    EXPECT_EQ(item.reasons[0].source, Source::kCatalog) << item.item.id;
+  EXPECT_EQ(Report(*result, StageId::kDiversify).outcome, StageOutcome::kRan);
+  EXPECT_EQ(features_.last_query.num_trending, kMaxContextListItems);
+}
+
+TEST_F(ManyItemsTest, FilterAppliesBeforeTheTrendingItemsAreCut) {
+  features_.context.trending.push_back({"item-3", 2});
+  features_.context.trending.push_back({"item-5", 1});
+  RecommendQuery query;
+  query.catalog = "shop";
+  query.filter = "color: ANY(\"red\")";
+  query.num_results = 2;
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("item-3", "item-5"));
+  EXPECT_EQ(result->results[0].reasons[0].source, Source::kTrending);
+  EXPECT_EQ(result->results[0].reasons[0].score, 2);
+  EXPECT_EQ(retriever_.requests.size(), 1u);
+
+  // Without retrieval the filter stage applies it to the whole list.
+  retriever_.down = true;
+  const auto without = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_THAT(Ids(*without), ElementsAre("item-3", "item-5"));
+}
+
+TEST_F(ManyItemsTest, UserWhoHasSeenWhatTrendsGetsTheRest) {
+  // Seen without a taste: no vectors to search with.
+  features_.context.events.clear();
+  features_.context.items.clear();
+  for (int i = 40; i < 440; ++i) features_.AddEvent(absl::StrCat("item-", i), 0, kNow);
+  auto query = Query();
+  query.num_results = 43;
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->results.size(), 43u) << "the 40 red ones, near, middle and far";
+}
+
+TEST_F(ManyItemsTest, AnonymousVisitorWithoutRestrictionsCostsNoSearch) {
+  RecommendQuery query;
+  query.catalog = "shop";
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
+  EXPECT_THAT(retriever_.requests, IsEmpty());
+  EXPECT_EQ(features_.last_query.num_trending, 100);
+}
+
+TEST_F(ManyItemsTest, RecommendReturnsAsManyAsAskedFor) {
+  auto query = Query();
+  query.num_results = 440;
+  const auto result = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->results.size(), 440u);
+  EXPECT_EQ(Report(*result, StageId::kDiversify).outcome, StageOutcome::kRan);
+}
+
+TEST_F(ManyItemsTest, SearchReturnsAsManyAsAskedForOrSaysWhyNot) {
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "lamp";
+  query.num_results = 440;
+  const auto enough = recommender_.Search(query, Within());
+  ASSERT_TRUE(enough.ok()) << enough.status();
+  EXPECT_EQ(enough->results.size(), 440u);
+  EXPECT_EQ(enough->stages.back().outcome, StageOutcome::kRan);
+
+  query.num_results = 500;
+  const auto fewer = recommender_.Search(query, Within());
+  ASSERT_TRUE(fewer.ok()) << fewer.status();
+  EXPECT_EQ(fewer->results.size(), 444u);
+  EXPECT_THAT(Notes(fewer->stages.back()), ElementsAre(Degradation::kFewerThanRequested));
+}
+
+TEST_F(ManyItemsTest, SimilarItemsSaysWhyItReturnsFewerThanAskedFor) {
+  SimilarQuery query;
+  query.catalog = "shop";
+  query.item_id = "liked";
+  query.num_results = 500;
+  const auto result = recommender_.SimilarItems(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->results.size(), 443u);
+  EXPECT_THAT(Notes(result->stages.back()), ElementsAre(Degradation::kFewerThanRequested));
+}
+
+TEST_F(ManyItemsTest, SearchAndSimilarItemsDoNotReadTheListsThatTheyDoNotUse) {
+  SearchQuery search;
+  search.catalog = "shop";
+  search.query.text = "lamp";
+  ASSERT_TRUE(recommender_.Search(search, Within()).ok());
+  EXPECT_EQ(features_.last_query.num_trending, 0);
+  EXPECT_EQ(features_.last_query.num_fresh, 0);
+
+  SimilarQuery similar;
+  similar.catalog = "shop";
+  similar.item_id = "liked";
+  ASSERT_TRUE(recommender_.SimilarItems(similar, Within()).ok());
+  EXPECT_EQ(features_.last_query.num_trending, 0);
+  EXPECT_EQ(features_.last_query.num_fresh, 0);
 }
 
 struct BadRequest {

@@ -300,5 +300,43 @@ TEST_F(SearchTest, WrongExclusionsFailTheRequest) {
               HasSubstr("exclude_item_ids has 10001 ids; must be at most 10000"));
 }
 
+TEST_F(SearchTest, ListsGiveTheirFirstAllowedItemsAndAnEmptyListTheLastChangedOnes) {
+  CatalogIndex index(TestConfig(), {.delta_rows = 100}, FaissSegments(), clock_);
+  std::vector<ItemUpdate> items = TestItems(random_, 50, kTextDimensions);
+  for (int i = 0; i < 50; ++i) items[i].revision = 1 + i;
+  items[7].hidden = true;
+  items[9].expire_time = clock_.Now();
+  items[11].vectors.clear();
+  ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(0, 25), {}).ok());
+  ASSERT_TRUE(index.Apply(absl::MakeSpan(items).subspan(25), {}).ok());
+  ASSERT_TRUE(index.Apply({}, {{"item-000049", 100}}).ok());
+  items[1].revision = 200;
+  ASSERT_TRUE(index.Apply({items[1]}, {}).ok());
+
+  SearchRequest request;
+  auto filter = index.ParseFilter("genres: ANY(\"odd\")");
+  ASSERT_TRUE(filter.ok()) << filter.status();
+  request.filter = std::make_shared<const Filter>(*std::move(filter));
+  request.exclude_item_ids = {"item-000013"};
+  request.lists = {
+      {.item_ids = {"item-000049", "item-000009", "item-000011", "ghost", "item-000002",
+                    "item-000013", "item-000007", "item-000001", "item-000003"},
+       .k = 2},
+      {.item_ids = {}, .k = 3},
+      {.item_ids = {}, .k = 1000}};
+  const auto response = index.Search(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_THAT(response->lists, SizeIs(3));
+  EXPECT_THAT(response->lists[0], ::testing::ElementsAre("item-000011", "item-000001"));
+  EXPECT_THAT(response->lists[1],
+              ::testing::ElementsAre("item-000001", "item-000047", "item-000045"));
+  EXPECT_THAT(response->lists[2], SizeIs(25 - 4)) << "hidden, expired, excluded, deleted";
+
+  request.lists[1].k = 0;
+  EXPECT_TRUE(absl::IsInvalidArgument(index.Search(request).status()));
+  request.lists.clear();
+  EXPECT_TRUE(absl::IsInvalidArgument(index.Search(request).status())) << "nothing is asked";
+}
+
 }  // namespace
 }  // namespace palate::retrieval

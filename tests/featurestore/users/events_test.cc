@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <set>
 #include <thread>
 
+#include "rocksdb/perf_context.h"
 #include "tests/featurestore/store_fixture.h"
 
 namespace palate::featurestore {
@@ -380,9 +382,6 @@ TEST_F(TrendingTest, FollowsEventsAsTheyComeAndSurvivesReopening) {
 }
 
 TEST_F(TrendingTest, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
-  StoreOptions options = Options();
-  options.trending_refresh = absl::Hours(1);
-  Open(options);
   Views("old", 3, kNow);
   Views("mid", 2, kNow);
   Views("new", 1, kNow);
@@ -408,6 +407,86 @@ TEST_F(TrendingTest, HiddenExpiredAndDeletedItemsLeaveAtOnce) {
   hide.item.hidden = false;
   Put(hide);
   EXPECT_THAT(Top(), ElementsAre("old"));
+}
+
+TEST_F(TrendingTest, HoldsALastingItemWhenAllThatLeadItExpire) {
+  for (int i = 0; i < 130; ++i) {
+    ItemWrite deal = Write(absl::StrCat("deal-", i));
+    deal.item.expire_time = kNow + absl::Minutes(1);
+    Put(deal);
+    Views(deal.item.id, 2, kNow);
+  }
+  Views("new", 1, kNow);
+  EXPECT_EQ(Top(200).size(), 131u);
+  clock_->Advance(absl::Minutes(1));
+  EXPECT_THAT(Top(200), ElementsAre("new"));
+  EXPECT_THAT(Top(1), ElementsAre("new"));
+}
+
+TEST_F(TrendingTest, FillsItsHeadAnewWhenDeletedAndUnknownItemsLeadIt) {
+  // More of them than a head holds.
+  std::vector<Event> events;
+  for (int i = 0; i < 9000; ++i) {
+    Event event = View(absl::StrCat("user", i % 7), absl::StrCat("gone-", i), kNow);
+    event.event_id = absl::StrCat("first-", i);
+    events.push_back(event);
+    event.event_id = absl::StrCat("second-", i);
+    events.push_back(event);
+  }
+  for (size_t begin = 0; begin < events.size(); begin += 9000) {
+    const std::vector<Event> part(events.begin() + begin, events.begin() + begin + 9000);
+    ASSERT_TRUE(store_->WriteEvents("shop", part).ok());
+  }
+  Views("new", 1, kNow);
+  EXPECT_THAT(Top(), ElementsAre("new"));
+
+  // An item that was passed over comes back when it is stored.
+  Put(Write("gone-4321"));
+  EXPECT_THAT(Top(), ElementsAre("gone-4321", "new"));
+  ASSERT_TRUE(store_->DeleteItems("shop", {"gone-4321"}).ok());
+  EXPECT_THAT(Top(), ElementsAre("new"));
+}
+
+TEST_F(TrendingTest, CountsEveryEventOnceWhenItsBoardIsMadeBesideWriters) {
+  std::atomic<bool> failed{false};
+  std::vector<std::thread> writers;
+  for (int w = 0; w < 3; ++w) {
+    writers.emplace_back([&, w] {
+      for (int i = 0; i < 200; ++i) {
+        const Event event =
+            View(absl::StrCat("user-", w, "-", i), i % 3 == 0 ? "old" : "new", kNow);
+        if (!store_->WriteEvents("shop", {event}).ok()) failed = true;
+      }
+    });
+  }
+  // Boards of many half-lives: made, dropped and made again all the time.
+  for (int round = 0; round < 10; ++round) {
+    for (int hours = 1; hours <= 6; ++hours) Top(10, absl::Hours(hours));
+  }
+  for (std::thread& writer : writers) writer.join();
+  ASSERT_FALSE(failed);
+
+  for (int hours = 1; hours <= 6; ++hours) {
+    const auto top =
+        Context("someone", {.num_trending = 3}, {.trending_half_life = absl::Hours(hours)})
+            .trending;
+    ASSERT_EQ(top.size(), 2u);
+    EXPECT_NEAR(top[0].score, 3 * 133, 1e-6) << hours;
+    EXPECT_NEAR(top[1].score, 3 * 67, 1e-6) << hours;
+  }
+}
+
+TEST_F(TrendingTest, KeepsItsOrderOverThousandsOfHalfLives) {
+  Views("old", 2, kNow);
+  Views("mid", 1, kNow);
+  EXPECT_THAT(Top(10, absl::Hours(1)), ElementsAre("old", "mid"));
+  for (int step = 1; step <= 3; ++step) {
+    clock_->Advance(absl::Hours(700));
+    Views("new", 1, clock_->Now());
+    EXPECT_THAT(Top(1, absl::Hours(1)), ElementsAre("new"));
+  }
+  Views("mid", 3, clock_->Now());
+  EXPECT_THAT(Top(2, absl::Hours(1)), ElementsAre("mid", "new"));
 }
 
 TEST_F(TrendingTest, TiesAreBrokenByItemId) {
@@ -455,6 +534,41 @@ TEST_F(TrendingTest, FreshItemsComeNewestFirstWithoutHiddenExpiredAndFutureOnes)
 
   clock_->Advance(absl::Hours(1));
   EXPECT_THAT(fresh(10), ElementsAre("future", "a", "c"));
+}
+
+TEST_F(TrendingTest, ExpiredItemsAreWalkedOverOnceForTheFreshOnesAndFoundWhenTheyComeBack) {
+  constexpr int kDeals = 3000;
+  const auto deal = [](int i, absl::Duration expiry) {
+    ItemWrite write = Write(absl::StrCat("deal-", i));
+    write.item.create_time = kNow - absl::Minutes(10);
+    write.item.expire_time = kNow + expiry;
+    return write;
+  };
+  ItemWrite lasting = Write("lasting");
+  lasting.item.create_time = kNow - absl::Hours(1);
+  ASSERT_TRUE(store_->DeleteItems("shop", {"old", "new", "mid"}).ok());
+  Put(lasting);
+  for (int begin = 0; begin < kDeals; begin += 1000) {
+    std::vector<ItemWrite> writes;
+    for (int i = begin; i < begin + 1000; ++i) writes.push_back(deal(i, absl::Minutes(1)));
+    ASSERT_TRUE(store_->UpsertItems("shop", writes).ok());
+  }
+
+  const auto rows_passed = [&] {
+    rocksdb::get_perf_context()->Reset();
+    EXPECT_THAT(Ids(Context("someone", {.num_fresh = 5}).fresh), ElementsAre("lasting"));
+    return rocksdb::get_perf_context()->internal_key_skipped_count;
+  };
+  clock_->Advance(absl::Minutes(2));
+  EXPECT_GE(rows_passed(), uint64_t{kDeals});
+  EXPECT_LT(rows_passed(), 100u);
+
+  Put(deal(1234, absl::Hours(1)));
+  EXPECT_THAT(Ids(Context("someone", {.num_fresh = 5}).fresh), ElementsAre("deal-1234", "lasting"));
+  EXPECT_EQ(Context("someone", {.request_time = kNow, .num_fresh = 500}).fresh.size(), 500u)
+      << "of a time when they had not expired";
+  clock_->Advance(absl::Hours(1));
+  EXPECT_LT(rows_passed(), 100u);
 }
 
 class UsersTest : public StoreTest {

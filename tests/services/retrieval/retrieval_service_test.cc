@@ -264,6 +264,30 @@ TEST_F(RetrievalServiceTest, ClientExcludesASetOfAnySizeByNumber) {
   EXPECT_EQ((*results)[0]->back().item_id, "c");
 }
 
+TEST_F(RetrievalServiceTest, ClientReturnsWhatMayBeShownOfListsAfterTheResultsOfQueries) {
+  Follow();
+  RetrievalClient client([this] { return server_->InProcessChannel(); });
+  pipeline::RetrievalRequest request;
+  request.catalog = "shop";
+  request.filter = "price > 10";
+  request.lists = {{.item_ids = {"a", "c", "ghost", "b"}, .k = 5}, {.item_ids = {}, .k = 1}};
+  const CallContext context = {.deadline = absl::Now() + absl::Seconds(20)};
+
+  const auto lists = client.Search(request, context);
+  ASSERT_TRUE(lists.ok()) << lists.status();
+  ASSERT_THAT(*lists, SizeIs(2));
+  ASSERT_TRUE((*lists)[0].ok());
+  EXPECT_THAT(*(*lists)[0], ElementsAre(ScoredItem{"c", 0}, ScoredItem{"b", 0}));
+  EXPECT_THAT(*(*lists)[1], SizeIs(1));
+
+  request.queries = {{.vector = {.space = kText, .values = {1, 0}}, .k = 1}};
+  const auto both = client.Search(request, context);
+  ASSERT_TRUE(both.ok()) << both.status();
+  ASSERT_THAT(*both, SizeIs(3));
+  EXPECT_EQ((*both)[0]->front().item_id, "b");
+  EXPECT_EQ(*(*both)[1], *(*lists)[0]);
+}
+
 TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsAWhole) {
   Follow();
   RetrievalClient client([this] { return server_->InProcessChannel(); });
