@@ -44,7 +44,10 @@ const char kEmbedHelp[] =
     "4096)\n"
     "  --max-pixels N       pixels of a picture, for vision-language models (default: the model's "
     "own)\n"
-    "  --threads N          threads of the computation (default: all cores)\n";
+    "  --threads N          threads of the computation (default: all cores)\n\n"
+    "  Exit codes: 0 every line was embedded; 1 the command failed; 2 the command line is wrong; 3 "
+    "lines, "
+    "or parts of them, were not\n";
 
 struct EmbedFlags {
   embedding::EmbeddingModelOptions model;
@@ -95,8 +98,7 @@ absl::StatusOr<EmbedFlags> ParseEmbedFlags(Flags& flags) {
 void SayReport(const offline::EmbedFileReport& report, const std::string& output,
                offline::Reporter& reporter) {
   for (const offline::Malformed& malformed : report.source.malformed) {
-    reporter.Say(absl::StrCat("malformed: ", malformed.file, " line ", malformed.line, ": ",
-                              malformed.reason));
+    reporter.Say(absl::StrCat("malformed: ", offline::Describe(malformed)));
   }
   if (report.source.malformed_count > static_cast<int64_t>(report.source.malformed.size())) {
     reporter.Say(absl::StrCat("malformed: ", report.source.malformed_count, " problems in all"));
@@ -136,7 +138,7 @@ absl::Status RunEmbed(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const offline::EmbedFileReport report,
                           offline::EmbedFile(*embedder, parsed.file, reporter.Step("embedding")));
   SayReport(report, parsed.file.output, reporter);
-  return absl::OkStatus();
+  return CheckAllTaken(report.source.malformed_count);
 }
 
 }  // namespace palate::services

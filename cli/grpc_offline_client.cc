@@ -160,6 +160,16 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
   return absl::NotFoundError(absl::StrCat("catalog ", catalog, " is unknown"));
 }
 
+absl::StatusOr<std::string> GrpcOfflineClient::GetStoreIncarnation(absl::Duration timeout) {
+  store_pb::GetStatsResponse stats;
+  const absl::Status answered = CallUnary(
+      store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::GetStats,
+      store_pb::GetStatsRequest(), stats, {.deadline = absl::Now() + timeout});
+  if (absl::IsUnimplemented(answered)) return std::string();
+  PALATE_RETURN_IF_ERROR(answered);
+  return stats.store_incarnation();
+}
+
 absl::StatusOr<offline::Answer> GrpcOfflineClient::Recommend(const pipeline::RecommendQuery& query,
                                                              absl::Duration timeout) {
   recommender_pb::RecommendResponse response;

@@ -1,10 +1,13 @@
 // palate import movielens DIR | items FILE | events FILE.
 
 #include <iostream>
+#include <map>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
+#include "cli/attribute_types.h"
 #include "cli/client_flags.h"
 #include "cli/commands.h"
 #include "cli/grpc_offline_client.h"
@@ -30,8 +33,17 @@ const char kImportHelp[] =
     "  --checkpoint FILE    records the progress, to resume an interrupted import (default: in the "
     "data directory, or beside the input)\n"
     "  --no-evaluate        movielens: do not measure the recommendations during the import\n"
+    "  --attribute NAME=TYPE items: the type of an attribute: string, list, int64, double, bool; "
+    "may be "
+    "repeated (default: inferred from the whole file and printed)\n"
+    "  --max-failures N     stop when more lines, or parts of them, than N are malformed or "
+    "refused "
+    "(default: never)\n"
     "  --no-wait            do not wait until everything is searchable\n"
-    "  --timeout-ms N       timeout of each call (default 120000)\n";
+    "  --timeout-ms N       timeout of each call (default 120000)\n\n"
+    "  Exit codes: 0 everything was taken; 1 the import failed; 2 the command line is wrong; 3 "
+    "lines, "
+    "or parts of them, were not taken\n";
 
 struct ImportFlags {
   std::string kind;
@@ -41,7 +53,22 @@ struct ImportFlags {
   std::string checkpoint;
   bool evaluate = true;
   bool wait = true;
+  std::map<std::string, AttributeType> attributes;
+  std::optional<int64_t> max_failures;
 };
+
+absl::StatusOr<std::map<std::string, AttributeType>> ParseTypes(
+    const std::vector<std::string>& pairs) {
+  std::map<std::string, AttributeType> types;
+  for (const std::string& pair : pairs) {
+    const size_t equal = pair.find('=');
+    if (equal == std::string::npos || equal == 0)
+      return absl::InvalidArgumentError(
+          absl::StrCat("--attribute is ", pair, "; must be NAME=TYPE"));
+    PALATE_ASSIGN_OR_RETURN(types[pair.substr(0, equal)], ParseTypeWord(pair.substr(equal + 1)));
+  }
+  return types;
+}
 
 absl::StatusOr<ImportFlags> ParseImportFlags(Flags& flags) {
   ImportFlags parsed;
@@ -64,6 +91,11 @@ absl::StatusOr<ImportFlags> ParseImportFlags(Flags& flags) {
   parsed.checkpoint = flags.Text("checkpoint");
   parsed.evaluate = !flags.Switch("no-evaluate");
   parsed.wait = !flags.Switch("no-wait");
+  PALATE_ASSIGN_OR_RETURN(parsed.attributes, ParseTypes(flags.Texts("attribute")));
+  if (!flags.Text("max-failures").empty()) {
+    PALATE_ASSIGN_OR_RETURN(parsed.max_failures,
+                            flags.Int64("max-failures", 0, 0, int64_t{1} << 60));
+  }
   return parsed;
 }
 
@@ -73,34 +105,66 @@ std::string DefaultCheckpoint(const ImportFlags& flags, const Connection& connec
   return absl::StrCat(flags.path, ".checkpoint");
 }
 
+// The malformed lines that a reader skips, and what the server refused; both are in order.
 void SayRefusals(const offline::SourceReport& report, const offline::ImportOutcome& outcome,
                  offline::Reporter& reporter) {
   for (const std::string& refused : outcome.refused)
     reporter.Say(absl::StrCat("refused: ", refused));
+  if (outcome.refused_count() > static_cast<int64_t>(outcome.refused.size()))
+    reporter.Say(absl::StrCat("refused: ", outcome.refused_count(), " in all"));
 
-  for (const offline::Malformed& malformed : report.malformed) {
-    reporter.Say(absl::StrCat("malformed: ", malformed.file, " line ", malformed.line, ": ",
-                              malformed.reason));
-  }
-  if (report.malformed_count > static_cast<int64_t>(report.malformed.size())) {
+  for (const offline::Malformed& malformed : report.malformed)
+    reporter.Say(absl::StrCat("malformed: ", offline::Describe(malformed)));
+  if (report.malformed_count > static_cast<int64_t>(report.malformed.size()))
     reporter.Say(absl::StrCat("malformed: ", report.malformed_count, " problems in all"));
+}
+
+// An import that ended because of too many failures says which, and exits as one with failures.
+absl::Status Stopped(const absl::Status& sent, const offline::SourceReport& report,
+                     const offline::ImportOutcome& outcome, offline::Reporter& reporter) {
+  SayRefusals(report, outcome, reporter);
+  return absl::IsAborted(sent) ? NotTaken(sent) : sent;
+}
+
+// Declares what the file needs. Nothing is created unless a line of the file can be imported.
+absl::StatusOr<Catalog> EnsureCatalogOf(const ImportFlags& flags, offline::Importer& importer,
+                                        offline::Reporter& reporter) {
+  absl::StatusOr<std::vector<AttributeDeclaration>> attributes =
+      offline::InferAttributes(flags.path, flags.attributes);
+  if (absl::IsFailedPrecondition(attributes.status())) return NotTaken(attributes.status());
+  // Values that fit no type are the file's fault, not the command line's.
+  if (absl::IsInvalidArgument(attributes.status())) {
+    return NotTaken(absl::FailedPreconditionError(
+        absl::StrCat(attributes.status().message(), "; choose one with --attribute NAME=TYPE")));
   }
+  PALATE_RETURN_IF_ERROR(attributes.status());
+
+  const std::vector<AttributeDeclaration> needed = *attributes;
+  PALATE_ASSIGN_OR_RETURN(Catalog catalog, importer.EnsureCatalog(offline::DefaultCatalog(
+                                               flags.catalog, *std::move(attributes))));
+  for (const AttributeDeclaration& attribute : needed) {
+    const AttributeDeclaration* stored = FindAttribute(catalog, attribute.name);
+    if (stored == nullptr) continue;
+    reporter.Say(absl::StrCat("attribute ", stored->name, ": ", TypeWord(stored->type),
+                              stored->type == attribute.type
+                                  ? ""
+                                  : absl::StrCat(", as the catalog declares; the file suggests ",
+                                                 TypeWord(attribute.type))));
+  }
+  return catalog;
 }
 
 absl::Status ImportItems(offline::Client& client, const ImportFlags& flags,
                          const offline::ImportOptions& options, offline::Reporter& reporter) {
-  PALATE_ASSIGN_OR_RETURN(std::vector<AttributeDeclaration> attributes,
-                          offline::InferAttributes(flags.path));
-
   offline::Importer importer(client, options);
-  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, importer.EnsureCatalog(offline::DefaultCatalog(
-                                                     options.catalog, std::move(attributes))));
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog, EnsureCatalogOf(flags, importer, reporter));
 
   offline::SourceReport report;
   PALATE_ASSIGN_OR_RETURN(const auto reader,
                           offline::OpenItemFile(flags.path, flags.images, report));
   offline::ImportOutcome outcome;
-  PALATE_RETURN_IF_ERROR(importer.SendItems(*reader, catalog, outcome, reporter.Step("items")));
+  const absl::Status sent = importer.SendItems(*reader, catalog, outcome, reporter.Step("items"));
+  if (!sent.ok()) return Stopped(sent, report, outcome, reporter);
 
   if (flags.wait) {
     PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding")));
@@ -110,11 +174,11 @@ absl::Status ImportItems(offline::Client& client, const ImportFlags& flags,
   SayRefusals(report, outcome, reporter);
 
   reporter.Say(absl::StrFormat(
-      "items: %d read, %d written, %d unchanged, %d refused; %d without a description, %d without "
-      "a picture",
-      report.items, outcome.items.changed, outcome.items.unchanged, outcome.items.failures.size(),
-      report.without_description, report.without_image));
-  return absl::OkStatus();
+      "items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused; "
+      "%d without a description, %d without a picture",
+      report.items, outcome.items.changed, outcome.items.unchanged, outcome.resumed_items,
+      outcome.refused_count(), report.without_description, report.without_image));
+  return CheckAllTaken(outcome.refused_count() + report.malformed_count);
 }
 
 absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags,
@@ -124,17 +188,23 @@ absl::Status ImportEvents(offline::Client& client, const ImportFlags& flags,
   offline::Importer importer(client, options);
 
   offline::SourceReport report;
-  PALATE_ASSIGN_OR_RETURN(const auto reader, offline::OpenEventFile(flags.path, report));
+  const auto reader = offline::OpenEventFile(flags.path, report);
+  if (absl::IsFailedPrecondition(reader.status())) return NotTaken(reader.status());
+  PALATE_RETURN_IF_ERROR(reader.status());
   offline::ImportOutcome outcome;
-  PALATE_RETURN_IF_ERROR(importer.SendEvents("events", *reader, outcome, reporter.Step("events")));
+  const absl::Status sent =
+      importer.SendEvents("events", **reader, outcome, reporter.Step("events"));
+  if (!sent.ok()) return Stopped(sent, report, outcome, reporter);
 
   importer.Finish();
   SayRefusals(report, outcome, reporter);
 
-  reporter.Say(absl::StrFormat("events: %d read, %d written, %d already known, %d refused",
-                               report.events, outcome.events.written, outcome.events.duplicates,
-                               outcome.events.failures.size()));
-  return absl::OkStatus();
+  reporter.Say(absl::StrFormat(
+      "events: %d read, %d written, %d already known, %d skipped (acknowledged earlier), %d "
+      "refused",
+      report.events, outcome.events.written, outcome.events.duplicates, outcome.resumed_events,
+      outcome.refused_count()));
+  return CheckAllTaken(outcome.refused_count() + report.malformed_count);
 }
 
 }  // namespace
@@ -165,6 +235,7 @@ absl::Status RunImport(const Arguments& arguments) {
   options.checkpoint_path =
       parsed.checkpoint.empty() ? DefaultCheckpoint(parsed, *connection) : parsed.checkpoint;
   options.call_timeout = timeout;
+  options.max_failures = parsed.max_failures;
 
   GrpcOfflineClient client(connection->provider());
   offline::ConsoleReporter reporter;
@@ -175,7 +246,11 @@ absl::Status RunImport(const Arguments& arguments) {
   movielens.folder = parsed.path;
   movielens.import = options;
   movielens.evaluate = parsed.evaluate;
-  return evaluation::ImportMovieLens(client, movielens, reporter);
+  const absl::StatusOr<int64_t> not_taken =
+      evaluation::ImportMovieLens(client, movielens, reporter);
+  if (absl::IsAborted(not_taken.status())) return NotTaken(not_taken.status());
+  PALATE_RETURN_IF_ERROR(not_taken.status());
+  return CheckAllTaken(*not_taken);
 }
 
 }  // namespace palate::services

@@ -21,6 +21,7 @@ struct Command {
 
 const std::map<std::string, Command>& Commands() {
   static const auto* const commands = new std::map<std::string, Command>{
+      {"catalog", {"shows, alters and deletes catalogs", &palate::services::RunCatalog}},
       {"serve", {"all services in one process", &palate::services::RunServe}},
       {"demo",
        {"recommendations and explanations for a generated shop",
@@ -69,5 +70,5 @@ int main(int argc, char** argv) {
       command->second.run(Arguments(arguments.begin() + 1, arguments.end()));
   if (status.ok()) return 0;
   std::cerr << "palate " << arguments[0] << ": " << status.message() << "\n";
-  return absl::IsInvalidArgument(status) && palate::FieldViolations(status).empty() ? 2 : 1;
+  return palate::services::ExitCode(status);
 }

@@ -78,6 +78,9 @@ class Client {
                                                     absl::Duration timeout) = 0;
   virtual absl::StatusOr<CatalogProgress> GetProgress(const std::string& catalog,
                                                       absl::Duration timeout) = 0;
+  // Names the store behind the server: another name means that what an earlier one acknowledged may
+  // be absent. Empty when the server does not say.
+  virtual absl::StatusOr<std::string> GetStoreIncarnation(absl::Duration timeout) = 0;
   virtual absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query,
                                            absl::Duration timeout) = 0;
 };

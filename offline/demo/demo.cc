@@ -114,7 +114,7 @@ absl::Status Load(offline::Client& client, const DemoOptions& options, const Sho
   PALATE_RETURN_IF_ERROR(
       importer.SendEvents("events", events, outcome, reporter.Step("shopper events")));
 
-  if (!outcome.refused.empty())
+  if (outcome.refused_count() > 0)
     return absl::InternalError(absl::StrCat("refused: ", outcome.refused.front()));
   return importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding pictures and text"));
 }

@@ -148,7 +148,7 @@ absl::StatusOr<EmbedFileReport> EmbedFile(
   PALATE_RETURN_IF_ERROR(file->Finish(Metadata(info, options)));
 
   for (const Malformed& failed : report.source.malformed)
-    read.AddMalformed(failed.file, failed.line, failed.reason);
+    read.AddMalformed(failed.file, failed.line, failed.reason, failed.column);
   read.malformed_count +=
       report.source.malformed_count - static_cast<int64_t>(report.source.malformed.size());
   report.source = std::move(read);

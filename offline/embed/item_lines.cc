@@ -47,6 +47,8 @@ absl::StatusOr<ParsedLine> ParsePlain(const Json& object) {
 }
 
 absl::StatusOr<ParsedLine> ParseLine(const std::string& text) {
+  if (const std::optional<JsonFault> fault = FindJsonFault(text); fault.has_value())
+    return absl::InvalidArgumentError(fault->reason);
   const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (object.is_object() && object.contains("text")) return ParsePlain(object);
   PALATE_ASSIGN_OR_RETURN(ItemLine item, ParseItemLine(text));
@@ -65,15 +67,8 @@ absl::StatusOr<ParsedLine> ParseLine(const std::string& text) {
 absl::StatusOr<EmbedLineReader> EmbedLineReader::Open(const std::string& path,
                                                       const std::string& images_folder,
                                                       SourceReport& report) {
-  EmbedLineReader reader(path, images_folder, report);
-  reader.stream_.open(path, std::ios::binary);
-  if (!reader.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-
-  std::string line;
-  while (std::getline(reader.stream_, line)) ++reader.count_;
-  reader.stream_.clear();
-  reader.stream_.seekg(0);
-  return reader;
+  PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+  return EmbedLineReader(std::move(file), images_folder, report);
 }
 
 absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
@@ -83,7 +78,7 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
         absl::StrCat("id ", QuoteForMessage(parsed.id), " is used in an earlier line"));
   }
 
-  EmbedLine line = {.line = number_,
+  EmbedLine line = {.line = number(),
                     .id = std::move(parsed.id),
                     .input = {.fields = std::move(parsed.texts), .images = {}}};
 
@@ -92,7 +87,7 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
     if (image.ok()) {
       line.input.images.push_back(*std::move(image));
     } else {
-      report_->AddMalformed(path_, number_, std::string(image.status().message()));
+      report_->AddMalformed(file_.path(), number(), std::string(image.status().message()));
     }
   }
 
@@ -103,13 +98,11 @@ absl::StatusOr<EmbedLine> EmbedLineReader::Parse(const std::string& text) {
 
 std::optional<EmbedLine> EmbedLineReader::Next() {
   std::string text;
-  while (std::getline(stream_, text)) {
-    ++number_;
-    if (!text.empty() && text.back() == '\r') text.pop_back();
-    if (text.empty()) continue;
+  while (file_.Next(text)) {
     absl::StatusOr<EmbedLine> line = Parse(text);
     if (line.ok()) return *std::move(line);
-    report_->AddMalformed(path_, number_, std::string(line.status().message()));
+    report_->AddMalformed(file_.path(), number(), std::string(line.status().message()),
+                          ColumnOf(text, line.status()));
   }
   return std::nullopt;
 }

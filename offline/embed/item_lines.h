@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "embedding/embedder.h"
+#include "offline/import/line_file.h"
 #include "offline/import/source.h"
 
 namespace palate::offline {
@@ -28,8 +28,9 @@ struct EmbedLine {
 // Not thread-safe. Memory holds one line and all ids.
 class EmbedLineReader {
  public:
-  // NotFound when the file is missing. `report` outlives the reader; it receives malformed lines,
-  // repeated ids and unreadable pictures. A line whose picture cannot be read is still returned.
+  // NotFound when the file is missing; FailedPrecondition when it holds no JSON lines at all.
+  // `report` outlives the reader; it receives malformed lines, repeated ids and unreadable
+  // pictures. A line whose picture cannot be read is still returned.
   static absl::StatusOr<EmbedLineReader> Open(const std::string& path,
                                               const std::string& images_folder,
                                               SourceReport& report);
@@ -37,21 +38,18 @@ class EmbedLineReader {
   // The next usable line; nothing at the end.
   std::optional<EmbedLine> Next();
   // Lines read so far, and lines in the file.
-  int64_t number() const { return number_; }
-  int64_t count() const { return count_; }
+  int64_t number() const { return file_.number(); }
+  int64_t count() const { return file_.count(); }
 
  private:
-  EmbedLineReader(std::string path, std::string images_folder, SourceReport& report)
-      : path_(std::move(path)), images_folder_(std::move(images_folder)), report_(&report) {}
+  EmbedLineReader(LineFile file, std::string images_folder, SourceReport& report)
+      : file_(std::move(file)), images_folder_(std::move(images_folder)), report_(&report) {}
   absl::StatusOr<EmbedLine> Parse(const std::string& text);
 
-  std::string path_;
+  LineFile file_;
   std::string images_folder_;
   SourceReport* report_;
-  std::ifstream stream_;
   std::set<std::string> ids_;
-  int64_t number_ = 0;
-  int64_t count_ = 0;
 };
 
 }  // namespace palate::offline

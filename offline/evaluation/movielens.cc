@@ -26,7 +26,7 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
   reporter.Say(absl::StrFormat(
       "items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused",
       report.items, outcome.items.changed, outcome.items.unchanged, outcome.resumed_items,
-      outcome.items.failures.size()));
+      outcome.items.failures.size() + static_cast<size_t>(outcome.refused_locally)));
   reporter.Say(
       absl::StrFormat("       %d without a description, %d without a picture; both are optional",
                       report.without_description, report.without_image));
@@ -40,9 +40,7 @@ void SayReport(const offline::SourceReport& report, const offline::ImportOutcome
   for (const std::string& refused : outcome.refused)
     reporter.Say(absl::StrCat("refused: ", refused));
   for (const offline::Malformed& malformed : report.malformed) {
-    reporter.Say(absl::StrCat("malformed: ", malformed.file,
-                              malformed.line > 0 ? absl::StrCat(" line ", malformed.line) : "",
-                              ": ", malformed.reason));
+    reporter.Say(absl::StrCat("malformed: ", offline::Describe(malformed)));
   }
 
   if (report.malformed_count > static_cast<int64_t>(report.malformed.size())) {
@@ -126,7 +124,7 @@ std::vector<std::string> PopularBefore(const offline::MovieLens& data, absl::Tim
   return popular;
 }
 
-absl::Status ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
+absl::StatusOr<int64_t> ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
                              offline::Reporter& reporter) {
   const absl::Time begin = absl::Now();
   PALATE_ASSIGN_OR_RETURN(offline::MovieLens data, offline::ReadMovieLens(options.folder));
@@ -164,7 +162,7 @@ absl::Status ImportMovieLens(offline::Client& client, const MovieLensOptions& op
   importer.Finish();
   SayReport(data.report, outcome, reporter);
   reporter.Say(absl::StrFormat("done in %.1f s", absl::ToDoubleSeconds(absl::Now() - begin)));
-  return absl::OkStatus();
+  return outcome.refused_count() + data.report.malformed_count;
 }
 
 }  // namespace palate::evaluation

@@ -29,8 +29,10 @@ struct MovieLensOptions {
   double trial_weight = 0.5;  // the language model's weight while it is measured
 };
 
-// Blocks until everything is sent and searchable. Fails when a call fails or the files are missing.
-absl::Status ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
+// Blocks until everything is sent and searchable. Returns how many lines, or parts of them, were
+// malformed or refused. Fails when a call fails or the files are missing; Aborted after more
+// failures than `import` allows.
+absl::StatusOr<int64_t> ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
                              offline::Reporter& reporter);
 
 // The users to measure: those with enough ratings before `split` who afterwards rated at least one

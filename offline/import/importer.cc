@@ -3,17 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <cmath>
 #include <utility>
 
+#include "absl/base/casts.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/bytes.h"
-#include "base/log.h"
 #include "base/status.h"
-#include "offline/import/text_files.h"
+#include "domain/limits.h"
+#include "offline/import/line_file.h"
 
 namespace palate::offline {
 namespace {
@@ -23,19 +23,149 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 // Counts that have not changed for this long are final.
 constexpr absl::Duration kSettled = absl::Seconds(2);
 constexpr char kItemsStep[] = "items";
+// Up to here a double holds every integer.
+constexpr double kMaxExactInteger = 9007199254740992;
+
+// Bytes beside the text of an element, of an attribute and of a string in a message.
+constexpr size_t kElementBytes = 256;
+constexpr size_t kPartBytes = 16;
+// What a request needs beside its elements.
+constexpr size_t kRequestBytes = 4096;
+
+// A canonical form of a value, to be digested: length and bytes of each part.
+void AppendPart(absl::string_view part, std::string& out) {
+  AppendBigEndian64(part.size(), out);
+  absl::StrAppend(&out, part);
+}
+
+void AppendTime(absl::Time time, std::string& out) {
+  AppendBigEndian64(static_cast<uint64_t>(absl::ToUnixMicros(time)), out);
+}
+
+void AppendNumber(double number, std::string& out) {
+  AppendBigEndian64(absl::bit_cast<uint64_t>(number), out);
+}
+
+void AppendValue(const AttributeValue& value, std::string& out) {
+  AppendBigEndian64(value.index(), out);
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    AppendPart(*text, out);
+  } else if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
+    AppendBigEndian64(list->size(), out);
+    for (const std::string& element : *list) AppendPart(element, out);
+  } else if (const auto* number = std::get_if<double>(&value)) {
+    AppendNumber(*number, out);
+  } else if (const auto* whole = std::get_if<int64_t>(&value)) {
+    AppendBigEndian64(static_cast<uint64_t>(*whole), out);
+  } else {
+    AppendBigEndian64(std::get<bool>(value) ? 1 : 0, out);
+  }
+}
+
+std::string DigestOf(const ItemUpload& upload) {
+  std::string row;
+  for (const std::string* part : {&upload.item.id, &upload.item.title, &upload.item.description})
+    AppendPart(*part, row);
+  AppendBigEndian64(upload.item.hidden ? 1 : 0, row);
+  AppendTime(upload.item.create_time, row);
+  AppendTime(upload.item.expire_time.value_or(absl::InfinitePast()), row);
+  for (const auto& [name, value] : upload.item.attributes) {
+    AppendPart(name, row);
+    AppendValue(value, row);
+  }
+  for (const std::string& image : upload.images) AppendPart(Sha256(image), row);
+  return Sha256(row);
+}
+
+std::string DigestOf(const Event& event) {
+  std::string row;
+  for (const std::string* part : {&event.event_id, &event.user_id, &event.item_id, &event.type,
+                                  &event.session_id, &event.recommendation_id})
+    AppendPart(*part, row);
+  AppendTime(event.time, row);
+  AppendBigEndian64(event.value.has_value() ? 1 : 0, row);
+  AppendNumber(event.value.value_or(0), row);
+  return Sha256(row);
+}
 
 size_t SizeOf(const ItemUpload& upload) {
-  size_t bytes = upload.item.title.size() + upload.item.description.size() + 256;
-  for (const std::string& image : upload.images) bytes += image.size();
+  const Item& item = upload.item;
+  size_t bytes = item.id.size() + item.title.size() + item.description.size() + kElementBytes;
+  for (const std::string& image : upload.images) bytes += image.size() + kPartBytes;
+  for (const auto& [name, value] : item.attributes) {
+    bytes += name.size() + 2 * kPartBytes;
+    if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
+    if (const auto* list = std::get_if<std::vector<std::string>>(&value))
+      for (const std::string& element : *list) bytes += element.size() + kPartBytes;
+  }
   return bytes;
 }
 
-void AddRefusals(const std::vector<ElementFailure>& failures,
-                 const std::function<std::string(size_t)>& name, ImportOutcome& outcome) {
-  for (const ElementFailure& failure : failures) {
-    if (outcome.refused.size() >= kMaxRefusedShown) return;
-    outcome.refused.push_back(absl::StrCat(name(failure.index), ": ", failure.status.message()));
+size_t SizeOf(const Event& event) {
+  return event.event_id.size() + event.user_id.size() + event.item_id.size() + event.type.size() +
+         event.session_id.size() + event.recommendation_id.size() + kElementBytes;
+}
+
+std::string NameOf(const ItemUpload& upload) {
+  return absl::StrCat("item ", QuoteForMessage(upload.item.id));
+}
+
+std::string NameOf(const Event& event) {
+  return absl::StrCat("event of user ", QuoteForMessage(event.user_id), " on item ",
+                      QuoteForMessage(event.item_id));
+}
+
+// Elements to be sent in one call, with where they came from.
+template <typename T>
+struct Batch {
+  std::vector<T> elements;
+  std::vector<SourcePlace> places;
+  std::string digests;
+  size_t bytes = 0;
+
+  void Add(T element, SourcePlace place, size_t size) {
+    digests += DigestOf(element);
+    bytes += size;
+    elements.push_back(std::move(element));
+    places.push_back(std::move(place));
   }
+  std::string digest() const { return absl::BytesToHexString(Sha256(digests).substr(0, 16)); }
+  void Clear() { *this = Batch(); }
+};
+
+void AddRefusal(const std::string& name, const SourcePlace& place, const absl::Status& error,
+                ImportOutcome& outcome) {
+  if (outcome.refused.size() >= kMaxRefusedShown) return;
+  const absl::Status wrong = WithoutBatch(error);
+  const std::string reason = absl::StrCat(name, ": ", wrong.message());
+  outcome.refused.push_back(
+      place.file.empty() ? reason
+                         : Describe({place.file, place.line, ColumnOf(place.text, wrong), reason}));
+}
+
+template <typename T>
+void AddRefusals(const std::vector<ElementFailure>& failures, const Batch<T>& batch,
+                 ImportOutcome& outcome) {
+  for (const ElementFailure& failure : failures) {
+    if (failure.index >= batch.elements.size()) continue;
+    AddRefusal(NameOf(batch.elements[failure.index]), batch.places[failure.index], failure.status,
+               outcome);
+  }
+}
+
+// Whether the element is too large to be sent at all. It is refused as the server would.
+template <typename T>
+bool RefusesTooLarge(const T& element, size_t bytes, const SourcePlace& place,
+                     ImportOutcome& outcome) {
+  if (bytes + kRequestBytes <= static_cast<size_t>(kMaxMessageBytes)) return false;
+  ++outcome.refused_locally;
+  AddRefusal(NameOf(element), place,
+             absl::InvalidArgumentError(absl::StrCat("has ", bytes,
+                                                     " bytes with its pictures; at "
+                                                     "most ",
+                                                     kMaxMessageBytes - kRequestBytes)),
+             outcome);
+  return true;
 }
 
 // Names what `wanted` declares and `stored` does not; empty when nothing is missing.
@@ -67,6 +197,10 @@ void CoerceAttributes(const std::vector<AttributeDeclaration>& declarations,
     AttributeValue& value = found->second;
     if (declaration.type == AttributeType::kDouble && std::holds_alternative<int64_t>(value)) {
       value = static_cast<double>(std::get<int64_t>(value));
+    } else if (declaration.type == AttributeType::kInt64 && std::holds_alternative<double>(value)) {
+      const double number = std::get<double>(value);
+      if (std::abs(number) <= kMaxExactInteger && std::trunc(number) == number)
+        value = static_cast<int64_t>(number);
     } else if (declaration.type == AttributeType::kStringList &&
                std::holds_alternative<std::string>(value)) {
       value = std::vector<std::string>{std::get<std::string>(value)};
@@ -75,50 +209,40 @@ void CoerceAttributes(const std::vector<AttributeDeclaration>& declarations,
 }
 
 Importer::Importer(Client& client, ImportOptions options)
-    : client_(client), options_(std::move(options)) {
-  if (options_.checkpoint_path.empty()) return;
-  const absl::StatusOr<std::string> text = ReadFile(options_.checkpoint_path);
-  if (!text.ok()) return;
+    : client_(client), options_(std::move(options)) {}
 
-  const nlohmann::json checkpoint =
-      nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  const bool usable = checkpoint.is_object() &&
-                      checkpoint.value("source", nlohmann::json()) == options_.source_name &&
-                      checkpoint.value("catalog", nlohmann::json()) == options_.catalog &&
-                      checkpoint.contains("done") && checkpoint["done"].is_object();
+absl::Status Importer::OpenCheckpoint() {
+  if (opened_) return absl::OkStatus();
+  opened_ = true;
+  if (options_.checkpoint_path.empty()) return absl::OkStatus();
 
-  if (!usable) {
-    spdlog::warn("{} is not a checkpoint of this import: everything is sent again",
-                 options_.checkpoint_path);
-    return;
-  }
+  PALATE_ASSIGN_OR_RETURN(const std::string store,
+                          client_.GetStoreIncarnation(options_.call_timeout));
+  PALATE_ASSIGN_OR_RETURN(const Catalog catalog,
+                          client_.GetCatalog(options_.catalog, options_.call_timeout));
+  // Without a name of the store nobody knows what it has: everything is sent.
+  if (store.empty()) return absl::OkStatus();
 
-  for (const auto& [step, count] : checkpoint["done"].items()) {
-    if (count.is_number_integer()) done_[step] = count.get<int64_t>();
-  }
+  // A catalog that was deleted and created again has another time.
+  checkpoint_ = Checkpoint(
+      options_.checkpoint_path,
+      absl::StrCat(options_.source_name, " into ", options_.catalog, " of ",
+                   absl::FormatTime(catalog.create_time, absl::UTCTimeZone()), " in ", store));
+  return absl::OkStatus();
 }
 
-int64_t Importer::Done(const std::string& step) const {
-  const auto found = done_.find(step);
-  return found == done_.end() ? 0 : found->second;
-}
-
-void Importer::Acknowledge(const std::string& step, int64_t done) {
-  done_[step] = done;
-  if (options_.checkpoint_path.empty()) return;
-  const nlohmann::json checkpoint = {
-      {"source", options_.source_name}, {"catalog", options_.catalog}, {"done", done_}};
-
-  // Written to another file and renamed, because with a damaged checkpoint the import starts again.
-  const std::string aside = options_.checkpoint_path + ".new";
-  std::ofstream(aside) << checkpoint.dump() << "\n";
-  if (std::rename(aside.c_str(), options_.checkpoint_path.c_str()) != 0) {
-    spdlog::warn("the checkpoint {} cannot be written", options_.checkpoint_path);
-  }
+absl::Status Importer::CheckFailures(const ImportOutcome& outcome, int64_t malformed) const {
+  const int64_t failures = outcome.refused_count() + malformed;
+  if (!options_.max_failures.has_value() || failures <= *options_.max_failures)
+    return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("stopped: ", failures,
+                                         " lines or parts of them were malformed or refused, at "
+                                         "most ",
+                                         *options_.max_failures, " are allowed"));
 }
 
 void Importer::Finish() {
-  done_.clear();
+  checkpoint_ = Checkpoint();
   if (!options_.checkpoint_path.empty()) unlink(options_.checkpoint_path.c_str());
 }
 
@@ -131,108 +255,116 @@ absl::StatusOr<Catalog> Importer::EnsureCatalog(const Catalog& wanted) {
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("catalog ", wanted.id, " exists already, but does not declare:", missing,
-                     " import into another catalog"));
+                     " add it with `palate catalog add-attribute`, or import into another "
+                     "catalog"));
   }
   return stored;
 }
 
 absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
                                  ImportOutcome& outcome, const OnProgress& on_progress) {
-  const int64_t resume_at = Done(kItemsStep);
+  PALATE_RETURN_IF_ERROR(OpenCheckpoint());
   int64_t read = 0;
-  std::vector<ItemUpload> batch;
-  size_t batch_bytes = 0;
+  Batch<ItemUpload> batch;
 
   const auto flush = [&]() -> absl::Status {
-    if (batch.empty()) return absl::OkStatus();
-    PALATE_ASSIGN_OR_RETURN(const UpsertOutcome sent,
-                            client_.UpsertItems(options_.catalog, batch, options_.call_timeout));
+    if (batch.elements.empty()) return absl::OkStatus();
+    const size_t rows = batch.elements.size();
+    const std::string digest = batch.digest();
+    if (checkpoint_.Skips(kItemsStep, rows, digest)) {
+      outcome.resumed_items += static_cast<int64_t>(rows);
+    } else {
+      PALATE_ASSIGN_OR_RETURN(
+          const UpsertOutcome sent,
+          client_.UpsertItems(options_.catalog, batch.elements, options_.call_timeout));
+      outcome.items.changed += sent.changed;
+      outcome.items.unchanged += sent.unchanged;
+      outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(),
+                                    sent.failures.end());
+      AddRefusals(sent.failures, batch, outcome);
+      checkpoint_.Record(kItemsStep, rows, digest, sent.failures.empty());
+    }
 
-    outcome.items.changed += sent.changed;
-    outcome.items.unchanged += sent.unchanged;
-    outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(),
-                                  sent.failures.end());
-
-    AddRefusals(
-        sent.failures,
-        [&](size_t i) { return absl::StrCat("item ", QuoteForMessage(batch[i].item.id)); },
-        outcome);
-
-    Acknowledge(kItemsStep, read);
     on_progress(read, reader.size());
-    batch.clear();
-    batch_bytes = 0;
-    return absl::OkStatus();
+    batch.Clear();
+    return CheckFailures(outcome, reader.malformed());
   };
 
   while (true) {
-    PALATE_ASSIGN_OR_RETURN(std::optional<ItemUpload> upload, reader.Next());
-    if (!upload.has_value()) break;
-
-    if (read++ < resume_at) {
-      ++outcome.resumed_items;
+    PALATE_ASSIGN_OR_RETURN(std::optional<ItemUpload> element, reader.Next());
+    PALATE_RETURN_IF_ERROR(CheckFailures(outcome, reader.malformed()));
+    if (!element.has_value()) break;
+    CoerceAttributes(declared.attributes, element->item.attributes);
+    const size_t bytes = SizeOf(*element);
+    if (RefusesTooLarge(*element, bytes, reader.place(), outcome)) {
+      ++read;
       continue;
     }
+    if (batch.bytes + bytes > options_.max_batch_bytes) PALATE_RETURN_IF_ERROR(flush());
+    ++read;
+    batch.Add(*std::move(element), reader.place(), bytes);
 
-    CoerceAttributes(declared.attributes, upload->item.attributes);
-    const size_t bytes = SizeOf(*upload);
-    if (!batch.empty() && (static_cast<int>(batch.size()) >= options_.max_batch_items ||
-                           batch_bytes + bytes > options_.max_batch_bytes)) {
-      --read;  // the batch that is acknowledged now does not include this item
+    // A portion of the checkpoint is compared as a whole.
+    const size_t known = checkpoint_.NextRows(kItemsStep);
+    const size_t most = static_cast<size_t>(options_.max_batch_items);
+    if (batch.elements.size() >= (known > 0 ? std::min(known, most) : most))
       PALATE_RETURN_IF_ERROR(flush());
-      ++read;
-    }
-
-    batch_bytes += bytes;
-    batch.push_back(*std::move(upload));
   }
-  return flush();
+  PALATE_RETURN_IF_ERROR(flush());
+  return CheckFailures(outcome, reader.malformed());
 }
 
 absl::Status Importer::SendEvents(const std::string& step, EventReader& reader,
                                   ImportOutcome& outcome, const OnProgress& on_progress) {
-  const int64_t resume_at = Done(step);
+  PALATE_RETURN_IF_ERROR(OpenCheckpoint());
   int64_t read = 0;
-  std::vector<Event> batch;
+  Batch<Event> batch;
 
   const auto flush = [&]() -> absl::Status {
-    if (batch.empty()) return absl::OkStatus();
-    PALATE_ASSIGN_OR_RETURN(
-        const EventsOutcome sent,
-        client_.WriteEvents(options_.catalog, batch, /*allow_late=*/true, options_.call_timeout));
+    if (batch.elements.empty()) return absl::OkStatus();
+    const size_t rows = batch.elements.size();
+    const std::string digest = batch.digest();
+    if (checkpoint_.Skips(step, rows, digest)) {
+      outcome.resumed_events += static_cast<int64_t>(rows);
+    } else {
+      PALATE_ASSIGN_OR_RETURN(const EventsOutcome sent,
+                              client_.WriteEvents(options_.catalog, batch.elements,
+                                                  /*allow_late=*/true, options_.call_timeout));
+      outcome.events.written += sent.written;
+      outcome.events.duplicates += sent.duplicates;
+      outcome.events.failures.insert(outcome.events.failures.end(), sent.failures.begin(),
+                                     sent.failures.end());
+      AddRefusals(sent.failures, batch, outcome);
+      checkpoint_.Record(step, rows, digest, sent.failures.empty());
+    }
 
-    outcome.events.written += sent.written;
-    outcome.events.duplicates += sent.duplicates;
-    outcome.events.failures.insert(outcome.events.failures.end(), sent.failures.begin(),
-                                   sent.failures.end());
-
-    AddRefusals(
-        sent.failures,
-        [&](size_t i) {
-          return absl::StrCat("event of user ", QuoteForMessage(batch[i].user_id), " on item ",
-                              batch[i].item_id);
-        },
-        outcome);
-
-    Acknowledge(step, read);
     on_progress(read, reader.size());
-    batch.clear();
-    return absl::OkStatus();
+    batch.Clear();
+    return CheckFailures(outcome, reader.malformed());
   };
 
   while (true) {
-    PALATE_ASSIGN_OR_RETURN(std::optional<Event> event, reader.Next());
-    if (!event.has_value()) break;
-    if (read++ < resume_at) {
-      ++outcome.resumed_events;
+    PALATE_ASSIGN_OR_RETURN(std::optional<Event> element, reader.Next());
+    PALATE_RETURN_IF_ERROR(CheckFailures(outcome, reader.malformed()));
+    if (!element.has_value()) break;
+
+    const size_t bytes = SizeOf(*element);
+    if (RefusesTooLarge(*element, bytes, reader.place(), outcome)) {
+      ++read;
       continue;
     }
+    if (batch.bytes + bytes > options_.max_batch_bytes) PALATE_RETURN_IF_ERROR(flush());
+    ++read;
+    batch.Add(*std::move(element), reader.place(), bytes);
 
-    batch.push_back(*std::move(event));
-    if (static_cast<int>(batch.size()) >= options_.max_batch_events)
+    // A portion of the checkpoint is compared as a whole.
+    const size_t known = checkpoint_.NextRows(step);
+    const size_t most = static_cast<size_t>(options_.max_batch_events);
+    if (batch.elements.size() >= (known > 0 ? std::min(known, most) : most))
       PALATE_RETURN_IF_ERROR(flush());
   }
-  return flush();
+  PALATE_RETURN_IF_ERROR(flush());
+  return CheckFailures(outcome, reader.malformed());
 }
 
 absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress) {

@@ -1,8 +1,9 @@
 // Sends items and events to a running Palate in batches. An interrupted import resumes where it
 // stopped.
 //
-// A small checkpoint file records what the server has acknowledged. It only saves time: imports are
-// idempotent, because unchanged items and known events change nothing. Not thread-safe.
+// A small checkpoint file (checkpoint.h) records what the server has acknowledged, bound to the
+// rows, the catalog and the store. It only saves time: imports are idempotent, because unchanged
+// items and known events change nothing. Not thread-safe.
 //
 // Usage:
 //   ImportOptions options;
@@ -17,12 +18,14 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "offline/client.h"
+#include "offline/import/checkpoint.h"
 #include "offline/import/source.h"
 
 namespace palate::offline {
@@ -32,8 +35,10 @@ struct ImportOptions {
   std::string checkpoint_path;  // empty: no checkpoint
   std::string source_name;      // a checkpoint of another source is ignored
   int max_batch_items = 256;
-  size_t max_batch_bytes = 8 << 20;
+  size_t max_batch_bytes = 8 << 20;  // of items or events, as they are sent
   int max_batch_events = 1000;
+  // The import ends when more lines, or parts of them, than this are malformed or refused.
+  std::optional<int64_t> max_failures;
   absl::Duration call_timeout = absl::Seconds(120);
 };
 
@@ -43,7 +48,13 @@ struct ImportOutcome {
   EventsOutcome events;
   int64_t resumed_items = 0;  // skipped: acknowledged in an earlier run
   int64_t resumed_events = 0;
-  std::vector<std::string> refused;  // messages for users, of the first refusals
+  int64_t refused_locally = 0;  // larger than a message may be, so never sent
+  // Messages for users, of the first refusals: file, line and column where the reader knows them.
+  std::vector<std::string> refused;
+
+  int64_t refused_count() const {
+    return static_cast<int64_t>(items.failures.size() + events.failures.size()) + refused_locally;
+  }
 };
 
 // Called from the importing thread with the progress of the current step.
@@ -51,8 +62,7 @@ using OnProgress = std::function<void(int64_t done, int64_t total)>;
 
 class Importer {
  public:
-  // Reads the checkpoint if there is one of the same source and catalog. `client` outlives the
-  // importer.
+  // `client` outlives the importer.
   Importer(Client& client, ImportOptions options);
 
   // Creates the catalog, or checks that the stored one declares what the import needs:
@@ -60,8 +70,8 @@ class Importer {
   absl::StatusOr<Catalog> EnsureCatalog(const Catalog& wanted);
 
   // Converts attribute values to the types in `declared` where no information is lost (an integer
-  // to a double, a string to a list). Fails when the reader or a call fails; refused items are in
-  // `outcome`.
+  // to a double, a whole double to an integer, a string to a list). Fails when the reader or a call
+  // fails, Aborted after more than `max_failures`; refused items are in `outcome`.
   absl::Status SendItems(ItemReader& reader, const Catalog& declared, ImportOutcome& outcome,
                          const OnProgress& on_progress);
   // `step` names these events in the checkpoint, so that several calls can share one checkpoint.
@@ -76,12 +86,14 @@ class Importer {
   void Finish();
 
  private:
-  int64_t Done(const std::string& step) const;
-  void Acknowledge(const std::string& step, int64_t done);
+  // Reads the checkpoint if there is one of the same source, catalog and store.
+  absl::Status OpenCheckpoint();
+  absl::Status CheckFailures(const ImportOutcome& outcome, int64_t malformed) const;
 
   Client& client_;
   const ImportOptions options_;
-  std::map<std::string, int64_t> done_;
+  bool opened_ = false;
+  Checkpoint checkpoint_;
 };
 
 // Converts values to the declared types where no information is lost. Other values are unchanged;

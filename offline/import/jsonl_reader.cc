@@ -1,7 +1,6 @@
 #include "offline/import/jsonl_reader.h"
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,17 +8,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "offline/import/line_file.h"
 #include "offline/import/text_files.h"
 
 namespace palate::offline {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr size_t kMaxLineBytes = 1 << 20;
 
 absl::Status WrongType(absl::string_view key, const Json& value, absl::string_view wanted) {
   return InvalidField(key, absl::StrCat("is a JSON ", value.type_name()), wanted);
@@ -70,15 +69,9 @@ absl::Status ReadAttribute(absl::string_view key, const Json& value, AttributeVa
 }
 
 absl::StatusOr<Json> ParseObject(const std::string& line) {
-  if (line.size() > kMaxLineBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("has ", line.size(), " bytes, the limit is ", kMaxLineBytes));
-  }
-
-  Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (object.is_discarded()) return absl::InvalidArgumentError("is not JSON");
-  if (!object.is_object()) return absl::InvalidArgumentError("is not a JSON object");
-  return object;
+  if (const std::optional<JsonFault> fault = FindJsonFault(line); fault.has_value())
+    return absl::InvalidArgumentError(fault->reason);
+  return Json::parse(line, nullptr, /*allow_exceptions=*/false);
 }
 
 using KeyReader = std::function<absl::Status(absl::string_view key, const Json& value)>;
@@ -130,41 +123,12 @@ absl::StatusOr<Event> ParseEvent(const std::string& text) {
   return event;
 }
 
-// The nonempty lines of a file, with their numbers.
-class LineFile {
- public:
-  static absl::StatusOr<LineFile> Open(const std::string& path) {
-    LineFile file;
-    file.path_ = path;
-    file.stream_.open(path, std::ios::binary);
-    if (!file.stream_) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-
-    std::string line;
-    while (std::getline(file.stream_, line)) ++file.count_;
-    file.stream_.clear();
-    file.stream_.seekg(0);
-    return file;
-  }
-
-  bool Next(std::string& line) {
-    while (std::getline(stream_, line)) {
-      ++number_;
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      if (!line.empty()) return true;
-    }
-    return false;
-  }
-
-  const std::string& path() const { return path_; }
-  int64_t number() const { return number_; }
-  int64_t count() const { return count_; }
-
- private:
-  std::string path_;
-  std::ifstream stream_;
-  int64_t number_ = 0;
-  int64_t count_ = 0;
-};
+// Reports that `line`, the last of `file`, is wrong.
+void ReportLine(const LineFile& file, const std::string& line, const absl::Status& wrong,
+                SourceReport& report) {
+  report.AddMalformed(file.path(), file.number(), std::string(wrong.message()),
+                      ColumnOf(line, wrong));
+}
 
 class JsonItemReader final : public ItemReader {
  public:
@@ -172,11 +136,10 @@ class JsonItemReader final : public ItemReader {
       : file_(std::move(file)), images_folder_(std::move(images_folder)), report_(report) {}
 
   absl::StatusOr<std::optional<ItemUpload>> Next() override {
-    std::string text;
-    while (file_.Next(text)) {
-      absl::StatusOr<ItemLine> line = ParseItemLine(text);
+    while (file_.Next(text_)) {
+      absl::StatusOr<ItemLine> line = ParseItemLine(text_);
       if (!line.ok()) {
-        report_.AddMalformed(file_.path(), file_.number(), std::string(line.status().message()));
+        ReportLine(file_, text_, line.status(), report_);
         continue;
       }
       ItemUpload upload{std::move(line->item), {}};
@@ -186,8 +149,11 @@ class JsonItemReader final : public ItemReader {
       report_.without_image += upload.images.empty();
       return upload;
     }
+    PALATE_RETURN_IF_ERROR(file_.status());
     return std::nullopt;
   }
+  SourcePlace place() const override { return {file_.path(), file_.number(), text_}; }
+  int64_t malformed() const override { return report_.malformed_count; }
   int64_t size() const override { return file_.count(); }
 
  private:
@@ -197,11 +163,13 @@ class JsonItemReader final : public ItemReader {
     if (image.ok()) {
       upload.images.push_back(*std::move(image));
     } else {
-      report_.AddMalformed(file_.path(), file_.number(), std::string(image.status().message()));
+      report_.AddMalformed(file_.path(), file_.number(), std::string(image.status().message()),
+                           ColumnOf(text_, InvalidField("images", "", "")));
     }
   }
 
   LineFile file_;
+  std::string text_;  // the last line
   const std::string images_folder_;
   SourceReport& report_;
 };
@@ -211,21 +179,24 @@ class JsonEventReader final : public EventReader {
   JsonEventReader(LineFile file, SourceReport& report) : file_(std::move(file)), report_(report) {}
 
   absl::StatusOr<std::optional<Event>> Next() override {
-    std::string text;
-    while (file_.Next(text)) {
-      absl::StatusOr<Event> event = ParseEvent(text);
+    while (file_.Next(text_)) {
+      absl::StatusOr<Event> event = ParseEvent(text_);
       if (event.ok()) {
         ++report_.events;
         return *std::move(event);
       }
-      report_.AddMalformed(file_.path(), file_.number(), std::string(event.status().message()));
+      ReportLine(file_, text_, event.status(), report_);
     }
+    PALATE_RETURN_IF_ERROR(file_.status());
     return std::nullopt;
   }
+  SourcePlace place() const override { return {file_.path(), file_.number(), text_}; }
+  int64_t malformed() const override { return report_.malformed_count; }
   int64_t size() const override { return file_.count(); }
 
  private:
   LineFile file_;
+  std::string text_;  // the last line
   SourceReport& report_;
 };
 
@@ -236,6 +207,18 @@ std::optional<AttributeType> Widen(AttributeType a, AttributeType b) {
   if (a == AttributeType::kString && b == AttributeType::kStringList) return b;
   if (a == AttributeType::kInt64 && b == AttributeType::kDouble) return b;
   return std::nullopt;
+}
+
+// Whether values of such a name may have fractions in another file, though none had in this one.
+bool IsPriceLike(absl::string_view name) {
+  static constexpr absl::string_view kWords[] = {"price",  "cost",   "amount", "rating",
+                                                 "score",  "fee",    "weight", "discount",
+                                                 "margin", "revenue"};
+  for (const absl::string_view word : absl::StrSplit(name, '_')) {
+    for (const absl::string_view known : kWords)
+      if (word == known || word == absl::StrCat(known, "s")) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -312,28 +295,48 @@ absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& pa
   return std::make_unique<JsonEventReader>(std::move(file), report);
 }
 
-absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path) {
+absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(
+    const std::string& path, const std::map<std::string, AttributeType>& declared) {
   PALATE_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
 
-  std::map<std::string, AttributeType> types;
+  std::map<std::string, AttributeType> types = declared;
+  SourceReport wrong;
+  bool understood = false;
   std::string text;
   while (file.Next(text)) {
     const absl::StatusOr<ItemLine> line = ParseItemLine(text);
-    if (!line.ok()) continue;  // the import itself reports it
+    if (!line.ok()) {
+      ReportLine(file, text, line.status(), wrong);  // the import reports it again
+      continue;
+    }
+    understood = true;
     for (const auto& [name, value] : line->item.attributes) {
+      if (declared.count(name) > 0) continue;
       const auto [entry, fresh] = types.emplace(name, TypeOf(value));
       const std::optional<AttributeType> wide = Widen(entry->second, TypeOf(value));
       if (!wide.has_value()) {
-        return absl::InvalidArgumentError(absl::StrCat(path, " line ", file.number(),
-                                                       ": attribute ", QuoteForMessage(name),
-                                                       " has values of incompatible types"));
+        return absl::InvalidArgumentError(absl::StrCat(
+            path, " line ", file.number(), ", column ",
+            ColumnOf(text, InvalidField(absl::StrCat("attributes.", name), "", "")), ": attribute ",
+            QuoteForMessage(name), " has values of incompatible types"));
       }
       entry->second = *wide;
     }
   }
 
+  PALATE_RETURN_IF_ERROR(file.status());
+  if (!understood) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no line of ", path, " can be imported: ",
+                     wrong.malformed.empty() ? "it has none" : Describe(wrong.malformed.front())));
+  }
+
   std::vector<AttributeDeclaration> declarations;
-  for (const auto& [name, type] : types) declarations.push_back({name, type, true});
+  for (const auto& [name, type] : types) {
+    const bool fraction =
+        type == AttributeType::kInt64 && declared.count(name) == 0 && IsPriceLike(name);
+    declarations.push_back({name, fraction ? AttributeType::kDouble : type, true});
+  }
   return declarations;
 }
 

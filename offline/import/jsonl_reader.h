@@ -14,7 +14,8 @@
 // "user_id", "item_id", "type" and "time" are required. Times may also be numbers of seconds since
 // 1970.
 //
-// Lines with unknown keys, wrong types or malformed JSON are reported and skipped. Readers are not
+// Lines with unknown keys, wrong types or malformed JSON are reported with their column and
+// skipped. A file that holds no JSON lines at all is refused as a whole. Readers are not
 // thread-safe. They read line by line, so memory does not hold the whole file.
 //
 // Usage:
@@ -24,6 +25,7 @@
 //   PALATE_ASSIGN_OR_RETURN(const auto reader, OpenItemFile(path, images_folder, report));
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,10 +57,13 @@ absl::StatusOr<std::unique_ptr<ItemReader>> OpenItemFile(const std::string& path
 absl::StatusOr<std::unique_ptr<EventReader>> OpenEventFile(const std::string& path,
                                                            SourceReport& report);
 
-// Infers the declarations that fit every item of the file. An attribute with integers and fractions
-// is a double; one with strings and lists of strings is a list. InvalidArgument naming attribute
-// and line when no type fits all values.
-absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(const std::string& path);
+// Reads the whole file and infers the declarations that fit every item of it. An attribute with
+// integers and fractions is a double, and so is one of integers whose name has a word like "price"
+// or "rating"; one with strings and lists of strings is a list. Attributes in `declared` keep that
+// type. InvalidArgument naming attribute, line and column when no type fits all values;
+// FailedPrecondition saying why when no line can be imported.
+absl::StatusOr<std::vector<AttributeDeclaration>> InferAttributes(
+    const std::string& path, const std::map<std::string, AttributeType>& declared = {});
 
 // A catalog with the given attributes, the common event types (view, click, like, cart, purchase,
 // rating, dislike) and the three default spaces.

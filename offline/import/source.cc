@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace palate::offline {
 namespace {
 
@@ -9,9 +11,18 @@ constexpr size_t kMaxKept = 20;
 
 }  // namespace
 
-void SourceReport::AddMalformed(std::string file, int64_t line, std::string reason) {
+std::string Describe(const Malformed& malformed) {
+  return absl::StrCat(malformed.file,
+                      malformed.line > 0 ? absl::StrCat(" line ", malformed.line) : "",
+                      malformed.column > 0 ? absl::StrCat(", column ", malformed.column) : "", ": ",
+                      malformed.reason);
+}
+
+void SourceReport::AddMalformed(std::string file, int64_t line, std::string reason,
+                                int64_t column) {
   ++malformed_count;
-  if (malformed.size() < kMaxKept) malformed.push_back({std::move(file), line, std::move(reason)});
+  if (malformed.size() < kMaxKept)
+    malformed.push_back({std::move(file), line, column, std::move(reason)});
 }
 
 }  // namespace palate::offline

@@ -33,7 +33,7 @@ class FakeClient final : public Client {
     UpsertOutcome outcome;
     for (size_t i = 0; i < uploads.size(); ++i) {
       if (uploads[i].item.id == "bad") {
-        outcome.failures.push_back({i, absl::InvalidArgumentError("title is too long")});
+        outcome.failures.push_back({i, refusal});
         continue;
       }
       items.push_back(uploads[i]);
@@ -46,6 +46,7 @@ class FakeClient final : public Client {
                                             bool, absl::Duration) override {
     if (calls_until_failure == 0) return absl::UnavailableError("gone");
     --calls_until_failure;
+    batch_sizes.push_back(written.size());
     events.insert(events.end(), written.begin(), written.end());
     return EventsOutcome{static_cast<int64_t>(written.size()), 0, {}};
   }
@@ -58,6 +59,7 @@ class FakeClient final : public Client {
     if (pending > 0 && !stuck) --pending;
     return progress;
   }
+  absl::StatusOr<std::string> GetStoreIncarnation(absl::Duration) override { return incarnation; }
   absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query, absl::Duration) override {
     Answer answer;
     for (const auto& [id, scores] : served) {
@@ -75,6 +77,8 @@ class FakeClient final : public Client {
   }
 
   std::map<std::string, Catalog> catalogs;
+  absl::Status refusal = absl::InvalidArgumentError("title is too long");  // of the item "bad"
+  std::string incarnation = "store";
   std::vector<ItemUpload> items;
   std::vector<Event> events;
   std::vector<size_t> batch_sizes;

@@ -219,5 +219,68 @@ TEST(BinariesTest, CommentedConfigurationFilesNameEveryKey) {
   }
 }
 
+// Runs `palate` over the data in `folder`.
+Outcome RunOver(const TempFolder& folder, std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--data-dir", folder.path() + "/data"});
+  return RunToEnd("palate", arguments);
+}
+
+TEST(CommandLineTest, ImportExitsWithThreeAndCreatesNothingWhenNoLineIsUnderstood) {
+  const TempFolder folder;
+  for (const std::string& path : {folder.Write("array.json", "[\n{\"id\": \"a\"}\n]"),
+                                  folder.Write("broken.jsonl", "{\"id\": NaN}\n")}) {
+    const Outcome refused = RunOver(folder, {"import", "items", path, "--catalog", "shop"});
+    EXPECT_EQ(refused.exit, 3) << refused.errors;
+    EXPECT_THAT(refused.errors, HasSubstr(path + " line 1, column "));
+  }
+  EXPECT_THAT(RunOver(folder, {"catalog", "list"}).output, ::testing::IsEmpty());
+}
+
+TEST(CommandLineTest, ImportNamesLineAndColumnOfWhatTheServerRefusesAndTakesTheRest) {
+  const TempFolder folder;
+  const std::string path = folder.Write("items.jsonl",
+                                        "{\"id\": \"a\", \"attributes\": {\"price\": 5}}\n{\"id\": "
+                                        "\"b\", \"attributes\": {\"price\": 5}, "
+                                        "\"title\": \"" +
+                                            std::string(2000, 'x') + "\"}\n");
+  const Outcome import =
+      RunOver(folder, {"import", "items", path, "--catalog", "shop", "--no-wait"});
+  EXPECT_EQ(import.exit, 3);
+  const std::string all = import.output + import.errors;
+  EXPECT_THAT(all, HasSubstr("attribute price: double"));
+  EXPECT_THAT(all, HasSubstr("refused: " + path + " line 2, column 41: item \"b\": title "));
+
+  const Outcome stopped = RunOver(
+      folder, {"import", "items", path, "--catalog", "shop", "--no-wait", "--max-failures", "0"});
+  EXPECT_EQ(stopped.exit, 3);
+  EXPECT_THAT(stopped.errors, HasSubstr("stopped: 1 lines"));
+}
+
+TEST(CommandLineTest, CatalogAddsAttributesAltersAndDeletes) {
+  const TempFolder folder;
+  const std::string path = folder.Write("items.jsonl", "{\"id\": \"a\"}\n");
+  ASSERT_EQ(RunOver(folder, {"import", "items", path, "--catalog", "shop", "--no-wait"}).exit, 0);
+  const std::string more =
+      folder.Write("more.jsonl", R"({"id": "b", "attributes": {"color": "red"}})");
+  const Outcome missing =
+      RunOver(folder, {"import", "items", more, "--catalog", "shop", "--no-wait"});
+  EXPECT_EQ(missing.exit, 1);
+  EXPECT_THAT(missing.errors, HasSubstr("palate catalog add-attribute"));
+
+  EXPECT_EQ(RunOver(folder, {"catalog", "add-attribute", "shop", "color", "colour"}).exit, 2);
+  const Outcome added = RunOver(folder, {"catalog", "add-attribute", "shop", "color", "string"});
+  EXPECT_EQ(added.exit, 0) << added.errors;
+  EXPECT_THAT(added.output, HasSubstr("attribute color: string"));
+  EXPECT_EQ(RunOver(folder, {"import", "items", more, "--catalog", "shop", "--no-wait"}).exit, 0);
+
+  EXPECT_THAT(RunOver(folder, {"catalog", "set", "shop", "--rerank-weight", "0.25"}).output,
+              HasSubstr("rerank weight 0.25"));
+  EXPECT_THAT(RunOver(folder, {"catalog", "show", "shop"}).output, HasSubstr("attribute color"));
+  EXPECT_EQ(RunOver(folder, {"catalog", "set", "shop"}).exit, 2);
+  EXPECT_EQ(RunOver(folder, {"catalog", "delete", "shop"}).exit, 2);
+  EXPECT_EQ(RunOver(folder, {"catalog", "delete", "shop", "--yes"}).exit, 0);
+  EXPECT_EQ(RunOver(folder, {"catalog", "show", "shop"}).exit, 1);
+}
+
 }  // namespace
 }  // namespace palate::services

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/status.h"
+#include "offline/import/jsonl_reader.h"
 #include "tests/fakes/fake_offline_client.h"
 #include "tests/temp_folder.h"
 
@@ -60,6 +62,21 @@ class ImporterTest : public ::testing::Test {
     options_.checkpoint_path = folder_.file("checkpoint");
     catalog_.id = "shop";
     catalog_.attributes = {{"price", AttributeType::kDouble, true}};
+    client_.catalogs["shop"] = catalog_;
+  }
+
+  ImportOutcome Send(ItemReader&& reader) {
+    Importer importer(client_, options_);
+    ImportOutcome outcome;
+    status_ = importer.SendItems(reader, catalog_, outcome, Ignore);
+    return outcome;
+  }
+  // Sends the items of a file that the test writes.
+  ImportOutcome SendFile(const std::string& text) {
+    SourceReport report;
+    const auto reader = OpenItemFile(folder_.Write("items.jsonl", text), folder_.path(), report);
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    return Send(std::move(**reader));
   }
 
   static void Ignore(int64_t, int64_t) {}
@@ -68,6 +85,7 @@ class ImporterTest : public ::testing::Test {
   FakeClient client_;
   ImportOptions options_;
   Catalog catalog_;
+  absl::Status status_;
 };
 
 TEST_F(ImporterTest, SendsEveryItemOnceInBoundedBatches) {
@@ -82,7 +100,7 @@ TEST_F(ImporterTest, SendsEveryItemOnceInBoundedBatches) {
 }
 
 TEST_F(ImporterTest, KeepsBatchesWithinTheByteBudget) {
-  options_.max_batch_bytes = 800;
+  options_.max_batch_bytes = 1000;
   Importer importer(client_, options_);
   ListReader reader(5);
   ImportOutcome outcome;
@@ -195,6 +213,122 @@ TEST_F(ImporterTest, EndsItsWaitWhereNoCountProvesThatAllIsIndexed) {
   Importer importer(client_, options_);
   client_.without_vectors = true;
   EXPECT_TRUE(importer.WaitUntilSearchable(absl::Seconds(30), Ignore).ok());
+}
+
+std::string Lines(int count, const std::string& title) {
+  std::string text;
+  for (int i = 0; i < count; ++i)
+    absl::StrAppend(&text, R"({"id":"i)", i, R"(","title":")", title, "\"}\n");
+  return text;
+}
+
+TEST_F(ImporterTest, SendsWhatChangedWhenAnInterruptedImportIsRepeatedWithAnEditedFile) {
+  client_.calls_until_failure = 2;
+  SendFile(Lines(12, "old"));
+  ASSERT_FALSE(status_.ok());
+  ASSERT_THAT(client_.items, SizeIs(8));
+
+  client_.calls_until_failure = 100;
+  const ImportOutcome outcome =
+      SendFile(Lines(4, "old") + Lines(12, "new").substr(Lines(4, "new").size()));
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(outcome.resumed_items, 4);
+  ASSERT_THAT(client_.items, SizeIs(16));
+  EXPECT_EQ(client_.items[8].item.id, "i4");
+  EXPECT_EQ(client_.items[8].item.title, "new");
+}
+
+TEST_F(ImporterTest, SendsEverythingAgainAfterALineBeforeTheCheckpointWasCorrected) {
+  client_.calls_until_failure = 2;
+  SendFile("{broken\n" + Lines(12, "old"));
+
+  client_.calls_until_failure = 100;
+  const ImportOutcome outcome = SendFile("{\"id\":\"first\"}\n" + Lines(12, "old"));
+  EXPECT_EQ(outcome.resumed_items, 0);
+  EXPECT_THAT(client_.items, SizeIs(8 + 13));
+}
+
+TEST_F(ImporterTest, SendsEverythingToAnotherStoreAndToARecreatedCatalogAndToANamelessStore) {
+  for (const std::string change : {"store", "catalog", "nameless"}) {
+    client_.incarnation = "store";
+    client_.calls_until_failure = 2;
+    Send(ListReader(12));
+    ASSERT_FALSE(status_.ok());
+
+    client_.items.clear();
+    client_.calls_until_failure = 100;
+    if (change == "store") client_.incarnation = "other";
+    if (change == "catalog") client_.catalogs["shop"].create_time += absl::Seconds(1);
+    if (change == "nameless") client_.incarnation = "";
+    const ImportOutcome outcome = Send(ListReader(12));
+    EXPECT_EQ(outcome.resumed_items, 0) << change;
+    EXPECT_THAT(client_.items, SizeIs(12)) << change;
+    std::filesystem::remove(options_.checkpoint_path);
+  }
+}
+
+TEST_F(ImporterTest, RefusesAgainWhatAnInterruptedRunHadRefused) {
+  client_.calls_until_failure = 2;
+  SendFile(R"({"id":"bad"})"
+           "\n" +
+           Lines(12, "x"));
+  client_.calls_until_failure = 100;
+  const ImportOutcome outcome = SendFile(R"({"id":"bad"})"
+                                         "\n" +
+                                         Lines(12, "x"));
+  EXPECT_THAT(outcome.items.failures, SizeIs(1));
+}
+
+TEST_F(ImporterTest, NamesFileLineAndColumnOfARefusedItemAndNotItsPlaceInTheBatch) {
+  client_.refusal = InvalidField("writes[1].item.title", "has 9 bytes", "at most 5");
+  const ImportOutcome outcome =
+      SendFile("{\"id\":\"a\"}\n\n{\"id\": \"bad\", \"title\": \"too large\"}\n");
+  EXPECT_THAT(
+      outcome.refused,
+      ElementsAre(folder_.file("items.jsonl") +
+                  " line 3, column 15: item \"bad\": title has 9 bytes; must be at most 5"));
+}
+
+TEST_F(ImporterTest, CountsAttributesInTheBytesOfABatch) {
+  options_.max_batch_bytes = 10000;
+  std::string text;
+  for (int i = 0; i < 4; ++i)
+    absl::StrAppend(&text, R"({"id":"i)", i, R"(","attributes":{"tags":[")", std::string(4000, 'q'),
+                    "\"]}}\n");
+  SendFile(text);
+  EXPECT_THAT(client_.batch_sizes, ElementsAre(2, 2));
+}
+
+TEST_F(ImporterTest, RefusesAnItemThatNoMessageCanHoldAndSendsTheOthers) {
+  folder_.Write("a.jpg", std::string(12 << 20, 'x'));
+  const ImportOutcome outcome = SendFile(R"({"id":"big","images":["a.jpg","a.jpg","a.jpg"]})"
+                                         "\n" +
+                                         Lines(2, "x"));
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(outcome.refused_count(), 1);
+  EXPECT_THAT(client_.items, SizeIs(2));
+  ASSERT_THAT(outcome.refused, SizeIs(1));
+  EXPECT_THAT(outcome.refused[0], HasSubstr("line 1: item \"big\": has "));
+}
+
+TEST_F(ImporterTest, StopsAfterMoreFailuresThanAllowed) {
+  options_.max_failures = 1;
+  SendFile("{broken\n" + Lines(8, "x"));
+  EXPECT_TRUE(status_.ok()) << status_;
+
+  client_.items.clear();
+  SendFile("{broken\n[\n" + Lines(8, "x"));
+  EXPECT_TRUE(absl::IsAborted(status_)) << status_;
+  EXPECT_THAT(client_.items, SizeIs(0));
+}
+
+TEST_F(ImporterTest, TurnsWholeDoublesIntoDeclaredIntegers) {
+  catalog_.attributes = {{"stock", AttributeType::kInt64, true}};
+  SendFile(R"({"id":"a","attributes":{"stock":42.0}})"
+           "\n"
+           R"({"id":"b","attributes":{"stock":4.5}})");
+  EXPECT_EQ(client_.items[0].item.attributes.at("stock"), AttributeValue(int64_t{42}));
+  EXPECT_EQ(client_.items[1].item.attributes.at("stock"), AttributeValue(4.5));
 }
 
 }  // namespace

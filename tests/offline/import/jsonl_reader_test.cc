@@ -161,6 +161,79 @@ TEST(InferAttributesTest, FindsTheTypeThatFitsEveryLine) {
                           AttributeDeclaration{"stock", AttributeType::kInt64, true}));
 }
 
+TEST(OpenItemFileTest, SaysLineColumnAndWhyOfWhatIsNoJson) {
+  const std::vector<std::tuple<std::string, int, std::string>> cases = {
+      {R"({"id":"x","attributes":{"price":NaN}})", 33, "NaN is no JSON number"},
+      {R"({"id":"x","attributes":{"price":-Infinity}})", 33, "-Infinity is no JSON number"},
+      {R"({"id":"x","attributes":{"price":1e999}})", 33,
+       "\"1e999\" is no number that JSON can hold"},
+      {R"({"id":"é","title":"half \ud83d cut"})", 25, "half a surrogate pair"},
+      {R"({"id":"s3","title":"low \ude00"})", 25, "half a surrogate pair"},
+      {"{\"id\":\"l1\",\"title\":\"caf\xe9\"}", 24, "is not UTF-8 (byte 0xE9"},
+      {R"({"id":"x","title":"open)", 24, "is not closed"},
+      {R"({"id":"x",})", 11, "is not expected here"},
+      {R"({"id":"x","hidden":True})", 20, "\"True\" is no JSON value"},
+      {R"("text")", 1, "is not a JSON object"},
+      {R"({"id":"x","titel":"y"})", 11, "titel"},
+      {R"({"id":"x","attributes":{"a":1,"p":{"q":1}}})", 31, "attributes.p"},
+      {R"({"id":7})", 2, "id"}};
+  for (const auto& [line, column, reason] : cases) {
+    TempFolder folder;
+    SourceReport report;
+    ReadItems(folder.Write("items.jsonl", "{\"id\":\"ok\"}\n" + line + "\n"), "", report);
+    ASSERT_THAT(report.malformed, SizeIs(1)) << line;
+    EXPECT_EQ(report.malformed[0].line, 2) << line;
+    EXPECT_EQ(report.malformed[0].column, column) << line << report.malformed[0].reason;
+    EXPECT_THAT(report.malformed[0].reason, HasSubstr(reason)) << line;
+  }
+}
+
+TEST(OpenItemFileTest, RefusesAFileThatHoldsNoJsonLines) {
+  TempFolder folder;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"[\n  {\"id\": \"a\"}\n]", "JSON array"},
+      {"\xEF\xBB\xBF[{\"id\": \"a\"}]", "JSON array"},
+      {std::string("\xFF\xFE{\0\"\0", 6), "UTF-16"},
+      {std::string("\0{\0\"", 4), "UTF-16"}};
+  for (const auto& [content, reason] : cases) {
+    SourceReport report;
+    const auto reader = OpenItemFile(folder.Write("wrong.jsonl", content), "", report);
+    EXPECT_TRUE(absl::IsFailedPrecondition(reader.status())) << reader.status();
+    EXPECT_THAT(std::string(reader.status().message()), HasSubstr(reason));
+  }
+  SourceReport report;
+  EXPECT_THAT(std::string(OpenItemFile(folder.path(), "", report).status().message()),
+              HasSubstr("is a folder"));
+}
+
+TEST(OpenItemFileTest, ReadsAFileWithAByteOrderMark) {
+  TempFolder folder;
+  SourceReport report;
+  EXPECT_THAT(ReadItems(folder.Write("items.jsonl", "\xEF\xBB\xBF{\"id\":\"a\"}\r\n"), "", report),
+              SizeIs(1));
+  EXPECT_EQ(report.malformed_count, 0);
+}
+
+TEST(InferAttributesTest, FailsAndSaysWhyWhenNoLineCanBeImported) {
+  TempFolder folder;
+  const absl::Status broken = InferAttributes(folder.Write("a.jsonl", "\n{\"id\":NaN}\n")).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(broken));
+  EXPECT_THAT(std::string(broken.message()), HasSubstr("line 2, column 7: NaN"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(InferAttributes(folder.Write("b.jsonl", "")).status()));
+}
+
+TEST(InferAttributesTest, TakesWholePricesForDoublesUnlessTheCallerDeclaresThem) {
+  TempFolder folder;
+  const std::string path = folder.Write(
+      "a.jsonl", R"({"id":"a","attributes":{"sale_price":5,"year":1999,"priceless":1}})");
+  EXPECT_THAT(*InferAttributes(path),
+              ElementsAre(AttributeDeclaration{"priceless", AttributeType::kInt64, true},
+                          AttributeDeclaration{"sale_price", AttributeType::kDouble, true},
+                          AttributeDeclaration{"year", AttributeType::kInt64, true}));
+  EXPECT_EQ((*InferAttributes(path, {{"sale_price", AttributeType::kInt64}}))[1].type,
+            AttributeType::kInt64);
+}
+
 TEST(InferAttributesTest, NamesTheAttributeAndLineThatDoNotFit) {
   TempFolder folder;
   const std::string path = folder.Write("items.jsonl", R"({"id":"a","attributes":{"size":5}})"
