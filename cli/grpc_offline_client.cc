@@ -94,7 +94,6 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(
     types_pb::Item* item = request.add_writes()->mutable_item();
     *item = ToProto(upload.item);
     item->clear_revision();
-    if (upload.item.create_time == absl::UnixEpoch()) item->clear_create_time();
     item->clear_images();
     for (const std::string& image : upload.images) item->add_images()->set_data(image);
   }

@@ -33,9 +33,11 @@ struct Item {
   Attributes attributes;
   std::vector<ImageRef> images;
   bool hidden = false;
-  absl::Time create_time = absl::UnixEpoch();  // when the item became available; orders fresh items
-  std::optional<absl::Time> expire_time;       // not returned at or after this time
-  int64_t revision = 0;                        // grows with every change; 0 means never stored
+  // When the item became available; orders fresh items. Absent means not given; a stored item has
+  // one.
+  std::optional<absl::Time> create_time;
+  std::optional<absl::Time> expire_time;  // not returned at or after this time
+  int64_t revision = 0;                   // grows with every change; 0 means never stored
   // The feature store's number for the item's id, the same for ever; no other id of the catalog
   // gets it. 0 means never stored.
   uint32_t number = 0;

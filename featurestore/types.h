@@ -36,8 +36,8 @@ struct ImageInput {
 };
 
 struct ItemWrite {
-  // `images` and `revision` inside are not read. A create_time of the Unix epoch means "not given":
-  // a new item gets the store's time, a known one keeps its own.
+  // `images` and `revision` inside are not read. Without a create_time
+  // a new item gets the store's time, and a known one keeps its own.
   Item item;
   // The item's pictures, in order. The stored item then holds exactly these.
   std::vector<ImageInput> images;

@@ -221,7 +221,8 @@ absl::Status ValidateItem(const Item& item, const Catalog& catalog, const StoreL
     PALATE_RETURN_IF_ERROR(ValidateAttributeValue(path, value, limits));
   }
 
-  PALATE_RETURN_IF_ERROR(ValidateTime("create_time", item.create_time));
+  if (item.create_time.has_value())
+    PALATE_RETURN_IF_ERROR(ValidateTime("create_time", *item.create_time));
   if (item.expire_time.has_value())
     PALATE_RETURN_IF_ERROR(ValidateTime("expire_time", *item.expire_time));
   return absl::OkStatus();

@@ -1,27 +1,53 @@
 #include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "pipeline/recommend_stages.h"
 #include "ranking/explain/template_explainer.h"
 
 namespace palate::pipeline {
 namespace {
 
+// The weight of the catalog's strongest event type, which scales popularity; 0 if none is positive.
+double StrongestWeight(const Catalog& catalog) {
+  double strongest = 0;
+  for (const EventTypeDeclaration& type : catalog.event_types)
+    strongest = std::max(strongest, type.weight);
+  return strongest;
+}
+
+// What the candidate's sources say of the item: their names, and the figures behind them.
+void AddReasons(const Candidate& candidate, double strongest_weight, ranking::ExplainInput& input) {
+  for (const Reason& reason : candidate.reasons) {
+    const std::string name = SourceName(reason.source);
+    if (std::find(input.reasons.begin(), input.reasons.end(), name) == input.reasons.end())
+      input.reasons.push_back(name);
+    if (reason.source == Source::kTrending && strongest_weight > 0)
+      input.popularity = reason.score / strongest_weight;
+    if (reason.source == Source::kContent)
+      input.close_item_ids.insert(input.close_item_ids.end(), reason.item_ids.begin(),
+                                  reason.item_ids.end());
+  }
+}
+
 std::vector<ranking::ExplainInput> InputsOf(const RequestState& state,
                                             const PipelineOptions& options) {
   const std::vector<ranking::HistoryEntry> history = HistoryForRanking(state, options.max_events);
+
+  const double strongest_weight = StrongestWeight(state.context.catalog);
 
   std::vector<ranking::ExplainInput> inputs;
   for (const Candidate& candidate : state.candidates) {
     ranking::ExplainInput input;
     input.history = history;
     input.item = FactsOf(candidate.record.item);
-    for (const Reason& reason : candidate.reasons) {
-      const std::string name = SourceName(reason.source);
-      if (std::find(input.reasons.begin(), input.reasons.end(), name) == input.reasons.end())
-        input.reasons.push_back(name);
-    }
+    AddReasons(candidate, strongest_weight, input);
+    if (candidate.record.item.create_time.has_value())
+      input.age = state.now - *candidate.record.item.create_time;
     input.language = state.query.language;
     inputs.push_back(std::move(input));
   }
@@ -32,6 +58,36 @@ std::vector<ranking::ExplainInput> InputsOf(const RequestState& state,
 bool WritesIn(absl::string_view language) {
   const absl::string_view primary = language.substr(0, language.find('-'));
   return language.empty() || absl::EqualsIgnoreCase(primary, "en");
+}
+
+const char* WordsOf(ranking::TemplateCause cause) {
+  switch (cause) {
+    case ranking::TemplateCause::kNoModel:
+      return "no configured model writes";
+    case ranking::TemplateCause::kNothingToSay:
+      return "there is nothing for the model to say";
+    case ranking::TemplateCause::kOutOfTime:
+      return "the deadline passed first";
+    case ranking::TemplateCause::kRefused:
+      return "the model's texts failed the evidence check";
+    case ranking::TemplateCause::kNone:
+      break;
+  }
+  return "the ranker did not say why";
+}
+
+// How many of the texts are templates, and why; empty if none is.
+std::string CausesOf(const std::vector<ranking::Explanation>& explanations) {
+  std::map<ranking::TemplateCause, int> counts;
+  for (const ranking::Explanation& explanation : explanations) {
+    if (explanation.source == ranking::ExplanationSource::kTemplate) ++counts[explanation.cause];
+  }
+
+  std::vector<std::string> causes;
+  for (const auto& [cause, count] : counts)
+    causes.push_back(
+        absl::StrCat(count, " of ", explanations.size(), " texts are templates: ", WordsOf(cause)));
+  return absl::StrJoin(causes, "; ");
 }
 
 }  // namespace
@@ -57,21 +113,13 @@ void ExplainStage::ExplainWithModel(RequestState& state,
     return;
   }
 
-  size_t replaced = 0;
-  std::string cause;
-  for (size_t i = 0; i < head; ++i) {
-    if ((*explanations)[i].source == ranking::ExplanationSource::kTemplate) {
-      ++replaced;
-      if (cause.empty()) cause = (*explanations)[i].rejected_reason;
-    }
-    state.candidates[i].explanation = std::move((*explanations)[i]);
-  }
+  const std::string causes = CausesOf(*explanations);
+  for (size_t i = 0; i < head; ++i) state.candidates[i].explanation = std::move((*explanations)[i]);
 
-  if (replaced + (inputs.size() - head) > 0) {
+  if (!causes.empty()) state.Degrade(Degradation::kTemplateFallback, causes);
+  if (inputs.size() > head) {
     state.Degrade(Degradation::kTemplateFallback,
-                  absl::StrCat(replaced, " of ", head, " texts are templates",
-                               cause.empty() ? "" : absl::StrCat(" (the first: ", cause, ")"), "; ",
-                               inputs.size() - head, " results lie beyond the limit of ",
+                  absl::StrCat(inputs.size() - head, " results lie beyond the limit of ",
                                options_.max_llm_explanations));
   }
 }

@@ -305,7 +305,7 @@ std::vector<Segment> BuildExplainPrompt(const ExplanationPlan& plan) {
     if (point.kind == PlannedPoint::Kind::kInRange)
       prompt.push_back(Segment::Special(SpecialToken::kInside));
     if (point.kind == PlannedPoint::Kind::kLikedValue)
-      prompt.push_back(Segment::Special(FrequencyToken(point.num_events)));
+      prompt.push_back(Segment::Special(FrequencyToken(FrequencyOf(point))));
   }
 
   for (size_t i = 0; i < plan.events.size(); ++i) {

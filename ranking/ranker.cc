@@ -22,6 +22,7 @@ std::vector<Explanation> ExplainWithoutModel(const std::vector<ExplainInput>& in
   std::vector<Explanation> explanations;
   for (const ExplainInput& input : inputs) {
     explanations.push_back(ExplainWithTemplate(input));
+    explanations.back().cause = TemplateCause::kNoModel;
     explanations.back().rejected_reason = reason;
   }
   return explanations;

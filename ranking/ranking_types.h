@@ -97,6 +97,15 @@ struct RankOutput {
 
 enum class ExplanationSource { kTemplate, kLlm };
 
+// Why a text that was asked of a model is a template.
+enum class TemplateCause {
+  kNone,          // the model wrote the text, or none was asked
+  kNoModel,       // no configured model writes
+  kNothingToSay,  // the plan has no fact that the model could phrase, so it was not asked
+  kOutOfTime,     // the deadline passed first
+  kRefused,       // the model's texts failed the evidence check
+};
+
 // A fact that an explanation cites.
 struct Evidence {
   enum class Kind { kUserEvent, kItemFact, kTrend };
@@ -112,6 +121,13 @@ struct ExplainInput {
   ItemFacts item;
   std::vector<std::string> reasons;  // the item's candidate sources, by the names of reasons.h
   std::string language;              // BCP 47; texts are in English whatever it is
+  // The time since the item became available. Without it nothing is said of newness.
+  std::optional<absl::Duration> age = std::nullopt;
+  // The item's recent events, weighed and decayed as in UserContext::trending. Without it nothing
+  // is said of popularity.
+  std::optional<double> popularity = std::nullopt;
+  // The user's items to which the item is close, nearest first.
+  std::vector<std::string> close_item_ids = {};
 };
 
 struct Explanation {
@@ -120,6 +136,7 @@ struct Explanation {
   std::vector<Evidence> evidence;
   std::string rejected_reason;  // why the model's text was replaced; empty if it was not
   std::string model_fingerprint;
+  TemplateCause cause = TemplateCause::kNone;
 };
 
 }  // namespace palate::ranking

@@ -9,8 +9,9 @@
 namespace palate::featurestore {
 namespace {
 
+// REQUIRES: the item has a create_time, as every stored one does.
 std::string FreshKey(uint32_t catalog, const Item& item) {
-  return TimedItemKey(catalog, CounterTag::kFresh, ToMicros(item.create_time), item.id);
+  return TimedItemKey(catalog, CounterTag::kFresh, ToMicros(*item.create_time), item.id);
 }
 
 }  // namespace

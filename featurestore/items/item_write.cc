@@ -106,10 +106,10 @@ Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images,
 
   // A new item gets its number when the batch is committed.
   item.number = stored.has_value() ? stored->number : 0;
-  if (item.create_time == absl::UnixEpoch())
+  if (!item.create_time.has_value())
     item.create_time = stored.has_value() ? stored->create_time : now;
   // To the microsecond, as it is stored, so that writing the same again is no change.
-  item.create_time = FromMicros(ToMicros(item.create_time));
+  item.create_time = FromMicros(ToMicros(*item.create_time));
   if (item.expire_time.has_value()) item.expire_time = FromMicros(ToMicros(*item.expire_time));
   return item;
 }

@@ -181,7 +181,7 @@ storage::ItemRecord ToRecord(const Item& item, int64_t content_revision) {
   }
 
   record.set_hidden(item.hidden);
-  record.set_create_time_us(ToMicros(item.create_time));
+  if (item.create_time.has_value()) record.set_create_time_us(ToMicros(*item.create_time));
   if (item.expire_time.has_value()) record.set_expire_time_us(ToMicros(*item.expire_time));
   record.set_revision(item.revision);
   record.set_content_revision(content_revision);

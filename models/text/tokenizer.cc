@@ -24,7 +24,10 @@ std::vector<palate_text_slice> ToSlices(absl::Span<const std::string> texts) {
 }  // namespace
 
 struct Tokenizer::Impl {
-  explicit Impl(palate_tokenizer* tokenizer) : handle(tokenizer) {}
+  // The size is read once: the library copies the vocabulary to count it.
+  explicit Impl(palate_tokenizer* tokenizer)
+      : handle(tokenizer),
+        vocab_size(static_cast<int64_t>(palate_tokenizer_vocab_size(tokenizer))) {}
   ~Impl() { palate_tokenizer_free(handle); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -51,6 +54,7 @@ struct Tokenizer::Impl {
   }
 
   palate_tokenizer* const handle;
+  const int64_t vocab_size;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -117,9 +121,7 @@ std::optional<std::string> Tokenizer::IdToToken(int64_t id) const {
   return TakeString(out);
 }
 
-int64_t Tokenizer::vocab_size() const {
-  return static_cast<int64_t>(palate_tokenizer_vocab_size(impl_->handle));
-}
+int64_t Tokenizer::vocab_size() const { return impl_->vocab_size; }
 
 size_t Tokenizer::special_tokens_per_text() const {
   return palate_tokenizer_special_tokens_per_text(impl_->handle);

@@ -253,7 +253,7 @@ absl::StatusOr<ItemLine> ParseItemLine(const std::string& text) {
   };
 
   const KeyReader create = [&](absl::string_view key, const Json& value) {
-    return ReadTime(key, value, line.item.create_time);
+    return ReadTime(key, value, line.item.create_time.emplace());
   };
   const KeyReader expire = [&](absl::string_view key, const Json& value) {
     return ReadTime(key, value, line.item.expire_time.emplace());

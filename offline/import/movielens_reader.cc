@@ -95,10 +95,11 @@ Item ToItem(const std::vector<std::string>& fields,
     item.attributes["genres"] = genres;
   }
 
+  // A movie counts as available from the start of its year, but not before 1970: older movies need
+  // no order. One without a year is as old as those, because nothing shows that it is new.
+  item.create_time = absl::UnixEpoch();
   if (const std::optional<int64_t> year = YearOf(item.title); year.has_value()) {
     item.attributes["year"] = *year;
-    // A movie counts as available from the start of its year, but not before 1970: older movies
-    // need no order.
     item.create_time =
         std::max(absl::UnixEpoch(), absl::FromCivil(absl::CivilYear(*year), absl::UTCTimeZone()));
   }

@@ -206,6 +206,9 @@ absl::StatusOr<ExplainExample> LmData::Explain(uint64_t number, uint64_t variant
   for (const auto& [source, chance] : sources) {
     if (random.Chance(chance)) input.reasons.push_back(source);
   }
+  // The text says what these sources stand for.
+  input.popularity = ranking::kManyPopularity;
+  input.age = absl::ZeroDuration();
 
   const ranking::ExplanationPlan plan =
       ranking::MakePlan(input, input.history.empty() ? ranking::PreferenceSummary() : summary);

@@ -117,7 +117,7 @@ std::vector<ScoredItem> ShopFeatures::Fresh(absl::Time time, size_t num) const {
   for (const demo::Product& product : shop_.products) {
     if (product.item.create_time > time) continue;
     fresh.push_back(
-        {product.item.id, static_cast<double>(absl::ToUnixSeconds(product.item.create_time))});
+        {product.item.id, static_cast<double>(absl::ToUnixSeconds(*product.item.create_time))});
   }
   KeepBest(fresh, num);
   return fresh;

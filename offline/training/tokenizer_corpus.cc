@@ -54,6 +54,9 @@ void AppendShopper(const ShopHistories& histories, size_t shopper, const Attribu
     explain.reasons = {ranking::kContentReason,
                        i % 2 == 0 ? ranking::kTrendingReason : ranking::kFreshReason};
 
+    explain.popularity = ranking::kManyPopularity;
+    explain.age = absl::ZeroDuration();
+
     const ranking::ExplanationPlan plan = ranking::MakePlan(explain, summary);
     AppendText(ranking::BuildExplainPrompt(plan), corpus);
     for (uint64_t wording = 0; wording < 4; ++wording)

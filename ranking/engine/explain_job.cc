@@ -19,6 +19,7 @@
 namespace palate::ranking {
 namespace {
 
+constexpr char kNothingToSay[] = "there was nothing for the model to say";
 constexpr char kOutOfTime[] = "the deadline passed before the model's text was ready";
 
 // Whether the text of a token is certainly a whole word or punctuation.
@@ -61,9 +62,16 @@ absl::StatusOr<std::shared_ptr<ExplainJob>> ExplainJob::Create(
     text.slots = SlotsOf(text.plan);
     PALATE_ASSIGN_OR_RETURN(text.prompt, loaded.encoder->Encode(BuildExplainPrompt(text.plan)));
 
-    job->waiting_.push_back(job->texts_.size());
+    const size_t index = job->texts_.size();
+    const bool asked = HasSomethingToSay(text.plan);
     job->texts_.push_back(std::move(text));
     job->texts_.back().checker = std::make_unique<const EvidenceChecker>(job->texts_.back().plan);
+    if (asked) {
+      job->waiting_.push_back(index);
+    } else {
+      job->Deliver(
+          index, job->TemplateFor(job->texts_[index], TemplateCause::kNothingToSay, kNothingToSay));
+    }
   }
   return job;
 }
@@ -81,7 +89,7 @@ bool ExplainJob::Step() {
 }
 
 absl::Status ExplainJob::Advance() {
-  if (wave_ == nullptr) return StartWave();
+  if (wave_ == nullptr) return waiting_.empty() ? absl::OkStatus() : StartWave();
   const absl::Time began = absl::Now();
   PALATE_ASSIGN_OR_RETURN(const std::vector<DecodedText> finished, wave_->Step());
   step_cost_.Add(1, absl::Now() - began);
@@ -152,12 +160,14 @@ void ExplainJob::Judge(const DecodedText& decoded) {
   if (text.attempts < options_.max_attempts) {
     waiting_.push_back(decoded.key);
   } else {
-    Deliver(decoded.key, TemplateFor(text, std::move(verdict.reason)));
+    Deliver(decoded.key, TemplateFor(text, TemplateCause::kRefused, std::move(verdict.reason)));
   }
 }
 
-Explanation ExplainJob::TemplateFor(const Text& text, std::string reason) const {
+Explanation ExplainJob::TemplateFor(const Text& text, TemplateCause cause,
+                                    std::string reason) const {
   Explanation explanation = ExplainWithTemplate(text.input, text.plan);
+  explanation.cause = cause;
   explanation.rejected_reason = std::move(reason);
   explanation.model_fingerprint = loaded_.fingerprint;
   return explanation;
@@ -193,7 +203,7 @@ std::vector<size_t> ExplainJob::GiveUpOnTheRest() {
   abandoned_ = true;
   for (size_t i = 0; i < texts_.size(); ++i) {
     // Deliver() ignores inputs that are ready.
-    Deliver(i, TemplateFor(texts_[i], kOutOfTime));
+    Deliver(i, TemplateFor(texts_[i], TemplateCause::kOutOfTime, kOutOfTime));
   }
   MutexLock lock(mutex_);
   num_returned_ += finished_.size();

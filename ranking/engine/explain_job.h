@@ -37,7 +37,8 @@ bool StreamText(const std::string& text, size_t input_index, const OnTextFn& on_
 // share the job.
 class ExplainJob {
  public:
-  // Creates plans and prompts. Copies `inputs`; borrows the rest, which must outlive the last step.
+  // Creates plans and prompts. What a plan leaves nothing to say about gets its template at once;
+  // the model is not asked. Copies `inputs`; borrows the rest, which must outlive the last step.
   static absl::StatusOr<std::shared_ptr<ExplainJob>> Create(const std::vector<ExplainInput>& inputs,
                                                             const LoadedModel& loaded,
                                                             const EngineOptions& options,
@@ -89,7 +90,7 @@ class ExplainJob {
   // Whether a text that begins with `ids` can still pass the check.
   bool Admits(const EvidenceChecker& checker, const std::vector<int64_t>& ids) const;
   void Judge(const DecodedText& decoded) ABSL_LOCKS_EXCLUDED(mutex_);
-  Explanation TemplateFor(const Text& text, std::string reason) const;
+  Explanation TemplateFor(const Text& text, TemplateCause cause, std::string reason) const;
   void Deliver(size_t index, Explanation explanation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const LoadedModel& loaded_;

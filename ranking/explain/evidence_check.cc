@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "ranking/explain/evidence_text.h"
 #include "ranking/explain/evidence_words.h"
+#include "ranking/explain/explanation_grammar.h"
 #include "ranking/explain/explanation_templates.h"
 
 namespace palate::ranking {
@@ -86,6 +87,7 @@ class Claims {
     if (refusal.empty()) refusal = RefuseRepetition(sentences);
     if (refusal.empty() && !unfinished_ && !RestsOnSomething())
       refusal = "the text rests on no evidence";
+    if (refusal.empty()) refusal = RefuseSentences(tokens_, unfinished_);
     return refusal;
   }
 
@@ -166,6 +168,7 @@ class Claims {
       refusal = RefuseClaimWord(sentence, i);
     if (refusal.empty()) refusal = RefuseComparison(sentence);
     if (refusal.empty()) refusal = RefuseConclusion(sentence);
+    if (refusal.empty()) refusal = RefuseNovelty(sentence);
 
     std::vector<const TextToken*> before;  // values of the previous clause
     for (const Run& clause : SplitAt(tokens_, sentence, /*clauses=*/true)) {
@@ -177,6 +180,8 @@ class Claims {
                               IsOpen(sentence) || Says(sentence, {"range", "usual", "usually"}));
       }
       if (refusal.empty()) refusal = RefuseFrequency(sentence, clause);
+      if (refusal.empty() && SpeaksOfUser(clause))
+        refusal = RefuseChoice(sentence, clause, refers_back ? before : values);
       before = std::move(values);
     }
     return refusal;
@@ -190,7 +195,7 @@ class Claims {
         interaction != InteractionWords().end())
       return RefuseInteraction(sentence, i, interaction->second);
     if (const auto source = SourceWords().find(word);
-        source != SourceWords().end() && !Brought(source->second)) {
+        source != SourceWords().end() && !Brought(source->second) && !IsCloseTo(sentence, word)) {
       return absl::StrCat("says '", word, "', which is not why the item is here");
     }
     if (word == "like") return RefuseLike(sentence, i);
@@ -212,6 +217,19 @@ class Claims {
     return (claim.trending && plan_.trending) || (claim.fresh && plan_.fresh) ||
            (claim.searched && plan_.searched) || (claim.similar && plan_.similar) ||
            (claim.neighbors && plan_.neighbors);
+  }
+
+  // "Close to T" needs no source if the item was found because of T.
+  bool IsCloseTo(Run sentence, absl::string_view word) const {
+    if (word != "close") return false;
+    const std::vector<const TextToken*> titles = Select(sentence, IsTitle);
+    const auto close = [this](const TextToken* title) {
+      return title->mention.kind != Mention::Kind::kEvent ||
+             plan_.events[static_cast<size_t>(title->mention.event)].close;
+    };
+    const bool some = std::any_of(plan_.events.begin(), plan_.events.end(),
+                                  [](const PlannedEvent& event) { return event.close; });
+    return some && std::all_of(titles.begin(), titles.end(), close);
   }
 
   template <typename Predicate>
@@ -274,8 +292,9 @@ class Claims {
                                                                     : std::string();
     };
 
-    const std::string before = value > 0 ? word(value - 1) : "";
     const std::string further = value > 1 ? word(value - 2) : "";
+    // An interest may be in any value.
+    const std::string before = value > 0 && further != "interest" ? word(value - 1) : "";
     const Mention& mention = tokens_[value].mention;
     const PointRole role = RoleOf(mention.attribute, mention.value);
 
@@ -371,6 +390,52 @@ class Claims {
       }
     }
     return "";
+  }
+
+  // What the user only looked at was not chosen.
+  std::string RefuseChoice(Run sentence, Run clause,
+                           const std::vector<const TextToken*>& values) const {
+    int required = 1;
+    const TextToken* verb = nullptr;
+    for (size_t i = clause.begin; i < clause.end; ++i) {
+      const TextToken& token = tokens_[i];
+      if (token.kind != Kind::kWord) continue;
+      if (const auto found = FrequencyWords().find(token.word); found != FrequencyWords().end())
+        required = std::max(required, found->second);
+      const bool noun = i == clause.begin || !IsWord(tokens_[i - 1], "you");
+      if (ChoiceWords().contains(token.word) || (token.word == "pick" && !noun)) verb = &token;
+    }
+    if (verb == nullptr) return "";
+
+    const auto chosen = [required](const PlannedPoint& point) {
+      return point.kind == PlannedPoint::Kind::kInRange || point.num_choices >= required;
+    };
+    const bool possible = std::any_of(plan_.points.begin(), plan_.points.end(), chosen);
+    for (const TextToken* value : values) {
+      const PlannedPoint* point = PointOf(*value);
+      if (point == nullptr || !chosen(*point))
+        return absl::StrCat("says '", verb->word, "' of '", value->mention.value,
+                            "', which the user only looked at");
+    }
+    for (const TextToken* title : Select(sentence, IsTitle)) {
+      if (title->mention.kind != Mention::Kind::kEvent) continue;
+      const PlannedEvent& event = plan_.events[static_cast<size_t>(title->mention.event)];
+      if (event.interaction == Interaction::kOpened)
+        return absl::StrCat("says '", verb->word, "' of '", event.title,
+                            "', which the user only looked at");
+    }
+    return possible || !IsOpen(clause) || Says(clause, {"chose"})
+               ? ""
+               : absl::StrCat("says '", verb->word, "' of nothing that the user chose so often");
+  }
+
+  // "Something different" is not what the user likes.
+  std::string RefuseNovelty(Run sentence) const {
+    if (!Says(sentence, {"different", "change"})) return "";
+    const bool liked = HasPoint(sentence, [](const PlannedPoint& point) {
+      return point.kind == PlannedPoint::Kind::kLikedValue;
+    });
+    return liked ? "calls different what the user likes" : "";
   }
 
   // A number within the user's range may only be described as such: "70 is in your usual range",

@@ -4,7 +4,7 @@
 // Usage:
 //   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
 //   const EvidenceChecker checker(plan);
-//   const EvidenceVerdict verdict = checker.Check("You often choose walnut.");
+//   const EvidenceVerdict verdict = checker.Check("It is made of walnut.");
 //   if (!verdict.accepted) reason = verdict.reason;
 //
 // A text is a sequence of words. Words that spell a title of the user's events, the item's title,

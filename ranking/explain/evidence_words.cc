@@ -6,25 +6,25 @@ namespace {
 // Words that claim nothing by themselves.
 const absl::flat_hash_set<absl::string_view>& PlainWords() {
   static const auto& words = *new absl::flat_hash_set<absl::string_view>{
-      "a",          "about",   "added",     "after",  "all",       "also",     "an",
-      "and",        "another", "are",       "as",     "at",        "back",     "because",
-      "been",       "before",  "belongs",   "both",   "bring",     "brings",   "brought",
-      "by",         "catalog", "catalogue", "change", "choice",    "choose",   "chosen",
-      "chose",      "color",   "colors",    "colour", "come",      "comes",    "coming",
-      "design",     "designs", "different", "drawn",  "features",  "find",     "finds",
-      "fit",        "fits",    "for",       "from",   "go",        "goes",     "going",
-      "had",        "has",     "have",      "here",   "how",       "idea",     "in",
-      "interest",   "into",    "is",        "it",     "item",      "items",    "its",
-      "it's",       "just",    "kind",      "kinds",  "like",      "look",     "looks",
-      "made",       "match",   "matches",   "mind",   "more",      "now",      "of",
-      "on",         "one",     "ones",      "or",     "pattern",   "patterns", "pick",
-      "picked",     "picks",   "piece",     "pieces", "right",     "same",     "showed",
-      "shown",      "since",   "so",        "some",   "something", "style",    "such",
-      "suggestion", "than",    "that",      "the",    "them",      "these",    "they",
-      "thing",      "things",  "this",      "those",  "to",        "together", "too",
-      "try",        "was",     "we",        "well",   "went",      "were",     "what",
-      "when",       "where",   "which",     "while",  "with",      "within",   "you",
-      "you've",     "your",    "yours",     "'s"};
+      "a",      "about",      "added",     "after",   "all",    "also",      "an",
+      "and",    "another",    "are",       "as",      "at",     "back",      "because",
+      "been",   "before",     "belongs",   "both",    "bring",  "brings",    "brought",
+      "by",     "catalog",    "catalogue", "change",  "choice", "choose",    "chosen",
+      "chose",  "color",      "colors",    "colour",  "come",   "comes",     "coming",
+      "design", "designs",    "different", "drawn",   "else",   "features",  "find",
+      "finds",  "fit",        "fits",      "for",     "from",   "go",        "goes",
+      "going",  "had",        "has",       "have",    "here",   "how",       "idea",
+      "in",     "interest",   "into",      "is",      "it",     "item",      "items",
+      "its",    "it's",       "just",      "kind",    "kinds",  "like",      "look",
+      "looks",  "made",       "match",     "matches", "mind",   "more",      "now",
+      "of",     "on",         "one",       "ones",    "or",     "pattern",   "patterns",
+      "pick",   "picked",     "picks",     "piece",   "pieces", "right",     "same",
+      "showed", "shown",      "since",     "so",      "some",   "something", "style",
+      "such",   "suggestion", "than",      "that",    "the",    "them",      "these",
+      "they",   "thing",      "things",    "this",    "those",  "to",        "together",
+      "too",    "try",        "was",       "we",      "well",   "went",      "were",
+      "what",   "when",       "where",     "which",   "while",  "with",      "within",
+      "you",    "you've",     "your",      "yours",   "'s"};
 
   return words;
 }
@@ -68,6 +68,12 @@ const absl::flat_hash_map<absl::string_view, int>& FrequencyWords() {
                                                        {"twice", 2},
                                                        {"once", 2},
                                                        {"already", 1}};
+  return words;
+}
+
+const absl::flat_hash_set<absl::string_view>& ChoiceWords() {
+  static const auto& words = *new absl::flat_hash_set<absl::string_view>{
+      "choose", "chose", "chosen", "picked", "go", "went"};
   return words;
 }
 

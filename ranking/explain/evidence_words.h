@@ -23,6 +23,9 @@ const absl::flat_hash_map<absl::string_view, Interaction>& InteractionWords();
 // Words that claim a habit, with the number of events that they require.
 const absl::flat_hash_map<absl::string_view, int>& FrequencyWords();
 
+// Verbs that claim a choice of the user: more than a look. "pick" is one after "you" only.
+const absl::flat_hash_set<absl::string_view>& ChoiceWords();
+
 // Words that claim a candidate source; any of the listed sources proves the claim.
 struct SourceClaim {
   bool trending = false, fresh = false, searched = false, similar = false, neighbors = false;

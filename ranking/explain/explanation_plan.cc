@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,13 +14,60 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/types/span.h"
 #include "ranking/reasons.h"
 #include "ranking/special_tokens.h"
 
 namespace palate::ranking {
 namespace {
 
-constexpr char kPriceStem[] = "price";
+constexpr char kPriceWord[] = "price";
+
+// The words of a name in lower case, singular: "main_colors" and "mainColor" have "color".
+std::vector<std::string> WordsOfName(absl::string_view name) {
+  std::vector<std::string> words(1);
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto c = static_cast<unsigned char>(name[i]);
+    const bool hump = absl::ascii_isupper(c) && i > 0 &&
+                      absl::ascii_islower(static_cast<unsigned char>(name[i - 1]));
+    if ((hump || !absl::ascii_isalpha(c)) && !words.back().empty()) words.emplace_back();
+    if (absl::ascii_isalpha(c)) words.back() += static_cast<char>(absl::ascii_tolower(c));
+  }
+
+  for (std::string& word : words) {
+    if (absl::EndsWith(word, "ies")) {
+      word.replace(word.size() - 3, 3, "y");
+    } else if (word.size() > 3 && absl::EndsWith(word, "s") && !absl::EndsWith(word, "ss")) {
+      word.pop_back();
+    }
+  }
+  return words;
+}
+
+bool Contains(const std::vector<std::string>& words, absl::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+bool ContainsAny(const std::vector<std::string>& words, absl::Span<const absl::string_view> any) {
+  return std::any_of(any.begin(), any.end(),
+                     [&words](absl::string_view word) { return Contains(words, word); });
+}
+
+bool StartsWithHas(absl::string_view spelled) { return absl::StartsWith(spelled, "has "); }
+
+// Whether "it is …" reads well before the value. Several words, a number or a capital ("USB-C
+// port", "NFC") name a thing, which fits "comes with …", unless they end as adjectives do.
+bool ReadsAsAdjective(absl::string_view value) {
+  static constexpr absl::string_view kEndings[] = {
+      "able", "ible", "ed",   "proof",     "less",     "free",    "ful",    "ous",
+      "ive",  "made", "safe", "resistant", "portable", "compact", "organic"};
+  const bool one_word = std::all_of(value.begin(), value.end(), [](unsigned char c) {
+    return absl::ascii_islower(c) || c == '-';
+  });
+  return one_word ||
+         std::any_of(std::begin(kEndings), std::end(kEndings), [value](absl::string_view ending) {
+           return absl::EndsWithIgnoreCase(value, ending);
+         });
+}
 
 // The strongest engaged event per item of the history, except for the explained item.
 class EngagedItems {
@@ -43,9 +91,12 @@ class EngagedItems {
     return found == by_id_.end() ? nullptr : found->second;
   }
 
-  int CountWith(const AttributeWord& word) const {
+  int CountWith(const AttributeWord& word, bool chosen_only) const {
     int count = 0;
-    for (const auto& [id, entry] : by_id_) count += Has(entry->item, word) ? 1 : 0;
+    for (const auto& [id, entry] : by_id_) {
+      const bool chosen = InteractionOf(entry->event_type) != Interaction::kOpened;
+      count += (chosen || !chosen_only) && Has(entry->item, word) ? 1 : 0;
+    }
     return count;
   }
 
@@ -87,7 +138,7 @@ PlannedPoint MakePoint(PlannedPoint::Kind kind, const std::string& attribute, st
                        int num_events) {
   const PointRole role = RoleOf(attribute, value);
   std::string said = SaidOf(attribute, value);
-  return {kind, attribute, std::move(value), role, std::move(said), num_events, {}, {}};
+  return {kind, attribute, std::move(value), role, std::move(said), num_events, 0, {}, {}};
 }
 
 bool SayableTitle(const std::string& title, size_t max_bytes) {
@@ -134,11 +185,12 @@ std::vector<AttributeWord> AddLikedPoints(const ItemFacts& item, const Preferenc
     if (static_cast<int>(plan.points.size()) >= limit) break;
     const AttributeWord word{like.attribute, like.value};
     if (!EngagedItems::Has(item, word) || !Sayable(item, word)) continue;
-    const int num_events = engaged.CountWith(word);
+    const int num_events = engaged.CountWith(word, /*chosen_only=*/false);
     if (num_events == 0) continue;
 
     plan.points.push_back(MakePoint(PlannedPoint::Kind::kLikedValue, word.attribute,
                                     SpellingOf(item, word), num_events));
+    plan.points.back().num_choices = engaged.CountWith(word, /*chosen_only=*/true);
     for (const std::string& id : like.evidence_item_ids) {
       if (engaged.Find(id) != nullptr) plan.points.back().evidence_item_ids.push_back(id);
     }
@@ -175,13 +227,25 @@ void AddFacts(const ItemFacts& item, const std::vector<AttributeWord>& used, int
   }
 }
 
-void AddReasons(const std::vector<std::string>& reasons, ExplanationPlan& plan) {
-  for (const std::string& reason : reasons) {
-    plan.trending = plan.trending || reason == kTrendingReason;
-    plan.fresh = plan.fresh || reason == kFreshReason;
-    plan.searched = plan.searched || reason == kQueryReason;
-    plan.similar = plan.similar || reason == kContextReason;
-    plan.neighbors = plan.neighbors || reason == kCoEngagementReason;
+void AddReasons(const ExplainInput& input, ExplanationPlan& plan) {
+  const auto from = [&input](absl::string_view reason) {
+    return std::find(input.reasons.begin(), input.reasons.end(), reason) != input.reasons.end();
+  };
+  // A source lists its best items, which may be neither many people's choice nor new.
+  plan.trending = from(kTrendingReason) && input.popularity.value_or(0) >= kManyPopularity;
+  plan.fresh = from(kFreshReason) && input.age.value_or(absl::InfiniteDuration()) <= kNewAge;
+  plan.searched = from(kQueryReason);
+  plan.similar = from(kContextReason);
+  plan.neighbors = from(kCoEngagementReason);
+}
+
+// Marks the events to which the item is close. If no preference named an event, one of them is
+// named.
+void AddCloseEvents(const std::vector<std::string>& item_ids, const EngagedItems& engaged,
+                    const PlanOptions& options, ExplanationPlan& plan) {
+  for (const std::string& id : item_ids) {
+    if (plan.events.empty()) AddEvent(engaged.Find(id), options, plan);
+    for (PlannedEvent& event : plan.events) event.close = event.close || event.item_id == id;
   }
 }
 
@@ -189,30 +253,37 @@ void AddReasons(const std::vector<std::string>& reasons, ExplanationPlan& plan) 
 
 Interaction InteractionOf(const std::string& event_type) {
   struct Entry {
-    const char* stem;
     Interaction interaction;
+    std::vector<absl::string_view> words;
   };
-  // The first stem that the name contains decides.
-  static constexpr Entry kStems[] = {
-      {"purchase", Interaction::kBought}, {"buy", Interaction::kBought},
-      {"bought", Interaction::kBought},   {"order", Interaction::kBought},
-      {"cart", Interaction::kBasket},     {"basket", Interaction::kBasket},
-      {"wish", Interaction::kSaved},      {"save", Interaction::kSaved},
-      {"bookmark", Interaction::kSaved},  {"favo", Interaction::kLiked},
-      {"like", Interaction::kLiked},      {"love", Interaction::kLiked},
-      {"rating", Interaction::kRated},    {"rate", Interaction::kRated},
-      {"review", Interaction::kRated},    {"watch", Interaction::kWatched},
-      {"listen", Interaction::kPlayed},   {"play", Interaction::kPlayed},
-      {"read", Interaction::kRead},       {"click", Interaction::kOpened},
-      {"open", Interaction::kOpened},     {"view", Interaction::kOpened},
-      {"visit", Interaction::kOpened}};
+  // The first entry with a word of the name decides.
+  static const auto* const kEntries = new std::vector<Entry>{
+      {Interaction::kBought, {"purchase", "purchased", "buy", "bought", "order", "ordered"}},
+      {Interaction::kBasket, {"cart", "basket", "addtocart"}},
+      {Interaction::kSaved, {"wish", "wishlist", "save", "saved", "bookmark", "bookmarked"}},
+      {Interaction::kLiked,
+       {"favorite", "favourite", "favorited", "favourited", "fav", "like", "liked", "love",
+        "loved"}},
+      {Interaction::kRated, {"rating", "rate", "rated", "review", "reviewed"}},
+      {Interaction::kWatched, {"watch", "watched"}},
+      {Interaction::kPlayed, {"listen", "listened", "play", "played"}},
+      {Interaction::kRead, {"read"}},
+      {Interaction::kOpened,
+       {"click", "clicked", "open", "opened", "view", "viewed", "visit", "visited", "pageview"}}};
+  static constexpr absl::string_view kNegations[] = {
+      "not",     "no",       "un",      "dislike",  "disliked", "remove",
+      "removed", "delete",   "deleted", "cancel",   "canceled", "cancelled",
+      "return",  "returned", "refund",  "refunded", "hide"};
 
-  const std::string name = absl::AsciiStrToLower(event_type);
-  for (const Entry& entry : kStems) {
-    if (absl::StrContains(name, entry.stem)) return entry.interaction;
+  const std::vector<std::string> words = WordsOfName(event_type);
+  if (ContainsAny(words, kNegations)) return Interaction::kChose;
+  for (const Entry& entry : *kEntries) {
+    if (ContainsAny(words, entry.words)) return entry.interaction;
   }
   return Interaction::kChose;
 }
+
+bool HasSomethingToSay(const ExplanationPlan& plan) { return !plan.points.empty(); }
 
 bool StartsWithVowel(absl::string_view text) {
   return !text.empty() && absl::StrContains("aeiouAEIOU", text.substr(0, 1));
@@ -220,30 +291,35 @@ bool StartsWithVowel(absl::string_view text) {
 
 PointRole RoleOf(const std::string& attribute, const std::string& value) {
   struct Entry {
-    const char* stem;
+    absl::string_view word;
     PointRole role;
   };
-  static constexpr Entry kStems[] = {
+  static constexpr Entry kEntries[] = {
       {"material", PointRole::kMaterial},   {"fabric", PointRole::kMaterial},
       {"style", PointRole::kStyle},         {"mood", PointRole::kStyle},
       {"color", PointRole::kColor},         {"colour", PointRole::kColor},
       {"pattern", PointRole::kPattern},     {"occasion", PointRole::kOccasion},
       {"season", PointRole::kOccasion},     {"kind", PointRole::kKind},
       {"genre", PointRole::kKind},          {"tag", PointRole::kKind},
-      {"categor", PointRole::kCategory},    {"topic", PointRole::kCategory},
+      {"category", PointRole::kCategory},   {"topic", PointRole::kCategory},
       {"department", PointRole::kCategory}, {"feature", PointRole::kFeature},
       {"brand", PointRole::kMaker},         {"author", PointRole::kMaker},
       {"artist", PointRole::kMaker},        {"director", PointRole::kMaker},
-      {"maker", PointRole::kMaker}};
+      {"manufacturer", PointRole::kMaker},  {"maker", PointRole::kMaker}};
 
-  if (value == NameOf(attribute)) return PointRole::kFeature;
+  const std::vector<std::string> words = WordsOfName(attribute);
+  // A true bool is spelled as its name; "has_wifi" names a thing, not a quality.
+  if (value == NameOf(attribute))
+    return StartsWithHas(value) ? PointRole::kOther : PointRole::kFeature;
   double number = 0;
-  if (absl::StrContains(attribute, kPriceStem))
-    return absl::SimpleAtod(value, &number) ? PointRole::kPrice : PointRole::kOther;
+  const bool is_number = absl::SimpleAtod(value, &number);
+  if (Contains(words, kPriceWord)) return is_number ? PointRole::kPrice : PointRole::kOther;
+  if (is_number) return PointRole::kOther;
 
-  // Stems match plurals and longer names too: "genres", "main_color".
-  for (const Entry& entry : kStems) {
-    if (absl::StrContains(attribute, entry.stem)) return entry.role;
+  for (const Entry& entry : kEntries) {
+    if (!Contains(words, entry.word)) continue;
+    const bool thing = entry.role == PointRole::kFeature && !ReadsAsAdjective(value);
+    return thing ? PointRole::kOther : entry.role;
   }
   return PointRole::kOther;
 }
@@ -260,7 +336,10 @@ std::string SaidOf(const std::string& attribute, const std::string& value) {
   const PointRole role = RoleOf(attribute, value);
   if (role == PointRole::kOccasion) return absl::StrCat(value, " use");
   if (role != PointRole::kOther) return value;
-  if (absl::StrContains(attribute, kPriceStem))
+  const std::vector<std::string> words = WordsOfName(attribute);
+  if (value == NameOf(attribute)) return value.substr(std::strlen("has "));
+  if (Contains(words, "feature")) return value;
+  if (Contains(words, kPriceWord))
     return absl::StrCat(StartsWithVowel(value) ? "an " : "a ", value, " price");
   return absl::StrCat(NameOf(attribute), " ", value);
 }
@@ -310,7 +389,8 @@ ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& sum
 
   AddRangePoint(input.item, summary, limit, plan);
   AddFacts(input.item, liked, limit, plan);
-  AddReasons(input.reasons, plan);
+  AddCloseEvents(input.close_item_ids, engaged, options, plan);
+  AddReasons(input, plan);
   return plan;
 }
 

@@ -14,13 +14,14 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "ranking/preferences.h"
 #include "ranking/ranking_types.h"
 
 namespace palate::ranking {
 
-// An interaction of the user in the words of a sentence, derived from the name of the event type;
-// kChose if the name is unknown.
+// An interaction of the user in the words of a sentence, derived from the whole words of the event
+// type's name ("add_to_cart", "pageView"); kChose if none is known, or one negates ("dislike").
 enum class Interaction {
   kBought,
   kLiked,
@@ -44,6 +45,7 @@ struct PlannedEvent {
   std::string item_id;
   std::string title;
   Interaction interaction = Interaction::kChose;
+  bool close = false;  // the item was found because it is close to this one
 };
 
 // The kind of fact that an attribute's value is, which decides its phrases. kKind names one thing
@@ -61,8 +63,9 @@ enum class PointRole {
   kPrice,
   kOther
 };
-// Derived from the name of the attribute and the value as spelled in PlannedPoint: a price is a
-// number, and a bool is a feature.
+// Derived from the whole words of the attribute's name and the value as spelled in PlannedPoint: a
+// price is a number, a bool is a feature, and so is a value that reads as an adjective
+// ("foldable").
 PointRole RoleOf(const std::string& attribute, const std::string& value);
 // The value in words that fit the phrases of its role ("made of …", "made with … in mind"):
 // "walnut", "travel use", "a premium price", "country France".
@@ -72,6 +75,12 @@ const std::string& PointRoleWord(PointRole role);
 
 // The number of events from which a sentence may say "often".
 inline constexpr int kOftenEvents = 3;
+
+// An item may be called new up to this age.
+inline constexpr absl::Duration kNewAge = absl::Hours(24 * 30);
+// The decayed popularity (ExplainInput::popularity) from which many people may be said to choose an
+// item: well above what one event adds, a rating of 5 included.
+inline constexpr double kManyPopularity = 10;
 
 // One fact of the item, usually one that meets a preference.
 struct PlannedPoint {
@@ -84,13 +93,20 @@ struct PlannedPoint {
   std::string attribute;
   std::string value;  // as the item spells it: "walnut", "49.90"
   PointRole role = PointRole::kOther;
-  std::string said;    // SaidOf(attribute, value)
-  int num_events = 0;  // engaged items of the history with that value
+  std::string said;     // SaidOf(attribute, value)
+  int num_events = 0;   // engaged items of the history with that value
+  int num_choices = 0;  // those of them that the user did more than look at
   // Indices into ExplanationPlan::events, of those whose items have the value too.
   std::vector<int> events;
   // Engaged items that support the preference, strongest first.
   std::vector<std::string> evidence_item_ids;
 };
+
+// The number of events that a sentence about the preference counts: the choices, or the looks where
+// there is no choice.
+inline int FrequencyOf(const PlannedPoint& point) {
+  return point.num_choices > 0 ? point.num_choices : point.num_events;
+}
 
 struct ExplanationPlan {
   ItemFacts item;
@@ -98,8 +114,8 @@ struct ExplanationPlan {
   std::vector<PlannedPoint> points;  // strongest first, at most kNumValueSlots
   // At most kNumTitleSlots; engaged, with distinct titles that are not too long to be mentioned.
   std::vector<PlannedEvent> events;
-  bool trending = false;
-  bool fresh = false;
+  bool trending = false;   // from the trending source, with at least kManyPopularity
+  bool fresh = false;      // from the fresh source, and no older than kNewAge
   bool searched = false;   // a query of the user brought the item
   bool similar = false;    // an item in the request's context brought it
   bool neighbors = false;  // users with the same items brought it
@@ -116,6 +132,10 @@ struct PlanOptions {
 // `summary` is Summarize(input.history).
 ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary,
                          const PlanOptions& options = {});
+
+// Whether a model has anything to phrase: a fact of the item. A source or a close item has fixed
+// sentences, which the templates write.
+bool HasSomethingToSay(const ExplanationPlan& plan);
 
 // Whether the article before `text` is "an", by its first letter.
 bool StartsWithVowel(absl::string_view text);

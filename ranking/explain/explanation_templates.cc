@@ -64,6 +64,7 @@ class Writer {
     std::vector<std::string> more = Additions();
     if (!more.empty() && (sentences[0].empty() || choice_.Index(5) != 0))
       sentences.push_back(more[choice_.Index(more.size())]);
+    if (sentences[0].empty()) sentences[0] = CloseSentence();
     if (sentences[0].empty()) sentences.erase(sentences.begin());
     if (sentences.empty())
       sentences.push_back(
@@ -151,9 +152,30 @@ class Writer {
     return plan_.name_sayable && choice_.Index(3) == 0 ? "{n}" : choice_.Of({"this one", "it"});
   }
 
+  // "Close to {t0}, which you bought."; empty if the item was not found so.
+  std::string CloseSentence() const {
+    for (size_t i = 0; i < plan_.events.size(); ++i) {
+      if (plan_.events[i].close)
+        return absl::StrCat("Close to {t", i, "}, which you ",
+                            InteractionPhrase(plan_.events[i].interaction), ".");
+    }
+    return "";
+  }
+
+  // Says no more than that the user was interested: of what was looked at.
+  std::string Interest(size_t point) {
+    const int events = plan_.points[point].num_events;
+    const std::string interest =
+        events >= kOftenEvents
+            ? choice_.Of({"You keep coming back to", "You are often drawn to"})
+            : (events == 2 ? "Twice now you showed interest in" : "You showed interest in");
+    return absl::StrCat(interest, " ", Noun(point));
+  }
+
   // "You often go for {noun}", with no more frequency than the events support.
   std::string Habit(size_t point) {
-    const int events = plan_.points[point].num_events;
+    const int events = plan_.points[point].num_choices;
+    if (events == 0) return Interest(point);
     std::string habit;
     if (events >= kOftenEvents) {
       habit =
@@ -203,7 +225,8 @@ class Writer {
   // holds; `point` if there is none.
   size_t SecondLiked(size_t point) const {
     for (const size_t other : liked_) {
-      if (other != point && plan_.points[other].num_events >= plan_.points[point].num_events)
+      if (other != point && plan_.points[other].num_events >= plan_.points[point].num_events &&
+          plan_.points[other].num_choices >= plan_.points[point].num_choices)
         return other;
     }
     return point;
@@ -213,6 +236,8 @@ class Writer {
     const std::string title = absl::StrCat("{t", event, "}");
     const Interaction interaction = plan_.events[event].interaction;
     const std::string did = absl::StrCat("you ", InteractionPhrase(interaction, title));
+    // "You picked walnut, such as T" says that T was picked.
+    const bool example = interaction != Interaction::kOpened;
     const std::string fact = absl::StrCat("Y", did.substr(1));
     const std::string predicate = Predicate(point);
 
@@ -225,8 +250,8 @@ class Writer {
         return absl::StrCat("Like ", title, ", which you ", InteractionPhrase(interaction), ", ",
                             Subject(), " ", predicate, ".");
       case 3:
-        return absl::StrCat(Habit(point), ", such as ", title, ", and ", Subject(), " ", predicate,
-                            ".");
+        return absl::StrCat(example ? Habit(point) : Interest(point), ", such as ", title, ", and ",
+                            Subject(), " ", predicate, ".");
       case 4:
         return absl::StrCat(fact, ". ", plan_.name_sayable ? "{n}" : "This one", " ",
                             AlsoPredicate(point), ".");
@@ -277,7 +302,9 @@ class Writer {
         const bool liked = plan_.points[point].kind == PlannedPoint::Kind::kLikedValue;
         more.push_back(
             absl::StrCat("It ", AlsoPredicate(point),
-                         liked && choice_.Index(2) == 0 ? ", which you have picked before." : "."));
+                         liked && plan_.points[point].num_choices > 0 && choice_.Index(2) == 0
+                             ? ", which you have picked before."
+                             : "."));
       }
     }
 

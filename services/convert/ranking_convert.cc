@@ -182,18 +182,29 @@ ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input) {
   *out.mutable_item() = ToProto(input.item);
   out.mutable_reasons()->Assign(input.reasons.begin(), input.reasons.end());
   out.set_language(input.language);
+  if (input.age.has_value()) *out.mutable_age() = ToProto(*input.age);
+  if (input.popularity.has_value()) out.set_popularity(*input.popularity);
+  out.mutable_close_item_ids()->Assign(input.close_item_ids.begin(), input.close_item_ids.end());
   return out;
 }
 
 absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input) {
   PALATE_RETURN_IF_ERROR(CheckSize("history", input.history_size(), 0, kMaxHistoryEntries));
   PALATE_RETURN_IF_ERROR(CheckText("language", input.language(), kMaxLanguageBytes));
+  PALATE_RETURN_IF_ERROR(
+      CheckSize("close_item_ids", input.close_item_ids_size(), 0, kMaxHistoryEntries));
+  if (!std::isfinite(input.popularity()))
+    return InvalidField("popularity", "is not finite", "finite");
 
   ranking::ExplainInput out;
   PALATE_RETURN_IF_ERROR(ConvertList(input.history(), "history", FromProto, out.history));
   PALATE_ASSIGN_OR_RETURN(out.item, PrefixFields(FromProto(input.item()), "item"));
   out.reasons.assign(input.reasons().begin(), input.reasons().end());
   out.language = input.language();
+  if (input.has_age())
+    out.age = absl::Seconds(input.age().seconds()) + absl::Nanoseconds(input.age().nanos());
+  if (input.has_popularity()) out.popularity = input.popularity();
+  out.close_item_ids.assign(input.close_item_ids().begin(), input.close_item_ids().end());
   return out;
 }
 

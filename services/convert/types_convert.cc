@@ -82,6 +82,43 @@ absl::StatusOr<ranking::Evidence::Kind> FromProto(types_pb::EvidenceKind kind) {
   return UnknownValue(kind, "EvidenceKind");
 }
 
+types_pb::TemplateCause ToProto(ranking::TemplateCause cause) {
+  switch (cause) {
+    case ranking::TemplateCause::kNone:
+      return types_pb::TEMPLATE_CAUSE_UNSPECIFIED;
+    case ranking::TemplateCause::kNoModel:
+      return types_pb::TEMPLATE_CAUSE_NO_MODEL;
+    case ranking::TemplateCause::kNothingToSay:
+      return types_pb::TEMPLATE_CAUSE_NOTHING_TO_SAY;
+    case ranking::TemplateCause::kOutOfTime:
+      return types_pb::TEMPLATE_CAUSE_OUT_OF_TIME;
+    case ranking::TemplateCause::kRefused:
+      return types_pb::TEMPLATE_CAUSE_REFUSED;
+  }
+
+  return types_pb::TEMPLATE_CAUSE_UNSPECIFIED;
+}
+
+// A cause of a newer server is none that this one knows.
+ranking::TemplateCause FromProto(types_pb::TemplateCause cause) {
+  switch (cause) {
+    case types_pb::TEMPLATE_CAUSE_NO_MODEL:
+      return ranking::TemplateCause::kNoModel;
+    case types_pb::TEMPLATE_CAUSE_NOTHING_TO_SAY:
+      return ranking::TemplateCause::kNothingToSay;
+    case types_pb::TEMPLATE_CAUSE_OUT_OF_TIME:
+      return ranking::TemplateCause::kOutOfTime;
+    case types_pb::TEMPLATE_CAUSE_REFUSED:
+      return ranking::TemplateCause::kRefused;
+    case types_pb::TEMPLATE_CAUSE_UNSPECIFIED:
+    case types_pb::TemplateCause_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case types_pb::TemplateCause_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+
+  return ranking::TemplateCause::kNone;
+}
+
 types_pb::ExplanationSource ToProto(ranking::ExplanationSource source) {
   switch (source) {
     case ranking::ExplanationSource::kTemplate:
@@ -282,7 +319,7 @@ types_pb::Item ToProto(const Item& item) {
   ToProto(item.attributes, *out.mutable_attributes());
   for (const ImageRef& image : item.images) *out.add_images() = ToProto(image);
   out.set_hidden(item.hidden);
-  *out.mutable_create_time() = ToProto(item.create_time);
+  if (item.create_time.has_value()) *out.mutable_create_time() = ToProto(*item.create_time);
   if (item.expire_time.has_value()) *out.mutable_expire_time() = ToProto(*item.expire_time);
   out.set_revision(item.revision);
   return out;
@@ -447,6 +484,7 @@ types_pb::Explanation ToProto(const ranking::Explanation& explanation) {
     *out.add_evidence() = ToProto(evidence);
   out.set_rejected_reason(explanation.rejected_reason);
   out.set_model_fingerprint(explanation.model_fingerprint);
+  out.set_template_cause(ToProto(explanation.cause));
   return out;
 }
 
@@ -457,6 +495,7 @@ absl::StatusOr<ranking::Explanation> FromProto(const types_pb::Explanation& expl
   PALATE_RETURN_IF_ERROR(ConvertList(explanation.evidence(), "evidence", FromProto, out.evidence));
   out.rejected_reason = explanation.rejected_reason();
   out.model_fingerprint = explanation.model_fingerprint();
+  out.cause = FromProto(explanation.template_cause());
   return out;
 }
 

@@ -56,6 +56,8 @@ types_pb::AttributeType ToProto(AttributeType type);
 absl::StatusOr<AttributeType> FromProto(types_pb::AttributeType type);
 types_pb::EvidenceKind ToProto(ranking::Evidence::Kind kind);
 absl::StatusOr<ranking::Evidence::Kind> FromProto(types_pb::EvidenceKind kind);
+types_pb::TemplateCause ToProto(ranking::TemplateCause cause);
+ranking::TemplateCause FromProto(types_pb::TemplateCause cause);
 types_pb::ExplanationSource ToProto(ranking::ExplanationSource source);
 absl::StatusOr<ranking::ExplanationSource> FromProto(types_pb::ExplanationSource source);
 

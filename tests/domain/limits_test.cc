@@ -210,6 +210,7 @@ const std::vector<ProtoLimits>& Table() {
         {"RankRequest.instruction", {kMaxInstructionBytes}},
         {"RankRequest.documents", {kMaxDocuments}},
         {"ExplainInput.history", {kMaxHistoryEntries}},
+        {"ExplainInput.close_item_ids", {kMaxHistoryEntries}},
         {"ExplainInput.language", {kMaxLanguageBytes}},
         {"ExplainRequest.inputs", {kMaxExplanations}}}},
 

@@ -252,7 +252,10 @@ class FakeRanker final : public CandidateRanker {
     for (size_t i = 0; i < inputs.size(); ++i) {
       ranking::Explanation explanation;
       explanation.text = absl::StrCat("Because of ", inputs[i].item.item_id, ".");
-      explanation.source = ranking::ExplanationSource::kLlm;
+      explanation.source = template_cause == ranking::TemplateCause::kNone
+                               ? ranking::ExplanationSource::kLlm
+                               : ranking::ExplanationSource::kTemplate;
+      explanation.cause = template_cause;
       if (on_text != nullptr && !on_text(i, explanation.text))
         return absl::CancelledError("stopped");
       explanations.push_back(std::move(explanation));
@@ -262,6 +265,7 @@ class FakeRanker final : public CandidateRanker {
 
   absl::Status rank_status;
   absl::Status explain_status;
+  ranking::TemplateCause template_cause = ranking::TemplateCause::kNone;  // of every text
   std::map<std::string, float> scores;
   std::vector<std::string> unused_fields;
   std::vector<ranking::ExplainInput> explained;  // inputs of the last request

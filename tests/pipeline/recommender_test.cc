@@ -496,6 +496,8 @@ TEST_F(RecommenderTest, FallsBackToTemplateTextsMarkedWhenTheModelCannotExplain)
 }
 
 TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAnItem) {
+  features_.context.trending = {{"far", 20}};
+  features_.items["middle"].item.create_time = absl::Now() - absl::Hours(1);
   auto query = Query();
   query.explain = ExplainMode::kLlm;
   query.context_item_ids = {"liked"};
@@ -506,6 +508,7 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
   std::map<std::string, ranking::ExplanationPlan> plans;
   for (const ranking::ExplainInput& input : ranker_.explained)
     plans[input.item.item_id] = ranking::MakePlan(input, {});
+  // Their figures: "far" has many events, and "middle" is an hour old.
   ASSERT_THAT(plans, testing::SizeIs(3));
   for (const auto& [id, plan] : plans) {
     EXPECT_TRUE(plan.similar) << id;  // all three are neighbors of the context item
@@ -513,6 +516,41 @@ TEST_F(RecommenderTest, TellsTheExplainerInThePlansOwnWordsWhichSourcesBroughtAn
     EXPECT_EQ(plan.trending, id == "far") << id;
     EXPECT_EQ(plan.fresh, id == "middle") << id;
     EXPECT_FALSE(plan.neighbors) << id;
+  }
+}
+
+TEST_F(RecommenderTest, CallsNothingNewOrPopularForItsPlaceInAList) {
+  features_.context.trending = {{"far", 1}};  // one event
+  features_.items["middle"].item.create_time = absl::UnixEpoch();
+  auto query = Query();
+  query.explain = ExplainMode::kLlm;
+
+  ASSERT_TRUE(recommender_.Recommend(query, Within()).ok());
+  ASSERT_FALSE(ranker_.explained.empty());
+  for (const ranking::ExplainInput& input : ranker_.explained) {
+    EXPECT_FALSE(ranking::MakePlan(input, {}).trending) << input.item.item_id;
+    EXPECT_FALSE(ranking::MakePlan(input, {}).fresh) << input.item.item_id;
+  }
+}
+
+TEST_F(RecommenderTest, TellsTheTrueCauseOfTemplateTexts) {
+  const std::pair<ranking::TemplateCause, const char*> causes[] = {
+      {ranking::TemplateCause::kNoModel, "no configured model writes"},
+      {ranking::TemplateCause::kNothingToSay, "there is nothing for the model to say"},
+      {ranking::TemplateCause::kRefused, "failed the evidence check"}};
+  for (const auto& [cause, words] : causes) {
+    ranker_.template_cause = cause;
+    auto query = Query();
+    query.explain = ExplainMode::kLlm;
+
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    const StageReport& report = Report(*result, StageId::kExplain);
+    ASSERT_EQ(report.notes.size(), 1u);
+    EXPECT_THAT(report.notes[0].detail, HasSubstr(words));
+    if (cause != ranking::TemplateCause::kRefused) {
+      EXPECT_THAT(report.notes[0].detail, Not(HasSubstr("evidence check")));
+    }
   }
 }
 

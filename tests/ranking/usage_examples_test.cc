@@ -133,7 +133,7 @@ TEST(UsageExampleTest, EvidenceChecker) {
 
   const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
   const EvidenceChecker checker(plan);
-  const EvidenceVerdict verdict = checker.Check("You often choose walnut.");
+  const EvidenceVerdict verdict = checker.Check("It is made of walnut.");
   if (!verdict.accepted) reason = verdict.reason;
 
   EXPECT_EQ(reason, "");

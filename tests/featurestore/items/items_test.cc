@@ -213,6 +213,18 @@ TEST_F(ItemsTest, CreateTimeDefaultsToNowAndStays) {
   EXPECT_EQ(Read("a").item.create_time, kNow);
 }
 
+TEST_F(ItemsTest, CreateTimeOfTheEpochIsKeptAsATime) {
+  ItemWrite write = Write("a", "Casablanca (1942)");
+  write.item.create_time = absl::UnixEpoch();
+  Put(write);
+  EXPECT_EQ(Read("a").item.create_time, absl::UnixEpoch());
+
+  write.item.create_time.reset();
+  write.item.title = "Casablanca";
+  Put(write);
+  EXPECT_EQ(Read("a").item.create_time, absl::UnixEpoch());
+}
+
 TEST_F(ItemsTest, OneIdTwiceInABatchAppliesInOrder) {
   ItemWrite second = Write("a", "two");
   second.images = {{Png(2, 2), ""}};

@@ -146,7 +146,7 @@ TEST(GenerateShopTest, KeepsHeldOutCombinationsApart) {
 TEST(GenerateShopTest, OrdersEventsByTimeWithinTheSpansAndAfterTheProductCame) {
   const Shop shop = Generate(Small(6));
   absl::flat_hash_map<std::string, absl::Time> came;
-  for (const Product& product : shop.products) came[product.item.id] = product.item.create_time;
+  for (const Product& product : shop.products) came[product.item.id] = *product.item.create_time;
 
   std::set<std::string> ids;
   absl::Time last = shop.options.start_time;

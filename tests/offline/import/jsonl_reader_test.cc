@@ -59,7 +59,7 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
   EXPECT_THAT(std::get<std::vector<std::string>>(item.attributes.at("tags")),
               ElementsAre("a", "b"));
   EXPECT_TRUE(item.hidden);
-  EXPECT_EQ(absl::FormatTime(item.create_time, absl::UTCTimeZone()), "2026-01-31T12:00:00+00:00");
+  EXPECT_EQ(absl::FormatTime(*item.create_time, absl::UTCTimeZone()), "2026-01-31T12:00:00+00:00");
   EXPECT_EQ(item.expire_time, absl::FromUnixSeconds(1800000000));
   EXPECT_THAT(items[0].images, ElementsAre("JPEG"));
 

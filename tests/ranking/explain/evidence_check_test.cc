@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ranking/explain/explanation_templates.h"
+#include "ranking/explain/template_explainer.h"
 #include "ranking/preferences.h"
 #include "ranking/reasons.h"
 #include "tests/ranking/ranking_test_data.h"
@@ -17,6 +18,9 @@ using ::testing::HasSubstr;
 ExplanationPlan GreenChairPlan() {
   ExplainInput input;
   input.history = WalnutHistory();
+  // The third walnut item that was more than looked at.
+  input.history.push_back(
+      MakeEntry(MakeItem("shelf", "Hyl Shelf", {{"material", "walnut"}}), "purchase", 2.0, 5));
   input.item = WalnutChair();
   input.item.attributes["color"] = "green";
   input.item.attributes["accents"] = "brass";
@@ -24,6 +28,7 @@ ExplanationPlan GreenChairPlan() {
     if (entry.item.item_id == "clock") entry.item.attributes["accents"] = "brass";
   }
   input.reasons = {"trending"};
+  input.popularity = kManyPopularity;
   return MakePlan(input, Summarize(input.history));
 }
 
@@ -51,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"It comes in green. It is popular right now.", ""},
                       Case{"At 70, it is within the price range you usually choose.", ""},
                       Case{"At 70.00, it is within the price range you usually choose.", ""},
-                      Case{"Twice now you have picked minimalist designs.", ""},
+                      Case{"Twice now you showed interest in minimalist designs.", ""},
                       Case{"It is made of walnut, which you have picked before!", ""},
                       Case{"You like walnut; the Alto Chair\u2019s look is minimalist.", ""}));
 
@@ -110,6 +115,44 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"It has green.", "but it is the item's color"},
         Case{"You put Vega Lamp, and this one is made of walnut too.", "which the user bought"},
         Case{"You often choose walnut, and", "middle of a sentence"}, Case{"", "empty"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    WordSalad, EvidenceCheckTest,
+    ::testing::Values(Case{"Something the pick. It is made of walnut.", "no sentence"},
+                      Case{"It is made of walnut by to design.", "no sentence"},
+                      Case{"It is made of walnut. It also has the color both.", "no sentence"},
+                      Case{"It is made of walnut. It also comes with a style.", "no sentence"},
+                      Case{"It is made of walnut. It also comes with that.", "no sentence"},
+                      Case{"It is made of walnut. It is also in new here.", "not why"},
+                      Case{"Alto Chair comes with Alto Chair.", "no sentence"},
+                      Case{"It also comes with a Vega Lamp.", "no sentence"},
+                      Case{"It also comes with a Vega Lamp, which you have picked before.",
+                           "no sentence"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    OnlyLookedAt, EvidenceCheckTest,
+    ::testing::Values(Case{"Twice now you have picked minimalist designs.", "only looked at"},
+                      Case{"You often choose walnut, such as Fjord Mug, and it is made of walnut.",
+                           "only looked at"},
+                      Case{"You often choose walnut, such as Vega Lamp, and it is made of walnut.",
+                           ""},
+                      Case{"For a change, here is one that is made of walnut.", "calls different"},
+                      Case{"Close to Vega Lamp, which you bought.", "not why"}));
+
+TEST(EvidenceCheckerTest, CallsAnItemCloseOnlyToWhatItWasFoundBy) {
+  ExplainInput input;
+  input.history = WalnutHistory();
+  input.item = MakeItem("x", "Hyena");
+  input.close_item_ids = {"lamp"};
+  const ExplanationPlan plan = MakePlan(input, Summarize(input.history));
+
+  const EvidenceChecker checker(plan);
+  EXPECT_EQ(checker.Check("Close to Vega Lamp, which you bought.").reason, "");
+  EXPECT_THAT(checker.Check("Close to Vega Lamp, which you liked.").reason,
+              HasSubstr("which the user bought"));
+  EXPECT_FALSE(checker.Check("It is close to what you are looking at.").accepted);
+  EXPECT_EQ(ExplainWithTemplate(input, plan).text, "Close to Vega Lamp, which you bought.");
+}
 
 TEST(EvidenceCheckerTest, RefusesABeginningOnlyWhenNothingCanSaveIt) {
   const ExplanationPlan plan = GreenChairPlan();
@@ -171,6 +214,8 @@ TEST(EvidenceCheckerTest, LeavesTheWayOpenToEveryTextOfTheGrammar) {
       input.item = item;
       input.reasons = {kTrendingReason, kFreshReason, kQueryReason, kContextReason,
                        kCoEngagementReason};
+      input.popularity = kManyPopularity;
+      input.age = kNewAge;
 
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);

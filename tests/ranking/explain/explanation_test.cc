@@ -57,6 +57,8 @@ TEST(MakePlanTest, ReadsEverySourceByItsName) {
   const auto plan_of = [](const char* reason) {
     ExplainInput input = ChairInput();
     input.reasons = {reason};
+    input.popularity = kManyPopularity;
+    input.age = kNewAge;
     return MakePlan(input, {});
   };
   EXPECT_TRUE(plan_of(kTrendingReason).trending);
@@ -69,6 +71,38 @@ TEST(MakePlanTest, ReadsEverySourceByItsName) {
     EXPECT_FALSE(plan.trending || plan.fresh || plan.searched || plan.similar || plan.neighbors)
         << silent;
   }
+}
+
+TEST(MakePlanTest, CallsAnItemNewOrPopularOnlyWhereAgeAndCountsBearItOut) {
+  ExplainInput input = ChairInput();
+  input.reasons = {kTrendingReason, kFreshReason};
+  EXPECT_FALSE(MakePlan(input, {}).trending);  // no figure, no claim
+  EXPECT_FALSE(MakePlan(input, {}).fresh);
+
+  input.popularity = 1;
+  input.age = absl::Hours(24 * 365 * 84);
+  EXPECT_FALSE(MakePlan(input, {}).trending);
+  EXPECT_FALSE(MakePlan(input, {}).fresh);
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const std::string text =
+        FillSlots(MakePlan(input, {}), WriteExplanation(MakePlan(input, {}), seed)).value();
+    for (const char* claim : {"new", "arriv", "popular", "trending", "Many people"})
+      EXPECT_FALSE(absl::StrContains(text, claim)) << text;
+  }
+
+  input.popularity = kManyPopularity;
+  input.age = absl::Hours(24);
+  EXPECT_TRUE(MakePlan(input, {}).trending);
+  EXPECT_TRUE(MakePlan(input, {}).fresh);
+}
+
+TEST(MakePlanTest, HasNothingForAModelToSayOfATitleAlone) {
+  ExplainInput input;
+  input.history = WalnutHistory();
+  input.item = MakeItem("x", "Hyena");
+  input.reasons = {kContentReason};
+  EXPECT_FALSE(HasSomethingToSay(MakePlan(input, Summarize(input.history))));
+  EXPECT_TRUE(HasSomethingToSay(ChairPlan()));
 }
 
 TEST(WriteExplanationTest, SaysOfAnItemFromTheContextThatItIsCloseToIt) {
@@ -105,6 +139,8 @@ TEST(WriteExplanationTest, PassesTheEvidenceCheckForAnyShopperAndSeed) {
                                                 kFreshReason,   kQueryReason,
                                                 kContextReason, kCoEngagementReason};
       input.reasons = {sources[seed % sources.size()], sources[(seed / 6) % sources.size()]};
+      input.popularity = kManyPopularity;
+      input.age = kNewAge;
 
       const ExplanationPlan plan = MakePlan(input, summary);
       const EvidenceChecker checker(plan);
@@ -192,6 +228,28 @@ TEST(InteractionOfTest, ReadsCommonEventNames) {
   EXPECT_EQ(InteractionOf("page_view"), Interaction::kOpened);
   EXPECT_EQ(InteractionOf("rating"), Interaction::kRated);
   EXPECT_EQ(InteractionOf("frobnicate"), Interaction::kChose);
+}
+
+TEST(InteractionOfTest, ReadsWholeWordsOnly) {
+  EXPECT_EQ(InteractionOf("preorder"), Interaction::kChose);
+  EXPECT_EQ(InteractionOf("dislike"), Interaction::kChose);
+  EXPECT_EQ(InteractionOf("spread"), Interaction::kChose);
+  EXPECT_EQ(InteractionOf("order_canceled"), Interaction::kChose);
+  EXPECT_EQ(InteractionOf("itemViewed"), Interaction::kOpened);
+  EXPECT_EQ(InteractionOf("Orders"), Interaction::kBought);
+}
+
+TEST(RoleOfTest, ReadsWholeWordsOnly) {
+  EXPECT_EQ(RoleOf("vintage", "2015"), PointRole::kOther);
+  EXPECT_EQ(RoleOf("stage", "early"), PointRole::kOther);
+  EXPECT_EQ(RoleOf("mankind", "all"), PointRole::kOther);
+  EXPECT_EQ(RoleOf("Tags", "cozy"), PointRole::kKind);
+  EXPECT_EQ(RoleOf("mainColor", "red"), PointRole::kColor);
+  EXPECT_EQ(RoleOf("categories", "kitchen"), PointRole::kCategory);
+  EXPECT_EQ(RoleOf("features", "foldable"), PointRole::kFeature);
+  EXPECT_EQ(RoleOf("features", "USB-C port"), PointRole::kOther);
+  EXPECT_EQ(SaidOf("features", "USB-C port"), "USB-C port");
+  EXPECT_EQ(SaidOf("has_wifi", "has wifi"), "wifi");
 }
 
 }  // namespace

@@ -54,6 +54,15 @@ TEST(EnumConvertTest, ExplanationSourcesRoundTrip) {
                                                 {types_pb::EXPLANATION_SOURCE_UNSPECIFIED});
 }
 
+TEST(EnumConvertTest, TemplateCausesRoundTrip) {
+  for (const ranking::TemplateCause cause :
+       {ranking::TemplateCause::kNone, ranking::TemplateCause::kNoModel,
+        ranking::TemplateCause::kNothingToSay, ranking::TemplateCause::kOutOfTime,
+        ranking::TemplateCause::kRefused}) {
+    EXPECT_EQ(FromProto(ToProto(cause)), cause);
+  }
+}
+
 TEST(EnumConvertTest, RankModesRoundTrip) {
   ExpectRoundTrips<ranking_pb::RankMode>(ranking_pb::RankMode_descriptor(), {});
 }
