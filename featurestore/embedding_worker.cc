@@ -37,6 +37,11 @@ bool IsTransient(const absl::Status& status) {
   }
 }
 
+// Errors that may come from the model or the device, or from the item.
+bool IsDoubtful(const absl::Status& status) {
+  return absl::IsInternal(status) || absl::IsUnknown(status);
+}
+
 // Another writer changed the item first: it is in the backlog again, or deleted.
 bool IsOvertaken(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
@@ -142,8 +147,9 @@ void EmbeddingWorker::Run() {
 
     if (round == Round::kClean) {
       backoff = options_.retry_min;
-      while (!woken_ && !stopping_ && absl::Now() < next_rescan)
-        wake_.WaitFor(mutex_, next_rescan - absl::Now());
+      const absl::Time next_round = std::min(next_rescan, NextAttempt());
+      while (!woken_ && !stopping_ && absl::Now() < next_round)
+        wake_.WaitFor(mutex_, next_round - absl::Now());
       continue;
     }
 
@@ -183,8 +189,12 @@ absl::Status EmbeddingWorker::LearnTargets(const Catalog& catalog) {
   const auto known = targets_known_.find(catalog.id);
   if (known != targets_known_.end() && known->second == catalog.revision) return absl::OkStatus();
 
-  PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> targets, embedder_->Spaces(catalog));
-  PALATE_RETURN_IF_ERROR(store_->SetTargetSpaces(catalog.id, targets));
+  const absl::StatusOr<std::vector<SpaceKey>> targets = embedder_->Spaces(catalog);
+  // NOT_FOUND means here that a model is unknown; below, that the catalog has been deleted.
+  if (absl::IsNotFound(targets.status()))
+    return absl::FailedPreconditionError(targets.status().message());
+  PALATE_RETURN_IF_ERROR(targets.status());
+  PALATE_RETURN_IF_ERROR(store_->SetTargetSpaces(catalog.id, *targets));
   targets_known_[catalog.id] = catalog.revision;
   return absl::OkStatus();
 }
@@ -198,11 +208,13 @@ EmbeddingWorker::Round EmbeddingWorker::RunCatalog(const Catalog& catalog) {
   std::string after;
   bool stop = false;
   while (!stop && !Stopping()) {
-    const auto pending =
+    auto pending =
         store_->ListPending(catalog.id, options_.batch_items, after, options_.batch_image_bytes);
     if (!pending.ok()) return absl::IsNotFound(pending.status()) ? round : Retry(pending.status());
     if (pending->empty()) return round;
     after = pending->back().item.id;
+    std::erase_if(*pending, [&](const StoredItem& item) { return !IsDue(catalog.id, item.item); });
+    if (pending->empty()) continue;
     if (EmbedAndStore(catalog, *pending, stop) == Round::kRetry) round = Round::kRetry;
   }
   return round;
@@ -246,17 +258,50 @@ absl::Status EmbeddingWorker::Store(const Catalog& catalog, const Item& item,
     if (absl::IsInvalidArgument(status)) failure = status;
   } else if (IsTransient(failure)) {
     return failure;
+  } else if (IsDoubtful(failure) && TryLater(catalog.id, item)) {
+    Retry(failure);
+    return absl::OkStatus();
   }
   if (!failure.ok()) {
     status = store_->SetEmbeddingFailure(catalog.id, item.id, item.revision, failure);
   }
 
+  attempts_.erase({catalog.id, item.id});
   if (absl::IsFailedPrecondition(status) && StillPending(catalog.id, item)) return status;
   if (IsOvertaken(status)) return absl::OkStatus();
   if (!status.ok()) return status;
   MutexLock lock(mutex_);
   ++(failure.ok() ? stats_.embedded : stats_.failed);
   return absl::OkStatus();
+}
+
+bool EmbeddingWorker::IsDue(const std::string& catalog, const Item& item) {
+  const auto found = attempts_.find({catalog, item.id});
+  if (found == attempts_.end()) return true;
+  if (found->second.revision == item.revision) return found->second.next <= absl::Now();
+  attempts_.erase(found);
+  return true;
+}
+
+bool EmbeddingWorker::TryLater(const std::string& catalog, const Item& item) {
+  const auto key = std::pair(catalog, item.id);
+  Attempts& attempts = attempts_[key];
+  attempts.revision = item.revision;
+  if (++attempts.failed >= options_.item_attempts) {
+    attempts_.erase(key);
+    return false;
+  }
+
+  absl::Duration pause = options_.item_retry_min;
+  for (int i = 1; i < attempts.failed && pause < options_.item_retry_max; ++i) pause *= 2;
+  attempts.next = absl::Now() + std::min(pause, options_.item_retry_max);
+  return true;
+}
+
+absl::Time EmbeddingWorker::NextAttempt() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [key, attempts] : attempts_) next = std::min(next, attempts.next);
+  return next;
 }
 
 bool EmbeddingWorker::StillPending(const std::string& catalog, const Item& item) const {

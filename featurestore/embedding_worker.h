@@ -51,7 +51,8 @@ class ItemEmbedder {
 
   // By item: its vectors, or why it cannot have any. The outer status fails the call as a whole:
   // every code is tried again later. An element's UNAVAILABLE, RESOURCE_EXHAUSTED,
-  // DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; other codes fail the item. An item
+  // DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; INTERNAL and UNKNOWN too, but at most
+  // EmbeddingWorkerOptions::item_attempts times; other codes fail the item. An item
   // without vectors is an element of an empty list.
   virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
       const Catalog& catalog, const std::vector<EmbedItem>& items) = 0;
@@ -63,6 +64,12 @@ struct EmbeddingWorkerOptions {
   absl::Duration retry_min = absl::Milliseconds(100);  // first wait after a failed call; doubles
   absl::Duration retry_max =
       absl::Seconds(2);  // short, so that an embedder that is back is used within 5 s
+  // An item that fails with INTERNAL or UNKNOWN may fail because of the model or the device. It is
+  // embedded so often in all, with pauses that double; then it has failed until it or the model
+  // changes. Other items do not wait for it.
+  int item_attempts = 8;
+  absl::Duration item_retry_min = absl::Seconds(1);
+  absl::Duration item_retry_max = absl::Minutes(1);
   absl::Duration rescan =
       absl::Seconds(30);  // models and backlog are read again at least this often
 };
@@ -109,6 +116,12 @@ class EmbeddingWorker {
                      const absl::StatusOr<std::vector<SpaceVector>>& vectors);
   // True when a refusal was about the vectors' fingerprint, not about the item's revision.
   bool StillPending(const std::string& catalog, const Item& item) const;
+  // Whether the item's next attempt is due; false for a while after it failed.
+  bool IsDue(const std::string& catalog, const Item& item);
+  // Notes a failed attempt. True when another one will follow.
+  bool TryLater(const std::string& catalog, const Item& item);
+  // When the first of the items that failed is due; InfiniteFuture without any.
+  absl::Time NextAttempt() const;
   // Counts a failed call.
   Round Retry(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -119,6 +132,13 @@ class EmbeddingWorker {
   // Used by the thread only: the revision at which each catalog's targets were set in the
   // store, by catalog id.
   std::map<std::string, int64_t> targets_known_;
+  // Used by the thread only: items that failed and are tried again, by catalog and item id.
+  struct Attempts {
+    int64_t revision = 0;
+    int failed = 0;
+    absl::Time next;
+  };
+  std::map<std::pair<std::string, std::string>, Attempts> attempts_;
 
   mutable Mutex mutex_;
   mutable CondVar wake_;

@@ -135,7 +135,8 @@ class FeatureStore {
   absl::StatusOr<int64_t> EmbeddingBacklog() const;
   // Declares the models that now fill the catalog's spaces. A space without an active fingerprint
   // takes it at once; where it differs every item becomes pending again, the old vectors stay in
-  // use, and the store switches over when nothing is pending any more.
+  // use, and a space switches over when nothing is pending any more and the new model has made a
+  // vector of every item that the old one has; otherwise ActiveSpace says what it lacks.
   absl::Status SetTargetSpaces(absl::string_view catalog, const std::vector<SpaceKey>& targets);
   absl::StatusOr<std::vector<ActiveSpace>> GetActiveSpaces(absl::string_view catalog) const;
 

@@ -103,6 +103,8 @@ struct ActiveSpace {
   std::string name;
   std::string active_fingerprint;  // what searches use
   std::string target_fingerprint;  // equal to the active one unless a switch-over runs
+  // Why the target is not active, though no item waits for vectors; empty otherwise.
+  std::string switch_refusal = {};
 };
 
 // ---- Events and users ----

@@ -89,6 +89,24 @@ RecommendQuery ToRecommendQuery(const RankQuery& query) {
   return recommend;
 }
 
+// A search that could not search is an error, not an empty answer.
+absl::Status CheckSearched(const RequestState& state, const StageReport& source) {
+  for (const StageNote& note : source.notes) {
+    if (note.degradation == Degradation::kEmbeddingUnavailable ||
+        note.degradation == Degradation::kRetrievalUnavailable) {
+      return absl::UnavailableError(note.detail);
+    }
+  }
+
+  if (state.num_searches > 0) return absl::OkStatus();
+  if (state.search_error.ok())
+    return absl::UnavailableError("no model made a vector of the query, so nothing was searched");
+  // The request itself has been checked against the catalog. What the index refuses is new to it,
+  // or of a model that it no longer or not yet serves, which passes.
+  return absl::UnavailableError(
+      absl::StrCat("nothing could be searched: ", state.search_error.ToString()));
+}
+
 absl::StatusOr<SpaceVector> ChooseSpace(const ItemWithVectors& record, const std::string& wanted) {
   for (const std::string& name :
        wanted.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
@@ -212,13 +230,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
   PALATE_RETURN_IF_ERROR(RunStage(hydrate_, state, reports));
   PALATE_RETURN_IF_ERROR(RunStage(source_, state, reports));
 
-  // A search that could not search is an error, not an empty answer.
-  for (const StageNote& note : reports.back().notes) {
-    if (note.degradation == Degradation::kEmbeddingUnavailable ||
-        note.degradation == Degradation::kRetrievalUnavailable) {
-      return absl::UnavailableError(note.detail);
-    }
-  }
+  PALATE_RETURN_IF_ERROR(CheckSearched(state, reports.back()));
 
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
   ScoreByQuery(state);

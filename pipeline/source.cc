@@ -113,6 +113,7 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
 
   const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
   if (!results.ok()) {
+    state.search_error = results.status();
     state.Degrade(DegradationFor(results.status()),
                   absl::StrCat("retrieval: ", results.status().ToString()));
     return lists;
@@ -123,11 +124,13 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
     const VectorSource& source = sources[i];
     const std::string& space = source.query.vector.space.name;
     if (!result.ok()) {
+      state.search_error = result.status();
       state.Degrade(DegradationFor(result.status()),
                     absl::StrCat(SourceName(source.source), " over ", space, ": ",
                                  result.status().ToString()));
       continue;
     }
+    ++state.num_searches;
     for (const ScoredItem& hit : *result)
       candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
   }
@@ -257,6 +260,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
     absl::StatusOr<std::vector<QueryVector>> vectors = embedding.get();
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
     if (!vectors.ok()) {
+      state.search_error = vectors.status();
       state.Degrade(Degradation::kEmbeddingUnavailable, vectors.status().ToString());
     } else {
       state.query_vectors = *std::move(vectors);

@@ -75,6 +75,10 @@ struct RequestState {
   bool wants_lists = true;
   std::vector<ItemWithVectors> context_items;
   std::vector<QueryVector> query_vectors;
+  // Searches that retrieval answered, and the last error of one that it could not answer or for
+  // which there was no vector.
+  int num_searches = 0;
+  absl::Status search_error;
   std::vector<Candidate> candidates;
   double rerank_weight = 0;
   std::string ranking_fingerprint;

@@ -43,7 +43,7 @@ void ItemStore::ForgetCached(const CatalogState& state, absl::string_view item_i
 
 absl::StatusOr<UpsertItemsResult> ItemStore::Upsert(absl::string_view catalog,
                                                     const std::vector<ItemWrite>& writes) {
-  PALATE_ASSIGN_OR_RETURN(const auto access, catalogs_.BeginWrite(catalog));
+  PALATE_ASSIGN_OR_RETURN(auto access, catalogs_.BeginWrite(catalog));
   PALATE_RETURN_IF_ERROR(ValidateBatchSize("items", writes.size(), options_.limits.max_batch));
   std::vector<PreparedItemWrite> prepared;
   std::vector<std::string> ids;
@@ -55,8 +55,22 @@ absl::StatusOr<UpsertItemsResult> ItemStore::Upsert(absl::string_view catalog,
     for (const ImageRef& image : prepared.back().images) digests.push_back(image.sha256);
   }
 
+  PALATE_ASSIGN_OR_RETURN(UpsertItemsResult result,
+                          Write(*access.state, writes, prepared, ids, std::move(digests)));
+  changes_.TrimIfLong(*access.state);
+  // The last item that waited for vectors may have lost what was to be embedded.
+  access.alive.Release();
+  PALATE_RETURN_IF_ERROR(spaces_.SwitchIfDone(*access.state));
+  return result;
+}
+
+absl::StatusOr<UpsertItemsResult> ItemStore::Write(CatalogState& state,
+                                                   const std::vector<ItemWrite>& writes,
+                                                   std::vector<PreparedItemWrite>& prepared,
+                                                   const std::vector<std::string>& ids,
+                                                   std::vector<std::string> digests) {
   const LockTable::Hold items_held(item_locks_, Views(ids));
-  ItemBatch batch(storage_, cache_, *access.state);
+  ItemBatch batch(storage_, cache_, state);
   PALATE_RETURN_IF_ERROR(batch.Load(ids));
   for (std::string& digest : batch.ShownDigests()) digests.push_back(std::move(digest));
   const LockTable::Hold blobs_held(blob_locks_, Views(digests));
@@ -71,7 +85,6 @@ absl::StatusOr<UpsertItemsResult> ItemStore::Upsert(absl::string_view catalog,
                       : ItemWriteOutcome{prepared[i].status, {}, 0};
   }
   PALATE_ASSIGN_OR_RETURN(const int64_t first, batch.Commit());
-  changes_.TrimIfLong(*access.state);
 
   UpsertItemsResult result;
   result.num_changed = static_cast<int>(batch.num_changes());

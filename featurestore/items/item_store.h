@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "domain/element_failure.h"
+#include "featurestore/items/item_write.h"
 #include "featurestore/items/space_switcher.h"
 #include "featurestore/items/stored_item_reader.h"
 #include "featurestore/storage/item_record_cache.h"
@@ -47,6 +48,12 @@ class ItemStore {
   int64_t cache_bytes() const { return cache_.size_bytes(); }
 
  private:
+  // Applies the prepared writes under the locks of the items `ids` and of their pictures.
+  absl::StatusOr<UpsertItemsResult> Write(CatalogState& state, const std::vector<ItemWrite>& writes,
+                                          std::vector<PreparedItemWrite>& prepared,
+                                          const std::vector<std::string>& ids,
+                                          std::vector<std::string> digests);
+
   Database& database_;
   CatalogRegistry& catalogs_;
   ChangeLog& changes_;

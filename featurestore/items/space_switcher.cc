@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "featurestore/items/item_batch.h"
 #include "featurestore/storage/keys.h"
@@ -15,11 +17,17 @@ namespace palate::featurestore {
 namespace {
 
 constexpr size_t kRowsPerBatch = 10000;
+// Items that are looked at before all are counted again.
+constexpr size_t kMaxUncovered = 100;
+
+bool IsChanging(const storage::SpaceRecord& space) {
+  return space.target_fingerprint() != space.active_fingerprint();
+}
 
 bool IsSwitchDue(const CatalogState& state) {
   if (!state.CheckNotDeleted().ok() || state.counts().pending != 0) return false;
   for (const auto& [name, record] : state.Spaces()) {
-    if (record.target_fingerprint() != record.active_fingerprint()) return true;
+    if (IsChanging(record)) return true;
   }
   return false;
 }
@@ -50,8 +58,11 @@ absl::Status SpaceSwitcher::SetTargets(absl::string_view catalog,
   {
     MutexLock spaces_lock(state.spaces_mutex());
     PALATE_ASSIGN_OR_RETURN(const bool changed, StoreTargets(state, targets));
-    if (!changed) return absl::OkStatus();
-    PALATE_RETURN_IF_ERROR(DeleteStaleVectors(state));
+    if (changed) {
+      state.uncovered().clear();
+      state.SetSwitchRefusals({});
+      PALATE_RETURN_IF_ERROR(DeleteStaleVectors(state));
+    }
   }
   return SwitchIfDone(state);
 }
@@ -61,7 +72,10 @@ absl::StatusOr<bool> SpaceSwitcher::StoreTargets(CatalogState& state,
   const ExclusiveHold alone(state.lifecycle());
   PALATE_RETURN_IF_ERROR(state.CheckNotDeleted());
   SpaceRecords spaces = state.Spaces();
-  const bool first = spaces.empty();
+  const CatalogCounts counts = state.counts();
+  // Before the first model every item is pending, unless there was none for the declared spaces:
+  // then items have left the backlog without vectors.
+  const bool all_pending = spaces.empty() && counts.pending == counts.items;
   rocksdb::WriteBatch batch;
   bool changed = false;
   for (const SpaceKey& target : targets) {
@@ -77,8 +91,8 @@ absl::StatusOr<bool> SpaceSwitcher::StoreTargets(CatalogState& state,
   if (!changed) return false;
 
   // The backlog first: if the process dies in between, the next call finds the old targets and
-  // begins again. Before the first model every item is pending already.
-  if (!first) PALATE_RETURN_IF_ERROR(MakeAllPending(state));
+  // begins again.
+  if (!all_pending) PALATE_RETURN_IF_ERROR(MakeAllPending(state));
   batch.Put(database_.family(kMeta), StaleVectorsKey(state.number()), "");
   PALATE_RETURN_IF_ERROR(database_.Write(batch));
   state.SetSpaces(std::move(spaces));
@@ -119,22 +133,125 @@ absl::Status SpaceSwitcher::MakeAllPending(CatalogState& state) {
 absl::Status SpaceSwitcher::SwitchIfDone(CatalogState& state) {
   if (!IsSwitchDue(state)) return absl::OkStatus();
   MutexLock spaces_lock(state.spaces_mutex());
+  PALATE_ASSIGN_OR_RETURN(const bool uncovered, IsStillUncovered(state));
+  if (uncovered) return absl::OkStatus();
   PALATE_ASSIGN_OR_RETURN(const bool switched, Switch(state));
   return switched ? DeleteStaleVectors(state) : absl::OkStatus();
 }
 
+absl::StatusOr<bool> SpaceSwitcher::IsStillUncovered(CatalogState& state) {
+  const SpaceRecords spaces = state.Spaces();
+  std::vector<std::string>& ids = state.uncovered();
+  while (!ids.empty()) {
+    Coverage coverage;
+    PALATE_ASSIGN_OR_RETURN(const bool missing, AddItem(state, ids.back(), spaces, coverage));
+    if (missing) return true;
+    ids.pop_back();
+  }
+  return false;
+}
+
+absl::StatusOr<bool> SpaceSwitcher::AddItem(const CatalogState& state, const std::string& item_id,
+                                            const SpaceRecords& spaces, Coverage& coverage) {
+  PALATE_ASSIGN_OR_RETURN(const auto item, database_.GetRecord<storage::ItemRecord>(
+                                               kItems, ItemKey(state.number(), item_id)));
+  if (!item.has_value()) return false;
+
+  bool any_missing = false;
+  for (const auto& [name, space] : spaces) {
+    if (!IsChanging(space)) continue;
+    const auto key = [&, &name = name](const std::string& fingerprint) {
+      return VectorKey(state.number(), item_id, name, fingerprint);
+    };
+    PALATE_ASSIGN_OR_RETURN(const auto active, database_.GetRecord<storage::VectorRecord>(
+                                                   kVectors, key(space.active_fingerprint())));
+    // A vector of former content: the active model has failed at the present one.
+    if (!active.has_value() || active->content_revision() != item->content_revision()) continue;
+
+    PALATE_ASSIGN_OR_RETURN(const std::optional<std::string> target,
+                            database_.Get(kVectors, key(space.target_fingerprint())));
+    Uncovered& uncovered = coverage[name];
+    if (target.has_value()) {
+      ++uncovered.covered;
+      continue;
+    }
+    any_missing = true;
+    if (uncovered.missing++ == 0) uncovered.first_id = item_id;
+  }
+  return any_missing;
+}
+
+absl::StatusOr<SpaceSwitcher::Coverage> SpaceSwitcher::CountCoverage(CatalogState& state) {
+  const SpaceRecords spaces = state.Spaces();
+  const std::string prefix = CatalogPrefix(state.number());
+  std::vector<std::string>& uncovered = state.uncovered();
+  uncovered.clear();
+
+  Coverage coverage;
+  PALATE_RETURN_IF_ERROR(database_.ScanPrefix(
+      kItems, prefix, "", {},
+      [&](absl::string_view key, absl::string_view) -> absl::StatusOr<bool> {
+        std::string id;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
+        PALATE_ASSIGN_OR_RETURN(const bool missing, AddItem(state, id, spaces, coverage));
+        if (missing && uncovered.size() < kMaxUncovered) uncovered.push_back(std::move(id));
+        return true;
+      }));
+  return coverage;
+}
+
+absl::StatusOr<std::string> SpaceSwitcher::Refusal(const CatalogState& state,
+                                                   const storage::SpaceRecord& space,
+                                                   const Uncovered& uncovered) {
+  std::string why = "has no vector of it";
+  PALATE_ASSIGN_OR_RETURN(
+      const auto row,
+      database_.GetRecord<storage::EmbeddingRecord>(
+          kCounters, TaggedItemKey(state.number(), CounterTag::kEmbedding, uncovered.first_id)));
+  if (row.has_value() && row->failure_code() != 0) {
+    why = absl::StrCat(
+        "failed with ",
+        absl::Status(static_cast<absl::StatusCode>(row->failure_code()), row->failure_message())
+            .ToString());
+  }
+  return absl::StrCat("model ", space.target_fingerprint(), " lacks ", uncovered.missing,
+                      " of the ", uncovered.missing + uncovered.covered, " items that model ",
+                      space.active_fingerprint(), " has embedded; item ",
+                      QuoteForMessage(uncovered.first_id), " ", why);
+}
+
 absl::StatusOr<bool> SpaceSwitcher::Switch(CatalogState& state) {
+  // Counted before writers are kept out, because it reads every item; and once more if one wrote
+  // meanwhile.
+  const int64_t counted_at = state.num_writes();
+  PALATE_ASSIGN_OR_RETURN(Coverage coverage, CountCoverage(state));
   const ExclusiveHold alone(state.lifecycle());
   if (!IsSwitchDue(state)) return false;
+  if (state.num_writes() != counted_at) {
+    PALATE_ASSIGN_OR_RETURN(coverage, CountCoverage(state));
+  }
 
   SpaceRecords spaces = state.Spaces();
   rocksdb::WriteBatch batch;
+  std::map<std::string, std::string> refusals;
+  bool switches = false;
   for (auto& [name, record] : spaces) {
-    if (record.target_fingerprint() == record.active_fingerprint()) continue;
+    if (!IsChanging(record)) continue;
+    const Uncovered& uncovered = coverage[name];
+    if (uncovered.missing > 0) {
+      PALATE_ASSIGN_OR_RETURN(refusals[name], Refusal(state, record, uncovered));
+      spdlog::warn("catalog {}: space {} keeps its model: {}", state.id(), name, refusals[name]);
+      continue;
+    }
+    switches = true;
     record.set_active_fingerprint(record.target_fingerprint());
     record.set_active_dimensions(record.target_dimensions());
     PutRecord(batch, database_.family(kMeta), SpaceRecordKey(state.number(), name), record);
   }
+  state.SetSwitchRefusals(std::move(refusals));
+  if (!switches) return false;
+
   batch.Put(database_.family(kMeta), StaleVectorsKey(state.number()), "");
   const auto reservation = changes_.Reserve(1);
   changes_.Add(batch, state.number(), reservation->first(), ChangeKind::kSpacesSwitched, state.id(),
@@ -181,9 +298,11 @@ absl::Status SpaceSwitcher::FinishInterrupted() {
   for (const std::shared_ptr<CatalogState>& state : catalogs_.All()) {
     PALATE_ASSIGN_OR_RETURN(const std::optional<std::string> stale,
                             database_.Get(kMeta, StaleVectorsKey(state->number())));
-    if (!stale.has_value()) continue;
-    MutexLock spaces_lock(state->spaces_mutex());
-    PALATE_RETURN_IF_ERROR(DeleteStaleVectors(*state));
+    if (stale.has_value()) {
+      MutexLock spaces_lock(state->spaces_mutex());
+      PALATE_RETURN_IF_ERROR(DeleteStaleVectors(*state));
+    }
+    PALATE_RETURN_IF_ERROR(SwitchIfDone(*state));
   }
   return absl::OkStatus();
 }

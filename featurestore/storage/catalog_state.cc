@@ -40,9 +40,15 @@ SpaceRecords CatalogState::Spaces() const {
 }
 
 std::vector<ActiveSpace> CatalogState::ActiveSpaces() const {
+  MutexLock lock(mutex_);
   std::vector<ActiveSpace> active;
-  for (const auto& [name, record] : Spaces())
-    active.push_back({name, record.active_fingerprint(), record.target_fingerprint()});
+  for (const auto& [name, record] : spaces_) {
+    ActiveSpace space = {name, record.active_fingerprint(), record.target_fingerprint()};
+    const auto refusal = switch_refusals_.find(name);
+    const bool waits = space.active_fingerprint != space.target_fingerprint;
+    if (waits && refusal != switch_refusals_.end()) space.switch_refusal = refusal->second;
+    active.push_back(std::move(space));
+  }
   return active;
 }
 
@@ -65,6 +71,16 @@ void CatalogState::SwitchSpaces(SpaceRecords spaces) {
   ++switches_;
 }
 
+void CatalogState::SetSwitchRefusals(std::map<std::string, std::string> refusals) {
+  MutexLock lock(mutex_);
+  switch_refusals_ = std::move(refusals);
+}
+
+int64_t CatalogState::num_writes() const {
+  MutexLock lock(mutex_);
+  return num_writes_;
+}
+
 int64_t CatalogState::switches() const {
   MutexLock lock(mutex_);
   return switches_;
@@ -77,6 +93,7 @@ CatalogCounts CatalogState::counts() const {
 
 void CatalogState::AddCounts(const CatalogCounts& delta) {
   MutexLock lock(mutex_);
+  ++num_writes_;
   counts_.items += delta.items;
   counts_.users += delta.users;
   counts_.events += delta.events;
@@ -87,6 +104,7 @@ void CatalogState::AddCounts(const CatalogCounts& delta) {
 
 void CatalogState::ResetBacklog(int64_t pending) {
   MutexLock lock(mutex_);
+  ++num_writes_;
   counts_.pending = pending;
   counts_.failed = 0;
 }

@@ -69,11 +69,19 @@ class CatalogState {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Sets the spaces after another fingerprint became active, and counts the switch.
   void SwitchSpaces(SpaceRecords spaces) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why a space does not switch to its target, by the space's name; shown by ActiveSpaces().
+  void SetSwitchRefusals(std::map<std::string, std::string> refusals) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Items that kept the spaces from switching when the coverage was last counted.
+  std::vector<std::string>& uncovered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(spaces_mutex_) {
+    return uncovered_;
+  }
   // Switches since the store was opened; part of the item cache's keys.
   int64_t switches() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   CatalogCounts counts() const ABSL_LOCKS_EXCLUDED(mutex_);
   void AddCounts(const CatalogCounts& delta) ABSL_LOCKS_EXCLUDED(mutex_);
+  // How often counts have changed; every write to items or vectors changes it.
+  int64_t num_writes() const ABSL_LOCKS_EXCLUDED(mutex_);
   // `pending` items wait and none has failed.
   void ResetBacklog(int64_t pending) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -94,6 +102,7 @@ class CatalogState {
   const std::string id_;
   RwLock lifecycle_;
   Mutex spaces_mutex_;
+  std::vector<std::string> uncovered_ ABSL_GUARDED_BY(spaces_mutex_);
   TrendingBoards trending_;
   ItemNumbers item_numbers_;
   ExpiredRuns expired_fresh_;
@@ -102,7 +111,9 @@ class CatalogState {
   bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<const Catalog> catalog_ ABSL_GUARDED_BY(mutex_);
   SpaceRecords spaces_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> switch_refusals_ ABSL_GUARDED_BY(mutex_);
   int64_t switches_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t num_writes_ ABSL_GUARDED_BY(mutex_) = 0;
   CatalogCounts counts_ ABSL_GUARDED_BY(mutex_);
   int64_t newest_event_us_ ABSL_GUARDED_BY(mutex_) = -1;
   int64_t trim_position_ ABSL_GUARDED_BY(mutex_) = 0;

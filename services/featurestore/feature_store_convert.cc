@@ -74,6 +74,7 @@ store_pb::SpaceStats ToProto(const featurestore::ActiveSpace& space) {
   out.set_name(space.name);
   out.set_active_fingerprint(space.active_fingerprint);
   out.set_target_fingerprint(space.target_fingerprint);
+  out.set_switch_refusal(space.switch_refusal);
   return out;
 }
 

@@ -114,6 +114,8 @@ class WorkerTest : public StoreTest {
   void Start(EmbeddingWorkerOptions options = {}) {
     options.retry_min = absl::Milliseconds(1);
     options.retry_max = absl::Milliseconds(5);
+    options.item_retry_min = absl::Milliseconds(1);
+    options.item_retry_max = absl::Milliseconds(4);
     worker_ = std::make_unique<EmbeddingWorker>(store_.get(), &embedder_, options);
   }
   bool Idle() { return worker_->WaitUntilIdle(absl::Now() + absl::Seconds(60)); }
@@ -237,6 +239,51 @@ TEST_F(WorkerTest, AnElementThatIsOnlyRefusedForNowWaits) {
   ASSERT_TRUE(Idle());
   EXPECT_EQ(StateOf("busy"), EmbeddingState::kDone);
   EXPECT_EQ(StateOf("other"), EmbeddingState::kDone);
+}
+
+TEST_F(WorkerTest, AnInternalErrorOfOneItemIsTriedAgainAndHoldsUpNoOther) {
+  embedder_.FailItem("odd", absl::InternalError("the model computed values that are not finite"));
+  Put(Write("odd"));
+  Put(Write("other"));
+  Start({.item_attempts = 1 << 20});
+  embedder_.WaitForCalls(4);
+  EXPECT_EQ(StateOf("odd"), EmbeddingState::kPending);
+  EXPECT_EQ(StateOf("other"), EmbeddingState::kDone);
+  EXPECT_EQ(embedder_.seen("other"), 1);
+  embedder_.FailItem("odd", absl::OkStatus());
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("odd"), EmbeddingState::kDone);
+  EXPECT_EQ(worker_->stats().failed, 0);
+}
+
+TEST_F(WorkerTest, AnItemThatFailsEveryAttemptHasFailed) {
+  embedder_.FailItem("odd", absl::UnknownError("device"));
+  Put(Write("odd"));
+  Start({.item_attempts = 3});
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("odd"), EmbeddingState::kFailed);
+  EXPECT_EQ(embedder_.seen("odd"), 3);
+}
+
+TEST_F(WorkerTest, AModelThatFailsEveryItemKeepsTheIndexAlsoAcrossARestart) {
+  Put(Write("a"));
+  Put(Write("b"));
+  Start({.item_attempts = 2});
+  ASSERT_TRUE(Idle());
+  worker_.reset();
+  embedder_.SetModel("m2");
+  for (const char* id : {"a", "b"}) embedder_.FailItem(id, absl::InternalError("not finite"));
+  Start({.item_attempts = 2});
+  while (worker_->stats().failed < 2) ASSERT_TRUE(Idle());
+
+  worker_.reset();
+  Open();
+  Start({.item_attempts = 2});
+  ASSERT_TRUE(Idle());
+  for (const char* id : {"a", "b"}) {
+    ASSERT_EQ(VectorsOf(id).size(), 1u);
+    EXPECT_EQ(VectorsOf(id)[0].space.fingerprint, "m1");
+  }
 }
 
 TEST_F(WorkerTest, VectorsOfContentThatMovedOnAreNotKept) {

@@ -645,6 +645,17 @@ TEST_F(RecommenderTest, SearchIsUnavailableWhenEmbeddingOrRetrievalIsDown) {
   EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Within()).status()));
 }
 
+TEST_F(RecommenderTest, SearchIsAnErrorWhenNoneOfItsPartsRan) {
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+  retriever_.broken_space = "text";
+
+  const absl::Status status = recommender_.Search(query, Within()).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("nothing could be searched"));
+}
+
 TEST_F(RecommenderTest, FindsNeighborsOfAnItemWithoutTheItem) {
   SimilarQuery query;
   query.catalog = "shop";

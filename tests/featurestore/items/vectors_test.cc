@@ -224,17 +224,76 @@ TEST_F(VectorsTest, NewModelServesOnlyWhenEveryItemHasItsVectors) {
   EXPECT_EQ(Active("text"), "m1");
   EXPECT_EQ(Stats().embedding_backlog, 2);
 
-  ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "b", b, absl::InternalError("cannot")).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "b", b, {Vector("text", "m2", {1, 0, 0})}, true).ok());
   ASSERT_TRUE(store_->DeleteItems("shop", {"c"}).ok());
   EXPECT_EQ(Active("text"), "m2");
   EXPECT_THAT(Spaces("a", true), ElementsAre("text/m2"));
-  EXPECT_THAT(Spaces("b", true), IsEmpty());
+  EXPECT_THAT(Spaces("b", true), ElementsAre("text/m2"));
   const std::vector<Change> changes = Changes(token);
   ASSERT_FALSE(changes.empty());
   EXPECT_EQ(changes.back().kind, ChangeKind::kSpacesSwitched);
   EXPECT_EQ(changes.back().key, "shop");
   EXPECT_EQ(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}).code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(VectorsTest, AFailingModelNeverReplacesTheOneThatWorks) {
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
+  const int64_t a = Put(Write("a"));
+  const int64_t b = Put(Write("b"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "b", b, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m2"}}).ok());
+  ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "a", a, absl::InternalError("not finite")).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "b", b, {Vector("text", "m2", {1, 0})}, true).ok());
+
+  for (int opened = 0; opened < 2; ++opened) {
+    EXPECT_EQ(Stats().embedding_backlog, 0);
+    EXPECT_EQ(Active("text"), "m1");
+    EXPECT_THAT(Spaces("a", true), ElementsAre("text/m1"));
+    EXPECT_EQ(Stats().spaces[0].switch_refusal,
+              "model m2 lacks 1 of the 2 items that model m1 has embedded; item \"a\" failed with "
+              "INTERNAL: not finite");
+    Open();
+  }
+
+  ASSERT_TRUE(store_->PutVectors("shop", "a", a, {Vector("text", "m2", {0, 1})}, true).ok());
+  EXPECT_EQ(Active("text"), "m2");
+  EXPECT_EQ(Stats().spaces[0].switch_refusal, "");
+}
+
+TEST_F(VectorsTest, AnItemThatTheActiveModelFailedTooDoesNotKeepASpaceFromSwitching) {
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
+  const int64_t good = Put(Write("good"));
+  const int64_t bad = Put(Write("bad"));
+  const absl::Status failure = absl::InvalidArgumentError("cannot be decoded");
+  ASSERT_TRUE(store_->PutVectors("shop", "good", good, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "bad", bad, failure).ok());
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m2"}}).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "good", good, {Vector("text", "m2", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->SetEmbeddingFailure("shop", "bad", bad, failure).ok());
+  EXPECT_EQ(Active("text"), "m2");
+}
+
+TEST_F(VectorsTest, ASpaceSwitchesWhenTheLastPendingItemLosesItsContent) {
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m1"}}).ok());
+  const int64_t a = Put(Write("a"));
+  const int64_t b = Put(Write("b"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", a, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "b", b, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m2"}}).ok());
+  ASSERT_TRUE(store_->PutVectors("shop", "a", a, {Vector("text", "m2", {1, 0})}, true).ok());
+  Put(Write("b", ""));
+  EXPECT_EQ(Active("text"), "m2");
+}
+
+TEST_F(VectorsTest, AModelThatComesLaterEmbedsWhatWasLeftOut) {
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {}).ok());
+  const int64_t a = Put(Write("a"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", a, {}, /*complete=*/true).ok());
+  EXPECT_THAT(PendingIds(), IsEmpty());
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"image", "m1"}}).ok());
+  EXPECT_THAT(PendingIds(), ElementsAre("a"));
 }
 
 TEST_F(VectorsTest, TheSameModelAgainChangesNothing) {
