@@ -12,6 +12,7 @@
 #include "models/device.h"
 #include "models/dtype.h"
 #include "models/dtype_race.h"
+#include "models/families/bert/sentence_layout.h"
 #include "models/registry.h"
 
 namespace palate::embedding {
@@ -25,6 +26,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadEncoder(const std::string& folder,
   if (models::IsAdapterFolder(folder)) {
     PALATE_ASSIGN_OR_RETURN(base, models::AdapterBaseFolder(folder));
   }
+  PALATE_ASSIGN_OR_RETURN(base, models::TransformerFolder(base));
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig config,
                           models::JsonConfig::Load(base + "/config.json"));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family, models::FindModelFamily(config));

@@ -41,6 +41,9 @@ struct ModelInfo {
   int dimensions = 0;
   // "mean", "cls", "last_token", or "head" if the family pools with trained weights.
   std::string pooling;
+  // Whether no file of the folder states the pooling, so that `pooling` is only the family's usual
+  // one: mean for "bert" (as sentence-transformers assumes), last_token for decoders.
+  bool pooling_is_assumed = false;
 
   int64_t max_text_tokens = 0;  // per pass, special tokens included
   // Side of the square input of the image tower, in pixels; 0 without such a tower.

@@ -209,8 +209,9 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeVlEncoder(std::shared_ptr<const mod
 absl::StatusOr<std::unique_ptr<Encoder>> LoadDecoder(const std::string& folder,
                                                      const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
+  PALATE_ASSIGN_OR_RETURN(const std::string own, models::TransformerFolder(folder));
   PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::CausalLm> lm,
-                          models::CausalLm::Load(folder, {.dtype = placement.dtype,
+                          models::CausalLm::Load(own, {.dtype = placement.dtype,
                                                           .device = placement.device,
                                                           .adapter = options.adapter}));
   PALATE_ASSIGN_OR_RETURN(const models::SentenceLayout layout, ReadLayout(folder, lm->folder()));
@@ -218,6 +219,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDecoder(const std::string& folder,
   ModelInfo info = NewInfo(folder, FamilyId(lm->family()), placement);
   info.dimensions = static_cast<int>(lm->decoder().config().hidden_size);
   info.pooling = PoolingName(layout.pooling);
+  info.pooling_is_assumed = !layout.pooling_is_stated;
+  if (info.pooling_is_assumed) WarnOfAssumedPooling(info);
   info.adapter = models::IsAdapterFolder(folder) ? folder : options.adapter;
   PALATE_ASSIGN_OR_RETURN(info.weights_digest, WeightsDigest(*lm, info.adapter));
   PALATE_ASSIGN_OR_RETURN(info.max_text_tokens, MaxTokens(*lm, layout, options));

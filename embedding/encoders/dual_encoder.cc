@@ -70,7 +70,8 @@ struct TextHalf {
 
 absl::StatusOr<TextHalf> LoadTextHalf(const std::string& folder, const Placement& placement) {
   TextHalf half;
-  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
+  PALATE_ASSIGN_OR_RETURN(const std::string own, models::TransformerFolder(folder));
+  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(own));
   PALATE_ASSIGN_OR_RETURN(const models::ModelFamily family,
                           models::FindModelFamily(checkpoint.config()));
   if (family != models::ModelFamily::kBert) {
@@ -94,9 +95,11 @@ absl::StatusOr<TextHalf> LoadTextHalf(const std::string& folder, const Placement
 }
 
 void DescribeText(const TextHalf& half, ModelInfo& info) {
+  info.pooling_is_assumed = !half.encoder->pooling_is_stated();
   info.dimensions = static_cast<int>(half.encoder->dimensions());
   info.max_text_tokens = half.encoder->max_tokens();
   info.pooling = PoolingName(half.encoder->pooling());
+  if (info.pooling_is_assumed) WarnOfAssumedPooling(info);
 }
 
 // The path of a folder that dual_encoder.json names relative to itself.

@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "models/device.h"
 #include "models/dtype.h"
@@ -90,6 +91,13 @@ std::string PoolingName(models::TextPooling pooling) {
       return "last_token";
   }
   return "";
+}
+
+void WarnOfAssumedPooling(const ModelInfo& info) {
+  spdlog::warn(
+      "embedding model {}: no file of {} states how tokens are pooled (modules.json and its pooling "
+      "folder); {} is assumed",
+      info.name, info.folder, info.pooling);
 }
 
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family) {

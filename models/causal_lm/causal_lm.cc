@@ -163,7 +163,6 @@ absl::StatusOr<std::shared_ptr<const CausalLm>> CausalLm::Load(const std::string
   }
 
   PALATE_ASSIGN_OR_RETURN(lm->tokenizer_, Tokenizer::Load(lm->folder_));
-  PALATE_ASSIGN_OR_RETURN(lm->chat_template_, LoadChatTemplate(lm->folder_));
   return std::shared_ptr<const CausalLm>(std::move(lm));
 }
 
@@ -195,6 +194,7 @@ absl::Status CausalLm::LoadWithVision(const Checkpoint& checkpoint, const LmLoad
   PALATE_ASSIGN_OR_RETURN(VlImageProcessor processor, VlImageProcessor::Load(folder_));
   PALATE_RETURN_IF_ERROR(CheckParts(folder_, *vision_, config.decoder, processor.config()));
 
+  PALATE_ASSIGN_OR_RETURN(chat_template_, LoadChatTemplate(folder_));
   image_processor_ = std::make_shared<const VlImageProcessor>(std::move(processor));
   image_token_id_ = config.image_token_id;
   return absl::OkStatus();

@@ -73,7 +73,8 @@ class CausalLm {
   const std::shared_ptr<const DecoderModel>& shared_decoder() const { return decoder_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::shared_ptr<const Tokenizer>& shared_tokenizer() const { return tokenizer_; }
-  // Null when the folder has none.
+  // Null when the folder has none, and without vision: prompts of text models are fixed in code, so
+  // that their folder's template is not read.
   const ChatTemplate* chat_template() const { return chat_template_.get(); }
 
   bool has_vision() const { return vision_ != nullptr; }

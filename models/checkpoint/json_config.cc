@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/checkpoint/pointer_file.h"
 
 namespace palate::models {
 namespace {
@@ -44,6 +45,8 @@ int NestingDepth(absl::string_view text) {
 
 absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t limit_bytes) {
   std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a folder, not a file"));
   if (!std::filesystem::is_regular_file(path, error))
     return absl::NotFoundError(absl::StrCat(path, " does not exist"));
 
@@ -58,7 +61,10 @@ absl::StatusOr<std::string> ReadFileToString(const std::string& path, size_t lim
   // Inserting an empty buffer sets failbit, which is not an error here.
   if (size > 0) content << file.rdbuf();
   if (!file) return absl::DataLossError(absl::StrCat("cannot read ", path));
-  return std::move(content).str();
+
+  std::string text = std::move(content).str();
+  PALATE_RETURN_IF_ERROR(RefusePointerFile(path, text));
+  return text;
 }
 
 std::string InFolder(const std::string& folder, absl::string_view name) {

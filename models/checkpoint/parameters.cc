@@ -89,6 +89,21 @@ std::string StoredName(const std::string& listed, const std::string& prefix,
   return absl::StrCat(prefix, listed.substr(options.replaced_prefix.size()));
 }
 
+// The name under which the folder stores the tensor `name`. Models converted from TensorFlow call
+// the weight and bias of a layer normalization gamma and beta, among them bert-base-uncased.
+std::string SpelledAsStored(const Checkpoint& checkpoint, const std::string& name) {
+  constexpr std::array<std::pair<absl::string_view, absl::string_view>, 2> kEarly = {
+      {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}}};
+
+  if (checkpoint.tensors().count(name) > 0) return name;
+  for (const auto& [now, early] : kEarly) {
+    if (!absl::EndsWith(name, now)) continue;
+    std::string other = absl::StrCat(absl::StripSuffix(name, now), early);
+    if (checkpoint.tensors().count(other) > 0) return other;
+  }
+  return name;
+}
+
 bool IsIgnored(const std::string& name, const LoadOptions& options) {
   return std::any_of(options.ignored_prefixes.begin(), options.ignored_prefixes.end(),
                      [&](const std::string& start) { return absl::StartsWith(name, start); }) ||
@@ -103,8 +118,10 @@ std::string ChoosePrefix(const Checkpoint& checkpoint, const ParameterList& para
   size_t best_found = 0;
   for (const std::string& prefix : options.prefixes) {
     size_t found = 0;
-    for (const Parameter& parameter : parameters)
-      found += checkpoint.tensors().count(StoredName(parameter.name, prefix, options));
+    for (const Parameter& parameter : parameters) {
+      const std::string name = StoredName(parameter.name, prefix, options);
+      found += checkpoint.tensors().count(SpelledAsStored(checkpoint, name));
+    }
     if (found > best_found) {
       best = prefix;
       best_found = found;
@@ -182,7 +199,8 @@ class SourceFinder {
 
  private:
   Source FindStored(const Parameter& parameter) {
-    const std::string name = StoredName(parameter.name, prefix_, options_);
+    const std::string name =
+        SpelledAsStored(checkpoint_, StoredName(parameter.name, prefix_, options_));
     stored_.insert(name);
 
     const auto it = checkpoint_.tensors().find(name);

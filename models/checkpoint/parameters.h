@@ -76,7 +76,8 @@ struct LoadOptions {
   const Adapter* adapter = nullptr;
 };
 
-// Fills every listed tensor and converts other floating types. InvalidArgument naming the folder
+// Fills every listed tensor and converts other floating types. A norm "LayerNorm.weight" and
+// "LayerNorm.bias" may be stored as "LayerNorm.gamma" and "LayerNorm.beta". InvalidArgument naming the folder
 // and listing the tensors that are missing, have another shape, are not floating, or are not
 // listed.
 //

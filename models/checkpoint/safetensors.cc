@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "models/checkpoint/pointer_file.h"
 #include "models/checkpoint/safetensors_header.h"
 #include "nlohmann/json.hpp"
 
@@ -95,8 +96,10 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
     if (data == MAP_FAILED) return IoError("map", path);
   }
 
-  return std::shared_ptr<const MappedFile>(
+  std::shared_ptr<const MappedFile> mapped(
       new MappedFile(path, static_cast<const char*>(data), size));
+  PALATE_RETURN_IF_ERROR(RefusePointerFile(path, mapped->bytes()));
+  return mapped;
 }
 
 void MappedFile::Release(absl::string_view range) const {

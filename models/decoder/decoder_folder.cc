@@ -159,6 +159,8 @@ void DecoderModel::Pack(const Checkpoint& checkpoint) {
     weight.reset();
     // If the weight was a view of the mapping, its pages are no longer needed.
     checkpoint.ReleasePages();
+    // glibc would keep freed weights of less than 32 MiB, so that the peak would grow by a layer.
+    ::malloc_trim(0);
     return packed;
   };
 
@@ -178,9 +180,6 @@ void DecoderModel::Pack(const Checkpoint& checkpoint) {
                        .gate = pack(layer.gate_proj, layer.gate_bias, Activation::kSilu),
                        .up = pack(layer.up_proj, layer.up_bias),
                        .down = pack(layer.down_proj, layer.down_bias)});
-
-    // glibc would keep freed weights of this size, so that the peak would grow by a layer or more.
-    ::malloc_trim(0);
   }
 }
 

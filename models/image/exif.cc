@@ -3,13 +3,38 @@
 #include <cstdint>
 
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 
 namespace palate::models {
 namespace {
 
 constexpr uint16_t kOrientationTag = 0x0112;
-constexpr uint16_t kShortType = 3;
 constexpr absl::string_view kExifPrefix("Exif\0\0", 6);
+constexpr absl::string_view kXmpPrefix("http://ns.adobe.com/xap/1.0/\0", 29);
+constexpr absl::string_view kXmpKeyword("XML:com.adobe.xmp\0", 18);
+
+// Sizes of a TIFF entry's integer types. The orientation should be SHORT; writers also use others.
+size_t SizeOfInteger(uint16_t type) {
+  switch (type) {
+    case 6:  // SBYTE
+      return 1;
+    case 3:  // SHORT
+    case 8:  // SSHORT
+      return 2;
+    case 4:   // LONG
+    case 9:   // SLONG
+    case 13:  // IFD
+      return 4;
+    default:
+      return 0;
+  }
+}
+
+// The metadata blocks of a file that can hold an orientation; empty without them.
+struct Metadata {
+  absl::string_view tiff;  // EXIF
+  absl::string_view xmp;
+};
 
 // Reads integers of either byte order. Reads out of range return 0, which no caller accepts as
 // valid.
@@ -18,10 +43,9 @@ class ByteReader {
   ByteReader(absl::string_view bytes, bool little_endian)
       : bytes_(bytes), little_endian_(little_endian) {}
 
+  uint8_t U8(size_t at) const { return static_cast<uint8_t>(Read(at, 1)); }
   uint16_t U16(size_t at) const { return static_cast<uint16_t>(Read(at, 2)); }
   uint32_t U32(size_t at) const { return static_cast<uint32_t>(Read(at, 4)); }
-
- private:
   uint64_t Read(size_t at, size_t size) const {
     if (at > bytes_.size() || size > bytes_.size() - at) return 0;
 
@@ -33,78 +57,138 @@ class ByteReader {
     return value;
   }
 
+ private:
   const absl::string_view bytes_;
   const bool little_endian_;
 };
 
+// The value of an entry: type, count, and the values, or their offset when they need more than
+// four bytes. 0 for types that hold no integers.
+uint64_t ValueOfEntry(const ByteReader& reader, size_t entry) {
+  const size_t size = SizeOfInteger(reader.U16(entry + 2));
+  const uint64_t count = reader.U32(entry + 4);
+  if (size == 0 || count == 0) return 0;
+  return reader.Read(size * count > 4 ? reader.U32(entry + 8) : entry + 8, size);
+}
+
 // The orientation in a TIFF block, which consists of byte order, 42, the offset of the first
-// directory, and that directory: a count and 12-byte entries.
+// directory, and that directory: a count and 12-byte entries. 0 when it has none.
 int OrientationOfTiff(absl::string_view tiff) {
-  if (tiff.size() < 8) return 1;
+  if (tiff.size() < 8) return 0;
   const bool little_endian = absl::StartsWith(tiff, "II");
-  if (!little_endian && !absl::StartsWith(tiff, "MM")) return 1;
+  if (!little_endian && !absl::StartsWith(tiff, "MM")) return 0;
 
   const ByteReader reader(tiff, little_endian);
-  if (reader.U16(2) != 42) return 1;
+  if (reader.U16(2) != 42) return 0;
   const size_t directory = reader.U32(4);
   const size_t entries = reader.U16(directory);
 
   for (size_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + 12 * i;
-    if (entry + 12 > tiff.size()) return 1;
+    if (entry + 12 > tiff.size()) return 0;
     if (reader.U16(entry) != kOrientationTag) continue;
-    const int value = reader.U16(entry + 8);
-    return reader.U16(entry + 2) == kShortType && value >= 1 && value <= 8 ? value : 1;
+    const uint64_t value = ValueOfEntry(reader, entry);
+    // A value that means nothing counts as upright, so that XMP does not override it.
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
-  return 1;
+  return 0;
+}
+
+// The digit of tiff:Orientation="6" or <tiff:Orientation>6</tiff:Orientation>; 0 when there is none.
+int OrientationOfXmp(absl::string_view xmp) {
+  constexpr absl::string_view kName = "tiff:Orientation";
+  for (size_t at = xmp.find(kName); at != absl::string_view::npos; at = xmp.find(kName, at + 1)) {
+    absl::string_view value = xmp.substr(at + kName.size());
+    if (!absl::ConsumePrefix(&value, "=\"") && !absl::ConsumePrefix(&value, ">")) continue;
+    if (!value.empty() && value[0] >= '0' && value[0] <= '9') return value[0] - '0';
+  }
+  return 0;
 }
 
 absl::string_view WithoutExifPrefix(absl::string_view block) {
   return absl::StartsWith(block, kExifPrefix) ? block.substr(kExifPrefix.size()) : block;
 }
 
-// The TIFF block in the first APP1 segment that contains EXIF.
-absl::string_view ExifOfJpeg(absl::string_view file) {
-  const ByteReader reader(file, /*little_endian=*/false);
-  size_t at = 2;
-  while (at + 4 <= file.size()) {
-    const uint16_t marker = reader.U16(at);
-    const size_t length = reader.U16(at + 2);
-    const bool metadata_is_over = marker < 0xFF01 || marker == 0xFFDA;
-    if (metadata_is_over || length < 2 || at + 2 + length > file.size()) return {};
-
-    const absl::string_view content = file.substr(at + 4, length - 2);
-    if (marker == 0xFFE1 && absl::StartsWith(content, kExifPrefix))
-      return WithoutExifPrefix(content);
-    at += 2 + length;
-  }
-  return {};
+bool HasNoLength(uint8_t marker) {
+  return marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
 }
 
-// A PNG chunk is length, type, content, checksum.
-absl::string_view ExifOfPng(absl::string_view file) {
+// The first APP1 segments that hold EXIF and XMP. Before a marker there may be fill bytes (0xFF),
+// and bytes that belong to nothing.
+Metadata MetadataOfJpeg(absl::string_view file) {
   const ByteReader reader(file, /*little_endian=*/false);
+  Metadata found;
+  size_t at = 2;
+  while (at + 4 <= file.size()) {
+    const uint8_t marker = reader.U8(at + 1);
+    if (reader.U8(at) != 0xFF || marker == 0xFF) {
+      ++at;
+      continue;
+    }
+    if (HasNoLength(marker)) {
+      at += 2;
+      continue;
+    }
+
+    const size_t length = reader.U16(at + 2);
+    const bool pixels_follow = marker == 0xDA || marker == 0xD9;
+    if (pixels_follow || length < 2 || at + 2 + length > file.size()) break;
+
+    const absl::string_view content = file.substr(at + 4, length - 2);
+    if (marker == 0xE1 && found.tiff.empty() && absl::StartsWith(content, kExifPrefix))
+      found.tiff = WithoutExifPrefix(content);
+    if (marker == 0xE1 && found.xmp.empty() && absl::StartsWith(content, kXmpPrefix))
+      found.xmp = content.substr(kXmpPrefix.size());
+    at += 2 + length;
+  }
+  return found;
+}
+
+// A PNG chunk is length, type, content, checksum. XMP stands in an iTXt chunk that is not
+// compressed.
+Metadata MetadataOfPng(absl::string_view file) {
+  const ByteReader reader(file, /*little_endian=*/false);
+  Metadata found;
   size_t at = 8;
   while (at + 12 <= file.size()) {
     const size_t length = reader.U32(at);
-    if (length > file.size() - at - 12) return {};
+    if (length > file.size() - at - 12) break;
 
-    if (file.substr(at + 4, 4) == "eXIf") return WithoutExifPrefix(file.substr(at + 8, length));
+    const absl::string_view content = file.substr(at + 8, length);
+    if (file.substr(at + 4, 4) == "eXIf" && found.tiff.empty())
+      found.tiff = WithoutExifPrefix(content);
+    if (file.substr(at + 4, 4) == "iTXt" && absl::StartsWith(content, kXmpKeyword))
+      found.xmp = content;
     at += 12 + length;
   }
-  return {};
+  return found;
 }
 
 // A RIFF chunk is type, length, content padded to an even length.
-absl::string_view ExifOfWebp(absl::string_view file) {
+Metadata MetadataOfWebp(absl::string_view file) {
   const ByteReader reader(file, /*little_endian=*/true);
+  Metadata found;
   size_t at = 12;
   while (at + 8 <= file.size()) {
     const size_t length = reader.U32(at + 4);
-    if (length > file.size() - at - 8) return {};
+    if (length > file.size() - at - 8) break;
 
-    if (file.substr(at, 4) == "EXIF") return WithoutExifPrefix(file.substr(at + 8, length));
+    const absl::string_view content = file.substr(at + 8, length);
+    if (file.substr(at, 4) == "EXIF" && found.tiff.empty()) found.tiff = WithoutExifPrefix(content);
+    if (file.substr(at, 4) == "XMP " && found.xmp.empty()) found.xmp = content;
     at += 8 + length + (length & 1);
+  }
+  return found;
+}
+
+Metadata MetadataOf(absl::string_view encoded, ImageFormat format) {
+  switch (format) {
+    case ImageFormat::kJpeg:
+      return MetadataOfJpeg(encoded);
+    case ImageFormat::kPng:
+      return MetadataOfPng(encoded);
+    case ImageFormat::kWebp:
+      return MetadataOfWebp(encoded);
   }
   return {};
 }
@@ -112,15 +196,10 @@ absl::string_view ExifOfWebp(absl::string_view file) {
 }  // namespace
 
 int ReadExifOrientation(absl::string_view encoded, ImageFormat format) {
-  switch (format) {
-    case ImageFormat::kJpeg:
-      return OrientationOfTiff(ExifOfJpeg(encoded));
-    case ImageFormat::kPng:
-      return OrientationOfTiff(ExifOfPng(encoded));
-    case ImageFormat::kWebp:
-      return OrientationOfTiff(ExifOfWebp(encoded));
-  }
-  return 1;
+  const Metadata metadata = MetadataOf(encoded, format);
+  int orientation = OrientationOfTiff(metadata.tiff);
+  if (orientation == 0) orientation = OrientationOfXmp(metadata.xmp);
+  return orientation >= 1 && orientation <= 8 ? orientation : 1;
 }
 
 Image ApplyOrientation(Image image, int orientation) {

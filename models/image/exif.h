@@ -7,8 +7,9 @@
 
 namespace palate::models {
 
-// The EXIF orientation: 1 (upright) to 8; 1 when the image has none or an invalid one. `encoded` is
-// a whole file of `format`.
+// The EXIF orientation, or that of XMP where EXIF has none: 1 (upright) to 8; 1 when the image has
+// none or an invalid one. As Pillow reads it: the value may have any integer type. `encoded` is a
+// whole file of `format`.
 int ReadExifOrientation(absl::string_view encoded, ImageFormat format);
 
 // Turns an image that is stored with `orientation` upright.

@@ -36,6 +36,10 @@ constexpr std::array<Signature, 13> kUnsupported = {{{0, "GIF8", "GIF"},
                                                      {0, "%PDF", "PDF"}}};
 
 absl::StatusOr<ImageFormat> DetectFormat(absl::string_view encoded) {
+  if (absl::StartsWith(encoded, "version https://git-lfs.github.com/spec/")) {
+    return absl::InvalidArgumentError(
+        "is a Git LFS pointer, not the picture itself: run \"git lfs pull\" in its repository");
+  }
   if (absl::StartsWith(encoded, "\xff\xd8\xff")) return ImageFormat::kJpeg;
   if (absl::StartsWith(encoded, kPngSignature)) return ImageFormat::kPng;
   if (absl::StartsWith(encoded, "RIFF") && encoded.size() >= 12 && encoded.substr(8, 4) == "WEBP")

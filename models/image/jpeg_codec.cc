@@ -93,14 +93,15 @@ bool ReadPixels(Decompressor& decoder, uint8_t* pixels, size_t row_bytes) {
   return true;
 }
 
-// Files with Adobe's marker, which are nearly all CMYK files, store inverted ink values.
-std::vector<uint8_t> CmykToRgb(const std::vector<uint8_t>& cmyk, bool inverted) {
+// CMYK files store inverted ink values, with Adobe's marker or without: readers agree on that,
+// although the format does not.
+std::vector<uint8_t> CmykToRgb(const std::vector<uint8_t>& cmyk) {
   std::vector<uint8_t> rgb(cmyk.size() / 4 * 3);
   for (size_t i = 0; i < cmyk.size() / 4; ++i) {
     const uint8_t* in = cmyk.data() + 4 * i;
-    const int light = inverted ? in[3] : 255 - in[3];
+    const int light = in[3];
     for (size_t c = 0; c < 3; ++c) {
-      const int ink = inverted ? 255 - in[c] : in[c];
+      const int ink = 255 - in[c];
       rgb[3 * i + c] = static_cast<uint8_t>(std::clamp(light - (ink * light + 127) / 255, 0, 255));
     }
   }
@@ -127,7 +128,7 @@ absl::StatusOr<Image> DecodeJpeg(absl::string_view encoded, const ImageHeader& h
   std::vector<uint8_t> pixels(row_bytes * static_cast<size_t>(header.height));
 
   if (!ReadPixels(decoder, pixels.data(), row_bytes)) return decoder.Error();
-  if (cmyk) pixels = CmykToRgb(pixels, /*inverted=*/decoder.decompress.saw_Adobe_marker != FALSE);
+  if (cmyk) pixels = CmykToRgb(pixels);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};
 }
 

@@ -21,12 +21,16 @@ uint32_t BigEndian32(absl::string_view bytes, size_t at) {
 // The state that libpng's callbacks access.
 struct ReadState {
   absl::string_view rest;
+  bool ended_early = false;
   char message[160] = "";
 };
 
 void OnRead(png_structp png, png_bytep out, size_t size) {
   auto* state = static_cast<ReadState*>(png_get_io_ptr(png));
-  if (size > state->rest.size()) png_error(png, "the file ends early");
+  if (size > state->rest.size()) {
+    state->ended_early = true;
+    png_error(png, "the file ends early");
+  }
   std::memcpy(out, state->rest.data(), size);
   state->rest.remove_prefix(size);
 }
@@ -74,6 +78,12 @@ bool ReadInfo(Reader& reader, ReadState& state, bool& has_alpha) {
 bool ReadRows(Reader& reader, png_bytepp rows) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_read_image(reader.png, rows);
+  return true;
+}
+
+// Reads what follows the pixels. Many files lack the end chunk, and have all pixels nevertheless.
+bool ReadEnd(Reader& reader, const ReadState& state) {
+  if (setjmp(png_jmpbuf(reader.png)) != 0) return state.ended_early;
   png_read_end(reader.png, nullptr);
   return true;
 }
@@ -111,7 +121,7 @@ absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& he
   for (int64_t y = 0; y < header.height; ++y)
     rows.push_back(pixels.data() + static_cast<size_t>(y) * row_bytes);
 
-  if (!ReadRows(reader, rows.data())) return Corrupt(state);
+  if (!ReadRows(reader, rows.data()) || !ReadEnd(reader, state)) return Corrupt(state);
   if (has_alpha) return CompositeOnWhite(pixels, header.width, header.height);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};
 }

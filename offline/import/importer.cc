@@ -67,7 +67,7 @@ std::string DigestOf(const ItemUpload& upload) {
   for (const std::string* part : {&upload.item.id, &upload.item.title, &upload.item.description})
     AppendPart(*part, row);
   AppendBigEndian64(upload.item.hidden ? 1 : 0, row);
-  AppendTime(upload.item.create_time, row);
+  AppendTime(upload.item.create_time.value_or(absl::InfinitePast()), row);
   AppendTime(upload.item.expire_time.value_or(absl::InfinitePast()), row);
   for (const auto& [name, value] : upload.item.attributes) {
     AppendPart(name, row);

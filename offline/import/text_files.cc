@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,10 @@
 namespace palate::offline {
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
+  // A folder opens like a file, and its end lies nowhere.
+  if (std::error_code error; std::filesystem::is_directory(path, error))
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a folder, not a file"));
+
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) {
     const std::string message = absl::StrCat("cannot read ", path, ": ", std::strerror(errno));

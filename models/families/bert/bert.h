@@ -91,6 +91,8 @@ class SentenceEncoder {
   // Longest input in tokens, including special tokens.
   int64_t max_tokens() const { return max_tokens_; }
   TextPooling pooling() const { return layout_.pooling; }
+  // False when no file of the folder states a pooling, so that mean is assumed.
+  bool pooling_is_stated() const { return layout_.pooling_is_stated; }
   // Whether the checkpoint's modules end with normalization, so that Encode returns unit vectors.
   bool normalizes() const { return layout_.normalize; }
   // Texts to put before an input, from config_sentence_transformers.json; empty for none.

@@ -109,11 +109,12 @@ absl::StatusOr<int64_t> TokenizerLimit(const std::string& folder) {
 absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(
     const std::string& folder, const LoadOptions& options) {
   auto encoder = std::shared_ptr<SentenceEncoder>(new SentenceEncoder);
-  PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
   PALATE_ASSIGN_OR_RETURN(encoder->layout_, ReadSentenceLayout(folder));
+  const std::string& own = encoder->layout_.transformer;
+  PALATE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(own));
   PALATE_ASSIGN_OR_RETURN(encoder->model_, BertModel::Load(checkpoint, options));
   PALATE_ASSIGN_OR_RETURN(encoder->tokenizer_,
-                          LoadReferenceTokenizer(folder, {.lower_case = encoder->layout_.lower_case,
+                          LoadReferenceTokenizer(own, {.lower_case = encoder->layout_.lower_case,
                                                           .default_class = "BertTokenizer"}));
 
   const BertConfig& config = encoder->model_->config();
@@ -124,7 +125,7 @@ absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(
   }
 
   PALATE_RETURN_IF_ERROR(encoder->LoadDense(options));
-  PALATE_RETURN_IF_ERROR(encoder->ChooseMaxTokens(folder));
+  PALATE_RETURN_IF_ERROR(encoder->ChooseMaxTokens(own));
   PALATE_RETURN_IF_ERROR(encoder->ComputeDigest(checkpoint));
   return encoder;
 }

@@ -39,7 +39,9 @@ absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
   TextPooling pooling = TextPooling::kMean;
 
   for (const auto& [key, value] : json.json().items()) {
-    if (!absl::StartsWith(key, "pooling_mode_") || value != true) continue;
+    if (!absl::StartsWith(key, "pooling_mode_")) continue;
+    PALATE_ASSIGN_OR_RETURN(const bool enabled, json.BoolOr(key, false));
+    if (!enabled) continue;
     ++modes;
     bool known = false;
     for (const PoolingRow& row : kPoolings) {
@@ -59,14 +61,32 @@ absl::StatusOr<TextPooling> PoolingFromFlags(const JsonConfig& json) {
   return pooling;
 }
 
+// "pooling_mode": a name, or a list of names of which several would be concatenated.
+absl::StatusOr<std::string> PoolingName(const JsonConfig& json) {
+  const nlohmann::json& value = json.json().at("pooling_mode");
+  if (!value.is_array()) return json.String("pooling_mode");
+
+  if (value.empty())
+    return absl::InvalidArgumentError(absl::StrCat(json.source(), " enables no kind of pooling"));
+  if (value.size() > 1) {
+    return absl::UnimplementedError(absl::StrCat(json.source(), ": ", value.size(),
+                                                 " combined kinds of pooling are not supported"));
+  }
+  if (!value[0].is_string()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(json.source(), ": \"pooling_mode\" is not a list of names"));
+  }
+  return value[0].get<std::string>();
+}
+
 absl::StatusOr<TextPooling> ReadPooling(const std::string& folder, bool& include_prompt) {
   PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(folder + "/config.json"));
   PALATE_ASSIGN_OR_RETURN(include_prompt, json.BoolOr("include_prompt", true));
   if (!json.Has("pooling_mode")) return PoolingFromFlags(json);
 
-  PALATE_ASSIGN_OR_RETURN(const std::string name, json.String("pooling_mode"));
+  PALATE_ASSIGN_OR_RETURN(const std::string name, PoolingName(json));
   for (const PoolingRow& row : kPoolings) {
-    if (name == row.name) return row.pooling;
+    if (absl::EqualsIgnoreCase(name, row.name)) return row.pooling;
   }
   return UnsupportedPooling(json, name);
 }
@@ -122,7 +142,9 @@ class ModuleReader {
       return absl::UnimplementedError(
           absl::StrCat(Source(), ": a module after the normalization is not supported"));
 
-    if (absl::EndsWith(type, ".Transformer")) return Transformer(path);
+    // Early files call a transformer by its family.
+    if (absl::EndsWith(type, ".Transformer") || absl::EndsWith(type, ".BERT"))
+      return Transformer(path);
     if (!transformer_)
       return absl::InvalidArgumentError(
           absl::StrCat(Source(), " does not begin with a transformer"));
@@ -167,9 +189,7 @@ class ModuleReader {
     if (transformer_)
       return absl::UnimplementedError(
           absl::StrCat(Source(), ": a second transformer is not supported"));
-    if (!path.empty())
-      return absl::UnimplementedError(
-          absl::StrCat(Source(), ": a transformer outside of the folder itself is not supported"));
+    if (!path.empty()) layout_.transformer = InFolder(folder_, path);
     transformer_ = true;
     return absl::OkStatus();
   }
@@ -180,6 +200,7 @@ class ModuleReader {
           absl::StrCat(Source(), ": a second pooling is not supported"));
     PALATE_ASSIGN_OR_RETURN(layout_.pooling, ReadPooling(folder, include_prompt_));
     pooling_ = true;
+    layout_.pooling_is_stated = true;
     return absl::OkStatus();
   }
 
@@ -190,14 +211,18 @@ class ModuleReader {
   bool include_prompt_ = true;
 };
 
-absl::Status ReadModules(const std::string& folder, SentenceLayout& layout) {
-  const std::string path = folder + "/modules.json";
-  if (!FileExists(path)) return absl::OkStatus();
-
+absl::StatusOr<nlohmann::json> LoadModules(const std::string& path) {
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path));
   const nlohmann::json modules = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!modules.is_array())
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON list"));
+  return modules;
+}
+
+absl::Status ReadModules(const std::string& folder, SentenceLayout& layout) {
+  const std::string path = folder + "/modules.json";
+  if (!FileExists(path)) return absl::OkStatus();
+  PALATE_ASSIGN_OR_RETURN(const nlohmann::json modules, LoadModules(path));
 
   ModuleReader reader(folder, layout);
   for (const nlohmann::json& module : modules) PALATE_RETURN_IF_ERROR(reader.Read(module));
@@ -220,8 +245,21 @@ absl::StatusOr<SentencePrompts> ReadPrompts(const JsonConfig& json) {
 
 }  // namespace
 
+absl::StatusOr<std::string> TransformerFolder(const std::string& folder) {
+  const std::string path = folder + "/modules.json";
+  if (!FileExists(path)) return folder;
+  PALATE_ASSIGN_OR_RETURN(const nlohmann::json modules, LoadModules(path));
+
+  // The first module decides; a list that does not begin with a transformer is refused here.
+  SentenceLayout layout;
+  layout.transformer = folder;
+  if (!modules.empty()) PALATE_RETURN_IF_ERROR(ModuleReader(folder, layout).Read(modules[0]));
+  return layout.transformer;
+}
+
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder) {
   SentenceLayout layout;
+  layout.transformer = folder;
   if (const std::string path = folder + "/config_sentence_transformers.json"; FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(layout.prompts, ReadPrompts(json));
@@ -229,7 +267,8 @@ absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder) {
 
   PALATE_RETURN_IF_ERROR(ReadModules(folder, layout));
 
-  if (const std::string path = folder + "/sentence_bert_config.json"; FileExists(path)) {
+  if (const std::string path = InFolder(layout.transformer, "sentence_bert_config.json");
+      FileExists(path)) {
     PALATE_ASSIGN_OR_RETURN(const JsonConfig json, JsonConfig::Load(path));
     PALATE_ASSIGN_OR_RETURN(layout.max_tokens, json.IntOr("max_seq_length", 0));
     if (layout.max_tokens < 0)

@@ -38,6 +38,9 @@ struct SentencePrompts {
 };
 
 struct SentenceLayout {
+  std::string transformer;  // the folder of the transformer's config, weights and tokenizer
+  // False when no file states a pooling; `pooling` is then the default of sentence-transformers.
+  bool pooling_is_stated = false;
   TextPooling pooling = TextPooling::kMean;
   std::vector<DenseModule> dense;  // in order, between pooling and normalization
   bool normalize = false;
@@ -46,7 +49,12 @@ struct SentenceLayout {
   SentencePrompts prompts;
 };
 
-// Reads these files of `folder`. A folder without modules.json is mean-pooled and not normalized.
+// The folder of the transformer's own files: `folder`, or the subfolder that modules.json names (such
+// as "0_Transformer"). Errors as ReadSentenceLayout.
+absl::StatusOr<std::string> TransformerFolder(const std::string& folder);
+
+// Reads these files of `folder`. A folder without modules.json is mean-pooled and not normalized, as
+// by sentence-transformers; `pooling_is_stated` is then false, and callers say so.
 // InvalidArgument for files that do not parse or are inconsistent; Unimplemented naming a module,
 // pooling or activation that is not supported.
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder);

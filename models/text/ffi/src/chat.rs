@@ -29,6 +29,39 @@ fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
+/// The body of a tag that opens or closes a generation block, and its replacement.
+fn replacement_of(tag: &str) -> Option<&'static str> {
+    match tag {
+        "generation" => Some("with"),
+        "endgeneration" => Some("endwith"),
+        _ => None,
+    }
+}
+
+/// Replaces `{% generation %}` and `{% endgeneration %}`, with which templates mark for training
+/// what the assistant writes, by a block that only has a scope, which is what they are in a prompt.
+fn without_generation_tags(source: &str) -> String {
+    let mut result = String::with_capacity(source.len());
+    let mut rest = source;
+
+    while let Some(start) = rest.find("{%") {
+        let (before, tag) = rest.split_at(start + 2);
+        result.push_str(before);
+        rest = tag;
+
+        let Some(end) = tag.find("%}") else { break };
+        let body = tag[..end].trim_start_matches(['-', '+']);
+        let body = body.trim_end_matches(['-', '+']).trim();
+        if let Some(name) = replacement_of(body) {
+            result.push_str(&tag[..end].replacen(body, name, 1));
+            rest = &tag[end..];
+        }
+    }
+
+    result.push_str(rest);
+    result
+}
+
 impl ChatTemplate {
     fn new(source: &str, variables: &str) -> Result<Self, String> {
         let mut environment = Environment::new();
@@ -43,7 +76,7 @@ impl ChatTemplate {
         environment.add_filter("tojson", tojson);
 
         environment
-            .add_template_owned(NAME, source.to_owned())
+            .add_template_owned(NAME, without_generation_tags(source))
             .map_err(|error| describe(&error))?;
 
         Ok(ChatTemplate {
