@@ -138,6 +138,8 @@ absl::Status RunEmbed(const Arguments& arguments) {
   PALATE_ASSIGN_OR_RETURN(const offline::EmbedFileReport report,
                           offline::EmbedFile(*embedder, parsed.file, reporter.Step("embedding")));
   SayReport(report, parsed.file.output, reporter);
+  if (const std::string& reason = model->info().dtype_reason; !reason.empty())
+    reporter.Say(absl::StrCat("  computed in ", model->info().dtype, " (", reason, ")"));
   return CheckAllTaken(report.source.malformed_count);
 }
 

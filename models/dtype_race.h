@@ -3,8 +3,7 @@
 // Which type is faster cannot be read off the processor's instructions: with AVX512_BF16 and
 // without AMX, bf16 may take twice as long as fp32. So the same work runs in both types in turn,
 // and bf16 wins only if its fastest run is clearly the faster one, since fp32 is exact. The outcome
-// is remembered, because vectors of different types belong to different spaces: a restart must not
-// decide differently.
+// is remembered, so that a restart does not decide differently and vectors keep their last digits.
 //
 // Thread-safe.
 #pragma once
@@ -37,11 +36,11 @@ struct DtypeRace {
 // Whether "auto" needs a race here: on a processor with instructions for bf16.
 bool DtypeNeedsRace(absl::string_view dtype, const c10::Device& device);
 
-// Runs both in turn: once to warm up, and then up to five times within `budget`; at least once
-// each, so a single slow run may exceed it. The first error.
+// Runs both in turn: once to warm up, then up to twenty times within `budget`, but five times if
+// four budgets are enough for that, and once in any case. The first error.
 using RaceRun = std::function<absl::Status()>;
 absl::StatusOr<DtypeRace> RaceDtypes(const RaceRun& fp32, const RaceRun& bf16,
-                                     absl::Duration budget = absl::Milliseconds(600));
+                                     absl::Duration budget = absl::Seconds(1));
 
 // Identifies what the speed of a folder's model depends on: the configuration and the size of the
 // weights in `folders`, and the processor. 16 hex digits.

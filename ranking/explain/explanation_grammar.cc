@@ -16,7 +16,7 @@ namespace palate::ranking {
 namespace {
 
 // The notation: alternatives are separated by " | "; "<rule>" stands for a rule, "@role" for a
-// value of the role, "@any" for any value, "#name" for the item's title, "#title" for a title of
+// value of the role, "#name" for the item's title, "#title" for a title of
 // the history; everything else is a word or a sign.
 struct NotedRule {
   const char* name;
@@ -77,7 +77,7 @@ constexpr NotedRule kRules[] = {
     {"range",
      "at @price , it is within the price range you usually choose | "
      "its price of @price is in your usual range | "
-     "the price , @price , is within your usual range | its @any is in your usual range | "
+     "the price , @price , is within your usual range | "
      "with @other , it is within the range you usually choose"},
     {"source",
      "it is popular right now | right now it is trending | many people choose it right now | "
@@ -92,7 +92,7 @@ constexpr NotedRule kRules[] = {
 };
 
 struct Symbol {
-  enum class Kind { kWord, kRule, kValue, kAnyValue, kName, kTitle };
+  enum class Kind { kWord, kRule, kValue, kName, kTitle };
   Kind kind = Kind::kWord;
   std::string text;                    // kWord
   size_t rule = 0;                     // kRule
@@ -156,8 +156,6 @@ class Rules {
       if (part.front() == '<') {
         const std::string name(part.substr(1, part.size() - 2));
         symbols.push_back({Symbol::Kind::kRule, "", numbers_.at(name)});
-      } else if (part == "@any") {
-        symbols.push_back({Symbol::Kind::kAnyValue, "", 0});
       } else if (part.front() == '@') {
         symbols.push_back({Symbol::Kind::kValue, "", 0, RoleNamed(part.substr(1))});
       } else if (part.front() == '#') {
@@ -240,8 +238,6 @@ class Parser {
         return mention && token.mention.kind == Mention::Kind::kName;
       case Symbol::Kind::kTitle:
         return mention && token.mention.kind == Mention::Kind::kEvent;
-      case Symbol::Kind::kAnyValue:
-        return roles_[at].has_value();
       case Symbol::Kind::kValue:
         return roles_[at] == symbol.role;
       case Symbol::Kind::kRule:

@@ -13,7 +13,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "ranking/reasons.h"
 #include "ranking/special_tokens.h"
@@ -22,6 +24,21 @@ namespace palate::ranking {
 namespace {
 
 constexpr char kPriceWord[] = "price";
+
+bool IsPlural(absl::string_view word) {
+  return word.size() > 3 && absl::EndsWith(word, "s") && !absl::EndsWith(word, "ss") &&
+         !absl::EndsWith(word, "us") && !absl::EndsWith(word, "is");
+}
+
+std::string Singular(std::string word) {
+  if (!IsPlural(word) || word == "series" || word == "species") return word;
+  if (absl::EndsWith(word, "ies") && word != "movies") {
+    word.replace(word.size() - 3, 3, "y");
+  } else {
+    word.pop_back();
+  }
+  return word;
+}
 
 // The words of a name in lower case, singular: "main_colors" and "mainColor" have "color".
 std::vector<std::string> WordsOfName(absl::string_view name) {
@@ -34,13 +51,7 @@ std::vector<std::string> WordsOfName(absl::string_view name) {
     if (absl::ascii_isalpha(c)) words.back() += static_cast<char>(absl::ascii_tolower(c));
   }
 
-  for (std::string& word : words) {
-    if (absl::EndsWith(word, "ies")) {
-      word.replace(word.size() - 3, 3, "y");
-    } else if (word.size() > 3 && absl::EndsWith(word, "s") && !absl::EndsWith(word, "ss")) {
-      word.pop_back();
-    }
-  }
+  for (std::string& word : words) word = Singular(std::move(word));
   return words;
 }
 
@@ -341,7 +352,12 @@ std::string SaidOf(const std::string& attribute, const std::string& value) {
   if (Contains(words, "feature")) return value;
   if (Contains(words, kPriceWord))
     return absl::StrCat(StartsWithVowel(value) ? "an " : "a ", value, " price");
-  return absl::StrCat(NameOf(attribute), " ", value);
+  double number = 0;
+  if (IsPlural(attribute) && absl::SimpleAtod(value, &number))
+    return absl::StrCat(value, " ", NameOf(attribute));
+  std::vector<std::string> name = absl::StrSplit(NameOf(attribute), ' ');
+  name.back() = Singular(std::move(name.back()));
+  return absl::StrCat(value, " as the ", absl::StrJoin(name, " "));
 }
 
 std::string InteractionPhrase(Interaction interaction) {

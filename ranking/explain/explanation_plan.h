@@ -68,7 +68,7 @@ enum class PointRole {
 // ("foldable").
 PointRole RoleOf(const std::string& attribute, const std::string& value);
 // The value in words that fit the phrases of its role ("made of …", "made with … in mind"):
-// "walnut", "travel use", "a premium price", "country France".
+// "walnut", "travel use", "a premium price", "France as the country", "320 pages".
 std::string SaidOf(const std::string& attribute, const std::string& value);
 // The word for the role in prompts: "material", "style", …. kKind and kCategory share one.
 const std::string& PointRoleWord(PointRole role);

@@ -286,11 +286,7 @@ class Writer {
                               "The price, #, is within your usual range."}),
                   point);
     }
-    if (plan_.points[point].role != PointRole::kOther)
-      return Fill("Its # is in your usual range.", point);
-    return Fill(choice_.Of({"With #, it is within the range you usually choose.",
-                            "Its # is in your usual range."}),
-                point);
+    return Fill("With #, it is within the range you usually choose.", point);
   }
 
   // Candidates for the second sentence, about facts that the first one does not mention.

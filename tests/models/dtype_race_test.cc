@@ -42,6 +42,15 @@ TEST(DtypeRaceTest, SlowWorkIsMeasuredOnceEach) {
   EXPECT_EQ(bf16, 2);
 }
 
+TEST(DtypeRaceTest, QuickWorkIsMeasuredTwentyTimes) {
+  int fp32 = 0, bf16 = 0;
+  ASSERT_TRUE(RaceDtypes(Takes(absl::ZeroDuration(), &fp32), Takes(absl::ZeroDuration(), &bf16),
+                         absl::Seconds(20))
+                  .ok());
+  EXPECT_EQ(fp32, 21);
+  EXPECT_EQ(bf16, 21);
+}
+
 TEST(DtypeRaceTest, FirstErrorOfTheWorkEndsTheRace) {
   const auto race =
       RaceDtypes([] { return absl::InternalError("broken"); }, Takes(absl::ZeroDuration()));

@@ -115,7 +115,7 @@ TEST_F(EmbedFileTest, WritesAVectorForEveryUsableLineAndNamesTheOthers) {
   for (const Malformed& malformed : report->source.malformed)
     problems[malformed.line] = malformed.reason;
   ASSERT_THAT(problems, SizeIs(5));
-  EXPECT_THAT(problems[3], HasSubstr("not JSON"));
+  EXPECT_THAT(problems[3], HasSubstr("no JSON value"));
   EXPECT_THAT(problems[5], HasSubstr("earlier line"));
   EXPECT_THAT(problems[6], HasSubstr("missing.png"));
   EXPECT_THAT(problems[7], HasSubstr("neither text nor images"));

@@ -131,7 +131,8 @@ std::string ShapeOf(std::string text, const ExplainInput& input) {
     const auto* word = std::get_if<std::string>(&value);
     const std::string said =
         word != nullptr ? *word : absl::StrCat(static_cast<int>(std::get<double>(value)));
-    if (name != "color") spellings.emplace_back(absl::StrCat(name, " ", said), "V");
+    spellings.emplace_back(absl::StrCat(said, " as the ", name), "V");
+    spellings.emplace_back(absl::StrCat(said, " ", name), "V");
     spellings.emplace_back(said, "V");
   }
   std::stable_sort(spellings.begin(), spellings.end(),

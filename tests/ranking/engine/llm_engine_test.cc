@@ -290,7 +290,10 @@ TEST_F(LlmEngineTest, DrawsOnlyWhatIsAdmittedAndGivesUpWhereNothingIs) {
   const std::vector<int64_t> ids = RunWave(*loaded, {guarded}, options)[0];
   EXPECT_EQ(std::count(ids.begin(), ids.end(), first), 0);
 
+  // A text that would be longer than what is admitted.
   DecodeRequest stuck = free;
+  while (RunWave(*loaded, {stuck}, options)[0].size() <= 3)
+    ASSERT_LT(++stuck.seed, free.seed + 100);
   stuck.key = 1;
   stuck.admits = [](const std::vector<int64_t>& ids) { return ids.size() <= 3; };
   auto wave = DecodeWave::Start(*loaded, {free, stuck}, options);
@@ -299,8 +302,8 @@ TEST_F(LlmEngineTest, DrawsOnlyWhatIsAdmittedAndGivesUpWhereNothingIs) {
     const auto finished = (*wave)->Step();
     ASSERT_TRUE(finished.ok()) << finished.status();
     for (const DecodedText& text : *finished) {
-      EXPECT_EQ(text.end == DecodedText::End::kStuck, text.key == 1);
-      if (text.key == 1) {
+      EXPECT_EQ(text.end == DecodedText::End::kStuck, text.key == stuck.key);
+      if (text.key == stuck.key) {
         EXPECT_EQ(text.ids.size(), 3u);
       }
     }

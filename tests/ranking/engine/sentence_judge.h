@@ -51,7 +51,7 @@ inline const std::vector<std::regex>& GoodSentences() {
           absl::StrCat("For a change, here is one that ", is),
           absl::StrCat("Close to T, which you ", did),
           std::string("At V, it is within the price range you usually choose|"
-                      "Its (price of )?V is in your usual range|"
+                      "Its price of V is in your usual range|"
                       "The price, V, is within your usual range|"
                       "With V, it is within the range you usually choose"),
           std::string("It is popular right now|Right now it is trending|"

@@ -217,7 +217,7 @@ TEST(MakePlanTest, SpellsValuesSoThatTheyFitTheirPhrases) {
   EXPECT_EQ(said("price_level", std::string("premium")), "a premium price");
   EXPECT_EQ(said("price_level", std::string("entry")), "an entry price");
   EXPECT_EQ(said("occasion", std::string("travel")), "travel use");
-  EXPECT_EQ(said("country", std::string("France")), "country France");
+  EXPECT_EQ(said("country", std::string("France")), "France as the country");
   EXPECT_EQ(said("hand_made", true), "hand made");
   EXPECT_EQ(said("material", std::string("Walnut")), "Walnut");
 }
@@ -249,6 +249,9 @@ TEST(RoleOfTest, ReadsWholeWordsOnly) {
   EXPECT_EQ(RoleOf("features", "foldable"), PointRole::kFeature);
   EXPECT_EQ(RoleOf("features", "USB-C port"), PointRole::kOther);
   EXPECT_EQ(SaidOf("features", "USB-C port"), "USB-C port");
+  EXPECT_EQ(SaidOf("pages", "320"), "320 pages");
+  EXPECT_EQ(SaidOf("languages", "French"), "French as the language");
+  EXPECT_EQ(SaidOf("reading_series", "Winter"), "Winter as the reading series");
   EXPECT_EQ(SaidOf("has_wifi", "has wifi"), "wifi");
 }
 

@@ -80,6 +80,7 @@ constexpr char kResponse[] = R"pb(
     weight: -1.5
   }
   items {
+    number: 21
     item {
       id: "a"
       title: "A"
@@ -102,6 +103,7 @@ constexpr char kResponse[] = R"pb(
     }
   }
   items {
+    number: 22
     item {
       id: "b"
       title: "B"
