@@ -5,12 +5,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "cli/client_flags.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "domain/limits.h"
+#include "palate/embedding/v1/embedding_service.grpc.pb.h"
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
 #include "palate/recommender/v1/recommender_service.grpc.pb.h"
 #include "palate/retrieval/v1/retrieval_service.grpc.pb.h"
@@ -21,6 +23,7 @@ namespace palate::services {
 namespace {
 
 namespace pb = palate::recommender::v1;
+namespace embedding_pb = palate::embedding::v1;
 namespace store_pb = palate::featurestore::v1;
 namespace retrieval_pb = palate::retrieval::v1;
 
@@ -33,7 +36,9 @@ const char kEventsHelp[] =
     "  --value NUMBER       its value, such as a rating\n"
     "  --at TIME            when, RFC 3339 (default now)\n";
 const char kStatusHelp[] =
-    "palate status: counts, embedding backlog and index of every catalog\n\n";
+    "palate status: counts, embedding backlog and index of every catalog, and what is assumed "
+    "about\n"
+    "embedding models\n\n";
 
 absl::Status WriteOneEvent(Flags& flags, pb::RecommenderService::Stub& stub,
                            const std::string& catalog, const Event& event,
@@ -116,6 +121,29 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
               << "\n";
 }
 
+// What is assumed about the models, because their folders do not state it.
+void PrintAssumptions(const embedding_pb::GetModelInfoResponse& embedding) {
+  for (const embedding_pb::ModelInfo& model : embedding.models()) {
+    if (model.pooling_is_assumed()) {
+      std::cout << absl::StrFormat(
+          "embedding model %s: no file states how tokens are pooled; %s is assumed\n", model.name(),
+          model.pooling());
+    }
+    if (!model.unknown_config_keys().empty()) {
+      std::cout << absl::StrFormat(
+          "embedding model %s: keys of config.json that are not known have no effect: %s\n",
+          model.name(), absl::StrJoin(model.unknown_config_keys(), ", "));
+    }
+  }
+}
+
+// Calls a service that a server may lack: a feature store alone has no index and no models.
+template <typename Call>
+absl::Status IfServed(const Call& call) {
+  const absl::Status status = call();
+  return absl::IsUnimplemented(status) ? absl::OkStatus() : status;
+}
+
 }  // namespace
 
 absl::Status RunEvents(const Arguments& arguments) {
@@ -177,22 +205,29 @@ absl::Status RunStatus(const Arguments& arguments) {
 
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
-  const absl::Status followed =
-      CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
-                retrieval_pb::GetStatsRequest(), retrieval_stats, context);
+  PALATE_RETURN_IF_ERROR(IfServed([&] {
+    return CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
+                     retrieval_pb::GetStatsRequest(), retrieval_stats, context);
+  }));
 
-  // A server that is a feature store alone has no index.
-  if (!followed.ok() && !absl::IsUnimplemented(followed)) return followed;
+  const auto embedding = embedding_pb::EmbeddingService::NewStub(connection->channel());
+  embedding_pb::GetModelInfoResponse models;
+  PALATE_RETURN_IF_ERROR(IfServed([&] {
+    return CallUnary(embedding->async(), &embedding_pb::EmbeddingService::Stub::async::GetModelInfo,
+                     embedding_pb::GetModelInfoRequest(), models, context);
+  }));
 
   if (!json) {
     PrintStatus(store_stats, retrieval_stats);
+    PrintAssumptions(models);
     return absl::OkStatus();
   }
 
   PALATE_ASSIGN_OR_RETURN(const std::string store_json, ToJson(store_stats));
   PALATE_ASSIGN_OR_RETURN(const std::string retrieval_json, ToJson(retrieval_stats));
+  PALATE_ASSIGN_OR_RETURN(const std::string models_json, ToJson(models));
   std::cout << "{\"feature_store\": " << store_json << ", \"retrieval\": " << retrieval_json
-            << "}\n";
+            << ", \"embedding\": " << models_json << "}\n";
   return absl::OkStatus();
 }
 

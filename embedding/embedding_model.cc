@@ -155,6 +155,7 @@ EmbeddingModel::~EmbeddingModel() = default;
 absl::StatusOr<std::shared_ptr<const EmbeddingModel>> EmbeddingModel::Load(
     const std::string& folder, const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<const Encoder> encoder, LoadChosen(folder, options));
+  WarnOfAssumptions(encoder->info());
   return FromEncoder(std::move(encoder));
 }
 

@@ -44,6 +44,8 @@ struct ModelInfo {
   // Whether no file of the folder states the pooling, so that `pooling` is only the family's usual
   // one: mean for "bert" (as sentence-transformers assumes), last_token for decoders.
   bool pooling_is_assumed = false;
+  // Keys that config.json sets but that no reader of models/ knows; see UnknownConfigKeys.
+  std::vector<std::string> unknown_config_keys;
 
   int64_t max_text_tokens = 0;  // per pass, special tokens included
   // Side of the square input of the image tower, in pixels; 0 without such a tower.

@@ -21,6 +21,7 @@ struct FamilyRow {
 constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"bert", "BertModel", ModelFamily::kBert},
     {"bert", "BertForMaskedLM", ModelFamily::kBert},
+    {"bert", "BertForPreTraining", ModelFamily::kBert},
     {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
     {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
     {"vit", "ViTModel", ModelFamily::kVit},

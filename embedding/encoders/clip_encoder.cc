@@ -12,6 +12,7 @@
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/families/clip/clip.h"
 #include "models/families/siglip/siglip.h"
 #include "models/image/processor.h"
@@ -228,6 +229,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadClipEncoder(const std::string& fold
   TowerEncoder::Parts parts;
   parts.info = NewInfo(folder, family_name, placement);
   parts.info.pooling = "head";
+  parts.info.unknown_config_keys = models::UnknownConfigKeys(checkpoint.config());
   PALATE_RETURN_IF_ERROR(family == models::ModelFamily::kClip
                              ? LoadClip(checkpoint, placement, parts)
                              : LoadSiglip(checkpoint, placement, parts));

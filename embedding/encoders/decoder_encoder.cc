@@ -17,6 +17,8 @@
 #include "embedding/encoders/vl_encoder.h"
 #include "models/causal_lm/causal_lm.h"
 #include "models/checkpoint/adapter.h"
+#include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/checkpoint/json_config.h"
 #include "models/families/bert/sentence_layout.h"
 
@@ -133,10 +135,8 @@ absl::StatusOr<int64_t> MaxTokens(const models::CausalLm& lm, const models::Sent
 }
 
 // Digest of the weights and of the adapter, if there is one.
-absl::StatusOr<std::string> WeightsDigest(const models::CausalLm& lm,
+absl::StatusOr<std::string> WeightsDigest(const models::Checkpoint& checkpoint,
                                           const std::string& adapter_folder) {
-  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
-                          models::Checkpoint::Open(lm.folder()));
   PALATE_ASSIGN_OR_RETURN(std::string weights, checkpoint.WeightsDigest());
 
   if (adapter_folder.empty()) return weights;
@@ -201,7 +201,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeVlEncoder(std::shared_ptr<const mod
   }
 
   return std::make_unique<VlEncoder>(std::move(lm), std::move(prompt), layout.pooling,
-                                           std::move(info));
+                                     std::move(info));
 }
 
 }  // namespace
@@ -210,19 +210,21 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDecoder(const std::string& folder,
                                                      const EmbeddingModelOptions& options) {
   PALATE_ASSIGN_OR_RETURN(const Placement placement, Placement::From(options));
   PALATE_ASSIGN_OR_RETURN(const std::string own, models::TransformerFolder(folder));
-  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::CausalLm> lm,
-                          models::CausalLm::Load(own, {.dtype = placement.dtype,
-                                                          .device = placement.device,
-                                                          .adapter = options.adapter}));
+  PALATE_ASSIGN_OR_RETURN(
+      std::shared_ptr<const models::CausalLm> lm,
+      models::CausalLm::Load(
+          own, {.dtype = placement.dtype, .device = placement.device, .adapter = options.adapter}));
   PALATE_ASSIGN_OR_RETURN(const models::SentenceLayout layout, ReadLayout(folder, lm->folder()));
 
   ModelInfo info = NewInfo(folder, FamilyId(lm->family()), placement);
   info.dimensions = static_cast<int>(lm->decoder().config().hidden_size);
   info.pooling = PoolingName(layout.pooling);
   info.pooling_is_assumed = !layout.pooling_is_stated;
-  if (info.pooling_is_assumed) WarnOfAssumedPooling(info);
   info.adapter = models::IsAdapterFolder(folder) ? folder : options.adapter;
-  PALATE_ASSIGN_OR_RETURN(info.weights_digest, WeightsDigest(*lm, info.adapter));
+  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
+                          models::Checkpoint::Open(lm->folder()));
+  info.unknown_config_keys = models::UnknownConfigKeys(checkpoint.config());
+  PALATE_ASSIGN_OR_RETURN(info.weights_digest, WeightsDigest(checkpoint, info.adapter));
   PALATE_ASSIGN_OR_RETURN(info.max_text_tokens, MaxTokens(*lm, layout, options));
 
   if (lm->has_vision()) return MakeVlEncoder(std::move(lm), layout, options, std::move(info));

@@ -13,6 +13,7 @@
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/families/bert/bert.h"
 #include "models/families/vit/vit.h"
 #include "models/image/processor.h"
@@ -64,6 +65,7 @@ struct TextHalf {
   std::shared_ptr<const models::SentenceEncoder> encoder;
   std::string weights_digest;
   TextPrompts prompts;
+  std::vector<std::string> unknown_config_keys;
   // Everything that the text space's vectors depend on.
   std::string content;
 };
@@ -80,6 +82,7 @@ absl::StatusOr<TextHalf> LoadTextHalf(const std::string& folder, const Placement
                                                  " model, which is not a text encoder"));
   }
 
+  half.unknown_config_keys = models::UnknownConfigKeys(checkpoint.config());
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint.WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(half.encoder,
                           models::SentenceEncoder::Load(folder, placement.ForModels()));
@@ -99,7 +102,7 @@ void DescribeText(const TextHalf& half, ModelInfo& info) {
   info.dimensions = static_cast<int>(half.encoder->dimensions());
   info.max_text_tokens = half.encoder->max_tokens();
   info.pooling = PoolingName(half.encoder->pooling());
-  if (info.pooling_is_assumed) WarnOfAssumedPooling(info);
+  info.unknown_config_keys = half.unknown_config_keys;
 }
 
 // The path of a folder that dual_encoder.json names relative to itself.
@@ -153,6 +156,7 @@ struct ImageHalf {
   std::unique_ptr<const ImageTower> tower;
   int image_size = 0;
   std::string weights_digest;
+  std::vector<std::string> unknown_config_keys;
   std::string content;
 };
 
@@ -187,6 +191,7 @@ absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPo
   PALATE_RETURN_IF_ERROR(CheckFit(folder, model->config(), processor.config(), dimensions));
 
   half.image_size = static_cast<int>(model->config().image_size);
+  half.unknown_config_keys = models::UnknownConfigKeys(checkpoint->config());
   PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint->WeightsDigest());
   PALATE_ASSIGN_OR_RETURN(const std::string preprocessing,
                           models::FileDigest(folder + "/preprocessor_config.json"));
@@ -258,6 +263,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& fold
   const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n",
                                          parts.fusion.text, " ", parts.fusion.image);
   parts.info.image_size = image.image_size;
+  for (const std::string& key : image.unknown_config_keys)
+    parts.info.unknown_config_keys.push_back(key);
   parts.info.weights_digest =
       sees ? Digest(absl::StrCat(text.weights_digest, image.weights_digest)) : text.weights_digest;
   parts.info.spaces = {{.name = kTextSpace,

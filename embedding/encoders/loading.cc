@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -93,11 +94,18 @@ std::string PoolingName(models::TextPooling pooling) {
   return "";
 }
 
-void WarnOfAssumedPooling(const ModelInfo& info) {
-  spdlog::warn(
-      "embedding model {}: no file of {} states how tokens are pooled (modules.json and its pooling "
-      "folder); {} is assumed",
-      info.name, info.folder, info.pooling);
+void WarnOfAssumptions(const ModelInfo& info) {
+  if (info.pooling_is_assumed) {
+    spdlog::warn(
+        "embedding model {}: {} has no modules.json, which states how tokens are pooled; {} is "
+        "assumed",
+        info.name, info.folder, info.pooling);
+  }
+  if (!info.unknown_config_keys.empty()) {
+    spdlog::warn(
+        "embedding model {}: config.json sets keys that are not known and have no effect: {}",
+        info.name, absl::StrJoin(info.unknown_config_keys, ", "));
+  }
 }
 
 absl::Status RefuseDecoderOptions(const EmbeddingModelOptions& options, absl::string_view family) {

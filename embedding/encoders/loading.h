@@ -40,8 +40,8 @@ ModelInfo NewInfo(const std::string& folder, absl::string_view family, const Pla
 
 // For ModelInfo::pooling.
 std::string PoolingName(models::TextPooling pooling);
-// Logs that no file states the pooling, and which one is assumed.
-void WarnOfAssumedPooling(const ModelInfo& info);
+// Logs what had to be assumed about the folder: the pooling, and that unknown keys mean nothing.
+void WarnOfAssumptions(const ModelInfo& info);
 
 // InvalidArgument or Unimplemented when the options of a two-tower model contain an adapter or a
 // token limit, which only decoders have, or a pixel budget, which only vision-language models have.

@@ -18,8 +18,8 @@
 
 namespace palate::models {
 
-// The content of a file. NotFound; InvalidArgument when it is a folder or larger than `limit_bytes`;
-// FailedPrecondition when it is a Git LFS pointer; DataLoss when it cannot be read.
+// The content of a file. NotFound; InvalidArgument when it is a folder or larger than
+// `limit_bytes`; FailedPrecondition when it is a Git LFS pointer; DataLoss when it cannot be read.
 absl::StatusOr<std::string> ReadFileToString(const std::string& path,
                                              size_t limit_bytes = 64u << 20);
 bool FileExists(const std::string& path);

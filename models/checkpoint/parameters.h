@@ -77,9 +77,9 @@ struct LoadOptions {
 };
 
 // Fills every listed tensor and converts other floating types. A norm "LayerNorm.weight" and
-// "LayerNorm.bias" may be stored as "LayerNorm.gamma" and "LayerNorm.beta". InvalidArgument naming the folder
-// and listing the tensors that are missing, have another shape, are not floating, or are not
-// listed.
+// "LayerNorm.bias" may be stored as "LayerNorm.gamma" and "LayerNorm.beta". InvalidArgument naming
+// the folder and listing the tensors that are missing, have another shape, are not floating, or are
+// not listed.
 //
 // Memory grows by the size of the weights in the compute type (nothing for views) and a few MB:
 // tensors are converted in pieces, and the pages of the mapping behind them are released.

@@ -96,10 +96,8 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
     if (data == MAP_FAILED) return IoError("map", path);
   }
 
-  std::shared_ptr<const MappedFile> mapped(
+  return std::shared_ptr<const MappedFile>(
       new MappedFile(path, static_cast<const char*>(data), size));
-  PALATE_RETURN_IF_ERROR(RefusePointerFile(path, mapped->bytes()));
-  return mapped;
 }
 
 void MappedFile::Release(absl::string_view range) const {
@@ -117,6 +115,7 @@ MappedFile::~MappedFile() {
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   SafetensorsFile result;
   PALATE_ASSIGN_OR_RETURN(result.file_, MappedFile::Open(path));
+  PALATE_RETURN_IF_ERROR(RefusePointerFile(path, result.file_->bytes()));
 
   const absl::Status status =
       ParseSafetensorsHeader(result.file_->bytes(), result.tensors_, result.metadata_);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 
 namespace palate::models {
 namespace {
@@ -38,6 +39,12 @@ absl::StatusOr<int64_t> TokenId(const JsonConfig& config, absl::string_view key)
   return ids.empty() ? -1 : ids[0];
 }
 
+absl::Status SeesLaterTokens(const JsonConfig& config, absl::string_view key) {
+  return Unsupported(config,
+                     absl::StrCat("attention to later tokens (", key, " is ",
+                                  config.json().at(std::string(key)).dump(), ") is not supported"));
+}
+
 absl::Status CheckSupported(const JsonConfig& config) {
   PALATE_ASSIGN_OR_RETURN(const std::string activation, config.String("hidden_act"));
   // Two names of the same function.
@@ -46,17 +53,23 @@ absl::Status CheckSupported(const JsonConfig& config) {
                                             " is not supported, only silu"));
   }
 
-  PALATE_ASSIGN_OR_RETURN(const bool causal, config.BoolOr("is_causal", true));
-  PALATE_ASSIGN_OR_RETURN(const bool bidirectional,
-                          config.BoolOr("use_bidirectional_attention", false));
-  if (!causal || bidirectional)
-    return Unsupported(
-        config,
-        "attention to later tokens (is_causal, use_bidirectional_attention) is not supported");
+  for (const char* key : {"is_causal", "causal"}) {
+    PALATE_ASSIGN_OR_RETURN(const bool causal, config.BoolOr(key, true));
+    if (!causal) return SeesLaterTokens(config, key);
+  }
+  for (const char* key : {"use_bidirectional_attention", "use_bidirectional_attn",
+                          "bidirectional_attention", "bidirectional"}) {
+    PALATE_ASSIGN_OR_RETURN(const bool bidirectional, config.BoolOr(key, false));
+    if (bidirectional) return SeesLaterTokens(config, key);
+  }
 
-  if (config.Has("quantization_config"))
-    return Unsupported(config, "quantized weights (quantization_config) are not supported");
-  return absl::OkStatus();
+  PALATE_ASSIGN_OR_RETURN(const std::string positions,
+                          config.StringOr("position_embedding_type", "rope"));
+  if (positions != "rope" && positions != "rotary") {
+    return Unsupported(config, absl::StrCat("position_embedding_type ", QuoteForMessage(positions),
+                                            " is not supported, only rope"));
+  }
+  return RefuseUnsupportedKeys(config);
 }
 
 bool HasWindow(const std::vector<int64_t>& windows) {

@@ -94,7 +94,8 @@ int OrientationOfTiff(absl::string_view tiff) {
   return 0;
 }
 
-// The digit of tiff:Orientation="6" or <tiff:Orientation>6</tiff:Orientation>; 0 when there is none.
+// The digit of tiff:Orientation="6" or <tiff:Orientation>6</tiff:Orientation>; 0 when there is
+// none.
 int OrientationOfXmp(absl::string_view xmp) {
   constexpr absl::string_view kName = "tiff:Orientation";
   for (size_t at = xmp.find(kName); at != absl::string_view::npos; at = xmp.find(kName, at + 1)) {

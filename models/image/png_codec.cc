@@ -75,8 +75,18 @@ bool ReadInfo(Reader& reader, ReadState& state, bool& has_alpha) {
   return true;
 }
 
-bool ReadRows(Reader& reader, png_bytepp rows) {
-  if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
+// Whether the last row of the last pass was read.
+bool HasAllRows(const Reader& reader) {
+  constexpr int kPasses = 7;
+  if (png_get_interlace_type(reader.png, reader.info) != PNG_INTERLACE_NONE)
+    return png_get_current_pass_number(reader.png) >= kPasses;
+  return png_get_current_row_number(reader.png) >= png_get_image_height(reader.png, reader.info);
+}
+
+// Behind the last row it also reads the checksum of the pixels. If only that is missing, every
+// pixel is there nevertheless.
+bool ReadRows(Reader& reader, const ReadState& state, png_bytepp rows) {
+  if (setjmp(png_jmpbuf(reader.png)) != 0) return state.ended_early && HasAllRows(reader);
   png_read_image(reader.png, rows);
   return true;
 }
@@ -121,7 +131,8 @@ absl::StatusOr<Image> DecodePng(absl::string_view encoded, const ImageHeader& he
   for (int64_t y = 0; y < header.height; ++y)
     rows.push_back(pixels.data() + static_cast<size_t>(y) * row_bytes);
 
-  if (!ReadRows(reader, rows.data()) || !ReadEnd(reader, state)) return Corrupt(state);
+  if (!ReadRows(reader, state, rows.data())) return Corrupt(state);
+  if (!state.ended_early && !ReadEnd(reader, state)) return Corrupt(state);
   if (has_alpha) return CompositeOnWhite(pixels, header.width, header.height);
   return Image{.width = header.width, .height = header.height, .rgb = std::move(pixels)};
 }

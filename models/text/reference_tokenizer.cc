@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "models/checkpoint/json_config.h"
+#include "models/text/added_tokens.h"
 #include "nlohmann/json.hpp"
 
 namespace palate::models {
@@ -86,17 +87,18 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadReferenceTokenizer(
                           config.StringOr("tokenizer_class", options.default_class));
   tokenizer_class = std::string(absl::StripSuffix(tokenizer_class, "Fast"));
 
+  PALATE_ASSIGN_OR_RETURN(const std::string added, AddedTokens(config));
   const std::string path = folder + "/tokenizer.json";
   PALATE_ASSIGN_OR_RETURN(const std::string text, ReadFileToString(path, kMaxTokenizerBytes));
   // Some files have tens of megabytes, and most need no second parse.
-  if (!Departs(tokenizer_class) && !options.lower_case) return Tokenizer::Parse(text, path);
+  if (!Departs(tokenizer_class) && !options.lower_case) return Tokenizer::Parse(text, path, added);
 
   nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!file.is_object())
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a JSON object"));
   PALATE_RETURN_IF_ERROR(Rewrite(tokenizer_class, config, file));
   if (options.lower_case) file["normalizer"] = LowerCaseThen(file["normalizer"]);
-  return Tokenizer::Parse(file.dump(), path);
+  return Tokenizer::Parse(file.dump(), path, added);
 }
 
 }  // namespace palate::models

@@ -1,6 +1,7 @@
 // Loads a folder's tokenizer as transformers builds it. Some tokenizer classes of transformers keep
 // the vocabulary, merges and post-processor of tokenizer.json but rebuild the normalizer from
-// tokenizer_config.json, or decode differently.
+// tokenizer_config.json, or decode differently. All of them know the tokens that only
+// tokenizer_config.json names (models/text/added_tokens.h).
 //
 // Usage:
 //   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, LoadReferenceTokenizer(folder));

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "models/checkpoint/json_config.h"
+#include "models/text/added_tokens.h"
 #include "models/text/ffi_status.h"
 
 namespace palate::models {
@@ -61,18 +62,25 @@ Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Load(const std::string& path) {
-  const std::string file =
-      absl::EndsWith(path, ".json") ? path : absl::StrCat(path, "/tokenizer.json");
+  const bool is_file = absl::EndsWith(path, ".json");
+  const std::string file = is_file ? path : InFolder(path, "tokenizer.json");
   PALATE_ASSIGN_OR_RETURN(const std::string json, ReadFileToString(file, kMaxTokenizerBytes));
-  return Parse(json, file);
+  const std::string config_file = InFolder(path, "tokenizer_config.json");
+  if (is_file || !FileExists(config_file)) return Parse(json, file);
+
+  PALATE_ASSIGN_OR_RETURN(const JsonConfig config, JsonConfig::Load(config_file));
+  PALATE_ASSIGN_OR_RETURN(const std::string added, AddedTokens(config));
+  return Parse(json, file, added);
 }
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> Tokenizer::Parse(absl::string_view json,
-                                                                  const std::string& source) {
+                                                                  const std::string& source,
+                                                                  absl::string_view added_tokens) {
   palate_tokenizer* handle = nullptr;
   palate_text_string error = {};
-  PALATE_RETURN_IF_ERROR(
-      Annotate(ToStatus(palate_tokenizer_new(ToSlice(json), &handle, &error), error), source));
+  PALATE_RETURN_IF_ERROR(Annotate(
+      ToStatus(palate_tokenizer_new(ToSlice(json), ToSlice(added_tokens), &handle, &error), error),
+      source));
   return std::shared_ptr<const Tokenizer>(new Tokenizer(std::make_unique<Impl>(handle)));
 }
 

@@ -46,12 +46,13 @@ struct EncodedText {
 class Tokenizer {
  public:
   // `path` is a tokenizer.json or a folder that contains one. Truncation and padding settings in
-  // the file are ignored, because callers set them. NotFound, or InvalidArgument when the file does
-  // not parse.
+  // the file are ignored, because callers set them. A folder's tokenizer also knows the tokens that
+  // only its tokenizer_config.json names (models/text/added_tokens.h). NotFound, or InvalidArgument
+  // when a file does not parse.
   static absl::StatusOr<std::shared_ptr<const Tokenizer>> Load(const std::string& path);
-  // The same for the content of a file, which errors call `source`.
-  static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(absl::string_view json,
-                                                                const std::string& source);
+  // The same for the content of a file, which errors call `source`, and a JSON list of more tokens.
+  static absl::StatusOr<std::shared_ptr<const Tokenizer>> Parse(
+      absl::string_view json, const std::string& source, absl::string_view added_tokens = "[]");
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;

@@ -10,8 +10,8 @@
 
 namespace palate::offline {
 
-// NotFound or PermissionDenied naming the path, InvalidArgument for a folder, ResourceExhausted beyond `max_bytes`, DataLoss when
-// the file became shorter while it was read.
+// NotFound or PermissionDenied naming the path, InvalidArgument for a folder, ResourceExhausted
+// beyond `max_bytes`, DataLoss when the file became shorter while it was read.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes = size_t{1} << 32);
 
 // The lines without their ends ("\n" or "\r\n"); the last line need not have an end. Views into

@@ -74,6 +74,8 @@ embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelI
   out.set_family(info.family);
   out.set_weights_sha256(info.weights_digest);
   out.set_pooling(info.pooling);
+  out.set_pooling_is_assumed(info.pooling_is_assumed);
+  for (const std::string& key : info.unknown_config_keys) out.add_unknown_config_keys(key);
   out.set_query_template(info.query_template);
   out.set_item_template(info.item_template);
   out.set_default_instruction(info.default_instruction);

@@ -59,7 +59,7 @@ void CheckCode(int code, palate_text_string error, Panic panic = Panic::kNever) 
 palate_tokenizer* NewTokenizer(absl::string_view json) {
   palate_tokenizer* handle = nullptr;
   palate_text_string error = {};
-  const int code = palate_tokenizer_new(ToSlice(json), &handle, &error);
+  const int code = palate_tokenizer_new(ToSlice(json), ToSlice("[]"), &handle, &error);
   CheckCode(code, error);
   return code == PALATE_TEXT_OK ? handle : nullptr;
 }

@@ -7,9 +7,12 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/version.h"
@@ -254,6 +257,34 @@ TEST(CommandLineTest, ImportNamesLineAndColumnOfWhatTheServerRefusesAndTakesTheR
       folder, {"import", "items", path, "--catalog", "shop", "--no-wait", "--max-failures", "0"});
   EXPECT_EQ(stopped.exit, 3);
   EXPECT_THAT(stopped.errors, HasSubstr("stopped: 1 lines"));
+}
+
+TEST(CommandLineTest, StatusNamesWhatIsAssumedAboutAModel) {
+  const std::filesystem::path text = BuiltinModel("dual_encoder") + "/text";
+  if (!std::filesystem::exists(text / "config.json")) GTEST_SKIP() << text << " is absent";
+  const TempFolder folder;
+  std::filesystem::create_directories(folder.file("model"));
+  for (const auto& entry : std::filesystem::directory_iterator(text)) {
+    const std::string name = entry.path().filename();
+    if (name != "modules.json")
+      std::filesystem::create_symlink(entry, folder.file("model/") + name);
+  }
+
+  Process server(
+      "palate",
+      {"serve", "--data-dir=" + folder.file("data"), "--server.listen=127.0.0.1:0",
+       "--embedding.models=plain=" + folder.file("model"), "--embedding.default-model=plain"},
+      folder.file("log"));
+  const std::string serves = "serves on port ";
+  ASSERT_TRUE(Eventually([&] { return absl::StrContains(ReadFile(folder.file("log")), serves); }));
+  const std::string log = ReadFile(folder.file("log"));
+  const int port = std::atoi(log.c_str() + log.find(serves) + serves.size());
+
+  const Outcome status = RunToEnd("palate", {"status", absl::StrCat("--server=127.0.0.1:", port)});
+  EXPECT_EQ(status.exit, 0) << status.errors;
+  EXPECT_THAT(status.output, HasSubstr("embedding model plain: no file states how tokens are "
+                                       "pooled; mean is assumed"));
+  EXPECT_THAT(log, HasSubstr("has no modules.json"));
 }
 
 TEST(CommandLineTest, CatalogAddsAttributesAltersAndDeletes) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/layers/attention.h"
 #include "models/layers/norm.h"
 #include "models/torch_status.h"
@@ -23,7 +24,7 @@ absl::Status CheckPlainEncoder(const JsonConfig& config) {
                                                  " is not supported, only absolute"));
   }
 
-  for (const char* key : {"is_decoder", "add_cross_attention"}) {
+  for (const char* key : {"is_decoder", "add_cross_attention", "is_causal"}) {
     PALATE_ASSIGN_OR_RETURN(const bool decoder, config.BoolOr(key, false));
     if (decoder)
       return absl::UnimplementedError(
@@ -35,6 +36,8 @@ absl::Status CheckPlainEncoder(const JsonConfig& config) {
 }  // namespace
 
 absl::StatusOr<BertConfig> BertConfig::FromJson(const JsonConfig& config) {
+  PALATE_RETURN_IF_ERROR(RefuseUnsupportedKeys(config));
+
   BertConfig result;
   PALATE_ASSIGN_OR_RETURN(result.vocab_size, config.IntIn("vocab_size", 1, kMaxBertExtent));
   PALATE_ASSIGN_OR_RETURN(result.hidden_size, config.IntIn("hidden_size", 1, kMaxBertExtent));

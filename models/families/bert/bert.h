@@ -41,7 +41,7 @@ struct BertConfig {
   Activation activation = Activation::kGelu;
 
   // InvalidArgument for missing or wrong keys; Unimplemented for activations that are not
-  // supported, for relative positions and for decoders.
+  // supported, for relative positions, for decoders, and for keys of other models (config_keys.h).
   static absl::StatusOr<BertConfig> FromJson(const JsonConfig& config);
 };
 

@@ -115,7 +115,7 @@ absl::StatusOr<std::shared_ptr<const SentenceEncoder>> SentenceEncoder::Load(
   PALATE_ASSIGN_OR_RETURN(encoder->model_, BertModel::Load(checkpoint, options));
   PALATE_ASSIGN_OR_RETURN(encoder->tokenizer_,
                           LoadReferenceTokenizer(own, {.lower_case = encoder->layout_.lower_case,
-                                                          .default_class = "BertTokenizer"}));
+                                                       .default_class = "BertTokenizer"}));
 
   const BertConfig& config = encoder->model_->config();
   if (encoder->tokenizer_->vocab_size() > config.vocab_size) {

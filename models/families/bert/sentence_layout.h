@@ -49,12 +49,12 @@ struct SentenceLayout {
   SentencePrompts prompts;
 };
 
-// The folder of the transformer's own files: `folder`, or the subfolder that modules.json names (such
-// as "0_Transformer"). Errors as ReadSentenceLayout.
+// The folder of the transformer's own files: `folder`, or the subfolder that modules.json names
+// (such as "0_Transformer"). Errors as ReadSentenceLayout.
 absl::StatusOr<std::string> TransformerFolder(const std::string& folder);
 
-// Reads these files of `folder`. A folder without modules.json is mean-pooled and not normalized, as
-// by sentence-transformers; `pooling_is_stated` is then false, and callers say so.
+// Reads these files of `folder`. A folder without modules.json is mean-pooled and not normalized,
+// as by sentence-transformers; `pooling_is_stated` is then false, and callers say so.
 // InvalidArgument for files that do not parse or are inconsistent; Unimplemented naming a module,
 // pooling or activation that is not supported.
 absl::StatusOr<SentenceLayout> ReadSentenceLayout(const std::string& folder);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/families/clip/clip.h"
 #include "models/layers/encoder_config.h"
 
@@ -53,6 +54,7 @@ absl::StatusOr<ClipConfig> ClipConfig::FromJson(const JsonConfig& config) {
   if (type != "clip")
     return absl::UnimplementedError(
         absl::StrCat(config.source(), ": model_type \"", type, "\" is not clip"));
+  PALATE_RETURN_IF_ERROR(RefuseUnsupportedKeys(config));
 
   ClipConfig result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text, Tower(config, "text_config", ClipTextDefaults()));

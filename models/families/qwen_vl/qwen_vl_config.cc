@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 
 namespace palate::models {
 namespace {
@@ -31,10 +32,7 @@ absl::StatusOr<JsonConfig> NestedText(const JsonConfig& config, const VlFormat& 
 }  // namespace
 
 absl::StatusOr<VlConfig> ReadVlConfig(const JsonConfig& config, const VlFormat& format) {
-  if (config.Has("quantization_config")) {
-    return absl::UnimplementedError(absl::StrCat(
-        config.source(), ": quantized weights (quantization_config) are not supported"));
-  }
+  PALATE_RETURN_IF_ERROR(RefuseUnsupportedKeys(config));
 
   const bool flat = format.text_may_be_flat && !config.Has("text_config");
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text,

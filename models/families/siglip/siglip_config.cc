@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/families/siglip/siglip.h"
 #include "models/layers/encoder_config.h"
 
@@ -64,6 +65,7 @@ absl::StatusOr<SiglipConfig> SiglipConfig::FromJson(const JsonConfig& config) {
   if (type != "siglip")
     return absl::UnimplementedError(
         absl::StrCat(config.source(), ": model_type \"", type, "\" is not siglip"));
+  PALATE_RETURN_IF_ERROR(RefuseUnsupportedKeys(config));
 
   SiglipConfig result;
   PALATE_ASSIGN_OR_RETURN(const JsonConfig text,

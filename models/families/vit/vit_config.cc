@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "models/checkpoint/config_keys.h"
 #include "models/families/vit/vit.h"
 #include "models/layers/encoder_config.h"
 
@@ -28,6 +29,8 @@ bool HasArchitecture(const JsonConfig& config, absl::string_view name) {
 }  // namespace
 
 absl::StatusOr<VitConfig> VitConfig::FromJson(const JsonConfig& config) {
+  PALATE_RETURN_IF_ERROR(RefuseUnsupportedKeys(config));
+
   VitConfig result;
   PALATE_ASSIGN_OR_RETURN(result.layout, ReadLayout(config));
   PALATE_ASSIGN_OR_RETURN(result.image_size, config.IntIn("image_size", 1, kMaxTowerExtent));

@@ -46,8 +46,10 @@ typedef struct palate_chat_template palate_chat_template;
 void palate_text_string_free(palate_text_string string);
 void palate_text_encodings_free(palate_text_encodings encodings);
 
-/* `json` is the content of a tokenizer.json. */
-int palate_tokenizer_new(palate_text_slice json, palate_tokenizer** out, palate_text_string* error);
+/* `json` is the content of a tokenizer.json, `added_tokens` a JSON list of tokens that it need not
+ * have, with all of their settings. */
+int palate_tokenizer_new(palate_text_slice json, palate_text_slice added_tokens,
+                         palate_tokenizer** out, palate_text_string* error);
 void palate_tokenizer_free(palate_tokenizer* tokenizer);
 
 /* Without `parse_special_tokens`, special tokens in a text are encoded as ordinary characters.

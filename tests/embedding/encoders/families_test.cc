@@ -329,6 +329,72 @@ TEST_F(SentenceLayoutTest, PoolingIsTheCheckpointsOwn) {
   EXPECT_EQ(fingerprints.size(), 3u);
 }
 
+TEST_F(SentenceLayoutTest, PoolingThatNoFileStatesIsMarkedAsAssumed) {
+  const Served assumed = Serve(folder());
+  ASSERT_NE(assumed.embedder, nullptr);
+  EXPECT_TRUE(assumed.info().pooling_is_assumed);
+  EXPECT_EQ(assumed.info().pooling, "last_token");
+
+  WritePooling("pooling_mode_lasttoken");
+  const Served stated = Serve(folder());
+  ASSERT_NE(stated.embedder, nullptr);
+  EXPECT_FALSE(stated.info().pooling_is_assumed);
+  EXPECT_EQ(stated.info().pooling, "last_token");
+}
+
+TEST_F(SentenceLayoutTest, UnknownConfigKeysAreToldAndMeanNothing) {
+  const Served before = Serve(folder());
+  nlohmann::json config = Golden::Read(folder() + "/config.json");
+  config["warp_factor"] = 9;
+  models::WriteAll(folder() + "/config.json", config.dump());
+  const Served after = Serve(folder());
+  ASSERT_TRUE(before.embedder != nullptr && after.embedder != nullptr);
+
+  EXPECT_THAT(before.info().unknown_config_keys, ::testing::IsEmpty());
+  EXPECT_THAT(after.info().unknown_config_keys, ::testing::ElementsAre("warp_factor"));
+  EXPECT_TRUE(
+      after.Vectors({Text("a mug")}, "text").equal(before.Vectors({Text("a mug")}, "text")));
+}
+
+// Without modules.json, sentence-transformers pools by mean.
+TEST(SentenceEncoderEmbeddingTest, ABertWithoutPoolingFilesIsPooledByMeanAndSaysSo) {
+  const Golden golden("bert-cls");
+  PALATE_SKIP_WITHOUT(golden);
+  const TempFolder folder;
+  models::CopyFolder(golden.checkpoint(), folder.file("model"));
+  const Served stated = Serve(folder.file("model"));
+  std::filesystem::remove(folder.file("model/modules.json"));
+  const Served assumed = Serve(folder.file("model"));
+  ASSERT_TRUE(stated.embedder != nullptr && assumed.embedder != nullptr);
+
+  EXPECT_EQ(stated.info().pooling, "cls");
+  EXPECT_FALSE(stated.info().pooling_is_assumed);
+  EXPECT_EQ(assumed.info().pooling, "mean");
+  EXPECT_TRUE(assumed.info().pooling_is_assumed);
+}
+
+TEST(SentenceEncoderEmbeddingTest, ATransformerInASubfolderGivesTheSameVectors) {
+  const Golden golden("bert-mean");
+  PALATE_SKIP_WITHOUT(golden);
+  const TempFolder folder;
+  models::CopyFolder(golden.checkpoint(), folder.file("model"));
+  const at::Tensor before = Serve(folder.file("model")).Vectors({Text("a mug")}, "text");
+
+  std::filesystem::create_directory(folder.file("model/0_Transformer"));
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json",
+                           "tokenizer_config.json", "sentence_bert_config.json"}) {
+    std::filesystem::rename(folder.file("model/") + name,
+                            folder.file("model/0_Transformer/") + name);
+  }
+  nlohmann::json modules = Golden::Read(folder.file("model/modules.json"));
+  modules[0]["path"] = "0_Transformer";
+  models::WriteAll(folder.file("model/modules.json"), modules.dump());
+
+  const Served moved = Serve(folder.file("model"));
+  ASSERT_NE(moved.embedder, nullptr);
+  EXPECT_TRUE(moved.Vectors({Text("a mug")}, "text").equal(before));
+}
+
 TEST_F(SentenceLayoutTest, InstructionTakesTheTasksPlaceInAQueryAndItemsStayBare) {
   WritePrompts(
       {{"query", "Instruct: Given a web search query, find passages\nQuery:"}, {"document", ""}});

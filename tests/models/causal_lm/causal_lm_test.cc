@@ -500,6 +500,28 @@ TEST(CausalLmTest, LoadsEveryTextFamily) {
   }
 }
 
+TEST(CausalLmTest, ATextModelLoadsWhateverItsChatTemplateSaysAndAVisionModelNamesTheFault) {
+  const Golden text("qwen3-gqa");
+  PALATE_SKIP_WITHOUT(text);
+  const TempFolder folder;
+  CopyFolder(text.checkpoint(), folder.file("text"));
+  for (const char* content :
+       {"{% no_such_statement %}", "\xff", "version https://git-lfs.github.com/spec/v1\n"}) {
+    WriteAll(folder.file("text/chat_template.jinja"), content);
+    const auto lm = LoadLm(folder.file("text"));
+    ASSERT_NE(lm, nullptr) << content;
+    EXPECT_EQ(lm->chat_template(), nullptr);
+    EXPECT_TRUE(lm->Digest().ok()) << lm->Digest().status();
+  }
+
+  const Golden vision("qwen3_vl-deepstack");
+  PALATE_SKIP_WITHOUT(vision);
+  CopyFolder(vision.checkpoint(), folder.file("vision"));
+  WriteAll(folder.file("vision/chat_template.jinja"), "{% no_such_statement %}");
+  EXPECT_THAT(std::string(CausalLm::Load(folder.file("vision")).status().message()),
+              HasSubstr("no_such_statement"));
+}
+
 TEST(CausalLmTest, AnAdapterFolderLoadsItsBase) {
   const Golden base("qwen3-gqa");
   const Golden adapter("lora-qwen3");

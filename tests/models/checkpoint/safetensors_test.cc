@@ -195,6 +195,22 @@ TEST(SafetensorsOpenTest, SaysNotFoundWhenThereIsNoFile) {
   EXPECT_TRUE(absl::IsNotFound(SafetensorsFile::Open("/nonexistent/model.safetensors").status()));
 }
 
+TEST_F(SafetensorsFileTest, NamesAGitLfsPointerAndWhatToDo) {
+  for (const char* host : {"git-lfs", "hawser"}) {
+    const auto file = OpenContent(std::string("version https://") + host +
+                                  ".github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n");
+    EXPECT_EQ(file.status().code(), absl::StatusCode::kFailedPrecondition) << host;
+    EXPECT_THAT(std::string(file.status().message()), HasSubstr("is a Git LFS pointer"));
+  }
+}
+
+TEST_F(SafetensorsFileTest, NamesAWebPageThatWasSavedInsteadOfTheFile) {
+  const auto file =
+      OpenContent("\n<!DOCTYPE HTML><html><head><title>weights</title></head></html>");
+  EXPECT_EQ(file.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(file.status().message()), HasSubstr("is a web page"));
+}
+
 TEST(SafetensorsOpenTest, RefusesAFolder) {
   EXPECT_EQ(SafetensorsFile::Open("/tmp").status().code(), absl::StatusCode::kDataLoss);
 }

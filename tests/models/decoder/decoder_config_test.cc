@@ -60,6 +60,10 @@ TEST_P(EveryFamilyTest, NamesWhatItDoesNotCompute) {
   refused({{"partial_rotary_factor", 0.5}}, "partial_rotary_factor");
   refused({{"hidden_act", "gelu"}}, "gelu");
   refused({{"is_causal", false}}, "is_causal");
+  refused({{"causal", false}}, "causal is false");
+  refused({{"use_bidirectional_attention", true}}, "use_bidirectional_attention");
+  refused({{"position_embedding_type", "alibi"}}, "alibi");
+  refused({{"attn_logit_softcapping", 50.0}}, "attn_logit_softcapping is");
   refused({{"quantization_config", {{"quant_method", "gptq"}}}}, "quantization_config");
 }
 

@@ -100,7 +100,10 @@ class LoadMemoryTest : public ::testing::Test {
     const c10::InferenceMode inference;
     (*model)->Logits((*model)->Forward(PackTokens({{1, 2, 3}})));
 
-    return StatusBytes("VmHWM") - before;
+    const int64_t growth = StatusBytes("VmHWM") - before;
+    const auto width = static_cast<int64_t>(dtype == at::kFloat ? 2 : 1);
+    RecordProperty("percent_of_weights", std::to_string(100 * growth / (width * stored_bytes_)));
+    return growth;
   }
 
   static constexpr int64_t kTinyVocabulary = 3, kTinyHidden = 5, kTinyIntermediate = 7,

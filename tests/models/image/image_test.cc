@@ -9,6 +9,8 @@
 #include <numeric>
 #include <random>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/image/exif.h"
 #include "tests/models/golden.h"
@@ -80,19 +82,144 @@ TEST_F(GoldenImageTest, ReadsHeadersWithoutDecoding) {
   }
 }
 
-TEST_F(GoldenImageTest, RefusesEveryTruncationOfEveryFormat) {
+TEST_F(GoldenImageTest, RefusesEveryTruncationThatLosesPixelsOfEveryFormat) {
+  // What may be missing at the end of a file without the loss of a pixel: a JPEG's end marker and
+  // padding, and a PNG's end chunk (12 bytes) and the checksum before it (4). The reference also
+  // reads some PNG files whose compressed data end up to 6 bytes earlier.
+  const auto spare = [](absl::string_view name) -> size_t {
+    if (absl::EndsWith(name, ".jpg")) return 8;
+    return absl::EndsWith(name, ".png") ? 17 : 1;
+  };
+
   for (const std::string name : {"baseline.jpg", "progressive_420.jpg", "gray.png",
                                  "palette_transparent.png", "lossy.webp", "lossless_alpha.webp"}) {
     const std::string whole = ReadAll(golden_.input(name));
-
-    // The last bytes of a JPEG are its end marker and padding; cutting them loses no pixel.
-    const size_t last = whole.size() - (name.ends_with(".jpg") ? 8 : 1);
+    const size_t last = whole.size() - spare(name);
     for (size_t size = 0; size <= last; size += 1 + whole.size() / 60) {
       const auto image = DecodeImage(absl::string_view(whole).substr(0, size));
       ASSERT_FALSE(image.ok()) << name << " cut to " << size << " of " << whole.size();
       EXPECT_EQ(image.status().code(), absl::StatusCode::kInvalidArgument);
     }
+    EXPECT_FALSE(DecodeImage(absl::string_view(whole).substr(0, last)).ok()) << name;
   }
+}
+
+// The reference loads these files, too.
+TEST_F(GoldenImageTest, ReadsEveryPixelOfAPngWithoutItsEndAndChecksum) {
+  for (const std::string name : {"gray.png", "palette_transparent.png", "rgba.png"}) {
+    const std::string whole = ReadAll(golden_.input(name));
+    const auto expected = DecodeImage(whole);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    for (size_t missing = 1; missing <= 16; ++missing) {
+      const auto image = DecodeImage(absl::string_view(whole).substr(0, whole.size() - missing));
+      ASSERT_TRUE(image.ok()) << name << " without its last " << missing << ": " << image.status();
+      EXPECT_EQ(image->rgb, expected->rgb) << name << " without its last " << missing;
+    }
+  }
+}
+
+// A TIFF directory with one orientation entry; `value` has the width of the type.
+std::string Tiff(bool little_endian, uint16_t type, uint32_t value, int value_bytes) {
+  const auto number = [&](uint32_t of, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) {
+      const int shift = 8 * (little_endian ? i : bytes - 1 - i);
+      text.push_back(static_cast<char>(of >> shift));
+    }
+    return text;
+  };
+  std::string entry =
+      number(0x0112, 2) + number(type, 2) + number(1, 4) + number(value, value_bytes);
+  entry.resize(12, '\0');
+  return (little_endian ? "II" : "MM") + number(42, 2) + number(8, 4) + number(1, 2) + entry +
+         number(0, 4);
+}
+
+// An APP1 segment with this content.
+std::string App1(const std::string& content) {
+  const size_t length = content.size() + 2;
+  return std::string("\xff\xe1") + static_cast<char>(length >> 8) + static_cast<char>(length) +
+         content;
+}
+
+std::string Exif(const std::string& tiff) { return std::string("Exif\0\0", 6) + tiff; }
+
+// A JPEG that begins with these segments.
+std::string JpegWith(const std::string& segments) {
+  return "\xff\xd8" + segments + "\xff\xda" + std::string("\0\2\xff\xd9", 4);
+}
+
+TEST(ReadExifOrientationTest, ReadsEveryIntegerTypeInBothByteOrders) {
+  constexpr uint16_t kSByte = 6, kShort = 3, kSShort = 8, kLong = 4, kSLong = 9;
+  const std::vector<std::pair<uint16_t, int>> types = {
+      {kSByte, 1}, {kShort, 2}, {kSShort, 2}, {kLong, 4}, {kSLong, 4}};
+  for (const auto& [type, bytes] : types) {
+    for (const bool little_endian : {true, false}) {
+      const std::string file = JpegWith(App1(Exif(Tiff(little_endian, type, 6, bytes))));
+      EXPECT_EQ(ReadExifOrientation(file, ImageFormat::kJpeg), 6)
+          << "type " << type << (little_endian ? " little" : " big") << " endian";
+    }
+  }
+}
+
+TEST(ReadExifOrientationTest, FindsTheSegmentBehindFillBytesAndOtherSegments) {
+  const std::string exif = App1(Exif(Tiff(true, 3, 8, 2)));
+  EXPECT_EQ(ReadExifOrientation(JpegWith("\xff\xff\xff" + exif), ImageFormat::kJpeg), 8);
+  EXPECT_EQ(ReadExifOrientation(JpegWith(App1("http://other") + exif), ImageFormat::kJpeg), 8);
+  // The first EXIF segment counts.
+  const std::string second = App1(Exif(Tiff(true, 3, 3, 2)));
+  EXPECT_EQ(ReadExifOrientation(JpegWith(exif + second), ImageFormat::kJpeg), 8);
+}
+
+TEST(ReadExifOrientationTest, ReadsXmpOnlyWhereExifHasNoOrientation) {
+  const auto xmp = [](const std::string& text) {
+    return App1(std::string("http://ns.adobe.com/xap/1.0/\0", 29) + text);
+  };
+  const std::string attribute = xmp("<x tiff:Orientation=\"6\"/>");
+  EXPECT_EQ(ReadExifOrientation(JpegWith(attribute), ImageFormat::kJpeg), 6);
+  EXPECT_EQ(ReadExifOrientation(JpegWith(xmp("<tiff:Orientation>5</tiff:Orientation>")),
+                                ImageFormat::kJpeg),
+            5);
+  EXPECT_EQ(ReadExifOrientation(JpegWith(attribute + App1(Exif(Tiff(true, 3, 3, 2)))),
+                                ImageFormat::kJpeg),
+            3);
+}
+
+TEST_F(GoldenImageTest, TurnsAPictureWhoseOrientationIsALongBehindFillBytes) {
+  const std::string upright = ReadAll(golden_.input("baseline.jpg"));
+  const std::string turned = "\xff\xd8\xff\xff" +
+                             App1(Exif(Tiff(/*little_endian=*/false, /*type=*/4, 6, 4))) +
+                             upright.substr(2);
+  const auto expected = DecodeImage(upright);
+  const auto image = DecodeImage(turned);
+  ASSERT_TRUE(expected.ok() && image.ok()) << image.status();
+  EXPECT_EQ(image->rgb, ApplyOrientation(*expected, 6).rgb);
+}
+
+// A JPEG of 16 x 8 pixels in CMYK, without Adobe's marker: two squares of one color each.
+constexpr char kCmykWithoutMarker[] =
+    "ffd8ffdb0043000302020302020303030304030304050805050404050a070706080c0a0c0c0b0a0b0b0d0e1210"
+    "0d0e110e0b0b1016101113141515150c0f171816141812141514ffc000140800080010044311004d1100591100"
+    "4b1100ffc400160001010100000000000000000000000000090805ffc400141001000000000000000000000000"
+    "00000000ffda000e0443004d0059004b00003f00ba1a68f0818542145d92fbffd9";
+
+TEST(DecodeImageTest, ReadsCmykWithoutAdobesMarkerAsInvertedAsTheReferenceDoes) {
+  const auto image = DecodeImage(absl::HexStringToBytes(kCmykWithoutMarker));
+  ASSERT_TRUE(image.ok()) << image.status();
+  ASSERT_EQ(image->width, 16);
+
+  // What Pillow gives.
+  const std::vector<uint8_t> left = {190, 119, 49};
+  const std::vector<uint8_t> right = {36, 152, 126};
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(image->rgb[3 * 2 + c], left[c], 1);
+    EXPECT_NEAR(image->rgb[3 * 12 + c], right[c], 1);
+  }
+}
+
+TEST(DecodeImageTest, NamesAGitLfsPointer) {
+  EXPECT_THAT(MessageOf(DecodeImage("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
+              HasSubstr("is a Git LFS pointer"));
 }
 
 TEST_F(GoldenImageTest, SurvivesRandomDamage) {

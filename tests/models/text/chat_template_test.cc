@@ -63,6 +63,38 @@ TEST(ChatTemplateTest, ReportsASyntaxErrorWithItsLine) {
   EXPECT_THAT(std::string(chat_template.status().message()), HasSubstr("line 2"));
 }
 
+TEST(ChatTemplateTest, RendersTheContentOfAGenerationBlockInEverySpelling) {
+  for (const auto& [open, close] : std::vector<std::pair<std::string, std::string>>{
+           {"{% generation %}", "{% endgeneration %}"},
+           {"{%- generation -%}", "{%- endgeneration -%}"},
+           {"{%generation%}", "{%endgeneration%}"},
+           {"{%-  generation %}", "{%+ endgeneration  -%}"}}) {
+    const auto chat_template = ChatTemplate::Parse(
+        "{% for message in messages %}<" + open + "{{ message.content }}" + close + ">{% endfor %}",
+        Json::object());
+    ASSERT_TRUE(chat_template.ok()) << open << " " << chat_template.status();
+    EXPECT_EQ(*(*chat_template)->Render({{"user", "a"}, {"assistant", "b"}}, false), "<a><b>")
+        << open;
+  }
+}
+
+TEST(ChatTemplateTest, AssignmentsInAGenerationBlockStayInIt) {
+  const auto chat_template = ChatTemplate::Parse(
+      "{% set x = 1 %}{% generation %}{% set x = 2 %}{{ x }}{% endgeneration %}{{ x }}",
+      Json::object());
+  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+  EXPECT_EQ(*(*chat_template)->Render(Json::object()), "21");
+}
+
+TEST(ChatTemplateTest, TheWordGenerationElsewhereIsUntouched) {
+  constexpr char kOther[] =
+      "{% if add_generation_prompt %}generation {{ 'endgeneration' }}{% endif %}"
+      "{% set generation = 'g' %}{{ generation }}";
+  const auto chat_template = ChatTemplate::Parse(kOther, Json::object());
+  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+  EXPECT_EQ(*(*chat_template)->Render({{"user", "x"}}, true), "generation endgenerationg");
+}
+
 TEST(ChatTemplateTest, PassesOnWhatTheTemplateRaises) {
   const auto chat_template =
       ChatTemplate::Parse("{{ raise_exception('roles must alternate') }}", Json::object());

@@ -170,6 +170,14 @@ TEST(TokenizerTest, ReportsAnUnusableFile) {
   }
 }
 
+TEST(TokenizerTest, NamesAGitLfsPointer) {
+  const TempFolder folder;
+  WriteAll(folder.file("tokenizer.json"), "version https://git-lfs.github.com/spec/v1\noid x\n");
+  const absl::Status status = Tokenizer::Load(folder.path()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("git lfs pull"));
+}
+
 std::vector<std::string> TrainingTexts() {
   std::vector<std::string> texts;
   for (int i = 0; i < 200; ++i) {
@@ -200,6 +208,96 @@ TEST(TrainByteLevelBpeTest, MakesATokenizerThatRoundTripsAnyText) {
     EXPECT_EQ(*(*tokenizer)->Decode((*tokenizer)->Encode(text)->ids), text);
   }
   EXPECT_LE((*tokenizer)->Encode(" walnut")->ids.size(), 1u);
+}
+
+// A folder with a tokenizer and a tokenizer_config.json that names tokens.
+class AddedTokensTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(TrainByteLevelBpe(TrainingTexts(),
+                                  {.vocab_size = 400, .special_tokens = {"<|end|>"}},
+                                  folder_.file("tokenizer.json"))
+                    .ok());
+    size_ = (*Tokenizer::Load(folder_.path()))->vocab_size();
+  }
+  std::shared_ptr<const Tokenizer> With(const nlohmann::json& config) {
+    WriteAll(folder_.file("tokenizer_config.json"), config.dump());
+    auto tokenizer = Tokenizer::Load(folder_.path());
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+    return tokenizer.ok() ? *tokenizer : nullptr;
+  }
+  absl::Status ErrorOf(const nlohmann::json& config) {
+    WriteAll(folder_.file("tokenizer_config.json"), config.dump());
+    return Tokenizer::Load(folder_.path()).status();
+  }
+  std::string Key(int64_t offset) const { return std::to_string(size_ + offset); }
+  static nlohmann::json Token(const std::string& content, bool special) {
+    return {{"content", content}, {"lstrip", false},      {"normalized", false},
+            {"rstrip", false},    {"single_word", false}, {"special", special}};
+  }
+
+  TempFolder folder_;
+  int64_t size_ = 0;
+};
+
+TEST_F(AddedTokensTest, TokensThatOnlyTheConfigNamesAreKnownInTheOrderOfTheirIds) {
+  // As text, "10" comes before "9".
+  nlohmann::json decoder;
+  decoder[Key(0)] = Token("[BRAND]", false);
+  decoder[Key(1)] = Token("<|query|>", true);
+  const auto tokenizer = With({{"added_tokens_decoder", decoder}});
+
+  EXPECT_EQ(tokenizer->vocab_size(), size_ + 2);
+  EXPECT_EQ(tokenizer->TokenToId("[BRAND]"), size_);
+  EXPECT_EQ(tokenizer->TokenToId("<|query|>"), size_ + 1);
+  EXPECT_THAT(tokenizer->Encode("a[BRAND]<|query|>b")->ids,
+              ::testing::IsSupersetOf({size_, size_ + 1}));
+  // Only the special one is left out, and read as characters where texts are data.
+  const std::vector<int64_t> ids = {size_, size_ + 1};
+  EXPECT_EQ(*tokenizer->Decode(ids), "[BRAND]");
+  EXPECT_THAT(tokenizer->Encode("<|query|>", {.parse_special_tokens = false})->ids,
+              ::testing::Not(::testing::Contains(size_ + 1)));
+}
+
+TEST_F(AddedTokensTest, ATokenOfTheVocabularyKeepsItsId) {
+  const auto plain = With(nlohmann::json::object());
+  const int64_t word = plain->Encode(" walnut")->ids.front();
+  const std::string text = *plain->IdToToken(word);
+  const auto tokenizer = With({{"added_tokens_decoder", {{Key(5), Token(text, false)}}}});
+
+  EXPECT_EQ(tokenizer->vocab_size(), size_);
+  EXPECT_EQ(tokenizer->TokenToId(text), word);
+}
+
+TEST_F(AddedTokensTest, ATokenWhoseIdIsNotTheNextTakesTheNextAsInTheReference) {
+  const auto tokenizer = With({{"added_tokens_decoder", {{Key(7), Token("[BRAND]", false)}}}});
+  EXPECT_EQ(tokenizer->TokenToId("[BRAND]"), size_);
+}
+
+TEST_F(AddedTokensTest, AdditionalSpecialTokensAreAddedOnceAndNamedTokensAreSpecial) {
+  const auto tokenizer = With({{"added_tokens_decoder", {{Key(0), Token("<pad>", false)}}},
+                               {"pad_token", "<pad>"},
+                               {"additional_special_tokens", {"<pad>", "<extra>"}},
+                               {"extra_special_tokens", {{"image_token", "<image>"}}}});
+  EXPECT_EQ(tokenizer->vocab_size(), size_ + 2);
+  EXPECT_EQ(tokenizer->TokenToId("<extra>"), size_ + 1);
+  const std::vector<int64_t> ids = {size_, size_ + 1};
+  EXPECT_EQ(*tokenizer->Decode(ids), "");
+}
+
+TEST_F(AddedTokensTest, AnEntryThatIsNoTokenIsNamed) {
+  const auto message = [&](const nlohmann::json& config) {
+    const absl::Status status = ErrorOf(config);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(message({{"added_tokens_decoder", {{"first", Token("x", false)}}}}),
+              HasSubstr("\"first\", not an id"));
+  EXPECT_THAT(message({{"added_tokens_decoder", {{"3", {{"special", true}}}}}}),
+              HasSubstr("added_tokens_decoder 3 lacks the text"));
+  EXPECT_THAT(message({{"added_tokens_decoder", {{"3", {{"content", "x"}, {"lstrip", "no"}}}}}}),
+              HasSubstr("lstrip"));
+  EXPECT_THAT(message({{"added_tokens_decoder", "none"}}), HasSubstr("added_tokens_decoder"));
 }
 
 TEST(TrainByteLevelBpeTest, IsDeterministic) {

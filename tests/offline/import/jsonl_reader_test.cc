@@ -68,6 +68,16 @@ TEST(OpenItemFileTest, ReadsEveryDocumentedKey) {
   EXPECT_EQ(report.malformed_count, 0);
 }
 
+TEST(ReadNamedImageTest, NamesAFolderGivenAsAPictureAsAFolder) {
+  TempFolder folder;
+  folder.Write("pictures/front/a.jpg", "JPEG");
+  EXPECT_EQ(*ReadNamedImage(folder.file("pictures"), "front/a.jpg"), "JPEG");
+
+  const absl::Status status = ReadNamedImage(folder.file("pictures"), "front").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("front is a folder, not a file"));
+}
+
 TEST(OpenItemFileTest, SkipsMalformedLinesAndNamesThem) {
   TempFolder folder;
   const std::string path = folder.Write("items.jsonl",

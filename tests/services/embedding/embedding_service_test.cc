@@ -99,6 +99,8 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
   EXPECT_EQ(model.family(), "dual_encoder");
   EXPECT_EQ(model.dimensions(), 384);
   EXPECT_EQ(model.pooling(), "mean");
+  EXPECT_FALSE(model.pooling_is_assumed());
+  EXPECT_EQ(model.unknown_config_keys_size(), 0);
   EXPECT_THAT(model.weights_sha256(), MatchesRegex("[0-9a-f]{64}"));
   EXPECT_THAT(model.query_template(), HasSubstr("{text}"));
   EXPECT_THAT(model.item_template(), HasSubstr("{text}"));
@@ -109,6 +111,16 @@ TEST_F(EmbeddingServiceTest, ModelInfoTellsWhatDecidesAboutVectors) {
 
   ASSERT_EQ(model.spaces_size(), 3);
   for (const auto& space : model.spaces()) EXPECT_FALSE(space.space().fingerprint().empty());
+}
+
+TEST(EmbeddingConvertTest, ModelInfoCarriesWhatIsAssumed) {
+  embedding::ModelInfo info;
+  info.pooling = "mean";
+  info.pooling_is_assumed = true;
+  info.unknown_config_keys = {"auto_map", "text_config.warp"};
+  const embedding_pb::ModelInfo out = ToProto("m", info, /*is_default=*/true);
+  EXPECT_TRUE(out.pooling_is_assumed());
+  EXPECT_THAT(out.unknown_config_keys(), ElementsAre("auto_map", "text_config.warp"));
 }
 
 TEST_F(EmbeddingServiceTest, SecondEmbeddingOfAnItemIsTheSameBytesFromTheCacheAlsoAfterARestart) {

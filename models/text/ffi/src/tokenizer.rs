@@ -3,7 +3,7 @@
 use crate::boundary::{leak, read_contained, reclaim, run, run_or, slice_of, OwnedString, Slice};
 use std::ffi::c_int;
 use std::sync::OnceLock;
-use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
+use tokenizers::{AddedToken, PostProcessor, Tokenizer, TruncationDirection};
 
 /// The object behind a tokenizer handle.
 pub struct Handle {
@@ -35,8 +35,13 @@ pub struct Encodings {
     num_texts: usize,
 }
 
-fn load(json: &str) -> Result<Handle, String> {
+fn load(json: &str, added_tokens: &str) -> Result<Handle, String> {
     let mut tokenizer: Tokenizer = json.parse().map_err(|error| format!("{error}"))?;
+    let added: Vec<AddedToken> =
+        serde_json::from_str(added_tokens).map_err(|error| format!("added tokens: {error}"))?;
+    if !added.is_empty() {
+        tokenizer.add_tokens(&added);
+    }
     // Callers set truncation and padding; the stored settings belong to an earlier use.
     tokenizer
         .with_truncation(None)
@@ -139,12 +144,13 @@ pub unsafe extern "C" fn palate_text_encodings_free(encodings: Encodings) {
 #[no_mangle]
 pub unsafe extern "C" fn palate_tokenizer_new(
     json: Slice,
+    added_tokens: Slice,
     out: *mut *mut Handle,
     error: *mut OwnedString,
 ) -> c_int {
     run(out, error, || {
-        let text = json.text()?;
-        read_contained(|| load(text)).map(|handle| Box::into_raw(Box::new(handle)))
+        let (text, added) = (json.text()?, added_tokens.text()?);
+        read_contained(|| load(text, added)).map(|handle| Box::into_raw(Box::new(handle)))
     })
 }
 

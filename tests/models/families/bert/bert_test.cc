@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "tests/models/golden_tensors.h"
 #include "tests/temp_folder.h"
 
@@ -171,6 +174,24 @@ TEST_F(DamagedSentenceEncoderTest, TokenizerWithMoreEntriesThanTheModelIsRefused
   EXPECT_FALSE(LoadError().ok());
 }
 
+TEST_F(DamagedSentenceEncoderTest, KeysOfOtherModelsAreRefusedByNameAndValue) {
+  Change("config.json", {{"attention_softcap", 30.0}});
+  ExpectError(absl::StatusCode::kUnimplemented, "attention_softcap is");
+  Change("config.json", {{"attention_softcap", nullptr}, {"use_alibi", true}});
+  ExpectError(absl::StatusCode::kUnimplemented, "use_alibi is");
+  Change("config.json", {{"use_alibi", false}, {"position_embedding_type", "relative_key"}});
+  ExpectError(absl::StatusCode::kUnimplemented, "relative_key");
+  Change("config.json", {{"position_embedding_type", "absolute"}, {"is_decoder", true}});
+  ExpectError(absl::StatusCode::kUnimplemented, "is_decoder");
+}
+
+TEST_F(DamagedSentenceEncoderTest, AGitLfsPointerIsNamedWithWhatToDo) {
+  WriteAll(Path("model.safetensors"),
+           "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 90868376\n");
+  ExpectError(absl::StatusCode::kFailedPrecondition, "model.safetensors is a Git LFS pointer");
+  ExpectError(absl::StatusCode::kFailedPrecondition, "git lfs pull");
+}
+
 TEST_F(DamagedSentenceEncoderTest, MissingTokenizerIsNotFound) {
   std::filesystem::remove(Path("tokenizer.json"));
   ExpectError(absl::StatusCode::kNotFound, "tokenizer.json");
@@ -226,6 +247,75 @@ TEST_F(SentenceModulesTest, WithoutNormalizeTheMeanIsReturned) {
 
   EXPECT_FALSE(Load()->normalizes());
   ExpectClose(First(), states_.mean(0), 1e-5, "mean");
+}
+
+TEST_F(SentenceModulesTest, NormalizationsStoredAsGammaAndBetaGiveTheSameVectors) {
+  SetModules({});
+  std::map<std::string, at::Tensor> renamed;
+  const auto stored = LoadTensors(Path("model.safetensors"));
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  for (const auto& [name, tensor] : *stored) {
+    std::string early = name;
+    if (absl::EndsWith(name, "LayerNorm.weight"))
+      early = absl::StrCat(absl::StripSuffix(name, "weight"), "gamma");
+    if (absl::EndsWith(name, "LayerNorm.bias"))
+      early = absl::StrCat(absl::StripSuffix(name, "bias"), "beta");
+    renamed["bert." + early] = tensor.clone();
+  }
+  // What bert-base-uncased also stores.
+  renamed["cls.predictions.transform.LayerNorm.gamma"] = at::ones({64});
+  ASSERT_TRUE(SaveTensors(renamed, Path("model.safetensors")).ok());
+
+  ExpectClose(First(), states_.mean(0), 1e-5, "mean");
+}
+
+TEST_F(SentenceModulesTest, PoolingMayBeAListOfOne) {
+  SetModules({});
+  const auto load = [&](const char* mode) {
+    WriteAll(Path("1_Pooling/config.json"), std::string(R"({"pooling_mode": )") + mode + "}");
+    return SentenceEncoder::Load(folder_.file("model"));
+  };
+
+  ASSERT_TRUE(load(R"(["cls"])").ok());
+  ExpectClose(First(), states_[0], 2e-5, "cls");
+  EXPECT_EQ(load(R"(["cls", "mean"])").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(load("[]").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(load("[1]").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SentenceModulesTest, TheTransformerMayStandInASubfolder) {
+  const at::Tensor before = First();
+  std::filesystem::create_directory(Path("0_Transformer"));
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json",
+                           "tokenizer_config.json", "sentence_bert_config.json"}) {
+    std::filesystem::rename(Path(name), Path(std::string("0_Transformer/") + name));
+  }
+  nlohmann::json modules = Golden::Read(Path("modules.json"));
+  modules[0]["path"] = "0_Transformer";
+  WriteAll(Path("modules.json"), modules.dump());
+
+  EXPECT_EQ(Load()->max_tokens(), 64);
+  ExpectClose(First(), before, 0, "subfolder");
+}
+
+TEST_F(SentenceModulesTest, PoolingIsStatedOnlyWhereAFileStatesIt) {
+  EXPECT_TRUE(Load()->pooling_is_stated());
+  std::filesystem::remove(Path("modules.json"));
+  EXPECT_FALSE(Load()->pooling_is_stated());
+  EXPECT_EQ(Load()->pooling(), TextPooling::kMean);
+}
+
+TEST_F(SentenceModulesTest, TokensThatOnlyTheConfigNamesAreKnown) {
+  const int64_t size = Golden::Read(Path("config.json"))["vocab_size"];
+  // One token more than the checkpoint has rows: loading proves that the token was added.
+  nlohmann::json config = Golden::Read(Path("tokenizer_config.json"));
+  config["added_tokens_decoder"] = {
+      {std::to_string(size), {{"content", "[BRAND]"}, {"special", true}}}};
+  WriteAll(Path("tokenizer_config.json"), config.dump());
+
+  const absl::Status status = SentenceEncoder::Load(folder_.file("model")).status();
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(absl::StrCat("the tokenizer has ", size + 1, " entries")));
 }
 
 TEST_F(SentenceModulesTest, EveryPoolingIsComputed) {
