@@ -100,6 +100,25 @@ absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes) {
 
 bool IsValidUtf8(absl::string_view text) { return utf8::is_valid(text.begin(), text.end()); }
 
+namespace {
+
+// Escapes U+0080 to U+009F, which terminals obey as they do those of ASCII, in valid UTF-8.
+std::string EscapeC1(absl::string_view text) {
+  std::string escaped;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool control = static_cast<uint8_t>(text[i]) == 0xC2 && i + 1 < text.size() &&
+                         static_cast<uint8_t>(text[i + 1]) < 0xA0;
+    if (control) {
+      absl::StrAppend(&escaped, absl::CEscape(text.substr(i++, 2)));
+    } else {
+      escaped.push_back(text[i]);
+    }
+  }
+  return escaped;
+}
+
+}  // namespace
+
 std::string QuoteForMessage(absl::string_view text, size_t limit) {
   const bool cut = text.size() > limit;
   size_t end = std::min(text.size(), limit);
@@ -107,7 +126,7 @@ std::string QuoteForMessage(absl::string_view text, size_t limit) {
 
   const absl::string_view shown = text.substr(0, end);
   const std::string escaped =
-      IsValidUtf8(shown) ? absl::Utf8SafeCEscape(shown) : absl::CHexEscape(shown);
+      IsValidUtf8(shown) ? EscapeC1(absl::Utf8SafeCEscape(shown)) : absl::CHexEscape(shown);
   return absl::StrCat("\"", escaped, cut ? "…\"" : "\"");
 }
 

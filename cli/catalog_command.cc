@@ -85,14 +85,15 @@ absl::Status PrintCatalog(const types_pb::Catalog& message, bool json) {
   }
 
   PALATE_ASSIGN_OR_RETURN(const Catalog catalog, FromProto(message));
-  std::cout << absl::StrFormat("catalog %s: \"%s\", rerank weight %g\n", catalog.id,
-                               catalog.display_name, catalog.rerank_weight);
+  std::cout << absl::StrFormat("catalog %s: \"%s\", rerank weight %s\n", catalog.id,
+                               catalog.display_name, NumberText(catalog.rerank_weight));
   for (const AttributeDeclaration& attribute : catalog.attributes) {
     std::cout << "  attribute " << attribute.name << ": " << TypeWord(attribute.type)
               << (attribute.filterable ? "" : ", not filterable") << "\n";
   }
   for (const EventTypeDeclaration& type : catalog.event_types)
-    std::cout << absl::StrFormat("  event type %s: weight %g\n", type.name, type.weight);
+    std::cout << absl::StrFormat("  event type %s: weight %s\n", type.name,
+                                 NumberText(type.weight));
   for (const SpaceDeclaration& space : catalog.spaces)
     std::cout << "  space " << space.name << "\n";
   return absl::OkStatus();

@@ -89,15 +89,17 @@ void PrintEvents(const pb::GetUserResponse& response) {
   if (response.has_more_events()) std::cout << "… and older ones\n";
 }
 
+// `retrieval` is null where the server has no index.
 void PrintStatus(const store_pb::GetStatsResponse& store,
-                 const retrieval_pb::GetStatsResponse& retrieval) {
+                 const retrieval_pb::GetStatsResponse* retrieval) {
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
     std::cout << absl::StrFormat(
         "catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be\n",
         stats.catalog(), stats.items(), stats.users(), stats.events(), stats.embedding_backlog(),
         stats.embedding_failed());
 
-    for (const retrieval_pb::CatalogStats& index : retrieval.catalogs()) {
+    if (retrieval == nullptr) continue;
+    for (const retrieval_pb::CatalogStats& index : retrieval->catalogs()) {
       if (index.catalog() != stats.catalog()) continue;
       std::cout << absl::StrFormat("  index: %d items, %d segments, %.1f MiB", index.items(),
                                    index.segments(),
@@ -116,9 +118,13 @@ void PrintStatus(const store_pb::GetStatsResponse& store,
   if (!store.embedding_worker().last_error().empty()) {
     std::cout << "embedding is blocked: " << store.embedding_worker().last_error() << "\n";
   }
-  if (!retrieval.follower().connected())
-    std::cout << "retrieval cannot reach the feature store: " << retrieval.follower().last_error()
+  if (retrieval == nullptr || retrieval->follower().connected()) return;
+  if (retrieval->follower().last_error().empty()) {
+    std::cout << "retrieval has not reached the feature store yet: it has just started\n";
+  } else {
+    std::cout << "retrieval cannot reach the feature store: " << retrieval->follower().last_error()
               << "\n";
+  }
 }
 
 // What is assumed about the models, because their folders do not state it.
@@ -137,11 +143,14 @@ void PrintAssumptions(const embedding_pb::GetModelInfoResponse& embedding) {
   }
 }
 
-// Calls a service that a server may lack: a feature store alone has no index and no models.
+// Calls a service that a server may lack: a feature store alone has no index and no models. Whether
+// it has the service.
 template <typename Call>
-absl::Status IfServed(const Call& call) {
+absl::StatusOr<bool> IfServed(const Call& call) {
   const absl::Status status = call();
-  return absl::IsUnimplemented(status) ? absl::OkStatus() : status;
+  if (absl::IsUnimplemented(status)) return false;
+  PALATE_RETURN_IF_ERROR(status);
+  return true;
 }
 
 }  // namespace
@@ -205,20 +214,22 @@ absl::Status RunStatus(const Arguments& arguments) {
 
   const auto retrieval = retrieval_pb::RetrievalService::NewStub(connection->channel());
   retrieval_pb::GetStatsResponse retrieval_stats;
-  PALATE_RETURN_IF_ERROR(IfServed([&] {
-    return CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
-                     retrieval_pb::GetStatsRequest(), retrieval_stats, context);
-  }));
+  PALATE_ASSIGN_OR_RETURN(
+      const bool has_index, IfServed([&] {
+        return CallUnary(retrieval->async(), &retrieval_pb::RetrievalService::Stub::async::GetStats,
+                         retrieval_pb::GetStatsRequest(), retrieval_stats, context);
+      }));
 
   const auto embedding = embedding_pb::EmbeddingService::NewStub(connection->channel());
   embedding_pb::GetModelInfoResponse models;
-  PALATE_RETURN_IF_ERROR(IfServed([&] {
+  const absl::StatusOr<bool> has_models = IfServed([&] {
     return CallUnary(embedding->async(), &embedding_pb::EmbeddingService::Stub::async::GetModelInfo,
                      embedding_pb::GetModelInfoRequest(), models, context);
-  }));
+  });
+  PALATE_RETURN_IF_ERROR(has_models.status());
 
   if (!json) {
-    PrintStatus(store_stats, retrieval_stats);
+    PrintStatus(store_stats, has_index ? &retrieval_stats : nullptr);
     PrintAssumptions(models);
     return absl::OkStatus();
   }

@@ -90,7 +90,8 @@ absl::Status ChangeFeed::ReadNow(const CatalogState& state, size_t max_changes, 
         if (at > watermark) return false;
         PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ChangeRecord>(value, "change"));
         PALATE_ASSIGN_OR_RETURN(const ChangeKind kind, FromRecord(record.kind()));
-        changes.push_back({kind, std::move(*record.mutable_key()), record.revision()});
+        changes.push_back({kind, std::move(*record.mutable_key()), record.revision(),
+                           FromMicros(record.time_us())});
         position = at;
         return changes.size() < max_changes;
       }));

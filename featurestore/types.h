@@ -154,6 +154,7 @@ struct Change {
   ChangeKind kind = ChangeKind::kItemUpserted;
   std::string key;
   int64_t revision = 0;
+  absl::Time write_time = absl::UnixEpoch();
 };
 
 struct ChangeBatch {

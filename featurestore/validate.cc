@@ -9,20 +9,10 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "domain/text.h"
 
 namespace palate::featurestore {
 namespace {
-
-// C0 controls, DEL and C1 controls (U+0080 to U+009F, 0xC2 0x80 to 0xC2 0x9F in UTF-8).
-bool HasControlCharacter(absl::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    const uint8_t byte = static_cast<uint8_t>(text[i]);
-    if (byte < 0x20 || byte == 0x7F) return true;
-    if (byte == 0xC2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xA0)
-      return true;
-  }
-  return false;
-}
 
 bool IsName(absl::string_view name, size_t max_size) {
   if (name.empty() || name.size() > max_size || name[0] < 'a' || name[0] > 'z') return false;
@@ -74,7 +64,7 @@ absl::Status ValidateAttributeValue(absl::string_view field, const AttributeValu
     return ValidateText(field, *text, limits.max_attribute_bytes);
   if (const auto* number = std::get_if<double>(&value);
       number != nullptr && !std::isfinite(*number)) {
-    return InvalidField(field, absl::StrCat("is ", *number), "finite");
+    return InvalidField(field, absl::StrCat("is ", NumberText(*number)), "finite");
   }
 
   const auto* list = std::get_if<std::vector<std::string>>(&value);
@@ -111,6 +101,10 @@ absl::Status ValidateText(absl::string_view field, absl::string_view text, size_
                         absl::StrCat("at most ", max_bytes));
   }
   if (!IsValidUtf8(text)) return InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8");
+  if (const size_t nul = text.find('\0'); nul != absl::string_view::npos) {
+    return InvalidField(field, absl::StrCat("has a NUL character at byte ", nul + 1),
+                        "without NUL");
+  }
   return absl::OkStatus();
 }
 
@@ -157,7 +151,7 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
     const double weight = catalog.event_types[i].weight;
     if (!std::isfinite(weight) || std::abs(weight) > kMaxEventWeight) {
       return InvalidField(
-          absl::StrCat("event_types[", i, "].weight"), absl::StrCat("is ", weight),
+          absl::StrCat("event_types[", i, "].weight"), absl::StrCat("is ", NumberText(weight)),
           absl::StrCat("finite and from ", -kMaxEventWeight, " to ", kMaxEventWeight));
     }
   }
@@ -180,7 +174,8 @@ absl::Status ValidateCatalog(const Catalog& catalog) {
 
   PALATE_RETURN_IF_ERROR(ValidateDeclaredNames("spaces", catalog.spaces, kMaxSpaces));
   if (!(catalog.rerank_weight >= 0 && catalog.rerank_weight <= 1)) {
-    return InvalidField("rerank_weight", absl::StrCat("is ", catalog.rerank_weight), "from 0 to 1");
+    return InvalidField("rerank_weight", absl::StrCat("is ", NumberText(catalog.rerank_weight)),
+                        "from 0 to 1");
   }
   return ValidateTime("create_time", catalog.create_time);
 }
@@ -270,7 +265,7 @@ absl::Status ValidateEvent(const Event& event, const Catalog& catalog,
                         absl::StrCat("an event type that catalog ", catalog.id, " declares"));
   }
   if (event.value.has_value() && !std::isfinite(*event.value))
-    return InvalidField("value", absl::StrCat("is ", *event.value), "finite");
+    return InvalidField("value", absl::StrCat("is ", NumberText(*event.value)), "finite");
   if (type->value_is_rating && !event.value.has_value())
     return InvalidField("value", "is absent", "given: the event is a rating");
 

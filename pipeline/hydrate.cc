@@ -35,6 +35,16 @@ int ListLength(const RequestState& state, int wanted) {
   return excludes ? std::min(4 * wanted, kMaxContextListItems) : wanted;
 }
 
+// The caps name attributes that the catalog declares: a misspelled one would cap nothing.
+absl::Status CheckCaps(const RequestState& state) {
+  for (const auto& [name, cap] : state.query.diversity.attribute_caps) {
+    if (FindAttribute(state.context.catalog, name) != nullptr) continue;
+    return InvalidField("diversity.attribute_caps", absl::StrCat("names ", QuoteForMessage(name)),
+                        "attributes that the catalog declares");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
@@ -114,6 +124,7 @@ absl::Status HydrateStage::Run(RequestState& state) const {
     query.num_fresh = ListLength(state, NumFresh(state, options_));
   }
   PALATE_ASSIGN_OR_RETURN(state.context, features_.GetUserContext(std::move(query), state.call));
+  PALATE_RETURN_IF_ERROR(CheckCaps(state));
 
   if (!state.query.filter.empty()) {
     PALATE_ASSIGN_OR_RETURN(

@@ -92,6 +92,8 @@ RecommendQuery ToRecommendQuery(const RankQuery& query) {
 // A search that could not search is an error, not an empty answer.
 absl::Status CheckSearched(const RequestState& state, const StageReport& source) {
   for (const StageNote& note : source.notes) {
+    if (note.degradation == Degradation::kOverloaded)
+      return absl::ResourceExhaustedError(note.detail);
     if (note.degradation == Degradation::kEmbeddingUnavailable ||
         note.degradation == Degradation::kRetrievalUnavailable) {
       return absl::UnavailableError(note.detail);
@@ -118,7 +120,7 @@ absl::StatusOr<SpaceVector> ChooseSpace(const ItemWithVectors& record, const std
 
   return absl::FailedPreconditionError(
       absl::StrCat("item ", QuoteForMessage(record.item.id), " has no vector in space ",
-                   wanted.empty() ? "fused, text or image" : wanted, " yet"));
+                   wanted.empty() ? "fused, text or image" : QuoteForMessage(wanted), " yet"));
 }
 
 }  // namespace

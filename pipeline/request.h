@@ -45,7 +45,7 @@ enum class Degradation {
   kNone,
   kRetrievalUnavailable,  // at least one vector search failed because retrieval is down
   kEmbeddingUnavailable,  // the query was not embedded, so it finds no candidates
-  kSpaceUnavailable,      // a space could not be searched, such as one of another model
+  kSpaceUnavailable,      // a space has no vectors, or those of another model
   kRankingUnavailable,    // the results have the first-stage order
   kDeadlineShort,         // too little time was left
   kWeightZero,            // the catalog gives the language model no weight
@@ -56,6 +56,8 @@ enum class Degradation {
   kFewerThanRequested,    // too few candidates passed the filters and the caps
   kNoCandidates,
   kInputNotUsed,  // the model cannot use a part of the request, which the note names
+  kOverloaded,    // a service refused the stage's work because it is at its capacity
+  kIndexBehind,   // the index has not heard of the catalog, the space or an attribute yet
 };
 const char* DegradationName(Degradation degradation);
 

@@ -37,8 +37,9 @@ Degradation WhyNot(const RequestState& state, int informative, absl::Duration re
 }
 
 Degradation CauseOf(const absl::Status& status) {
-  return absl::IsDeadlineExceeded(status) ? Degradation::kDeadlineShort
-                                          : Degradation::kRankingUnavailable;
+  if (absl::IsDeadlineExceeded(status)) return Degradation::kDeadlineShort;
+  return absl::IsResourceExhausted(status) ? Degradation::kOverloaded
+                                           : Degradation::kRankingUnavailable;
 }
 
 // What the model is asked about the first `head` candidates.

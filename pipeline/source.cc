@@ -94,8 +94,33 @@ std::vector<VectorSource> QuerySources(const RequestState& state, int per_source
   return sources;
 }
 
-Degradation DegradationFor(const absl::Status& status) {
-  return IsOutage(status) ? Degradation::kRetrievalUnavailable : Degradation::kSpaceUnavailable;
+// What an error of the whole request says. The request has been checked against the catalog of the
+// feature store, so what the index does not know has not reached it yet.
+Degradation RequestDegradation(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return Degradation::kOverloaded;
+  return IsOutage(status) ? Degradation::kRetrievalUnavailable : Degradation::kIndexBehind;
+}
+
+// What an error of one search says.
+Degradation SearchDegradation(const absl::Status& status, const std::string& space,
+                              const Catalog& catalog) {
+  if (absl::IsDeadlineExceeded(status)) return Degradation::kDeadlineShort;
+  if (IsOutage(status)) return RequestDegradation(status);
+  const bool declared =
+      std::any_of(catalog.spaces.begin(), catalog.spaces.end(),
+                  [&](const SpaceDeclaration& known) { return known.name == space; });
+  return absl::IsNotFound(status) && declared ? Degradation::kIndexBehind
+                                              : Degradation::kSpaceUnavailable;
+}
+
+// Says why a query found nothing. A search finds the nearest vectors however far they are, so there
+// was none.
+void NoteNothingNear(const std::string& space, RequestState& state) {
+  const bool restricted = IsRestricted(state);
+  state.Degrade(
+      restricted ? Degradation::kFewerThanRequested : Degradation::kSpaceUnavailable,
+      absl::StrCat("query over ", space, ": no item that may be shown has a vector in this space",
+                   restricted ? "; a filter or exclusions apply" : ""));
 }
 
 // Searches with all sources in one request and collects the hits. Notes the error of the request,
@@ -114,7 +139,7 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
   const absl::StatusOr<std::vector<RetrievalResult>> results = retriever.Search(request, context);
   if (!results.ok()) {
     state.search_error = results.status();
-    state.Degrade(DegradationFor(results.status()),
+    state.Degrade(RequestDegradation(results.status()),
                   absl::StrCat("retrieval: ", results.status().ToString()));
     return lists;
   }
@@ -125,12 +150,13 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
     const std::string& space = source.query.vector.space.name;
     if (!result.ok()) {
       state.search_error = result.status();
-      state.Degrade(DegradationFor(result.status()),
+      state.Degrade(SearchDegradation(result.status(), space, state.context.catalog),
                     absl::StrCat(SourceName(source.source), " over ", space, ": ",
                                  result.status().ToString()));
       continue;
     }
     ++state.num_searches;
+    if (result->empty() && source.source == Source::kQuery) NoteNothingNear(space, state);
     for (const ScoredItem& hit : *result)
       candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
   }
@@ -261,7 +287,10 @@ absl::Status SourceStage::Run(RequestState& state) const {
     if (absl::IsInvalidArgument(vectors.status())) return vectors.status();
     if (!vectors.ok()) {
       state.search_error = vectors.status();
-      state.Degrade(Degradation::kEmbeddingUnavailable, vectors.status().ToString());
+      state.Degrade(absl::IsResourceExhausted(vectors.status())
+                        ? Degradation::kOverloaded
+                        : Degradation::kEmbeddingUnavailable,
+                    absl::StrCat("embedding: ", vectors.status().ToString()));
     } else {
       state.query_vectors = *std::move(vectors);
       RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state,

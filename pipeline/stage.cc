@@ -134,6 +134,10 @@ const char* DegradationName(Degradation degradation) {
       return "fewer_than_requested";
     case Degradation::kNoCandidates:
       return "no_candidates";
+    case Degradation::kOverloaded:
+      return "overloaded";
+    case Degradation::kIndexBehind:
+      return "index_behind";
   }
 
   return "unknown";

@@ -3,11 +3,12 @@
 #include <cmath>
 #include <set>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/attribute.h"
 #include "domain/limits.h"
+#include "domain/text.h"
 
 namespace palate::pipeline {
 namespace {
@@ -22,12 +23,15 @@ absl::Status CheckId(absl::string_view field, const std::string& id) {
   if (!IsValidUtf8(id))
     return InvalidField(field, absl::StrCat(QuoteForMessage(id), " is not UTF-8"), "valid UTF-8");
 
-  for (char c : id) {
-    if (absl::ascii_iscntrl(c))
-      return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has a control character"),
-                          "without control characters");
+  if (HasControlCharacter(id)) {
+    return InvalidField(field, absl::StrCat(QuoteForMessage(id), " has a control character"),
+                        "without control characters");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckOptionalId(absl::string_view field, const std::string& id) {
+  return id.empty() ? absl::OkStatus() : CheckId(field, id);
 }
 
 absl::Status CheckText(absl::string_view field, const std::string& text, size_t limit) {
@@ -36,7 +40,18 @@ absl::Status CheckText(absl::string_view field, const std::string& text, size_t 
                         absl::StrCat("at most ", limit));
   if (!IsValidUtf8(text))
     return InvalidField(field, absl::StrCat(QuoteForMessage(text), " is not UTF-8"), "valid UTF-8");
+  if (const size_t nul = text.find('\0'); nul != std::string::npos) {
+    return InvalidField(field, absl::StrCat("has a NUL character at byte ", nul + 1),
+                        "without NUL");
+  }
   return absl::OkStatus();
+}
+
+absl::Status CheckLanguage(const std::string& language) {
+  PALATE_RETURN_IF_ERROR(CheckText("language", language, kMaxLanguageBytes));
+  if (language.empty() || IsLanguageTag(language)) return absl::OkStatus();
+  return InvalidField("language", absl::StrCat("is ", QuoteForMessage(language)),
+                      "a BCP 47 language tag");
 }
 
 absl::Status CheckIds(absl::string_view field, const std::vector<std::string>& ids, int limit) {
@@ -57,7 +72,8 @@ absl::Status CheckCount(absl::string_view field, int count) {
 
 absl::Status CheckShare(absl::string_view field, double value, double limit) {
   if (!(value >= 0 && value <= limit))
-    return InvalidField(field, absl::StrCat("is ", value), absl::StrCat("0 to ", limit));
+    return InvalidField(field, absl::StrCat("is ", NumberText(value)),
+                        absl::StrCat("0 to ", NumberText(limit)));
   return absl::OkStatus();
 }
 
@@ -87,17 +103,15 @@ absl::Status CheckSessionEvents(const std::vector<Event>& events, absl::Time now
   for (size_t i = 0; i < events.size(); ++i) {
     const std::string field = absl::StrCat("session_events[", i, "]");
     PALATE_RETURN_IF_ERROR(CheckId(absl::StrCat(field, ".item_id"), events[i].item_id));
+    PALATE_RETURN_IF_ERROR(CheckOptionalId(absl::StrCat(field, ".event_id"), events[i].event_id));
+    PALATE_RETURN_IF_ERROR(CheckOptionalId(absl::StrCat(field, ".user_id"), events[i].user_id));
     PALATE_RETURN_IF_ERROR(
-        CheckText(absl::StrCat(field, ".event_id"), events[i].event_id, kMaxIdBytes));
+        CheckOptionalId(absl::StrCat(field, ".session_id"), events[i].session_id));
     PALATE_RETURN_IF_ERROR(
-        CheckText(absl::StrCat(field, ".user_id"), events[i].user_id, kMaxIdBytes));
-    PALATE_RETURN_IF_ERROR(
-        CheckText(absl::StrCat(field, ".session_id"), events[i].session_id, kMaxIdBytes));
-    PALATE_RETURN_IF_ERROR(CheckText(absl::StrCat(field, ".recommendation_id"),
-                                     events[i].recommendation_id, kMaxIdBytes));
+        CheckOptionalId(absl::StrCat(field, ".recommendation_id"), events[i].recommendation_id));
     if (events[i].value.has_value() && !std::isfinite(*events[i].value)) {
-      return InvalidField(absl::StrCat(field, ".value"), absl::StrCat("is ", *events[i].value),
-                          "finite");
+      return InvalidField(absl::StrCat(field, ".value"),
+                          absl::StrCat("is ", NumberText(*events[i].value)), "finite");
     }
     if (events[i].time < absl::UnixEpoch())
       return InvalidField(absl::StrCat(field, ".event_time"), "is before 1970", "1970 or later");
@@ -123,7 +137,7 @@ absl::Status CheckDiversity(const Diversity& diversity) {
   }
   for (const auto& [name, cap] : diversity.attribute_caps) {
     if (cap >= 1 && cap <= kMaxCappedResults) continue;
-    return InvalidField(absl::StrCat("diversity.attribute_caps[", name, "]"),
+    return InvalidField(absl::StrCat("diversity.attribute_caps[", QuoteForMessage(name), "]"),
                         absl::StrCat("is ", cap), absl::StrCat("1 to ", kMaxCappedResults));
   }
   return absl::OkStatus();
@@ -133,9 +147,10 @@ absl::Status CheckDiversity(const Diversity& diversity) {
 
 absl::Status Validate(const RecommendQuery& query, absl::Time now) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
-  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
-  PALATE_RETURN_IF_ERROR(CheckText("scenario", query.scenario, kMaxIdBytes));
-  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
+  PALATE_RETURN_IF_ERROR(CheckOptionalId("user_id", query.user_id));
+  // As the feature store checks it, which would refuse the impression when nobody waits for it.
+  PALATE_RETURN_IF_ERROR(CheckOptionalId("scenario", query.scenario));
+  PALATE_RETURN_IF_ERROR(CheckLanguage(query.language));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events, now));
@@ -149,7 +164,7 @@ absl::Status Validate(const RecommendQuery& query, absl::Time now) {
 
 absl::Status Validate(const SearchQuery& query) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
-  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
+  PALATE_RETURN_IF_ERROR(CheckOptionalId("user_id", query.user_id));
 
   if (query.query.empty())
     return InvalidField("query", "has neither text nor image", "a text, an image or both");
@@ -172,7 +187,7 @@ absl::Status Validate(const SimilarQuery& query) {
 
 absl::Status Validate(const RankQuery& query, absl::Time now) {
   PALATE_RETURN_IF_ERROR(CheckId("catalog", query.catalog));
-  if (!query.user_id.empty()) PALATE_RETURN_IF_ERROR(CheckId("user_id", query.user_id));
+  PALATE_RETURN_IF_ERROR(CheckOptionalId("user_id", query.user_id));
   if (query.item_ids.empty())
     return InvalidField("item_ids", "is empty", absl::StrCat("1 to ", kMaxRankedItems, " ids"));
   PALATE_RETURN_IF_ERROR(CheckIds("item_ids", query.item_ids, kMaxRankedItems));
@@ -188,7 +203,7 @@ absl::Status Validate(const RankQuery& query, absl::Time now) {
 
   PALATE_RETURN_IF_ERROR(CheckSessionEvents(query.session_events, now));
   PALATE_RETURN_IF_ERROR(CheckText("filter", query.filter, kMaxFilterBytes));
-  PALATE_RETURN_IF_ERROR(CheckText("language", query.language, kMaxLanguageBytes));
+  PALATE_RETURN_IF_ERROR(CheckLanguage(query.language));
   PALATE_RETURN_IF_ERROR(CheckText("instruction", query.instruction, kMaxInstructionBytes));
   return CheckTime(query.request_time);
 }

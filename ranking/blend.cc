@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "domain/attribute.h"
 
 namespace palate::ranking {
 namespace {
@@ -83,7 +84,8 @@ absl::StatusOr<std::vector<double>> Blend(absl::Span<const double> stage,
         absl::StrCat(stage.size(), " stage scores and ", model.size(), " model scores"));
   }
   if (!(weight >= 0 && weight <= 1))
-    return absl::InvalidArgumentError(absl::StrCat("weight ", weight, " is not between 0 and 1"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("weight ", NumberText(weight), " is not between 0 and 1"));
 
   PALATE_ASSIGN_OR_RETURN(std::vector<double> blended, Normalize(stage, normalization));
   const std::vector<double> wide(model.begin(), model.end());

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "domain/attribute.h"
 #include "ranking/preferences.h"
 
 namespace palate::ranking {
@@ -28,7 +29,7 @@ std::string ValueText(const AttributeValue& value) {
   if (const auto* list = std::get_if<std::vector<std::string>>(&value))
     return absl::StrJoin(*list, ", ");
   if (const auto* whole = std::get_if<int64_t>(&value)) return absl::StrCat(*whole);
-  if (const auto* real = std::get_if<double>(&value)) return absl::StrCat(*real);
+  if (const auto* real = std::get_if<double>(&value)) return NumberText(*real);
   return std::get<bool>(value) ? "yes" : "no";
 }
 
@@ -65,7 +66,7 @@ std::string QueryFromHistory(const std::vector<HistoryEntry>& history) {
   AppendSentence("Dislikes", PreferencesText(summary.dislikes), text);
   for (const PreferenceSummary::Range& range : summary.ranges) {
     AppendSentence(absl::StrCat("Usual ", range.attribute),
-                   absl::StrCat(range.low, " to ", range.high), text);
+                   absl::StrCat(NumberText(range.low), " to ", NumberText(range.high)), text);
   }
   AppendSentence("Recently liked", RecentTitles(history), text);
   return text;

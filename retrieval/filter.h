@@ -16,6 +16,11 @@
 //              | name ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) literal
 //   literal    = string | integer | number | "true" | "false"
 //   string     = '"' ... '"' with the escapes \" \\ \/ \n \r \t \uXXXX
+//   integer    = [ "+" | "-" ] digits            decimal, without leading zeros: 0x10 and 010 are
+//                                                errors
+//   number     = an integer with a point among, before or after its digits, and an exponent, such
+//   as
+//                19.99, .5 or -1e3; finite
 //
 // The declared type of an attribute decides which operators it allows:
 //

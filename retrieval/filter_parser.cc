@@ -27,6 +27,33 @@ bool IsKeyword(absl::string_view word) {
          word == "false";
 }
 
+// Whether the text is a number as Filter's grammar writes it; an integer where `fraction` is false.
+// The functions that convert it accept more: 0x10, 010, inf, nan.
+bool IsDecimal(absl::string_view text, bool fraction) {
+  const auto take_digits = [&text] {
+    const size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+    text.remove_prefix(count);
+    return count;
+  };
+  const auto take = [&text](absl::string_view any) {
+    if (text.empty() || any.find(text.front()) == absl::string_view::npos) return false;
+    text.remove_prefix(1);
+    return true;
+  };
+
+  take("+-");
+  const bool starts_with_zero = !text.empty() && text.front() == '0';
+  size_t digits = take_digits();
+  if (starts_with_zero && digits > 1) return false;  // elsewhere this is an octal number
+  if (fraction && take(".")) digits += take_digits();
+  if (digits == 0) return false;
+  if (fraction && take("eE")) {
+    take("+-");
+    if (take_digits() == 0) return false;
+  }
+  return text.empty();
+}
+
 // The position of `offset` in characters, counted from 1 as people count columns.
 size_t CharacterAt(absl::string_view text, size_t offset) {
   const auto starts_character = [](char c) {
@@ -405,17 +432,18 @@ absl::Status FilterParser::ParseLiteral(FilterTerm& term) {
       break;
     case AttributeType::kInt64: {
       int64_t value = 0;
-      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtoi(token_.text, &value)) {
-        return Expected("an integer of 64 bits");
+      if (token_.kind != FilterToken::Kind::kNumber || !IsDecimal(token_.text, false) ||
+          !absl::SimpleAtoi(token_.text, &value)) {
+        return Expected("an integer of 64 bits in decimal digits");
       }
       append(value);
       break;
     }
     case AttributeType::kDouble: {
       double value = 0;
-      if (token_.kind != FilterToken::Kind::kNumber || !absl::SimpleAtod(token_.text, &value) ||
-          !std::isfinite(value)) {
-        return Expected("a finite number");
+      if (token_.kind != FilterToken::Kind::kNumber || !IsDecimal(token_.text, true) ||
+          !absl::SimpleAtod(token_.text, &value) || !std::isfinite(value)) {
+        return Expected("a finite number in decimal digits");
       }
       append(value);
       break;

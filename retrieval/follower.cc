@@ -94,8 +94,9 @@ void Follower::Impl::Lost(const absl::Status& why) {
 
   if (!was_connected) return;
   ++stats.reconnects;
-  spdlog::warn("retrieval: lost the feature store ({}); searches use the items that are indexed",
-               stats.last_error);
+  spdlog::warn(
+      "retrieval: cannot follow the feature store ({}); searches use the items that are indexed",
+      stats.last_error);
 }
 
 void Follower::Impl::Run() {

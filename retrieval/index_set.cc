@@ -25,54 +25,80 @@ constexpr absl::string_view kCatalogSuffix = ".index";
 constexpr absl::string_view kManifestName = "manifest";
 constexpr absl::Duration kMaintainEvery = absl::Milliseconds(200);
 
-// A search whose queries run on several pool threads.
+// A search whose queries run on several pool threads. Thread-safe.
 class SearchJob : public std::enable_shared_from_this<SearchJob> {
  public:
   SearchJob(std::shared_ptr<CatalogIndex> index, SearchRequest request, IndexSet::SearchDone done)
       : index_(std::move(index)), request_(std::move(request)), done_(std::move(done)) {}
 
   // Called on a pool thread: prepares the search, queues helpers, and runs queries.
-  void Start(ThreadPool& pool, int max_helpers) {
-    auto search = index_->Prepare(request_);
-    if (!search.ok()) return done_(search.status());
-    search_ = *std::move(search);
-    results_.resize(request_.queries.size(), absl::InternalError("not searched"));
-    for (size_t i = 0; i < request_.lists.size(); ++i) lists_.push_back(search_->RunList(i));
-    if (request_.queries.empty()) return Finish();
+  void Start(ThreadPool& pool, int max_helpers) ABSL_LOCKS_EXCLUDED(mutex_) {
+    auto prepared = index_->Prepare(request_);
+    if (!prepared.ok()) return Answer(prepared.status());
+    const PreparedSearch& search = **prepared;
+    std::vector<std::vector<std::string>> lists;
+    for (size_t i = 0; i < request_.lists.size(); ++i) lists.push_back(search.RunList(i));
+    {
+      MutexLock lock(mutex_);
+      if (answered_) return;
+      search_ = *std::move(prepared);
+      lists_ = std::move(lists);
+      results_.resize(request_.queries.size());
+    }
+    if (request_.queries.empty()) return Answer(absl::InternalError("not searched"));
 
     const int helpers = std::min(max_helpers, static_cast<int>(request_.queries.size()) - 1);
     for (int i = 0; i < helpers; ++i) {
       // When the queue is full, this thread runs the remaining queries.
-      if (!pool.Submit([self = shared_from_this()] { self->Work(); }).ok()) break;
+      if (!pool.Submit([self = shared_from_this(), &search] { self->Work(search); }).ok()) break;
     }
-    Work();
+    Work(search);
+  }
+
+  // Answers, unless that has happened: with `missing` where the search has not been prepared, else
+  // with the queries that have ended, and `missing` for each of the others.
+  void Answer(const absl::Status& missing) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::StatusOr<SearchResponse> answer = missing;
+    {
+      MutexLock lock(mutex_);
+      if (std::exchange(answered_, true)) return;
+      if (search_ != nullptr) {
+        answer = SearchResponse{.results = {},
+                                .lists = std::move(lists_),
+                                .filter_evaluations = search_->filter_evaluations()};
+        for (std::optional<SearchResult>& result : results_)
+          answer->results.push_back(result.has_value() ? *std::move(result) : missing);
+      }
+    }
+    done_(std::move(answer));
   }
 
  private:
-  void Work() {
-    // Not results_.size(), because the thread of the last query moves the results away while other
-    // threads may still be here.
+  void Work(const PreparedSearch& search) ABSL_LOCKS_EXCLUDED(mutex_) {
     const size_t count = request_.queries.size();
     for (size_t query = next_.fetch_add(1); query < count; query = next_.fetch_add(1)) {
-      results_[query] = search_->Run(query);
-      if (finished_.fetch_add(1) + 1 == count) Finish();
+      SearchResult result = search.Run(query);
+      {
+        MutexLock lock(mutex_);
+        if (answered_) return;
+        results_[query] = std::move(result);
+        if (++finished_ < count) continue;
+      }
+      Answer(absl::InternalError("not searched"));
     }
-  }
-
-  void Finish() {
-    done_(SearchResponse{.results = std::move(results_),
-                         .lists = std::move(lists_),
-                         .filter_evaluations = search_->filter_evaluations()});
   }
 
   const std::shared_ptr<CatalogIndex> index_;
   const SearchRequest request_;
   const IndexSet::SearchDone done_;
-  std::unique_ptr<const PreparedSearch> search_;
-  std::vector<SearchResult> results_;
-  std::vector<std::vector<std::string>> lists_;
   std::atomic<size_t> next_{0};
-  std::atomic<size_t> finished_{0};
+
+  mutable Mutex mutex_;
+  std::unique_ptr<const PreparedSearch> search_ ABSL_GUARDED_BY(mutex_);  // set once
+  std::vector<std::optional<SearchResult>> results_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::vector<std::string>> lists_ ABSL_GUARDED_BY(mutex_);
+  size_t finished_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool answered_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 bool IsFileName(const std::string& catalog) {
@@ -89,8 +115,10 @@ struct IndexSet::Impl {
       : options(std::move(opts)),
         factory(f),
         clock(c),
+        // Beside the waiting requests, a request that runs may have queued a helper for each other
+        // thread.
         pool(std::make_unique<ThreadPool>("search", options.search_threads,
-                                          options.search_queue_limit)) {}
+                                          options.search_queue_limit * options.search_threads)) {}
 
   std::string CatalogPath(const std::string& catalog) const {
     return absl::StrCat(options.snapshot_dir, "/", catalog, kCatalogSuffix);
@@ -102,17 +130,20 @@ struct IndexSet::Impl {
   absl::Status Load();
   void LoadCatalog(const std::string& path);
   void SetFileAside(const std::string& path, const absl::Status& why);
-  absl::Status Save() ABSL_LOCKS_EXCLUDED(save_mutex, mutex);
-  absl::Status SaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_mutex) ABSL_LOCKS_EXCLUDED(mutex);
+  absl::StatusOr<std::string> Save() ABSL_LOCKS_EXCLUDED(save_mutex, mutex);
+  absl::StatusOr<std::string> SaveLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_mutex)
+      ABSL_LOCKS_EXCLUDED(mutex);
   bool HasChanged() ABSL_LOCKS_EXCLUDED(save_mutex, mutex);
   std::map<std::string, std::shared_ptr<CatalogIndex>> Indexes() const ABSL_LOCKS_EXCLUDED(mutex);
   void MaintainAll();
   void RunBackground();
+  absl::Status Queue(const std::shared_ptr<SearchJob>& job);
 
   const IndexSetOptions options;
   const VectorSegmentFactory& factory;
   const Clock& clock;
   std::unique_ptr<ThreadPool> pool;
+  std::atomic<size_t> waiting{0};  // requests that no thread of the pool has taken yet
 
   mutable Mutex mutex;  // taken after save_mutex
   CondVar stop_changed;
@@ -202,14 +233,14 @@ std::map<std::string, std::shared_ptr<CatalogIndex>> IndexSet::Impl::Indexes() c
   return indexes;
 }
 
-absl::Status IndexSet::Impl::Save() {
+absl::StatusOr<std::string> IndexSet::Impl::Save() {
   if (options.snapshot_dir.empty())
     return absl::FailedPreconditionError("no snapshot directory is configured");
   MutexLock save_lock(save_mutex);
   return SaveLocked();
 }
 
-absl::Status IndexSet::Impl::SaveLocked() {
+absl::StatusOr<std::string> IndexSet::Impl::SaveLocked() {
   // The position is read before the states, so that each state has all changes up to the position.
   SnapshotManifest manifest;
   std::map<std::string, std::shared_ptr<CatalogIndex>> now;
@@ -244,7 +275,7 @@ absl::Status IndexSet::Impl::SaveLocked() {
 
   MutexLock lock(mutex);
   last_snapshot = clock.Now();
-  return absl::OkStatus();
+  return manifest.position;
 }
 
 bool IndexSet::Impl::HasChanged() {
@@ -288,7 +319,7 @@ void IndexSet::Impl::RunBackground() {
         !options.snapshot_dir.empty() && options.snapshot_interval > absl::ZeroDuration();
     if (!saves || absl::Now() < next_save) continue;
     if (HasChanged()) {
-      const absl::Status saved = Save();
+      const absl::Status saved = Save().status();
       if (!saved.ok()) spdlog::error("retrieval: {}", saved.ToString());
     }
     next_save = absl::Now() + options.snapshot_interval;
@@ -331,18 +362,33 @@ IndexSet::~IndexSet() {
   impl_->pool.reset();
 
   if (impl_->options.snapshot_dir.empty() || !impl_->HasChanged()) return;
-  const absl::Status saved = impl_->Save();
+  const absl::Status saved = impl_->Save().status();
   if (!saved.ok()) spdlog::error("retrieval: {}", saved.ToString());
+}
+
+// Queues the job as one task, whatever the number of its queries.
+absl::Status IndexSet::Impl::Queue(const std::shared_ptr<SearchJob>& job) {
+  const size_t limit = options.search_queue_limit;
+  if (waiting.fetch_add(1) >= limit) {
+    --waiting;
+    return absl::ResourceExhaustedError(
+        absl::StrCat(limit, " searches wait for a thread, as many as may wait"));
+  }
+  // Not by the member, which is null while the pool's destructor runs what is queued.
+  ThreadPool* const threads = pool.get();
+  const absl::Status queued = threads->Submit([this, job, threads] {
+    --waiting;
+    job->Start(*threads, options.search_threads - 1);
+  });
+  if (!queued.ok()) --waiting;
+  return queued;
 }
 
 void IndexSet::SearchAsync(const std::string& catalog, SearchRequest request, SearchDone done) {
   absl::StatusOr<std::shared_ptr<CatalogIndex>> index = Find(catalog);
   if (!index.ok()) return done(index.status());
-  auto job = std::make_shared<SearchJob>(*std::move(index), std::move(request), done);
-  ThreadPool* const pool = impl_->pool.get();
-  const int max_helpers = impl_->options.search_threads - 1;
-  const absl::Status queued =
-      pool->Submit([job, pool, max_helpers] { job->Start(*pool, max_helpers); });
+  const auto job = std::make_shared<SearchJob>(*std::move(index), std::move(request), done);
+  const absl::Status queued = impl_->Queue(job);
   if (!queued.ok()) done(queued);
 }
 
@@ -353,15 +399,37 @@ absl::StatusOr<SearchResponse> IndexSet::Search(const std::string& catalog, Sear
     std::optional<absl::StatusOr<SearchResponse>> response;
   };
 
+  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<CatalogIndex> index, Find(catalog));
+  const absl::Time deadline = request.context.deadline;
   const auto answer = std::make_shared<Answer>();
-  SearchAsync(catalog, std::move(request), [answer](absl::StatusOr<SearchResponse> response) {
+  const auto job = std::make_shared<SearchJob>(std::move(index), std::move(request),
+                                               [answer](absl::StatusOr<SearchResponse> response) {
+                                                 MutexLock lock(answer->mutex);
+                                                 answer->response = std::move(response);
+                                                 answer->arrived.SignalAll();
+                                               });
+  PALATE_RETURN_IF_ERROR(impl_->Queue(job));
+
+  const auto wait = [&](bool to_the_end) -> bool {
     MutexLock lock(answer->mutex);
-    answer->response = std::move(response);
-    answer->arrived.SignalAll();
-  });
+    while (!answer->response.has_value()) {
+      const absl::Duration left = deadline - impl_->clock.Now();
+      if (to_the_end || deadline == absl::InfiniteFuture()) {
+        answer->arrived.Wait(answer->mutex);
+      } else if (left <= absl::ZeroDuration()) {
+        return false;
+      } else {
+        answer->arrived.WaitFor(answer->mutex, left);
+      }
+    }
+    return true;
+  };
+  if (!wait(/*to_the_end=*/false)) {
+    job->Answer(absl::DeadlineExceededError("the search had not ended at its deadline"));
+    wait(/*to_the_end=*/true);  // for a thread that answers at the same moment
+  }
 
   MutexLock lock(answer->mutex);
-  while (!answer->response.has_value()) answer->arrived.Wait(answer->mutex);
   return *std::move(answer->response);
 }
 
@@ -418,12 +486,12 @@ std::vector<std::string> IndexSet::RestoredCatalogs() const {
   return impl_->restored;
 }
 
-absl::Status IndexSet::Save() { return impl_->Save(); }
+absl::StatusOr<std::string> IndexSet::Save() { return impl_->Save(); }
 
 IndexSetStats IndexSet::GetStats() const {
   IndexSetStats stats;
   for (const auto& [catalog, index] : impl_->Indexes()) stats.catalogs.push_back(index->GetStats());
-  stats.queued_searches = impl_->pool->queued();
+  stats.queued_searches = impl_->waiting;
   MutexLock lock(impl_->mutex);
   stats.position = impl_->position;
   stats.last_snapshot = impl_->last_snapshot;

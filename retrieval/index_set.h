@@ -28,7 +28,9 @@ namespace palate::retrieval {
 
 struct IndexSetOptions {
   int search_threads = 2;
-  size_t search_queue_limit = 256;  // tasks that wait for the pool; one more: ResourceExhausted
+  // Requests that wait for a thread, each as one whatever the number of its queries; one more:
+  // ResourceExhausted.
+  size_t search_queue_limit = 256;
   IndexOptions index = {};
   // The folder of the snapshots; empty: none are written or read.
   std::string snapshot_dir = {};
@@ -64,7 +66,9 @@ class IndexSet {
   // ResourceExhausted when the queue is full.
   using SearchDone = std::function<void(absl::StatusOr<SearchResponse>)>;
   void SearchAsync(const std::string& catalog, SearchRequest request, SearchDone done);
-  // Waits for the result of SearchAsync. Must not be called on a thread of the pool.
+  // Waits for the result of SearchAsync. At the request's deadline it returns what there is: each
+  // query that has not ended is DeadlineExceeded, or the request where no query could begin. Must
+  // not be called on a thread of the pool.
   absl::StatusOr<SearchResponse> Search(const std::string& catalog, SearchRequest request);
 
   // NotFound for an unknown catalog.
@@ -88,10 +92,11 @@ class IndexSet {
   // due.
   std::vector<std::string> RestoredCatalogs() const;
 
-  // Writes snapshots of the changed catalogs and the manifest. Concurrent calls wait for each
-  // other. FailedPrecondition without a snapshot_dir; InvalidArgument for a catalog id that is not
-  // a valid file name; otherwise as WriteCatalogSnapshot.
-  absl::Status Save();
+  // Writes snapshots of the changed catalogs and the manifest. Returns the position up to which the
+  // snapshots have every change; one that was applied meanwhile may be in them too. Concurrent
+  // calls wait for each other. FailedPrecondition without a snapshot_dir; InvalidArgument for a
+  // catalog id that is not a valid file name; otherwise as WriteCatalogSnapshot.
+  absl::StatusOr<std::string> Save();
 
   IndexSetStats GetStats() const;
 

@@ -40,7 +40,8 @@ absl::StatusOr<std::vector<SpaceVector>> UnitVectors(const std::vector<SpaceVect
 
     const double length = Length(values);
     if (!std::isfinite(length) || length < kMinLength) {
-      return InvalidField(absl::StrCat(field, ".values"), absl::StrCat("has length ", length),
+      return InvalidField(absl::StrCat(field, ".values"),
+                          absl::StrCat("has length ", NumberText(length)),
                           "finite and longer than 0");
     }
     // A vector that is already of unit length keeps its exact bits.
@@ -53,7 +54,8 @@ absl::Status WrongDimensions(const SpaceVector& vector, int32_t expected) {
   return InvalidField(
       "vectors",
       absl::StrCat("has ", vector.values.size(), " numbers in space ", vector.space.name),
-      absl::StrCat(expected, ", like other vectors of fingerprint ", vector.space.fingerprint));
+      absl::StrCat(expected, ", like other vectors of fingerprint ",
+                   QuoteForMessage(vector.space.fingerprint)));
 }
 
 // Checks the vector against the fingerprints and dimensions of its space; a first vector sets them.

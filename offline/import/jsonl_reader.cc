@@ -1,7 +1,9 @@
 #include "offline/import/jsonl_reader.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -49,6 +51,13 @@ absl::Status ReadAttribute(absl::string_view key, const Json& value, AttributeVa
   if (value.is_boolean()) {
     out = value.get<bool>();
   } else if (value.is_number_integer()) {
+    // The parser holds what lies above the range of int64 as unsigned, and would convert it to a
+    // negative number.
+    constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
+    if (value.is_number_unsigned() && value.get<uint64_t>() > kMax) {
+      return InvalidField(key, absl::StrCat("is ", value.get<uint64_t>()),
+                          absl::StrCat("at most ", kMax, ", or written with a point as a double"));
+    }
     out = value.get<int64_t>();
   } else if (value.is_number()) {
     out = value.get<double>();

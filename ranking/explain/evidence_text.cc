@@ -105,7 +105,7 @@ MentionMatcher::MentionMatcher(const ExplanationPlan& plan, bool (*plain)(absl::
         point == plan.points.end() ? -1 : static_cast<int>(point - plan.points.begin());
     const Mention mention{Mention::Kind::kValue, -1, index, name, FormatNumber(*number)};
     Add(mention.value, mention, plain);
-    Add(absl::StrFormat("%.2f", *number), mention, plain);
+    if (IsHundredths(*number)) Add(absl::StrFormat("%.2f", *number), mention, plain);
   }
 
   for (auto& [word, patterns] : patterns_) {

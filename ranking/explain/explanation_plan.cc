@@ -368,9 +368,14 @@ std::string InteractionPhrase(Interaction interaction, const std::string& object
   return absl::StrReplaceAll(InteractionPattern(interaction), {{"#", object}});
 }
 
+bool IsHundredths(double value) {
+  return std::abs(value - std::round(value * 100) / 100) <= 1e-9 * std::abs(value);
+}
+
 std::string FormatNumber(double value) {
-  if (value == std::floor(value) && std::abs(value) < 1e15) return absl::StrFormat("%.0f", value);
-  return absl::StrFormat("%.2f", value);
+  if (value == std::floor(value)) return NumberText(value);
+  // As prices are written, unless that would say another number.
+  return IsHundredths(value) ? absl::StrFormat("%.2f", value) : NumberText(value);
 }
 
 ExplanationPlan MakePlan(const ExplainInput& input, const PreferenceSummary& summary,

@@ -140,7 +140,11 @@ bool HasSomethingToSay(const ExplanationPlan& plan);
 // Whether the article before `text` is "an", by its first letter.
 bool StartsWithVowel(absl::string_view text);
 
-// A number as texts write it: "49", "49.90".
+// Whether two digits after the point write the number exactly, apart from what binary fractions
+// cannot hold.
+bool IsHundredths(double value);
+
+// A number as texts write it: "49", "49.90", "0.004".
 std::string FormatNumber(double value);
 
 }  // namespace palate::ranking

@@ -35,6 +35,7 @@ store_pb::Change ToProto(const featurestore::Change& change, const std::string& 
   out.set_catalog(catalog);
   out.set_key(change.key);
   out.set_revision(change.revision);
+  *out.mutable_write_time() = ToProto(change.write_time);
   return out;
 }
 
@@ -74,6 +75,9 @@ absl::StatusOr<std::optional<retrieval::Change>> FromProto(const store_pb::Chang
   const bool of_item =
       *kind == retrieval::Change::Kind::kItem || *kind == retrieval::Change::Kind::kDelete;
   if (of_item) out.item_id = change.key();
+  if (change.has_write_time()) {
+    PALATE_ASSIGN_OR_RETURN(out.time, FromProto(change.write_time(), "write_time"));
+  }
   return out;
 }
 

@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "domain/text.h"
 #include "services/convert/types_convert.h"
 
 namespace palate::services {
@@ -191,6 +193,10 @@ ranking_pb::ExplainInput ToProto(const ranking::ExplainInput& input) {
 absl::StatusOr<ranking::ExplainInput> FromProto(const ranking_pb::ExplainInput& input) {
   PALATE_RETURN_IF_ERROR(CheckSize("history", input.history_size(), 0, kMaxHistoryEntries));
   PALATE_RETURN_IF_ERROR(CheckText("language", input.language(), kMaxLanguageBytes));
+  if (!input.language().empty() && !IsLanguageTag(input.language())) {
+    return InvalidField("language", absl::StrCat("is ", QuoteForMessage(input.language())),
+                        "a BCP 47 language tag");
+  }
   PALATE_RETURN_IF_ERROR(
       CheckSize("close_item_ids", input.close_item_ids_size(), 0, kMaxHistoryEntries));
   if (!std::isfinite(input.popularity()))

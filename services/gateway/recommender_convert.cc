@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
 #include "services/convert/types_convert.h"
@@ -228,6 +229,10 @@ recommender_pb::Degradation ToProto(pipeline::Degradation value) {
       return recommender_pb::DEGRADATION_INPUT_NOT_USED;
     case pipeline::Degradation::kLittleHistory:
       return recommender_pb::DEGRADATION_LITTLE_HISTORY;
+    case pipeline::Degradation::kOverloaded:
+      return recommender_pb::DEGRADATION_OVERLOADED;
+    case pipeline::Degradation::kIndexBehind:
+      return recommender_pb::DEGRADATION_INDEX_BEHIND;
     case pipeline::Degradation::kNone:
       break;
   }
@@ -265,6 +270,10 @@ absl::StatusOr<pipeline::Degradation> FromProto(recommender_pb::Degradation valu
       return pipeline::Degradation::kInputNotUsed;
     case recommender_pb::DEGRADATION_LITTLE_HISTORY:
       return pipeline::Degradation::kLittleHistory;
+    case recommender_pb::DEGRADATION_OVERLOADED:
+      return pipeline::Degradation::kOverloaded;
+    case recommender_pb::DEGRADATION_INDEX_BEHIND:
+      return pipeline::Degradation::kIndexBehind;
     case recommender_pb::Degradation_INT_MIN_SENTINEL_DO_NOT_USE_:
     case recommender_pb::Degradation_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
@@ -279,7 +288,8 @@ absl::StatusOr<pipeline::Diversity> FromProto(const recommender_pb::Diversity& d
   out.exploration_share = diversity.exploration_share();
   for (const recommender_pb::AttributeCap& cap : diversity.attribute_caps()) {
     if (!out.attribute_caps.emplace(cap.attribute(), cap.max_results()).second) {
-      return InvalidField("attribute_caps", absl::StrCat("names ", cap.attribute(), " twice"),
+      return InvalidField("attribute_caps",
+                          absl::StrCat("names ", QuoteForMessage(cap.attribute()), " twice"),
                           "distinct attributes");
     }
   }

@@ -1,5 +1,6 @@
 #include "services/retrieval/retrieval_grpc.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
@@ -56,6 +57,13 @@ std::map<size_t, absl::Status> ReadQueries(const pb::SearchRequest& request,
   return unreadable;
 }
 
+// When the search has to end so that the answer, with what was found until then, reaches the caller
+// before it gives up.
+absl::Time AnswerBy(absl::Time deadline, absl::Time now) {
+  constexpr absl::Duration kMargin = absl::Milliseconds(20);
+  return deadline - std::clamp((deadline - now) / 5, absl::ZeroDuration(), kMargin);
+}
+
 }  // namespace
 
 RetrievalGrpc::RetrievalGrpc(retrieval::IndexSet& indexes, const retrieval::Follower& follower,
@@ -84,6 +92,7 @@ absl::Status RetrievalGrpc::Search(Call& call, const pb::SearchRequest& request,
                           FindIndex(request.catalog()));
   PALATE_ASSIGN_OR_RETURN(retrieval::SearchRequest search, ReadRequest(request, *index));
   search.context = call.context();
+  search.context = search.context.WithDeadline(AnswerBy(search.context.deadline, absl::Now()));
   const std::map<size_t, absl::Status> unreadable = ReadQueries(request, search);
 
   PALATE_ASSIGN_OR_RETURN(const retrieval::SearchResponse found,
@@ -127,8 +136,7 @@ absl::Status RetrievalGrpc::GetStats(Call&, const pb::GetStatsRequest&,
 
 absl::Status RetrievalGrpc::Snapshot(Call&, const pb::SnapshotRequest&,
                                      pb::SnapshotResponse& response) {
-  PALATE_RETURN_IF_ERROR(indexes_.Save());
-  response.set_position(indexes_.position());
+  PALATE_ASSIGN_OR_RETURN(*response.mutable_position(), indexes_.Save());
   return absl::OkStatus();
 }
 

@@ -46,7 +46,8 @@ class ServiceSet {
   using StartedHook = std::function<void(const Server& server)>;
   void OnStarted(StartedHook hook) { started_.push_back(std::move(hook)); }
   // Runs when the server begins to stop, before it waits for calls in progress. End here what would
-  // not end otherwise.
+  // not end otherwise. The hooks run in the reverse order of their addition, so that what uses a
+  // service of this process ends before that service does.
   void OnStopping(std::function<void()> hook) { stopping_.push_back(std::move(hook)); }
 
   // Polled every 250 ms from a dedicated thread; must not block. While it returns an error, the
@@ -75,7 +76,7 @@ class ServiceSet {
     for (const StartedHook& hook : started_) hook(server);
   }
   void RunStopping() const {
-    for (const auto& hook : stopping_) hook();
+    for (auto hook = stopping_.rbegin(); hook != stopping_.rend(); ++hook) (*hook)();
   }
 
   ServiceSet() = default;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+
 namespace palate {
 namespace {
 
@@ -115,6 +117,16 @@ TEST(StatusTest, AnnotateKeepsCodeAndFields) {
   const absl::Status status = Annotate(InvalidField("title", "is long", "short"), "catalog ", 3);
   EXPECT_EQ(status.message(), "catalog 3: title is long; must be short");
   EXPECT_THAT(Fields(status), ElementsAre("title"));
+}
+
+TEST(QuoteTest, HasNoControlCharacterWhateverTheText) {
+  EXPECT_EQ(QuoteForMessage("a\xC2\x9B"
+                            "31m"),
+            "\"a\\302\\23331m\"");
+  EXPECT_EQ(QuoteForMessage("a\xC2\x85"), "\"a\\302\\205\"");
+  EXPECT_EQ(QuoteForMessage("\x1b[2J\x7f"), "\"\\033[2J\\177\"");
+  EXPECT_EQ(QuoteForMessage("caf\xC3\xA9 \xC2\xA0\xF0\x9F\x8E\xAC"),
+            "\"caf\xC3\xA9 \xC2\xA0\xF0\x9F\x8E\xAC\"");
 }
 
 }  // namespace

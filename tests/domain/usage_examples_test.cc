@@ -14,6 +14,7 @@
 #include "domain/item_number_set.h"
 #include "domain/limits.h"
 #include "domain/rating.h"
+#include "domain/text.h"
 #include "domain/user_context.h"
 #include "domain/vector.h"
 
@@ -86,6 +87,18 @@ TEST(UsageExampleTest, Limits) {
   EXPECT_TRUE(CheckQueryText("a mug").ok());
   EXPECT_EQ(CheckQueryText(std::string(kMaxQueryBytes + 1, 'a')).message(),
             "text has 8193 bytes; must be at most 8192");
+}
+
+TEST(UsageExampleTest, Text) {
+  ExpectExampleOf("domain/text.h");
+
+  Event event;
+  event.event_id = "e1";
+  const bool id_is_clean = !HasControlCharacter(event.event_id);
+  const bool is_tag = IsLanguageTag("pt-BR");
+
+  EXPECT_TRUE(id_is_clean);
+  EXPECT_TRUE(is_tag);
 }
 
 absl::Status UseUserContext() {

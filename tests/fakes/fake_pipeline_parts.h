@@ -119,8 +119,9 @@ class FakeEmbedder final : public QueryEmbedder {
     last_deadline = context.deadline;
     if (blocks) return BlockUntilCancelled(context);
     if (down) return absl::UnavailableError("embedding is down");
+    if (!error.ok()) return error;
     QueryVector vector;
-    vector.vector = {kText, query_vector};
+    vector.vector = {space, query_vector};
     vector.score_mean = 0.1;
     vector.score_deviation = 0.2;
     return std::vector<QueryVector>{vector};
@@ -135,7 +136,9 @@ class FakeEmbedder final : public QueryEmbedder {
   bool down = false;
   // Embed() blocks until the call is cancelled, and then sets saw_cancellation, or for a minute.
   bool blocks = false;
+  absl::Status error;  // of every call
   std::vector<float> query_vector = {1, 0};
+  SpaceKey space = kText;
   EmbedQuery last_query;
   absl::Time last_deadline;
   Mutex mutex;
@@ -172,6 +175,7 @@ class FakeRetriever final : public Retriever {
                                                       const CallContext&) override {
     requests.push_back(request);
     if (down) return absl::UnavailableError("retrieval is down");
+    if (!error.ok()) return error;
     std::vector<RetrievalResult> results;
     for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query));
     for (const CandidateList& list : request.lists) results.push_back(CheckList(request, list));
@@ -179,14 +183,17 @@ class FakeRetriever final : public Retriever {
   }
 
   bool down = false;
-  std::string broken_space;  // searches of this space fail
+  absl::Status error;        // of every request
+  std::string broken_space;  // searches of this space fail with space_error
+  absl::Status space_error = absl::FailedPreconditionError("served with another model");
+  std::string empty_space;  // no item has a vector in it
   std::vector<RetrievalRequest> requests;
 
  private:
   RetrievalResult SearchOne(const VectorQuery& query) const {
-    if (query.vector.space.name == broken_space)
-      return absl::FailedPreconditionError("served with another model");
+    if (query.vector.space.name == broken_space) return space_error;
     std::vector<ScoredItem> hits;
+    if (query.vector.space.name == empty_space) return hits;
     for (const auto& [id, record] : features_.items) {
       if (!record.vectors.empty())
         hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});

@@ -391,6 +391,99 @@ TEST_F(RecommenderTest, KeepsWhatOtherVectorsFoundWhenOneVectorsSearchFails) {
               ElementsAre(Degradation::kSpaceUnavailable));
 }
 
+TEST_F(RecommenderTest, NamesWhatHappenedToEachSearch) {
+  features_.items.at("middle").vectors.push_back({kImage, {0, 1}});
+  retriever_.broken_space = "image";
+  auto query = Query();
+  query.context_item_ids = {"middle"};
+
+  const std::map<absl::StatusCode, Degradation> names = {
+      {absl::StatusCode::kDeadlineExceeded, Degradation::kDeadlineShort},
+      {absl::StatusCode::kNotFound, Degradation::kIndexBehind},
+      {absl::StatusCode::kFailedPrecondition, Degradation::kSpaceUnavailable},
+      {absl::StatusCode::kInvalidArgument, Degradation::kSpaceUnavailable},
+      {absl::StatusCode::kResourceExhausted, Degradation::kOverloaded},
+      {absl::StatusCode::kInternal, Degradation::kRetrievalUnavailable}};
+  for (const auto& [code, name] : names) {
+    retriever_.space_error = absl::Status(code, "why");
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(Ids(*result), Contains("near")) << "the other search counts";
+    const StageReport& source = Report(*result, StageId::kSource);
+    EXPECT_THAT(Notes(source), ElementsAre(name)) << absl::StatusCodeToString(code);
+    EXPECT_THAT(source.notes[0].detail, HasSubstr("context over image")) << "the search is named";
+  }
+
+  features_.context.catalog.spaces = {{"text", "", 2}};
+  retriever_.space_error = absl::NotFoundError("no such space");
+  const auto undeclared = recommender_.Recommend(query, Within());
+  ASSERT_TRUE(undeclared.ok()) << undeclared.status();
+  EXPECT_THAT(Notes(Report(*undeclared, StageId::kSource)),
+              ElementsAre(Degradation::kSpaceUnavailable));
+}
+
+TEST_F(RecommenderTest, NamesWhatHappenedToARequestThatRetrievalRefused) {
+  const std::map<absl::StatusCode, Degradation> names = {
+      {absl::StatusCode::kResourceExhausted, Degradation::kOverloaded},
+      {absl::StatusCode::kNotFound, Degradation::kIndexBehind},
+      {absl::StatusCode::kInvalidArgument, Degradation::kIndexBehind},
+      {absl::StatusCode::kUnavailable, Degradation::kRetrievalUnavailable},
+      {absl::StatusCode::kDeadlineExceeded, Degradation::kRetrievalUnavailable}};
+  for (const auto& [code, name] : names) {
+    retriever_.error = absl::Status(code, "why");
+    const auto result = recommender_.Recommend(Query(), Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(name))
+        << absl::StatusCodeToString(code);
+  }
+}
+
+TEST_F(RecommenderTest, SearchIsResourceExhaustedWhenAServiceIsAtItsCapacity) {
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+  retriever_.error = absl::ResourceExhaustedError("256 searches wait");
+  absl::Status status = recommender_.Search(query, Within()).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("256 searches wait"));
+
+  retriever_.error = absl::OkStatus();
+  embedder_.error = absl::ResourceExhaustedError("the lane is full");
+  status = recommender_.Search(query, Within()).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+
+  auto recommend = Query();
+  recommend.query.text = "far";
+  const auto result = recommender_.Recommend(recommend, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kOverloaded));
+}
+
+TEST_F(RecommenderTest, SearchByAnImageNotesThatNoItemHasOne) {
+  embedder_.space = kImage;
+  retriever_.empty_space = "image";
+  features_.context.trending.clear();
+  features_.context.fresh.clear();
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.image = "an encoded picture";
+
+  const auto result = recommender_.Search(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->results, IsEmpty());
+  const StageReport& source = Report(*result, StageId::kSource);
+  EXPECT_EQ(source.outcome, StageOutcome::kDegraded);
+  ASSERT_THAT(Notes(source), ElementsAre(Degradation::kSpaceUnavailable));
+  EXPECT_THAT(source.notes[0].detail, HasSubstr("query over image"));
+
+  query.filter = "price < 5.0";
+  const auto filtered = recommender_.Search(query, Within());
+  ASSERT_TRUE(filtered.ok()) << filtered.status();
+  EXPECT_THAT(Notes(Report(*filtered, StageId::kSource)),
+              ElementsAre(Degradation::kFewerThanRequested))
+      << "the filter may be the cause";
+}
+
 TEST_F(RecommenderTest, IsUnavailableWithoutTheFeatureStore) {
   features_.down = true;
   EXPECT_TRUE(absl::IsUnavailable(recommender_.Recommend(Query(), Within()).status()));
@@ -872,6 +965,14 @@ INSTANTIATE_TEST_SUITE_P(
                    [](RecommendQuery& q) {
                      q.diversity.attribute_caps = {{"color", 0}};
                    }},
+        BadRequest{"diversity.attribute_caps",
+                   [](RecommendQuery& q) {
+                     q.diversity.attribute_caps = {{"colour", 1}};
+                   }},
+        BadRequest{"language", [](RecommendQuery& q) { q.language = "not-a-tag!!"; }},
+        BadRequest{"scenario", [](RecommendQuery& q) { q.scenario = "home\n"; }},
+        BadRequest{"instruction",
+                   [](RecommendQuery& q) { q.instruction = std::string("a\0b", 3); }},
         BadRequest{"request_time",
                    [](RecommendQuery& q) { q.request_time = absl::FromUnixSeconds(-1); }}));
 

@@ -4,10 +4,13 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "domain/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -32,6 +35,14 @@ Event SessionEvent(const std::string& item_id) {
   event.item_id = item_id;
   event.type = "view";
   return event;
+}
+
+// A language tag of that many bytes, "de-de-de-…".
+std::string TagOf(size_t size) {
+  std::string tag;
+  while (tag.size() < size) tag += "de-";
+  tag.resize(size, 'e');
+  return tag;
 }
 
 RecommendQuery QueryWith(const Edge& edge, size_t size) {
@@ -64,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         Edge{"Scenario", "scenario", kMaxIdBytes,
              [](RecommendQuery& q, size_t size) { q.scenario.assign(size, 's'); }},
         Edge{"Language", "language", kMaxLanguageBytes,
-             [](RecommendQuery& q, size_t size) { q.language.assign(size, 'l'); }},
+             [](RecommendQuery& q, size_t size) { q.language = TagOf(size); }},
         Edge{"Instruction", "instruction", kMaxInstructionBytes,
              [](RecommendQuery& q, size_t size) { q.instruction.assign(size, 'i'); }},
         Edge{"Filter", "filter", kMaxFilterBytes,
@@ -112,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
                for (size_t i = 0; i < size; ++i)
                  q.diversity.attribute_caps[absl::StrCat("a", i)] = 1;
              }},
-        Edge{"CappedResults", "diversity.attribute_caps[color]", kMaxCappedResults,
+        Edge{"CappedResults", "diversity.attribute_caps[\"color\"]", kMaxCappedResults,
              [](RecommendQuery& q, size_t size) {
                q.diversity.attribute_caps["color"] = static_cast<int>(size);
              }}),
@@ -137,16 +148,74 @@ TEST(SessionEventLimitTest, EventAheadOfTheClockIsAcceptedForADay) {
   EXPECT_TRUE(absl::IsInvalidArgument(Validate(rank, now)));
 }
 
+// Sets one id of a session event.
+struct SessionId {
+  std::string field;
+  std::function<void(Event& event, const std::string& id)> set;
+};
+
+std::vector<SessionId> SessionIds() {
+  return {{"item_id", [](Event& event, const std::string& id) { event.item_id = id; }},
+          {"event_id", [](Event& event, const std::string& id) { event.event_id = id; }},
+          {"user_id", [](Event& event, const std::string& id) { event.user_id = id; }},
+          {"session_id", [](Event& event, const std::string& id) { event.session_id = id; }},
+          {"recommendation_id",
+           [](Event& event, const std::string& id) { event.recommendation_id = id; }}};
+}
+
+TEST(SessionEventIdTest, IsCheckedAsTheFeatureStoreChecksTheIdsOfEvents) {
+  const std::vector<std::string> wrong = {
+      "a\nb", std::string("a\0b", 3), "\x1b[31m", "\x7f", "a\xc2\x85", "a\xff"};
+  for (const SessionId& id : SessionIds()) {
+    for (const std::string& value : wrong) {
+      RecommendQuery query;
+      query.catalog = "shop";
+      query.session_events = {SessionEvent("a"), SessionEvent("b")};
+      id.set(query.session_events[1], value);
+      const absl::Status status = Validate(query, absl::FromUnixSeconds(1'700'000'000));
+      ASSERT_TRUE(absl::IsInvalidArgument(status)) << id.field << " " << absl::CHexEscape(value);
+      EXPECT_EQ(FieldViolations(status)[0].field, absl::StrCat("session_events[1].", id.field));
+      EXPECT_FALSE(HasControlCharacter(status.message())) << status.message();
+    }
+  }
+}
+
+TEST(MessageTest, OfAWrongRequestHasNoControlCharacters) {
+  const std::string wild = "\x1b[31m\n\x07";
+  std::vector<RecommendQuery> queries(7);
+  for (RecommendQuery& query : queries) query.catalog = "shop";
+  queries[0].catalog = wild;
+  queries[1].user_id = wild;
+  queries[2].scenario = wild;
+  queries[3].language = wild;
+  queries[4].context_item_ids = {wild};
+  queries[5].exclude_item_ids = {wild};
+  queries[6].diversity.attribute_caps = {{wild, 0}};
+  for (const RecommendQuery& query : queries) {
+    const absl::Status status = Validate(query);
+    ASSERT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_FALSE(HasControlCharacter(status.message())) << status.message();
+    EXPECT_FALSE(HasControlCharacter(FieldViolations(status)[0].field));
+  }
+}
+
+TEST(MessageTest, ShowsANumberThatIsJustBeyondItsLimit) {
+  RecommendQuery query;
+  query.catalog = "shop";
+  query.diversity.mmr_lambda = 1.0000001;
+  EXPECT_THAT(std::string(Validate(query).message()), HasSubstr("is 1.0000001; must be 0 to 1"));
+}
+
 TEST(RankLimitTest, LanguageAndInstructionAreThoseOfRecommend) {
   RankQuery query;
   query.catalog = "shop";
   query.item_ids = {"a"};
   query.request_time = absl::FromUnixSeconds(1'700'000'000);
-  query.language.assign(kMaxLanguageBytes, 'l');
+  query.language = TagOf(kMaxLanguageBytes);
   query.instruction.assign(kMaxInstructionBytes, 'i');
   EXPECT_EQ(Validate(query), absl::OkStatus());
 
-  query.language.push_back('l');
+  query.language.push_back('e');
   EXPECT_THAT(std::string(Validate(query).message()),
               HasSubstr("language has 65 bytes; must be at most 64"));
   query.language.clear();

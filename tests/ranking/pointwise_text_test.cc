@@ -1,5 +1,8 @@
 #include "ranking/pointwise_text.h"
 
+#include <map>
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/ranking/ranking_test_data.h"
@@ -46,6 +49,15 @@ TEST(PointwiseTextTest, ADocumentIsTitleDescriptionAndAttributes) {
   EXPECT_EQ(DocumentFromFacts(item),
             "Oak chair\nIt stands.\ncolors: red, blue\nfoldable: yes\nprice: 12.5\nstock: 3");
   EXPECT_EQ(DocumentFromFacts({}), "");
+}
+
+TEST(PointwiseTextTest, NumbersHaveAllOfTheirDigits) {
+  for (const auto& [price, text] : std::map<double, std::string>{
+           {1234567, "1234567"}, {1234571, "1234571"}, {0.1234567, "0.1234567"}}) {
+    ItemFacts item;
+    item.attributes = {{"price", price}};
+    EXPECT_EQ(DocumentFromFacts(item), "price: " + text);
+  }
 }
 
 TEST(PointwiseTextTest, ALongDescriptionEndsAtAWholeCharacter) {

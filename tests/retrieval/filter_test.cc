@@ -148,6 +148,30 @@ TEST(FilterTest, NamesPositionAndExpectationWhenUnparsable) {
   EXPECT_THAT(ErrorOf("AND"), HasSubstr("the name of an attribute"));
 }
 
+TEST(FilterTest, TakesDecimalNumbersOnly) {
+  for (const char* number :
+       {"0", "-0", "+7", "-7", "19.50", ".5", "5.", "1e3", "1E-3", "-1.5e+3", "0.5", "0e0"}) {
+    EXPECT_TRUE(Filter::Parse(absl::StrCat("price < ", number), Declarations()).ok()) << number;
+  }
+  for (const char* number :
+       {"0x10", "0X1p3", "0x",    "-0x1", "010",  "-007", "00",        "00.5",  "1_000",
+        "1e",   "1e+",   ".",     "-",    "+",    "-.e1", "1.2.3",     "1-2",   "--1",
+        "1f",   "1d",    "1e5.5", "-inf", "+nan", "-nan", "+infinity", "1e400", "0b11"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("price < ", number)),
+                HasSubstr("at character 9; must be a finite number"))
+        << number;
+  }
+  for (const char* word : {"inf", "nan", "infinity", "NaN"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("price < ", word)), HasSubstr("must be a finite number"))
+        << word;
+  }
+  for (const char* number : {"0x10", "010", "1e3", "1.0", "1.", "-0x1", "1L", "+-1", "0b1"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("year: ANY(", number, ")")),
+                HasSubstr("at character 11; must be an integer"))
+        << number;
+  }
+}
+
 TEST(FilterTest, RefusesInputBeyondItsLimits) {
   EXPECT_THAT(ErrorOf(std::string(kMaxFilterBytes + 1, ' ')),
               HasSubstr("8193 bytes; must be at most 8192"));

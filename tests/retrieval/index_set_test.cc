@@ -8,68 +8,11 @@
 #include <thread>
 
 #include "tests/fakes/exact_segments.h"
+#include "tests/fakes/gated_segments.h"
 #include "tests/retrieval/test_items.h"
 
 namespace palate::retrieval {
 namespace {
-
-// Blocks searches until the test releases them.
-class GatedSegments final : public VectorSegmentFactory {
- public:
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Build(int dimensions,
-                                                       const std::vector<float>& vectors,
-                                                       bool) const override {
-    return std::make_unique<Gated>(*this, dimensions, vectors);
-  }
-  absl::StatusOr<std::unique_ptr<VectorSegment>> Deserialize(int, int64_t,
-                                                             absl::string_view) const override {
-    return absl::UnimplementedError("not read back in this test");
-  }
-  std::string Describe() const override { return "gated scan"; }
-
-  void Open() {
-    MutexLock lock(mutex_);
-    open_ = true;
-    changed_.SignalAll();
-  }
-  void WaitForSearch() {
-    MutexLock lock(mutex_);
-    while (waiting_ == 0) changed_.Wait(mutex_);
-  }
-
- private:
-  class Gated final : public VectorSegment {
-   public:
-    Gated(const GatedSegments& gate, int dimensions, std::vector<float> vectors)
-        : gate_(gate), exact_(dimensions, std::move(vectors)) {}
-    int64_t size() const override { return exact_.size(); }
-    int dimensions() const override { return exact_.dimensions(); }
-    int64_t memory_bytes() const override { return exact_.memory_bytes(); }
-    absl::StatusOr<std::vector<VectorHit>> Search(const float* query, int64_t k,
-                                                  const Bitmap* allowed) const override {
-      gate_.Pass();
-      return exact_.Search(query, k, allowed);
-    }
-    void Reconstruct(int64_t index, float* out) const override { exact_.Reconstruct(index, out); }
-    absl::StatusOr<std::string> Serialize() const override { return exact_.Serialize(); }
-
-   private:
-    const GatedSegments& gate_;
-    const ExactSegment exact_;
-  };
-
-  void Pass() const {
-    MutexLock lock(mutex_);
-    ++waiting_;
-    changed_.SignalAll();
-    while (!open_) changed_.Wait(mutex_);
-  }
-
-  mutable Mutex mutex_;
-  mutable CondVar changed_;
-  bool open_ ABSL_GUARDED_BY(mutex_) = false;
-  mutable int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
-};
 
 class IndexSetTest : public ::testing::Test {
  protected:
@@ -127,6 +70,93 @@ TEST_F(IndexSetTest, RefusesSearchesAtOnceWhenQueueIsFull) {
   gated.Open();
   set.reset();  // runs the queued searches
   EXPECT_EQ(answered.load(), 2);
+}
+
+TEST_F(IndexSetTest, RequestOfManyVectorsIsTakenAsOneOrRefusedAsAWhole) {
+  constexpr int kRequests = 20;
+  GatedSegments gated;
+  Mutex mutex;
+  std::vector<absl::StatusOr<SearchResponse>> answers;
+  const auto keep = [&](absl::StatusOr<SearchResponse> response) {
+    MutexLock lock(mutex);
+    answers.push_back(std::move(response));
+  };
+  auto set = Make(gated, {.search_threads = 4, .search_queue_limit = kRequests});
+  ASSERT_TRUE(set->Upsert(TestConfig()).index->Apply({TestItem(random_, 1, 8)}, {}).ok());
+  SearchRequest request = RequestFor(RandomUnitVector(random_, 8), 1);
+  while (request.queries.size() < 8) request.queries.push_back(request.queries.front());
+
+  // One request holds all threads, of which three help it. Others wait, and more are refused.
+  set->SearchAsync("movies", request, keep);
+  gated.WaitForSearch(4);
+  for (int i = 0; i < kRequests; ++i) set->SearchAsync("movies", request, keep);
+  EXPECT_EQ(set->GetStats().queued_searches, size_t{kRequests});
+  {
+    MutexLock lock(mutex);
+    EXPECT_TRUE(answers.empty());
+  }
+  const absl::Status refused = set->Search("movies", request).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+
+  gated.Open();
+  set.reset();  // runs the queued searches
+  MutexLock lock(mutex);
+  ASSERT_EQ(answers.size(), size_t{kRequests + 1});
+  for (const auto& answer : answers) {
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    for (const SearchResult& result : answer->results) EXPECT_TRUE(result.ok()) << result.status();
+  }
+}
+
+TEST_F(IndexSetTest, HelpersOfRunningRequestsTakeNoPlaceOfWaitingOnes) {
+  GatedSegments gated(/*only_second_axis=*/true);
+  std::atomic<int> answered{0};
+  const auto count = [&](absl::StatusOr<SearchResponse> response) {
+    EXPECT_TRUE(response.ok()) << response.status();
+    ++answered;
+  };
+  auto set = Make(gated, {.search_threads = 2, .search_queue_limit = 1});
+  ASSERT_TRUE(set->Upsert(TestConfig()).index->Apply({TestItem(random_, 1, 2)}, {}).ok());
+  SearchRequest slow = RequestFor({0, 1}, 1);
+  set->SearchAsync("movies", slow, count);
+  gated.WaitForSearch(1);
+  set->SearchAsync("movies", slow, count);
+  gated.WaitForSearch(2);
+
+  // Both threads are busy. The request that waits is the only one that may.
+  set->SearchAsync("movies", slow, count);
+  EXPECT_TRUE(absl::IsResourceExhausted(set->Search("movies", slow).status()));
+  gated.Open();
+  while (answered < 3) std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) {
+    SearchRequest many = RequestFor({1, 0}, 1);
+    while (many.queries.size() < 8) many.queries.push_back(many.queries.front());
+    EXPECT_TRUE(set->Search("movies", many).ok()) << i;
+  }
+}
+
+TEST_F(IndexSetTest, AnswersAtTheDeadlineWithTheQueriesThatHaveEndedAndNamesTheOthers) {
+  GatedSegments gated(/*only_second_axis=*/true);
+  auto set = Make(gated, {.search_threads = 1});
+  ASSERT_TRUE(set->Upsert(TestConfig()).index->Apply({TestItem(random_, 1, 2)}, {}).ok());
+  SearchRequest request = RequestFor({1, 0}, 1);
+  request.queries.push_back({.vector = {.space = kText, .values = {0, 1}}, .k = 1});
+  request.queries.push_back({.vector = {.space = kText, .values = {1, 0}}, .k = 1});
+  request.context.deadline = clock_.Now() + absl::Milliseconds(200);
+
+  const absl::StatusOr<SearchResponse> response = set->Search("movies", request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->results.size(), 3u);
+  EXPECT_TRUE(response->results[0].ok()) << response->results[0].status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(response->results[1].status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(response->results[2].status()));
+
+  // The only thread is still busy, so that no query of the next request can begin.
+  request.context.deadline = clock_.Now() + absl::Milliseconds(50);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(set->Search("movies", request).status()));
+  gated.Open();
+  request.context.deadline = absl::InfiniteFuture();
+  EXPECT_TRUE(set->Search("movies", request).ok());
 }
 
 TEST_F(IndexSetTest, ReplacesCatalogThatWasMadeAnew) {

@@ -265,7 +265,7 @@ TEST_F(SnapshotTest, RefusesSaveWithoutDirectory) {
   options.snapshot_dir.clear();
   const auto set = IndexSet::Create(options, FaissSegments(), clock_);
   ASSERT_TRUE(set.ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition((*set)->Save()));
+  EXPECT_TRUE(absl::IsFailedPrecondition((*set)->Save().status()));
 }
 
 TEST_F(SnapshotTest, SetsFileOfAnotherCatalogAside) {

@@ -1,5 +1,6 @@
 #include "offline/import/jsonl_reader.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/temp_folder.h"
@@ -99,6 +100,24 @@ TEST(OpenItemFileTest, SkipsMalformedLinesAndNamesThem) {
   EXPECT_THAT(report.malformed[4].reason, HasSubstr("titel"));
   EXPECT_THAT(report.malformed[5].reason, HasSubstr("attributes.p"));
   EXPECT_THAT(report.malformed[6].reason, HasSubstr("create_time"));
+}
+
+TEST(OpenItemFileTest, RefusesAWholeNumberThatAnAttributeCannotHold) {
+  TempFolder folder;
+  std::string lines;
+  for (const char* number : {"9223372036854775807", "9223372036854775808", "18446744073709551615",
+                             "-9223372036854775808", "1e19"}) {
+    lines += absl::StrCat("{\"id\":\"", number, "\",\"attributes\":{\"n\":", number, "}}\n");
+  }
+
+  SourceReport report;
+  const auto items = ReadItems(folder.Write("items.jsonl", lines), "", report);
+  ASSERT_THAT(items, SizeIs(3));
+  for (const ItemUpload& upload : items) EXPECT_FALSE(upload.item.id.starts_with("18"));
+  ASSERT_THAT(report.malformed, SizeIs(2));
+  EXPECT_EQ(report.malformed[0].line, 2);
+  EXPECT_THAT(report.malformed[0].reason, HasSubstr("attributes.n"));
+  EXPECT_EQ(report.malformed[1].line, 3);
 }
 
 TEST(OpenItemFileTest, KeepsItemsWhosePictureIsMissingOrOutsideTheFolder) {

@@ -109,14 +109,16 @@ TEST(EnumConvertTest, ChangesOfTheStoreReachTheIndex) {
       {ChangeKind::kSpacesSwitched, Kind::kCatalog},
       {ChangeKind::kCatalogDeleted, Kind::kCatalogDeleted}};
 
+  const absl::Time time = absl::FromUnixMicros(1'700'000'000'123'456);
   for (const auto& [written, read] : expected) {
-    const auto change = FromProto(ToProto(featurestore::Change{written, "key", 7}, "shop"));
+    const auto change = FromProto(ToProto(featurestore::Change{written, "key", 7, time}, "shop"));
     ASSERT_TRUE(change.ok()) << change.status();
     ASSERT_EQ(change->has_value(), read.has_value());
     if (!read.has_value()) continue;
     EXPECT_EQ((*change)->kind, *read);
     EXPECT_EQ((*change)->catalog, "shop");
     EXPECT_EQ((*change)->revision, 7);
+    EXPECT_EQ((*change)->time, time);
     EXPECT_EQ((*change)->item_id, *read == Kind::kItem || *read == Kind::kDelete ? "key" : "");
   }
 

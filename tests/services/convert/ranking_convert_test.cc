@@ -24,6 +24,14 @@ struct Edge {
   std::function<absl::Status(size_t size)> convert;  // a message whose field has `size` bytes
 };
 
+// A language tag of that many bytes, "de-de-de-…".
+std::string TagOf(size_t size) {
+  std::string tag;
+  while (tag.size() < size) tag += "de-";
+  tag.resize(size, 'e');
+  return tag;
+}
+
 absl::Status ConvertRank(const std::function<void(ranking_pb::RankRequest&)>& set) {
   ranking_pb::RankRequest request;
   request.add_candidates()->set_item_id("a");
@@ -70,7 +78,7 @@ TEST(RankingConvertTest, AcceptsTextAtTheLimitAndRefusesOneByteMore) {
        }},
       {"inputs[0].language", kMaxLanguageBytes,
        [](size_t size) {
-         return ConvertExplain([&](auto& input) { input.set_language(std::string(size, 'l')); });
+         return ConvertExplain([&](auto& input) { input.set_language(TagOf(size)); });
        }},
       {"inputs[0].item.title", kMaxTitleBytes,
        [](size_t size) {

@@ -394,6 +394,7 @@ TEST_F(FeatureStoreServiceTest, FollowerResumesBehindItsTokenAfterARestart) {
   ASSERT_TRUE(batch.ok()) << batch.status();
   ASSERT_EQ(batch->changes.size(), 1u);
   EXPECT_EQ(batch->changes[0].item_id, "a");
+  EXPECT_LT(absl::Now() - batch->changes[0].time, absl::Minutes(5)) << "its age is the lag";
 }
 
 TEST_F(FeatureStoreServiceTest, CancelEndsAWaitingFollower) {

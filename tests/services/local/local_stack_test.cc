@@ -8,8 +8,11 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"
+#include "services/runtime/status_convert.h"
+#include "spdlog/sinks/ringbuffer_sink.h"
 #include "tests/eventually.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
@@ -137,6 +140,23 @@ TEST_F(LocalStackTest, BadRecommendRequestsAreRefusedByField) {
        [](auto& request) { request.mutable_diversity()->set_exploration_share(0.9); }},
       {"query.text",
        [](auto& request) { request.mutable_query()->set_text(std::string(8193, 'x')); }},
+      {"query.text",
+       [](auto& request) { request.mutable_query()->set_text(std::string("a\0b", 3)); }},
+      {"language", [](auto& request) { request.set_language("not-a-tag!!"); }},
+      {"language", [](auto& request) { request.set_language("de_DE"); }},
+      {"filter", [](auto& request) { request.set_filter("price < 0x10"); }},
+      {"diversity.attribute_caps",
+       [](auto& request) {
+         auto* cap = request.mutable_diversity()->add_attribute_caps();
+         cap->set_attribute("nope");
+         cap->set_max_results(1);
+       }},
+      {"session_events[0].session_id",
+       [](auto& request) {
+         request.add_session_events()->set_item_id("a");
+         request.mutable_session_events(0)->set_event_type("view");
+         request.mutable_session_events(0)->set_session_id("s\n1");
+       }},
   };
 
   for (const Case& c : cases) {
@@ -264,10 +284,40 @@ TEST_F(LocalStackTest, PurgedUserHasNoQueryVectorsLeft) {
       << "computed again";
 }
 
+TEST_F(LocalStackTest, TextWithANulIsRefusedByField) {
+  shop_pb::UpsertItemsRequest request;
+  request.set_catalog("shop");
+  types_pb::Item* item = request.add_writes()->mutable_item();
+  item->set_id("nul");
+  item->set_title(std::string("a\0b", 3));
+  shop_pb::UpsertItemsResponse response;
+  const absl::Status status = Call(&Stub::UpsertItems, request, response);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(response.failures_size(), 1);
+  EXPECT_THAT(Fields(FromRpcStatus(response.failures(0).status())),
+              ElementsAre("writes[0].item.title"));
+}
+
 TEST_F(LocalStackTest, FolderThatIsOpenSaysByWhichProcess) {
   const absl::Status status = LocalStack::Start(ConfigFor(folder_->path())).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat(::getpid())));
+}
+
+TEST(LocalStackStopTest, OrdinaryShutdownReportsNoFeatureStoreThatCannotBeFollowed) {
+  const TempFolder folder;
+  StackConfig config = ConfigFor(folder.path());
+  config.ranking.models.clear();
+  auto lines = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(1000);
+  spdlog::default_logger()->sinks().push_back(lines);
+  auto stack = LocalStack::Start(config);
+  ASSERT_TRUE(stack.ok()) << stack.status();
+  ASSERT_TRUE(Shop((*stack)->channel()).Fill().ok());
+
+  stack->reset();
+  spdlog::default_logger()->sinks().pop_back();
+  for (const std::string& line : lines->last_formatted())
+    EXPECT_THAT(line, ::testing::Not(HasSubstr("cannot follow the feature store")));
 }
 
 TEST(LocalStackStartTest, MissingModelFolderIsAClearErrorAtStart) {

@@ -21,6 +21,8 @@
 #include "services/runtime/status_convert.h"
 #include "tests/eventually.h"
 #include "tests/fakes/fake_change_source.h"
+#include "tests/fakes/gated_segments.h"
+#include "tests/temp_folder.h"
 
 namespace palate::services {
 namespace {
@@ -310,6 +312,55 @@ TEST_F(RetrievalServiceTest, ClientReturnsResultsByQueryAndTheRequestsFailureAsA
   EXPECT_EQ(
       WrongField(client.Search(request, {.deadline = absl::Now() + absl::Seconds(20)}).status()),
       "filter");
+}
+
+TEST_F(RetrievalServiceTest, SnapshotNamesThePositionThatItHolds) {
+  const TempFolder folder;
+  auto saved = retrieval::IndexSet::Create({.snapshot_dir = folder.path()},
+                                           retrieval::FaissSegments(), clock_);
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  (*saved)->SetPosition("position 7");
+  const absl::StatusOr<std::string> position = (*saved)->Save();
+  ASSERT_TRUE(position.ok()) << position.status();
+  EXPECT_EQ(*position, "position 7");
+}
+
+// A search of the first axis ends at once, one of the second waits for the test.
+TEST(RetrievalDeadlineTest, CallerGetsWhatWasFoundUntilItsDeadlineAndTheNamesOfLateQueries) {
+  const SystemClock clock;
+  retrieval::GatedSegments gated(/*only_second_axis=*/true);
+  auto indexes = retrieval::IndexSet::Create({.search_threads = 2}, gated, clock);
+  ASSERT_TRUE(indexes.ok()) << indexes.status();
+  retrieval::CatalogConfig catalog;
+  catalog.id = "shop";
+  catalog.spaces = {"text"};
+  retrieval::ItemUpdate mug = Items().front();
+  mug.attributes.clear();
+  mug.vectors.resize(1);
+  ASSERT_TRUE((*indexes)->Upsert(catalog).index->Apply({mug}, {}).ok());
+  retrieval::FakeChangeSource source;
+  const retrieval::Follower follower(source, **indexes, clock);
+  ServiceSet set;
+  ThreadPool* pool = set.Own(std::make_unique<ThreadPool>("retrieval", 2, 16));
+  set.Add(std::make_unique<RetrievalGrpc>(**indexes, follower, *pool));
+  ServerConfig config;
+  config.listen = "";
+  auto server = Server::Start(config, std::move(set));
+  ASSERT_TRUE(server.ok()) << server.status();
+
+  RetrievalClient client([&server] { return (*server)->InProcessChannel(); });
+  pipeline::RetrievalRequest request;
+  request.catalog = "shop";
+  request.queries = {{{kText, {1, 0}}, 1}, {{kText, {0, 1}}, 1}, {{kText, {1, 0}}, 1}};
+  const auto results = client.Search(request, {.deadline = absl::Now() + absl::Seconds(1)});
+  gated.Open();
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_THAT(*results, SizeIs(3));
+  for (const size_t i : {0, 2}) {
+    ASSERT_TRUE((*results)[i].ok()) << (*results)[i].status();
+    EXPECT_EQ((*results)[i]->front().item_id, "a");
+  }
+  EXPECT_TRUE(absl::IsDeadlineExceeded((*results)[1].status())) << (*results)[1].status();
 }
 
 }  // namespace
