@@ -154,6 +154,8 @@ inline constexpr size_t kMaxEmbedFieldBytes = 256 << 10;
 inline constexpr int kMaxEmbedImages = 16;
 // The instruction that is put before every text of a query.
 inline constexpr size_t kMaxEmbedInstructionBytes = 8 << 10;
+// Fingerprints that a request may name.
+inline constexpr int kMaxWantedVectors = 16;
 // How long the vectors of a user's queries are cached, in minutes.
 inline constexpr int kMaxQueryVectorMinutes = 10;
 

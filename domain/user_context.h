@@ -13,6 +13,7 @@
 // types; services/convert converts between them and the messages.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,9 +50,21 @@ struct ContextEvent {
   int item_index = -1;
 };
 
+// The models that fill one space of a catalog.
+struct SpaceModels {
+  std::string name;
+  std::string active_fingerprint;  // of the model whose vectors searches use
+  std::string target_fingerprint;  // of the model that the space changes to; else the active one
+  bool IsChanging() const { return active_fingerprint != target_fingerprint; }
+  bool operator==(const SpaceModels&) const = default;
+};
+
 // The response to a UserContextQuery. An unknown user has no events.
 struct UserContext {
   Catalog catalog;
+  std::vector<SpaceModels> spaces;  // by name; those that a model has filled
+  int64_t num_items = 0;
+  int64_t num_waiting_items = 0;       // without vectors of the spaces' targets yet
   std::optional<User> user;            // the profile; absent when none was written
   std::vector<ContextEvent> events;    // newest first
   bool has_more_events = false;        // whether max_events cut off older ones

@@ -40,7 +40,7 @@ std::string TitleField(const Item& item);
 EmbedItem ToEmbedItem(const StoredItem& item);
 
 // Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch
-// tools. Called from the worker's thread only.
+// tools. Thread-safe: EmbeddingWorker and ActiveModelWorker call it, each from its thread.
 class ItemEmbedder {
  public:
   virtual ~ItemEmbedder() = default;
@@ -56,6 +56,15 @@ class ItemEmbedder {
   // without vectors is an element of an empty list.
   virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
       const Catalog& catalog, const std::vector<EmbedItem>& items) = 0;
+
+  // By item: its vectors of the models `spaces`, whatever the catalog declares now; none of those
+  // that no loaded model makes, and none for an item that cannot be embedded. An error is tried
+  // again later. An embedder that has only the models of Spaces() makes none.
+  virtual absl::StatusOr<std::vector<std::vector<SpaceVector>>> EmbedFor(
+      const Catalog& /*catalog*/, const std::vector<SpaceKey>& /*spaces*/,
+      const std::vector<EmbedItem>& items) {
+    return std::vector<std::vector<SpaceVector>>(items.size());
+  }
 };
 
 struct EmbeddingWorkerOptions {

@@ -120,6 +120,11 @@ absl::StatusOr<std::vector<StoredItem>> FeatureStore::ListPending(absl::string_v
   return parts_->vectors.ListPending(catalog, limit, after_item_id, max_image_bytes);
 }
 
+absl::StatusOr<std::vector<std::string>> FeatureStore::ItemsWithoutActiveVectors(
+    absl::string_view catalog, const std::vector<std::string>& item_ids) const {
+  return parts_->vectors.WithoutActive(catalog, item_ids);
+}
+
 absl::StatusOr<int64_t> FeatureStore::EmbeddingBacklog() const { return parts_->vectors.Backlog(); }
 
 absl::Status FeatureStore::SetTargetSpaces(absl::string_view catalog,

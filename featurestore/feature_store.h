@@ -131,6 +131,10 @@ class FeatureStore {
   absl::StatusOr<std::vector<StoredItem>> ListPending(absl::string_view catalog, int limit,
                                                       absl::string_view after_item_id = "",
                                                       int64_t max_image_bytes = 16 << 20) const;
+  // Those of `item_ids` that can be embedded and have no vector of their present content by the
+  // active model of any space that changes to another model. None while no space changes.
+  absl::StatusOr<std::vector<std::string>> ItemsWithoutActiveVectors(
+      absl::string_view catalog, const std::vector<std::string>& item_ids) const;
   // Items that wait for vectors, over all catalogs; cheap enough for a metric.
   absl::StatusOr<int64_t> EmbeddingBacklog() const;
   // Declares the models that now fill the catalog's spaces. A space without an active fingerprint

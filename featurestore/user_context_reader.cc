@@ -30,6 +30,16 @@ absl::Status ValidateQuery(const UserContextQuery& query, const UserContextOptio
   return absl::OkStatus();
 }
 
+void AddModels(const CatalogState& state, UserContext& context) {
+  for (ActiveSpace& space : state.ActiveSpaces()) {
+    context.spaces.push_back({std::move(space.name), std::move(space.active_fingerprint),
+                              std::move(space.target_fingerprint)});
+  }
+  const CatalogCounts counts = state.counts();
+  context.num_items = counts.items;
+  context.num_waiting_items = counts.pending;
+}
+
 }  // namespace
 
 absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& query,
@@ -43,6 +53,7 @@ absl::StatusOr<UserContext> UserContextReader::Read(const UserContextQuery& quer
 
   UserContext context;
   context.catalog = *state.Declarations();
+  AddModels(state, context);
   const int64_t begun = state.expired_fresh().Begin();
   const Snapshot snapshot(storage_.database());
   const absl::Time request_time =

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "pipeline/recommend_stages.h"
@@ -25,8 +27,25 @@ std::vector<std::string> ValuesOf(const Item& item, const std::string& attribute
       found->second);
 }
 
-// `ordered`: whether the language model ordered a part of the list.
+// The model of most of the candidates' vectors in the text space. While a space changes its model,
+// candidates may have vectors of both.
+std::string TextFingerprint(const std::vector<Candidate>& candidates) {
+  std::map<std::string, int> counts;
+  std::string most;
+  for (const Candidate& candidate : candidates) {
+    for (const SpaceVector& vector : candidate.record.vectors) {
+      const std::string& fingerprint = vector.space.fingerprint;
+      if (vector.space.name == kTextSpace && ++counts[fingerprint] > counts[most])
+        most = fingerprint;
+    }
+  }
+  return most;
+}
+
+// `ordered`: whether the language model ordered a part of the list. `text`: the space whose vectors
+// are compared.
 ranking::DiversityCandidate ToCandidate(const Candidate& candidate, bool ordered,
+                                        const SpaceKey& text,
                                         const std::vector<ranking::AttributeCap>& caps) {
   ranking::DiversityCandidate out;
   out.item_id = candidate.item_id;
@@ -34,9 +53,7 @@ ranking::DiversityCandidate ToCandidate(const Candidate& candidate, bool ordered
   // What the model did not order does not pass what it did.
   out.tier = ordered && !candidate.rerank_score.has_value() ? 1 : 0;
   // Vectors of different spaces cannot be compared. Nearly every item has one in the text space.
-  for (const SpaceVector& vector : candidate.record.vectors) {
-    if (vector.space.name == kTextSpace) out.vector = vector.values;
-  }
+  if (const std::vector<float>* vector = candidate.FindVector(text)) out.vector = *vector;
   for (const ranking::AttributeCap& cap : caps)
     out.capped_values.push_back(ValuesOf(candidate.record.item, cap.attribute));
   return out;
@@ -75,8 +92,9 @@ absl::Status DiversifyStage::Run(RequestState& state) const {
     const bool ordered =
         std::any_of(state.candidates.begin(), state.candidates.end(),
                     [](const Candidate& candidate) { return candidate.rerank_score.has_value(); });
+    const SpaceKey text = {kTextSpace, TextFingerprint(state.candidates)};
     for (const Candidate& candidate : state.candidates)
-      candidates.push_back(ToCandidate(candidate, ordered, options.caps));
+      candidates.push_back(ToCandidate(candidate, ordered, text, options.caps));
     std::vector<Candidate> picked;
     for (const ranking::DiversityPick& pick : ranking::Diversify(candidates, options)) {
       // Caps are strict: the result has fewer items rather than one over a cap.

@@ -61,8 +61,9 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
     if (index_of.emplace(event.item_id, -1).second) missing.push_back(event.item_id);
   }
   if (!missing.empty()) {
-    PALATE_ASSIGN_OR_RETURN(auto items, features_.GetItems(state.query.catalog, missing,
-                                                           {kTextSpace, kImageSpace}, state.call));
+    const ItemVectors vectors = {.spaces = {kTextSpace, kImageSpace}, .all_fingerprints = false};
+    PALATE_ASSIGN_OR_RETURN(auto items,
+                            features_.GetItems(state.query.catalog, missing, vectors, state.call));
     for (size_t i = 0; i < items.size(); ++i) {
       if (!items[i].has_value()) continue;
       index_of[missing[i]] = static_cast<int>(context.items.size());
@@ -95,9 +96,11 @@ absl::Status HydrateStage::AddSessionEvents(RequestState& state) const {
 absl::Status HydrateStage::AddContextItems(RequestState& state) const {
   if (state.query.context_item_ids.empty()) return absl::OkStatus();
 
-  PALATE_ASSIGN_OR_RETURN(auto items,
-                          features_.GetItems(state.query.catalog, state.query.context_item_ids,
-                                             {kTextSpace, kImageSpace}, state.call));
+  const ItemVectors vectors = {.spaces = {kTextSpace, kImageSpace},
+                               .all_fingerprints = IsAnyChanging(state.context.spaces)};
+  PALATE_ASSIGN_OR_RETURN(
+      auto items,
+      features_.GetItems(state.query.catalog, state.query.context_item_ids, vectors, state.call));
 
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].has_value()) {
@@ -105,6 +108,7 @@ absl::Status HydrateStage::AddContextItems(RequestState& state) const {
                                               QuoteForMessage(state.query.context_item_ids[i]),
                                               " is not in catalog ", state.query.catalog));
     }
+    KeepOneModel(state.context.spaces, *items[i]);
     state.context_items.push_back(*std::move(items[i]));
   }
   return absl::OkStatus();

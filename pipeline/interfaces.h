@@ -25,6 +25,13 @@
 
 namespace palate::pipeline {
 
+// The vectors that are read with items.
+struct ItemVectors {
+  std::vector<std::string> spaces;
+  // Whether also those of a model that a space changes to are read, not only the active one's.
+  bool all_fingerprints = false;
+};
+
 class FeatureReader {
  public:
   virtual ~FeatureReader() = default;
@@ -34,7 +41,7 @@ class FeatureReader {
   // One entry for each of `item_ids`, in their order; absent for an unknown id.
   virtual absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
       const std::string& catalog, const std::vector<std::string>& item_ids,
-      const std::vector<std::string>& spaces, const CallContext& context) = 0;
+      const ItemVectors& vectors, const CallContext& context) = 0;
   // Stores what a response showed. Called in the background, once the response is ready.
   virtual absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
                                        const CallContext& context) = 0;
@@ -43,6 +50,9 @@ class FeatureReader {
 // A query by text, by image, or by both.
 struct EmbedQuery {
   std::string model;  // configured name; empty: the server's default
+  // Which models' vectors can be searched, in the order of preference: of each space, the first
+  // that a loaded model makes is made. Empty: those of `model`.
+  std::vector<SpaceKey> wanted = {};
   std::string text;
   std::string image;  // encoded bytes
   std::string instruction;
@@ -64,7 +74,8 @@ class QueryEmbedder {
  public:
   virtual ~QueryEmbedder() = default;
   // One vector for each part of the query: the text's in space `text`, the image's in space
-  // `image`.
+  // `image`. A part whose wanted vectors no loaded model makes has none; FailedPrecondition when
+  // that is so for all parts.
   virtual absl::StatusOr<std::vector<QueryVector>> Embed(const EmbedQuery& query,
                                                          const CallContext& context) = 0;
 };

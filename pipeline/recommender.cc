@@ -262,12 +262,15 @@ absl::StatusOr<RecommendResult> Recommender::SimilarItems(const SimilarQuery& qu
   const std::vector<std::string> spaces =
       query.space.empty() ? std::vector<std::string>{kFusedSpace, kTextSpace, kImageSpace}
                           : std::vector<std::string>{query.space};
+  const ItemVectors vectors = {.spaces = spaces,
+                               .all_fingerprints = IsAnyChanging(state.context.spaces)};
   PALATE_ASSIGN_OR_RETURN(
-      auto records, parts_.features.GetItems(query.catalog, {query.item_id}, spaces, state.call));
+      auto records, parts_.features.GetItems(query.catalog, {query.item_id}, vectors, state.call));
   if (!records[0].has_value()) {
     return absl::NotFoundError(absl::StrCat("item_id: item ", QuoteForMessage(query.item_id),
                                             " is not in catalog ", query.catalog));
   }
+  KeepOneModel(state.context.spaces, *records[0]);
   PALATE_ASSIGN_OR_RETURN(SpaceVector vector, ChooseSpace(*records[0], query.space));
 
   RetrievalRequest retrieval;

@@ -58,17 +58,26 @@ Signal InterestSignal(const std::vector<Candidate>& candidates,
   return signal;
 }
 
+// The inner product of the query's vector with the item's; where the item no longer has one, since
+// its space has changed to another model during the request, the one that the search found.
+std::optional<double> QueryMatch(const Candidate& candidate, const SpaceVector& query) {
+  const std::vector<float>* own = candidate.FindVector(query.space);
+  if (own != nullptr && own->size() == query.values.size()) return Dot(*own, query.values);
+  for (const Reason& reason : candidate.reasons) {
+    if (reason.source == Source::kQuery && reason.space == query.space.name) return reason.score;
+  }
+  return std::nullopt;
+}
+
 // The calibrated match with the query, summed over the query's spaces.
 Signal QuerySignal(const std::vector<Candidate>& candidates,
                    const std::vector<QueryVector>& queries) {
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     for (const QueryVector& query : queries) {
-      const std::vector<float>* vector = candidates[i].FindVector(query.vector.space);
-      if (vector == nullptr || vector->size() != query.vector.values.size()) continue;
-      const double match =
-          (Dot(*vector, query.vector.values) - query.score_mean) / query.score_deviation;
-      signal[i] = signal[i].value_or(0) + match;
+      const std::optional<double> match = QueryMatch(candidates[i], query.vector);
+      if (!match.has_value()) continue;
+      signal[i] = signal[i].value_or(0) + (*match - query.score_mean) / query.score_deviation;
     }
   }
   return signal;

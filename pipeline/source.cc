@@ -215,11 +215,53 @@ EmbedQuery ToEmbedQuery(const RequestState& state) {
     if (space.name == kTextSpace) query.model = space.model;
   }
 
+  // Of the models that the catalog's vectors are from, rather than of the one that it declares:
+  // while a space changes, that one may have no vectors yet, and the former one may be gone.
+  for (const SpaceModels& space : state.context.spaces) {
+    query.wanted.push_back({space.name, space.active_fingerprint});
+    if (space.IsChanging()) query.wanted.push_back({space.name, space.target_fingerprint});
+  }
+
   query.text = state.query.query.text;
   query.image = state.query.query.image;
   query.catalog = state.query.catalog;
   query.user_id = std::string(state.query_user_id);
   return query;
+}
+
+// The query's vector in the space, or null.
+const SpaceVector* QueryVectorIn(const RequestState& state, const std::string& space) {
+  for (const QueryVector& query : state.query_vectors) {
+    if (query.vector.space.name == space) return &query.vector;
+  }
+  return nullptr;
+}
+
+// Says what of the query no model could embed, and which spaces are searched with the vectors of
+// the model that they change to, because the active one is gone.
+void NoteModels(RequestState& state) {
+  const SearchInput& query = state.query.query;
+  for (const SpaceModels& space : state.context.spaces) {
+    const bool wanted = (space.name == kTextSpace && !query.text.empty()) ||
+                        (space.name == kImageSpace && !query.image.empty());
+    // Without an active model nothing has been embedded yet.
+    if (!wanted || space.active_fingerprint.empty()) continue;
+
+    const SpaceVector* vector = QueryVectorIn(state, space.name);
+    if (vector == nullptr) {
+      state.Degrade(Degradation::kSpaceUnavailable,
+                    absl::StrCat("query over ", space.name, ": model ", space.active_fingerprint,
+                                 " of the catalog's vectors is not loaded"));
+    } else if (vector->space.fingerprint != space.active_fingerprint) {
+      const UserContext& context = state.context;
+      state.Degrade(
+          Degradation::kSpaceUnavailable,
+          absl::StrCat("query over ", space.name, ": model ", space.active_fingerprint,
+                       " is not loaded, so model ", vector->space.fingerprint,
+                       " is used, to which the space changes; ", context.num_waiting_items, " of ",
+                       context.num_items, " items may have no vectors of it yet"));
+    }
+  }
 }
 
 }  // namespace
@@ -293,6 +335,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
                     absl::StrCat("embedding: ", vectors.status().ToString()));
     } else {
       state.query_vectors = *std::move(vectors);
+      NoteModels(state);
       RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state,
                 candidates, context);
     }

@@ -1,5 +1,6 @@
 #include "pipeline/stage.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "ranking/reasons.h"
@@ -54,6 +55,24 @@ std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, 
     history.push_back({FactsOf(item->item), event.event.type, event.weight, event.event.time});
   }
   return history;
+}
+
+bool IsAnyChanging(const std::vector<SpaceModels>& spaces) {
+  return std::any_of(spaces.begin(), spaces.end(),
+                     [](const SpaceModels& space) { return space.IsChanging(); });
+}
+
+void KeepOneModel(const std::vector<SpaceModels>& spaces, ItemWithVectors& item) {
+  const auto has = [&](const SpaceKey& space) {
+    return std::any_of(item.vectors.begin(), item.vectors.end(),
+                       [&](const SpaceVector& vector) { return vector.space == space; });
+  };
+
+  for (const SpaceModels& models : spaces) {
+    const SpaceKey target = {models.name, models.target_fingerprint};
+    if (!models.IsChanging() || !has({models.name, models.active_fingerprint})) continue;
+    std::erase_if(item.vectors, [&](const SpaceVector& vector) { return vector.space == target; });
+  }
 }
 
 bool IsOutage(const absl::Status& status) {

@@ -109,6 +109,11 @@ absl::Status RunStage(const Stage& stage, RequestState& state, std::vector<Stage
 std::vector<ranking::HistoryEntry> HistoryForRanking(const RequestState& state, int max_events);
 ranking::ItemFacts FactsOf(const Item& item);
 
+bool IsAnyChanging(const std::vector<SpaceModels>& spaces);
+// Leaves the item one vector in each space: that of the active model or, where there is none, of
+// the model that the space changes to.
+void KeepOneModel(const std::vector<SpaceModels>& spaces, ItemWithVectors& item);
+
 // Whether the error means that a service is down, overloaded, broken or out of time, or that the
 // call was cancelled, as opposed to a wrong request.
 bool IsOutage(const absl::Status& status);

@@ -224,10 +224,10 @@ class CatalogIndex {
   // which runs them on the search pool. The request fails with InvalidField for a wrong number of
   // queries, lists or exclusions and for a wrong list. A query fails alone: InvalidField, with the
   // path relative to the query, for a wrong vector or k; NotFound for a space that the catalog does
-  // not declare; FailedPrecondition when the index serves another fingerprint of the space, with
-  // both fingerprints in the message. DeadlineExceeded and Cancelled fail the request before its
-  // queries run, and after that each query that has not ended. A declared space without vectors has
-  // no hits.
+  // not declare; FailedPrecondition when the index serves another fingerprint of the space and has
+  // no vectors of this one, with both fingerprints in the message. DeadlineExceeded and Cancelled
+  // fail the request before its queries run, and after that each query that has not ended. A
+  // declared space without vectors has no hits.
   absl::StatusOr<SearchResponse> Search(const SearchRequest& request) const;
 
   // The same in two steps. `request` must outlive the result.

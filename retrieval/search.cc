@@ -332,9 +332,11 @@ absl::Status CheckSpace(const IndexState& state, const SpaceKey& space) {
                         "the fingerprint of the model that made the vector");
   }
 
+  // Vectors of a model that the space changes to can be searched as soon as there are some: the
+  // caller knows that they are not all of the catalog.
   const auto active = state.active.find(space.name);
   if (active == state.active.end() || active->second == space.fingerprint ||
-      state.retiring.contains(space))
+      state.retiring.contains(space) || state.spaces.contains(space))
     return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the vector is from model ", QuoteForMessage(space.fingerprint), ", space \"",

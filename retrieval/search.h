@@ -12,9 +12,10 @@
 
 namespace palate::retrieval {
 
-// OK when searches may use the space: it is active, retiring, or declared and without vectors.
-// NotFound for an undeclared space, InvalidField for an empty fingerprint, FailedPrecondition for
-// any other fingerprint than the active one.
+// OK when searches may use the space: it is active, retiring, declared and without vectors, or of a
+// model that the space changes to and that some items have vectors of. NotFound for an undeclared
+// space, InvalidField for an empty fingerprint, FailedPrecondition for any other fingerprint than
+// the active one.
 absl::Status CheckSpace(const IndexState& state, const SpaceKey& space);
 
 // Checks the request and determines which rows may be returned, once for all queries. A wrong query

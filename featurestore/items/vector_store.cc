@@ -18,9 +18,14 @@ constexpr size_t kMaxFailureBytes = 1024;
 // A shorter vector has no direction.
 constexpr double kMinLength = 1e-12;
 
+bool ChangesModel(const storage::SpaceRecord& space) {
+  return space.target_fingerprint() != space.active_fingerprint();
+}
+
 // The vectors at unit length.
 absl::StatusOr<std::vector<SpaceVector>> UnitVectors(const std::vector<SpaceVector>& vectors,
                                                      const Catalog& catalog,
+                                                     const SpaceRecords& spaces,
                                                      const StoreLimits& limits) {
   std::vector<SpaceVector> unit = vectors;
   for (size_t i = 0; i < unit.size(); ++i) {
@@ -31,7 +36,11 @@ absl::StatusOr<std::vector<SpaceVector>> UnitVectors(const std::vector<SpaceVect
     PALATE_RETURN_IF_ERROR(
         ValidateBatchSize(absl::StrCat(field, ".values"), values.size(), limits.max_dimensions));
 
-    const int declared = FindSpace(catalog, unit[i].space.name)->dimensions;
+    // The declaration may be newer than the active model, whose vectors FitIntoSpace() compares.
+    const auto space = spaces.find(unit[i].space.name);
+    const bool former = space != spaces.end() && ChangesModel(space->second) &&
+                        space->second.active_fingerprint() == unit[i].space.fingerprint;
+    const int declared = former ? 0 : FindSpace(catalog, unit[i].space.name)->dimensions;
     if (declared != 0 && values.size() != static_cast<size_t>(declared)) {
       return InvalidField(absl::StrCat(field, ".values"),
                           absl::StrCat("has ", values.size(), " numbers"),
@@ -155,7 +164,7 @@ absl::Status VectorStore::Put(absl::string_view catalog, absl::string_view item_
   if (!complete)
     PALATE_RETURN_IF_ERROR(ValidateBatchSize("vectors", vectors.size(), limits.max_batch));
   PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> unit,
-                          UnitVectors(vectors, *access.catalog, limits));
+                          UnitVectors(vectors, *access.catalog, access.state->Spaces(), limits));
 
   PALATE_RETURN_IF_ERROR(Commit(*access.state, item_id, revision, unit, complete));
   changes_.TrimIfLong(*access.state);
@@ -259,6 +268,35 @@ absl::StatusOr<EmbeddingStatus> VectorStore::GetStatus(absl::string_view catalog
         absl::Status(static_cast<absl::StatusCode>(row->failure_code()), row->failure_message());
   }
   return status;
+}
+
+absl::StatusOr<std::vector<std::string>> VectorStore::WithoutActive(
+    absl::string_view catalog, const std::vector<std::string>& item_ids) {
+  PALATE_ASSIGN_OR_RETURN(const auto access, catalogs_.BeginRead(catalog));
+  const uint32_t number = access.state->number();
+  SpaceRecords changing = access.state->Spaces();
+  std::erase_if(changing, [](const auto& space) { return !ChangesModel(space.second); });
+
+  std::vector<std::string> without;
+  if (changing.empty()) return without;
+  for (const std::string& id : item_ids) {
+    PALATE_ASSIGN_OR_RETURN(auto item,
+                            database_.GetRecord<storage::ItemRecord>(kItems, ItemKey(number, id)));
+    if (!item.has_value()) continue;
+    const int64_t content = item->content_revision();
+    if (!IsEmbeddable(FromRecord(id, *std::move(item)))) continue;
+
+    bool found = false;
+    for (const auto& [name, space] : changing) {
+      PALATE_ASSIGN_OR_RETURN(
+          const auto vector,
+          database_.GetRecord<storage::VectorRecord>(
+              kVectors, VectorKey(number, id, name, space.active_fingerprint())));
+      found = found || (vector.has_value() && vector->content_revision() == content);
+    }
+    if (!found) without.push_back(id);
+  }
+  return without;
 }
 
 absl::StatusOr<int64_t> VectorStore::Backlog() {

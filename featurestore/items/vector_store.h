@@ -23,7 +23,7 @@ class VectorStore {
   VectorStore(Storage& storage, ItemStore& items, SpaceSwitcher& spaces);
 
   // As in FeatureStore: PutVectors, SetEmbeddingFailure, GetEmbeddingStatus, ListPending,
-  // EmbeddingBacklog.
+  // ItemsWithoutActiveVectors, EmbeddingBacklog.
   absl::Status Put(absl::string_view catalog, absl::string_view item_id, int64_t revision,
                    const std::vector<SpaceVector>& vectors, bool complete);
   absl::Status SetFailure(absl::string_view catalog, absl::string_view item_id, int64_t revision,
@@ -32,6 +32,8 @@ class VectorStore {
   absl::StatusOr<std::vector<StoredItem>> ListPending(absl::string_view catalog, int limit,
                                                       absl::string_view after_item_id,
                                                       int64_t max_image_bytes);
+  absl::StatusOr<std::vector<std::string>> WithoutActive(absl::string_view catalog,
+                                                         const std::vector<std::string>& item_ids);
   absl::StatusOr<int64_t> Backlog();
 
  private:

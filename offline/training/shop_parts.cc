@@ -78,10 +78,10 @@ absl::StatusOr<UserContext> ShopFeatures::GetUserContext(UserContextQuery query,
 
 absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> ShopFeatures::GetItems(
     const std::string&, const std::vector<std::string>& item_ids,
-    const std::vector<std::string>& spaces, const CallContext&) {
+    const pipeline::ItemVectors& vectors, const CallContext&) {
   std::vector<std::optional<ItemWithVectors>> records;
   for (const std::string& id : item_ids)
-    records.push_back(RecordOf(histories_.ProductOf(id), spaces));
+    records.push_back(RecordOf(histories_.ProductOf(id), vectors.spaces));
   return records;
 }
 

@@ -72,6 +72,11 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(
     input->add_images(query.image);
     request.add_spaces(kImageSpace);
   }
+  for (const SpaceKey& space : query.wanted) {
+    const auto& parts = request.spaces();
+    if (std::find(parts.begin(), parts.end(), space.name) != parts.end())
+      *request.add_wanted() = ToProto(space);
+  }
 
   embedding_pb::EmbedResponse response;
   PALATE_RETURN_IF_ERROR(
@@ -191,6 +196,40 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
     }
   }
   return out;
+}
+
+absl::StatusOr<std::vector<std::vector<SpaceVector>>> ItemEmbedderClient::EmbedFor(
+    const Catalog& catalog, const std::vector<SpaceKey>& spaces,
+    const std::vector<featurestore::EmbedItem>& items) {
+  embedding_pb::EmbedRequest request;
+  request.set_catalog(catalog.id);
+  request.set_lane(embedding_pb::LANE_BULK);
+  for (const SpaceKey& space : spaces) *request.add_wanted() = ToProto(space);
+  for (const featurestore::EmbedItem& item : items) {
+    embedding_pb::EmbedInput* input = request.add_inputs();
+    input->set_role(embedding_pb::EMBED_ROLE_ITEM);
+    input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
+    if (ImageBytes(item) <= kMaxImageBytesPerItem)
+      input->mutable_images()->Assign(item.images.begin(), item.images.end());
+  }
+
+  std::vector<std::vector<SpaceVector>> vectors(items.size());
+  embedding_pb::EmbedResponse response;
+  const absl::Status status =
+      CallUnary(stub_.async(), &EmbeddingAsync::Embed, request, response, NewContext());
+  // No loaded model makes them.
+  if (absl::IsFailedPrecondition(status)) return vectors;
+  PALATE_RETURN_IF_ERROR(status);
+
+  const size_t answered = std::min(items.size(), static_cast<size_t>(response.results_size()));
+  for (size_t i = 0; i < answered; ++i) {
+    for (const embedding_pb::EmbeddedVector& embedded :
+         response.results(static_cast<int>(i)).vectors()) {
+      PALATE_ASSIGN_OR_RETURN(SpaceVector vector, FromProto(embedded.vector()));
+      vectors[i].push_back(std::move(vector));
+    }
+  }
+  return vectors;
 }
 
 absl::Status QueryVectorsClient::DropUser(const std::string& catalog, const std::string& user_id,

@@ -43,6 +43,9 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog& catalog) override;
   absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
       const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) override;
+  absl::StatusOr<std::vector<std::vector<SpaceVector>>> EmbedFor(
+      const Catalog& catalog, const std::vector<SpaceKey>& spaces,
+      const std::vector<featurestore::EmbedItem>& items) override;
 
   // Ends the call in progress and every later one with Cancelled. May be called from any thread.
   void Cancel() { cancellation_->Cancel(); }

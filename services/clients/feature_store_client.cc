@@ -27,14 +27,15 @@ absl::StatusOr<UserContext> FeatureStoreClient::GetUserContext(UserContextQuery 
 
 absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> FeatureStoreClient::GetItems(
     const std::string& catalog, const std::vector<std::string>& item_ids,
-    const std::vector<std::string>& spaces, const CallContext& context) {
+    const pipeline::ItemVectors& vectors, const CallContext& context) {
   std::vector<std::optional<ItemWithVectors>> items(item_ids.size());
   for (size_t begin = 0; begin < item_ids.size(); begin += kMaxBatchElements) {
     const size_t end = std::min(item_ids.size(), begin + kMaxBatchElements);
     store_pb::GetItemsRequest request;
     request.set_catalog(catalog);
     request.mutable_item_ids()->Assign(item_ids.begin() + begin, item_ids.begin() + end);
-    request.mutable_view()->mutable_spaces()->Assign(spaces.begin(), spaces.end());
+    request.mutable_view()->mutable_spaces()->Assign(vectors.spaces.begin(), vectors.spaces.end());
+    request.mutable_view()->set_all_fingerprints(vectors.all_fingerprints);
     store_pb::GetItemsResponse response;
     PALATE_RETURN_IF_ERROR(
         CallUnary(stub_.async(), &StoreAsync::GetItems, request, response, context));

@@ -22,7 +22,7 @@ class FeatureStoreClient final : public pipeline::FeatureReader {
                                              const CallContext& context) override;
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
       const std::string& catalog, const std::vector<std::string>& item_ids,
-      const std::vector<std::string>& spaces, const CallContext& context) override;
+      const pipeline::ItemVectors& vectors, const CallContext& context) override;
   absl::Status WriteImpression(const std::string& catalog, const Impression& impression,
                                const CallContext& context) override;
 

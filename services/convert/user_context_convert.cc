@@ -85,6 +85,14 @@ absl::StatusOr<UserContextQuery> FromProto(const context_pb::GetUserContextReque
 context_pb::GetUserContextResponse ToProto(UserContext context) {
   context_pb::GetUserContextResponse response;
   *response.mutable_catalog() = ToProto(context.catalog);
+  for (SpaceModels& space : context.spaces) {
+    context_pb::SpaceModels* added = response.add_spaces();
+    added->set_name(std::move(space.name));
+    added->set_active_fingerprint(std::move(space.active_fingerprint));
+    added->set_target_fingerprint(std::move(space.target_fingerprint));
+  }
+  response.set_num_items(context.num_items);
+  response.set_num_waiting_items(context.num_waiting_items);
   if (context.user.has_value()) *response.mutable_user() = ToProto(*context.user);
   for (const ContextEvent& event : context.events) {
     context_pb::ContextEvent* added = response.add_events();
@@ -102,6 +110,12 @@ context_pb::GetUserContextResponse ToProto(UserContext context) {
 absl::StatusOr<UserContext> FromProto(context_pb::GetUserContextResponse response) {
   UserContext context;
   PALATE_ASSIGN_OR_RETURN(context.catalog, FromProto(response.catalog()));
+  for (const context_pb::SpaceModels& space : response.spaces()) {
+    context.spaces.push_back(
+        {space.name(), space.active_fingerprint(), space.target_fingerprint()});
+  }
+  context.num_items = response.num_items();
+  context.num_waiting_items = response.num_waiting_items();
   if (response.has_user()) {
     PALATE_ASSIGN_OR_RETURN(context.user, FromProto(response.user()));
   }

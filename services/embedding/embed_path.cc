@@ -1,10 +1,14 @@
 #include "services/embedding/embed_path.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
@@ -49,6 +53,19 @@ std::vector<std::vector<size_t>> Groups(const std::vector<WireInput>& inputs,
   return groups;
 }
 
+// The dimensions of vectors of `fingerprint`; 0 when the model does not make them.
+int DimensionsOf(const std::string& fingerprint, const embedding::SpaceInfo& space,
+                 int model_dimensions) {
+  absl::string_view rest = fingerprint;
+  if (!absl::ConsumePrefix(&rest, space.fingerprint)) return 0;
+  if (rest.empty()) return model_dimensions;
+  int dimensions = 0;
+  if (!absl::ConsumePrefix(&rest, "@") || !absl::SimpleAtoi(rest, &dimensions)) return 0;
+  const bool made = dimensions > 0 && dimensions < model_dimensions &&
+                    embedding::FingerprintFor(space, dimensions, model_dimensions) == fingerprint;
+  return made ? dimensions : 0;
+}
+
 }  // namespace
 
 WireInput FromProto(const palate::embedding::v1::EmbedInput& input) {
@@ -84,6 +101,66 @@ absl::StatusOr<const ServedModel*> EmbedPath::Find(const std::string& model) con
       models_, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
   return absl::NotFoundError(absl::StrCat("model: unknown embedding model ", QuoteForMessage(model),
                                           "; available: ", names));
+}
+
+std::pair<const ServedModel*, int> EmbedPath::FindMaker(const SpaceKey& space,
+                                                        const std::string& preferred) const {
+  std::pair<const ServedModel*, int> maker = {nullptr, 0};
+  for (const auto& [name, model] : models_) {
+    const embedding::ModelInfo& info = model.embedder->info();
+    const embedding::SpaceInfo* made = info.FindSpace(space.name);
+    if (made == nullptr || !made->available) continue;
+    const int dimensions = DimensionsOf(space.fingerprint, *made, info.dimensions);
+    if (dimensions == 0) continue;
+    if (maker.first == nullptr || name == preferred) maker = {&model, dimensions};
+  }
+  return maker;
+}
+
+absl::StatusOr<std::vector<EmbedSettings>> EmbedPath::OpenAll(
+    const palate::embedding::v1::EmbedRequest& request) const {
+  if (request.wanted().empty()) {
+    PALATE_ASSIGN_OR_RETURN(EmbedSettings settings, Open(request));
+    return std::vector<EmbedSettings>{std::move(settings)};
+  }
+  if (request.wanted_size() > kMaxWantedVectors) {
+    return InvalidField("wanted", absl::StrCat("has ", request.wanted_size(), " elements"),
+                        absl::StrCat("at most ", kMaxWantedVectors));
+  }
+
+  palate::embedding::v1::EmbedRequest settings;  // of one model, without inputs
+  settings.set_instruction(request.instruction());
+  settings.set_lane(request.lane());
+  settings.set_catalog(request.catalog());
+  settings.set_user_id(request.user_id());
+
+  std::vector<EmbedSettings> all;
+  std::set<std::string> made;
+  for (const palate::types::v1::SpaceKey& space : request.wanted()) {
+    if (made.contains(space.name())) continue;
+    const auto [model, dimensions] =
+        FindMaker({space.name(), space.fingerprint()}, request.model());
+    if (model == nullptr) continue;
+    made.insert(space.name());
+
+    const auto same = [model = model, dimensions = dimensions](const EmbedSettings& other) {
+      return other.model == model && other.options.dimensions == dimensions;
+    };
+    auto found = std::find_if(all.begin(), all.end(), same);
+    if (found == all.end()) {
+      settings.set_model(model->name);
+      settings.set_output_dimensions(dimensions);
+      PALATE_ASSIGN_OR_RETURN(EmbedSettings opened, Open(settings));
+      found = all.insert(all.end(), std::move(opened));
+    }
+    found->options.spaces.push_back(space.name());
+  }
+
+  if (!all.empty()) return all;
+  return absl::FailedPreconditionError(
+      absl::StrCat("wanted: no loaded model makes vectors of model ",
+                   QuoteForMessage(request.wanted(0).fingerprint()), " in space ",
+                   QuoteForMessage(request.wanted(0).name()), ", nor any other that is wanted"));
 }
 
 absl::StatusOr<EmbedSettings> EmbedPath::Check(const std::string& model,

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -68,6 +69,11 @@ class EmbedPath {
     return Check(message.model(), std::move(settings));
   }
 
+  // The settings of an EmbedRequest: one element, or with `wanted` one for each model and number of
+  // dimensions that make one of its spaces. FailedPrecondition when no loaded model makes any.
+  absl::StatusOr<std::vector<EmbedSettings>> OpenAll(
+      const palate::embedding::v1::EmbedRequest& request) const;
+
   // Returns one result per input, in order. Each input fails alone, with field paths relative to
   // its EmbedInput message. Blocks. Errors of the whole call are those of Embedder::Embed, and
   // ResourceExhausted when too many calls with URIs run.
@@ -81,6 +87,10 @@ class EmbedPath {
 
  private:
   absl::StatusOr<EmbedSettings> Check(const std::string& model, EmbedSettings settings) const;
+  // The model that makes vectors of `space`, and their dimensions; no model when none does. Of
+  // several models, the one called `preferred`.
+  std::pair<const ServedModel*, int> FindMaker(const SpaceKey& space,
+                                               const std::string& preferred) const;
   // Fetches the images of the inputs `group` and embeds them. At most ImageFetcher::kMaxUris URIs.
   absl::Status EmbedGroup(const std::vector<size_t>& group, std::vector<WireInput>& inputs,
                           const EmbedSettings& settings,

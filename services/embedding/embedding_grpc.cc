@@ -29,6 +29,13 @@ embedding::CacheStats Sum(embedding::CacheStats cache,
   return cache;
 }
 
+// Adds one model's result of an input to those of others.
+void Add(pb::EmbedResult result, pb::EmbedResult& sum) {
+  result.set_tokens(result.tokens() + sum.tokens());
+  result.set_truncated_tokens(result.truncated_tokens() + sum.truncated_tokens());
+  sum.MergeFrom(result);
+}
+
 }  // namespace
 
 EmbeddingGrpc::EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bulk_calls,
@@ -49,8 +56,8 @@ EmbeddingGrpc::EmbeddingGrpc(EmbedPath& path, EmbedStreams& streams, int max_bul
 
 absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request,
                                   pb::EmbedResponse& response) {
-  PALATE_ASSIGN_OR_RETURN(const EmbedSettings settings, path_.Open(request));
-  const bool bulk = settings.options.lane == embedding::Lane::kBulk;
+  PALATE_ASSIGN_OR_RETURN(const std::vector<EmbedSettings> settings, path_.OpenAll(request));
+  const bool bulk = settings.front().options.lane == embedding::Lane::kBulk;
   const int running = bulk ? ++bulk_calls_ : 0;
   const absl::Cleanup leave = [&] { bulk_calls_ -= bulk ? 1 : 0; };
   if (running > max_bulk_calls_) {
@@ -65,17 +72,25 @@ absl::Status EmbeddingGrpc::Embed(Call& call, const pb::EmbedRequest& request,
 
   std::vector<WireInput> inputs;
   for (const pb::EmbedInput& input : request.inputs()) inputs.push_back(FromProto(input));
-  PALATE_ASSIGN_OR_RETURN(const std::vector<embedding::EmbedResult> results,
-                          path_.Embed(std::move(inputs), settings, call.context()));
+  std::vector<absl::Status> statuses(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) response.add_results();
+  for (const EmbedSettings& one : settings) {
+    PALATE_ASSIGN_OR_RETURN(
+        const std::vector<embedding::EmbedResult> results,
+        path_.Embed(&one == &settings.back() ? std::move(inputs) : inputs, one, call.context()));
+    for (size_t i = 0; i < results.size(); ++i) {
+      statuses[i].Update(results[i].status);
+      if (results[i].status.ok())
+        Add(ToProto(results[i], one.model->embedder->info()),
+            *response.mutable_results(static_cast<int>(i)));
+    }
+  }
 
   std::vector<ElementFailure> failures;
-  for (size_t i = 0; i < results.size(); ++i) {
-    pb::EmbedResult* result = response.add_results();
-    if (results[i].status.ok()) {
-      *result = ToProto(results[i], settings.model->embedder->info());
-    } else {
-      failures.push_back({i, results[i].status});
-    }
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    if (statuses[i].ok()) continue;
+    response.mutable_results(static_cast<int>(i))->Clear();
+    failures.push_back({i, statuses[i]});
   }
   AddFailures("inputs", failures, {}, *response.mutable_failures());
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "featurestore/active_model_worker.h"
 #include "services/clients/embedding_client.h"
 #include "services/featurestore/feature_store_grpc.h"
 
@@ -15,8 +16,8 @@ namespace {
 // How long a purge waits for the embedding service.
 constexpr absl::Duration kDropLimit = absl::Seconds(5);
 
-// Holds the embedding worker, which runs from its construction to its destruction: creates it once
-// the server has started, and destroys it before the server stops. Thread-safe.
+// Holds the embedding workers, which run from their construction to their destruction: creates them
+// once the server has started, and destroys them before the server stops. Thread-safe.
 class WorkerSlot {
  public:
   WorkerSlot(featurestore::FeatureStore* store, ItemEmbedderClient* embedder,
@@ -26,12 +27,20 @@ class WorkerSlot {
   void Start() {
     MutexLock lock(mutex_);
     worker_ = std::make_shared<featurestore::EmbeddingWorker>(store_, embedder_, options_);
+    active_ = std::make_shared<featurestore::ActiveModelWorker>(
+        store_, embedder_,
+        featurestore::ActiveModelWorkerOptions{.batch_items = options_.batch_items,
+                                               .retry_min = options_.retry_min,
+                                               .retry_max = options_.retry_max,
+                                               .rescan = options_.rescan});
   }
   void Stop() {
     embedder_->Cancel();
     std::shared_ptr<featurestore::EmbeddingWorker> worker;
+    std::shared_ptr<featurestore::ActiveModelWorker> active;
     MutexLock lock(mutex_);
     std::swap(worker, worker_);
+    std::swap(active, active_);
   }
   featurestore::EmbeddingWorker::Stats stats() const {
     MutexLock lock(mutex_);
@@ -44,6 +53,7 @@ class WorkerSlot {
   const featurestore::EmbeddingWorkerOptions options_;
   mutable Mutex mutex_;
   std::shared_ptr<featurestore::EmbeddingWorker> worker_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<featurestore::ActiveModelWorker> active_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -231,6 +231,7 @@ const std::vector<ProtoLimits>& Table() {
         {"EmbedRequest.inputs", {kMaxEmbedInputs}},
         {"EmbedRequest.instruction", {kMaxEmbedInstructionBytes}},
         {"EmbedRequest.user_id", {kMaxIdBytes}},
+        {"EmbedRequest.wanted", {kMaxWantedVectors}},
         {"EmbedStreamSettings.instruction", {kMaxEmbedInstructionBytes}},
         {"EmbedStreamSettings.user_id", {kMaxIdBytes}},
         {"EmbedStreamInput.id", {kMaxIdBytes}},

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -72,7 +74,7 @@ class FakeFeatures final : public FeatureReader {
   }
 
   absl::StatusOr<std::vector<std::optional<ItemWithVectors>>> GetItems(
-      const std::string&, const std::vector<std::string>& ids, const std::vector<std::string>&,
+      const std::string&, const std::vector<std::string>& ids, const ItemVectors& vectors,
       const CallContext&) override {
     if (down) return absl::UnavailableError("feature store is down");
     item_reads.push_back(ids);
@@ -81,6 +83,7 @@ class FakeFeatures final : public FeatureReader {
       const auto found = items.find(id);
       records.push_back(found == items.end() ? std::nullopt
                                              : std::optional<ItemWithVectors>(found->second));
+      if (records.back().has_value() && !vectors.all_fingerprints) KeepActive(*records.back());
     }
     return records;
   }
@@ -101,6 +104,16 @@ class FakeFeatures final : public FeatureReader {
   std::vector<Impression> impressions ABSL_GUARDED_BY(mutex);
 
  private:
+  // Without vectors of models that a space changes to.
+  void KeepActive(ItemWithVectors& record) const {
+    std::erase_if(record.vectors, [&](const SpaceVector& vector) {
+      return std::any_of(context.spaces.begin(), context.spaces.end(), [&](const auto& space) {
+        return space.name == vector.space.name &&
+               space.active_fingerprint != vector.space.fingerprint;
+      });
+    });
+  }
+
   // The index of the item in context.items, to which it is added if it is absent.
   int IndexOf(const std::string& item_id) {
     for (size_t i = 0; i < context.items.size(); ++i) {
@@ -122,6 +135,14 @@ class FakeEmbedder final : public QueryEmbedder {
     if (!error.ok()) return error;
     QueryVector vector;
     vector.vector = {space, query_vector};
+    if (!query.wanted.empty()) {
+      const auto made =
+          std::find_if(query.wanted.begin(), query.wanted.end(),
+                       [&](const SpaceKey& wanted) { return loaded.contains(wanted.fingerprint); });
+      if (made == query.wanted.end())
+        return absl::FailedPreconditionError("wanted: no loaded model makes them");
+      vector.vector.space = *made;
+    }
     vector.score_mean = 0.1;
     vector.score_deviation = 0.2;
     return std::vector<QueryVector>{vector};
@@ -138,7 +159,8 @@ class FakeEmbedder final : public QueryEmbedder {
   bool blocks = false;
   absl::Status error;  // of every call
   std::vector<float> query_vector = {1, 0};
-  SpaceKey space = kText;
+  SpaceKey space = kText;                               // of vectors that no fingerprint is wanted of
+  std::set<std::string> loaded = {kText.fingerprint};  // fingerprints that it makes
   EmbedQuery last_query;
   absl::Time last_deadline;
   Mutex mutex;
@@ -179,10 +201,12 @@ class FakeRetriever final : public Retriever {
     std::vector<RetrievalResult> results;
     for (const VectorQuery& query : request.queries) results.push_back(SearchOne(query));
     for (const CandidateList& list : request.lists) results.push_back(CheckList(request, list));
+    if (after_search) after_search();
     return results;
   }
 
   bool down = false;
+  std::function<void()> after_search;
   absl::Status error;        // of every request
   std::string broken_space;  // searches of this space fail with space_error
   absl::Status space_error = absl::FailedPreconditionError("served with another model");
@@ -195,8 +219,10 @@ class FakeRetriever final : public Retriever {
     std::vector<ScoredItem> hits;
     if (query.vector.space.name == empty_space) return hits;
     for (const auto& [id, record] : features_.items) {
-      if (!record.vectors.empty())
-        hits.push_back({id, Dot(record.vectors[0].values, query.vector.values)});
+      for (const SpaceVector& vector : record.vectors) {
+        if (vector.space == query.vector.space)
+          hits.push_back({id, Dot(vector.values, query.vector.values)});
+      }
     }
 
     std::stable_sort(hits.begin(), hits.end(),

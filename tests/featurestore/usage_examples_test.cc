@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "featurestore/active_model_worker.h"
 #include "featurestore/embedding_worker.h"
 #include "featurestore/feature_store.h"
 #include "tests/featurestore/store_fixture.h"
@@ -79,6 +80,12 @@ absl::Status EmbeddingWorkerExample(FeatureStore& store, ItemEmbedder& embedder)
   return absl::OkStatus();
 }
 
+absl::Status ActiveModelWorkerExample(FeatureStore& store, ItemEmbedder& embedder) {
+  ActiveModelWorker active(&store, &embedder);  // beside EmbeddingWorker worker(...)
+  if (active.stats().failed_calls > 0) return active.stats().last_error;
+  return absl::OkStatus();
+}
+
 class EmbeddingWorkerExampleTest : public StoreTest {};
 
 TEST_F(EmbeddingWorkerExampleTest, EmbedsTheBacklog) {
@@ -89,6 +96,13 @@ TEST_F(EmbeddingWorkerExampleTest, EmbedsTheBacklog) {
 
   EXPECT_EQ(EmbeddingWorkerExample(*store_, embedder), absl::OkStatus());
   EXPECT_EQ(Read("a", {.all_spaces = true}).vectors.size(), 1u);
+}
+
+TEST_F(EmbeddingWorkerExampleTest, RunsBesideTheOneForActiveModels) {
+  ExpectExampleOf("featurestore/active_model_worker.h");
+  OpenWithShop();
+  ConstantEmbedder embedder;
+  EXPECT_EQ(ActiveModelWorkerExample(*store_, embedder), absl::OkStatus());
 }
 
 }  // namespace

@@ -749,6 +749,89 @@ TEST_F(RecommenderTest, SearchIsAnErrorWhenNoneOfItsPartsRan) {
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("nothing could be searched"));
 }
 
+TEST_F(RecommenderTest, QueryIsEmbeddedForTheModelThatIsSearchedWhileASpaceChanges) {
+  features_.context.catalog.spaces = {{"text", "new", 2}};
+  features_.context.spaces = {{"text", "model-a", "model-b"}};
+  embedder_.loaded = {"model-a", "model-b"};
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+
+  const auto result = recommender_.Search(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(embedder_.last_query.wanted, ElementsAre(kText, SpaceKey{"text", "model-b"}));
+  EXPECT_EQ(retriever_.requests.back().queries.at(0).vector.space, kText);
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), IsEmpty());
+}
+
+TEST_F(RecommenderTest, SearchesTheTargetWithANoteWhenTheActiveModelIsGone) {
+  features_.context.spaces = {{"text", "model-a", "model-b"}};
+  features_.context.num_items = 4;
+  features_.context.num_waiting_items = 2;
+  features_.context.trending.clear();
+  features_.context.fresh.clear();
+  embedder_.loaded = {"model-b"};
+  const SpaceKey target = {"text", "model-b"};
+  features_.items.at("near").vectors.push_back({target, {0, 1}});
+  features_.items.at("far").vectors.push_back({target, {1, 0}});
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+
+  const auto result = recommender_.Search(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("far", "near")) << "by the target's vectors";
+  EXPECT_NEAR(result->results[0].score, (1 - 0.1) / 0.2, 1e-6);
+  const StageReport& source = Report(*result, StageId::kSource);
+  ASSERT_EQ(source.notes.size(), 1u);
+  EXPECT_EQ(source.notes[0].degradation, Degradation::kSpaceUnavailable);
+  EXPECT_THAT(source.notes[0].detail, HasSubstr("2 of 4 items"));
+
+  // Without either of them nothing can be searched.
+  embedder_.loaded = {"model-c"};
+  EXPECT_TRUE(absl::IsUnavailable(recommender_.Search(query, Within()).status()));
+}
+
+TEST_F(RecommenderTest, SearchKeepsItsOrderWhenTheSpaceChangesDuringTheRequest) {
+  // The vectors that the filter stage reads are of the new model already.
+  features_.context.spaces = {{"text", "model-a", "model-a"}};
+  embedder_.query_vector = {0, 1};
+  retriever_.after_search = [this] {
+    for (auto& [id, record] : features_.items) record.vectors[0].space.fingerprint = "model-b";
+    features_.context.spaces = {{"text", "model-b", "model-b"}};
+  };
+  SearchQuery query;
+  query.catalog = "shop";
+  query.query.text = "far";
+
+  const auto result = recommender_.Search(query, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("far", "middle", "near", "liked"));
+}
+
+TEST_F(RecommenderTest, FindsNeighborsOfAnItemThatOnlyTheTargetHasEmbedded) {
+  features_.context.spaces = {{"text", "model-a", "model-b"}};
+  const SpaceKey target = {"text", "model-b"};
+  features_.items.at("near").vectors = {{target, {0, 1}}};
+  features_.items.at("far").vectors.push_back({target, {0, 1}});
+  SimilarQuery query;
+  query.catalog = "shop";
+  query.item_id = "near";
+  query.space = "text";
+
+  const auto similar = recommender_.SimilarItems(query, Within());
+  ASSERT_TRUE(similar.ok()) << similar.status();
+  EXPECT_EQ(retriever_.requests.back().queries.at(0).vector.space, target);
+  EXPECT_THAT(Ids(*similar), Contains("far"));
+
+  retriever_.requests.clear();
+  RecommendQuery recommend = Query();
+  recommend.context_item_ids = {"far"};
+  ASSERT_TRUE(recommender_.Recommend(recommend, Within()).ok());
+  for (const VectorQuery& searched : retriever_.requests.at(0).queries)
+    EXPECT_EQ(searched.vector.space, kText) << "one model for each space";
+}
+
 TEST_F(RecommenderTest, FindsNeighborsOfAnItemWithoutTheItem) {
   SimilarQuery query;
   query.catalog = "shop";

@@ -56,6 +56,22 @@ TEST_F(VectorsTest, AreStoredAtUnitLengthAndSurviveReopening) {
   EXPECT_THAT(Read("a").vectors, IsEmpty());
 }
 
+TEST_F(VectorsTest, OfTheActiveModelAreTakenAlsoWhenTheDeclarationHasOtherDimensions) {
+  const int64_t revision = Put(Write("a"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {3, 4})}, true).ok());
+  Catalog catalog;
+  catalog.id = "shop";
+  catalog.spaces = {{"text", "another", 3}, {"image", "", 0}, {"fused", "", 0}};
+  ASSERT_TRUE(store_->UpdateCatalog(catalog, {FindCatalogField("spaces")}).ok());
+  ASSERT_TRUE(store_->SetTargetSpaces("shop", {{"text", "m2"}}).ok());
+
+  const int64_t changed = Put(Write("a", "another title"));
+  EXPECT_TRUE(store_->PutVectors("shop", "a", changed, {Vector("text", "m1", {4, 3})}).ok());
+  EXPECT_FALSE(store_->PutVectors("shop", "a", changed, {Vector("text", "m2", {4, 3})}).ok());
+  EXPECT_FALSE(store_->PutVectors("shop", "a", changed, {Vector("text", "m1", {4, 3, 1})}).ok());
+  EXPECT_THAT(Spaces("a"), ElementsAre("text/m1"));
+}
+
 TEST_F(VectorsTest, AreRefusedWhenTheItemHasMovedOn) {
   const int64_t old = Put(Write("a", "one"));
   const int64_t now = Put(Write("a", "two"));
@@ -111,7 +127,7 @@ TEST_F(VectorsTest, RefuseWhatCannotBeCompared) {
 
 TEST_F(VectorsTest, DeclaredDimensionsAreKept) {
   Catalog catalog = ShopCatalog("sized");
-  catalog.spaces = {{"text", "", 3}};
+  catalog.spaces = {{"text", "another", 3}, {"image", "", 0}, {"fused", "", 0}};
   ASSERT_TRUE(store_->CreateCatalog(catalog).ok());
   const int64_t revision = store_->UpsertItems("sized", {Write("a")})->revisions[0];
   EXPECT_EQ(WrongField(store_->PutVectors("sized", "a", revision, {Vector("text", "m1", {1, 0})})),

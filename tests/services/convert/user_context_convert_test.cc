@@ -137,6 +137,9 @@ constexpr char kResponse[] = R"pb(
   trending { item_id: "t" score: 3.5 }
   fresh { item_id: "f" score: 1.7e9 }
   has_more_events: true
+  spaces { name: "text" active_fingerprint: "m1" target_fingerprint: "m3" }
+  num_items: 5
+  num_waiting_items: 4
 )pb";
 
 template <typename Message>

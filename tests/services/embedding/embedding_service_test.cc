@@ -7,9 +7,12 @@
 #include <fstream>
 
 #include "base/status.h"
+#include "services/convert/types_convert.h"
 #include "services/runtime/status_convert.h"
 #include "tests/eventually.h"
 #include "tests/fakes/http_server.h"
+#include "tests/fakes/scripted_encoder.h"
+#include "tests/fakes/valve_encoder.h"
 #include "tests/services/embedding/embedding_parts.h"
 #include "tests/services/processes.h"
 #include "tests/temp_folder.h"
@@ -402,6 +405,63 @@ TEST_F(StuckEngineTest, HealthIsRedWhileTheEngineIsStuckAndGreenAgainAfterwards)
   valve_->Set(true);
   EXPECT_TRUE(Eventually([&] { return Healthy(); }));
   caller.join();
+}
+
+// Two models: `valve` with 4 dimensions under the name a, `scripted` with 2 under the name b.
+class WantedVectorsTest : public ::testing::Test {
+ protected:
+  static EmbeddingConfig Config() {
+    EmbeddingConfig config;
+    config.default_model = "a";
+    return config;
+  }
+  static EmbeddingModels Models() {
+    return {
+        {"a", embedding::EmbeddingModel::FromEncoder(
+                  std::make_unique<embedding::ValveEncoder>(std::make_shared<embedding::Valve>()))},
+        {"b",
+         embedding::EmbeddingModel::FromEncoder(std::make_unique<embedding::ScriptedEncoder>())}};
+  }
+  static embedding_pb::EmbedRequest Wanting(const std::vector<std::string>& fingerprints) {
+    embedding_pb::EmbedRequest request;
+    *request.add_inputs() = TextInput("a lamp");
+    for (const std::string& fingerprint : fingerprints)
+      *request.add_wanted() = ToProto(SpaceKey{"text", fingerprint});
+    return request;
+  }
+  // The fingerprint and the dimensions of the one vector, or the code of the error.
+  std::string Made(const embedding_pb::EmbedRequest& request) {
+    embedding_pb::EmbedResponse response;
+    const absl::Status status = server_.Embed(request, response);
+    if (!status.ok()) return absl::StatusCodeToString(status.code());
+    EXPECT_TRUE(response.failures().empty()) << response.DebugString();
+    EXPECT_EQ(response.results(0).vectors_size(), 1) << response.DebugString();
+    const types_pb::Vector& vector = response.results(0).vectors(0).vector();
+    return absl::StrCat(vector.space().fingerprint(), " ", vector.values().size() / sizeof(float));
+  }
+
+  EmbeddingServer server_{Config(), Models()};
+};
+
+TEST_F(WantedVectorsTest, AreMadeByWhicheverLoadedModelMakesThem) {
+  EXPECT_EQ(Made(Wanting({})), "valve 4");
+  EXPECT_EQ(Made(Wanting({"scripted"})), "scripted 2");
+  embedding_pb::EmbedRequest request = Wanting({"scripted"});
+  request.set_model("a name that is not configured any more");
+  EXPECT_EQ(Made(request), "scripted 2");
+}
+
+TEST_F(WantedVectorsTest, AreTheFirstThatALoadedModelMakes) {
+  EXPECT_EQ(Made(Wanting({"withdrawn", "valve", "scripted"})), "valve 4");
+  EXPECT_EQ(Made(Wanting({"withdrawn"})), "FAILED_PRECONDITION");
+  EXPECT_EQ(Made(Wanting(std::vector<std::string>(17, "valve"))), "INVALID_ARGUMENT");
+}
+
+TEST_F(WantedVectorsTest, AreTruncatedAsTheirFingerprintSays) {
+  EXPECT_EQ(Made(Wanting({"valve@3"})), "valve@3 3");
+  for (const char* other : {"valve@4", "valve@5", "valve@0", "valve@-1", "valve@", "valve@x",
+                            "valve@03", "valv", "valve3"})
+    EXPECT_EQ(Made(Wanting({other})), "FAILED_PRECONDITION") << other;
 }
 
 }  // namespace
