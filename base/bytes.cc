@@ -100,6 +100,13 @@ absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes) {
 
 bool IsValidUtf8(absl::string_view text) { return utf8::is_valid(text.begin(), text.end()); }
 
+absl::string_view CutAtCharacter(absl::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  size_t end = limit;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
 namespace {
 
 // Escapes U+0080 to U+009F, which terminals obey as they do those of ASCII, in valid UTF-8.
@@ -121,10 +128,7 @@ std::string EscapeC1(absl::string_view text) {
 
 std::string QuoteForMessage(absl::string_view text, size_t limit) {
   const bool cut = text.size() > limit;
-  size_t end = std::min(text.size(), limit);
-  while (cut && end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
-
-  const absl::string_view shown = text.substr(0, end);
+  const absl::string_view shown = CutAtCharacter(text, limit);
   const std::string escaped =
       IsValidUtf8(shown) ? EscapeC1(absl::Utf8SafeCEscape(shown)) : absl::CHexEscape(shown);
   return absl::StrCat("\"", escaped, cut ? "…\"" : "\"");

@@ -55,6 +55,10 @@ absl::StatusOr<std::vector<float>> FloatsFromBytes(absl::string_view bytes);
 
 bool IsValidUtf8(absl::string_view text);
 
+// The longest beginning of `text` that ends at a character and has at most `limit` bytes. Of text
+// that is not UTF-8, a few bytes less than `limit` may be left.
+absl::string_view CutAtCharacter(absl::string_view text, size_t limit);
+
 // Quotes input for an error message: at most `limit` bytes of `text`, cut at a character, with
 // control characters escaped. Of invalid UTF-8 every byte beyond ASCII is escaped as well.
 std::string QuoteForMessage(absl::string_view text, size_t limit = 60);

@@ -106,6 +106,7 @@ absl::StatusOr<offline::UpsertOutcome> GrpcOfflineClient::UpsertItems(
 
   offline::UpsertOutcome outcome;
   outcome.failures = FromProtoFailures(response.failures());
+  outcome.part_failures = FromProtoFailures(response.part_failures());
   outcome.changed = response.num_changed();
   outcome.unchanged =
       static_cast<int64_t>(items.size() - outcome.failures.size()) - outcome.changed;
@@ -147,6 +148,7 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     progress.events = stats.events();
     progress.pending_embeddings = stats.embedding_backlog();
     progress.failed_embeddings = stats.embedding_failed();
+    progress.failed_parts = stats.items_with_failed_parts();
 
     retrieval_pb::GetStatsResponse retrieval;
     PALATE_RETURN_IF_ERROR(
@@ -157,6 +159,28 @@ absl::StatusOr<offline::CatalogProgress> GrpcOfflineClient::GetProgress(const st
     return progress;
   }
   return absl::NotFoundError(absl::StrCat("catalog ", catalog, " is unknown"));
+}
+
+absl::StatusOr<offline::FailingItems> GrpcOfflineClient::ListFailingItems(
+    const std::string& catalog, const std::string& page_token, absl::Duration timeout) {
+  store_pb::ListItemsRequest request;
+  request.set_catalog(catalog);
+  request.set_page_token(page_token);
+  request.set_only_failing(true);
+  store_pb::ListItemsResponse response;
+  PALATE_RETURN_IF_ERROR(CallUnary(
+      store_.async(), &store_pb::FeatureStoreService::StubInterface::async_interface::ListItems,
+      request, response, {.deadline = absl::Now() + timeout}));
+
+  offline::FailingItems page;
+  for (const types_pb::ItemRecord& record : response.items()) {
+    offline::FailingItem& item = page.items.emplace_back();
+    item.id = record.item().id();
+    for (const types_pb::PartFailure& failure : record.failed_parts())
+      item.failed_parts.push_back(FromProto(failure));
+  }
+  page.next_page_token = response.next_page_token();
+  return page;
 }
 
 absl::StatusOr<std::string> GrpcOfflineClient::GetStoreIncarnation(absl::Duration timeout) {

@@ -29,6 +29,9 @@ class GrpcOfflineClient final : public offline::Client {
   // Unimplemented when the server is a gateway alone, which has neither backlog nor index.
   absl::StatusOr<offline::CatalogProgress> GetProgress(const std::string& catalog,
                                                        absl::Duration timeout) override;
+  absl::StatusOr<offline::FailingItems> ListFailingItems(const std::string& catalog,
+                                                         const std::string& page_token,
+                                                         absl::Duration timeout) override;
   // Empty when the server is a gateway alone.
   absl::StatusOr<std::string> GetStoreIncarnation(absl::Duration timeout) override;
   absl::StatusOr<offline::Answer> Recommend(const pipeline::RecommendQuery& query,

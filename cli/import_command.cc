@@ -168,16 +168,18 @@ absl::Status ImportItems(offline::Client& client, const ImportFlags& flags,
 
   if (flags.wait) {
     PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding")));
+    PALATE_RETURN_IF_ERROR(importer.AddFailedEmbeddings(outcome));
   }
 
   importer.Finish();
   SayRefusals(report, outcome, reporter);
 
   reporter.Say(absl::StrFormat(
-      "items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused; "
-      "%d without a description, %d without a picture",
+      "items: %d read, %d written, %d unchanged, %d skipped (acknowledged earlier), %d refused, "
+      "%d parts of others not taken; %d without a description, %d without a picture",
       report.items, outcome.items.changed, outcome.items.unchanged, outcome.resumed_items,
-      outcome.refused_count(), report.without_description, report.without_image));
+      outcome.refused_elements(), outcome.refused_parts, report.without_description,
+      report.without_image));
   return CheckAllTaken(outcome.refused_count() + report.malformed_count);
 }
 

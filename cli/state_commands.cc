@@ -1,15 +1,18 @@
 // palate events, status.
 
 #include <iostream>
+#include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include "cli/client_flags.h"
 #include "cli/commands.h"
+#include "cli/grpc_offline_client.h"
 #include "cli/json.h"
 #include "domain/limits.h"
 #include "palate/embedding/v1/embedding_service.grpc.pb.h"
@@ -89,14 +92,38 @@ void PrintEvents(const pb::GetUserResponse& response) {
   if (response.has_more_events()) std::cout << "… and older ones\n";
 }
 
+// Failing items of one catalog that are listed.
+constexpr size_t kFailingShown = 20;
+
+// The first failing items of each catalog.
+using Failing = std::map<std::string, offline::FailingItems>;
+
+void PrintFailing(const Failing& failing, const std::string& catalog) {
+  const auto page = failing.find(catalog);
+  if (page == failing.end()) return;
+  size_t shown = 0;
+  for (const offline::FailingItem& item : page->second.items) {
+    if (shown++ == kFailingShown) break;
+    for (const PartFailure& failure : item.failed_parts) {
+      std::cout << "  item " << QuoteForMessage(item.id)
+                << (failure.part.empty() ? " cannot be embedded: " : ": ") << Describe(failure)
+                << "\n";
+    }
+  }
+  if (page->second.items.size() > kFailingShown || !page->second.next_page_token.empty())
+    std::cout << "  … and other items\n";
+}
+
 // `retrieval` is null where the server has no index.
-void PrintStatus(const store_pb::GetStatsResponse& store,
+void PrintStatus(const store_pb::GetStatsResponse& store, const Failing& failing,
                  const retrieval_pb::GetStatsResponse* retrieval) {
   for (const store_pb::CatalogStats& stats : store.catalogs()) {
     std::cout << absl::StrFormat(
-        "catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be\n",
+        "catalog %s: %d items, %d users, %d events; %d items wait to be embedded, %d cannot be, "
+        "%d not with all of their parts\n",
         stats.catalog(), stats.items(), stats.users(), stats.events(), stats.embedding_backlog(),
-        stats.embedding_failed());
+        stats.embedding_failed(), stats.items_with_failed_parts());
+    PrintFailing(failing, stats.catalog());
 
     if (retrieval == nullptr) continue;
     for (const retrieval_pb::CatalogStats& index : retrieval->catalogs()) {
@@ -229,7 +256,14 @@ absl::Status RunStatus(const Arguments& arguments) {
   PALATE_RETURN_IF_ERROR(has_models.status());
 
   if (!json) {
-    PrintStatus(store_stats, has_index ? &retrieval_stats : nullptr);
+    Failing failing;
+    GrpcOfflineClient client(connection->provider());
+    for (const store_pb::CatalogStats& stats : store_stats.catalogs()) {
+      if (stats.embedding_failed() + stats.items_with_failed_parts() == 0) continue;
+      PALATE_ASSIGN_OR_RETURN(failing[stats.catalog()],
+                              client.ListFailingItems(stats.catalog(), "", timeout));
+    }
+    PrintStatus(store_stats, failing, has_index ? &retrieval_stats : nullptr);
     PrintAssumptions(models);
     return absl::OkStatus();
   }

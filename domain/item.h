@@ -12,6 +12,7 @@
 
 #include "absl/time/time.h"
 #include "domain/attribute.h"
+#include "domain/part_failure.h"
 #include "domain/vector.h"
 
 namespace palate {
@@ -32,6 +33,9 @@ struct Item {
   std::string description;
   Attributes attributes;
   std::vector<ImageRef> images;
+  // Set by the store: pictures of the last write that it could not take, by their place among those
+  // that were sent. `images` holds the others, in order.
+  std::vector<PartFailure> refused_images;
   bool hidden = false;
   // When the item became available; orders fresh items. Absent means not given; a stored item has
   // one.
@@ -47,6 +51,8 @@ struct Item {
 struct ItemWithVectors {
   Item item;
   std::vector<SpaceVector> vectors;  // by space name, then fingerprint
+  // Item::refused_images, and the parts that could not be embedded.
+  std::vector<PartFailure> failed_parts = {};
 };
 
 struct ScoredItem {

@@ -1,5 +1,6 @@
 #include "embedding/embed_call.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -86,7 +87,19 @@ void EmbedCall::GiveUp(const absl::Status& why) {
   EndWith(why);
 }
 
-void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes) {
+void EmbedCall::Finish(size_t input) {
+  InputOutcome& outcome = states_[input].outcome;
+  finished_.push_back(input);
+  if (!outcome.status.ok() || outcome.failed_parts.empty()) return;
+
+  const bool any = std::any_of(outcome.vectors.begin(), outcome.vectors.end(),
+                               [](const PassVector& vector) { return !vector.values.empty(); });
+  const bool is_query = request_.inputs[input].role == EmbedRole::kQuery;
+  if (any && !is_query) return;
+  outcome.status = outcome.failed_parts.front().status;
+}
+
+void EmbedCall::Prepared(size_t input, absl::StatusOr<PreparedInput> prepared) {
   std::vector<std::shared_ptr<EmbedWork>> works;
   {
     const MutexLock lock(mutex_);
@@ -94,10 +107,12 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
     --preparing_;
 
     int64_t cost = 0;
-    if (passes.ok()) {
-      state.open_passes = passes->size();
-      for (size_t i = 0; i < passes->size(); ++i) {
-        InputPass& pass = (*passes)[i];
+    if (prepared.ok()) {
+      std::vector<InputPass>& passes = prepared->passes;
+      state.open_passes = passes.size();
+      state.outcome.failed_parts = std::move(prepared->failed_parts);
+      for (size_t i = 0; i < passes.size(); ++i) {
+        InputPass& pass = passes[i];
         cost += pass.pass.cost;
         state.outcome.tokens += pass.pass.tokens;
         state.outcome.truncated_tokens += pass.pass.truncated_tokens;
@@ -105,10 +120,10 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
         works.push_back(std::make_shared<EmbedWork>(shared_from_this(), input, i, std::move(pass)));
       }
     } else {
-      state.outcome.status = passes.status();
+      state.outcome.status = prepared.status();
     }
 
-    if (works.empty()) finished_.push_back(input);
+    if (works.empty()) Finish(input);
     prepared_tokens_ += cost;
     Release(estimates_[input] - cost);
     changed_.SignalAll();
@@ -120,20 +135,20 @@ void EmbedCall::Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> pa
   }
 }
 
-void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, absl::Status status,
+void EmbedCall::PassDone(size_t input, size_t pass, int64_t cost, PartFailure failure,
                          std::vector<float> vector) {
   const MutexLock lock(mutex_);
   InputState& state = states_[input];
 
-  if (status.ok()) {
+  if (failure.status.ok()) {
     state.outcome.vectors[pass].values = std::move(vector);
-  } else if (state.outcome.status.ok()) {
-    state.outcome.status = std::move(status);
+  } else {
+    state.outcome.failed_parts.push_back(std::move(failure));
   }
 
   prepared_tokens_ -= cost;
   Release(cost);
-  if (--state.open_passes == 0) finished_.push_back(input);
+  if (--state.open_passes == 0) Finish(input);
   changed_.SignalAll();
 }
 
@@ -145,11 +160,11 @@ EmbedWork::EmbedWork(std::shared_ptr<EmbedCall> call, size_t input, size_t index
       pass_(std::move(pass)) {}
 
 void EmbedWork::Computed(absl::Span<const float> vector) {
-  call_->PassDone(input_, index_, tokens(), absl::OkStatus(), {vector.begin(), vector.end()});
+  call_->PassDone(input_, index_, tokens(), {}, {vector.begin(), vector.end()});
 }
 
 void EmbedWork::Failed(const absl::Status& why) {
-  call_->PassDone(input_, index_, tokens(), AtField(why, pass_.field), {});
+  call_->PassDone(input_, index_, tokens(), {pass_.field, AtField(why, pass_.field)}, {});
 }
 
 }  // namespace palate::embedding

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "base/call_context.h"
 #include "base/mutex.h"
+#include "domain/part_failure.h"
 #include "embedding/batch_queue.h"
 #include "embedding/embedder.h"
 #include "embedding/encoder.h"
@@ -28,12 +29,18 @@ struct SpaceSet {
 
 // One prepared forward pass of an input.
 struct InputPass {
-  std::string field;  // named in errors: "fields[0]", or empty for the whole input
+  std::string field;  // named in errors: "fields[0]", "fused", or empty for the whole input
   SpaceSet spaces;    // the spaces whose vectors it contributes to
   PreparedPass pass;
 };
 
-// The unit vector that a pass computed.
+// The passes of an input, and its parts that are not in them.
+struct PreparedInput {
+  std::vector<InputPass> passes;
+  std::vector<PartFailure> failed_parts;
+};
+
+// The unit vector that a pass computed; empty when it failed.
 struct PassVector {
   SpaceSet spaces;
   std::vector<float> values;
@@ -45,6 +52,7 @@ struct InputOutcome {
   std::vector<PassVector> vectors;  // in the order of its passes
   int64_t tokens = 0;
   int64_t truncated_tokens = 0;
+  std::vector<PartFailure> failed_parts;
 };
 
 // Thread-safe. Shared by the caller's thread, the preparing threads, the queue and the executor, so
@@ -88,10 +96,9 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Preparing thread: queues the passes of an input, or records why it has none.
-  void Prepared(size_t input, absl::StatusOr<std::vector<InputPass>> passes)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Executor, through EmbedWork.
-  void PassDone(size_t input, size_t pass, int64_t cost, absl::Status status,
+  void Prepared(size_t input, absl::StatusOr<PreparedInput> prepared) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Executor, through EmbedWork. `failure` is OK when there is a vector.
+  void PassDone(size_t input, size_t pass, int64_t cost, PartFailure failure,
                 std::vector<float> vector) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUp(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -101,6 +108,8 @@ class EmbedCall : public std::enable_shared_from_this<EmbedCall> {
     size_t open_passes = 0;
   };
 
+  // Decides between an error of the input and errors of its parts.
+  void Finish(size_t input) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndWith(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Releases admitted tokens to the queue, unless Close has done so.

@@ -68,6 +68,7 @@ absl::StatusOr<std::vector<const SpaceInfo*>> FindSpaces(const std::vector<std::
 struct Pools {
   explicit Pools(const std::vector<PassVector>& vectors) {
     for (const PassVector& vector : vectors) {
+      if (vector.values.empty()) continue;  // failed
       if (vector.spaces.text) text.Add(vector.values);
       if (vector.spaces.image) image.Add(vector.values);
       if (vector.spaces.fused) joint.Add(vector.values);
@@ -209,7 +210,7 @@ class Embedder::Impl {
     return call;
   }
 
-  absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index) {
+  absl::StatusOr<PreparedInput> Prepare(const EmbedCall& call, size_t index) {
     PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
     return preparer_.Prepare(call, index);
   }
@@ -231,6 +232,7 @@ class Embedder::Impl {
 
     result.tokens = outcome.tokens;
     result.truncated_tokens = outcome.truncated_tokens;
+    result.failed_parts = std::move(outcome.failed_parts);
     return result;
   }
 

@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "base/call_context.h"
 #include "domain/limits.h"
+#include "domain/part_failure.h"
 #include "domain/vector.h"
 #include "embedding/model_info.h"
 
@@ -63,6 +64,10 @@ struct EmbedOptions {
 
 // The result of one input. If `status` is not OK, it names the field by its path in the input
 // ("images[0]"; empty for the whole input) and the other members are empty.
+//
+// A part of an item that is wrong or cannot be computed costs that part: the vectors are those of
+// the others, `failed_parts` names it, and only an item of which nothing is left has an error. A
+// query with such a part has an error: it would be answered as another query.
 struct EmbedResult {
   absl::Status status;
   // One per requested space for which the input has content (without an image there is no `image`
@@ -70,11 +75,17 @@ struct EmbedResult {
   std::vector<SpaceVector> vectors;
   int64_t tokens = 0;            // read by the model, images excluded
   int64_t truncated_tokens = 0;  // cut off because a text was too long
+  // Parts of an item that have no share in the vectors ("images[0]", "fields[1]"), or, when cut at
+  // max_field_bytes, not the whole share; "fused" when there is no such vector though there are
+  // others. The status of a part that the model failed to compute is that error, such as Internal,
+  // and a later try may succeed.
+  std::vector<PartFailure> failed_parts = {};
 };
 
 struct EmbedderOptions {
   // Limits of one call. Exceeding max_inputs, or max_field_bytes in the instruction, fails the
-  // call; exceeding another limit fails the input. Both are InvalidArgument.
+  // call; exceeding the number of fields or images fails the input; exceeding a limit of one field
+  // or image fails that part (see EmbedResult). All are InvalidArgument.
   size_t max_inputs = kMaxEmbedInputs;
   size_t max_fields_per_input = kMaxEmbedFields;
   size_t max_images_per_input = kMaxEmbedImages;

@@ -9,16 +9,15 @@
 #include "absl/time/clock.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "domain/catalog.h"
 #include "models/image/image.h"
 
 namespace palate::embedding {
 namespace {
 
-// The non-empty parts of one input with their field paths.
-struct Content {
-  std::vector<std::pair<std::string, std::string>> texts;
-  std::vector<std::pair<std::string, EncoderImage>> images;
-};
+// Parts of one input with their field paths.
+using Texts = std::vector<std::pair<std::string, std::string>>;
+using Images = std::vector<std::pair<std::string, EncoderImage>>;
 
 models::ImageLimits LimitsOf(const EmbedderOptions& options) {
   return {.max_pixels = options.max_image_pixels, .max_encoded_bytes = options.max_image_bytes};
@@ -48,32 +47,32 @@ struct PlannedPass {
 
 // Encoders with towers: one pass per part. Their fused vector is computed from the text and the
 // image vector.
-std::vector<PlannedPass> PlanTowers(Content content, const SpaceSet& wanted) {
+std::vector<PlannedPass> PlanTowers(const Texts& texts, const Images& images,
+                                    const SpaceSet& wanted) {
   std::vector<PlannedPass> plan;
   if (wanted.text || wanted.fused) {
-    for (auto& [field, text] : content.texts)
-      plan.push_back({field, {.text = true}, {.text = std::move(text)}});
+    for (const auto& [field, text] : texts) plan.push_back({field, {.text = true}, {.text = text}});
   }
   if (wanted.image || wanted.fused) {
-    for (auto& [field, image] : content.images)
-      plan.push_back({field, {.image = true}, {.text = "", .images = {std::move(image)}}});
+    for (const auto& [field, image] : images)
+      plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
   }
   return plan;
 }
 
 // Joint encoders: one pass per part for its space, and one over all parts for `fused`, which is the
 // same pass if there is only one part. An `empty` input has a text vector too.
-std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wanted, bool empty) {
+std::vector<PlannedPass> PlanJoint(const Texts& texts, const Images& images, const SpaceSet& wanted,
+                                   bool empty) {
   std::vector<PlannedPass> plan;
-  const size_t parts = content.texts.size() + content.images.size();
+  const size_t parts = texts.size() + images.size();
 
   if (wanted.text) {
-    for (const auto& [field, text] : content.texts)
-      plan.push_back({field, {.text = true}, {.text = text}});
+    for (const auto& [field, text] : texts) plan.push_back({field, {.text = true}, {.text = text}});
     if (empty) plan.push_back({"", {.text = true}, {}});
   }
   if (wanted.image) {
-    for (const auto& [field, image] : content.images)
+    for (const auto& [field, image] : images)
       plan.push_back({field, {.image = true}, {.text = "", .images = {image}}});
   }
 
@@ -83,15 +82,21 @@ std::vector<PlannedPass> PlanJoint(const Content& content, const SpaceSet& wante
     return plan;
   }
 
-  PlannedPass joint = {"", {.fused = true}, {}};
+  // Of an input that asks for nothing else, the pass is the whole.
+  PlannedPass joint = {plan.empty() ? "" : kFusedSpace, {.fused = true}, {}};
   joint.content.text = absl::StrJoin(
-      content.texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
-  for (const auto& [field, image] : content.images) joint.content.images.push_back(image);
+      texts, "\n", [](std::string* out, const auto& text) { out->append(text.second); });
+  for (const auto& [field, image] : images) joint.content.images.push_back(image);
   plan.push_back(std::move(joint));
   return plan;
 }
 
 }  // namespace
+
+struct InputPreparer::Content {
+  Texts texts;
+  Images images;
+};
 
 int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted) const {
   int64_t tokens = 0;
@@ -137,16 +142,38 @@ absl::Status InputPreparer::CheckContent(const EmbedInput& input) const {
   return absl::OkStatus();
 }
 
-absl::Status InputPreparer::CheckTexts(const EmbedInput& input) const {
+void InputPreparer::ReadTexts(const EmbedInput& input, Content& content,
+                              PreparedInput& prepared) const {
   for (size_t i = 0; i < input.fields.size(); ++i) {
     const std::string& text = input.fields[i];
     const std::string field = absl::StrCat("fields[", i, "]");
-    if (text.size() > options_.max_field_bytes) {
-      return InvalidField(field, absl::StrCat("has ", text.size(), " bytes"),
-                          absl::StrCat("at most ", options_.max_field_bytes));
+    if (text.empty()) continue;
+    if (!IsValidUtf8(text)) {
+      prepared.failed_parts.push_back(
+          {field, InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8")});
+      continue;
     }
-    if (!IsValidUtf8(text))
-      return InvalidField(field, "has bytes that are not UTF-8", "valid UTF-8");
+    if (text.size() > options_.max_field_bytes) {
+      prepared.failed_parts.push_back(
+          {field, InvalidField(field, absl::StrCat("has ", text.size(), " bytes"),
+                               absl::StrCat("at most ", options_.max_field_bytes,
+                                            "; the rest is not read"))});
+    }
+    content.texts.emplace_back(field, CutAtCharacter(text, options_.max_field_bytes));
+  }
+}
+
+absl::Status InputPreparer::ReadImages(const EmbedCall& call, const EmbedInput& input,
+                                       Content& content, PreparedInput& prepared) {
+  for (size_t i = 0; i < input.images.size(); ++i) {
+    PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
+    const std::string field = absl::StrCat("images[", i, "]");
+    absl::StatusOr<EncoderImage> image = PrepareImage(input.images[i], field);
+    if (image.ok()) {
+      content.images.emplace_back(field, *std::move(image));
+    } else {
+      prepared.failed_parts.push_back({field, image.status()});
+    }
   }
   return absl::OkStatus();
 }
@@ -169,39 +196,34 @@ absl::StatusOr<EncoderImage> InputPreparer::PrepareImage(const std::string& enco
   return prepared;
 }
 
-absl::StatusOr<std::vector<InputPass>> InputPreparer::Prepare(const EmbedCall& call, size_t index) {
+absl::StatusOr<PreparedInput> InputPreparer::Prepare(const EmbedCall& call, size_t index) {
   const EmbedInput& input = call.inputs()[index];
   const SpaceSet& wanted = call.wanted_spaces();
   PALATE_RETURN_IF_ERROR(CheckContent(input));
 
+  PreparedInput prepared;
   Content content;
-  if (wanted.text || wanted.fused) {
-    PALATE_RETURN_IF_ERROR(CheckTexts(input));
-    for (size_t i = 0; i < input.fields.size(); ++i) {
-      if (!input.fields[i].empty())
-        content.texts.emplace_back(absl::StrCat("fields[", i, "]"), input.fields[i]);
-    }
-  }
-
-  for (size_t i = 0;
-       encoder_.sees_images() && (wanted.image || wanted.fused) && i < input.images.size(); ++i) {
-    PALATE_RETURN_IF_ERROR(call.CheckStillWanted(absl::Now()));
-    const std::string field = absl::StrCat("images[", i, "]");
-    PALATE_ASSIGN_OR_RETURN(EncoderImage image, PrepareImage(input.images[i], field));
-    content.images.emplace_back(field, std::move(image));
-  }
+  if (wanted.text || wanted.fused) ReadTexts(input, content, prepared);
+  if (encoder_.sees_images() && (wanted.image || wanted.fused))
+    PALATE_RETURN_IF_ERROR(ReadImages(call, input, content, prepared));
+  const bool nothing_left = content.texts.empty() && content.images.empty();
+  const bool is_query = input.role == EmbedRole::kQuery;
+  if (!prepared.failed_parts.empty() && (nothing_left || is_query)) return prepared;
 
   const bool empty = !HasText(input) && input.images.empty();
-  std::vector<InputPass> passes;
-  for (PlannedPass& planned : encoder_.is_joint() ? PlanJoint(content, wanted, empty)
-                                                  : PlanTowers(std::move(content), wanted)) {
+  for (PlannedPass& planned : encoder_.is_joint()
+                                  ? PlanJoint(content.texts, content.images, wanted, empty)
+                                  : PlanTowers(content.texts, content.images, wanted)) {
     planned.content.role = input.role;
     planned.content.instruction = call.options().instruction;
     absl::StatusOr<PreparedPass> pass = encoder_.Prepare(planned.content);
-    if (!pass.ok()) return PassError(pass.status(), planned.field);
-    passes.push_back({std::move(planned.field), planned.spaces, *std::move(pass)});
+    if (pass.ok()) {
+      prepared.passes.push_back({std::move(planned.field), planned.spaces, *std::move(pass)});
+    } else {
+      prepared.failed_parts.push_back({planned.field, PassError(pass.status(), planned.field)});
+    }
   }
-  return passes;
+  return prepared;
 }
 
 }  // namespace palate::embedding

@@ -26,12 +26,18 @@ class InputPreparer {
   int64_t Estimate(const EmbedInput& input, const SpaceSet& wanted) const;
 
   // The passes of one input of a call; none if it has no content for the requested spaces. Blocks
-  // while too many images are being decoded. Errors name the field by its path in the input.
-  absl::StatusOr<std::vector<InputPass>> Prepare(const EmbedCall& call, size_t index);
+  // while too many images are being decoded. Errors, of the input and of its parts, name the field
+  // by its path in the input.
+  absl::StatusOr<PreparedInput> Prepare(const EmbedCall& call, size_t index);
 
  private:
+  struct Content;  // the parts of one input that can be read
+
   absl::Status CheckContent(const EmbedInput& input) const;
-  absl::Status CheckTexts(const EmbedInput& input) const;
+  void ReadTexts(const EmbedInput& input, Content& content, PreparedInput& prepared) const;
+  // Errors: the call is not wanted any more.
+  absl::Status ReadImages(const EmbedCall& call, const EmbedInput& input, Content& content,
+                          PreparedInput& prepared);
   absl::StatusOr<EncoderImage> PrepareImage(const std::string& encoded, const std::string& field);
 
   const Encoder& encoder_;

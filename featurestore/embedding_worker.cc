@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -47,6 +48,44 @@ bool IsOvertaken(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
 }
 
+// The item's path of a part that its EmbedItem names: pictures are counted as they were sent, with
+// those that the store refused.
+std::string PartOf(const Item& item, const std::string& path) {
+  const FieldStep step = FirstStep(path);
+  if (step.name == "fields") {
+    const bool has_title = !item.title.empty() || !item.attributes.empty();
+    return has_title && step.index == 0 ? "title" : "description";
+  }
+  if (step.name != "images" || !step.index.has_value()) return path;
+
+  size_t place = *step.index;
+  for (const PartFailure& refused : item.refused_images) {
+    if (FirstStep(refused.part).index.value_or(0) <= place) ++place;
+  }
+  return absl::StrCat("images[", place, "]");
+}
+
+// The same failures by the item's paths, each once; those of `before` first.
+std::vector<PartFailure> PartsOf(const Item& item, const std::vector<PartFailure>& before,
+                                 const std::vector<PartFailure>& failures) {
+  std::vector<PartFailure> parts = before;
+  for (const PartFailure& failure : failures) {
+    const std::string part = PartOf(item, failure.part);
+    const bool known = std::any_of(parts.begin(), parts.end(), [&](const PartFailure& other) {
+      return other.part == part && other.status.code() == failure.status.code();
+    });
+    if (known) continue;
+    parts.push_back({part, MapFields(failure.status, [&](const std::string&) { return part; })});
+  }
+  return parts;
+}
+
+std::string Names(const std::vector<PartFailure>& parts) {
+  return absl::StrJoin(parts, "; ", [](std::string* out, const PartFailure& failure) {
+    out->append(Describe(failure));
+  });
+}
+
 }  // namespace
 
 std::string TitleField(const Item& item) {
@@ -60,13 +99,40 @@ std::string TitleField(const Item& item) {
   return absl::StrCat(item.title, ". ", absl::StrJoin(attributes, "; "));
 }
 
-EmbedItem ToEmbedItem(const StoredItem& item) {
+EmbedItem ToEmbedItem(const StoredItem& item, const EmbedItemLimits& limits) {
   EmbedItem embed;
   embed.item_id = item.item.id;
-  std::string title = TitleField(item.item);
-  if (!title.empty()) embed.text_fields.push_back(std::move(title));
-  if (!item.item.description.empty()) embed.text_fields.push_back(item.item.description);
-  embed.images = item.image_bytes;
+  const auto text = [&](absl::string_view part, absl::string_view whole) {
+    if (whole.size() > limits.field_bytes) {
+      embed.left_out.push_back(
+          {std::string(part),
+           InvalidField(
+               part, absl::StrCat("makes a text of ", whole.size(), " bytes"),
+               absl::StrCat("at most ", limits.field_bytes, "; the rest is not embedded"))});
+    }
+    return std::string(CutAtCharacter(whole, limits.field_bytes));
+  };
+
+  const std::string title = TitleField(item.item);
+  if (!title.empty()) {
+    embed.text_fields.push_back(text(item.item.attributes.empty() ? "title" : "attributes", title));
+  }
+  if (!item.item.description.empty())
+    embed.text_fields.push_back(text("description", item.item.description));
+
+  size_t bytes = 0;
+  for (const std::string& image : item.image_bytes) {
+    bytes += image.size();
+    if (bytes > limits.image_bytes) break;
+    embed.images.push_back(image);
+  }
+  for (size_t i = embed.images.size(); i < item.image_bytes.size(); ++i) {
+    const std::string part = PartOf(item.item, absl::StrCat("images[", i, "]"));
+    embed.left_out.push_back(
+        {part, InvalidField(part, "and the pictures before it are too large together",
+                            absl::StrCat("within the ", limits.image_bytes,
+                                         " bytes that are embedded of one item"))});
+  }
   return embed;
 }
 
@@ -237,7 +303,14 @@ EmbeddingWorker::Round EmbeddingWorker::EmbedAndStore(const Catalog& catalog,
 
   Round round = Round::kClean;
   for (size_t i = 0; i < items.size(); ++i) {
-    const absl::Status status = Store(catalog, pending[i].item, (*embedded)[i]);
+    absl::StatusOr<EmbeddedItem>& one = (*embedded)[i];
+    const Item& item = pending[i].item;
+    if (one.ok()) {
+      one->failed_parts = PartsOf(item, items[i].left_out, one->failed_parts);
+    } else {
+      one = MapFields(one.status(), [&](const std::string& path) { return PartOf(item, path); });
+    }
+    const absl::Status status = Store(catalog, item, one);
     if (status.ok()) continue;
     round = Retry(status);
     // The models may have changed meanwhile; the other items wait for the next round, which asks
@@ -248,12 +321,32 @@ EmbeddingWorker::Round EmbeddingWorker::EmbedAndStore(const Catalog& catalog,
   return round;
 }
 
+bool EmbeddingWorker::StoreInPart(const Catalog& catalog, const Item& item,
+                                  const EmbeddedItem& embedded, absl::Status& status) {
+  const auto passing = std::find_if(
+      embedded.failed_parts.begin(), embedded.failed_parts.end(),
+      [](const PartFailure& part) { return IsTransient(part.status) || IsDoubtful(part.status); });
+  if (passing == embedded.failed_parts.end()) return false;
+  if (IsDoubtful(passing->status) && !TryLater(catalog.id, item)) return false;
+
+  if (IsDoubtful(passing->status)) Retry(passing->status);
+  if (!embedded.vectors.empty()) {
+    status = store_->PutVectors(catalog.id, item.id, item.revision, embedded.vectors,
+                                /*complete=*/false);
+  }
+  if (status.ok() && IsTransient(passing->status)) status = passing->status;
+  return true;
+}
+
 absl::Status EmbeddingWorker::Store(const Catalog& catalog, const Item& item,
-                                    const absl::StatusOr<std::vector<SpaceVector>>& vectors) {
+                                    const absl::StatusOr<EmbeddedItem>& embedded) {
   absl::Status status;
-  absl::Status failure = vectors.status();
-  if (vectors.ok()) {
-    status = store_->PutVectors(catalog.id, item.id, item.revision, *vectors, /*complete=*/true);
+  absl::Status failure = embedded.status();
+  if (embedded.ok()) {
+    if (StoreInPart(catalog, item, *embedded, status))
+      return IsOvertaken(status) && !StillPending(catalog.id, item) ? absl::OkStatus() : status;
+    status = store_->PutVectors(catalog.id, item.id, item.revision, embedded->vectors,
+                                /*complete=*/true, embedded->failed_parts);
     // Vectors that the store cannot take are a failure for good.
     if (absl::IsInvalidArgument(status)) failure = status;
   } else if (IsTransient(failure)) {
@@ -270,6 +363,13 @@ absl::Status EmbeddingWorker::Store(const Catalog& catalog, const Item& item,
   if (absl::IsFailedPrecondition(status) && StillPending(catalog.id, item)) return status;
   if (IsOvertaken(status)) return absl::OkStatus();
   if (!status.ok()) return status;
+  if (!failure.ok()) {
+    spdlog::warn("catalog {}: item {} cannot be embedded: {}", catalog.id, QuoteForMessage(item.id),
+                 failure.ToString());
+  } else if (!embedded->failed_parts.empty()) {
+    spdlog::warn("catalog {}: item {} is embedded without parts of it: {}", catalog.id,
+                 QuoteForMessage(item.id), Names(embedded->failed_parts));
+  }
   MutexLock lock(mutex_);
   ++(failure.ok() ? stats_.embedded : stats_.failed);
   return absl::OkStatus();

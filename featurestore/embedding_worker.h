@@ -21,6 +21,8 @@
 #include "base/mutex.h"
 #include "domain/catalog.h"
 #include "domain/item.h"
+#include "domain/limits.h"
+#include "domain/part_failure.h"
 #include "domain/vector.h"
 #include "featurestore/feature_store.h"
 
@@ -32,12 +34,27 @@ struct EmbedItem {
   std::vector<std::string> text_fields;  // field 1: title and attributes; field 2: description;
                                          // absent fields are left out
   std::vector<std::string> images;       // encoded bytes
+  // What is beyond EmbedItemLimits, by its path in the item.
+  std::vector<PartFailure> left_out = {};
+};
+
+// What of one item is embedded, so that it fits into a message of the embedding service.
+struct EmbedItemLimits {
+  size_t field_bytes = kMaxEmbedFieldBytes;  // of one text field; the rest is not read
+  size_t image_bytes = 30u << 20;            // of its first pictures together; others are left out
+};
+
+// What an embedder made of one item.
+struct EmbeddedItem {
+  std::vector<SpaceVector> vectors;
+  // Parts without a share in them, by their path in EmbedItem: "fields[0]", "images[1]", "fused".
+  std::vector<PartFailure> failed_parts = {};
 };
 
 // Title and attributes as one line of text: "Toy Story (1995). genres: Adventure, Animation; year:
 // 1995". Attributes by name.
 std::string TitleField(const Item& item);
-EmbedItem ToEmbedItem(const StoredItem& item);
+EmbedItem ToEmbedItem(const StoredItem& item, const EmbedItemLimits& limits = {});
 
 // Turns items into vectors. Implemented over EmbeddingService by services/, in process by batch
 // tools. Thread-safe: EmbeddingWorker and ActiveModelWorker call it, each from its thread.
@@ -52,9 +69,9 @@ class ItemEmbedder {
   // By item: its vectors, or why it cannot have any. The outer status fails the call as a whole:
   // every code is tried again later. An element's UNAVAILABLE, RESOURCE_EXHAUSTED,
   // DEADLINE_EXCEEDED, CANCELLED and ABORTED are tried again; INTERNAL and UNKNOWN too, but at most
-  // EmbeddingWorkerOptions::item_attempts times; other codes fail the item. An item
-  // without vectors is an element of an empty list.
-  virtual absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
+  // EmbeddingWorkerOptions::item_attempts times; other codes fail the item, or the part of it that
+  // has them. An item without vectors is an element of an empty list.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<EmbeddedItem>>> Embed(
       const Catalog& catalog, const std::vector<EmbedItem>& items) = 0;
 
   // By item: its vectors of the models `spaces`, whatever the catalog declares now; none of those
@@ -122,7 +139,11 @@ class EmbeddingWorker {
   absl::Status LearnTargets(const Catalog& catalog);
   // OK also when the item has changed since. Other codes: try again.
   absl::Status Store(const Catalog& catalog, const Item& item,
-                     const absl::StatusOr<std::vector<SpaceVector>>& vectors);
+                     const absl::StatusOr<EmbeddedItem>& embedded);
+  // Whether a part of the item is to be tried again. If so, its vectors are stored meanwhile, and
+  // `status` says whether that worked.
+  bool StoreInPart(const Catalog& catalog, const Item& item, const EmbeddedItem& embedded,
+                   absl::Status& status);
   // True when a refusal was about the vectors' fingerprint, not about the item's revision.
   bool StillPending(const std::string& catalog, const Item& item) const;
   // Whether the item's next attempt is due; false for a while after it failed.

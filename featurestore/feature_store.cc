@@ -99,8 +99,8 @@ absl::StatusOr<ItemPage> FeatureStore::ListItems(absl::string_view catalog, int 
 
 absl::Status FeatureStore::PutVectors(absl::string_view catalog, absl::string_view item_id,
                                       int64_t revision, const std::vector<SpaceVector>& vectors,
-                                      bool complete) {
-  return parts_->vectors.Put(catalog, item_id, revision, vectors, complete);
+                                      bool complete, const std::vector<PartFailure>& failed_parts) {
+  return parts_->vectors.Put(catalog, item_id, revision, vectors, complete, failed_parts);
 }
 
 absl::Status FeatureStore::SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id,
@@ -218,6 +218,7 @@ absl::StatusOr<StoreStats> FeatureStore::GetStats() const {
     catalog.events = counts.events;
     catalog.embedding_backlog = counts.pending;
     catalog.embedding_failed = counts.failed;
+    catalog.items_with_failed_parts = counts.flawed;
     catalog.feed_entries = counts.feed_entries;
     catalog.spaces = state->ActiveSpaces();
     stats.catalogs.push_back(std::move(catalog));

@@ -95,7 +95,8 @@ class FeatureStore {
   // ---- Items ----
 
   // Element failures: INVALID_ARGUMENT, ABORTED (expected revision), NOT_FOUND (masked update of an
-  // unknown item). When one id occurs several times in a batch the writes apply in order.
+  // unknown item). When one id occurs several times in a batch the writes apply in order. A picture
+  // that is none, or is beyond a limit, costs itself: the item is stored without it.
   absl::StatusOr<UpsertItemsResult> UpsertItems(absl::string_view catalog,
                                                 const std::vector<ItemWrite>& writes);
   absl::StatusOr<GetItemsResult> GetItems(absl::string_view catalog,
@@ -116,9 +117,11 @@ class FeatureStore {
   // or wrongly sized ones (against the catalog's declaration or other vectors of the same
   // fingerprint) are refused. `complete`: these are all the vectors that the current models make of
   // the item, so its other vectors of the target fingerprints are removed and it is
-  // no longer pending.
+  // no longer pending. `failed_parts`, with `complete`, had no share in them: they are recorded
+  // until the item or the model changes.
   absl::Status PutVectors(absl::string_view catalog, absl::string_view item_id, int64_t revision,
-                          const std::vector<SpaceVector>& vectors, bool complete = false);
+                          const std::vector<SpaceVector>& vectors, bool complete = false,
+                          const std::vector<PartFailure>& failed_parts = {});
   // The item cannot be embedded: recorded, and out of the backlog until the item or the model
   // changes. Refused like PutVectors.
   absl::Status SetEmbeddingFailure(absl::string_view catalog, absl::string_view item_id,

@@ -14,6 +14,7 @@
 #include "domain/element_failure.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/part_failure.h"
 #include "domain/user.h"
 #include "domain/vector.h"
 
@@ -54,6 +55,9 @@ struct UpsertItemsResult {
   // same content again makes no new revision.
   std::vector<int64_t> revisions;
   std::vector<ElementFailure> failures;  // by index
+  // Pictures without which an element was stored, by index of the element; an element may have
+  // several. Their field is "item.images[1]".
+  std::vector<ElementFailure> part_failures;
   int num_changed = 0;
 };
 
@@ -66,6 +70,7 @@ struct ItemReadOptions {
   // being switched to.
   bool all_fingerprints = false;
   bool image_bytes = false;
+  bool only_failing = false;  // lists only: leave out items without failed parts
 };
 
 struct StoredItem : ItemWithVectors {
@@ -95,7 +100,8 @@ enum class EmbeddingState {
 
 struct EmbeddingStatus {
   EmbeddingState state = EmbeddingState::kNothingToEmbed;
-  absl::Status failure;  // why, when kFailed
+  absl::Status failure;                        // why, when kFailed
+  std::vector<PartFailure> failed_parts = {};  // see ItemWithVectors
 };
 
 // A space of a catalog and the models that fill it.
@@ -171,6 +177,7 @@ struct CatalogStats {
   int64_t events = 0;
   int64_t embedding_backlog = 0;  // items that wait for vectors
   int64_t embedding_failed = 0;
+  int64_t items_with_failed_parts = 0;  // without those that failed as a whole
   int64_t feed_entries = 0;
   std::vector<ActiveSpace> spaces;
 };

@@ -17,6 +17,7 @@
 #include "domain/element_failure.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/part_failure.h"
 #include "pipeline/request.h"
 
 namespace palate::offline {
@@ -24,12 +25,29 @@ namespace palate::offline {
 struct ItemUpload {
   Item item;
   std::vector<std::string> images;  // encoded bytes
+  // By image: its place in the source's list, when others of the list are not here. Empty: its own.
+  std::vector<size_t> positions = {};
+  size_t PositionOf(size_t image) const {
+    return image < positions.size() ? positions[image] : image;
+  }
 };
 
 struct UpsertOutcome {
   int64_t changed = 0;  // new or different from before
   int64_t unchanged = 0;
   std::vector<ElementFailure> failures;
+  // Pictures without which an item was stored, at "writes[1].item.images[0]".
+  std::vector<ElementFailure> part_failures = {};
+};
+
+// An item that was stored, but not embedded, or not with all of its parts.
+struct FailingItem {
+  std::string id;
+  std::vector<PartFailure> failed_parts;
+};
+struct FailingItems {
+  std::vector<FailingItem> items;  // by id
+  std::string next_page_token;     // empty on the last page
 };
 
 struct EventsOutcome {
@@ -44,6 +62,7 @@ struct CatalogProgress {
   int64_t events = 0;
   int64_t pending_embeddings = 0;  // items that wait for vectors
   int64_t failed_embeddings = 0;   // items whose embedding failed
+  int64_t failed_parts = 0;        // other items, parts of which failed
   // Whether retrieval certainly has a vector of every item that can have one.
   bool index_current = false;
   // When some items have nothing to embed, no count proves that the index is current. Then a caller
@@ -78,6 +97,10 @@ class Client {
                                                     absl::Duration timeout) = 0;
   virtual absl::StatusOr<CatalogProgress> GetProgress(const std::string& catalog,
                                                       absl::Duration timeout) = 0;
+  // A page of the items that count as failed_embeddings or failed_parts.
+  virtual absl::StatusOr<FailingItems> ListFailingItems(const std::string& catalog,
+                                                        const std::string& page_token,
+                                                        absl::Duration timeout) = 0;
   // Names the store behind the server: another name means that what an earlier one acknowledged may
   // be absent. Empty when the server does not say.
   virtual absl::StatusOr<std::string> GetStoreIncarnation(absl::Duration timeout) = 0;

@@ -197,7 +197,7 @@ class CachedEmbedder::Pass {
     std::vector<std::pair<std::string, CachedVector>> disk;
     std::vector<std::pair<std::string, CachedVector>> memory;
     for (const size_t i : computed) {
-      if (!results_[i].status.ok()) continue;
+      if (!results_[i].status.ok() || !results_[i].failed_parts.empty()) continue;
       auto& entries = elements_[i].place == Place::kDisk ? disk : memory;
       for (size_t s = 0; s < spaces_.size(); ++s)
         entries.emplace_back(elements_[i].keys[s], Remember(results_[i], spaces_[s].name));

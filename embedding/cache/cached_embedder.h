@@ -17,8 +17,8 @@
 //                                              until it expires or the user is dropped
 //   any request without a catalog              not at all
 //
-// Results are cached per space; a hit requires all requested spaces. Failures are never cached. A
-// hit returns the vector of the miss bit for bit. Thread-safe.
+// Results are cached per space; a hit requires all requested spaces. Failures, and results with
+// failed parts, are never cached. A hit returns the vector of the miss bit for bit. Thread-safe.
 #pragma once
 
 #include <atomic>

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "featurestore/storage/embedding_state.h"
 #include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
@@ -23,7 +24,7 @@ bool IsEmbeddable(const Item& item) {
 
 bool SameContent(const Item& a, const Item& b) {
   return a.title == b.title && a.description == b.description && a.attributes == b.attributes &&
-         a.images == b.images;
+         a.images == b.images && a.refused_images == b.refused_images;
 }
 
 bool SameItem(const Item& a, const Item& b) {
@@ -57,9 +58,8 @@ absl::Status ItemBatch::Load(const std::vector<std::string>& ids) {
 
   PALATE_ASSIGN_OR_RETURN(auto items,
                           database_.MultiGetRecords<storage::ItemRecord>(kItems, item_keys));
-  PALATE_ASSIGN_OR_RETURN(
-      const auto embeddings,
-      database_.MultiGetRecords<storage::EmbeddingRecord>(kCounters, embedding_keys));
+  PALATE_ASSIGN_OR_RETURN(auto embeddings, database_.MultiGetRecords<storage::EmbeddingRecord>(
+                                               kCounters, embedding_keys));
 
   size_t i = 0;
   for (auto& [id, work] : works_) {
@@ -68,10 +68,7 @@ absl::Status ItemBatch::Load(const std::vector<std::string>& ids) {
       work.before = FromRecord(id, *std::move(items[i]));
       work.now = work.before;
     }
-    if (embeddings[i].has_value()) {
-      work.was_failed = embeddings[i]->failure_code() != 0;
-      work.was_pending = !work.was_failed;
-    }
+    work.embedding = std::move(embeddings[i]);
     ++i;
   }
   return absl::OkStatus();
@@ -158,13 +155,16 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
                                             rocksdb::WriteBatch& batch) {
   const std::string key = TaggedItemKey(state_.number(), CounterTag::kEmbedding, id);
   const bool pending = work.now.has_value() && IsEmbeddable(*work.now);
+  storage::EmbeddingRecord row;
+  row.set_done(true);
+  if (work.now.has_value()) row = NewEmbeddingRow(*work.now, work.content_revision, pending);
 
-  if (pending) {
-    storage::EmbeddingRecord record;
-    record.set_content_revision(work.content_revision);
-    PutRecord(batch, database_.family(kCounters), key, record);
-  } else {
+  if (IsEmptyRow(row)) {
     batch.Delete(database_.family(kCounters), key);
+  } else {
+    PutRecord(batch, database_.family(kCounters), key, row);
+  }
+  if (!pending) {
     // Vectors of the previous content stay in use until new ones are stored, if there will be any.
     PALATE_RETURN_IF_ERROR(database_.ScanPrefix(kVectors, VectorPrefix(state_.number(), id), "", {},
                                                 [&](absl::string_view vector, absl::string_view) {
@@ -174,8 +174,8 @@ absl::Status ItemBatch::WriteEmbeddingState(const std::string& id, const Work& w
                                                 }));
   }
 
-  delta_.pending += static_cast<int64_t>(pending) - static_cast<int64_t>(work.was_pending);
-  delta_.failed -= static_cast<int64_t>(work.was_failed);
+  AddRow(row, 1, delta_);
+  if (work.embedding.has_value()) AddRow(*work.embedding, -1, delta_);
   return absl::OkStatus();
 }
 

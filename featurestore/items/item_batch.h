@@ -65,8 +65,7 @@ class ItemBatch {
     int64_t content_revision = 0;
     std::optional<size_t> last_change;
     std::optional<size_t> content_change;
-    bool was_pending = false;
-    bool was_failed = false;
+    std::optional<storage::EmbeddingRecord> embedding;  // as it was
   };
   struct ChangeNote {
     std::string id;

@@ -7,9 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "featurestore/items/item_batch.h"
 #include "featurestore/items/item_write.h"
+#include "featurestore/storage/embedding_state.h"
 #include "featurestore/storage/keys.h"
 #include "featurestore/validate.h"
 
@@ -93,7 +95,17 @@ absl::StatusOr<UpsertItemsResult> ItemStore::Write(CatalogState& state,
     result.revisions.push_back(outcome.change.has_value()
                                    ? first + static_cast<int64_t>(*outcome.change)
                                    : outcome.revision);
-    if (!outcome.status.ok()) result.failures.push_back({i, outcome.status});
+    if (!outcome.status.ok()) {
+      result.failures.push_back({i, outcome.status});
+      continue;
+    }
+    for (const absl::Status& refused : prepared[i].refused_images)
+      result.part_failures.push_back({i, PrefixFields(refused, "item")});
+    if (outcome.change.has_value() && !prepared[i].refused_images.empty()) {
+      spdlog::warn("catalog {}: item {} is stored without {} of its pictures: {}", state.id(),
+                   QuoteForMessage(writes[i].item.id), prepared[i].refused_images.size(),
+                   std::string(prepared[i].refused_images.front().message()));
+    }
   }
   return result;
 }
@@ -198,6 +210,8 @@ absl::StatusOr<ItemPage> ItemStore::List(absl::string_view catalog, int page_siz
   const Snapshot snapshot(database_);
   const rocksdb::ReadOptions& read = snapshot.read();
   PALATE_ASSIGN_OR_RETURN(const StoredItemReader reader, Reader(*access.state, options, read));
+  if (options.only_failing)
+    return ListFailing(*access.state, reader, limit, after, options.image_bytes, read);
   const std::string prefix = CatalogPrefix(access.state->number());
   const std::string from = after.empty() ? prefix : ItemKey(access.state->number(), after);
 
@@ -229,6 +243,61 @@ absl::StatusOr<ItemPage> ItemStore::List(absl::string_view catalog, int page_siz
   std::vector<StoredItem*> items;
   for (StoredItem& item : page.items) items.push_back(&item);
   PALATE_RETURN_IF_ERROR(reader.AddVectors(items));
+  PALATE_RETURN_IF_ERROR(reader.AddFailedParts(items));
+  return page;
+}
+
+absl::StatusOr<std::vector<std::string>> ItemStore::FailingIds(
+    const CatalogState& state, size_t limit, const std::string& after,
+    const rocksdb::ReadOptions& read) const {
+  std::vector<std::string> ids;
+  const CatalogCounts counts = state.counts();
+  if (counts.failed + counts.flawed == 0) return ids;
+
+  const std::string prefix = CounterPrefix(state.number(), CounterTag::kEmbedding);
+  const std::string from =
+      after.empty() ? prefix : TaggedItemKey(state.number(), CounterTag::kEmbedding, after);
+  PALATE_RETURN_IF_ERROR(database_.ScanPrefix(
+      kCounters, prefix, from, read,
+      [&](absl::string_view key, absl::string_view value) -> absl::StatusOr<bool> {
+        if (key == from) return true;
+        PALATE_ASSIGN_OR_RETURN(const auto row,
+                                ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
+        if (FailuresOf(row).empty()) return true;
+
+        std::string id;
+        key.remove_prefix(prefix.size());
+        if (!ConsumeId(key, id))
+          return absl::DataLossError("a stored embedding state has a damaged key");
+        ids.push_back(std::move(id));
+        return ids.size() < limit;
+      }));
+  return ids;
+}
+
+absl::StatusOr<ItemPage> ItemStore::ListFailing(const CatalogState& state,
+                                                const StoredItemReader& reader, int limit,
+                                                const std::string& after, bool image_bytes,
+                                                const rocksdb::ReadOptions& read) const {
+  const size_t most = static_cast<size_t>(limit);
+  PALATE_ASSIGN_OR_RETURN(std::vector<std::string> ids, FailingIds(state, most + 1, after, read));
+  bool more = ids.size() > most;
+  if (more) ids.pop_back();
+  PALATE_ASSIGN_OR_RETURN(auto items, reader.Read(ids));
+
+  ItemPage page;
+  int64_t bytes = 0;
+  for (std::optional<StoredItem>& item : items) {
+    if (!item.has_value()) return absl::DataLossError("an embedding state names no stored item");
+    if (image_bytes) bytes += StoredItemReader::ImageBytes(item->item);
+    if (bytes > options_.limits.max_read_image_bytes && !page.items.empty()) {
+      more = true;
+      break;
+    }
+    if (image_bytes) PALATE_RETURN_IF_ERROR(reader.AddImages(*item));
+    page.items.push_back(*std::move(item));
+  }
+  if (more) page.next_page_token = EncodePageToken(page.items.back().item.id);
   return page;
 }
 

@@ -54,6 +54,15 @@ class ItemStore {
                                           const std::vector<std::string>& ids,
                                           std::vector<std::string> digests);
 
+  // Ids of items with failed parts after `after`.
+  absl::StatusOr<std::vector<std::string>> FailingIds(const CatalogState& state, size_t limit,
+                                                      const std::string& after,
+                                                      const rocksdb::ReadOptions& read) const;
+  // A page of these items.
+  absl::StatusOr<ItemPage> ListFailing(const CatalogState& state, const StoredItemReader& reader,
+                                       int limit, const std::string& after, bool image_bytes,
+                                       const rocksdb::ReadOptions& read) const;
+
   Database& database_;
   CatalogRegistry& catalogs_;
   ChangeLog& changes_;

@@ -32,14 +32,19 @@ absl::Status ValidateMask(const std::vector<std::string>& mask) {
   return absl::OkStatus();
 }
 
+// A digest that can be none is the caller's mistake, not a bad picture.
+absl::Status CheckDigest(const std::string& field, const ImageInput& image) {
+  if (!image.bytes.empty() || image.sha256.empty() || image.sha256.size() == 32)
+    return absl::OkStatus();
+  return InvalidField(absl::StrCat(field, ".sha256"),
+                      absl::StrCat("has ", image.sha256.size(), " bytes"), "of 32 bytes");
+}
+
 absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput& image,
                                       const StoreLimits& limits) {
   if (image.bytes.empty()) {
     if (image.sha256.size() == 32) return ImageRef{.sha256 = image.sha256, .media_type = ""};
-    if (image.sha256.empty())
-      return InvalidField(field, "is empty", "encoded bytes or the digest of a stored picture");
-    return InvalidField(absl::StrCat(field, ".sha256"),
-                        absl::StrCat("has ", image.sha256.size(), " bytes"), "of 32 bytes");
+    return InvalidField(field, "is empty", "encoded bytes or the digest of a stored picture");
   }
 
   const int64_t size = static_cast<int64_t>(image.bytes.size());
@@ -61,25 +66,39 @@ absl::StatusOr<ImageRef> PrepareImage(const std::string& field, const ImageInput
 }
 
 // Completes the references to pictures that the writer named by digest.
-absl::Status ResolveImages(const BlobLedger& blobs, std::vector<ImageRef>& images) {
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (!images[i].media_type.empty()) continue;
-    const std::optional<ImageRef> known = blobs.Find(images[i].sha256);
+absl::Status ResolveImages(const BlobLedger& blobs, PreparedItemWrite& prepared) {
+  for (size_t i = 0; i < prepared.images.size(); ++i) {
+    ImageRef& image = prepared.images[i];
+    if (!image.media_type.empty()) continue;
+    const std::optional<ImageRef> known = blobs.Find(image.sha256);
     if (!known.has_value()) {
-      return InvalidField(absl::StrCat("item.images[", i, "].sha256"), "is not stored",
-                          "the digest of a stored picture");
+      return InvalidField(absl::StrCat("item.images[", prepared.positions[i], "].sha256"),
+                          "is not stored", "the digest of a stored picture");
     }
-    images[i] = *known;
+    image = *known;
   }
   return absl::OkStatus();
 }
 
-void ApplyPath(absl::string_view path, const Item& update, const std::vector<ImageRef>& images,
+std::vector<PartFailure> RefusedImages(const PreparedItemWrite& prepared) {
+  std::vector<PartFailure> refused;
+  for (const absl::Status& status : prepared.refused_images) {
+    // As it is read again: without details.
+    refused.push_back(
+        {FieldViolations(status).front().field, absl::Status(status.code(), status.message())});
+  }
+  return refused;
+}
+
+void ApplyPath(absl::string_view path, const Item& update, const PreparedItemWrite& prepared,
                Item& item) {
   if (path == "title") item.title = update.title;
   if (path == "description") item.description = update.description;
   if (path == "attributes") item.attributes = update.attributes;
-  if (path == "images") item.images = images;
+  if (path == "images") {
+    item.images = prepared.images;
+    item.refused_images = RefusedImages(prepared);
+  }
   if (path == "hidden") item.hidden = update.hidden;
   if (path == "create_time") item.create_time = update.create_time;
   if (path == "expire_time") item.expire_time = update.expire_time;
@@ -93,15 +112,16 @@ void ApplyPath(absl::string_view path, const Item& update, const std::vector<Ima
   }
 }
 
-Item Merge(const ItemWrite& write, const std::vector<ImageRef>& images,
+Item Merge(const ItemWrite& write, const PreparedItemWrite& prepared,
            const std::optional<Item>& stored, absl::Time now) {
   Item item;
   if (write.update_mask.has_value()) {
     item = *stored;
-    for (const std::string& path : *write.update_mask) ApplyPath(path, write.item, images, item);
+    for (const std::string& path : *write.update_mask) ApplyPath(path, write.item, prepared, item);
   } else {
     item = write.item;
-    item.images = images;
+    item.images = prepared.images;
+    item.refused_images = RefusedImages(prepared);
   }
 
   // A new item gets its number when the batch is committed.
@@ -145,10 +165,16 @@ PreparedItemWrite PrepareItemWrite(const ItemWrite& write, const Catalog& catalo
   }
 
   for (size_t i = 0; prepared.status.ok() && i < write.images.size(); ++i) {
-    absl::StatusOr<ImageRef> image =
-        PrepareImage(absl::StrCat("item.images[", i, "]"), write.images[i], limits);
-    prepared.status = image.status();
-    if (image.ok()) prepared.images.push_back(*std::move(image));
+    const std::string field = absl::StrCat("images[", i, "]");
+    prepared.status = PrefixFields(CheckDigest(field, write.images[i]), "item");
+    if (!prepared.status.ok()) break;
+    absl::StatusOr<ImageRef> image = PrepareImage(field, write.images[i], limits);
+    if (image.ok()) {
+      prepared.images.push_back(*std::move(image));
+      prepared.positions.push_back(i);
+    } else {
+      prepared.refused_images.push_back(image.status());
+    }
   }
   return prepared;
 }
@@ -158,10 +184,10 @@ ItemWriteOutcome ApplyItemWrite(const ItemWrite& write, PreparedItemWrite& prepa
                                 absl::Time now) {
   const std::optional<Item>& stored = batch.Current(write.item.id);
   if (absl::Status status = CheckPreconditions(write, stored); !status.ok()) return {status, {}, 0};
-  if (absl::Status status = ResolveImages(batch.blobs(), prepared.images); !status.ok())
+  if (absl::Status status = ResolveImages(batch.blobs(), prepared); !status.ok())
     return {status, {}, 0};
 
-  Item item = Merge(write, prepared.images, stored, now);
+  Item item = Merge(write, prepared, stored, now);
   if (stored.has_value() && SameItem(*stored, item)) {
     const auto changed = last_change.find(item.id);
     if (changed != last_change.end()) return {absl::OkStatus(), changed->second, 0};
@@ -172,10 +198,12 @@ ItemWriteOutcome ApplyItemWrite(const ItemWrite& write, PreparedItemWrite& prepa
     const auto input =
         std::find_if(prepared.images.begin(), prepared.images.end(),
                      [&](const ImageRef& candidate) { return candidate.sha256 == image.sha256; });
-    const bool sent = input != prepared.images.end();
-    batch.blobs().Add(image,
-                      sent ? absl::string_view(write.images[input - prepared.images.begin()].bytes)
-                           : absl::string_view());
+    absl::string_view sent;
+    if (input != prepared.images.end()) {
+      const size_t index = static_cast<size_t>(input - prepared.images.begin());
+      sent = write.images[prepared.positions[index]].bytes;
+    }
+    batch.blobs().Add(image, sent);
   }
   if (stored.has_value()) {
     for (const ImageRef& image : stored->images) batch.blobs().Remove(image.sha256);

@@ -21,8 +21,11 @@ namespace palate::featurestore {
 // An element after the checks that need no stored state.
 struct PreparedItemWrite {
   absl::Status status;
-  // Parallel to ItemWrite::images; of a picture named by digest only sha256 is set.
+  // The pictures that can be stored, in order; of one named by digest only sha256 is set.
   std::vector<ImageRef> images;
+  std::vector<size_t> positions;  // of `images` in ItemWrite::images
+  // INVALID_ARGUMENT for each of the others, at "images[1]".
+  std::vector<absl::Status> refused_images;
 };
 PreparedItemWrite PrepareItemWrite(const ItemWrite& write, const Catalog& catalog,
                                    const StoreLimits& limits);

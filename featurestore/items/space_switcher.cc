@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "featurestore/items/item_batch.h"
+#include "featurestore/storage/embedding_state.h"
 #include "featurestore/storage/keys.h"
 #include "featurestore/validate.h"
 
@@ -101,7 +102,7 @@ absl::StatusOr<bool> SpaceSwitcher::StoreTargets(CatalogState& state,
 
 absl::Status SpaceSwitcher::MakeAllPending(CatalogState& state) {
   rocksdb::WriteBatch batch;
-  int64_t pending = 0;
+  CatalogCounts counts;
   size_t rows = 0;
   const std::string prefix = CatalogPrefix(state.number());
   PALATE_RETURN_IF_ERROR(database_.ScanPrefix(
@@ -111,13 +112,16 @@ absl::Status SpaceSwitcher::MakeAllPending(CatalogState& state) {
         key.remove_prefix(prefix.size());
         if (!ConsumeId(key, id)) return absl::DataLossError("a stored item has a damaged key");
         PALATE_ASSIGN_OR_RETURN(auto record, ParseRecord<storage::ItemRecord>(value, "item"));
-        storage::EmbeddingRecord embedding;
-        embedding.set_content_revision(record.content_revision());
-        if (!IsEmbeddable(FromRecord(id, std::move(record)))) return true;
+        const int64_t content_revision = record.content_revision();
+        const Item item = FromRecord(id, std::move(record));
+        // Parts that the former model could not embed, this one may.
+        const storage::EmbeddingRecord row =
+            NewEmbeddingRow(item, content_revision, IsEmbeddable(item));
+        if (IsEmptyRow(row)) return true;
 
         PutRecord(batch, database_.family(kCounters),
-                  TaggedItemKey(state.number(), CounterTag::kEmbedding, id), embedding);
-        ++pending;
+                  TaggedItemKey(state.number(), CounterTag::kEmbedding, id), row);
+        AddRow(row, 1, counts);
         if (++rows < kRowsPerBatch) return true;
         PALATE_RETURN_IF_ERROR(database_.Write(batch));
         batch.Clear();
@@ -126,7 +130,7 @@ absl::Status SpaceSwitcher::MakeAllPending(CatalogState& state) {
       }));
 
   PALATE_RETURN_IF_ERROR(database_.Write(batch));
-  state.ResetBacklog(pending);
+  state.ResetBacklog(counts);
   return absl::OkStatus();
 }
 
@@ -209,11 +213,12 @@ absl::StatusOr<std::string> SpaceSwitcher::Refusal(const CatalogState& state,
       const auto row,
       database_.GetRecord<storage::EmbeddingRecord>(
           kCounters, TaggedItemKey(state.number(), CounterTag::kEmbedding, uncovered.first_id)));
-  if (row.has_value() && row->failure_code() != 0) {
-    why = absl::StrCat(
-        "failed with ",
-        absl::Status(static_cast<absl::StatusCode>(row->failure_code()), row->failure_message())
-            .ToString());
+  const std::vector<PartFailure> failures =
+      row.has_value() ? FailuresOf(*row) : std::vector<PartFailure>();
+  if (row.has_value() && HasFailed(*row)) {
+    why = absl::StrCat("failed with ", failures.front().status.ToString());
+  } else if (!failures.empty()) {
+    absl::StrAppend(&why, ": ", Describe(failures.front()));
   }
   return absl::StrCat("model ", space.target_fingerprint(), " lacks ", uncovered.missing,
                       " of the ", uncovered.missing + uncovered.covered, " items that model ",

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "featurestore/storage/embedding_state.h"
 #include "featurestore/storage/keys.h"
 
 namespace palate::featurestore {
@@ -57,6 +58,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::Read(
     known.push_back(&*items[i]);
   }
   PALATE_RETURN_IF_ERROR(AddVectors(known));
+  PALATE_RETURN_IF_ERROR(AddFailedParts(known));
   return items;
 }
 
@@ -99,6 +101,7 @@ absl::StatusOr<std::vector<std::optional<StoredItem>>> StoredItemReader::ReadCac
     if (entries[i] == nullptr) continue;
     StoredItem& item = items[i].emplace();
     item.item = entries[i]->item;
+    item.failed_parts = entries[i]->failed_parts;
     for (const SpaceVector& vector : entries[i]->vectors) {
       if (std::binary_search(spaces_.begin(), spaces_.end(), vector.space))
         item.vectors.push_back(vector);
@@ -127,6 +130,22 @@ absl::Status StoredItemReader::AddVectors(const std::vector<StoredItem*>& items)
       return absl::DataLossError(
           absl::StrCat("a stored vector is damaged: ", values.status().message()));
     items[i / spaces_.size()]->vectors.push_back({spaces_[i % spaces_.size()], *std::move(values)});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StoredItemReader::AddFailedParts(const std::vector<StoredItem*>& items) const {
+  const CatalogCounts counts = state_.counts();
+  if (items.empty() || counts.failed + counts.flawed == 0) return absl::OkStatus();
+
+  std::vector<std::string> keys;
+  keys.reserve(items.size());
+  for (const StoredItem* item : items)
+    keys.push_back(TaggedItemKey(catalog_, CounterTag::kEmbedding, item->item.id));
+  PALATE_ASSIGN_OR_RETURN(
+      const auto rows, database_.MultiGetRecords<storage::EmbeddingRecord>(kCounters, keys, read_));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].has_value()) items[i]->failed_parts = FailuresOf(*rows[i]);
   }
   return absl::OkStatus();
 }

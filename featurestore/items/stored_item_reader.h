@@ -35,6 +35,9 @@ class StoredItemReader {
   // Vectors of items that are known, appended to `items`.
   absl::Status AddVectors(const std::vector<StoredItem*>& items) const;
 
+  // The failed parts of items that are known. Without any in the catalog nothing is read.
+  absl::Status AddFailedParts(const std::vector<StoredItem*>& items) const;
+
   // Fills in image_bytes.
   absl::Status AddImages(StoredItem& item) const;
   static int64_t ImageBytes(const Item& item);

@@ -8,13 +8,13 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "featurestore/items/item_batch.h"
+#include "featurestore/storage/embedding_state.h"
 #include "featurestore/storage/keys.h"
 #include "featurestore/validate.h"
 
 namespace palate::featurestore {
 namespace {
 
-constexpr size_t kMaxFailureBytes = 1024;
 // A shorter vector has no direction.
 constexpr double kMinLength = 1e-12;
 
@@ -131,13 +131,21 @@ absl::StatusOr<storage::ItemRecord> VectorStore::CheckRevision(uint32_t catalog,
   return *std::move(record);
 }
 
-absl::StatusOr<CatalogCounts> VectorStore::LeaveBacklog(uint32_t catalog,
-                                                        absl::string_view item_id) const {
+absl::StatusOr<CatalogCounts> VectorStore::ReplaceRow(uint32_t catalog, absl::string_view item_id,
+                                                      const storage::EmbeddingRecord& row,
+                                                      rocksdb::WriteBatch& batch) const {
+  const std::string key = TaggedItemKey(catalog, CounterTag::kEmbedding, item_id);
+  PALATE_ASSIGN_OR_RETURN(const auto before,
+                          database_.GetRecord<storage::EmbeddingRecord>(kCounters, key));
+  if (IsEmptyRow(row)) {
+    batch.Delete(database_.family(kCounters), key);
+  } else {
+    PutRecord(batch, database_.family(kCounters), key, row);
+  }
+
   CatalogCounts change;
-  PALATE_ASSIGN_OR_RETURN(const auto row,
-                          database_.GetRecord<storage::EmbeddingRecord>(
-                              kCounters, TaggedItemKey(catalog, CounterTag::kEmbedding, item_id)));
-  if (row.has_value()) --(row->failure_code() == 0 ? change.pending : change.failed);
+  AddRow(row, 1, change);
+  if (before.has_value()) AddRow(*before, -1, change);
   return change;
 }
 
@@ -157,7 +165,7 @@ void VectorStore::DropOthers(const CatalogState& state, absl::string_view item_i
 
 absl::Status VectorStore::Put(absl::string_view catalog, absl::string_view item_id,
                               int64_t revision, const std::vector<SpaceVector>& vectors,
-                              bool complete) {
+                              bool complete, const std::vector<PartFailure>& failed_parts) {
   PALATE_ASSIGN_OR_RETURN(auto access, catalogs_.BeginWrite(catalog));
   const StoreLimits& limits = options_.limits;
   PALATE_RETURN_IF_ERROR(ValidateId("item_id", item_id, limits));
@@ -166,14 +174,15 @@ absl::Status VectorStore::Put(absl::string_view catalog, absl::string_view item_
   PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceVector> unit,
                           UnitVectors(vectors, *access.catalog, access.state->Spaces(), limits));
 
-  PALATE_RETURN_IF_ERROR(Commit(*access.state, item_id, revision, unit, complete));
+  PALATE_RETURN_IF_ERROR(Commit(*access.state, item_id, revision, unit, complete, failed_parts));
   changes_.TrimIfLong(*access.state);
   access.alive.Release();
   return spaces_.SwitchIfDone(*access.state);
 }
 
 absl::Status VectorStore::Commit(CatalogState& state, absl::string_view item_id, int64_t revision,
-                                 const std::vector<SpaceVector>& vectors, bool complete) {
+                                 const std::vector<SpaceVector>& vectors, bool complete,
+                                 const std::vector<PartFailure>& failed_parts) {
   const LockTable::Hold held(items_.locks(), {item_id});
   PALATE_ASSIGN_OR_RETURN(const storage::ItemRecord item,
                           CheckRevision(state.number(), item_id, revision));
@@ -182,9 +191,11 @@ absl::Status VectorStore::Commit(CatalogState& state, absl::string_view item_id,
   PALATE_RETURN_IF_ERROR(NoteSpaces(state, vectors, batch));
   CatalogCounts delta;
   if (complete) {
-    PALATE_ASSIGN_OR_RETURN(delta, LeaveBacklog(state.number(), item_id));
-    batch.Delete(database_.family(kCounters),
-                 TaggedItemKey(state.number(), CounterTag::kEmbedding, item_id));
+    storage::EmbeddingRecord row =
+        NewEmbeddingRow(FromRecord(std::string(item_id), storage::ItemRecord(item)),
+                        item.content_revision(), /*embeddable=*/false);
+    for (const PartFailure& failure : failed_parts) AddFailedPart(failure, row);
+    PALATE_ASSIGN_OR_RETURN(delta, ReplaceRow(state.number(), item_id, row, batch));
     DropOthers(state, item_id, vectors, batch);
   }
   for (const SpaceVector& vector : vectors) {
@@ -200,9 +211,10 @@ absl::Status VectorStore::Commit(CatalogState& state, absl::string_view item_id,
                item.revision());
 
   PALATE_RETURN_IF_ERROR(database_.Write(batch));
-  items_.ForgetCached(state, item_id);
   delta.feed_entries = 1;
+  // Before the cache: a reader that finds no flawed item in the counts looks for no failed parts.
   state.AddCounts(delta);
+  items_.ForgetCached(state, item_id);
   return absl::OkStatus();
 }
 
@@ -215,24 +227,21 @@ absl::Status VectorStore::SetFailure(absl::string_view catalog, absl::string_vie
 
   {
     const LockTable::Hold held(items_.locks(), {item_id});
-    PALATE_ASSIGN_OR_RETURN(const storage::ItemRecord item,
+    PALATE_ASSIGN_OR_RETURN(storage::ItemRecord item,
                             CheckRevision(state.number(), item_id, revision));
-    PALATE_ASSIGN_OR_RETURN(CatalogCounts delta, LeaveBacklog(state.number(), item_id));
-
-    storage::EmbeddingRecord record;
-    record.set_content_revision(item.content_revision());
-    record.set_failure_code(static_cast<int>(failure.code()));
-    absl::string_view message = failure.message();
-    record.set_failure_message(IsValidUtf8(message) && message.size() <= kMaxFailureBytes
-                                   ? std::string(message)
-                                   : QuoteForMessage(message, kMaxFailureBytes));
+    const int64_t content_revision = item.content_revision();
+    storage::EmbeddingRecord row =
+        NewEmbeddingRow(FromRecord(std::string(item_id), std::move(item)), content_revision,
+                        /*embeddable=*/true);
+    // Qualified: this class has a method of the name.
+    featurestore::SetFailure(failure, row);
 
     rocksdb::WriteBatch batch;
-    PutRecord(batch, database_.family(kCounters),
-              TaggedItemKey(state.number(), CounterTag::kEmbedding, item_id), record);
+    PALATE_ASSIGN_OR_RETURN(const CatalogCounts delta,
+                            ReplaceRow(state.number(), item_id, row, batch));
     PALATE_RETURN_IF_ERROR(database_.Write(batch));
-    ++delta.failed;
     state.AddCounts(delta);
+    items_.ForgetCached(state, item_id);
   }
 
   access.alive.Release();
@@ -251,21 +260,22 @@ absl::StatusOr<EmbeddingStatus> VectorStore::GetStatus(absl::string_view catalog
   if (!item.has_value())
     return absl::NotFoundError(absl::StrCat("item ", QuoteForMessage(item_id), " is not known"));
 
-  EmbeddingStatus status;
-  if (!IsEmbeddable(FromRecord(std::string(item_id), *std::move(item)))) return status;
+  const bool embeddable = IsEmbeddable(FromRecord(std::string(item_id), *std::move(item)));
   PALATE_ASSIGN_OR_RETURN(
       const auto row,
       database_.GetRecord<storage::EmbeddingRecord>(
           kCounters, TaggedItemKey(access.state->number(), CounterTag::kEmbedding, item_id), read));
 
-  if (!row.has_value()) {
+  EmbeddingStatus status;
+  if (row.has_value()) status.failed_parts = FailuresOf(*row);
+  if (!embeddable) return status;
+  if (!row.has_value() || row->done()) {
     status.state = EmbeddingState::kDone;
-  } else if (row->failure_code() == 0) {
+  } else if (IsWaiting(*row)) {
     status.state = EmbeddingState::kPending;
   } else {
     status.state = EmbeddingState::kFailed;
-    status.failure =
-        absl::Status(static_cast<absl::StatusCode>(row->failure_code()), row->failure_message());
+    status.failure = status.failed_parts.front().status;
   }
   return status;
 }
@@ -322,7 +332,7 @@ absl::StatusOr<std::vector<std::string>> VectorStore::PendingIds(
         if (key == from) return true;
         PALATE_ASSIGN_OR_RETURN(const auto record,
                                 ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
-        if (record.failure_code() != 0) return true;
+        if (!IsWaiting(record)) return true;
 
         std::string id;
         key.remove_prefix(prefix.size());

@@ -25,7 +25,8 @@ class VectorStore {
   // As in FeatureStore: PutVectors, SetEmbeddingFailure, GetEmbeddingStatus, ListPending,
   // ItemsWithoutActiveVectors, EmbeddingBacklog.
   absl::Status Put(absl::string_view catalog, absl::string_view item_id, int64_t revision,
-                   const std::vector<SpaceVector>& vectors, bool complete);
+                   const std::vector<SpaceVector>& vectors, bool complete,
+                   const std::vector<PartFailure>& failed_parts);
   absl::Status SetFailure(absl::string_view catalog, absl::string_view item_id, int64_t revision,
                           const absl::Status& failure);
   absl::StatusOr<EmbeddingStatus> GetStatus(absl::string_view catalog, absl::string_view item_id);
@@ -39,15 +40,18 @@ class VectorStore {
  private:
   // Put() between its checks and the switch-over: `vectors` have unit length.
   absl::Status Commit(CatalogState& state, absl::string_view item_id, int64_t revision,
-                      const std::vector<SpaceVector>& vectors, bool complete);
+                      const std::vector<SpaceVector>& vectors, bool complete,
+                      const std::vector<PartFailure>& failed_parts);
+  // Puts the item's row in place of the one that it has. Returns the change to the counts.
+  absl::StatusOr<CatalogCounts> ReplaceRow(uint32_t catalog, absl::string_view item_id,
+                                           const storage::EmbeddingRecord& row,
+                                           rocksdb::WriteBatch& batch) const;
   // Adopts the vectors into the catalog's spaces, in memory and in the batch.
   absl::Status NoteSpaces(CatalogState& state, const std::vector<SpaceVector>& vectors,
                           rocksdb::WriteBatch& batch);
   // The stored item, when vectors or a failure made from `revision` still match its content.
   absl::StatusOr<storage::ItemRecord> CheckRevision(uint32_t catalog, absl::string_view item_id,
                                                     int64_t revision) const;
-  // The change to the counts when the item's row leaves the backlog.
-  absl::StatusOr<CatalogCounts> LeaveBacklog(uint32_t catalog, absl::string_view item_id) const;
   // Removes the item's vectors of target fingerprints that are not among `vectors`.
   void DropOthers(const CatalogState& state, absl::string_view item_id,
                   const std::vector<SpaceVector>& vectors, rocksdb::WriteBatch& batch) const;

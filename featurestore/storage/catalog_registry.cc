@@ -56,7 +56,7 @@ absl::Status CatalogRegistry::LoadCounts(CatalogState& state) const {
       [&](absl::string_view, absl::string_view value) -> absl::StatusOr<bool> {
         PALATE_ASSIGN_OR_RETURN(const auto record,
                                 ParseRecord<storage::EmbeddingRecord>(value, "embedding state"));
-        ++(record.failure_code() == 0 ? counts.pending : counts.failed);
+        AddRow(record, 1, counts);
         return true;
       }));
 

@@ -6,8 +6,15 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "featurestore/storage/embedding_state.h"
 
 namespace palate::featurestore {
+
+void AddRow(const storage::EmbeddingRecord& row, int64_t times, CatalogCounts& counts) {
+  if (IsWaiting(row)) counts.pending += times;
+  if (HasFailed(row)) counts.failed += times;
+  if (!HasFailed(row) && !row.failed_parts().empty()) counts.flawed += times;
+}
 
 CatalogState::CatalogState(uint32_t number, std::string id)
     : number_(number), id_(std::move(id)), item_numbers_(number) {}
@@ -99,14 +106,16 @@ void CatalogState::AddCounts(const CatalogCounts& delta) {
   counts_.events += delta.events;
   counts_.pending += delta.pending;
   counts_.failed += delta.failed;
+  counts_.flawed += delta.flawed;
   counts_.feed_entries += delta.feed_entries;
 }
 
-void CatalogState::ResetBacklog(int64_t pending) {
+void CatalogState::ResetBacklog(const CatalogCounts& counts) {
   MutexLock lock(mutex_);
   ++num_writes_;
-  counts_.pending = pending;
+  counts_.pending = counts.pending;
   counts_.failed = 0;
+  counts_.flawed = counts.flawed;
 }
 
 int64_t CatalogState::newest_event_us() const {

@@ -32,8 +32,12 @@ struct CatalogCounts {
   int64_t events = 0;
   int64_t pending = 0;  // items that wait for vectors
   int64_t failed = 0;   // items that cannot be embedded
+  int64_t flawed = 0;   // other items, waiting or not, with parts that failed
   int64_t feed_entries = 0;
 };
+
+// Counts the item with the embedding state `row` `times` times, in pending, failed and flawed.
+void AddRow(const storage::EmbeddingRecord& row, int64_t times, CatalogCounts& counts);
 
 using SpaceRecords = std::map<std::string, storage::SpaceRecord>;  // by the space's name
 
@@ -82,8 +86,8 @@ class CatalogState {
   void AddCounts(const CatalogCounts& delta) ABSL_LOCKS_EXCLUDED(mutex_);
   // How often counts have changed; every write to items or vectors changes it.
   int64_t num_writes() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // `pending` items wait and none has failed.
-  void ResetBacklog(int64_t pending) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes over `pending` and `flawed`; none has failed.
+  void ResetBacklog(const CatalogCounts& counts) ABSL_LOCKS_EXCLUDED(mutex_);
 
   int64_t newest_event_us() const ABSL_LOCKS_EXCLUDED(mutex_);  // -1: no event yet
   void SawEventAt(int64_t time_us) ABSL_LOCKS_EXCLUDED(mutex_);

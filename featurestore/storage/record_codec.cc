@@ -180,6 +180,13 @@ storage::ItemRecord ToRecord(const Item& item, int64_t content_revision) {
     out->set_size_bytes(image.size_bytes);
   }
 
+  for (const PartFailure& refused : item.refused_images) {
+    storage::FailedPart* out = record.add_refused_images();
+    out->set_part(refused.part);
+    out->set_code(static_cast<int>(refused.status.code()));
+    out->set_message(std::string(refused.status.message()));
+  }
+
   record.set_hidden(item.hidden);
   if (item.create_time.has_value()) record.set_create_time_us(ToMicros(*item.create_time));
   if (item.expire_time.has_value()) record.set_expire_time_us(ToMicros(*item.expire_time));
@@ -199,6 +206,11 @@ Item FromRecord(std::string id, storage::ItemRecord&& record) {
     item.images.push_back({std::move(*image.mutable_sha256()),
                            std::move(*image.mutable_media_type()), image.width(), image.height(),
                            image.size_bytes()});
+  }
+  for (const storage::FailedPart& refused : record.refused_images()) {
+    item.refused_images.push_back(
+        {refused.part(),
+         absl::Status(static_cast<absl::StatusCode>(refused.code()), refused.message())});
   }
   item.hidden = record.hidden();
   item.create_time = FromMicros(record.create_time_us());

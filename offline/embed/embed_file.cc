@@ -91,6 +91,8 @@ absl::Status EmbedPortion(embedding::Embedder& embedder, const EmbedFileOptions&
       ++report.embedded;
       report.truncated += results[i].truncated_tokens > 0;
       report.tokens += results[i].tokens;
+      for (const PartFailure& failure : results[i].failed_parts)
+        report.source.AddMalformed(options.input, line.line, Describe(failure));
     } else {
       ++report.failed;
       report.source.AddMalformed(options.input, line.line, std::string(added.message()));

@@ -125,7 +125,7 @@ std::vector<std::string> PopularBefore(const offline::MovieLens& data, absl::Tim
 }
 
 absl::StatusOr<int64_t> ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
-                             offline::Reporter& reporter) {
+                                        offline::Reporter& reporter) {
   const absl::Time begin = absl::Now();
   PALATE_ASSIGN_OR_RETURN(offline::MovieLens data, offline::ReadMovieLens(options.folder));
 
@@ -150,6 +150,7 @@ absl::StatusOr<int64_t> ImportMovieLens(offline::Client& client, const MovieLens
   PALATE_RETURN_IF_ERROR(
       importer.SendEvents("ratings before the split", *past, outcome, reporter.Step("events")));
   PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(kStallLimit, reporter.Step("embedding")));
+  PALATE_RETURN_IF_ERROR(importer.AddFailedEmbeddings(outcome));
 
   if (options.evaluate && before.events == 0) {
     PALATE_RETURN_IF_ERROR(Measure(client, data, split, options, reporter));

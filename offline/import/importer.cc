@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "offline/import/item_limits.h"
 #include "offline/import/line_file.h"
 
 namespace palate::offline {
@@ -26,9 +27,8 @@ constexpr char kItemsStep[] = "items";
 // Up to here a double holds every integer.
 constexpr double kMaxExactInteger = 9007199254740992;
 
-// Bytes beside the text of an element, of an attribute and of a string in a message.
-constexpr size_t kElementBytes = 256;
-constexpr size_t kPartBytes = 16;
+// Bytes beside the text of an event in a message.
+constexpr size_t kEventBytes = 256;
 // What a request needs beside its elements.
 constexpr size_t kRequestBytes = 4096;
 
@@ -88,22 +88,9 @@ std::string DigestOf(const Event& event) {
   return Sha256(row);
 }
 
-size_t SizeOf(const ItemUpload& upload) {
-  const Item& item = upload.item;
-  size_t bytes = item.id.size() + item.title.size() + item.description.size() + kElementBytes;
-  for (const std::string& image : upload.images) bytes += image.size() + kPartBytes;
-  for (const auto& [name, value] : item.attributes) {
-    bytes += name.size() + 2 * kPartBytes;
-    if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
-    if (const auto* list = std::get_if<std::vector<std::string>>(&value))
-      for (const std::string& element : *list) bytes += element.size() + kPartBytes;
-  }
-  return bytes;
-}
-
 size_t SizeOf(const Event& event) {
   return event.event_id.size() + event.user_id.size() + event.item_id.size() + event.type.size() +
-         event.session_id.size() + event.recommendation_id.size() + kElementBytes;
+         event.session_id.size() + event.recommendation_id.size() + kEventBytes;
 }
 
 std::string NameOf(const ItemUpload& upload) {
@@ -153,6 +140,38 @@ void AddRefusals(const std::vector<ElementFailure>& failures, const Batch<T>& ba
   }
 }
 
+// "images[0]" of the pictures that were sent -> the place in the source's list.
+absl::Status InSource(const absl::Status& error, const ItemUpload& upload) {
+  return MapFields(WithoutBatch(error), [&](const std::string& path) -> std::string {
+    const FieldStep step = FirstStep(path);
+    if (step.name != "images" || !step.index.has_value()) return path;
+    return JoinPaths(absl::StrCat("images[", upload.PositionOf(*step.index), "]"), step.rest);
+  });
+}
+
+void AddPartRefusal(const ItemUpload& upload, const SourcePlace& place, const absl::Status& error,
+                    ImportOutcome& outcome) {
+  ++outcome.refused_parts;
+  AddRefusal(absl::StrCat("a part of ", NameOf(upload)), place, error, outcome);
+}
+
+// Counts what was taken, and says what was not.
+void AddAnswer(const UpsertOutcome& sent, const Batch<ItemUpload>& batch, ImportOutcome& outcome) {
+  outcome.items.changed += sent.changed;
+  outcome.items.unchanged += sent.unchanged;
+  outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(),
+                                sent.failures.end());
+  AddRefusals(sent.failures, batch, outcome);
+
+  for (const ElementFailure& failure : sent.part_failures) {
+    if (failure.index >= batch.elements.size()) continue;
+    const ItemUpload& upload = batch.elements[failure.index];
+    const std::vector<FieldViolation> wrong = FieldViolations(WithoutBatch(failure.status));
+    if (!wrong.empty()) outcome.refused_images.insert({upload.item.id, wrong.front().field});
+    AddPartRefusal(upload, batch.places[failure.index], InSource(failure.status, upload), outcome);
+  }
+}
+
 // Whether the element is too large to be sent at all. It is refused as the server would.
 template <typename T>
 bool RefusesTooLarge(const T& element, size_t bytes, const SourcePlace& place,
@@ -167,6 +186,8 @@ bool RefusesTooLarge(const T& element, size_t bytes, const SourcePlace& place,
              outcome);
   return true;
 }
+
+uint64_t HashOf(const std::string& id) { return std::hash<std::string>()(id); }
 
 // Names what `wanted` declares and `stored` does not; empty when nothing is missing.
 std::string Missing(const Catalog& stored, const Catalog& wanted) {
@@ -277,12 +298,9 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
       PALATE_ASSIGN_OR_RETURN(
           const UpsertOutcome sent,
           client_.UpsertItems(options_.catalog, batch.elements, options_.call_timeout));
-      outcome.items.changed += sent.changed;
-      outcome.items.unchanged += sent.unchanged;
-      outcome.items.failures.insert(outcome.items.failures.end(), sent.failures.begin(),
-                                    sent.failures.end());
-      AddRefusals(sent.failures, batch, outcome);
-      checkpoint_.Record(kItemsStep, rows, digest, sent.failures.empty());
+      AddAnswer(sent, batch, outcome);
+      checkpoint_.Record(kItemsStep, rows, digest,
+                         sent.failures.empty() && sent.part_failures.empty());
     }
 
     on_progress(read, reader.size());
@@ -295,6 +313,9 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
     PALATE_RETURN_IF_ERROR(CheckFailures(outcome, reader.malformed()));
     if (!element.has_value()) break;
     CoerceAttributes(declared.attributes, element->item.attributes);
+    for (const absl::Status& part :
+         FitToLimits(static_cast<size_t>(kMaxMessageBytes) - kRequestBytes, *element))
+      AddPartRefusal(*element, reader.place(), part, outcome);
     const size_t bytes = SizeOf(*element);
     if (RefusesTooLarge(*element, bytes, reader.place(), outcome)) {
       ++read;
@@ -302,6 +323,8 @@ absl::Status Importer::SendItems(ItemReader& reader, const Catalog& declared,
     }
     if (batch.bytes + bytes > options_.max_batch_bytes) PALATE_RETURN_IF_ERROR(flush());
     ++read;
+    file_ = reader.place().file;
+    lines_[HashOf(element->item.id)] = reader.place().line;
     batch.Add(*std::move(element), reader.place(), bytes);
 
     // A portion of the checkpoint is compared as a whole.
@@ -393,6 +416,33 @@ absl::Status Importer::WaitUntilSearchable(absl::Duration limit, const OnProgres
 
     absl::SleepFor(kPollInterval);
   }
+}
+
+absl::Status Importer::AddFailedEmbeddings(ImportOutcome& outcome) {
+  std::string token;
+  do {
+    PALATE_ASSIGN_OR_RETURN(
+        const FailingItems page,
+        client_.ListFailingItems(options_.catalog, token, options_.call_timeout));
+    for (const FailingItem& item : page.items) {
+      const auto line = lines_.find(HashOf(item.id));
+      if (line == lines_.end()) continue;
+      for (const PartFailure& failure : item.failed_parts) {
+        // What the write answered has been said, with the place in the file.
+        if (outcome.refused_images.contains({item.id, failure.part})) continue;
+        ++outcome.refused_parts;
+        if (outcome.refused.size() >= kMaxRefusedShown) continue;
+        const std::string reason =
+            absl::StrCat("item ", QuoteForMessage(item.id),
+                         failure.part.empty() ? " cannot be embedded" : " is embedded in part",
+                         ": ", Describe(failure));
+        outcome.refused.push_back(
+            file_.empty() ? reason : offline::Describe(Malformed{file_, line->second, 0, reason}));
+      }
+    }
+    token = page.next_page_token;
+  } while (!token.empty());
+  return absl::OkStatus();
 }
 
 }  // namespace palate::offline

@@ -14,12 +14,16 @@
 //   ImportOutcome outcome;
 //   PALATE_RETURN_IF_ERROR(importer.SendItems(*reader, catalog, outcome, on_progress));
 //   PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(absl::Minutes(2), on_progress));
+//   PALATE_RETURN_IF_ERROR(importer.AddFailedEmbeddings(outcome));
 //   importer.Finish();
 #pragma once
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -49,12 +53,18 @@ struct ImportOutcome {
   int64_t resumed_items = 0;  // skipped: acknowledged in an earlier run
   int64_t resumed_events = 0;
   int64_t refused_locally = 0;  // larger than a message may be, so never sent
+  int64_t refused_parts = 0;    // of items that were taken without them, or not with all of them
+  // Item ids and pictures ("images[1]", as sent) among them that the write refused.
+  std::set<std::pair<std::string, std::string>> refused_images;
   // Messages for users, of the first refusals: file, line and column where the reader knows them.
   std::vector<std::string> refused;
 
-  int64_t refused_count() const {
+  // Items and events that were not taken.
+  int64_t refused_elements() const {
     return static_cast<int64_t>(items.failures.size() + events.failures.size()) + refused_locally;
   }
+  // These, and parts of others.
+  int64_t refused_count() const { return refused_elements() + refused_parts; }
 };
 
 // Called from the importing thread with the progress of the current step.
@@ -82,6 +92,10 @@ class Importer {
   // after `limit` without any progress.
   absl::Status WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress);
 
+  // Adds to `outcome` the items that this importer sent and that cannot be embedded, or not with
+  // all of their parts. Call it when nothing waits to be embedded.
+  absl::Status AddFailedEmbeddings(ImportOutcome& outcome);
+
   // Ends a complete import and removes the checkpoint: the next run sends everything again.
   void Finish();
 
@@ -93,6 +107,9 @@ class Importer {
   Client& client_;
   const ImportOptions options_;
   bool opened_ = false;
+  // The lines of the items that were sent or skipped, by a hash of their ids.
+  std::unordered_map<uint64_t, int64_t> lines_;
+  std::string file_;
   Checkpoint checkpoint_;
 };
 

@@ -152,7 +152,7 @@ class JsonItemReader final : public ItemReader {
         continue;
       }
       ItemUpload upload{std::move(line->item), {}};
-      for (const std::string& name : line->images) AddImage(name, upload);
+      for (size_t i = 0; i < line->images.size(); ++i) AddImage(line->images[i], i, upload);
       ++report_.items;
       report_.without_description += upload.item.description.empty();
       report_.without_image += upload.images.empty();
@@ -167,10 +167,11 @@ class JsonItemReader final : public ItemReader {
 
  private:
   // An item whose picture is missing is still an item.
-  void AddImage(const std::string& name, ItemUpload& upload) {
+  void AddImage(const std::string& name, size_t position, ItemUpload& upload) {
     absl::StatusOr<std::string> image = ReadNamedImage(images_folder_, name);
     if (image.ok()) {
       upload.images.push_back(*std::move(image));
+      upload.positions.push_back(position);
     } else {
       report_.AddMalformed(file_.path(), file_.number(), std::string(image.status().message()),
                            ColumnOf(text_, InvalidField("images", "", "")));

@@ -18,7 +18,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxLineBytes = 1 << 20;
+// Above what the attributes of one item may hold: 64 lists of 256 texts of 4,096 bytes.
+constexpr size_t kMaxLineBytes = 80 << 20;
 constexpr size_t kHeadBytes = 4096;
 constexpr char kByteOrderMark[] = "\xEF\xBB\xBF";
 

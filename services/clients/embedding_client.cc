@@ -15,15 +15,6 @@ namespace {
 namespace embedding_pb = palate::embedding::v1;
 using EmbeddingAsync = embedding_pb::EmbeddingService::StubInterface::async_interface;
 
-// Image bytes of one item that fit into one message, with room for text.
-constexpr size_t kMaxImageBytesPerItem = 30u << 20;
-
-size_t ImageBytes(const featurestore::EmbedItem& item) {
-  size_t bytes = 0;
-  for (const std::string& image : item.images) bytes += image.size();
-  return bytes;
-}
-
 // The declared spaces, grouped by what one Embed call can compute together: model and dimensions.
 std::map<std::pair<std::string, int>, std::vector<std::string>> GroupSpaces(
     const Catalog& catalog) {
@@ -51,6 +42,12 @@ std::string QueryPath(const std::string& path) {
   if (field == "images") return "query.image";
   if (field == "fields") return "query.text";
   return "query";
+}
+
+// "inputs[3].images[0]" -> "images[0]": the path in the item.
+std::string ItemPath(const std::string& path) {
+  const FieldStep list = FirstStep(path);
+  return list.name == "inputs" ? list.rest : path;
 }
 
 }  // namespace
@@ -136,13 +133,6 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
     const featurestore::EmbedItem& item = items[i];
     embedding_pb::EmbedInput* input = request.add_inputs();
     input->set_role(embedding_pb::EMBED_ROLE_ITEM);
-    const size_t image_bytes = ImageBytes(item);
-    if (image_bytes > kMaxImageBytesPerItem) {
-      failures.emplace(
-          i, InvalidField("images", absl::StrCat("have ", image_bytes, " bytes together"),
-                          absl::StrCat("at most ", kMaxImageBytesPerItem, " to be embedded")));
-      continue;
-    }
     input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
     input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
@@ -156,19 +146,22 @@ absl::Status ItemEmbedderClient::EmbedGroup(const std::string& catalog,
   }
 
   for (const types_pb::ItemFailure& failure : response.failures()) {
-    failures.emplace(static_cast<size_t>(failure.index()), FromRpcStatus(failure.status()));
+    failures.emplace(static_cast<size_t>(failure.index()),
+                     MapFields(FromRpcStatus(failure.status()), ItemPath));
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    for (const embedding_pb::EmbeddedVector& embedded :
-         response.results(static_cast<int>(i)).vectors()) {
+    const embedding_pb::EmbedResult& result = response.results(static_cast<int>(i));
+    for (const embedding_pb::EmbeddedVector& embedded : result.vectors()) {
       PALATE_ASSIGN_OR_RETURN(SpaceVector vector, FromProto(embedded.vector()));
-      results[i].push_back(std::move(vector));
+      results[i].vectors.push_back(std::move(vector));
     }
+    for (const types_pb::PartFailure& failure : result.failed_parts())
+      results[i].failed_parts.push_back(FromProto(failure));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedderClient::Embed(
+absl::StatusOr<std::vector<absl::StatusOr<featurestore::EmbeddedItem>>> ItemEmbedderClient::Embed(
     const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) {
   PALATE_ASSIGN_OR_RETURN(const std::vector<SpaceKey> available, Spaces(catalog));
 
@@ -186,14 +179,21 @@ absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> ItemEmbedd
         EmbedGroup(catalog.id, {"", group.first, group.second}, wanted, items, results, failures));
   }
 
-  std::vector<absl::StatusOr<std::vector<SpaceVector>>> out;
+  std::vector<absl::StatusOr<featurestore::EmbeddedItem>> out;
   for (size_t i = 0; i < items.size(); ++i) {
     const auto failure = failures.find(i);
-    if (failure != failures.end()) {
+    if (failure != failures.end() && results[i].vectors.empty()) {
       out.push_back(failure->second);
-    } else {
-      out.push_back(std::move(results[i]));
+      continue;
     }
+    // Another model made vectors of the item: only what this one was to read has failed. A model
+    // without an image tower, which has nothing to read of a picture, has not.
+    if (failure != failures.end() && !absl::IsFailedPrecondition(failure->second)) {
+      const std::vector<FieldViolation> wrong = FieldViolations(failure->second);
+      results[i].failed_parts.push_back(
+          {wrong.empty() ? "" : wrong.front().field, failure->second});
+    }
+    out.push_back(std::move(results[i]));
   }
   return out;
 }

@@ -41,7 +41,7 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
       : stub_(std::move(channel)), call_timeout_(call_timeout) {}
 
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog& catalog) override;
-  absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
+  absl::StatusOr<std::vector<absl::StatusOr<featurestore::EmbeddedItem>>> Embed(
       const Catalog& catalog, const std::vector<featurestore::EmbedItem>& items) override;
   absl::StatusOr<std::vector<std::vector<SpaceVector>>> EmbedFor(
       const Catalog& catalog, const std::vector<SpaceKey>& spaces,
@@ -53,9 +53,9 @@ class ItemEmbedderClient final : public featurestore::ItemEmbedder {
  private:
   CallContext NewContext() const { return {absl::Now() + call_timeout_, cancellation_}; }
 
-  using Results = std::vector<std::vector<SpaceVector>>;
-  // Adds the items' vectors in the spaces `names`, which share a model and dimensions, to
-  // `results`, and failed items to `failures`.
+  using Results = std::vector<featurestore::EmbeddedItem>;
+  // Adds the items' vectors in the spaces `names`, which share a model and dimensions, and failed
+  // parts to `results`, and failed items to `failures`.
   absl::Status EmbedGroup(const std::string& catalog, const SpaceDeclaration& group,
                           const std::vector<std::string>& names,
                           const std::vector<featurestore::EmbedItem>& items, Results& results,

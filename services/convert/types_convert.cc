@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "domain/limits.h"
+#include "services/runtime/status_convert.h"
 
 namespace palate::services {
 
@@ -447,7 +448,19 @@ types_pb::ItemRecord ToProto(const ItemWithVectors& item) {
   *out.mutable_item() = ToProto(item.item);
   for (const SpaceVector& vector : item.vectors) *out.add_vectors() = ToProto(vector);
   out.set_number(item.item.number);
+  for (const PartFailure& failure : item.failed_parts) *out.add_failed_parts() = ToProto(failure);
   return out;
+}
+
+types_pb::PartFailure ToProto(const PartFailure& failure) {
+  types_pb::PartFailure out;
+  out.set_part(failure.part);
+  *out.mutable_status() = ToRpcStatus(failure.status);
+  return out;
+}
+
+PartFailure FromProto(const types_pb::PartFailure& failure) {
+  return {failure.part(), FromRpcStatus(failure.status())};
 }
 
 absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
@@ -456,6 +469,8 @@ absl::StatusOr<ItemWithVectors> FromProto(const types_pb::ItemRecord& record) {
   for (const types_pb::ItemImage& image : record.item().images())
     out.item.images.push_back(FromProto(image));
   out.item.number = record.number();
+  for (const types_pb::PartFailure& failure : record.failed_parts())
+    out.failed_parts.push_back(FromProto(failure));
 
   PALATE_RETURN_IF_ERROR(ConvertList(record.vectors(), "vectors", FromProto, out.vectors));
   return out;

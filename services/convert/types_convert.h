@@ -30,6 +30,7 @@
 #include "domain/catalog.h"
 #include "domain/event.h"
 #include "domain/item.h"
+#include "domain/part_failure.h"
 #include "domain/user.h"
 #include "domain/vector.h"
 #include "google/protobuf/duration.pb.h"
@@ -97,6 +98,9 @@ SpaceKey FromProto(const types_pb::SpaceKey& space);
 types_pb::Vector ToProto(const SpaceVector& vector);
 // Refuses lengths that are not a multiple of four bytes, and values that are not finite.
 absl::StatusOr<SpaceVector> FromProto(const types_pb::Vector& vector);
+
+types_pb::PartFailure ToProto(const PartFailure& failure);
+PartFailure FromProto(const types_pb::PartFailure& failure);
 
 types_pb::ItemRecord ToProto(const ItemWithVectors& item);
 // With the images, but without their bytes.

@@ -254,6 +254,12 @@ absl::Status EmbedPath::EmbedGroup(const std::vector<size_t>& group, std::vector
     results[i].status = MapFields(results[i].status, [&](const std::string& path) {
       return MessagePath(path, own_images[k]);
     });
+    for (PartFailure& failure : results[i].failed_parts) {
+      failure.part = MessagePath(failure.part, own_images[k]);
+      failure.status = MapFields(failure.status, [&](const std::string& path) {
+        return MessagePath(path, own_images[k]);
+      });
+    }
   }
   return absl::OkStatus();
 }

@@ -52,6 +52,7 @@ embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result,
   }
   out.set_tokens(result.tokens);
   out.set_truncated_tokens(result.truncated_tokens);
+  for (const PartFailure& failure : result.failed_parts) *out.add_failed_parts() = ToProto(failure);
   return out;
 }
 

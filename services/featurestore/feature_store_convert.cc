@@ -86,6 +86,7 @@ store_pb::CatalogStats ToProto(const featurestore::CatalogStats& stats) {
   out.set_events(stats.events);
   out.set_embedding_backlog(stats.embedding_backlog);
   out.set_embedding_failed(stats.embedding_failed);
+  out.set_items_with_failed_parts(stats.items_with_failed_parts);
   out.set_feed_entries(stats.feed_entries);
   for (const featurestore::ActiveSpace& space : stats.spaces) *out.add_spaces() = ToProto(space);
   return out;

@@ -80,6 +80,7 @@ absl::Status FeatureStoreGrpc::UpsertItems(Call&, const pb::UpsertItemsRequest& 
   }
   response.set_num_changed(result.num_changed);
   AddFailures("writes", result.failures, batch.positions, *response.mutable_failures());
+  AddFailures("writes", result.part_failures, batch.positions, *response.mutable_part_failures());
   return absl::OkStatus();
 }
 
@@ -114,9 +115,11 @@ absl::Status FeatureStoreGrpc::ListItems(Call& call, const pb::ListItemsRequest&
 
   while (true) {
     PALATE_RETURN_IF_ERROR(call.Check());
-    PALATE_ASSIGN_OR_RETURN(const featurestore::ItemPage page,
-                            store_.ListItems(request.catalog(), page_size, request.page_token(),
-                                             FromProto(request.view())));
+    featurestore::ItemReadOptions options = FromProto(request.view());
+    options.only_failing = request.only_failing();
+    PALATE_ASSIGN_OR_RETURN(
+        const featurestore::ItemPage page,
+        store_.ListItems(request.catalog(), page_size, request.page_token(), options));
     response.Clear();
     for (const featurestore::StoredItem& item : page.items) *response.add_items() = ToProto(item);
     response.set_next_page_token(page.next_page_token);

@@ -74,8 +74,8 @@ void AddFailures(absl::string_view list, const std::vector<ElementFailure>& fail
         ToItemFailure(index, PrefixFields(failure.status, absl::StrCat(list, "[", index, "]")));
   }
 
-  std::sort(out.begin(), out.end(),
-            [](const auto& a, const auto& b) { return a.index() < b.index(); });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.index() < b.index(); });
 }
 
 }  // namespace palate::services

@@ -179,14 +179,16 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
 
   const std::string whole = Picture(3);
   const std::vector<std::pair<EmbedInput, std::string>> bad = {
-      {{.fields = {"ok"}, .images = {whole, Bomb()}},
-       "images[1] declares 50000 x 50000 pixels, at most 40000000"},
+      {{.fields = {}, .images = {Bomb(), ""}},
+       "images[0] declares 50000 x 50000 pixels, at most 40000000"},
       {{.fields = {}, .images = {whole.substr(0, whole.size() / 2)}},
        "images[0] is a corrupt or truncated PNG"},
       {{.fields = {}, .images = {"GIF89a"}}, "images[0] is a GIF image"},
       {{.fields = {}, .images = {""}}, "images[0] is empty"},
-      {{.fields = {"ok", std::string(1001, 'x')}, .images = {}},
+      {{.fields = {"ok", std::string(1001, 'x')}, .images = {}, .role = EmbedRole::kQuery},
        "fields[1] has 1001 bytes; must be at most 1000"},
+      {{.fields = {"ok"}, .images = {whole, Bomb()}, .role = EmbedRole::kQuery},
+       "images[1] declares 50000 x 50000 pixels, at most 40000000"},
       {{.fields = {"\xff\xfe"}, .images = {}}, "fields[0] has bytes that are not UTF-8"},
       {{.fields = {"", ""}, .images = {}}, "has neither text nor images"},
       {{.fields = {}, .images = {whole, whole, whole}}, "images has 3 images; must be at most 2"},
@@ -205,6 +207,47 @@ TEST_F(EmbedderTest, BadInputFailsAloneAndIsNamed) {
     EXPECT_EQ(FieldViolations(status).size(), 1u);
     EXPECT_TRUE((*results)[3].vectors.empty());
   }
+}
+
+TEST_F(EmbedderTest, ABadPartOfAnItemCostsThatPartAndIsNamed) {
+  EmbedderOptions options;
+  options.max_field_bytes = 1000;
+  Start(options);
+
+  const std::string whole = Picture(3);
+  const EmbedResult good = One({.fields = {"a lamp"}, .images = {whole}});
+  for (const auto& [bad, reason] : std::vector<std::pair<std::string, std::string>>{
+           {Bomb(), "images[0] declares 50000 x 50000"},
+           {whole.substr(0, whole.size() / 2), "images[0] is a corrupt or truncated PNG"},
+           {"GIF89a", "images[0] is a GIF image"},
+           {"", "images[0] is empty"}}) {
+    const EmbedResult result = One({.fields = {"a lamp"}, .images = {bad, whole}});
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    for (const char* space : {"text", "image", "fused"})
+      EXPECT_EQ(VectorIn(result, space), VectorIn(good, space)) << "of what is left";
+    ASSERT_EQ(result.failed_parts.size(), 1u);
+    EXPECT_EQ(result.failed_parts[0].part, "images[0]");
+    EXPECT_EQ(result.failed_parts[0].status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(Describe(result.failed_parts[0]), StartsWith(reason));
+  }
+
+  const EmbedResult texts = One({.fields = {"\xff\xfe", "a lamp"}, .images = {}});
+  ASSERT_TRUE(texts.status.ok()) << texts.status;
+  EXPECT_EQ(VectorIn(texts, "text"), VectorIn(good, "text"));
+  ASSERT_EQ(texts.failed_parts.size(), 1u);
+  EXPECT_EQ(texts.failed_parts[0].part, "fields[0]");
+}
+
+TEST_F(EmbedderTest, ATextOfAnItemBeyondTheLimitIsCutAtACharacterAndNamed) {
+  EmbedderOptions options;
+  options.max_field_bytes = 8;
+  Start(options);
+  const EmbedResult result = One({.fields = {"a lamp ä, and more"}, .images = {}});
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(VectorIn(result, "text"), Text("a lamp "));
+  ASSERT_EQ(result.failed_parts.size(), 1u);
+  EXPECT_EQ(Describe(result.failed_parts[0]),
+            "fields[0] has 19 bytes; must be at most 8; the rest is not read");
 }
 
 TEST_F(EmbedderTest, OnePixelPictureIsAPicture) {

@@ -69,10 +69,13 @@ TEST_F(EngineTest, PartThatBreaksItsBatchFailsAloneAndIsNamed) {
 
   EXPECT_TRUE((*results)[0].status.ok());
   EXPECT_TRUE((*results)[2].status.ok());
-  EXPECT_EQ((*results)[1].status.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string((*results)[1].status.message()),
-              StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
-  EXPECT_TRUE((*results)[1].vectors.empty());
+  EXPECT_TRUE((*results)[1].status.ok());
+  EXPECT_EQ((*results)[1].vectors.size(), 1u) << "of the part that is left";
+  ASSERT_EQ((*results)[1].failed_parts.size(), 1u);
+  const PartFailure& poisoned = (*results)[1].failed_parts[0];
+  EXPECT_EQ(poisoned.part, "fields[1]");
+  EXPECT_EQ(poisoned.status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(Describe(poisoned), StartsWith("fields[1]: LibTorch: this text breaks the kernel"));
   EXPECT_THAT(std::string((*results)[3].status.message()),
               StartsWith("fields[0]: the model computed values that are not finite"));
   EXPECT_EQ(embedder_->stats().failed, 2);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "offline/client.h"
 
 namespace palate::offline {
@@ -36,6 +37,12 @@ class FakeClient final : public Client {
         outcome.failures.push_back({i, refusal});
         continue;
       }
+      for (size_t p = 0; p < uploads[i].images.size(); ++p) {
+        if (uploads[i].images[p] != "no picture") continue;
+        outcome.part_failures.push_back(
+            {i, InvalidField(absl::StrCat("writes[", i, "].item.images[", p, "]"), "is none",
+                             "a picture")});
+      }
       items.push_back(uploads[i]);
       ++outcome.changed;
     }
@@ -59,6 +66,15 @@ class FakeClient final : public Client {
     if (pending > 0 && !stuck) --pending;
     return progress;
   }
+  // One item a page.
+  absl::StatusOr<FailingItems> ListFailingItems(const std::string&, const std::string& page_token,
+                                                absl::Duration) override {
+    FailingItems page;
+    const size_t at = page_token.size();
+    if (at < failing.size()) page.items.push_back(failing[at]);
+    if (at + 1 < failing.size()) page.next_page_token = std::string(at + 1, 'x');
+    return page;
+  }
   absl::StatusOr<std::string> GetStoreIncarnation(absl::Duration) override { return incarnation; }
   absl::StatusOr<Answer> Recommend(const pipeline::RecommendQuery& query, absl::Duration) override {
     Answer answer;
@@ -80,6 +96,7 @@ class FakeClient final : public Client {
   absl::Status refusal = absl::InvalidArgumentError("title is too long");  // of the item "bad"
   std::string incarnation = "store";
   std::vector<ItemUpload> items;
+  std::vector<FailingItem> failing;
   std::vector<Event> events;
   std::vector<size_t> batch_sizes;
   int64_t calls_until_failure = 1'000'000;

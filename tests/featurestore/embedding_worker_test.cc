@@ -19,7 +19,7 @@ using ::testing::IsEmpty;
 // Makes small vectors from the text's length; fails on request. Thread-safe.
 class TinyEmbedder final : public ItemEmbedder {
  public:
-  using Result = absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>>;
+  using Result = absl::StatusOr<std::vector<absl::StatusOr<EmbeddedItem>>>;
 
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog&) override {
     MutexLock lock(mutex_);
@@ -38,7 +38,7 @@ class TinyEmbedder final : public ItemEmbedder {
     }
     if (during) during();
     MutexLock lock(mutex_);
-    std::vector<absl::StatusOr<std::vector<SpaceVector>>> results;
+    std::vector<absl::StatusOr<EmbeddedItem>> results;
     for (const EmbedItem& item : items) {
       ++seen_[item.item_id];
       last_[item.item_id] = item;
@@ -58,6 +58,10 @@ class TinyEmbedder final : public ItemEmbedder {
   void FailItem(const std::string& id, absl::Status status) {
     MutexLock lock(mutex_);
     failures_[id] = std::move(status);
+  }
+  void FailPart(const std::string& id, PartFailure failure) {
+    MutexLock lock(mutex_);
+    failed_parts_[id] = std::move(failure);
   }
   // Runs once, inside the next call that succeeds.
   void During(std::function<void()> action) {
@@ -82,17 +86,21 @@ class TinyEmbedder final : public ItemEmbedder {
   }
 
  private:
-  absl::StatusOr<std::vector<SpaceVector>> EmbedOne(const EmbedItem& item)
+  absl::StatusOr<EmbeddedItem> EmbedOne(const EmbedItem& item)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto failure = failures_.find(item.item_id);
     if (failure != failures_.end() && !failure->second.ok()) return failure->second;
-    std::vector<SpaceVector> vectors;
+    EmbeddedItem made;
+    const auto part = failed_parts_.find(item.item_id);
+    const bool flawed = part != failed_parts_.end() && !part->second.status.ok();
+    if (flawed) made.failed_parts.push_back(part->second);
     if (!item.text_fields.empty())
-      vectors.push_back(
+      made.vectors.push_back(
           Vector("text", model_, {1, static_cast<float>(item.text_fields[0].size())}));
-    if (!item.images.empty())
-      vectors.push_back(Vector("image", model_, {1, static_cast<float>(item.images[0].size())}));
-    return vectors;
+    if (!item.images.empty() && !flawed)
+      made.vectors.push_back(
+          Vector("image", model_, {1, static_cast<float>(item.images[0].size())}));
+    return made;
   }
 
   Mutex mutex_;
@@ -101,6 +109,7 @@ class TinyEmbedder final : public ItemEmbedder {
   std::string model_ = "m1";
   std::function<void()> during_;
   std::map<std::string, absl::Status> failures_;
+  std::map<std::string, PartFailure> failed_parts_;
   std::map<std::string, int> seen_;
   std::map<std::string, EmbedItem> last_;
   int calls_ = 0;
@@ -148,6 +157,34 @@ TEST(EmbedTextTest, JoinsTitleAndAttributesByName) {
   stored.item.id = "a";
   stored.item.description = "A description.";
   EXPECT_THAT(ToEmbedItem(stored).text_fields, ElementsAre("A description."));
+}
+
+TEST(EmbedTextTest, TextBeyondTheLimitIsCutAtACharacterAndSaid) {
+  StoredItem stored;
+  stored.item.title = "Räder";
+  stored.item.attributes = {{"tags", std::vector<std::string>(256, std::string(4096, 'x'))}};
+  const EmbedItem embed = ToEmbedItem(stored);
+  ASSERT_EQ(embed.text_fields.size(), 1u);
+  EXPECT_EQ(embed.text_fields[0].size(), 262'144u);
+  ASSERT_EQ(embed.left_out.size(), 1u);
+  EXPECT_EQ(embed.left_out[0].part, "attributes");
+  EXPECT_THAT(Describe(embed.left_out[0]),
+              ::testing::HasSubstr("at most 262144; the rest is not embedded"));
+
+  stored.item.attributes.clear();
+  EXPECT_EQ(ToEmbedItem(stored, {.field_bytes = 2}).text_fields[0], "R");
+  EXPECT_EQ(ToEmbedItem(stored, {.field_bytes = 2}).left_out[0].part, "title");
+}
+
+TEST(EmbedTextTest, PicturesBeyondOneMessageAreLeftOutAndNamed) {
+  StoredItem stored;
+  stored.item.refused_images = {{"images[0]", absl::InvalidArgumentError("x")}};
+  stored.image_bytes = {"1234", "5678", "9"};
+  const EmbedItem embed = ToEmbedItem(stored, {.image_bytes = 5});
+  EXPECT_THAT(embed.images, ElementsAre("1234"));
+  ASSERT_EQ(embed.left_out.size(), 2u);
+  EXPECT_EQ(embed.left_out[0].part, "images[2]");
+  EXPECT_EQ(embed.left_out[1].part, "images[3]");
 }
 
 TEST_F(WorkerTest, EmbedsWhatWaitsAndWhatComes) {
@@ -284,6 +321,71 @@ TEST_F(WorkerTest, AModelThatFailsEveryItemKeepsTheIndexAlsoAcrossARestart) {
     ASSERT_EQ(VectorsOf(id).size(), 1u);
     EXPECT_EQ(VectorsOf(id)[0].space.fingerprint, "m1");
   }
+}
+
+TEST_F(WorkerTest, APartThatCannotBeEmbeddedCostsThatPartAndIsNamed) {
+  ItemWrite write = Write("a");
+  write.images = {{"GIF89a", ""}, {Png(4, 3), ""}};
+  ASSERT_TRUE(store_->UpsertItems("shop", {write}).ok());
+  embedder_.FailPart("a", {"images[0]", InvalidField("images[0]", "is corrupt", "an image")});
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(StateOf("a"), EmbeddingState::kDone);
+  EXPECT_EQ(VectorsOf("a").size(), 1u) << "the text's";
+
+  const std::vector<PartFailure> parts = Read("a").failed_parts;
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(Describe(parts[0]),
+            "images[0] is neither JPEG, PNG nor WebP; must be a whole JPEG, PNG or WebP file");
+  EXPECT_EQ(Describe(parts[1]), "images[1] is corrupt; must be an image")
+      << "pictures are counted as they were sent";
+  EXPECT_EQ(worker_->stats().failed, 0);
+  EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 1);
+
+  embedder_.FailPart("a", {});
+  embedder_.SetModel("m2");
+  worker_.reset();
+  Put(Write("b"));  // so that the first round is waited for
+  Start();
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(Read("a").failed_parts.size(), 1u) << "another model may read what the first could not";
+  Put(Write("a", "Without pictures"));
+  EXPECT_THAT(Read("a").failed_parts, IsEmpty());
+  EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 0);
+}
+
+TEST_F(WorkerTest, APartThatFailsForNowIsTriedAgainWhileTheRestServes) {
+  ItemWrite write = Write("a");
+  write.images = {{Png(4, 3), ""}};
+  Put(write);
+  embedder_.FailPart("a", {"images[0]", absl::InternalError("the device is gone")});
+  Start({.item_attempts = 1000});
+  embedder_.WaitForCalls(3);
+  EXPECT_EQ(StateOf("a"), EmbeddingState::kPending);
+  EXPECT_EQ(VectorsOf("a").size(), 1u);
+  EXPECT_THAT(Read("a").failed_parts, IsEmpty()) << "not recorded as bad";
+
+  embedder_.FailPart("a", {});
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(VectorsOf("a").size(), 2u);
+  EXPECT_THAT(Read("a").failed_parts, IsEmpty());
+}
+
+TEST_F(WorkerTest, APartThatFailsEveryAttemptCostsThatPart) {
+  ItemWrite write = Write("a");
+  write.images = {{Png(4, 3), ""}};
+  Put(write);
+  embedder_.FailPart("a", {"images[0]", absl::InternalError("the kernel breaks")});
+  Start({.item_attempts = 3});
+  ASSERT_TRUE(Idle());
+  EXPECT_EQ(embedder_.seen("a"), 3);
+  EXPECT_EQ(StateOf("a"), EmbeddingState::kDone);
+  ASSERT_EQ(Read("a").failed_parts.size(), 1u);
+  EXPECT_EQ(Describe(Read("a").failed_parts[0]), "images[0]: the kernel breaks");
+  worker_.reset();
+  Open();
+  EXPECT_EQ(Read("a").failed_parts.size(), 1u) << "also after a restart";
+  EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 1);
 }
 
 TEST_F(WorkerTest, VectorsOfContentThatMovedOnAreNotKept) {

@@ -65,10 +65,10 @@ class ConstantEmbedder final : public ItemEmbedder {
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog&) override {
     return std::vector<SpaceKey>{{"text", "m1"}};
   }
-  absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
+  absl::StatusOr<std::vector<absl::StatusOr<EmbeddedItem>>> Embed(
       const Catalog&, const std::vector<EmbedItem>& items) override {
-    const std::vector<SpaceVector> vectors = {Vector("text", "m1", {1, 0})};
-    return std::vector<absl::StatusOr<std::vector<SpaceVector>>>(items.size(), vectors);
+    const EmbeddedItem made = {.vectors = {Vector("text", "m1", {1, 0})}};
+    return std::vector<absl::StatusOr<EmbeddedItem>>(items.size(), made);
   }
 };
 

@@ -75,6 +75,7 @@ absl::Status UseImporter(Client& client, const Catalog& wanted, const std::strin
   ImportOutcome outcome;
   PALATE_RETURN_IF_ERROR(importer.SendItems(*reader, catalog, outcome, on_progress));
   PALATE_RETURN_IF_ERROR(importer.WaitUntilSearchable(absl::Minutes(2), on_progress));
+  PALATE_RETURN_IF_ERROR(importer.AddFailedEmbeddings(outcome));
   importer.Finish();
 
   EXPECT_EQ(outcome.items.changed, 1);

@@ -251,7 +251,8 @@ TEST(CommandLineTest, ImportNamesLineAndColumnOfWhatTheServerRefusesAndTakesTheR
   EXPECT_EQ(import.exit, 3);
   const std::string all = import.output + import.errors;
   EXPECT_THAT(all, HasSubstr("attribute price: double"));
-  EXPECT_THAT(all, HasSubstr("refused: " + path + " line 2, column 41: item \"b\": title "));
+  EXPECT_THAT(all,
+              HasSubstr("refused: " + path + " line 2, column 41: a part of item \"b\": title "));
 
   const Outcome stopped = RunOver(
       folder, {"import", "items", path, "--catalog", "shop", "--no-wait", "--max-failures", "0"});

@@ -93,35 +93,84 @@ TEST_F(ItemsTest, RefuseWrongFieldsNamingThem) {
   EXPECT_FALSE(Exists("a"));
 }
 
-TEST_F(ItemsTest, RefuseBadPicturesNamingThem) {
-  EXPECT_EQ(Refused([](ItemWrite& w) {
-              w.images = {{Png(1, 1), ""}, {"GIF89a", ""}};
-            }),
-            "item.images[1]");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{Png(50000, 50000), ""}}; }), "item.images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) {
-              w.images = {{Png(8, 8).substr(0, 40), ""}};
-            }),
-            "item.images[0]");
-  EXPECT_EQ(Refused([](ItemWrite& w) {
-              w.images = {{Png(8, 8, std::string(17 << 20, 'x')), ""}};
-            }),
-            "item.images[0]");
+TEST_F(ItemsTest, RefuseTooManyPicturesAndDigestsThatAreNone) {
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images.assign(9, {Png(1, 1), ""}); }), "item.images");
-  EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", ""}}; }), "item.images[0]");
   EXPECT_EQ(Refused([](ItemWrite& w) { w.images = {{"", "short"}}; }), "item.images[0].sha256");
   EXPECT_EQ(Refused([](ItemWrite& w) {
-              w.images = {{"", std::string(32, 'x')}};
+              w.images = {{"GIF89a", ""}, {"", std::string(32, 'x')}};
             }),
-            "item.images[0].sha256");
+            "item.images[1].sha256");
+}
 
-  const absl::Status bomb = TryPut([] {
+TEST_F(ItemsTest, AreStoredWithoutABadPictureWhichIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"GIF89a", "is neither JPEG, PNG nor WebP"},
+      {"<html><body>404</body></html>", "is neither JPEG, PNG nor WebP"},
+      {"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "is neither JPEG, PNG nor WebP"},
+      {"", "is empty"},
+      {std::string(1000, '\0'), "is neither JPEG, PNG nor WebP"},
+      {"\xff\xd8\xff\xe0", "is JPEG is truncated"},
+      {"RIFF\x10", "is neither JPEG, PNG nor WebP"},
+      {Png(8, 8).substr(0, 40), "is PNG is truncated"},
+      {Png(50000, 50000), "declares 50000 x 50000 pixels; must be at most 40000000 pixels"},
+      {Png(10000, 5000), "declares 10000 x 5000 pixels"},
+      {Png(8, 8, std::string(17 << 20, 'x')), "bytes; must be at most 16777216"}};
+  for (const auto& [picture, reason] : bad) {
     ItemWrite write = Write("a");
-    write.images = {{Png(50000, 50000), ""}};
-    return write;
-  }());
-  EXPECT_THAT(bomb.message(), HasSubstr("50000 x 50000"));
-  EXPECT_THAT(bomb.message(), HasSubstr("40000000"));
+    write.images = {{Png(1, 1), ""}, {picture, ""}, {Png(2, 2), ""}};
+    const auto result = store_->UpsertItems("shop", {Write("other"), write});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(result->failures.empty());
+    ASSERT_EQ(result->part_failures.size(), 1u) << reason;
+    EXPECT_EQ(result->part_failures[0].index, 1u);
+    EXPECT_EQ(FieldViolations(result->part_failures[0].status)[0].field, "item.images[1]");
+
+    const StoredItem stored = Read("a");
+    ASSERT_EQ(stored.item.images.size(), 2u);
+    EXPECT_EQ(stored.item.images[1].width, 2) << "the good pictures count";
+    ASSERT_EQ(stored.failed_parts.size(), 1u);
+    EXPECT_EQ(stored.failed_parts[0].part, "images[1]");
+    EXPECT_THAT(Describe(stored.failed_parts[0]), HasSubstr(reason));
+    EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 1);
+
+    const auto again = store_->UpsertItems("shop", {write});
+    EXPECT_EQ(again->num_changed, 0);
+    EXPECT_EQ(again->part_failures.size(), 1u) << "said again";
+  }
+}
+
+TEST_F(ItemsTest, ListTheFailingOnesInPages) {
+  for (const char* id : {"a", "b", "c", "d"}) {
+    ItemWrite write = Write(id);
+    if (id[0] != 'b') write.images = {{"GIF89a", ""}};
+    ASSERT_TRUE(store_->UpsertItems("shop", {write}).ok());
+  }
+  ItemWrite only_a_picture = Write("e", "");
+  only_a_picture.images = {{"GIF89a", ""}};
+  ASSERT_TRUE(store_->UpsertItems("shop", {only_a_picture}).ok());
+  EXPECT_EQ(store_->GetEmbeddingStatus("shop", "e")->state, EmbeddingState::kNothingToEmbed);
+
+  std::vector<std::string> ids;
+  std::string token;
+  do {
+    const auto page = store_->ListItems("shop", 2, token, {.only_failing = true});
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const StoredItem& item : page->items) {
+      ids.push_back(item.item.id);
+      EXPECT_EQ(item.failed_parts.size(), 1u);
+    }
+    token = page->next_page_token;
+  } while (!token.empty());
+  EXPECT_THAT(ids, ElementsAre("a", "c", "d", "e"));
+
+  Open();
+  EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 4);
+  ASSERT_TRUE(store_->DeleteItems("shop", {"a", "c", "e"}).ok());
+  ItemWrite no_pictures = Write("d");
+  no_pictures.update_mask = {{"images"}};
+  Put(no_pictures);
+  EXPECT_EQ(store_->GetStats()->catalogs[0].items_with_failed_parts, 0);
+  EXPECT_TRUE(store_->ListItems("shop", 2, "", {.only_failing = true})->items.empty());
 }
 
 TEST_F(ItemsTest, OneBadElementFailsAlone) {

@@ -198,6 +198,8 @@ TEST_F(VectorsTest, FailureForGoodIsRecordedAndLeavesTheBacklog) {
   EXPECT_EQ(status->failure, absl::InvalidArgumentError("picture 0 cannot be decoded"));
   EXPECT_EQ(Stats().embedding_backlog, 0);
   EXPECT_EQ(Stats().embedding_failed, 1);
+  ASSERT_EQ(Read("a").failed_parts.size(), 1u);
+  EXPECT_EQ(Read("a").failed_parts[0].part, "") << "as a whole";
   Put(Write("a", "another title"));
   EXPECT_EQ(Stats().embedding_backlog, 1);
   EXPECT_EQ(Stats().embedding_failed, 0);

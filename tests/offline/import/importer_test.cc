@@ -300,15 +300,98 @@ TEST_F(ImporterTest, CountsAttributesInTheBytesOfABatch) {
 }
 
 TEST_F(ImporterTest, RefusesAnItemThatNoMessageCanHoldAndSendsTheOthers) {
+  std::string attributes;
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&attributes, i == 0 ? "" : ",", "\"a", i, "\":[");
+    for (int j = 0; j < 256; ++j)
+      absl::StrAppend(&attributes, j == 0 ? "\"" : ",\"", std::string(4000, 'q'), "\"");
+    attributes += "]";
+  }
+  const ImportOutcome outcome =
+      SendFile(absl::StrCat(R"({"id":"big","attributes":{)", attributes, "}}\n", Lines(2, "x")));
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(outcome.refused_count(), 1);
+  EXPECT_THAT(client_.items, SizeIs(2));
+  ASSERT_THAT(outcome.refused, SizeIs(1));
+  EXPECT_THAT(outcome.refused[0], HasSubstr("line 1: "));
+}
+
+TEST_F(ImporterTest, SendsAnItemWithoutThePicturesThatNoMessageCanHold) {
   folder_.Write("a.jpg", std::string(12 << 20, 'x'));
   const ImportOutcome outcome = SendFile(R"({"id":"big","images":["a.jpg","a.jpg","a.jpg"]})"
                                          "\n" +
                                          Lines(2, "x"));
   EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(outcome.refused_elements(), 0);
+  EXPECT_EQ(outcome.refused_parts, 1);
+  ASSERT_THAT(client_.items, SizeIs(3));
+  EXPECT_THAT(client_.items[0].images, SizeIs(2));
+  ASSERT_THAT(outcome.refused, SizeIs(1));
+  EXPECT_THAT(outcome.refused[0],
+              HasSubstr("line 1, column 13: a part of item \"big\": images[2] makes an item of "));
+}
+
+TEST_F(ImporterTest, CutsWhatIsBeyondALimitAndNamesTheLine) {
+  const std::string euro = "\xe2\x82\xac";
+  std::string title;
+  for (int i = 0; i < 400; ++i) title += euro;
+  std::string values = R"("v")";
+  for (int i = 0; i < 300; ++i) values += R"(,"v")";
+  const ImportOutcome outcome = SendFile(absl::StrCat(
+      R"({"id":"a","title":")", title, R"(","description":")", std::string(1 << 20, 'd'),
+      R"(","attributes":{"tags":[)", values, R"(],"words":")", std::string(5000, 'w'),
+      R"(","list":[")", std::string(5000, 'l'), R"("]}})", "\n"));
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(outcome.refused_elements(), 0);
+  EXPECT_EQ(outcome.refused_count(), 5) << "title, description and three attributes";
+  ASSERT_THAT(client_.items, SizeIs(1));
+  const Item& item = client_.items[0].item;
+  EXPECT_EQ(item.title.size(), 1023u) << "at a character";
+  EXPECT_EQ(item.description.size(), 65536u);
+  EXPECT_THAT(std::get<std::vector<std::string>>(item.attributes.at("tags")), SizeIs(256));
+  EXPECT_EQ(std::get<std::string>(item.attributes.at("words")).size(), 4096u);
+  EXPECT_EQ(std::get<std::vector<std::string>>(item.attributes.at("list"))[0].size(), 4096u);
+  EXPECT_THAT(outcome.refused[0],
+              HasSubstr("line 1, column 11: a part of item \"a\": title has 1200 bytes; must be at "
+                        "most 1024; the rest is not imported"));
+}
+
+TEST_F(ImporterTest, NamesAPictureThatTheServerRefusesByItsPlaceInTheLine) {
+  folder_.Write("bad.jpg", "no picture");
+  folder_.Write("good.jpg", "a picture");
+  const ImportOutcome outcome = SendFile(
+      "{\"id\":\"a\"}\n{\"id\":\"b\",\"images\":[\"gone.jpg\",\"good.jpg\",\"bad.jpg\"]}\n");
+  EXPECT_EQ(outcome.refused_elements(), 0);
   EXPECT_EQ(outcome.refused_count(), 1);
   EXPECT_THAT(client_.items, SizeIs(2));
-  ASSERT_THAT(outcome.refused, SizeIs(1));
-  EXPECT_THAT(outcome.refused[0], HasSubstr("line 1: item \"big\": has "));
+  EXPECT_THAT(outcome.refused,
+              ElementsAre(folder_.file("items.jsonl") +
+                          " line 2, column 11: a part of item \"b\": images[2] is none; must be a "
+                          "picture"));
+}
+
+TEST_F(ImporterTest, NamesItsItemsThatCannotBeEmbeddedAndNoOthers) {
+  folder_.Write("bad.jpg", "no picture");
+  const absl::Status corrupt = absl::InvalidArgumentError("images[1] is corrupt");
+  client_.failing = {
+      {"a", {{"images[0]", absl::InvalidArgumentError("x")}, {"images[1]", corrupt}}},
+      {"b", {{"", absl::InvalidArgumentError("too much")}}},
+      {"of another import", {{"images[1]", corrupt}}}};
+  Importer importer(client_, options_);
+  SourceReport report;
+  const auto reader = OpenItemFile(
+      folder_.Write("items.jsonl", "{\"id\":\"b\"}\n{\"id\":\"a\",\"images\":[\"bad.jpg\"]}\n"),
+      folder_.path(), report);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ImportOutcome outcome;
+  ASSERT_TRUE(importer.SendItems(**reader, catalog_, outcome, Ignore).ok());
+  ASSERT_EQ(outcome.refused_count(), 1) << "the write's own answer";
+  ASSERT_TRUE(importer.AddFailedEmbeddings(outcome).ok());
+  const std::string file = folder_.file("items.jsonl");
+  ASSERT_THAT(outcome.refused, SizeIs(3));
+  EXPECT_EQ(outcome.refused[1],
+            file + " line 2: item \"a\" is embedded in part: images[1] is corrupt");
+  EXPECT_EQ(outcome.refused[2], file + " line 1: item \"b\" cannot be embedded: too much");
 }
 
 TEST_F(ImporterTest, StopsAfterMoreFailuresThanAllowed) {

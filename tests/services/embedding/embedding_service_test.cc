@@ -222,7 +222,7 @@ TEST_F(EmbeddingServiceTest, PicturesByUriComeAfterThoseByBytes) {
   EXPECT_EQ(server_->Stats().items().misses(), 1) << "the same content by bytes and by URI";
 }
 
-TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone) {
+TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedFailsItsInputAndOneThatCannotBeReadItself) {
   const std::string red = MakePng(40, 30, 200, 10, 10);
   const HttpServer web(
       {{"/red", HttpAnswer(red)}, {"/html", HttpAnswer("<html>not a picture</html>")}});
@@ -244,7 +244,7 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
 
   const std::vector<std::pair<absl::StatusCode, std::string>> expected = {
       {absl::StatusCode::kNotFound, "inputs[1].image_uris[1]: the server answered with status 404"},
-      {absl::StatusCode::kInvalidArgument, "inputs[2].image_uris[1]"},
+      {absl::StatusCode::kOk, ""},
       {absl::StatusCode::kFailedPrecondition,
        "inputs[3].image_uris[0]: the host \"img.example.com\" with port 443 is not allowed"},
       {absl::StatusCode::kInvalidArgument, "inputs[4].image_uris[0] has the scheme \"file\""},
@@ -256,6 +256,12 @@ TEST_F(EmbeddingServiceTest, PictureThatCannotBeFetchedOrReadFailsItsInputAlone)
     EXPECT_EQ(status.code(), expected[i].first) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(expected[i].second));
   }
+
+  const embedding_pb::EmbedResult& read = response.results(2);
+  EXPECT_GT(read.vectors_size(), 0) << "of the pictures that are left";
+  ASSERT_EQ(read.failed_parts_size(), 1);
+  EXPECT_EQ(read.failed_parts(0).part(), "image_uris[1]");
+  EXPECT_THAT(read.failed_parts(0).status().message(), HasSubstr("image_uris[1]"));
 }
 
 TEST_F(EmbeddingServiceTest, PicturesByUriAreOffUntilHostsAreAllowed) {

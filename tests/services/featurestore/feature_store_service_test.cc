@@ -182,8 +182,6 @@ TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
        [](auto& write) {
          (*write.mutable_item()->mutable_attributes())["price"].set_double_value(std::nan(""));
        }},
-      {"writes[0].item.images[0]", "JPEG, PNG or WebP",
-       [](auto& write) { write.mutable_item()->add_images()->set_data("not a picture"); }},
       {"writes[0].item.images[0].sha256", "digest",
        [](auto& write) {
          write.mutable_item()->add_images()->set_data("x");
@@ -199,6 +197,38 @@ TEST_F(FeatureStoreServiceTest, BadItemsAreRefusedByFieldValueAndLimit) {
     EXPECT_THAT(Fields(status), ElementsAre(c.field)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(c.said));
   }
+}
+
+TEST_F(FeatureStoreServiceTest, ABadPictureIsNamedInTheAnswerAndInTheItemThatIsStoredWithoutIt) {
+  store_pb::UpsertItemsRequest request;
+  request.set_catalog("shop");
+  request.add_writes()->mutable_item()->set_id("\n");  // refused
+  types_pb::Item* item = request.add_writes()->mutable_item();
+  item->set_id("a");
+  item->set_title("A lamp");
+  item->add_images()->set_data("not a picture");
+  item->add_images()->set_data("<html>");
+  store_pb::UpsertItemsResponse response;
+  ASSERT_TRUE(Call(store_->async(), &Store::UpsertItems, request, response).ok());
+  EXPECT_EQ(response.failures_size(), 1);
+  EXPECT_GT(response.revisions(1), 0);
+  ASSERT_EQ(response.part_failures_size(), 2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(response.part_failures(i).index(), 1);
+    const absl::Status status = FromRpcStatus(response.part_failures(i).status());
+    EXPECT_THAT(Fields(status), ElementsAre("writes[1].item.images[" + std::to_string(i) + "]"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("JPEG, PNG or WebP"));
+  }
+
+  store_pb::ListItemsRequest list;
+  list.set_catalog("shop");
+  list.set_only_failing(true);
+  store_pb::ListItemsResponse listed;
+  ASSERT_TRUE(Call(store_->async(), &Store::ListItems, list, listed).ok());
+  ASSERT_EQ(listed.items_size(), 1);
+  EXPECT_EQ(listed.items(0).item().images_size(), 0);
+  ASSERT_EQ(listed.items(0).failed_parts_size(), 2);
+  EXPECT_EQ(listed.items(0).failed_parts(1).part(), "images[1]");
 }
 
 TEST_F(FeatureStoreServiceTest, BadEventsAreRefusedByField) {
