@@ -88,9 +88,9 @@ class RaceWork {
   PreparedPass query_;
 };
 
-absl::StatusOr<std::unique_ptr<Encoder>> LoadIn(const std::string& folder,
-                                                EmbeddingModelOptions options, at::ScalarType dtype,
-                                                std::string reason) {
+absl::StatusOr<std::unique_ptr<Encoder>> LoadWith(const std::string& folder,
+                                                  EmbeddingModelOptions options,
+                                                  at::ScalarType dtype, std::string reason) {
   options.dtype = std::string(models::DtypeName(dtype));
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Encoder> encoder, LoadEncoder(folder, options));
   encoder->set_dtype_reason(std::move(reason));
@@ -112,9 +112,9 @@ std::vector<std::string> RacedFolders(const std::string& folder,
 absl::StatusOr<std::unique_ptr<Encoder>> LoadFaster(const std::string& folder,
                                                     const EmbeddingModelOptions& options,
                                                     const std::string& key) {
-  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Encoder> fp32, LoadIn(folder, options, at::kFloat, ""));
+  PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Encoder> fp32, LoadWith(folder, options, at::kFloat, ""));
   PALATE_ASSIGN_OR_RETURN(std::unique_ptr<Encoder> bf16,
-                          LoadIn(folder, options, at::kBFloat16, ""));
+                          LoadWith(folder, options, at::kBFloat16, ""));
   PALATE_ASSIGN_OR_RETURN(const RaceWork fp32_work, RaceWork::For(*fp32));
   PALATE_ASSIGN_OR_RETURN(const RaceWork bf16_work, RaceWork::For(*bf16));
   PALATE_ASSIGN_OR_RETURN(
@@ -135,14 +135,15 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadChosen(const std::string& folder,
   PALATE_ASSIGN_OR_RETURN(const c10::Device device, models::OpenDevice(options.device));
   PALATE_ASSIGN_OR_RETURN(const at::ScalarType guess, models::ParseDtype("auto", device));
   if (!models::DtypeNeedsRace(options.dtype, device))
-    return LoadIn(folder, options, guess, absl::StrCat("the type that ", device.str(), " favors"));
+    return LoadWith(folder, options, guess,
+                    absl::StrCat("the type that ", device.str(), " favors"));
 
   const std::vector<std::string> folders = RacedFolders(folder, options);
   const std::string key = models::RaceKey(folders);
   if (const auto race = models::RememberedRace(key, options.race_file); race.has_value())
-    return LoadIn(folder, options, race->winner(), race->Reason());
+    return LoadWith(folder, options, race->winner(), race->Reason());
   if (models::WeightBytes(folders) > kMaxRacedBytes)
-    return LoadIn(folder, options, guess, "not measured: too large to be loaded twice");
+    return LoadWith(folder, options, guess, "not measured: too large to be loaded twice");
   return LoadFaster(folder, options, key);
 }
 

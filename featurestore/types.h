@@ -63,7 +63,8 @@ struct UpsertItemsResult {
 
 // Which vectors and pictures are read with an item.
 struct ItemReadOptions {
-  // Names of spaces whose vectors are wanted; empty: none.
+  // Names of spaces (kSpaceNames) whose vectors are wanted; empty: none. A space that the catalog
+  // does not declare has none.
   std::vector<std::string> spaces = {};
   bool all_spaces = false;
   // False: only vectors of each space's active fingerprint. True: also those of a model that is

@@ -33,7 +33,7 @@ struct MovieLensOptions {
 // malformed or refused. Fails when a call fails or the files are missing; Aborted after more
 // failures than `import` allows.
 absl::StatusOr<int64_t> ImportMovieLens(offline::Client& client, const MovieLensOptions& options,
-                             offline::Reporter& reporter);
+                                        offline::Reporter& reporter);
 
 // The users to measure: those with enough ratings before `split` who afterwards rated at least one
 // movie of movies.csv well that they had not rated before.

@@ -89,7 +89,8 @@ class Importer {
                           const OnProgress& on_progress);
 
   // Waits until every item is embedded (or cannot be) and retrieval serves it. DeadlineExceeded
-  // after `limit` without any progress.
+  // after `limit` without any progress. A server that does not know, as a gateway alone, is not
+  // waited for: a warning is logged.
   absl::Status WaitUntilSearchable(absl::Duration limit, const OnProgress& on_progress);
 
   // Adds to `outcome` the items that this importer sent and that cannot be embedded, or not with

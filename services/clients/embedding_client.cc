@@ -209,8 +209,7 @@ absl::StatusOr<std::vector<std::vector<SpaceVector>>> ItemEmbedderClient::EmbedF
     embedding_pb::EmbedInput* input = request.add_inputs();
     input->set_role(embedding_pb::EMBED_ROLE_ITEM);
     input->mutable_fields()->Assign(item.text_fields.begin(), item.text_fields.end());
-    if (ImageBytes(item) <= kMaxImageBytesPerItem)
-      input->mutable_images()->Assign(item.images.begin(), item.images.end());
+    input->mutable_images()->Assign(item.images.begin(), item.images.end());
   }
 
   std::vector<std::vector<SpaceVector>> vectors(items.size());

@@ -159,7 +159,7 @@ class FakeEmbedder final : public QueryEmbedder {
   bool blocks = false;
   absl::Status error;  // of every call
   std::vector<float> query_vector = {1, 0};
-  SpaceKey space = kText;                               // of vectors that no fingerprint is wanted of
+  SpaceKey space = kText;  // of vectors that no fingerprint is wanted of
   std::set<std::string> loaded = {kText.fingerprint};  // fingerprints that it makes
   EmbedQuery last_query;
   absl::Time last_deadline;

@@ -21,7 +21,7 @@ class LengthEmbedder final : public ItemEmbedder {
   absl::StatusOr<std::vector<SpaceKey>> Spaces(const Catalog&) override {
     return std::vector<SpaceKey>();
   }
-  absl::StatusOr<std::vector<absl::StatusOr<std::vector<SpaceVector>>>> Embed(
+  absl::StatusOr<std::vector<absl::StatusOr<EmbeddedItem>>> Embed(
       const Catalog&, const std::vector<EmbedItem>&) override {
     return absl::InternalError("only the active model is asked");
   }

@@ -4,7 +4,8 @@
 //   B del GROUP VERSION | A del GROUP VERSION      the five items deleted
 //   B evt USER N        | A evt USER N             the N-th batch of three events of the user
 //   B prg USER 0        | A prg USER 0             the user purged
-// Started by kill_test.cc: kill_writer DIR sync|relaxed ROUND
+// Started by kill_test.cc: kill_writer DIR sync|relaxed ROUND. With "open" instead of a durability
+// it opens the store and ends, for migration_kill_test.cc.
 #include <unistd.h>
 
 #include <cstdio>
@@ -113,6 +114,7 @@ int Main(char** arguments) {
 
   auto store = FeatureStore::Open(options);
   MustBeOk(store.status());
+  if (std::string(arguments[2]) == "open") return 0;
   if (absl::IsNotFound((*store)->GetCatalog(kKillCatalog).status())) {
     Catalog catalog;
     catalog.id = kKillCatalog;

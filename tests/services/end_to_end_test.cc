@@ -85,6 +85,19 @@ void CheckCommands(Palate& palate, const std::string& folder) {
   EXPECT_THAT(locked.errors, HasSubstr(absl::StrCat(palate.process("featurestore").pid())));
 }
 
+TEST(FiveProcessesTest, ImportThroughTheGatewayExitsWithZeroThoughItCannotWait) {
+  TempFolder folder;
+  Palate palate(folder.path());
+  if (HasFatalFailure()) return;
+  const Outcome import =
+      RunToEnd("palate", {"import", "items", folder.Write("items.jsonl", "{\"id\": \"a\"}\n"),
+                          "--server", palate.address("gateway")});
+  EXPECT_EQ(import.exit, 0) << import.errors;
+  const std::string said = import.output + import.errors;
+  EXPECT_THAT(said, HasSubstr("1 written"));
+  EXPECT_THAT(said, HasSubstr("does not say when items are searchable"));
+}
+
 TEST(FiveProcessesTest, WriteRecommendSearchAndEndInOrder) {
   TempFolder folder;
   Palate palate(folder.path());

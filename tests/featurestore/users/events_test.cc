@@ -149,6 +149,21 @@ TEST_F(EventsTest, ComeNewestFirstWithItemsAndVectors) {
   EXPECT_EQ(context.seen.size(), 3u) << "and an item that the catalog does not hold";
 }
 
+TEST_F(EventsTest, SpacesThatTheCatalogDoesNotDeclareHaveNoVectorsInContextsAndItems) {
+  Catalog catalog = *store_->GetCatalog("shop");
+  catalog.spaces = {{"text", "", 0}};
+  ASSERT_TRUE(store_->UpdateCatalog(catalog, {FindCatalogField("spaces")}).ok());
+  const int64_t revision = Put(Write("a"));
+  ASSERT_TRUE(store_->PutVectors("shop", "a", revision, {Vector("text", "m1", {1, 0})}, true).ok());
+  ASSERT_TRUE(Record(View("u", "a", kNow)).ok());
+
+  const UserContext context = Context("u", {.spaces = {"text", "image"}});
+  ASSERT_EQ(context.items.size(), 1u);
+  ASSERT_EQ(context.items[0].vectors.size(), 1u);
+  EXPECT_EQ(context.items[0].vectors[0].space.name, "text");
+  EXPECT_EQ(Read("a", {.spaces = {"text", "image", "fused"}}).vectors.size(), 1u);
+}
+
 TEST_F(EventsTest, AreBoundedByCountAndRequestTime) {
   for (int i = 0; i < 10; ++i)
     ASSERT_TRUE(Record(View("u", absl::StrCat("i", i), kNow - absl::Minutes(i))).ok());

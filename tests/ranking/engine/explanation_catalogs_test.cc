@@ -54,7 +54,7 @@ std::vector<TestCatalog> Catalogs() {
   const std::vector<EventKind> recipes = {{"save", 2, "saved", true},
                                           {"view", 2, "looked at", false}};
   return {
-      {"titles", {"Hyena", "Monday pages", "Grey lighthouse", "Salt and rope"}, {}, {}, shop},
+      {"titles", {"Hyena", "Monday pages", "Gray lighthouse", "Salt and rope"}, {}, {}, shop},
       {"descriptions", {"Northern light", "The clock maker"}, {}, {}, shop, true},
       {"books",
        {"Winter roads", "The glass house", "A field in spring"},

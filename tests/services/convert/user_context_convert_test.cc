@@ -81,6 +81,10 @@ constexpr char kResponse[] = R"pb(
   }
   items {
     number: 21
+    failed_parts {
+      part: "images[1]"
+      status { code: 3 message: "is no picture" }
+    }
     item {
       id: "a"
       title: "A"
@@ -104,6 +108,10 @@ constexpr char kResponse[] = R"pb(
   }
   items {
     number: 22
+    failed_parts {
+      part: "images[1]"
+      status { code: 3 message: "is no picture" }
+    }
     item {
       id: "b"
       title: "B"
@@ -160,14 +168,16 @@ store_pb::GetUserContextResponse FullResponse() {
 
 // Adds the paths of fields that no message under `message` sets to `unset`, so that the test finds
 // fields that are added later. A oneof counts as set when one of its fields is set. A context has
-// no image bytes.
+// no image bytes, and these failures no details.
 void FindUnset(const google::protobuf::Message& message, const std::string& path,
                std::string& unset) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor* field = message.GetDescriptor()->field(i);
     const std::string name = absl::StrCat(path, ".", field->name());
-    if (field->full_name() == "palate.types.v1.ItemImage.data") continue;
+    if (field->full_name() == "palate.types.v1.ItemImage.data" ||
+        field->full_name() == "google.rpc.Status.details")
+      continue;
 
     if (field->is_repeated()) {
       if (reflection.FieldSize(message, field) == 0) absl::StrAppend(&unset, " ", name);
