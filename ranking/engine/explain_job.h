@@ -45,6 +45,8 @@ class ExplainJob {
                                                             CostMeter& step_cost,
                                                             ExplainCounts& counts);
 
+  // The texts that the model is asked for. Before the first step.
+  size_t num_asked() const { return waiting_.size(); }
   // Runs one decoding step. False if nothing is left to do or the job was abandoned.
   bool Step() ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -61,7 +61,8 @@ class LlmEngine::Impl {
 
  private:
   absl::StatusOr<std::vector<float>> Score(EncodedRankPrompt prompt, const CallContext& context);
-  absl::Status AdmitExplanations(const absl::Status& submitted);
+  // Admits the job, which asks for at least one text, and gives it to the executor.
+  absl::Status Submit(const std::shared_ptr<ExplainJob>& job, const CallContext& context);
   absl::Status Collect(ExplainJob& job, const OnTextFn& on_text, const CallContext& context);
 
   const LoadedModel loaded_;
@@ -148,19 +149,22 @@ absl::StatusOr<std::vector<float>> LlmEngine::Impl::Score(EncodedRankPrompt prom
   return std::move(work->scores);
 }
 
-// Returns `submitted`, and counts a refusal for overload.
-absl::Status LlmEngine::Impl::AdmitExplanations(const absl::Status& submitted) {
-  if (absl::IsResourceExhausted(submitted))
-    refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
-  return submitted;
-}
-
 absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
     const std::vector<ExplainInput>& inputs, const OnTextFn& on_text, const CallContext& context) {
   if (inputs.empty()) return std::vector<Explanation>();
   explanations_.fetch_add(static_cast<int64_t>(inputs.size()), std::memory_order_relaxed);
 
-  const size_t waves = (inputs.size() - 1) / options_.max_decode_batch + 1;
+  PALATE_ASSIGN_OR_RETURN(
+      const std::shared_ptr<ExplainJob> job,
+      ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
+  if (job->num_asked() > 0) PALATE_RETURN_IF_ERROR(Submit(job, context));
+  PALATE_RETURN_IF_ERROR(Collect(*job, on_text, context));
+  return job->TakeExplanations();
+}
+
+absl::Status LlmEngine::Impl::Submit(const std::shared_ptr<ExplainJob>& job,
+                                     const CallContext& context) {
+  const size_t waves = (job->num_asked() - 1) / options_.max_decode_batch + 1;
   const double ahead = static_cast<double>(executor_.waiting(Lane::kDecoding));
   const double steps = kUsualTextTokens * static_cast<double>(waves);
   const absl::Status admitted = decode_cost_.Admit(
@@ -170,13 +174,10 @@ absl::StatusOr<std::vector<Explanation>> LlmEngine::Impl::Explain(
     return admitted;
   }
 
-  PALATE_ASSIGN_OR_RETURN(
-      const std::shared_ptr<ExplainJob> job,
-      ExplainJob::Create(inputs, loaded_, options_, decode_cost_, explain_counts_));
-  PALATE_RETURN_IF_ERROR(
-      AdmitExplanations(executor_.Submit(Lane::kDecoding, [job] { return job->Step(); })));
-  PALATE_RETURN_IF_ERROR(Collect(*job, on_text, context));
-  return job->TakeExplanations();
+  const absl::Status submitted = executor_.Submit(Lane::kDecoding, [job] { return job->Step(); });
+  if (absl::IsResourceExhausted(submitted))
+    refused_for_overload_.fetch_add(1, std::memory_order_relaxed);
+  return submitted;
 }
 
 // Waits for explanations and streams them from this thread as they become ready.

@@ -410,6 +410,20 @@ TEST_F(LlmEngineTest, RefusesAtOnceUnderOverload) {
   EXPECT_EQ(engine->stats().refused_for_overload, 2);
 }
 
+TEST_F(LlmEngineTest, TextsWithNothingToSayTakeNoPlaceOfThoseThatWaitForTheModel) {
+  const auto engine = Load({.max_queued_explanations = 0});
+  std::vector<ExplainInput> inputs = ExplainInputs(3);
+  for (ExplainInput& input : inputs) {
+    input.item.attributes.clear();
+    input.history.clear();
+  }
+  const auto explanations = engine->Explain(inputs, nullptr, {});
+  ASSERT_TRUE(explanations.ok()) << explanations.status();
+  for (const Explanation& explanation : *explanations)
+    EXPECT_EQ(explanation.cause, TemplateCause::kNothingToSay);
+  EXPECT_EQ(engine->stats().refused_for_overload, 0);
+}
+
 TEST_F(LlmEngineTest, RefusesAPromptBeyondItsLimit) {
   const auto engine = Load({.max_rank_tokens = 100});
   const absl::Status status = engine->Rank(Input(10, 60), {}).status();
