@@ -45,6 +45,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadEncoder(const std::string& folder,
     case models::ModelFamily::kSiglip:
       return LoadClipEncoder(folder, family, options);
     case models::ModelFamily::kVit:
+    case models::ModelFamily::kEfficientNetLite:
       break;
   }
 

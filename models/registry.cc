@@ -25,6 +25,7 @@ constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"clip_vision_model", "CLIPVisionModelWithProjection", ModelFamily::kVit},
     {"clip_vision_model", "CLIPVisionModel", ModelFamily::kVit},
     {"vit", "ViTModel", ModelFamily::kVit},
+    {"efficientnet_lite", "EfficientNetLite", ModelFamily::kEfficientNetLite},
     {"clip", "CLIPModel", ModelFamily::kClip},
     {"siglip", "SiglipModel", ModelFamily::kSiglip},
     {"qwen2", "Qwen2ForCausalLM", ModelFamily::kQwen2},
@@ -73,6 +74,8 @@ absl::string_view ModelFamilyName(ModelFamily family) {
       return "BERT";
     case ModelFamily::kVit:
       return "ViT";
+    case ModelFamily::kEfficientNetLite:
+      return "EfficientNet-Lite";
     case ModelFamily::kClip:
       return "CLIP";
     case ModelFamily::kSiglip:

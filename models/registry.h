@@ -12,11 +12,12 @@
 namespace palate::models {
 
 enum class ModelFamily {
-  kBert,    // text encoder
-  kVit,     // image encoder; also CLIP's image tower alone
-  kClip,    // text and image towers
-  kSiglip,  // text and image towers of fixed resolution; includes SigLIP 2
-  kQwen2,   // text decoders
+  kBert,              // text encoder
+  kVit,               // image encoder; also CLIP's image tower alone
+  kEfficientNetLite,  // image encoder and classifier
+  kClip,              // text and image towers
+  kSiglip,            // text and image towers of fixed resolution; includes SigLIP 2
+  kQwen2,             // text decoders
   kQwen3,
   kLlama,
   kQwen25Vl,  // vision-language decoders

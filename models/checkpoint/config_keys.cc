@@ -83,6 +83,8 @@ constexpr RefusedKey kRefused[] = {
     {"scale_depth"},
     {"scale_emb", 1},
     {"scale_embedding"},
+    {"se_ratio"},
+    {"squeeze_expansion_ratio"},
     {"use_parallel_residual"},
     {"use_qk_norm"},
     // Weights that are not what they seem.
@@ -97,7 +99,8 @@ constexpr Readers kDecoder = 1;  // every decoder, also within a vision-language
 constexpr Readers kQwen = 2;     // decoders with windows
 constexpr Readers kVl = 4;
 constexpr Readers kBert = 8;
-constexpr Readers kTower = 16;  // CLIP, SigLIP and vision transformers
+constexpr Readers kTower = 16;        // CLIP, SigLIP and vision transformers
+constexpr Readers kConvolution = 32;  // EfficientNet-Lite
 constexpr Readers kAll = 255;
 
 struct ReadKey {
@@ -146,8 +149,10 @@ constexpr ReadKey kRead[] = {
     {"is_decoder", kBert},
     {"layer_norm_eps", kBert | kTower},
     {"type_vocab_size", kBert},
-    {"image_size", kTower},
-    {"num_channels", kTower},
+    {"batch_norm_eps", kConvolution},
+    {"depth_coefficient", kConvolution},
+    {"image_size", kTower | kConvolution},
+    {"num_channels", kTower | kConvolution},
     {"patch_size", kTower | kVl},
     {"projection_dim", kTower},
     {"projection_size", kTower},
@@ -156,7 +161,9 @@ constexpr ReadKey kRead[] = {
     {"text_config_dict", kTower},
     {"vision_config", kTower | kVl},
     {"vision_config_dict", kTower},
+    {"variant", kConvolution},
     {"vision_use_head", kTower},
+    {"width_coefficient", kConvolution},
     // Vision-language models.
     {"deepstack_visual_indexes", kVl},
     {"depth", kVl},
@@ -341,6 +348,7 @@ Readers ReadersOf(const JsonConfig& config) {
   if (type == "qwen2" || type == "qwen3") return kDecoder | kQwen;
   if (absl::EndsWith(type, "_vl")) return kDecoder | kQwen | kVl;
   if (absl::StartsWith(type, "clip") || type == "siglip" || type == "vit") return kTower;
+  if (type == "efficientnet_lite") return kConvolution;
   return kAll;
 }
 
