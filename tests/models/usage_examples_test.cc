@@ -23,6 +23,7 @@
 #include "models/dtype.h"
 #include "models/families/bert/bert.h"
 #include "models/families/clip/clip.h"
+#include "models/families/efficientnet/efficientnet.h"
 #include "models/families/siglip/siglip.h"
 #include "models/families/vit/vit.h"
 #include "models/image/image.h"
@@ -470,6 +471,27 @@ absl::Status UseVit(const Checkpoint& checkpoint, const at::Tensor& pixels) {
 
   EXPECT_EQ(vectors.sizes(), (std::vector<int64_t>{1, model->config().output_dim()}));
   return absl::OkStatus();
+}
+
+absl::Status UseEfficientNetLite(const Checkpoint& checkpoint, const at::Tensor& pixels) {
+  PALATE_ASSIGN_OR_RETURN(const auto model, EfficientNetLite::Load(checkpoint));
+  PALATE_ASSIGN_OR_RETURN(const at::Tensor features, CatchTorch([&] {
+                            const c10::InferenceMode inference;
+                            return model->Features(pixels);
+                          }));
+
+  EXPECT_EQ(features.sizes(), (std::vector<int64_t>{1, EfficientNetLiteConfig::kFeatures}));
+  return absl::OkStatus();
+}
+
+TEST(UsageExampleTest, EfficientNetLite) {
+  ExpectExampleOf("models/families/efficientnet/efficientnet.h");
+
+  const Checkpoint checkpoint = *Checkpoint::Open(
+      std::string(PALATE_SOURCE_DIR) + "/tests/goldens/efficientnet_lite-tiny/checkpoint");
+  const int64_t side = EfficientNetLiteConfig::FromJson(checkpoint.config())->image_size;
+  const absl::Status status = UseEfficientNetLite(checkpoint, BlackPixels(side));
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST(UsageExampleTest, Vit) {

@@ -93,8 +93,8 @@ class EfficientNetLite {
  private:
   // A convolution with the batch normalization behind it, and "same" padding as in TensorFlow.
   struct Convolution {
-    at::Tensor weight;  // [out, in / groups, kernel, kernel]
-    at::Tensor bias;    // [out]
+    at::Tensor weight = {};  // [out, in / groups, kernel, kernel]
+    at::Tensor bias = {};    // [out]
     int64_t stride = 1;
     int64_t groups = 1;
     bool relu6 = true;
@@ -102,9 +102,9 @@ class EfficientNetLite {
     at::Tensor operator()(const at::Tensor& x) const;
   };
   struct Block {
-    Convolution expand;  // weight undefined: no expansion
-    Convolution depthwise;
-    Convolution project;
+    Convolution expand = {};  // weight undefined: no expansion
+    Convolution depthwise = {};
+    Convolution project = {};
     bool adds_input = false;
 
     at::Tensor operator()(const at::Tensor& x) const;

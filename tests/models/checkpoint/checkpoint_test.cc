@@ -242,6 +242,7 @@ TEST(FindModelFamilyTest, KnowsFamiliesByTypeAndArchitecture) {
   EXPECT_EQ(*family(R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]})"),
             ModelFamily::kQwen3);
   EXPECT_EQ(*family(R"({"model_type": "vit"})"), ModelFamily::kVit);
+  EXPECT_EQ(*family(R"({"model_type": "efficientnet_lite"})"), ModelFamily::kEfficientNetLite);
   EXPECT_EQ(*family(R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})"),
             ModelFamily::kLlama);
   EXPECT_EQ(*family(R"({"model_type": "siglip", "architectures": ["SiglipModel"]})"),
