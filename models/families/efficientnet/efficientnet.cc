@@ -14,7 +14,7 @@ namespace {
 
 // Pictures that go through the layers together on a CPU. The feature maps of more do not fit into
 // its caches, which makes each picture slower.
-constexpr int64_t kPicturesAtOnce = 4;
+constexpr int64_t kPicturesAtOnce = 2;
 
 // The padding before and after one side that keeps ceil(size / stride) positions.
 std::pair<int64_t, int64_t> SamePadding(int64_t size, int64_t kernel_size, int64_t stride) {

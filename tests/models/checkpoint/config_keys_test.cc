@@ -43,6 +43,7 @@ TEST(RefuseUnsupportedKeysTest, NamesKeyAndValueOfWhatChangesNumbers) {
       {"attention_chunk_size", 8192},
       {"use_parallel_residual", true},
       {"pruned_heads", {{"0", {1, 2}}}},
+      {"squeeze_expansion_ratio", 0.25},
       {"quantization_config", {{"quant_method", "gptq"}}},
   };
   for (const auto& [key, value] : changes.items()) {
