@@ -328,8 +328,9 @@ TEST_F(EventsTest, ItemsNumberedByManyWritersAtOnceHaveDifferentNumbers) {
   for (std::thread& writer : writers) writer.join();
 
   std::set<uint32_t> numbers;
-  for (const StoredItem& item : store_->ListItems("shop", 0, "")->items)
-    numbers.insert(item.item.number);
+  const auto page = store_->ListItems("shop", 0, "");
+  ASSERT_TRUE(page.ok()) << page.status();
+  for (const StoredItem& item : page->items) numbers.insert(item.item.number);
   EXPECT_EQ(numbers.size(), 100u);
   EXPECT_EQ(*numbers.begin(), 1u);
   EXPECT_EQ(*numbers.rbegin(), 100u);
