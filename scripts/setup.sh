@@ -13,9 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE_FROM_CALLER="${PALATE_CACHE_DIR:-}"
 source scripts/lib.sh
 
-# Used by `make build` and `make test`; python3-pip and unzip are used only by this script.
+# Used by `make build` and `make test`; python3-pip and unzip are used only by this script, python3 by it and by a test.
 debian_packages=(
-  make cmake ninja-build ccache g++ pkg-config git ca-certificates unzip
+  make cmake ninja-build ccache g++ pkg-config git ca-certificates unzip python3
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   librocksdb-dev libyaml-cpp-dev libspdlog-dev nlohmann-json3-dev libutfcpp-dev
   libisal-dev libroaring-dev libssl-dev libcurl4-openssl-dev

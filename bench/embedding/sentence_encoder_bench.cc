@@ -6,7 +6,6 @@
 #include <ATen/Parallel.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "absl/flags/parse.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "bench/cached_model.h"
 #include "bench/embedding/peer.h"
 #include "bench/embedding/plots.h"
 #include "bench/embedding/race.h"
@@ -33,18 +33,6 @@ ABSL_FLAG(bool, peers, true,
 
 namespace palate::bench {
 namespace {
-
-std::string Environment(const char* name, const std::string& absent) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? absent : value;
-}
-
-std::string ModelFolder() {
-  if (const std::string folder = absl::GetFlag(FLAGS_model); !folder.empty()) return folder;
-  const std::string cache =
-      Environment("XDG_CACHE_HOME", Environment("HOME", "") + "/.cache") + "/palate";
-  return Environment("PALATE_CACHE_DIR", cache) + "/all-MiniLM-L6-v2";
-}
 
 // The race of our encoder and the peers with one data type.
 class TypedRace {
@@ -151,7 +139,7 @@ absl::Status RunType(const std::string& dtype, const std::string& folder,
 
 absl::Status RunAll(const std::string& folder, const std::string& scratch) {
   const std::string shared =
-      Environment("PALATE_SHARED_DIR", std::string(PALATE_SOURCE_DIR) + "/../shared");
+      EnvironmentOr("PALATE_SHARED_DIR", std::string(PALATE_SOURCE_DIR) + "/../shared");
 
   PALATE_ASSIGN_OR_RETURN(const auto tokenizer, models::SentenceEncoder::Load(folder));
   PALATE_ASSIGN_OR_RETURN(
@@ -191,7 +179,8 @@ absl::Status RunAll(const std::string& folder, const std::string& scratch) {
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   at::set_num_threads(absl::GetFlag(FLAGS_threads));
-  const std::string folder = palate::bench::ModelFolder();
+  const std::string folder =
+      palate::bench::CachedModelFolder(absl::GetFlag(FLAGS_model), "all-MiniLM-L6-v2");
   if (!std::filesystem::exists(folder + "/config.json")) {
     std::printf("%s is absent: not run\n", folder.c_str());
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "bench/cached_model.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/dtype.h"
 #include "models/families/efficientnet/efficientnet.h"
@@ -28,18 +28,6 @@ ABSL_FLAG(int, threads, 1, "threads");
 
 namespace palate::bench {
 namespace {
-
-std::string Environment(const char* name, const std::string& absent) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? absent : value;
-}
-
-std::string ModelFolder() {
-  if (const std::string folder = absl::GetFlag(FLAGS_model); !folder.empty()) return folder;
-  const std::string cache =
-      Environment("XDG_CACHE_HOME", Environment("HOME", "") + "/.cache") + "/palate";
-  return Environment("PALATE_CACHE_DIR", cache) + "/efficientnet-lite2";
-}
 
 double Seconds(const std::function<void()>& body) {
   const absl::Time begin = absl::Now();
@@ -89,7 +77,7 @@ absl::Status MeasurePreparation(const std::string& folder) {
 
 absl::Status Run() {
   at::set_num_threads(absl::GetFlag(FLAGS_threads));
-  const std::string folder = ModelFolder();
+  const std::string folder = CachedModelFolder(absl::GetFlag(FLAGS_model), "efficientnet-lite2");
   PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint, models::Checkpoint::Open(folder));
   PALATE_RETURN_IF_ERROR(MeasureFeatures(checkpoint, at::kFloat));
   if (models::DetectCpuMatrixSupport().avx512_bf16)

@@ -25,6 +25,7 @@ namespace {
 
 constexpr char kPriceWord[] = "price";
 
+// By the usual endings of English nouns.
 bool IsPlural(absl::string_view word) {
   return word.size() > 3 && absl::EndsWith(word, "s") && !absl::EndsWith(word, "ss") &&
          !absl::EndsWith(word, "us") && !absl::EndsWith(word, "is");

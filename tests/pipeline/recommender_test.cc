@@ -501,34 +501,22 @@ TEST_F(RecommenderTest, RecommendsWithoutTheQueryWhenEmbeddingIsDown) {
               ElementsAre(Degradation::kEmbeddingUnavailable));
 }
 
-TEST_F(RecommenderTest, ServesAnonymousVisitorsTheirSessionsTaste) {
-  auto query = Query();
-  query.user_id.clear();
-  Event event;
-  event.item_id = "far";
-  event.type = "like";
-  event.time = kNow;
-  query.session_events = {event};
+TEST_F(RecommenderTest, ServesAnonymousVisitorsTheTasteOfALikingAndOfATopRatingInTheirSession) {
   features_.context.catalog.rerank_weight = 0;
+  for (const char* const type : {"like", "rating"}) {
+    auto query = Query();
+    query.user_id.clear();
+    Event event;
+    event.item_id = "far";
+    event.type = type;
+    if (event.type == "rating") event.value = 5;
+    event.time = kNow;
+    query.session_events = {event};
 
-  const auto result = recommender_.Recommend(query, Within());
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
-}
-
-TEST_F(RecommenderTest, OneTopRatingOfASessionCountsAsLiking) {
-  auto query = Query();
-  query.user_id.clear();
-  Event event;
-  event.item_id = "far";
-  event.type = "rating";
-  event.value = 5;
-  event.time = kNow;
-  query.session_events = {event};
-  features_.context.catalog.rerank_weight = 0;
-  const auto result = recommender_.Recommend(query, Within());
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked"));
+    const auto result = recommender_.Recommend(query, Within());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_THAT(Ids(*result), ElementsAre("middle", "near", "liked")) << type;
+  }
 }
 
 TEST_F(RecommenderTest, AsksForAnEarlierTimeOnlyWhenTheRequestDoes) {

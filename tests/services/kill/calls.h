@@ -1,6 +1,9 @@
 // Blocking calls of a product backend to the services, with the deadline of the kill test.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -71,6 +74,20 @@ class Calls {
 inline bool IsInterrupted(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
          absl::IsCancelled(status);
+}
+
+// Repeats `send` while it is interrupted, and notes in `repeated` that it may have happened before.
+// False if it is given up, because of `stop` or of another error, which fails the test.
+inline bool SendUntilAcknowledged(const std::function<absl::Status()>& send, bool& repeated,
+                                  const std::atomic<bool>& stop) {
+  while (true) {
+    const absl::Status status = send();
+    if (status.ok()) return true;
+    repeated = true;
+    EXPECT_TRUE(IsInterrupted(status)) << status;
+    if (stop || !IsInterrupted(status)) return false;
+    absl::SleepFor(kRetryPause);
+  }
 }
 
 }  // namespace palate::services

@@ -83,17 +83,10 @@ void EventWriter::Settle(Calls& calls) {
 }
 
 bool EventWriter::Send(Calls& calls, const std::atomic<bool>& stop) {
-  while (true) {
-    const absl::Status status = begun_->purge.empty() ? SendEvents(calls) : SendPurge(calls);
-    if (status.ok()) {
-      begun_.reset();
-      return true;
-    }
-    begun_->repeated = true;
-    EXPECT_TRUE(IsInterrupted(status)) << status;
-    if (stop || !IsInterrupted(status)) return false;
-    absl::SleepFor(kRetryPause);
-  }
+  const auto send = [&] { return begun_->purge.empty() ? SendEvents(calls) : SendPurge(calls); };
+  if (!SendUntilAcknowledged(send, begun_->repeated, stop)) return false;
+  begun_.reset();
+  return true;
 }
 
 absl::Status EventWriter::SendEvents(Calls& calls) {

@@ -66,18 +66,11 @@ ItemWriter::Write ItemWriter::RandomWrite() {
 }
 
 bool ItemWriter::Send(Calls& calls, const std::atomic<bool>& stop) {
-  while (true) {
-    const absl::Status status = begun_->deletes ? Delete(calls) : Upsert(calls);
-    if (status.ok()) {
-      acknowledged_ += static_cast<int64_t>(begun_->items.size());
-      begun_.reset();
-      return true;
-    }
-    begun_->repeated = true;
-    EXPECT_TRUE(IsInterrupted(status)) << status;
-    if (stop || !IsInterrupted(status)) return false;
-    absl::SleepFor(kRetryPause);
-  }
+  const auto send = [&] { return begun_->deletes ? Delete(calls) : Upsert(calls); };
+  if (!SendUntilAcknowledged(send, begun_->repeated, stop)) return false;
+  acknowledged_ += static_cast<int64_t>(begun_->items.size());
+  begun_.reset();
+  return true;
 }
 
 absl::Status ItemWriter::Upsert(Calls& calls) {
