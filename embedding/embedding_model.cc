@@ -13,6 +13,7 @@
 #include "models/dtype.h"
 #include "models/dtype_race.h"
 #include "models/families/bert/sentence_layout.h"
+#include "models/image/image.h"
 #include "models/registry.h"
 
 namespace palate::embedding {
@@ -58,7 +59,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadEncoder(const std::string& folder,
 // Weights beyond this are not loaded twice to be measured.
 constexpr int64_t kMaxRacedBytes = int64_t{2} << 30;
 
-// Embeds a few descriptions and a short query: a bulk batch and an interactive one.
+// Embeds a few descriptions, a picture if the model sees any, and a short query: a bulk batch and
+// an interactive one.
 class RaceWork {
  public:
   static absl::StatusOr<RaceWork> For(const Encoder& encoder) {
@@ -67,6 +69,11 @@ class RaceWork {
     for (int i = 1; i <= 8; ++i) {
       PassContent item;
       for (int repeat = 0; repeat < i; ++repeat) absl::StrAppend(&item.text, kSentence);
+      PALATE_ASSIGN_OR_RETURN(work.items_.emplace_back(), encoder.Prepare(item));
+    }
+    if (encoder.sees_images()) {
+      PassContent item;
+      PALATE_ASSIGN_OR_RETURN(item.images.emplace_back(), encoder.PrepareImage(GrayPicture()));
       PALATE_ASSIGN_OR_RETURN(work.items_.emplace_back(), encoder.Prepare(item));
     }
     const PassContent query = {.text = "walnut chair", .role = EmbedRole::kQuery};
@@ -83,6 +90,13 @@ class RaceWork {
 
  private:
   explicit RaceWork(const Encoder& encoder) : encoder_(&encoder) {}
+
+  static models::Image GrayPicture() {
+    constexpr int64_t kSide = 256;
+    return {.width = kSide,
+            .height = kSide,
+            .rgb = std::vector<uint8_t>(static_cast<size_t>(3 * kSide * kSide), 128)};
+  }
 
   const Encoder* encoder_;
   std::vector<PreparedPass> items_;

@@ -23,6 +23,8 @@ struct EncoderImage {
   int64_t grid_t = 0;  // patches in time, down and across; only for the latter
   int64_t grid_h = 0;
   int64_t grid_w = 0;
+  // float32 [words]: the shares of models::ColorWords, for models that use them.
+  at::Tensor color_shares = {};
 };
 
 // The content of one pass: one text, one image, or, for joint encoders, any number of images and a

@@ -125,11 +125,13 @@ class DualImageTower final : public ImageTower {
       : model_(std::move(model)), processor_(std::move(processor)), cost_(cost) {}
 
   int64_t cost() const override { return cost_; }
-  absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const override {
-    return processor_.Process(image);
+  absl::StatusOr<EncoderImage> Prepare(const models::Image& image) const override {
+    EncoderImage prepared;
+    PALATE_ASSIGN_OR_RETURN(prepared.pixels, processor_.Process(image));
+    return prepared;
   }
-  at::Tensor Encode(const at::Tensor& pixels) const override {
-    return model_->ImageFeatures(pixels).to(at::kCPU, at::kFloat);
+  at::Tensor Encode(absl::Span<const EncoderImage> images) const override {
+    return model_->ImageFeatures(StackPixels(images)).to(at::kCPU, at::kFloat);
   }
 
  private:

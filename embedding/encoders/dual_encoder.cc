@@ -1,4 +1,4 @@
-// Loads the dual encoder of a sentence encoder and a vision transformer that share a space, and the
+// Loads the dual encoder of a sentence encoder and an image half that share a space, and the
 // sentence encoder alone.
 
 #include <ATen/ATen.h>
@@ -6,17 +6,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/bytes.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "domain/catalog.h"
+#include "embedding/encoders/image_half.h"
 #include "embedding/encoders/loading.h"
 #include "embedding/encoders/towers.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/config_keys.h"
 #include "models/families/bert/bert.h"
-#include "models/families/vit/vit.h"
-#include "models/image/processor.h"
 
 namespace palate::embedding {
 namespace {
@@ -38,26 +36,6 @@ class SentenceTower final : public TextTower {
 
  private:
   const std::shared_ptr<const models::SentenceEncoder> encoder_;
-};
-
-class VitTower final : public ImageTower {
- public:
-  VitTower(std::shared_ptr<const models::VitModel> model, models::ImageProcessor processor,
-           models::VitPooling pooling)
-      : model_(std::move(model)), processor_(std::move(processor)), pooling_(pooling) {}
-
-  int64_t cost() const override { return 1 + model_->config().num_patches(); }
-  absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const override {
-    return processor_.Process(image);
-  }
-  at::Tensor Encode(const at::Tensor& pixels) const override {
-    return model_->Embed(pixels, pooling_).to(at::kCPU, at::kFloat);
-  }
-
- private:
-  const std::shared_ptr<const models::VitModel> model_;
-  const models::ImageProcessor processor_;
-  const models::VitPooling pooling_;
 };
 
 // The text tower and what is read from its folder.
@@ -105,20 +83,6 @@ void DescribeText(const TextHalf& half, ModelInfo& info) {
   info.unknown_config_keys = half.unknown_config_keys;
 }
 
-// The path of a folder that dual_encoder.json names relative to itself.
-absl::StatusOr<std::string> Subfolder(const models::JsonConfig& tower, const std::string& folder) {
-  PALATE_ASSIGN_OR_RETURN(const std::string name, tower.String("folder"));
-  return absl::StrCat(folder, "/", name);
-}
-
-absl::StatusOr<models::VitPooling> ReadVisionPooling(const models::JsonConfig& vision) {
-  PALATE_ASSIGN_OR_RETURN(const std::string name, vision.String("pooling"));
-  if (name == std::string("cls")) return models::VitPooling::kCls;
-  if (name == std::string("mean")) return models::VitPooling::kMean;
-  return absl::InvalidArgumentError(absl::StrCat(
-      vision.source(), ": pooling ", QuoteForMessage(name), " is neither cls nor mean"));
-}
-
 absl::StatusOr<Calibration> ReadCalibration(const models::JsonConfig& description,
                                             absl::string_view space) {
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig all, description.Object("calibration"));
@@ -149,58 +113,6 @@ Calibration Blend(const Calibration& text, const Calibration& image, const Fusio
   const double share = weights.text / (weights.text + weights.image);
   return {.mean = share * text.mean + (1 - share) * image.mean,
           .deviation = share * text.deviation + (1 - share) * image.deviation};
-}
-
-// The image tower and what is read from its folder. `tower` is null when the folder has no weights.
-struct ImageHalf {
-  std::unique_ptr<const ImageTower> tower;
-  int image_size = 0;
-  std::string weights_digest;
-  std::vector<std::string> unknown_config_keys;
-  std::string content;
-};
-
-absl::Status CheckFit(const std::string& folder, const models::VitConfig& config,
-                      const models::ImageProcessorConfig& input, int dimensions) {
-  if (config.output_dim() != dimensions) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, " produces vectors of ", config.output_dim(),
-                     " dimensions, but the text tower's have ", dimensions));
-  }
-
-  const int64_t height = input.do_center_crop ? input.crop_height : input.resize_height;
-  const int64_t width = input.do_center_crop ? input.crop_width : input.resize_width;
-  if (height != config.image_size || width != config.image_size || config.num_channels != 3) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, ": the processor makes pictures of ", width, " x ", height, ", the model expects ",
-        config.image_size, " x ", config.image_size, " in 3 channels"));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<ImageHalf> LoadImageHalf(const std::string& folder, models::VitPooling pooling,
-                                        int dimensions, const Placement& placement) {
-  ImageHalf half;
-  const absl::StatusOr<models::Checkpoint> checkpoint = models::Checkpoint::Open(folder);
-  if (absl::IsNotFound(checkpoint.status())) return half;
-  if (!checkpoint.ok()) return checkpoint.status();
-
-  PALATE_ASSIGN_OR_RETURN(std::shared_ptr<const models::VitModel> model,
-                          models::VitModel::Load(*checkpoint, placement.ForModels()));
-  PALATE_ASSIGN_OR_RETURN(models::ImageProcessor processor, models::ImageProcessor::Load(folder));
-  PALATE_RETURN_IF_ERROR(CheckFit(folder, model->config(), processor.config(), dimensions));
-
-  half.image_size = static_cast<int>(model->config().image_size);
-  half.unknown_config_keys = models::UnknownConfigKeys(checkpoint->config());
-  PALATE_ASSIGN_OR_RETURN(half.weights_digest, checkpoint->WeightsDigest());
-  PALATE_ASSIGN_OR_RETURN(const std::string preprocessing,
-                          models::FileDigest(folder + "/preprocessor_config.json"));
-  half.content =
-      absl::StrCat("image\n", half.weights_digest, "\n", preprocessing, "\n",
-                   checkpoint->config().json().dump(), "\npooling ", static_cast<int>(pooling));
-
-  half.tower = std::make_unique<VitTower>(std::move(model), std::move(processor), pooling);
-  return half;
 }
 
 }  // namespace
@@ -239,22 +151,22 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& fold
   PALATE_ASSIGN_OR_RETURN(parts.info.name, description.String("name"));
 
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig text_json, description.Object("text"));
-  PALATE_ASSIGN_OR_RETURN(const std::string text_folder, Subfolder(text_json, folder));
-  PALATE_ASSIGN_OR_RETURN(TextHalf text, LoadTextHalf(text_folder, placement));
+  PALATE_ASSIGN_OR_RETURN(const std::string text_folder, text_json.String("folder"));
+  PALATE_ASSIGN_OR_RETURN(TextHalf text,
+                          LoadTextHalf(models::InFolder(folder, text_folder), placement));
   DescribeText(text, parts.info);
   PALATE_RETURN_IF_ERROR(
       description.IntIn("dimensions", parts.info.dimensions, parts.info.dimensions).status());
 
   PALATE_ASSIGN_OR_RETURN(const models::JsonConfig vision_json, description.Object("vision"));
-  PALATE_ASSIGN_OR_RETURN(const models::VitPooling pooling, ReadVisionPooling(vision_json));
-  PALATE_ASSIGN_OR_RETURN(const std::string vision_folder, Subfolder(vision_json, folder));
   PALATE_ASSIGN_OR_RETURN(ImageHalf image,
-                          LoadImageHalf(vision_folder, pooling, parts.info.dimensions, placement));
+                          LoadImageHalf(vision_json, folder, parts.info.dimensions, placement));
 
   const bool sees = image.tower != nullptr;
   if (!sees)
-    spdlog::warn("embedding model {}: {} has no image tower; only the text space is served",
-                 parts.info.name, vision_folder);
+    spdlog::warn(
+        "embedding model {}: {} has no weights of an image tower; only the text space is served",
+        parts.info.name, folder);
 
   PALATE_ASSIGN_OR_RETURN(parts.fusion, ReadFusion(description));
   PALATE_ASSIGN_OR_RETURN(const Calibration text_scores, ReadCalibration(description, "text"));

@@ -25,6 +25,13 @@ std::string TextPrompts::QueryTemplate() const {
 
 std::string TextPrompts::ItemTemplate() const { return absl::StrCat(item, "{text}"); }
 
+at::Tensor StackPixels(absl::Span<const EncoderImage> images) {
+  std::vector<at::Tensor> pixels;
+  pixels.reserve(images.size());
+  for (const EncoderImage& image : images) pixels.push_back(image.pixels);
+  return at::stack(pixels);
+}
+
 at::Tensor NormalizeRows(const at::Tensor& vectors) {
   return vectors / at::clamp_min(vectors.norm(2, {1}, /*keepdim=*/true), 1e-12);
 }
@@ -45,9 +52,7 @@ int64_t TowerEncoder::EstimateImage(int64_t /*width*/, int64_t /*height*/) const
 }
 
 absl::StatusOr<EncoderImage> TowerEncoder::PrepareImage(const models::Image& image) const {
-  EncoderImage prepared;
-  PALATE_ASSIGN_OR_RETURN(prepared.pixels, image_->Prepare(image));
-  return prepared;
+  return image_->Prepare(image);
 }
 
 absl::StatusOr<PreparedPass> TowerEncoder::Prepare(const PassContent& content) const {
@@ -73,7 +78,7 @@ absl::StatusOr<PreparedPass> TowerEncoder::Prepare(const PassContent& content) c
 absl::StatusOr<at::Tensor> TowerEncoder::Encode(
     absl::Span<const PreparedPass* const> passes) const {
   std::vector<std::vector<int64_t>> sequences;
-  std::vector<at::Tensor> pixels;
+  std::vector<EncoderImage> images;
   std::vector<int64_t> text_rows;
   std::vector<int64_t> image_rows;
 
@@ -82,7 +87,7 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(
       sequences.push_back(passes[i]->ids);
       text_rows.push_back(static_cast<int64_t>(i));
     } else {
-      pixels.push_back(passes[i]->images.front().pixels);
+      images.push_back(passes[i]->images.front());
       image_rows.push_back(static_cast<int64_t>(i));
     }
   }
@@ -96,9 +101,9 @@ absl::StatusOr<at::Tensor> TowerEncoder::Encode(
       vectors.index_copy_(0, at::tensor(text_rows, at::kLong), NormalizeRows(encoded));
     }
 
-    if (!pixels.empty()) {
+    if (!images.empty()) {
       vectors.index_copy_(0, at::tensor(image_rows, at::kLong),
-                          NormalizeRows(image_->Encode(at::stack(pixels))));
+                          NormalizeRows(image_->Encode(images)));
     }
     return vectors;
   });

@@ -36,12 +36,14 @@ class ImageTower {
 
   // The cost of one image, in tokens.
   virtual int64_t cost() const = 0;
-  // float32 [3, height, width].
-  virtual absl::StatusOr<at::Tensor> Prepare(const models::Image& image) const = 0;
-  // `pixels` is [images, 3, height, width]. Float32 [images, dimensions] on the CPU, not
-  // normalized.
-  virtual at::Tensor Encode(const at::Tensor& pixels) const = 0;
+  // Pixels are float32 [3, height, width], of the same size for every image.
+  virtual absl::StatusOr<EncoderImage> Prepare(const models::Image& image) const = 0;
+  // Float32 [images, dimensions] on the CPU, not normalized. REQUIRES: at least one image.
+  virtual at::Tensor Encode(absl::Span<const EncoderImage> images) const = 0;
 };
+
+// float32 [images, 3, height, width].
+at::Tensor StackPixels(absl::Span<const EncoderImage> images);
 
 // Texts that a model expects around its input.
 struct TextPrompts {

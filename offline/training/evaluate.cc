@@ -17,9 +17,8 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "offline/demo/vocabulary.h"
-#include "offline/training/item_text.h"
+#include "offline/training/shop_vectors.h"
 #include "offline/training/splits.h"
-#include "offline/training/vision_task.h"
 #include "pipeline/recommender.h"
 
 namespace palate::training {
@@ -28,7 +27,6 @@ namespace {
 constexpr int kResults = 10;
 constexpr int kExplainedResults = 3;
 constexpr size_t kSamples = 8;
-constexpr int kPictureSize = 224;
 
 // The pipeline over one shop.
 class ShopRecommender {
@@ -113,17 +111,6 @@ at::Tensor ToTensor(const std::vector<std::vector<float>>& rows) {
   return tensor;
 }
 
-std::vector<std::vector<float>> ToVectors(const at::Tensor& rows) {
-  const at::Tensor contiguous = rows.contiguous();
-
-  std::vector<std::vector<float>> vectors;
-  for (int64_t i = 0; i < contiguous.size(0); ++i) {
-    const float* row = contiguous.data_ptr<float>() + i * contiguous.size(1);
-    vectors.emplace_back(row, row + contiguous.size(1));
-  }
-  return vectors;
-}
-
 }  // namespace
 
 void RankingFigures::Append(const RankingFigures& other) {
@@ -134,24 +121,6 @@ void RankingFigures::Append(const RankingFigures& other) {
   AppendAll(oracle, other.oracle);
   AppendAll(interaction_first_stage, other.interaction_first_stage);
   AppendAll(interaction_blended, other.interaction_blended);
-}
-
-absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text,
-                                      const models::VitModel& vision,
-                                      const models::ImageProcessor& processor) {
-  const at::NoGradGuard no_grad;
-  std::vector<Item> items;
-  std::vector<at::Tensor> images;
-
-  for (const demo::Product& product : shop.products) {
-    items.push_back(product.item);
-    PALATE_ASSIGN_OR_RETURN(const at::Tensor pixels, PixelsOf(product, 0, kPictureSize, processor));
-    const at::Tensor image = vision.Embed(pixels.unsqueeze(0));
-    images.push_back(image / image.norm().clamp_min(1e-12));
-  }
-
-  PALATE_ASSIGN_OR_RETURN(const at::Tensor texts, EncodeItems(text, items));
-  return ShopVectors{ToVectors(texts), ToVectors(at::cat(images))};
 }
 
 absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors,
@@ -208,8 +177,7 @@ absl::StatusOr<std::vector<WeightFigures>> SweepWeights(const MeasuredModels& mo
     PALATE_ASSIGN_OR_RETURN(const demo::Shop shop,
                             demo::GenerateShop(ShopOf(Split::kValidation, options.seed,
                                                       static_cast<uint64_t>(number))));
-    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors,
-                            EmbedShop(shop, models.text, models.vision, models.processor));
+    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors, EmbedShop(shop, models.embedder));
 
     spdlog::info("validation shop {}: {} products, {} shoppers", number, shop.products.size(),
                  shop.shoppers.size());
@@ -258,7 +226,7 @@ absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
 }
 
 absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors,
-                                           const models::SentenceEncoder& text) {
+                                           embedding::Embedder& embedder) {
   const at::NoGradGuard no_grad;
   const at::Tensor texts = ToTensor(vectors.text), images = ToTensor(vectors.image);
 
@@ -269,8 +237,8 @@ absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVec
     captions.push_back(kind.plural ? kind.name : absl::StrCat("a ", kind.name));
   }
 
-  PALATE_ASSIGN_OR_RETURN(const at::Tensor kinds, EncodeTexts(text, captions));
-  const at::Tensor nearest_kind = at::matmul(images, kinds.t()).argmax(1);
+  PALATE_ASSIGN_OR_RETURN(const auto kinds, EmbedTexts(embedder, captions));
+  const at::Tensor nearest_kind = at::matmul(images, ToTensor(kinds).t()).argmax(1);
 
   const at::Tensor scores = at::matmul(images, texts.t());
   const int64_t n = images.size(0), top = std::min<int64_t>(n, 10);

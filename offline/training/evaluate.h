@@ -12,9 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/families/bert/bert.h"
-#include "models/families/vit/vit.h"
-#include "models/image/processor.h"
+#include "embedding/embedder.h"
 #include "nlohmann/json.hpp"
 #include "offline/demo/shop.h"
 #include "offline/evaluation/metrics.h"
@@ -69,12 +67,6 @@ struct EvaluationOptions {
   int explained_shoppers = 40;  // per seed, three results each
 };
 
-// Vectors of the shop's products, computed as the services do: text fields with the text tower,
-// pictures with the image tower.
-absl::StatusOr<ShopVectors> EmbedShop(const demo::Shop& shop, const models::SentenceEncoder& text,
-                                      const models::VitModel& vision,
-                                      const models::ImageProcessor& processor);
-
 absl::StatusOr<RankingFigures> MeasureRanking(const demo::Shop& shop, const ShopVectors& vectors,
                                               pipeline::CandidateRanker& ranker,
                                               double rerank_weight);
@@ -83,13 +75,11 @@ absl::StatusOr<ExplanationFigures> MeasureExplanations(const demo::Shop& shop,
                                                        pipeline::CandidateRanker& ranker,
                                                        const EvaluationOptions& options);
 absl::StatusOr<ImageFigures> MeasureImages(const demo::Shop& shop, const ShopVectors& vectors,
-                                           const models::SentenceEncoder& text);
+                                           embedding::Embedder& embedder);
 
 // The models to measure. Borrowed.
 struct MeasuredModels {
-  const models::SentenceEncoder& text;
-  const models::VitModel& vision;
-  const models::ImageProcessor& processor;
+  embedding::Embedder& embedder;
   pipeline::CandidateRanker& ranker;
 };
 

@@ -78,9 +78,9 @@ absl::StatusOr<EvaluationFigures> Evaluate(const MeasuredModels& models,
                             demo::GenerateShop(ShopOf(Split::kHeldOut, seed, 0)));
 
     spdlog::info("seed {}: embedding {} held-out products", seed, shop.products.size());
-    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors,
-                            EmbedShop(shop, models.text, models.vision, models.processor));
-    PALATE_ASSIGN_OR_RETURN(const ImageFigures images, MeasureImages(shop, vectors, models.text));
+    PALATE_ASSIGN_OR_RETURN(const ShopVectors vectors, EmbedShop(shop, models.embedder));
+    PALATE_ASSIGN_OR_RETURN(const ImageFigures images,
+                            MeasureImages(shop, vectors, models.embedder));
     figures.images.push_back(images);
 
     spdlog::info("seed {}: ranking for {} shoppers", seed, shop.shoppers.size());

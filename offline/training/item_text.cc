@@ -4,15 +4,43 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/status.h"
 #include "featurestore/embedding_worker.h"
 #include "featurestore/types.h"
-#include "offline/training/vision_task.h"
 
 namespace palate::training {
+namespace {
+
+constexpr size_t kChunk = 64;  // texts that go through the text tower together
+
+at::Tensor Normalized(const at::Tensor& rows) {
+  return rows / rows.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);
+}
+
+// float32 [texts, dimensions], rows of unit length.
+absl::StatusOr<at::Tensor> EncodeTexts(const models::SentenceEncoder& encoder,
+                                       const std::vector<std::string>& texts) {
+  std::vector<at::Tensor> rows;
+  for (size_t begin = 0; begin < texts.size(); begin += kChunk) {
+    std::vector<std::vector<int64_t>> sequences;
+    for (size_t i = begin; i < std::min(texts.size(), begin + kChunk); ++i) {
+      PALATE_ASSIGN_OR_RETURN(models::EncodedText encoded, encoder.Tokenize(texts[i]));
+      sequences.push_back(std::move(encoded.ids));
+    }
+
+    PALATE_ASSIGN_OR_RETURN(const at::Tensor vectors, encoder.Encode(sequences));
+    // Autograd needs a copy, because it does not accept tensors that were computed for inference.
+    // Not every text tower normalizes its vectors.
+    rows.push_back(Normalized(vectors.clone()));
+  }
+  return at::cat(rows).contiguous();
+}
+
+}  // namespace
 
 absl::StatusOr<at::Tensor> EncodeItems(const models::SentenceEncoder& encoder,
                                        const std::vector<Item>& items) {

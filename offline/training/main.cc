@@ -2,13 +2,15 @@
 //
 //   palate-train tokenizer --out=DIR [--seed=1]
 //   palate-train lm        --out=DIR --tokenizer=DIR [--steps=4000] [--minutes=N] [--resume]
-//   [--seed=1] palate-train vision    --out=DIR --text=DIR [--steps=4000] [--minutes=N] [--resume]
-//   [--seed=1] palate-train weights   --lm=DIR --text=DIR --vision=DIR [--weights=0.5,0.75,1]
-//   [--shops=6] [--seed=1] palate-train evaluate  --lm=DIR --text=DIR --vision=DIR
-//   [--rerank-weight=0.5] [--json=FILE]
+//             [--seed=1]
+//   palate-train drawings  --out=DIR [--products=900] [--size=224] [--split=training|held]
+//             [--seed=1]
+//   palate-train weights   --lm=DIR --model=DIR [--weights=0.5,0.75,1] [--shops=6] [--seed=1]
+//   palate-train evaluate  --lm=DIR --model=DIR [--rerank-weight=0.5] [--json=FILE]
 //
-// weights chooses the language model's share of the blend on validation shops; evaluate then
-// measures it on held-out ones.
+// drawings writes the pictures that offline/training/image_head learns from. weights chooses the
+// language model's share of the blend on validation shops; evaluate then measures it on held-out
+// ones.
 //
 // The commands behind the committed weights stand in their model cards, assets/*/README.md.
 #include <ATen/Parallel.h>
@@ -27,20 +29,21 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/version.h"
-#include "models/checkpoint/checkpoint.h"
+#include "embedding/embedder.h"
+#include "embedding/embedding_model.h"
 #include "models/checkpoint/json_config.h"
+#include "offline/training/drawings.h"
 #include "offline/training/evaluate.h"
 #include "offline/training/lm_task.h"
 #include "offline/training/loop.h"
 #include "offline/training/tokenizer_corpus.h"
-#include "offline/training/vision_task.h"
 #include "ranking/ranker.h"
 
 namespace palate::training {
 namespace {
 
 const char kUsage[] =
-    "usage: palate-train tokenizer|lm|vision|weights|evaluate [FLAGS]\n\n"
+    "usage: palate-train tokenizer|lm|drawings|weights|evaluate [FLAGS]\n\n"
     "  --out DIR            folder to write\n"
     "  --seed N             of weights and data (default 1)\n"
     "  --steps N            optimizer steps of the whole run; the learning rate's schedule ends "
@@ -52,9 +55,11 @@ const char kUsage[] =
     "  --learning-rate X    at its peak (default 0: the model's own)\n"
     "  --accumulation N     micro batches per step (default 1)\n"
     "  --tokenizer DIR      lm: folder with tokenizer.json\n"
-    "  --text DIR           vision, weights, evaluate: the text tower's folder\n"
     "  --lm DIR             weights, evaluate: the language model's folder\n"
-    "  --vision DIR         weights, evaluate: the image tower's folder\n"
+    "  --model DIR          weights, evaluate: the embedding model's folder\n"
+    "  --products N         drawings: how many (default 900)\n"
+    "  --size N             drawings: pixels of a side (default 224)\n"
+    "  --split NAME         drawings: training or held (default training)\n"
     "  --weights X,Y,...    weights: shares of the blend to compare, each from 0 to 1 (default "
     "0,0.5,0.6,0.7,0.8,0.9,1)\n"
     "  --shops N            weights: how many validation shops (default 6)\n"
@@ -73,14 +78,23 @@ struct TrainFlags {
   double learning_rate = 0;
   int accumulation = 1;
   std::string tokenizer;
-  std::string text;
   std::string lm;
-  std::string vision;
+  std::string model;
+  int products = 900;
+  int size = 224;
+  Split split = Split::kTraining;
   std::string weights;
   int shops = 6;
   double rerank_weight = 0.5;
   std::string json;
 };
+
+absl::StatusOr<Split> ParseSplit(const std::string& name) {
+  if (name == "training") return Split::kTraining;
+  if (name == "held") return Split::kHeldOut;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--split: '", name, "' is neither training nor held"));
+}
 
 absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
   constexpr int kMost = std::numeric_limits<int>::max();
@@ -100,9 +114,11 @@ absl::StatusOr<TrainFlags> TakeFlags(Flags& flags) {
                           flags.Int("accumulation", taken.accumulation, 1, kMost));
 
   taken.tokenizer = flags.Text("tokenizer");
-  taken.text = flags.Text("text");
   taken.lm = flags.Text("lm");
-  taken.vision = flags.Text("vision");
+  taken.model = flags.Text("model");
+  PALATE_ASSIGN_OR_RETURN(taken.products, flags.Int("products", taken.products, 1, kMost));
+  PALATE_ASSIGN_OR_RETURN(taken.size, flags.Int("size", taken.size, 16, 2048));
+  PALATE_ASSIGN_OR_RETURN(taken.split, ParseSplit(flags.Text("split", "training")));
   taken.weights = flags.Text("weights", "0,0.5,0.6,0.7,0.8,0.9,1");
   PALATE_ASSIGN_OR_RETURN(taken.shops, flags.Int("shops", taken.shops, 1, kMost));
   PALATE_ASSIGN_OR_RETURN(taken.rerank_weight,
@@ -145,13 +161,13 @@ absl::Status RunLm(const TrainFlags& flags) {
   return Train(*task, LoopFromFlags(flags, 2e-3));
 }
 
-absl::Status RunVision(const TrainFlags& flags) {
-  VisionTaskOptions options;
-  options.seed = flags.seed;
-  options.text = flags.text;
-  options.cache = flags.out;
-  PALATE_ASSIGN_OR_RETURN(const auto task, VisionTask::Create(options));
-  return Train(*task, LoopFromFlags(flags, 1.5e-3));
+absl::Status RunDrawings(const TrainFlags& flags) {
+  if (flags.out.empty()) return absl::InvalidArgumentError("--out is required");
+  return WriteDrawings({.out = flags.out,
+                        .split = flags.split,
+                        .seed = flags.seed,
+                        .products = flags.products,
+                        .size = flags.size});
 }
 
 // The ranking library behind the pipeline's interface.
@@ -175,17 +191,18 @@ class LibraryRanker : public pipeline::CandidateRanker {
 // Loads what the flags name and hands it to `measure`.
 absl::Status WithModels(const TrainFlags& flags,
                         absl::Status (*measure)(const TrainFlags&, const MeasuredModels&)) {
-  PALATE_ASSIGN_OR_RETURN(const auto text, models::SentenceEncoder::Load(flags.text));
-  PALATE_ASSIGN_OR_RETURN(const models::Checkpoint checkpoint,
-                          models::Checkpoint::Open(flags.vision));
-  PALATE_ASSIGN_OR_RETURN(const auto vision, models::VitModel::Load(checkpoint));
-  PALATE_ASSIGN_OR_RETURN(const auto processor, models::ImageProcessor::Load(flags.vision));
+  PALATE_ASSIGN_OR_RETURN(const auto model, embedding::EmbeddingModel::Load(flags.model));
+  embedding::EmbedderOptions embedder_options;
+  embedder_options.intra_op_threads = flags.threads;
+  PALATE_ASSIGN_OR_RETURN(const auto embedder,
+                          embedding::Embedder::Create(model, embedder_options));
+
   ranking::RankerConfig config;
   config.models = {{"measured", flags.lm}};
   config.engine.intra_op_threads = flags.threads;
   PALATE_ASSIGN_OR_RETURN(auto ranker, ranking::Ranker::Create(config));
   LibraryRanker measured(std::move(ranker));
-  return measure(flags, {*text, *vision, processor, measured});
+  return measure(flags, {*embedder, measured});
 }
 
 absl::Status SweepWith(const TrainFlags& flags, const MeasuredModels& models) {
@@ -218,11 +235,11 @@ absl::Status Run(const std::string& command, const TrainFlags& flags) {
   at::set_num_threads(flags.threads);
   if (command == "tokenizer") return RunTokenizer(flags);
   if (command == "lm") return RunLm(flags);
-  if (command == "vision") return RunVision(flags);
+  if (command == "drawings") return RunDrawings(flags);
   if (command == "weights") return WithModels(flags, SweepWith);
   if (command == "evaluate") return WithModels(flags, EvaluateWith);
-  return absl::InvalidArgumentError(
-      absl::StrCat("no such command: '", command, "'; tokenizer, lm, vision, weights or evaluate"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "no such command: '", command, "'; tokenizer, lm, drawings, weights or evaluate"));
 }
 
 // Exit codes: 0 after an orderly end, 1 when the command failed, 2 for a wrong command line.

@@ -108,6 +108,29 @@ TEST_F(EmbedderTest, GivesUnitVectorsInEverySpaceThatHasContent) {
   EXPECT_EQ(result.truncated_tokens, 0);
 }
 
+TEST_F(EmbedderTest, ConseHeadGivesUnitVectorsForPicturesOfAnyShape) {
+  folder_.WriteConse();
+  Start({});
+
+  std::vector<EmbedInput> inputs;
+  for (const auto& [width, height] : std::vector<std::pair<int64_t, int64_t>>{
+           {40, 30}, {1, 1}, {20'000, 10}, {10, 2000}, {260, 260}})
+    inputs.push_back({.fields = {}, .images = {Picture(3, width, height)}});
+  EmbedOptions options;
+  options.spaces = {"image"};
+  const auto results = embedder_->Embed(inputs, options);
+  ASSERT_TRUE(results.ok()) << results.status();
+
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const EmbedResult& result = (*results)[i];
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    EXPECT_NEAR(Norm(VectorIn(result, "image")), 1, 1e-5);
+    EXPECT_LE(MaxDifference(VectorIn(One(inputs[i], options), "image"), VectorIn(result, "image")),
+              1e-5)
+        << "alone and in a batch";
+  }
+}
+
 TEST_F(EmbedderTest, ItemWithoutAnImageHasNoImageVectorAndFusesToItsText) {
   const EmbedResult result = One(kLamp);
   ASSERT_EQ(result.vectors.size(), 2u);

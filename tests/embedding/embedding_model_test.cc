@@ -125,6 +125,12 @@ TEST_F(EmbeddingModelTest, CorruptVisionWeightsAreAnErrorAndNotSilence) {
   ExpectError(absl::StatusCode::kDataLoss, "vision/model.safetensors");
 }
 
+TEST_F(EmbeddingModelTest, UnknownPoolingIsRefused) {
+  folder_.WriteVision();
+  folder_.WriteDualEncoderJson({{"vision", {{"pooling", "max"}}}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "neither cls nor mean");
+}
+
 TEST_F(EmbeddingModelTest, TowersOfDifferentDimensionsAreRefused) {
   folder_.WriteVision(/*dimensions=*/32);
   ExpectError(absl::StatusCode::kInvalidArgument,
@@ -140,13 +146,60 @@ TEST_F(EmbeddingModelTest, ProcessorThatDoesNotFitTheModelIsRefused) {
   ExpectError(absl::StatusCode::kInvalidArgument, "pictures of 16 x 16");
 }
 
+TEST_F(EmbeddingModelTest, DualEncoderWithAConseHeadServesThreeSpaces) {
+  folder_.WriteConse();
+  const auto model = EmbeddingModel::Load(folder_.path());
+  ASSERT_TRUE(model.ok()) << model.status();
+  const ModelInfo& info = (*model)->info();
+
+  EXPECT_EQ(info.image_size, 96);
+  EXPECT_EQ(info.dimensions, 64);
+  for (const SpaceInfo& space : info.spaces) EXPECT_TRUE(space.available) << space.name;
+  EXPECT_TRUE(info.unknown_config_keys.empty());
+}
+
+TEST_F(EmbeddingModelTest, FingerprintFollowsTheHeadAndItsProcessor) {
+  folder_.WriteConse();
+  const std::string text = FingerprintOf("text");
+  const std::string image = FingerprintOf("image");
+
+  folder_.WriteConse(64, DualEncoderFolder::kClasses, /*seed=*/2);
+  EXPECT_EQ(FingerprintOf("text"), text);
+  EXPECT_NE(FingerprintOf("image"), image);
+  folder_.WriteConse();
+  EXPECT_EQ(FingerprintOf("image"), image);
+  folder_.WriteProcessor("head", 128);
+  EXPECT_NE(FingerprintOf("image"), image);
+}
+
+TEST_F(EmbeddingModelTest, HeadThatDoesNotFitIsRefusedByWhatDiffers) {
+  folder_.WriteConse(/*dimensions=*/32);
+  ExpectError(absl::StatusCode::kInvalidArgument,
+              "head produces vectors of 32 dimensions, but the text tower's have 64");
+  folder_.WriteConse(64, /*classes=*/7);
+  ExpectError(absl::StatusCode::kInvalidArgument, "vectors of 7 classes");
+  folder_.WriteConse();
+  folder_.WriteProcessor("head", 95);
+  ExpectError(absl::StatusCode::kInvalidArgument, "pictures of 95 x 95; the head needs");
+
+  folder_.WriteConse();
+  folder_.WriteDualEncoderJson({{"vision", {{"pooling", nullptr}}}});
+  ExpectError(absl::StatusCode::kInvalidArgument, "\"head\"");
+  folder_.WriteConse();
+  std::filesystem::remove_all(folder_.file("head"));
+  ExpectError(absl::StatusCode::kNotFound, "head/config.json");
+}
+
+TEST_F(EmbeddingModelTest, TowerOfAnotherFamilyIsRefusedByItsName) {
+  models::CopyFolder(folder_.file("text"), folder_.file("vision"));
+  ExpectError(absl::StatusCode::kUnimplemented, "which is not an image tower");
+}
+
 TEST_F(EmbeddingModelTest, DualEncoderJsonErrorsNameTheKey) {
   folder_.WriteDualEncoderJson({{"fusion", nullptr}});
   ExpectError(absl::StatusCode::kInvalidArgument, "lacks the key \"fusion\"");
   folder_.WriteDualEncoderJson({{"format", 2}});
   ExpectError(absl::StatusCode::kInvalidArgument, "\"format\" is 2");
-  folder_.WriteDualEncoderJson({{"vision", {{"pooling", "max"}}}});
-  ExpectError(absl::StatusCode::kInvalidArgument, "neither cls nor mean");
   folder_.WriteDualEncoderJson({{"calibration", {{"text", {{"deviation", 0}}}}}});
   ExpectError(absl::StatusCode::kInvalidArgument, "deviation is not above 0");
   folder_.WriteDualEncoderJson({{"dimensions", 65}});
