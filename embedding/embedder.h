@@ -38,7 +38,8 @@ enum class Lane { kInteractive, kBulk };
 // One item or query. Texts are UTF-8; empty ones are skipped.
 //
 //   text:   each field is one pass; the vector is the normalized mean of the fields' vectors.
-//   image:  each image is one pass; the vector is the normalized mean of the images' vectors.
+//   image:  each image is one pass; the vector is the normalized mean of the images' vectors. A
+//           query without images has the vector of its text: words find pictures.
 //   fused:  a vision-language model computes one joint pass over all images, then the fields, one
 //           per line. The dual encoder, CLIP and SigLIP take the normalized weighted mean of the
 //           text and the image vector, or the one that exists. The dual encoder reads the weights

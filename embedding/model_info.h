@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct SpaceInfo {
   std::string fingerprint;  // of vectors with all dimensions; see FingerprintFor
   bool available = false;   // false if the tower has no weights
   Calibration calibration;
+  // Of unrelated texts and images, for `image` where a query in words is compared with images;
+  // absent: nobody measured it.
+  std::optional<Calibration> text_calibration = {};
 };
 
 struct ModelInfo {

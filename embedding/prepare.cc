@@ -45,13 +45,21 @@ struct PlannedPass {
   PassContent content;
 };
 
+// A query in words is compared with pictures by the vector of its words, since the spaces of a
+// model that sees images share their directions.
+bool StandsForAnImage(const EmbedInput& input, const SpaceSet& wanted, const Encoder& encoder) {
+  return wanted.image && encoder.sees_images() && input.role == EmbedRole::kQuery &&
+         input.images.empty();
+}
+
 // Encoders with towers: one pass per part. Their fused vector is computed from the text and the
 // image vector.
 std::vector<PlannedPass> PlanTowers(const Texts& texts, const Images& images,
-                                    const SpaceSet& wanted) {
+                                    const SpaceSet& wanted, bool words_for_image) {
   std::vector<PlannedPass> plan;
-  if (wanted.text || wanted.fused) {
-    for (const auto& [field, text] : texts) plan.push_back({field, {.text = true}, {.text = text}});
+  if (wanted.text || wanted.fused || words_for_image) {
+    for (const auto& [field, text] : texts)
+      plan.push_back({field, {.text = true, .image = words_for_image}, {.text = text}});
   }
   if (wanted.image || wanted.fused) {
     for (const auto& [field, image] : images)
@@ -63,12 +71,13 @@ std::vector<PlannedPass> PlanTowers(const Texts& texts, const Images& images,
 // Joint encoders: one pass per part for its space, and one over all parts for `fused`, which is the
 // same pass if there is only one part. An `empty` input has a text vector too.
 std::vector<PlannedPass> PlanJoint(const Texts& texts, const Images& images, const SpaceSet& wanted,
-                                   bool empty) {
+                                   bool words_for_image, bool empty) {
   std::vector<PlannedPass> plan;
   const size_t parts = texts.size() + images.size();
 
-  if (wanted.text) {
-    for (const auto& [field, text] : texts) plan.push_back({field, {.text = true}, {.text = text}});
+  if (wanted.text || words_for_image) {
+    for (const auto& [field, text] : texts)
+      plan.push_back({field, {.text = true, .image = words_for_image}, {.text = text}});
     if (empty) plan.push_back({"", {.text = true}, {}});
   }
   if (wanted.image) {
@@ -102,7 +111,7 @@ int64_t InputPreparer::Estimate(const EmbedInput& input, const SpaceSet& wanted)
   int64_t tokens = 0;
   const bool joint_twice = encoder_.is_joint() && wanted.fused;
 
-  if (wanted.text || wanted.fused) {
+  if (wanted.text || wanted.fused || StandsForAnImage(input, wanted, encoder_)) {
     for (const std::string& field : input.fields)
       tokens += field.empty() ? 0 : encoder_.EstimateText(field.size());
   }
@@ -203,7 +212,8 @@ absl::StatusOr<PreparedInput> InputPreparer::Prepare(const EmbedCall& call, size
 
   PreparedInput prepared;
   Content content;
-  if (wanted.text || wanted.fused) ReadTexts(input, content, prepared);
+  const bool words_for_image = StandsForAnImage(input, wanted, encoder_);
+  if (wanted.text || wanted.fused || words_for_image) ReadTexts(input, content, prepared);
   if (encoder_.sees_images() && (wanted.image || wanted.fused))
     PALATE_RETURN_IF_ERROR(ReadImages(call, input, content, prepared));
   const bool nothing_left = content.texts.empty() && content.images.empty();
@@ -211,9 +221,10 @@ absl::StatusOr<PreparedInput> InputPreparer::Prepare(const EmbedCall& call, size
   if (!prepared.failed_parts.empty() && (nothing_left || is_query)) return prepared;
 
   const bool empty = !HasText(input) && input.images.empty();
-  for (PlannedPass& planned : encoder_.is_joint()
-                                  ? PlanJoint(content.texts, content.images, wanted, empty)
-                                  : PlanTowers(content.texts, content.images, wanted)) {
+  for (PlannedPass& planned :
+       encoder_.is_joint()
+           ? PlanJoint(content.texts, content.images, wanted, words_for_image, empty)
+           : PlanTowers(content.texts, content.images, wanted, words_for_image)) {
     planned.content.role = input.role;
     planned.content.instruction = call.options().instruction;
     absl::StatusOr<PreparedPass> pass = encoder_.Prepare(planned.content);

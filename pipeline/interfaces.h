@@ -68,6 +68,8 @@ struct QueryVector {
   SpaceVector vector;
   double score_mean = 0;
   double score_deviation = 1;  // above 0
+  // The vector of the query's words in the space of pictures, so that words find pictures.
+  bool words_for_image = false;
 };
 
 class QueryEmbedder {

@@ -92,7 +92,7 @@ class ScoreStage final : public Stage {
 
 // Orders state.candidates by the score of a plain search: the calibrated match with the query
 // alone, summed over its spaces.
-void ScoreByQuery(RequestState& state);
+void ScoreByQuery(RequestState& state, const ScoreWeights& weights);
 
 // 5. The language model orders the head of the list; its log-odds are blended with the first-stage
 // score by the catalog's weight. Candidates that the model did not score follow in their

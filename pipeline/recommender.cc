@@ -235,7 +235,7 @@ absl::StatusOr<RecommendResult> Recommender::Search(const SearchQuery& query,
   PALATE_RETURN_IF_ERROR(CheckSearched(state, reports.back()));
 
   PALATE_RETURN_IF_ERROR(RunStage(filter_, state, reports));
-  ScoreByQuery(state);
+  ScoreByQuery(state, options_.score);
   if (static_cast<int>(state.candidates.size()) > query.num_results)
     state.candidates.resize(query.num_results);
   NoteFewer(state, reports);

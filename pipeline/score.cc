@@ -70,15 +70,28 @@ std::optional<double> QueryMatch(const Candidate& candidate, const SpaceVector& 
 }
 
 // The calibrated match with the query, summed over the query's spaces.
+//
+// Of the words of a query, an item may match with its text, its picture or both. The weighted sum
+// is divided by the length of its weights (Stouffer's method), so that an item with both is not
+// above one with a single match that is as good, and chance has the same spread in all three.
 Signal QuerySignal(const std::vector<Candidate>& candidates,
-                   const std::vector<QueryVector>& queries) {
+                   const std::vector<QueryVector>& queries, double image_weight) {
+  const bool words_for_image =
+      std::any_of(queries.begin(), queries.end(),
+                  [](const QueryVector& query) { return query.words_for_image; });
+
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
+    double squares = 0;
     for (const QueryVector& query : queries) {
       const std::optional<double> match = QueryMatch(candidates[i], query.vector);
       if (!match.has_value()) continue;
-      signal[i] = signal[i].value_or(0) + (*match - query.score_mean) / query.score_deviation;
+      const double weight = query.words_for_image ? image_weight : 1;
+      squares += weight * weight;
+      signal[i] =
+          signal[i].value_or(0) + weight * (*match - query.score_mean) / query.score_deviation;
     }
+    if (words_for_image && squares > 0) *signal[i] /= std::sqrt(squares);
   }
   return signal;
 }
@@ -138,8 +151,8 @@ void OrderByScore(std::vector<Candidate>& candidates, const std::vector<double>&
 
 }  // namespace
 
-void ScoreByQuery(RequestState& state) {
-  const Signal signal = QuerySignal(state.candidates, state.query_vectors);
+void ScoreByQuery(RequestState& state, const ScoreWeights& weights) {
+  const Signal signal = QuerySignal(state.candidates, state.query_vectors, weights.query_image);
   std::vector<double> scores;
   for (const std::optional<double>& value : signal) scores.push_back(value.value_or(0));
   OrderByScore(state.candidates, scores);
@@ -156,7 +169,8 @@ absl::Status ScoreStage::Run(RequestState& state) const {
                   weights.image_interest, totals);
   AddStandardized(InterestSignal(candidates, state.user_model.dislikes, kTextSpace),
                   -weights.dislike, totals);
-  AddStandardized(QuerySignal(candidates, state.query_vectors), weights.query, totals);
+  AddStandardized(QuerySignal(candidates, state.query_vectors, weights.query_image), weights.query,
+                  totals);
   AddStandardized(ContextSignal(candidates, state.context_items), weights.context, totals);
   AddStandardized(TrendingSignal(candidates, state.context.trending), weights.trending, totals);
   AddStandardized(FreshSignal(candidates, state.context.fresh), weights.fresh, totals);

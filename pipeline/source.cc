@@ -43,6 +43,7 @@ struct VectorSource {
   VectorQuery query;
   Source source = Source::kContent;
   std::vector<std::string> item_ids;
+  bool words_for_image = false;  // as QueryVector
 };
 
 // The fields that all searches of the request share.
@@ -90,7 +91,7 @@ std::vector<VectorSource> QuerySources(const RequestState& state, int per_source
   per_source = std::max(per_source, state.query.num_results);
   std::vector<VectorSource> sources;
   for (const QueryVector& vector : state.query_vectors)
-    sources.push_back({{vector.vector, per_source}, Source::kQuery, {}});
+    sources.push_back({{vector.vector, per_source}, Source::kQuery, {}, vector.words_for_image});
   return sources;
 }
 
@@ -123,6 +124,15 @@ void NoteNothingNear(const std::string& space, RequestState& state) {
                    restricted ? "; a filter or exclusions apply" : ""));
 }
 
+// Whether a query's words found pictures, which is as good as finding texts.
+bool FoundPictures(const std::vector<VectorSource>& sources,
+                   const std::vector<RetrievalResult>& results) {
+  for (size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].words_for_image && results[i].ok() && !results[i]->empty()) return true;
+  }
+  return false;
+}
+
 // Searches with all sources in one request and collects the hits. Notes the error of the request,
 // or of each query that failed. Replaces the queries of `request`. Returns what may be shown of
 // each of its lists, or nothing after an error.
@@ -144,10 +154,13 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
     return lists;
   }
 
+  const bool words_found_pictures = FoundPictures(sources, *results);
   for (size_t i = 0; i < sources.size(); ++i) {
     const RetrievalResult& result = (*results)[i];
     const VectorSource& source = sources[i];
     const std::string& space = source.query.vector.space.name;
+    // An index that has no picture does not know their space.
+    if (source.words_for_image && absl::IsNotFound(result.status())) continue;
     if (!result.ok()) {
       state.search_error = result.status();
       state.Degrade(SearchDegradation(result.status(), space, state.context.catalog),
@@ -156,7 +169,9 @@ std::vector<std::vector<ScoredItem>> RunSearch(Retriever& retriever,
       continue;
     }
     ++state.num_searches;
-    if (result->empty() && source.source == Source::kQuery) NoteNothingNear(space, state);
+    if (result->empty() && source.source == Source::kQuery && !source.words_for_image &&
+        !words_found_pictures)
+      NoteNothingNear(space, state);
     for (const ScoredItem& hit : *result)
       candidates.Add(hit.item_id, {source.source, hit.score, space, source.item_ids});
   }
@@ -243,7 +258,7 @@ void NoteModels(RequestState& state) {
   const SearchInput& query = state.query.query;
   for (const SpaceModels& space : state.context.spaces) {
     const bool wanted = (space.name == kTextSpace && !query.text.empty()) ||
-                        (space.name == kImageSpace && !query.image.empty());
+                        (space.name == kImageSpace && !query.empty());
     // Without an active model nothing has been embedded yet.
     if (!wanted || space.active_fingerprint.empty()) continue;
 

@@ -83,16 +83,20 @@ void DescribeText(const TextHalf& half, ModelInfo& info) {
   info.unknown_config_keys = half.unknown_config_keys;
 }
 
-absl::StatusOr<Calibration> ReadCalibration(const models::JsonConfig& description,
-                                            absl::string_view space) {
-  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig all, description.Object("calibration"));
-  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig json, all.Object(space));
+absl::StatusOr<Calibration> ReadCalibration(const models::JsonConfig& calibrations,
+                                            absl::string_view name) {
+  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig json, calibrations.Object(name));
   Calibration calibration;
   PALATE_ASSIGN_OR_RETURN(calibration.mean, json.Double("mean"));
   PALATE_ASSIGN_OR_RETURN(calibration.deviation, json.Double("deviation"));
   if (!(calibration.deviation > 0))
     return absl::InvalidArgumentError(absl::StrCat(json.source(), ": deviation is not above 0"));
   return calibration;
+}
+
+absl::StatusOr<std::optional<Calibration>> ReadTextToImage(const models::JsonConfig& calibrations) {
+  if (!calibrations.Has("text_to_image")) return std::nullopt;
+  return ReadCalibration(calibrations, "text_to_image");
 }
 
 absl::StatusOr<FusionWeights> ReadFusion(const models::JsonConfig& description) {
@@ -169,8 +173,10 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& fold
         parts.info.name, folder);
 
   PALATE_ASSIGN_OR_RETURN(parts.fusion, ReadFusion(description));
-  PALATE_ASSIGN_OR_RETURN(const Calibration text_scores, ReadCalibration(description, "text"));
-  PALATE_ASSIGN_OR_RETURN(const Calibration image_scores, ReadCalibration(description, "image"));
+  PALATE_ASSIGN_OR_RETURN(const models::JsonConfig calibrations, description.Object("calibration"));
+  PALATE_ASSIGN_OR_RETURN(const Calibration text_scores, ReadCalibration(calibrations, "text"));
+  PALATE_ASSIGN_OR_RETURN(const Calibration image_scores, ReadCalibration(calibrations, "image"));
+  PALATE_ASSIGN_OR_RETURN(const auto text_to_image, ReadTextToImage(calibrations));
 
   const std::string fused = absl::StrCat("fused\n", text.content, image.content, "\n",
                                          parts.fusion.text, " ", parts.fusion.image);
@@ -186,7 +192,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadDualEncoder(const std::string& fold
                        {.name = kImageSpace,
                         .fingerprint = Fingerprint(image.content),
                         .available = sees,
-                        .calibration = image_scores},
+                        .calibration = image_scores,
+                        .text_calibration = text_to_image},
                        {.name = kFusedSpace,
                         .fingerprint = Fingerprint(fused),
                         .available = sees,

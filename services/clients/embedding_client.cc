@@ -69,9 +69,12 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(
     input->add_images(query.image);
     request.add_spaces(kImageSpace);
   }
+  // Words are compared with pictures too, where the catalog has any.
+  const bool words_only = query.image.empty();
   for (const SpaceKey& space : query.wanted) {
     const auto& parts = request.spaces();
-    if (std::find(parts.begin(), parts.end(), space.name) != parts.end())
+    if (std::find(parts.begin(), parts.end(), space.name) != parts.end() ||
+        (words_only && space.name == kImageSpace))
       *request.add_wanted() = ToProto(space);
   }
 
@@ -86,8 +89,12 @@ absl::StatusOr<std::vector<pipeline::QueryVector>> EmbeddingClient::Embed(
   for (const embedding_pb::EmbeddedVector& embedded : response.results(0).vectors()) {
     pipeline::QueryVector vector;
     PALATE_ASSIGN_OR_RETURN(vector.vector, FromProto(embedded.vector()));
-    vector.score_mean = embedded.calibration().mean();
-    vector.score_deviation = embedded.calibration().deviation();
+    vector.words_for_image = words_only && vector.vector.space.name == kImageSpace;
+    const embedding_pb::Calibration& calibration =
+        vector.words_for_image && embedded.has_text_calibration() ? embedded.text_calibration()
+                                                                  : embedded.calibration();
+    vector.score_mean = calibration.mean();
+    vector.score_deviation = calibration.deviation();
     vectors.push_back(std::move(vector));
   }
   return vectors;

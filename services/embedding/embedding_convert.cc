@@ -48,7 +48,10 @@ embedding_pb::EmbedResult ToProto(const embedding::EmbedResult& result,
     embedding_pb::EmbeddedVector* embedded = out.add_vectors();
     *embedded->mutable_vector() = ToProto(vector);
     const embedding::SpaceInfo* space = model.FindSpace(vector.space.name);
-    if (space != nullptr) *embedded->mutable_calibration() = ToProto(space->calibration);
+    if (space == nullptr) continue;
+    *embedded->mutable_calibration() = ToProto(space->calibration);
+    if (space->text_calibration.has_value())
+      *embedded->mutable_text_calibration() = ToProto(*space->text_calibration);
   }
   out.set_tokens(result.tokens);
   out.set_truncated_tokens(result.truncated_tokens);
@@ -70,6 +73,8 @@ embedding_pb::ModelInfo ToProto(const std::string& name, const embedding::ModelI
     *served->mutable_space() = ToProto(SpaceKey{space.name, space.fingerprint});
     served->set_available(space.available);
     *served->mutable_calibration() = ToProto(space.calibration);
+    if (space.text_calibration.has_value())
+      *served->mutable_text_calibration() = ToProto(*space.text_calibration);
   }
 
   out.set_family(info.family);

@@ -55,6 +55,9 @@ void BindPipeline(GatewayConfig& own, Config& config) {
                    "Weight of similarity to what the user disliked; subtracted.");
   config.AddDouble("pipeline.score.query", &weights.query, 0, 100,
                    "Weight of similarity to the query.");
+  config.AddDouble("pipeline.score.query_image", &weights.query_image, 0, 100,
+                   "Weight of the match between a query's words and a picture, relative to that "
+                   "with a text.");
   config.AddDouble("pipeline.score.context", &weights.context, 0, 100,
                    "Weight of similarity to the context items.");
   config.AddDouble("pipeline.score.trending", &weights.trending, 0, 100,

@@ -138,6 +138,23 @@ TEST_F(EmbedderTest, ItemWithoutAnImageHasNoImageVectorAndFusesToItsText) {
   EXPECT_LE(MaxDifference(VectorIn(result, "fused"), VectorIn(result, "text")), 1e-6);
 }
 
+TEST_F(EmbedderTest, QueryInWordsHasItsTextVectorInTheSpaceOfImages) {
+  EmbedInput query = kLamp;
+  query.role = EmbedRole::kQuery;
+  const EmbedResult all = One(query);
+  ASSERT_EQ(all.vectors.size(), 3u);
+  EXPECT_EQ(VectorIn(all, "image"), VectorIn(all, "text"));
+
+  EmbedOptions only_image;
+  only_image.spaces = {"image"};
+  const EmbedResult alone = One(query, only_image);
+  ASSERT_TRUE(alone.status.ok()) << alone.status;
+  EXPECT_LE(MaxDifference(VectorIn(alone, "image"), VectorIn(all, "image")), 1e-6);
+
+  query.images = {Picture(3)};
+  EXPECT_NE(VectorIn(One(query), "image"), VectorIn(One(query), "text")) << "a picture is itself";
+}
+
 TEST_F(EmbedderTest, FieldsAreEmbeddedAloneAndPooled) {
   const std::vector<float> first = Text(kLamp.fields[0]);
   const std::vector<float> second = Text(kLamp.fields[1]);

@@ -50,6 +50,19 @@ TEST_F(EmbeddingModelTest, DualEncoderServesThreeSpaces) {
   EXPECT_EQ(info.FindSpace("audio"), nullptr);
 }
 
+TEST_F(EmbeddingModelTest, CalibrationOfTextsAgainstImagesMayBeAbsent) {
+  folder_.WriteVision();
+  const auto without = EmbeddingModel::Load(folder_.path());
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_FALSE((*without)->info().FindSpace("image")->text_calibration.has_value());
+
+  folder_.WriteDualEncoderJson(
+      {{"calibration", {{"text_to_image", {{"mean", 0.2}, {"deviation", 0.1}}}}}});
+  const auto with = EmbeddingModel::Load(folder_.path());
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_EQ((*with)->info().FindSpace("image")->text_calibration->mean, 0.2);
+}
+
 TEST_F(EmbeddingModelTest, AutomaticTypeIsMeasuredOnceAndSaysWhy) {
   const TempFolder memory;
   EmbeddingModelOptions options;

@@ -145,7 +145,14 @@ class FakeEmbedder final : public QueryEmbedder {
     }
     vector.score_mean = 0.1;
     vector.score_deviation = 0.2;
-    return std::vector<QueryVector>{vector};
+    std::vector<QueryVector> vectors = {vector};
+    if (!words_for_image.empty()) {
+      vectors.push_back({.vector = {kImage, words_for_image},
+                         .score_mean = 0,
+                         .score_deviation = 0.5,
+                         .words_for_image = true});
+    }
+    return vectors;
   }
 
   // Waits until a blocking Embed() has begun.
@@ -159,7 +166,8 @@ class FakeEmbedder final : public QueryEmbedder {
   bool blocks = false;
   absl::Status error;  // of every call
   std::vector<float> query_vector = {1, 0};
-  SpaceKey space = kText;  // of vectors that no fingerprint is wanted of
+  std::vector<float> words_for_image;  // a second vector of every query; empty: none
+  SpaceKey space = kText;              // of vectors that no fingerprint is wanted of
   std::set<std::string> loaded = {kText.fingerprint};  // fingerprints that it makes
   EmbedQuery last_query;
   absl::Time last_deadline;

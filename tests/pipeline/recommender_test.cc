@@ -697,6 +697,97 @@ TEST_F(RecommenderTest, SearchesByTheQueryAlone) {
   EXPECT_NEAR(result->results[0].score, (1 - 0.1) / 0.2, 1e-6);
 }
 
+// A catalog of which some items have a text, some a picture, and one has both.
+class WordsAndPicturesTest : public RecommenderTest {
+ protected:
+  WordsAndPicturesTest() {
+    features_.items.at("near").vectors.push_back({kImage, {0.6f, 0.8f}});
+    features_.AddItem("photograph", {1, 0}).vectors = {{kImage, {1, 0}}};
+    features_.context.trending.clear();
+    features_.context.fresh.clear();
+    embedder_.words_for_image = {1, 0};
+    query_.catalog = "shop";
+    query_.query.text = "red dress";
+  }
+
+  // Leaves items with pictures, or with texts, only.
+  void Keep(const std::string& space) {
+    for (auto& [id, record] : features_.items) {
+      std::erase_if(record.vectors,
+                    [&](const SpaceVector& vector) { return vector.space.name != space; });
+    }
+    retriever_.empty_space = space == "text" ? "image" : "text";
+  }
+
+  SearchQuery query_;
+};
+
+TEST_F(WordsAndPicturesTest, WordsFindAnItemThatHasAPictureOnly) {
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_THAT(Ids(*result), Contains("photograph"));
+  EXPECT_THAT(Report(*result, StageId::kSource).notes, IsEmpty());
+
+  std::map<std::string, double> scores;
+  for (const ResultItem& item : result->results) scores[item.item.id] = item.score;
+  EXPECT_NEAR(scores["photograph"], (1 - 0) / 0.5, 1e-6);
+  EXPECT_NEAR(scores["liked"], (1 - 0.1) / 0.2, 1e-6);
+}
+
+TEST_F(WordsAndPicturesTest, TwoMatchesOfAnItemAreWeighedAgainstTheirChance) {
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  const double text = (1 / std::sqrt(1.04) - 0.1) / 0.2;
+  const double picture = 0.6 / 0.5;
+  for (const ResultItem& item : result->results) {
+    if (item.item.id != "near") continue;
+    EXPECT_NEAR(item.score, (text + 0.6 * picture) / std::sqrt(1 + 0.36), 1e-5);
+  }
+}
+
+TEST_F(WordsAndPicturesTest, CatalogOfPicturesAloneIsSearchedByWordsWithoutANote) {
+  Keep("image");
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), ElementsAre("photograph", "near"));
+  EXPECT_THAT(Report(*result, StageId::kSource).notes, IsEmpty());
+}
+
+TEST_F(WordsAndPicturesTest, CatalogWithoutPicturesIsSearchedByWordsWithoutANote) {
+  Keep("text");
+  const auto empty = recommender_.Search(query_, Within());
+  ASSERT_TRUE(empty.ok()) << empty.status();
+  EXPECT_THAT(Report(*empty, StageId::kSource).notes, IsEmpty());
+
+  // An index that never had a picture does not know the space.
+  retriever_.broken_space = "image";
+  retriever_.space_error = absl::NotFoundError("no such space");
+  const auto unknown = recommender_.Search(query_, Within());
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  EXPECT_THAT(Report(*unknown, StageId::kSource).notes, IsEmpty());
+  EXPECT_EQ(Ids(*unknown), Ids(*empty));
+}
+
+TEST_F(WordsAndPicturesTest, WordsThatFindNeitherTextNorPictureAreNotedOnce) {
+  Keep("text");
+  for (auto& [id, record] : features_.items) record.vectors.clear();
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), IsEmpty());
+  const StageReport& source = Report(*result, StageId::kSource);
+  ASSERT_EQ(source.notes.size(), 1u);
+  EXPECT_THAT(source.notes[0].detail, HasSubstr("query over text"));
+}
+
+TEST_F(WordsAndPicturesTest, FailedSearchOfPicturesIsNotedAndTextsAreFound) {
+  retriever_.broken_space = "image";
+  retriever_.space_error = absl::DeadlineExceededError("late");
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(Ids(*result), Contains("near"));
+  EXPECT_THAT(Notes(Report(*result, StageId::kSource)), ElementsAre(Degradation::kDeadlineShort));
+}
+
 TEST_F(RecommenderTest, SearchKeepsTheQueryUnderItsUserButAnswersAllUsersAlike) {
   SearchQuery query;
   query.catalog = "shop";
