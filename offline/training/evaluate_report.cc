@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "offline/training/evaluate.h"
+#include "offline/training/shop_vectors.h"
 #include "offline/training/splits.h"
 
 namespace palate::training {

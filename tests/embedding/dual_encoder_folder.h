@@ -80,6 +80,7 @@ class DualEncoderFolder {
                                    {"num_classes", classes},
                                    {"temperature", 2},
                                    {"class_share", 0.3},
+                                   {"detail_components", 3},
                                    {"color_softness", 8},
                                    {"kinds", {"mug", "lamp"}},
                                    {"colors",
@@ -124,6 +125,9 @@ class DualEncoderFolder {
     add("drawing_bias", {dimensions});
     add("drawing_gate_weight", {kFeatures});
     add("drawing_gate_bias", {1});
+    add("detail_weight", {3, kFeatures});
+    add("detail_bias", {3});
+    add("detail_directions", {dimensions, 3});
     ASSERT_TRUE(models::InitializeParameters(list, seed, /*trainable=*/false).ok());
     ASSERT_TRUE(models::SaveParameters(list, file("head/model.safetensors")).ok());
   }

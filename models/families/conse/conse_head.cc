@@ -104,6 +104,8 @@ absl::StatusOr<ConseHeadConfig> ConseHeadConfig::FromJson(const JsonConfig& conf
   PALATE_ASSIGN_OR_RETURN(result.num_classes, config.IntIn("num_classes", 1, kMaxClasses));
   PALATE_ASSIGN_OR_RETURN(result.temperature, NumberAbove(config, "temperature", 0));
   PALATE_ASSIGN_OR_RETURN(result.class_share, NumberAbove(config, "class_share", 0));
+  PALATE_ASSIGN_OR_RETURN(result.detail_components,
+                          config.IntIn("detail_components", 1, result.dimensions));
   PALATE_ASSIGN_OR_RETURN(result.color_softness, NumberAbove(config, "color_softness", 0));
   PALATE_ASSIGN_OR_RETURN(result.kinds, Words(config, "kinds"));
   PALATE_ASSIGN_OR_RETURN(result.colors, ReadColors(config));
@@ -148,6 +150,9 @@ ParameterList ConseHead::Parameters() {
   add("drawing_bias", {dimensions}, drawing_bias_);
   add("drawing_gate_weight", {kFeatures}, drawing_gate_weight_);
   add("drawing_gate_bias", {1}, drawing_gate_bias_);
+  add("detail_weight", {config_.detail_components, kFeatures}, detail_weight_);
+  add("detail_bias", {config_.detail_components}, detail_bias_);
+  add("detail_directions", {dimensions, config_.detail_components}, detail_directions_);
   return list;
 }
 
@@ -166,7 +171,15 @@ at::Tensor ConseHead::Embed(const at::Tensor& feature_map, const at::Tensor& log
   // The share of a drawing: 0 for a photograph, 1 for a drawing, and seldom between.
   const at::Tensor drawn =
       at::sigmoid(at::linear(features, drawing_gate_weight_.unsqueeze(0), drawing_gate_bias_));
-  return Unit((1 - drawn) * photograph + drawn * drawing);
+  return AddLook(Unit((1 - drawn) * photograph + drawn * drawing), features);
+}
+
+// The look gets what length the words had in its directions, so that the rest keeps its own.
+at::Tensor ConseHead::AddLook(const at::Tensor& words, const at::Tensor& features) const {
+  const at::Tensor aside = at::matmul(words, detail_directions_);
+  const at::Tensor look = Unit(at::linear(features, detail_weight_, detail_bias_));
+  const at::Tensor length = aside.norm(2, {1}, /*keepdim=*/true);
+  return Unit(words + at::matmul(length * look - aside, detail_directions_.t()));
 }
 
 at::Tensor ConseHead::Photograph(const at::Tensor& grid, const at::Tensor& logits,

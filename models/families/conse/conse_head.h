@@ -6,6 +6,9 @@
 // What the kinds do not cover keeps to the classes: the share of the kinds is how familiar the
 // classes are that the picture resembles. Drawings take another way, a linear map.
 //
+// Two pictures of the same words are told apart by their look: principal components of the features
+// take the place of the directions in which texts hardly reach, so that matches with texts stay.
+//
 // Usage:
 //   PALATE_ASSIGN_OR_RETURN(const auto head, ConseHead::Load(checkpoint));
 //   const std::vector<float> colors = head->colors().Shares(image);
@@ -39,6 +42,7 @@ struct ConseHeadConfig {
   int64_t num_classes = 0;            // of the tower's classifier
   double temperature = 0;             // that the classifier's logits are divided by
   double class_share = 0;             // of the classes in the vector of a familiar picture
+  int64_t detail_components = 0;      // of the look
   double color_softness = 0;          // of ColorWords
   std::vector<std::string> kinds;     // at least one
   std::vector<ColorWord> colors;      // at least one
@@ -71,6 +75,7 @@ class ConseHead {
       : config_(std::move(config)), color_words_(std::move(color_words)) {}
   ParameterList Parameters();
 
+  at::Tensor AddLook(const at::Tensor& words, const at::Tensor& features) const;
   at::Tensor Subject(const at::Tensor& grid, const at::Tensor& logits) const;
   at::Tensor Photograph(const at::Tensor& grid, const at::Tensor& logits,
                         const at::Tensor& color_shares, const at::Tensor& features) const;
@@ -93,6 +98,9 @@ class ConseHead {
   at::Tensor drawing_bias_;         // [D]
   at::Tensor drawing_gate_weight_;  // [1280]
   at::Tensor drawing_gate_bias_;    // [1]
+  at::Tensor detail_weight_;        // [detail_components, 1280]
+  at::Tensor detail_bias_;          // [detail_components]
+  at::Tensor detail_directions_;    // [D, detail_components], columns of unit length, orthogonal
 };
 
 }  // namespace palate::models
