@@ -59,8 +59,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> LoadEncoder(const std::string& folder,
 // Weights beyond this are not loaded twice to be measured.
 constexpr int64_t kMaxRacedBytes = int64_t{2} << 30;
 
-// Embeds a few descriptions, a picture if the model sees any, and a short query: a bulk batch and
-// an interactive one.
+// Embeds a few descriptions, a picture if there is a tower for it, and a short query: a bulk batch
+// and an interactive one.
 class RaceWork {
  public:
   static absl::StatusOr<RaceWork> For(const Encoder& encoder) {
@@ -71,7 +71,8 @@ class RaceWork {
       for (int repeat = 0; repeat < i; ++repeat) absl::StrAppend(&item.text, kSentence);
       PALATE_ASSIGN_OR_RETURN(work.items_.emplace_back(), encoder.Prepare(item));
     }
-    if (encoder.sees_images()) {
+    // A joint encoder computes pictures with the same kinds of layers as texts.
+    if (encoder.sees_images() && !encoder.is_joint()) {
       PassContent item;
       PALATE_ASSIGN_OR_RETURN(item.images.emplace_back(), encoder.PrepareImage(GrayPicture()));
       PALATE_ASSIGN_OR_RETURN(work.items_.emplace_back(), encoder.Prepare(item));

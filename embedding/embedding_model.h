@@ -48,7 +48,7 @@ class EmbeddingModel {
   //   adapter_config.json              the model that the adapter names, with the adapter merged
   //
   // "auto" takes bf16 or fp16 on a GPU and fp32 on a processor without instructions for bf16. On
-  // one with them, a model of up to 2 GiB is loaded in both types, embeds a few texts in each,
+  // one with them, a model of up to 2 GiB is loaded in both types, embeds a few inputs in each,
   // which takes less than a second for small models, and keeps the faster; ModelInfo::dtype_reason
   // says so. The outcome is remembered for the model and the processor. Larger models take bf16.
   //

@@ -113,11 +113,6 @@ absl::StatusOr<std::shared_ptr<const VitModel>> VitModel::Load(const Checkpoint&
   return LoadTower(checkpoint, config, {}, options);
 }
 
-absl::StatusOr<std::unique_ptr<VitModel>> VitModel::LoadTrainable(const Checkpoint& checkpoint) {
-  PALATE_ASSIGN_OR_RETURN(const VitConfig config, VitConfig::FromJson(checkpoint.config()));
-  return LoadImpl(checkpoint, config, {}, {.trainable = true});
-}
-
 absl::StatusOr<std::shared_ptr<const VitModel>> VitModel::LoadTower(
     const Checkpoint& checkpoint, const VitConfig& config,
     const std::vector<std::string>& ignored_prefixes, const LoadOptions& options) {

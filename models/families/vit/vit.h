@@ -66,7 +66,6 @@ class VitModel {
   // Uses only dtype and device of `options`.
   static absl::StatusOr<std::shared_ptr<const VitModel>> Load(const Checkpoint& checkpoint,
                                                               const LoadOptions& options = {});
-  static absl::StatusOr<std::unique_ptr<VitModel>> LoadTrainable(const Checkpoint& checkpoint);
   static absl::StatusOr<std::unique_ptr<VitModel>> CreateRandom(const VitConfig& config,
                                                                 uint64_t seed);
   // Loads the vision tower inside a checkpoint of another kind, such as a whole CLIP. Its tensors
