@@ -15,7 +15,8 @@ struct ScoreWeights {
   double image_interest = 0.6;
   double dislike = 0.4;  // subtracted
   double query = 2.0;
-  // Of the match between a query's words and a picture, relative to that with a text.
+  // Of the match between a query's words and a picture where an item's text matches too, relative
+  // to the text; 0: words are not compared with pictures.
   double query_image = 0.6;
   double context = 1.0;
   double trending = 0.25;

@@ -69,29 +69,36 @@ std::optional<double> QueryMatch(const Candidate& candidate, const SpaceVector& 
   return std::nullopt;
 }
 
-// The calibrated match with the query, summed over the query's spaces.
-//
-// Of the words of a query, an item may match with its text, its picture or both. The weighted sum
-// is divided by the length of its weights (Stouffer's method), so that an item with both is not
-// above one with a single match that is as good, and chance has the same spread in all three.
-Signal QuerySignal(const std::vector<Candidate>& candidates,
-                   const std::vector<QueryVector>& queries, double image_weight) {
-  const bool words_for_image =
-      std::any_of(queries.begin(), queries.end(),
-                  [](const QueryVector& query) { return query.words_for_image; });
+// What a query's words match with: the item's text, its picture, or both together, whichever tells
+// most, so that a picture never takes away from a title that matches. Both together are the
+// weighted sum, divided by the length of the weights (Stouffer's method): chance has the same
+// spread in all.
+double BestMatch(double text, double picture, double picture_weight) {
+  const double both =
+      (text + picture_weight * picture) / std::sqrt(1 + picture_weight * picture_weight);
+  return std::max({text, picture, both});
+}
 
+// The calibrated match with the query, summed over the query's parts: words and image.
+Signal QuerySignal(const std::vector<Candidate>& candidates,
+                   const std::vector<QueryVector>& queries, double picture_weight) {
   Signal signal(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
-    double squares = 0;
+    std::optional<double> picture;  // that the words match with
     for (const QueryVector& query : queries) {
-      const std::optional<double> match = QueryMatch(candidates[i], query.vector);
+      if (query.words_for_image && picture_weight == 0) continue;
+      std::optional<double> match = QueryMatch(candidates[i], query.vector);
       if (!match.has_value()) continue;
-      const double weight = query.words_for_image ? image_weight : 1;
-      squares += weight * weight;
-      signal[i] =
-          signal[i].value_or(0) + weight * (*match - query.score_mean) / query.score_deviation;
+      *match = (*match - query.score_mean) / query.score_deviation;
+      if (query.words_for_image) {
+        picture = match;
+      } else {
+        signal[i] = signal[i].value_or(0) + *match;
+      }
     }
-    if (words_for_image && squares > 0) *signal[i] /= std::sqrt(squares);
+
+    if (!picture.has_value()) continue;
+    signal[i] = signal[i].has_value() ? BestMatch(*signal[i], *picture, picture_weight) : *picture;
   }
   return signal;
 }

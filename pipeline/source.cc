@@ -87,11 +87,13 @@ std::vector<VectorSource> InterestSources(const RequestState& state, int default
   return sources;
 }
 
-std::vector<VectorSource> QuerySources(const RequestState& state, int per_source) {
-  per_source = std::max(per_source, state.query.num_results);
+std::vector<VectorSource> QuerySources(const RequestState& state, const PipelineOptions& options) {
+  const int per_source = std::max(options.candidates_per_source, state.query.num_results);
   std::vector<VectorSource> sources;
-  for (const QueryVector& vector : state.query_vectors)
+  for (const QueryVector& vector : state.query_vectors) {
+    if (vector.words_for_image && options.score.query_image == 0) continue;
     sources.push_back({{vector.vector, per_source}, Source::kQuery, {}, vector.words_for_image});
+  }
   return sources;
 }
 
@@ -351,8 +353,7 @@ absl::Status SourceStage::Run(RequestState& state) const {
     } else {
       state.query_vectors = *std::move(vectors);
       NoteModels(state);
-      RunSearch(retriever_, QuerySources(state, options_.candidates_per_source), request, state,
-                candidates, context);
+      RunSearch(retriever_, QuerySources(state, options_), request, state, candidates, context);
     }
   }
 

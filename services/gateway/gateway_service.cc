@@ -56,8 +56,8 @@ void BindPipeline(GatewayConfig& own, Config& config) {
   config.AddDouble("pipeline.score.query", &weights.query, 0, 100,
                    "Weight of similarity to the query.");
   config.AddDouble("pipeline.score.query_image", &weights.query_image, 0, 100,
-                   "Weight of the match between a query's words and a picture, relative to that "
-                   "with a text.");
+                   "Weight of the match between a query's words and a picture where a text matches "
+                   "too, relative to the text; 0: words are not compared with pictures.");
   config.AddDouble("pipeline.score.context", &weights.context, 0, 100,
                    "Weight of similarity to the context items.");
   config.AddDouble("pipeline.score.trending", &weights.trending, 0, 100,

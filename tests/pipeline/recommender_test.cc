@@ -734,14 +734,36 @@ TEST_F(WordsAndPicturesTest, WordsFindAnItemThatHasAPictureOnly) {
   EXPECT_NEAR(scores["liked"], (1 - 0.1) / 0.2, 1e-6);
 }
 
-TEST_F(WordsAndPicturesTest, TwoMatchesOfAnItemAreWeighedAgainstTheirChance) {
+TEST_F(WordsAndPicturesTest, PictureThatMatchesAddsToAText) {
+  features_.items.at("near").vectors.back() = {kImage, {1, 0}};
   const auto result = recommender_.Search(query_, Within());
   ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(Ids(*result).front(), "near")
+      << "before an item whose text is as near, without a picture";
   const double text = (1 / std::sqrt(1.04) - 0.1) / 0.2;
-  const double picture = 0.6 / 0.5;
+  EXPECT_NEAR(result->results.front().score, (text + 0.6 * 1 / 0.5) / std::sqrt(1 + 0.36), 1e-5);
+}
+
+TEST_F(WordsAndPicturesTest, PictureThatDoesNotMatchTakesNothingFromAText) {
+  features_.items.at("near").vectors.back() = {kImage, {-1, 0}};
+  const auto result = recommender_.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
   for (const ResultItem& item : result->results) {
     if (item.item.id != "near") continue;
-    EXPECT_NEAR(item.score, (text + 0.6 * picture) / std::sqrt(1 + 0.36), 1e-5);
+    EXPECT_NEAR(item.score, (1 / std::sqrt(1.04) - 0.1) / 0.2, 1e-5);
+  }
+}
+
+TEST_F(WordsAndPicturesTest, WordsAreNotComparedWithPicturesWhereTheirWeightIsZero) {
+  PipelineOptions options;
+  options.score.query_image = 0;
+  Recommender without({features_, embedder_, retriever_, ranker_}, clock_, options);
+  features_.items.at("near").vectors.back() = {kImage, {1, 0}};
+  const auto result = without.Search(query_, Within());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(Ids(*result).front(), "liked") << "by its text";
+  for (const RetrievalRequest& request : retriever_.requests) {
+    for (const VectorQuery& searched : request.queries) EXPECT_EQ(searched.vector.space, kText);
   }
 }
 
