@@ -149,6 +149,8 @@ absl::StatusOr<ImageHalf> LoadVitHalf(const models::Checkpoint& checkpoint,
 // A batch needs pictures of one size, and the head at least its three rows and columns of features.
 constexpr int64_t kFeatureStride = 32;
 constexpr int64_t kLeastSide = 3 * kFeatureStride;
+// How many tokens of the text tower take as long as one position of the feature map, about.
+constexpr int64_t kTokensPerPosition = 2;
 
 absl::Status CheckConseInput(const std::string& folder, const PictureSize& input) {
   if (std::min(input.width, input.height) >= kLeastSide) return absl::OkStatus();
@@ -191,11 +193,10 @@ absl::StatusOr<ImageHalf> LoadConseHalf(const models::Checkpoint& checkpoint,
       absl::StrCat("image conse\n", half.weights_digest, "\n", preprocessing, "\n",
                    checkpoint.config().json().dump(), "\n", head_checkpoint.config().json().dump());
 
-  // One position of the feature map takes about as long as one token of the text tower.
-  const int64_t cost = ((input.width + kFeatureStride - 1) / kFeatureStride) *
-                       ((input.height + kFeatureStride - 1) / kFeatureStride);
-  half.tower =
-      std::make_unique<ConseTower>(std::move(model), std::move(head), std::move(processor), cost);
+  const int64_t positions = ((input.width + kFeatureStride - 1) / kFeatureStride) *
+                            ((input.height + kFeatureStride - 1) / kFeatureStride);
+  half.tower = std::make_unique<ConseTower>(std::move(model), std::move(head), std::move(processor),
+                                            kTokensPerPosition * positions);
   return half;
 }
 
