@@ -12,7 +12,7 @@ namespace palate::pipeline {
 // request's candidates, so that the weights have the same scale.
 struct ScoreWeights {
   double text_interest = 1.0;
-  double image_interest = 0.6;
+  double image_interest = 0.3;
   double dislike = 0.4;  // subtracted
   double query = 2.0;
   // Of the match between a query's words and a picture where an item's text matches too, relative
