@@ -37,8 +37,9 @@ void AddIndexProgress(const retrieval_pb::GetStatsResponse& stats, const std::st
     progress.index_current = progress.items == progress.failed_embeddings;
     for (const retrieval_pb::SpaceStats& space : index.spaces()) {
       progress.index_vectors += space.vectors();
-      const bool text = space.active() && space.space().name() == kTextSpace;
-      if (text && space.vectors() >= progress.items - progress.failed_embeddings)
+      // One space that holds every item will do, since an item's vectors arrive together: "text"
+      // or, where items may have a picture only, "fused".
+      if (space.active() && space.vectors() >= progress.items - progress.failed_embeddings)
         progress.index_current = true;
     }
   }

@@ -36,7 +36,6 @@ constexpr size_t kTitles = 100;  // of each kind
 constexpr size_t kPosters = 50;
 constexpr int kWithinPoints = 2;  // largest difference of the two recalls, in percent
 constexpr int kMinRecall = 90;
-constexpr size_t kMinFoundFirst = 45;
 
 std::string DataFolder() {
   const char* shared = std::getenv("PALATE_SHARED_DIR");
@@ -163,7 +162,7 @@ TEST_F(MovieLensSearchTest, FindsAMovieByItsOwnPosterFirst) {
     first += !ids.empty() && ids[0] == movie.item.id;
   }
   std::cout << first << " of " << kPosters << " posters find their own movie first" << std::endl;
-  EXPECT_GE(first, kMinFoundFirst);
+  EXPECT_EQ(first, kPosters);
 }
 
 }  // namespace
