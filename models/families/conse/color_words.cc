@@ -48,17 +48,21 @@ uint8_t RoundedMean(int64_t sum, int64_t count) {
 
 // Columns first, then rows, each rounded to bytes, which is what Pillow does.
 Thumbnail Reduce(const Image& image) {
+  std::array<Range, kSide> columns;
+  for (size_t x = 0; x < columns.size(); ++x)
+    columns[x] = BoxRange(static_cast<int64_t>(x), image.width);
+
   std::vector<uint8_t> narrow(static_cast<size_t>(image.height * kSide * 3));
-  for (int64_t x = 0; x < kSide; ++x) {
-    const Range range = BoxRange(x, image.width);
-    for (int64_t y = 0; y < image.height; ++y) {
+  uint8_t* next = narrow.data();
+  for (int64_t y = 0; y < image.height; ++y) {
+    const uint8_t* row = image.rgb.data() + 3 * y * image.width;
+    for (const Range& range : columns) {
       std::array<int64_t, 3> sum = {};
-      const uint8_t* from = image.rgb.data() + 3 * (y * image.width + range.begin);
+      const uint8_t* from = row + 3 * range.begin;
       for (int64_t i = range.begin; i < range.end; ++i) {
         for (int64_t& channel : sum) channel += *from++;
       }
-      uint8_t* to = narrow.data() + 3 * (y * kSide + x);
-      for (const int64_t channel : sum) *to++ = RoundedMean(channel, range.end - range.begin);
+      for (const int64_t channel : sum) *next++ = RoundedMean(channel, range.end - range.begin);
     }
   }
 
@@ -214,14 +218,17 @@ std::vector<float> ColorWords::Shares(const Image& image) const {
   const std::vector<float> weights = ForegroundWeights(lab);
 
   std::vector<float> shares(size());
-  for (size_t i = 0; i < lab.size(); ++i) AddPixel(lab[i], weights[i], shares);
+  std::vector<float> part(size());
+  for (size_t i = 0; i < lab.size(); ++i) {
+    WordsOf(lab[i], part);
+    for (size_t word = 0; word < size(); ++word) shares[word] += weights[i] * part[word];
+  }
   return shares;
 }
 
-// Adds the softmax over the words of -d^2 / (2 softness^2), where d is the distance to a word's
-// nearest prototype.
-void ColorWords::AddPixel(const Color& pixel, float weight, std::vector<float>& shares) const {
-  std::vector<float> part(size());
+// The softmax over the words of -d^2 / (2 softness^2), where d is the distance to a word's nearest
+// prototype.
+void ColorWords::WordsOf(const Color& pixel, std::vector<float>& part) const {
   size_t prototype = 0;
   for (size_t word = 0; word < size(); ++word) {
     float nearest = std::numeric_limits<float>::max();
@@ -234,7 +241,7 @@ void ColorWords::AddPixel(const Color& pixel, float weight, std::vector<float>& 
   const auto scale = static_cast<float>(1 / (2 * softness_ * softness_));
   float sum = 0;
   for (float& value : part) sum += value = std::exp((nearest - value) * scale);
-  for (size_t word = 0; word < size(); ++word) shares[word] += weight * part[word] / sum;
+  for (float& value : part) value /= sum;
 }
 
 }  // namespace palate::models

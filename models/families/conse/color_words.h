@@ -41,7 +41,8 @@ class ColorWords {
   // CIELAB with half the lightness.
   using Color = std::array<float, 3>;
 
-  void AddPixel(const Color& pixel, float weight, std::vector<float>& shares) const;
+  // The share of each word in a pixel.
+  void WordsOf(const Color& pixel, std::vector<float>& part) const;
 
   double softness_ = 0;
   std::vector<Color> prototypes_;       // of all words in turn

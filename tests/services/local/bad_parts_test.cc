@@ -17,7 +17,7 @@
 #include "palate/featurestore/v1/feature_store_service.grpc.pb.h"
 #include "services/local/local_stack.h"
 #include "tests/eventually.h"
-#include "tests/services/processes.h"
+#include "tests/services/local/stack_config.h"
 #include "tests/services/shop.h"
 #include "tests/temp_folder.h"
 
@@ -92,12 +92,7 @@ std::vector<BadPart> BadParts() {
 class BadPartsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    StackConfig config;
-    config.data_dir = folder_.file("data");
-    config.server.listen = "";
-    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
-    config.ranking.models.clear();
-    auto stack = LocalStack::Start(config);
+    auto stack = LocalStack::Start(WithoutRanking(folder_.file("data")));
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = *std::move(stack);
     store_ = store_pb::FeatureStoreService::NewStub(stack_->channel());

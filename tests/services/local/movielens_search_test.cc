@@ -20,6 +20,7 @@
 #include "offline/import/movielens_reader.h"
 #include "services/local/local_stack.h"
 #include "services/runtime/client_call.h"
+#include "tests/services/local/stack_config.h"
 #include "tests/services/processes.h"
 #include "tests/services/shop.h"
 #include "tests/temp_folder.h"
@@ -71,12 +72,7 @@ class MovieLensSearchTest : public ::testing::Test {
     data_->movies.insert(data_->movies.end(), others.begin(), others.end());
 
     folder_ = new TempFolder();
-    StackConfig config;
-    config.data_dir = folder_->path();
-    config.server.listen = "";
-    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
-    config.ranking.models.clear();
-    auto stack = LocalStack::Start(config);
+    auto stack = LocalStack::Start(WithoutRanking(folder_->path()));
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = stack->release();
     const absl::Status imported = Import();

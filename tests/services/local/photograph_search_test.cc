@@ -1,9 +1,7 @@
 // A catalog of photographs without a word, searched by words and by pictures, with all services and
 // the built-in model. Skipped without the data.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
@@ -16,7 +14,7 @@
 #include "offline/import/jsonl_reader.h"
 #include "services/local/local_stack.h"
 #include "services/runtime/client_call.h"
-#include "tests/services/processes.h"
+#include "tests/services/local/stack_config.h"
 #include "tests/services/shop.h"
 #include "tests/temp_folder.h"
 
@@ -63,12 +61,7 @@ class PhotographSearchTest : public ::testing::Test {
   void SetUp() override {
     if (!std::filesystem::exists(PhotographFolder()))
       GTEST_SKIP() << "no data in " << PhotographFolder();
-    StackConfig config;
-    config.data_dir = folder_.file("data");
-    config.server.listen = "";
-    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
-    config.ranking.models.clear();
-    auto stack = LocalStack::Start(config);
+    auto stack = LocalStack::Start(WithoutRanking(folder_.file("data")));
     ASSERT_TRUE(stack.ok()) << stack.status();
     stack_ = *std::move(stack);
     const absl::Status imported = Import();
@@ -108,6 +101,14 @@ class PhotographSearchTest : public ::testing::Test {
   TempFolder folder_;
   std::unique_ptr<LocalStack> stack_;
 };
+
+TEST_F(PhotographSearchTest, ImportKnowsThatAllAreSearchableThoughNoneHasAText) {
+  GrpcOfflineClient client([channel = stack_->channel()] { return channel; });
+  const auto progress = client.GetProgress(kPhotographs, absl::Seconds(30));
+  ASSERT_TRUE(progress.ok()) << progress.status();
+  EXPECT_EQ(progress->pending_embeddings, 0);
+  EXPECT_TRUE(progress->index_current) << "else an import waits until nothing changes any more";
+}
 
 TEST_F(PhotographSearchTest, WordsFindThePhotographsThatShowThem) {
   int right = 0;

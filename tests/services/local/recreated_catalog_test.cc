@@ -12,7 +12,7 @@
 #include "services/local/local_stack.h"
 #include "services/runtime/channel.h"
 #include "tests/eventually.h"
-#include "tests/services/processes.h"
+#include "tests/services/local/stack_config.h"
 #include "tests/services/shop.h"
 #include "tests/temp_folder.h"
 
@@ -39,11 +39,8 @@ class RecreatedCatalogTest : public ::testing::TestWithParam<Scenario> {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TempFolder();
-    StackConfig config;
-    config.data_dir = folder_->path();
+    StackConfig config = WithoutRanking(folder_->path());  // the order does not matter here
     config.server.listen = "127.0.0.1:0";
-    config.embedding.models = {{"dual_encoder", BuiltinModel("dual_encoder")}};
-    config.ranking.models.clear();  // the order does not matter here
 
     auto stack = LocalStack::Start(config);
     ASSERT_TRUE(stack.ok()) << stack.status();
